@@ -1,0 +1,41 @@
+"""Lets a CUDA-built torchvision load beside a CPU-only torch.
+
+PyPI serves torchvision built for CUDA; its operator library cannot load on a CPU torch, and then its Python side fails
+on two operator schemas that were never defined. Defining just these two (torchvision 0.28, ``_meta_registrations``) is
+enough: transforms work, and nobody here calls the operators. This runs in every process that imports torch, through
+the entry-point group ``torch.backends``, and does nothing where torchvision's own library loads.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import torch
+
+_SCHEMAS = ("nms", "qnms")
+_kept: list[torch.library.Library] = []  # definitions vanish when the Library object is collected
+
+
+def register() -> None:
+    """Called by ``import torch``. Must never raise: that would break torch for every program in the environment."""
+    if _kept or _native_library_loads():
+        return
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    for name in _SCHEMAS:
+        if not hasattr(torch.ops.torchvision, name):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    _kept.append(library)
+
+
+def _native_library_loads() -> bool:
+    """Whether torchvision brings its own definitions: it is absent, or its operator library links against this torch."""
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or not spec.submodule_search_locations:
+        return True
+    for library in sorted(Path(spec.submodule_search_locations[0]).glob("_C*.so")):
+        try:
+            torch.ops.load_library(str(library))
+        except OSError:
+            return False
+    return True

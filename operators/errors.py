@@ -1,0 +1,46 @@
+"""The exception tree.
+
+    TemporayError
+    ├── UserError        the user's input or configuration is wrong: exit code 2, one sentence, no traceback
+    ├── SampleRejected   this address cannot become a good sample: dropped, counted under `reason`
+    └── Interrupted      stopped before the end, run the same command again: exit code 75
+
+Anything else is a fault of ours: it keeps its traceback and ends with exit code 1.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TemporayError(Exception):
+    """Everything this package raises on purpose."""
+
+
+class UserError(TemporayError, ValueError):
+    """The message names the bad value, what is valid, and what to change."""
+
+
+class SampleRejected(TemporayError):
+    """Raised while one sample is made; ``reason`` is a short snake_case word for the counts."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)  # both in args, so that it survives pickling between processes
+        self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"
+
+
+class Interrupted(TemporayError):
+    """Work stopped early and everything done so far is kept."""
+
+
+def unknown_name(what: str, name: str, valid: Iterable[str]) -> UserError:
+    """An error for a misspelt name, with the nearest valid one when there is one."""
+    names = sorted(valid)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return UserError(f"unknown {what} {name!r}{hint} (valid: {', '.join(names)})")

@@ -1,0 +1,1 @@
+"""Temporal primitives: one file each, the directory is the registry."""

@@ -1,0 +1,226 @@
+"""The records that flow through temporay, one per stage, in the order in which they are made.
+
+    Address → ScenePlan (shots, tracks, events) → Clip → Question → Sample → Rollout → Group → Score
+
+Shape suffixes: T frames, H height, W width, C channels, G rollouts of a group. All times are milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+GENERATOR_VERSION = "1"  # changes whenever the same address would give another sample
+
+Frames = npt.NDArray[np.uint8]  # (T, H, W, 3), RGB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Everything that determines a sample, beside its source rows (DESIGN §3)."""
+
+    task: str
+    split: str
+    index: int  # within (task, split, seed)
+    seed: int
+    level: int  # 0 easiest … 4 hardest
+    generator_version: str = GENERATOR_VERSION
+
+    @property
+    def key(self) -> str:
+        """Unique in a dataset; only [a-z0-9_-], because a dot breaks WebDataset readers."""
+        return f"{self.task}-{self.split}-{self.seed}-{self.level}-{self.index:07d}"
+
+    def parts(self) -> tuple[object, ...]:
+        """What the random generators of this sample are drawn from."""
+        return (self.generator_version, self.task, self.split, self.index, self.seed, self.level)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """One captioned image of a COCO file."""
+
+    image_id: int
+    path: str
+    captions: tuple[str, ...]  # cleaned: stripped, no final period, lower-case first letter (2506.06928, code)
+    license_id: int | None
+    source_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing that happens, as the log has it. ``end_ms`` is exclusive."""
+
+    kind: str
+    subject: str
+    start_ms: float
+    end_ms: float
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shot:
+    """A still image shown for some frames of a pseudo-video, each frame under its own affine map."""
+
+    scene: Scene
+    start_frame: int
+    end_frame: int  # exclusive
+    affine_T23: npt.NDArray[np.float64]  # maps the fitted image to the frame, in pixels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Track:
+    """A drawn shape and where its centre is in every frame."""
+
+    name: str  # what questions call it: "red circle"
+    shape: str
+    color: tuple[int, int, int]  # RGB
+    radius_px: float
+    xy_T2: npt.NDArray[np.float64]  # pixels; (0, 0) is the top-left corner
+    visible_T: npt.NDArray[np.bool_]
+    wraps: bool = False  # what leaves the frame at one edge enters at the opposite one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenePlan:
+    """All that will be shown and the log of what happens; drawn before a pixel is."""
+
+    address: Address
+    width: int
+    height: int
+    fps: float
+    num_frames: int
+    background: tuple[int, int, int]  # RGB
+    shots: tuple[Shot, ...] = ()
+    tracks: tuple[Track, ...] = ()
+    events: tuple[Event, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)  # JSON values the primitive's question is about
+
+    @property
+    def duration_ms(self) -> float:
+        return 1000.0 * self.num_frames / self.fps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """Encoded video bytes (mp4, h264)."""
+
+    data: bytes
+    num_frames: int
+    fps: float
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A multiple-choice question; ``answer_index`` points into ``options``."""
+
+    text: str
+    options: tuple[str, ...]
+    answer_index: int
+
+    @property
+    def letter(self) -> str:
+        return LETTERS[self.answer_index]
+
+    @property
+    def chance(self) -> float:
+        return 1.0 / len(self.options)
+
+
+LETTERS = "ABCDEFGHIJ"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One row of a dataset: the question about a clip, with everything needed to render and to check it again."""
+
+    address: Address
+    question: Question
+    rationale: str  # chain of thought from the event log, without tags
+    order_dependent: bool  # another order of the same frames would change the answer
+    needs_time: bool  # no single frame can answer
+    width: int
+    height: int
+    fps: float
+    num_frames: int
+    events: tuple[Event, ...]
+    sources: tuple[Mapping[str, Any], ...]  # attribution rows of the images shown
+    facts: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        return self.address.key
+
+    @property
+    def target(self) -> str:
+        """What supervised training teaches the model to write."""
+        return f"<think>{self.rationale}</think><answer>{self.question.letter}</answer>"
+
+
+class FinishReason(StrEnum):
+    STOP = "stop"
+    LENGTH = "length"
+    ABORT = "abort"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """What an engine is given: chat text with one unexpanded video marker, and the frames for it."""
+
+    key: str
+    text: str
+    frames_THWC: Frames | None  # None: a blind prompt, text only
+    fps: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How completions are drawn. ``temperature`` 0 is greedy."""
+
+    num_rollouts: int
+    temperature: float
+    max_tokens: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """One completion and the log-probability the engine gave each of its tokens."""
+
+    completion_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]  # same length as completion_ids, after temperature
+    text: str
+    finish_reason: FinishReason
+    weight_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """The G rollouts of one prompt; ``prompt_ids`` are the expanded ids the engine really used."""
+
+    key: str
+    prompt_ids: tuple[int, ...]
+    rollouts: tuple[Rollout, ...]
+
+
+class ScoreStatus(StrEnum):
+    OK = "ok"
+    PARSE_ERROR = "parse_error"  # the completion has no readable answer: reward as the reward function says
+    CRASHED = "crashed"  # the checker failed: no reward at all, never a zero
+    TIMEOUT = "timeout"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """The reward of one rollout. ``reward`` is None when the status says there is none."""
+
+    reward: float | None
+    breakdown: Mapping[str, float]  # by reward name, before weights
+    status: ScoreStatus
