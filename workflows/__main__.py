@@ -1,0 +1,77 @@
+"""The command ``temporay`` (``python -m workflows`` is the same).
+
+Exit codes: 0 done; 2 the user's input or configuration is wrong; 75 interrupted, run it again; 1 a fault of ours.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+
+from operators.errors import Interrupted, UserError, unknown_name
+
+DONE, FAULT, USER, RESUMABLE = 0, 1, 2, 75
+COMMANDS = {  # name → module with ``main(arguments) -> None`` and a phrase for --help
+    "run": ("workflows.pipeline", "everything: data, base model, SFT, GRPO, evaluation, report"),
+    "generate": ("workflows.generate", "make a dataset of videos with questions, answers and reasoning"),
+    "audit": ("workflows.audit", "what can be guessed from a dataset without watching"),
+    "preview": ("workflows.preview", "one offline page that plays a dataset's samples"),
+    "sft": ("workflows.sft", "fine-tune a model on a dataset's reasoning (Ray Train, FSDP2)"),
+    "grpo": ("workflows.grpo", "improve a model against verifiable rewards"),
+    "evaluate": ("workflows.evaluate", "accuracy by primitive, with ordered, shuffled, single-frame and blind arms"),
+    "report": ("workflows.report", "one offline page of a run: curves, arms, samples with the model's words"),
+    "tune": ("workflows.tune", "search SFT settings by dotted names (Ray Tune, ASHA)"),
+    "submit": ("cluster.submit", "send any of these commands to a cluster as a Ray job"),
+}
+
+
+def usage() -> str:
+    width = max(len(name) for name in COMMANDS)
+    lines = [f"  {name:<{width}}  {phrase}" for name, (_, phrase) in COMMANDS.items()]
+    return "\n".join(["usage: temporay COMMAND …", "", *lines, "", "temporay COMMAND --help lists every setting."])
+
+
+def dispatch(arguments: Sequence[str]) -> int:
+    """Runs one command and returns its exit code."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        return DONE if arguments else USER
+    name, *rest = arguments
+    if name not in COMMANDS:
+        raise unknown_name("command", name, COMMANDS)
+    command: Callable[[list[str]], int | None] = importlib.import_module(COMMANDS[name][0]).main
+    return command(rest) or DONE
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point: turns what the user can mend into one sentence on stderr."""
+    try:
+        return dispatch(sys.argv[1:] if arguments is None else arguments)
+    except UserError as error:
+        print(f"temporay: {error}", file=sys.stderr)
+        return USER
+    except (Interrupted, KeyboardInterrupt) as error:
+        print(f"temporay: interrupted {error}; run the same command again to go on", file=sys.stderr)
+        return RESUMABLE
+    except Exception as error:
+        cause = user_error_inside(error)
+        if cause is None:
+            raise
+        print(f"temporay: {cause}", file=sys.stderr)
+        return USER
+
+
+def user_error_inside(error: BaseException | None) -> UserError | None:
+    """A UserError that a Ray worker raised, found behind the errors Ray wraps around it."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, UserError):
+            return error
+        seen.add(id(error))
+        error = getattr(error, "cause", None) or error.__cause__ or error.__context__
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""Configuration: frozen models, named runs, and one dotted grammar for the command line and for Ray Tune."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from operators.errors import UserError, unknown_name
+
+ConfigT = TypeVar("ConfigT", bound="Config")
+
+
+class Config(BaseModel):
+    """A frozen record of settings. Unknown keys are errors, never ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+def to_json(config: Config) -> dict[str, Any]:
+    """The whole resolved configuration as JSON values."""
+    return json.loads(config.model_dump_json())  # type: ignore[no-any-return]
+
+
+def replaced(config: ConfigT, changes: Mapping[str, Any]) -> ConfigT:
+    """The same configuration with some dotted keys changed, e.g. ``{"optimizer.lr": 3e-4}``.
+
+    Raises:
+        UserError: a key does not exist (with the nearest one), or a value is not valid for it.
+    """
+    tree = config.model_dump()
+    for key, value in changes.items():
+        *parents, last = key.split(".")
+        node = tree
+        for name in parents:
+            node = node.get(name) if isinstance(node, dict) else None
+        if not isinstance(node, dict) or last not in node:
+            raise unknown_name("setting", key, dotted_names(config))
+        node[last] = value
+    return validated(type(config), tree)
+
+
+def validated(kind: type[ConfigT], tree: Mapping[str, Any]) -> ConfigT:
+    """A configuration from plain values, its errors turned into one sentence.
+
+    Raises:
+        UserError: a key is unknown or a value is not valid.
+    """
+    try:
+        return kind.model_validate(tree)
+    except ValidationError as error:
+        raise UserError(explain(error)) from error
+
+
+def dotted_names(config: Config) -> list[str]:
+    """Every settable name, e.g. ``optimizer.lr``."""
+    names: list[str] = []
+    for name, value in config:
+        if isinstance(value, Config):
+            names.extend(f"{name}.{inner}" for inner in dotted_names(value))
+        else:
+            names.append(name)
+    return names
+
+
+def explain(error: ValidationError) -> str:
+    """The first fault of a validation error: name, what is wrong, and the value given."""
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"]) or "the configuration"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{name}: {message} (given: {first.get('input')!r})"
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """One line per setting that is not the same, ``name: old → new``."""
+    lines: list[str] = []
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            lines.extend(difference(before, after, f"{prefix}{key}."))
+        elif before != after:
+            lines.append(f"{prefix}{key}: {json.dumps(before)} → {json.dumps(after)}")
+    return lines

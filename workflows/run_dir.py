@@ -1,0 +1,91 @@
+"""The folder of a run: config.json first, metrics.jsonl as it goes, summary.json last.
+
+Running a command again on the same folder resumes; with another configuration it is refused, the difference shown.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from operators.errors import UserError
+from workflows.config import Config, difference, to_json
+
+VERSIONED = ("temporay", "torch", "transformers", "ray", "trl")
+
+
+def write_json(path: Path, value: object) -> None:
+    """Writes the whole file or nothing: a kill leaves the old one."""
+    temporary = path.with_suffix(path.suffix + ".tmp")
+    temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    os.replace(temporary, path)  # noqa: PTH105 - atomic on one file system
+
+
+@dataclass(slots=True)
+class RunDir:
+    """A run's folder and the seconds its stages took."""
+
+    path: Path
+    resumed: bool
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, path: Path, config: Config, *, kind: str) -> RunDir:
+        """Creates the folder, or finds the same run in it.
+
+        Raises:
+            UserError: it cannot be written, or it holds a run with other settings.
+        """
+        wanted = {"command": kind, **to_json(config)}
+        config_path = path / "config.json"
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if config_path.exists():
+                found = json.loads(config_path.read_text())
+                changed = difference(found, wanted)
+                if changed:
+                    raise UserError(
+                        f"{path} holds a run with other settings; give another --out, or the same settings. "
+                        f"Different: {'; '.join(changed)}"
+                    )
+                return cls(path=path, resumed=True)
+            write_json(config_path, wanted)
+        except OSError as error:
+            raise UserError(
+                f"cannot write to {path}: {error.strerror}; give --out a folder you may write to"
+            ) from error
+        return cls(path=path, resumed=False)
+
+    @property
+    def summary_path(self) -> Path:
+        return self.path / "summary.json"
+
+    def summary(self) -> dict[str, Any] | None:
+        """What a finished run said, or None while it is not finished."""
+        return json.loads(self.summary_path.read_text()) if self.summary_path.exists() else None
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Times a stage and says that it begins."""
+        start = time.monotonic()
+        print(f"[{name}]", flush=True)
+        yield
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - start, 1)
+
+    def log(self, row: Mapping[str, Any]) -> None:
+        """Appends one line to metrics.jsonl."""
+        with (self.path / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def finish(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        """Writes summary.json; its existence says that the run is complete."""
+        summary = {**result, "seconds": self.seconds, "versions": {name: version(name) for name in VERSIONED}}
+        write_json(self.summary_path, summary)
+        return summary
