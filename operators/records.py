@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 GENERATOR_VERSION = "1"  # changes whenever the same address would give another sample
 
+AnswerFormat = Literal["letter", "text"]  # what stands between the answer tags; checkers accept both
 Frames = npt.NDArray[np.uint8]  # (T, H, W, 3), RGB
 
 
@@ -124,10 +125,16 @@ class Question:
     text: str
     options: tuple[str, ...]
     answer_index: int
+    answer_format: AnswerFormat = "letter"
 
     @property
     def letter(self) -> str:
         return LETTERS[self.answer_index]
+
+    @property
+    def answer(self) -> str:
+        """The right answer as the model is taught to write it."""
+        return self.letter if self.answer_format == "letter" else self.options[self.answer_index]
 
     @property
     def chance(self) -> float:
@@ -161,7 +168,7 @@ class Sample:
     @property
     def target(self) -> str:
         """What supervised training teaches the model to write."""
-        return f"<think>{self.rationale}</think><answer>{self.question.letter}</answer>"
+        return f"<think>{self.rationale}</think><answer>{self.question.answer}</answer>"
 
 
 class FinishReason(StrEnum):
