@@ -1,0 +1,167 @@
+"""Accuracy by primitive on held-out samples, by generation only, under arms that take the time out of the video.
+
+    sample → frames of an arm → prompt → engine (greedy) → parsed answer → row → accuracy with interval
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from models.chat import to_prompt
+from operators.answers import parse_answer
+from operators.arms import ARMS, Arm, apply_arm
+from operators.errors import UserError
+from operators.metrics import Interval, accuracy_interval
+from operators.records import Group, Prompt, Sample, Sampling
+from operators.shards import Dataset
+from workflows.command_line import parse
+from workflows.config import Config
+from workflows.rollout_pool import PoolConfig, RolloutPool
+from workflows.run_dir import RunDir
+from workflows.session import ray_session
+
+CHUNK = 64  # prompts in flight at a time: frames are held for these alone
+
+
+class EvaluateConfig(Config):
+    """Settings of ``temporay evaluate``."""
+
+    model: Path  # Hugging Face layout
+    data: Path  # a dataset made by ``temporay generate``, usually with --split test
+    out: Path
+    arms: tuple[Arm, ...] = ARMS
+    num_samples: int | None = None  # per primitive; None: all
+    max_tokens: int = 256
+    instruction: str = ""  # how to answer; "" for a model that was only ever shown one format
+    pool: PoolConfig = PoolConfig()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationRow:
+    """What the model wrote for one sample under one arm."""
+
+    key: str
+    task: str
+    arm: Arm
+    correct: bool
+    parsed: str | None  # the option it chose; None when nothing could be read, which counts as wrong
+    text: str
+    chance: float
+
+
+async def evaluate(
+    pool: RolloutPool,
+    processor: Any,
+    dataset: Dataset,
+    indices: Sequence[int],
+    arms: Sequence[Arm],
+    *,
+    max_tokens: int,
+    instruction: str,
+) -> list[EvaluationRow]:
+    """Rows for every sample and arm, in order; the engines keep whatever weights they hold."""
+    sampling = Sampling(num_rollouts=1, temperature=0.0, max_tokens=max_tokens, seed=0)
+    rows: list[EvaluationRow] = []
+    for arm in arms:
+        for chunk in _chunks(indices):
+            samples = [dataset.sample(i) for i in chunk]
+            prompts = [
+                arm_prompt(processor, sample, dataset.frames(i), arm, instruction)
+                for i, sample in zip(chunk, samples, strict=True)
+            ]
+            groups = await pool.generate(prompts, sampling)
+            rows += [_row(sample, arm, group) for sample, group in zip(samples, groups, strict=True)]
+    return rows
+
+
+def arm_prompt(processor: Any, sample: Sample, frames_THWC: Any, arm: Arm, instruction: str) -> Prompt:
+    """The prompt of one sample under one arm."""
+    return to_prompt(processor, sample, apply_arm(arm, frames_THWC, sample.address), instruction=instruction)
+
+
+def by_task(rows: Sequence[EvaluationRow], arm: Arm) -> dict[str, Interval]:
+    """Accuracy with its interval per primitive under one arm."""
+    tasks = sorted({row.task for row in rows if row.arm == arm})
+    return {task: accuracy_interval([row.correct for row in rows if row.arm == arm and row.task == task]) for task in tasks}
+
+
+def chance_of(rows: Sequence[EvaluationRow]) -> dict[str, float]:
+    """Mean chance per primitive: what a uniform guess among the options gets."""
+    tasks = sorted({row.task for row in rows})
+    per_task = {task: [row.chance for row in rows if row.task == task] for task in tasks}
+    return {task: sum(values) / len(values) for task, values in per_task.items()}
+
+
+def write_rows(path: Path, rows: Sequence[EvaluationRow]) -> None:
+    """One JSON line per sample and arm, for the report and for anyone's own analysis."""
+    path.write_text("".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows))
+
+
+def read_rows(path: Path) -> list[EvaluationRow]:
+    return [EvaluationRow(**json.loads(line)) for line in path.read_text().splitlines()]
+
+
+def select(dataset: Dataset, num_samples: int | None) -> list[int]:
+    """The first ``num_samples`` of every primitive, in the dataset's order.
+
+    Raises:
+        UserError: the dataset has fewer than asked of some primitive.
+    """
+    by_name: dict[str, list[int]] = {}
+    for i in range(len(dataset)):
+        by_name.setdefault(dataset.sample(i).address.task, []).append(i)
+    for task, indices in by_name.items():
+        if num_samples is not None and len(indices) < num_samples:
+            raise UserError(f"num_samples is {num_samples}, but the dataset has {len(indices)} samples of {task}")
+    return sorted(i for indices in by_name.values() for i in indices[:num_samples])
+
+
+def _chunks(indices: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (indices[start : start + CHUNK] for start in range(0, len(indices), CHUNK))
+
+
+def _row(sample: Sample, arm: Arm, group: Group) -> EvaluationRow:
+    text = group.rollouts[0].text
+    parsed = parse_answer(text, sample.question.options)
+    return EvaluationRow(
+        key=sample.key,
+        task=sample.address.task,
+        arm=arm,
+        correct=parsed.index == sample.question.answer_index,
+        parsed=None if parsed.index is None else sample.question.options[parsed.index],
+        text=text,
+        chance=sample.question.chance,
+    )
+
+
+def run(config: EvaluateConfig) -> dict[str, Any]:
+    """Evaluates one model on one dataset; rows in samples.jsonl, the table in summary.json."""
+    dataset = Dataset.open(config.data)
+    run_dir = RunDir.open(config.out, config, kind="evaluate")
+    with ray_session(), RolloutPool.started(config.pool, config.model) as pool:
+        indices = select(dataset, config.num_samples)
+        with run_dir.stage("evaluate"):
+            rows = asyncio.run(
+                evaluate(
+                    pool,
+                    pool.processor,
+                    dataset,
+                    indices,
+                    config.arms,
+                    max_tokens=config.max_tokens,
+                    instruction=config.instruction,
+                )
+            )
+    write_rows(run_dir.path / "samples.jsonl", rows)
+    chance = chance_of(rows)
+    arms = {arm: by_task(rows, arm) for arm in config.arms}
+    unread = sum(row.parsed is None for row in rows)
+    accuracy = {
+        task: {"chance": chance[task], "arms": {arm: asdict(arms[arm][task]) for arm in config.arms}} for task in chance
+    }
+    return run_dir.finish({"engine": pool.engine_name, "accuracy": accuracy, "unread_answers": unread, "rows": len(rows)})

@@ -1,0 +1,199 @@
+"""GRPO with verifiable rewards: two coroutines, produce and train, joined by one buffer.
+
+    produce: prompts → rollouts (engines) → scores (reward tasks) → advantages → buffer
+    train:   buffer → update (Ray Train workers) → weights of the next version → engines
+
+``max_staleness`` 0 makes it the synchronous, exactly on-policy loop. Group-relative advantages: DeepSeekMath,
+arXiv 2402.03300, eq. 21; no KL term and accuracy reward only, as SynRL (arXiv 2603.17693) trains.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from models.chat import to_prompt
+from models.losses import GrpoLossSettings
+from models.policy import OptimizerConfig
+from operators.advantage import group_advantages
+from operators.errors import UserError
+from operators.records import Group, Prompt, Sample, Sampling, Score
+from operators.rollout_buffer import RolloutBuffer
+from operators.seeding import digest, rng
+from operators.shards import Dataset
+from workflows.config import Config
+from workflows.policy_learner import PolicyLearner, TrainingBatch
+from workflows.reward_tasks import RewardConfig, score_groups
+from workflows.rollout_pool import PoolConfig, RolloutPool
+from workflows.run_dir import RunDir
+from workflows.session import ray_session
+
+
+class GrpoConfig(Config):
+    """Settings of ``temporay grpo``."""
+
+    data: Path  # a dataset made by ``temporay generate``, usually with --split rl
+    model: Path  # Hugging Face layout
+    out: Path
+    seed: int = 0
+    num_steps: int = 100
+    prompts_per_step: int = 16
+    group_size: int = 8  # rollouts per prompt
+    temperature: float = 1.0
+    max_tokens: int = 256
+    instruction: str = ""
+    max_staleness: int = 0  # updates a batch may lag behind the newest weights
+    scale_rewards: Literal["group", "none"] = "group"
+    rewards: RewardConfig = RewardConfig()
+    loss: GrpoLossSettings = GrpoLossSettings()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    pool: PoolConfig = PoolConfig()
+    num_workers: int = 1  # Ray Train workers (FSDP2 ranks)
+    threads: int = 2  # CPU threads of each
+    micro_batch_size: int = 32  # rollouts per forward pass of one worker
+    checkpoint_every: int = 20  # updates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Produced:
+    """A scored batch and what making it took."""
+
+    batch: TrainingBatch
+    metrics: dict[str, float]
+    rewards: list[list[float | None]]  # by group, then rollout
+
+
+@dataclass(slots=True)
+class Loop:
+    """What the two halves share."""
+
+    config: GrpoConfig
+    run_dir: RunDir
+    dataset: Dataset
+    pool: RolloutPool
+    learner: PolicyLearner
+    buffer: RolloutBuffer[Produced]
+    num_decodes: int = 0
+    num_prompts: int = 0
+
+
+def prompt_indices(config: GrpoConfig, num_samples: int, step: int) -> list[int]:
+    """Rows of one step: epoch permutations by hash, laid end to end, so that every row comes once an epoch."""
+    first = step * config.prompts_per_step
+    epochs: dict[int, Any] = {}
+    rows = []
+    for position in range(first, first + config.prompts_per_step):
+        epoch, place = divmod(position, num_samples)
+        if epoch not in epochs:
+            epochs[epoch] = rng("grpo", config.seed, epoch).permutation(num_samples)
+        rows.append(int(epochs[epoch][place]))
+    return rows
+
+
+async def produce(loop: Loop, first_step: int) -> None:
+    """prompts → rollouts → scores → advantages, one batch per step, no further ahead than the buffer allows."""
+    config = loop.config
+    for step in range(first_step, config.num_steps):
+        version = await loop.buffer.room_for(step)
+        samples, prompts = draw_prompts(loop, step)
+        sampling = Sampling(
+            num_rollouts=config.group_size,
+            temperature=config.temperature,
+            max_tokens=config.max_tokens,
+            seed=digest("rollout", config.seed, step) % 2**31,
+        )
+        groups = await loop.pool.generate(prompts, sampling)
+        scores = await score_groups(groups, samples, config.rewards)
+        await loop.buffer.put(step, with_advantages(config, version, prompts, groups, scores))
+
+
+async def train(loop: Loop, first_step: int) -> None:
+    """batch → update → published weights → one line of metrics."""
+    for step in range(first_step, loop.config.num_steps):
+        produced = await loop.buffer.get(step)
+        update = await loop.learner.update(step, produced.batch)
+        await loop.pool.load_weights(update.weights_version, update.weights)
+        await loop.buffer.mark_done(step)
+        report_step(loop, step, produced, update.metrics)
+
+
+def draw_prompts(loop: Loop, step: int) -> tuple[list[Sample], list[Prompt]]:
+    """The samples of a step and their prompts; every clip is decoded here once and nowhere else."""
+    indices = prompt_indices(loop.config, len(loop.dataset), step)
+    samples = [loop.dataset.sample(i) for i in indices]
+    prompts = []
+    for i, sample in zip(indices, samples, strict=True):
+        frames_THWC = loop.dataset.frames(i)
+        loop.num_decodes += 1
+        loop.num_prompts += 1
+        prompts.append(to_prompt(loop.pool.processor, sample, frames_THWC, instruction=loop.config.instruction))
+    return samples, prompts
+
+
+def with_advantages(
+    config: GrpoConfig, version: int, prompts: Sequence[Prompt], groups: Sequence[Group], scores: Sequence[list[Score]]
+) -> Produced:
+    """Keeps the groups whose rewards differ; a flat group carries no signal and is dropped whole, counted."""
+    rewards = [[score.reward for score in group] for group in scores]
+    advantages = [group_advantages(row, scale_rewards=config.scale_rewards) for row in rewards]
+    kept = [i for i, row in enumerate(advantages) if any(a not in (None, 0.0) for a in row)]
+    statuses = Counter(score.status.value for group in scores for score in group)
+    known = [r for row in rewards for r in row if r is not None]
+    lengths = [len(r.completion_ids) for group in groups for r in group.rollouts]
+    metrics = {
+        "reward": sum(known) / max(1, len(known)),
+        "useful_groups": len(kept) / len(groups),
+        "completion_tokens": sum(lengths) / len(lengths),
+        **{f"status_{name}": float(count) for name, count in sorted(statuses.items())},
+    }
+    batch = TrainingBatch(
+        weight_version=version,
+        prompts=[prompts[i] for i in kept],
+        groups=[groups[i] for i in kept],
+        advantages=[advantages[i] for i in kept],
+    )
+    return Produced(batch=batch, metrics=metrics, rewards=rewards)
+
+
+def report_step(loop: Loop, step: int, produced: Produced, update: dict[str, float]) -> None:
+    """One line in metrics.jsonl and one on the terminal."""
+    row = {
+        "stage": "grpo",
+        "step": step,
+        **produced.metrics,
+        **update,
+        "staleness": step - produced.batch.weight_version,
+        "decodes_per_prompt": loop.num_decodes / loop.num_prompts,
+        "group_rewards": [sum(r for r in row if r is not None) / max(1, len(row)) for row in produced.rewards],
+    }
+    loop.run_dir.log(row)
+    print(
+        f"step {step + 1}/{loop.config.num_steps}  reward {row['reward']:.3f}  useful groups "
+        f"{row['useful_groups']:.0%}  tokens {row['completion_tokens']:.0f}  parity {row.get('parity_max_abs', 0):.1e}",
+        flush=True,
+    )
+
+
+async def reinforce(loop: Loop, first_step: int) -> None:
+    """Both halves at once; the first fault of either ends both."""
+    async with asyncio.TaskGroup() as halves:
+        halves.create_task(produce(loop, first_step))
+        halves.create_task(train(loop, first_step))
+
+
+def check(config: GrpoConfig, dataset: Dataset) -> None:
+    """Refuses what cannot work, before anything starts.
+
+    Raises:
+        UserError: a setting is out of range or the dataset is empty.
+    """
+    if len(dataset) == 0:
+        raise UserError(f"{config.data} has no samples; generate some with `temporay generate … --split rl`")
+    if config.group_size < 2:
+        raise UserError(f"group_size is {config.group_size}; advantages are relative to a group, give at least 2")
+    if config.max_staleness < 0:
+        raise UserError(f"max_staleness is {config.max_staleness}; give 0 (on-policy) or more")
