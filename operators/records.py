@@ -231,3 +231,4 @@ class Score:
     reward: float | None
     breakdown: Mapping[str, float]  # by reward name, before weights
     status: ScoreStatus
+    detail: str = ""  # why the status is not ok: the parser's reason, or the checker's error

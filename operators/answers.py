@@ -1,0 +1,109 @@
+"""Completion → letter of an option, or the reason why there is none. Model output is data: nothing here guesses.
+
+    "<think>…</think><answer>(B) left</answer>" → answer_span → "(B) left" → parse_choice → B
+
+The span is found with plain string search and a choice with an anchored pattern on a bounded string, so time is linear
+in the length of the completion, whatever is in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from operators.records import LETTERS
+
+THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
+ANSWER_OPEN, ANSWER_CLOSE = "<answer>", "</answer>"
+TAGS = (THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE)
+MAX_COMPLETION_CHARS = 200_000  # ten times what 4,096 tokens of English come to
+_DECORATION_CHARS = 16  # "(B) ", a final period and some spaces around an option's text
+_WHITESPACE = " \t\r\n"
+
+# "B", "(B)", "B.", "B)", "B:", and the last four with the option's text. [A-J] is ASCII: look-alikes do not pass.
+_CHOICE = re.compile(rf"(?:\(([{LETTERS}])\)|([{LETTERS}])([.):]?))(?:[ \t\r\n]+(\S.*))?", re.DOTALL)
+
+
+class ParseFailure(StrEnum):
+    """Why a completion has no readable answer."""
+
+    EMPTY = "empty"
+    TOO_LONG = "too_long"
+    UNCLOSED_THINK = "unclosed_think"
+    NO_ANSWER_TAG = "no_answer_tag"  # none, or only before the end of thinking
+    MALFORMED_TAGS = "malformed_tags"  # nested, or opened again and never closed
+    EMPTY_ANSWER = "empty_answer"
+    NOT_A_CHOICE = "not_a_choice"  # not in one of the letter forms
+    NO_SUCH_OPTION = "no_such_option"
+    TEXT_MISMATCH = "text_mismatch"  # letter of one option, words of another
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedAnswer:
+    """Either a letter or a failure, never both."""
+
+    letter: str | None
+    failure: ParseFailure | None
+
+
+def parse_answer(completion: str, options: Sequence[str]) -> ParsedAnswer:
+    """The letter a completion commits to: what its last answer tag after the last thought holds.
+
+    Args:
+        completion: at most MAX_COMPLETION_CHARS characters are read as an answer; longer ones have none.
+        options: texts of the options, A first.
+    """
+    span = answer_span(completion)
+    return ParsedAnswer(None, span) if isinstance(span, ParseFailure) else parse_choice(span, options)
+
+
+def answer_span(completion: str) -> str | ParseFailure:
+    """Text between the last pair of answer tags, of which only what follows the last ``</think>`` counts."""
+    if not completion.strip():
+        return ParseFailure.EMPTY
+    if len(completion) > MAX_COMPLETION_CHARS:
+        return ParseFailure.TOO_LONG
+    _, _, after_thinking = completion.rpartition(THINK_CLOSE)
+    if THINK_OPEN in after_thinking:
+        return ParseFailure.UNCLOSED_THINK
+    before_close, close, rest = after_thinking.rpartition(ANSWER_CLOSE)
+    if not close:
+        return ParseFailure.MALFORMED_TAGS if ANSWER_OPEN in after_thinking else ParseFailure.NO_ANSWER_TAG
+    if ANSWER_OPEN in rest:
+        return ParseFailure.MALFORMED_TAGS
+    before_open, opened, span = before_close.rpartition(ANSWER_OPEN)
+    if not opened or before_open.count(ANSWER_OPEN) != before_open.count(ANSWER_CLOSE) or ANSWER_CLOSE in span:
+        return ParseFailure.MALFORMED_TAGS
+    return span
+
+
+def parse_choice(text: str, options: Sequence[str]) -> ParsedAnswer:
+    """An option's letter from one of the letter forms: ``B``, ``(B)``, ``B.``, ``B)``, ``B:``, ``(B) text``.
+
+    The text, when there is one, must be that option's own (letter case, spacing and a final period aside): a letter
+    with other words is two answers.
+    """
+    text = text.strip(_WHITESPACE)
+    if not text:
+        return ParsedAnswer(None, ParseFailure.EMPTY_ANSWER)
+    if len(text) > max((len(option) for option in options), default=0) + _DECORATION_CHARS:
+        return ParsedAnswer(None, ParseFailure.NOT_A_CHOICE)
+    match = _CHOICE.fullmatch(text)
+    if match is None:
+        return ParsedAnswer(None, ParseFailure.NOT_A_CHOICE)
+    in_parentheses, bare, punctuation, words = match.groups()
+    if words is not None and not in_parentheses and not punctuation:
+        return ParsedAnswer(None, ParseFailure.NOT_A_CHOICE)  # "A cat sits" is a sentence, not option A
+    letter = in_parentheses or bare
+    index = LETTERS.index(letter)
+    if index >= len(options):
+        return ParsedAnswer(None, ParseFailure.NO_SUCH_OPTION)
+    if words is not None and _normalized(words) != _normalized(options[index]):
+        return ParsedAnswer(None, ParseFailure.TEXT_MISMATCH)
+    return ParsedAnswer(letter, None)
+
+
+def _normalized(text: str) -> str:
+    return " ".join(text.split()).removesuffix(".").rstrip().casefold()

@@ -1,0 +1,149 @@
+"""Right and wrong → accuracies with intervals → a table of plain text.
+
+Everything is at the 95 % level unless told otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from operators.seeding import rng
+
+ARMS = ("base", "sft", "grpo", "shuffled", "single_frame", "blind")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A mean and its interval. Without data (``n`` 0) all three are NaN: unknown, not zero."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def half_width(self) -> float:
+        return (self.high - self.low) / 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableRow:
+    """Accuracies of one primitive (or of their mean), by arm; an arm that was not run is absent."""
+
+    name: str
+    n: int
+    chance: float
+    arms: Mapping[str, Estimate]
+
+
+def accuracy(correct: Sequence[bool], *, level: float = 0.95) -> Estimate:
+    """Share of True with Wilson's score interval, which is honest near 0 and 1 and for few samples.
+
+    Wilson (1927), JASA 22; recommended over the normal interval by Brown, Cai and DasGupta (2001), Stat. Sci. 16.
+    """
+    n = len(correct)
+    if n == 0:
+        return _UNKNOWN
+    share, z = sum(correct) / n, _z(level)
+    center = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return Estimate(value=share, low=max(0.0, center - half), high=min(1.0, center + half), n=n)
+
+
+def mean(values: Sequence[float], *, level: float = 0.95) -> Estimate:
+    """Mean with the normal interval; with one value the interval is unbounded."""
+    n = len(values)
+    if n == 0:
+        return _UNKNOWN
+    center = math.fsum(values) / n
+    if n == 1:
+        return Estimate(value=center, low=-math.inf, high=math.inf, n=1)
+    half = _z(level) * float(np.std(values, ddof=1)) / math.sqrt(n)
+    return Estimate(value=center, low=center - half, high=center + half, n=n)
+
+
+def cluster_mean(
+    values: Sequence[float],
+    clusters: Sequence[Hashable],
+    *,
+    level: float = 0.95,
+    num_resamples: int = 2000,
+    seed: int = 0,
+) -> Estimate:
+    """Mean with a percentile bootstrap that draws whole clusters: questions on one clip are not independent.
+
+    Args:
+        clusters: one id per value, e.g. the clip it was asked about.
+
+    Raises:
+        ValueError: the two have different lengths.
+    """
+    if len(values) != len(clusters):
+        raise ValueError(f"{len(values)} values but {len(clusters)} cluster ids")
+    if not values:
+        return _UNKNOWN
+    sums: dict[Hashable, float] = {}
+    sizes: dict[Hashable, int] = {}
+    for value, cluster in zip(values, clusters, strict=True):
+        sums[cluster] = sums.get(cluster, 0.0) + value
+        sizes[cluster] = sizes.get(cluster, 0) + 1
+    num_clusters = len(sums)
+    draws = rng("cluster_mean", seed).multinomial(num_clusters, [1 / num_clusters] * num_clusters, num_resamples)
+    means = (draws @ np.array(list(sums.values()))) / (draws @ np.array(list(sizes.values())))
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return Estimate(value=math.fsum(values) / len(values), low=float(low), high=float(high), n=len(values))
+
+
+def macro_accuracy(correct_by_group: Mapping[str, Sequence[bool]], *, level: float = 0.95) -> Estimate:
+    """Mean of the groups' accuracies, each with the same weight; ``n`` counts samples.
+
+    The interval is that of a stratified mean, with each group's variance taken at its Wilson centre, so that a group
+    that is all right does not count as certain. Groups without samples are left out.
+    """
+    groups = [correct for correct in correct_by_group.values() if correct]
+    if not groups:
+        return _UNKNOWN
+    z = _z(level)
+    variance = 0.0
+    for correct in groups:
+        n = len(correct)
+        center = (sum(correct) + z * z / 2) / (n + z * z)
+        variance += center * (1 - center) / n
+    value = math.fsum(sum(correct) / len(correct) for correct in groups) / len(groups)
+    half = z * math.sqrt(variance) / len(groups)
+    total = sum(len(correct) for correct in groups)
+    return Estimate(value=value, low=max(0.0, value - half), high=min(1.0, value + half), n=total)
+
+
+def render_table(rows: Sequence[TableRow], *, arms: Sequence[str] = ARMS) -> str:
+    """Percentages with half-widths, one line per row: ``motion_direction   200    25.0   97.5 +-2.3``; ``-`` is not run."""
+    header = ("primitive", "n", "chance", *arms)
+    body = [
+        (row.name, str(row.n), f"{100 * row.chance:.1f}", *(_cell(row.arms.get(arm)) for arm in arms)) for row in rows
+    ]
+    widths = [max(len(line[column]) for line in (header, *body)) for column in range(len(header))]
+    return "\n".join(_aligned(line, widths) for line in (header, *body))
+
+
+def _cell(estimate: Estimate | None) -> str:
+    if estimate is None or estimate.n == 0:
+        return "-"
+    return f"{100 * estimate.value:.1f} +-{100 * estimate.half_width:.1f}"
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first = cells[0].ljust(widths[0])
+    rest = [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
+    return "  ".join([first, *rest])
+
+
+def _z(level: float) -> float:
+    return NormalDist().inv_cdf((1 + level) / 2)
+
+
+_UNKNOWN = Estimate(value=math.nan, low=math.nan, high=math.nan, n=0)

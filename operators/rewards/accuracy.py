@@ -1,0 +1,15 @@
+"""1 for the right option, 0 for anything else (SynRL's only reward, arXiv 2603.17693)."""
+
+from __future__ import annotations
+
+from operators.answers import parse_answer
+from operators.records import Rollout, Sample
+from operators.rewards._base import Reward
+
+
+class Accuracy(Reward):
+    """Whether the completion commits to the letter of the right option."""
+
+    def score(self, rollout: Rollout, sample: Sample) -> float:
+        question = sample.question
+        return float(parse_answer(rollout.text, question.options).letter == question.letter)

@@ -1,0 +1,23 @@
+"""1 for exactly ``<think>…</think><answer>…</answer>`` with a thought and a readable answer, else 0.
+
+Stricter than the format rewards of the Video-R1 line, which search for the pattern: there a second answer, or words
+outside the tags, is paid too.
+"""
+
+from __future__ import annotations
+
+from operators.answers import ANSWER_CLOSE, ANSWER_OPEN, TAGS, THINK_CLOSE, THINK_OPEN, parse_answer
+from operators.records import Rollout, Sample
+from operators.rewards._base import Reward
+
+
+class AnswerFormat(Reward):
+    """Whether the completion has the form that supervised training teaches. Says nothing about being right."""
+
+    def score(self, rollout: Rollout, sample: Sample) -> float:
+        text = rollout.text.strip()
+        if parse_answer(text, sample.question.options).letter is None or any(text.count(tag) != 1 for tag in TAGS):
+            return 0.0
+        thought, _, rest = text.removeprefix(THINK_OPEN).partition(THINK_CLOSE)
+        framed = text.startswith(THINK_OPEN) and rest.lstrip().startswith(ANSWER_OPEN) and text.endswith(ANSWER_CLOSE)
+        return float(framed and thought.strip() != "")
