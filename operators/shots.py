@@ -1,0 +1,180 @@
+"""Pseudo-videos: captioned images shown one after the other, each for some frames (arXiv 2506.06928, section 3).
+
+    scenes → captioned scenes → cut into shots with a jitter per frame → ScenePlan with one `scene` event per shot
+
+The paper draws the jitter of every frame by itself (rotation 15 degrees, scale 10 %, translation 10 %, black fill).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from operators.errors import SampleRejected, UserError
+from operators.primitives._base import Canvas, Jitter, Style
+from operators.records import Address, Event, Scene, ScenePlan, Shot
+from operators.seeding import rng
+
+MAX_SCENES_BY_LEVEL = (3, 4, 5, 6, 8)
+MAX_CAPTION_JACCARD = 0.5  # of content words; two scenes that reach it could be taken for each other
+MAX_ROTATION_DEG = 15.0
+MAX_SCALE_CHANGE = 0.1
+MAX_TRANSLATION = 0.1  # of the frame's width and height
+STOP_WORDS = frozenset(
+    "a an the of in on at to and or with by for from is are was were be being been it its his her their this that "
+    "there some two while as near next into over under up down off out".split()
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptionedScene:
+    """A scene and the one of its captions that this sample uses."""
+
+    scene: Scene
+    caption: str
+
+
+def scene_limits(canvas: Canvas, level: int, minimum: int) -> tuple[int, int]:
+    """Fewest and most scenes of a video at this level, both inclusive; ``minimum`` is what the question needs.
+
+    Raises:
+        UserError: the canvas allows fewer scenes than the question needs.
+    """
+    low = max(minimum, canvas.num_scenes[0])
+    if canvas.num_scenes[1] < low:
+        raise UserError(
+            f"canvas.num_scenes={canvas.num_scenes} gives at most {canvas.num_scenes[1]} scenes, but this task needs "
+            f"{low}; raise its second number to {low} or more"
+        )
+    return low, max(low, min(canvas.num_scenes[1], MAX_SCENES_BY_LEVEL[level]))
+
+
+def draw_num_scenes(draw: np.random.Generator, canvas: Canvas, level: int, minimum: int = 2) -> int:
+    low, high = scene_limits(canvas, level, minimum)
+    return int(draw.integers(low, high + 1))
+
+
+def pick_scenes(scenes: Sequence[Scene], num_scenes: int, address: Address) -> list[CaptionedScene]:
+    """Different images in random order, each with one of its captions.
+
+    Raises:
+        SampleRejected: two of the captions could be taken for each other (``captions_alike``).
+        ValueError: fewer different images than needed were given.
+    """
+    draw = rng(*address.parts(), "scenes")
+    distinct = list({scene.image_id: scene for scene in scenes}.values())
+    if len(distinct) < num_scenes:
+        raise ValueError(f"{num_scenes} different images are needed, {len(distinct)} were given")
+    chosen = [distinct[i] for i in draw.choice(len(distinct), num_scenes, replace=False)]
+    picked = [CaptionedScene(scene=s, caption=s.captions[int(draw.integers(len(s.captions)))]) for s in chosen]
+    for one, other in combinations(picked, 2):
+        if caption_jaccard(one.caption, other.caption) >= MAX_CAPTION_JACCARD:
+            raise SampleRejected("captions_alike", f"{one.caption!r} and {other.caption!r}")
+    return picked
+
+
+def caption_jaccard(one: str, other: str) -> float:
+    """Shared content words over all content words; 1.0 when the captions are equal or neither has any."""
+    words, other_words = _content_words(one), _content_words(other)
+    union = words | other_words
+    return len(words & other_words) / len(union) if union and one != other else 1.0
+
+
+def _content_words(caption: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", caption.lower())) - STOP_WORDS
+
+
+def draw_shot_lengths(num_shots: int, canvas: Canvas, address: Address) -> list[int]:
+    """F_j ~ U over ``canvas.frames_per_scene`` for every shot (the paper's rule)."""
+    low, high = canvas.frames_per_scene
+    return [int(n) for n in rng(*address.parts(), "shot_lengths").integers(low, high + 1, num_shots)]
+
+
+def split_length(num_shots: int, max_shots: int, canvas: Canvas, address: Address) -> list[int]:
+    """Shot lengths of a clip whose total was drawn first, so that it says nothing about how many shots there are.
+
+    The total is uniform over the lengths possible for 1 and for ``max_shots`` shots alike. Where the canvas leaves no
+    such length (max_shots times the shortest scene is more than the longest), every clip has max_shots times the
+    shortest scene, and few scenes may last longer than ``frames_per_scene`` says.
+    """
+    low, high = canvas.frames_per_scene
+    shortest = max_shots * low
+    total = int(rng(*address.parts(), "num_frames").integers(shortest, max(shortest, high) + 1))
+    draw = rng(*address.parts(), "shot_lengths")
+    spare = total - num_shots * low
+    cuts = np.sort(draw.integers(0, spare + 1, num_shots - 1))
+    return [int(low + n) for n in np.diff([0, *cuts, spare])]
+
+
+def compose(
+    order: Sequence[CaptionedScene],
+    shot_lengths: Sequence[int],
+    canvas: Canvas,
+    address: Address,
+    facts: Mapping[str, Any],
+) -> ScenePlan:
+    """The scenes in this order, each for its number of frames, with one ``scene`` event per shot."""
+    draw = rng(*address.parts(), "jitter")
+    shots, events, start_frame = [], [], 0
+    for captioned, num_frames in zip(order, shot_lengths, strict=True):
+        end_frame = start_frame + num_frames
+        affine_T23 = draw_affine(draw, canvas.jitter, num_frames, canvas.width, canvas.height)
+        shots.append(Shot(scene=captioned.scene, start_frame=start_frame, end_frame=end_frame, affine_T23=affine_T23))
+        start_ms, end_ms = 1000.0 * start_frame / canvas.fps, 1000.0 * end_frame / canvas.fps
+        events.append(Event(kind="scene", subject=captioned.caption, start_ms=start_ms, end_ms=end_ms))
+        start_frame = end_frame
+    return ScenePlan(
+        address=address,
+        width=canvas.width,
+        height=canvas.height,
+        fps=canvas.fps,
+        num_frames=start_frame,
+        background=(0, 0, 0),
+        shots=tuple(shots),
+        events=tuple(events),
+        facts=facts,
+    )
+
+
+def draw_affine(
+    draw: np.random.Generator, jitter: Jitter, num_frames: int, width: int, height: int
+) -> npt.NDArray[np.float64]:
+    """Rotation and scale about the frame's centre, then translation: (T, 2, 3), in pixels."""
+    limits = np.array([np.deg2rad(MAX_ROTATION_DEG), MAX_SCALE_CHANGE, MAX_TRANSLATION, MAX_TRANSLATION])
+    if jitter == "paper":
+        angle_T, growth_T, right_T, down_T = draw.uniform(-limits, limits, (num_frames, 4)).T
+    elif jitter == "smooth":
+        start, end = draw.uniform(-limits, limits, (2, 4))
+        eased_T1 = (1 - np.cos(np.pi * np.linspace(0, 1, num_frames)))[:, None] / 2
+        angle_T, growth_T, right_T, down_T = (start + (end - start) * eased_T1).T
+    else:
+        angle_T, growth_T, right_T, down_T = np.zeros((4, num_frames))
+    cos_T, sin_T = (1 + growth_T) * np.cos(angle_T), (1 + growth_T) * np.sin(angle_T)
+    center_x, center_y = (width - 1) / 2, (height - 1) / 2
+    shift_x_T = center_x + right_T * width - cos_T * center_x - sin_T * center_y
+    shift_y_T = center_y + down_T * height + sin_T * center_x - cos_T * center_y
+    rows = [np.stack([cos_T, sin_T, shift_x_T], axis=1), np.stack([-sin_T, cos_T, shift_y_T], axis=1)]
+    return np.stack(rows, axis=1)
+
+
+def shown(plan: ScenePlan) -> list[Event]:
+    """The ``scene`` events in the order in which they are seen."""
+    return sorted((e for e in plan.events if e.kind == "scene"), key=lambda e: e.start_ms)
+
+
+def tell_order(events: Sequence[Event], style: Style) -> str:
+    """The scenes as sentences: "First a, then b, last c.", or each with its seconds."""
+    if style == "detailed":
+        spans = [f"from {e.start_ms / 1000:.1f} s to {e.end_ms / 1000:.1f} s it shows {e.subject}" for e in events]
+        return f"In the video, {', '.join(spans)}."
+    captions = [e.subject for e in events]
+    if len(captions) == 1:
+        return f"Only {captions[0]}."
+    middle = "".join(f"then {caption}, " for caption in captions[1:-1])
+    return f"First {captions[0]}, {middle}last {captions[-1]}."
