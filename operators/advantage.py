@@ -10,23 +10,22 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 ScaleRewards = Literal["group", "none"]  # none: Dr. GRPO, arXiv 2503.20783
 STD_EPSILON = 1e-4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupAdvantages:
-    """``flat``: fewer than two rewards, or all the same: no advantage differs from zero, nothing to learn."""
-
-    advantages_G: tuple[float | None, ...]  # None where there was no reward
-    flat: bool
+def is_flat(rewards_G: Sequence[float | None]) -> bool:
+    """Fewer than two rewards, or all the same: nothing to learn from this group."""
+    return len({reward for reward in rewards_G if reward is not None}) < 2
 
 
-def group_advantages(rewards_G: Sequence[float | None], *, scale_rewards: ScaleRewards) -> GroupAdvantages:
+def group_advantages(rewards_G: Sequence[float | None], *, scale_rewards: ScaleRewards) -> tuple[float | None, ...]:
     """How much better each rollout is than its group; None rewards count neither in the mean nor in the deviation.
+
+    Returns:
+        advantages_G, None where there was no reward. Exactly 0.0 throughout a flat group.
 
     Raises:
         ValueError: a reward is NaN or infinite (scoring gives None for those).
@@ -34,9 +33,8 @@ def group_advantages(rewards_G: Sequence[float | None], *, scale_rewards: ScaleR
     known = [reward for reward in rewards_G if reward is not None]
     if not all(math.isfinite(reward) for reward in known):
         raise ValueError(f"rewards must be finite or None, got {list(rewards_G)}")
-    if len(known) < 2 or min(known) == max(known):
-        return GroupAdvantages(advantages_G=tuple(None if r is None else 0.0 for r in rewards_G), flat=True)
+    if is_flat(rewards_G):
+        return tuple(None if reward is None else 0.0 for reward in rewards_G)
     mean = math.fsum(known) / len(known)
     scale = statistics.stdev(known) + STD_EPSILON if scale_rewards == "group" else 1.0
-    advantages_G = tuple(None if reward is None else (reward - mean) / scale for reward in rewards_G)
-    return GroupAdvantages(advantages_G=advantages_G, flat=False)
+    return tuple(None if reward is None else (reward - mean) / scale for reward in rewards_G)

@@ -1,6 +1,6 @@
-"""Completion → letter of an option, or the reason why there is none. Model output is data: nothing here guesses.
+"""Completion → option, or the reason why there is none. Model output is data: nothing here guesses.
 
-    "<think>…</think><answer>(B) left</answer>" → answer_span → "(B) left" → parse_choice → B
+    "<think>…</think><answer>(B) left</answer>" → answer_span → "(B) left" → parse_choice → 1
 
 The span is found with plain string search and a choice with an anchored pattern on a bounded string, so time is linear
 in the length of the completion, whatever is in it.
@@ -22,8 +22,11 @@ MAX_COMPLETION_CHARS = 200_000  # ten times what 4,096 tokens of English come to
 _DECORATION_CHARS = 16  # "(B) ", a final period and some spaces around an option's text
 _WHITESPACE = " \t\r\n"
 
-# "B", "(B)", "B.", "B)", "B:", and the last four with the option's text. [A-J] is ASCII: look-alikes do not pass.
-_CHOICE = re.compile(rf"(?:\(([{LETTERS}])\)|([{LETTERS}])([.):]?))(?:[ \t\r\n]+(\S.*))?", re.DOTALL)
+# [A-J] is ASCII: look-alikes of other scripts do not pass. Anchored on both sides and without nested repetition.
+_CHOICE = re.compile(
+    rf"(?:\((?P<parenthesized>[{LETTERS}])\)|(?P<dotted>[{LETTERS}])[.):])(?:\s+(?P<words>\S.*))?|(?P<bare>[{LETTERS}])",
+    re.DOTALL | re.ASCII,
+)
 
 
 class ParseFailure(StrEnum):
@@ -35,21 +38,21 @@ class ParseFailure(StrEnum):
     NO_ANSWER_TAG = "no_answer_tag"  # none, or only before the end of thinking
     MALFORMED_TAGS = "malformed_tags"  # nested, or opened again and never closed
     EMPTY_ANSWER = "empty_answer"
-    NOT_A_CHOICE = "not_a_choice"  # not in one of the letter forms
+    NOT_A_CHOICE = "not_a_choice"  # neither one of the letter forms nor one option's words
     NO_SUCH_OPTION = "no_such_option"
     TEXT_MISMATCH = "text_mismatch"  # letter of one option, words of another
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedAnswer:
-    """Either a letter or a failure, never both."""
+    """Either an option or a failure, never both."""
 
-    letter: str | None
+    index: int | None  # into the options
     failure: ParseFailure | None
 
 
 def parse_answer(completion: str, options: Sequence[str]) -> ParsedAnswer:
-    """The letter a completion commits to: what its last answer tag after the last thought holds.
+    """The option a completion commits to: what its last answer tag after the last thought holds.
 
     Args:
         completion: at most MAX_COMPLETION_CHARS characters are read as an answer; longer ones have none.
@@ -80,10 +83,11 @@ def answer_span(completion: str) -> str | ParseFailure:
 
 
 def parse_choice(text: str, options: Sequence[str]) -> ParsedAnswer:
-    """An option's letter from one of the letter forms: ``B``, ``(B)``, ``B.``, ``B)``, ``B:``, ``(B) text``.
+    """The option that is named by its letter, by its words, or by both.
 
-    The text, when there is one, must be that option's own (letter case, spacing and a final period aside): a letter
-    with other words is two answers.
+    Letter forms are ``B``, ``(B)``, ``B.``, ``B)``, ``B:``, and the last four followed by the option's own words (letter
+    case, spacing and a final period aside): a letter with other words is two answers. A bare letter is a letter, even
+    where an option's words are a single letter.
     """
     text = text.strip(_WHITESPACE)
     if not text:
@@ -91,18 +95,20 @@ def parse_choice(text: str, options: Sequence[str]) -> ParsedAnswer:
     if len(text) > max((len(option) for option in options), default=0) + _DECORATION_CHARS:
         return ParsedAnswer(None, ParseFailure.NOT_A_CHOICE)
     match = _CHOICE.fullmatch(text)
-    if match is None:
-        return ParsedAnswer(None, ParseFailure.NOT_A_CHOICE)
-    in_parentheses, bare, punctuation, words = match.groups()
-    if words is not None and not in_parentheses and not punctuation:
-        return ParsedAnswer(None, ParseFailure.NOT_A_CHOICE)  # "A cat sits" is a sentence, not option A
-    letter = in_parentheses or bare
-    index = LETTERS.index(letter)
+    named = _options_in_words(text, options)
+    if match is None or (match["words"] is not None and named):
+        return ParsedAnswer(named[0], None) if len(named) == 1 else ParsedAnswer(None, ParseFailure.NOT_A_CHOICE)
+    index = LETTERS.index(match["parenthesized"] or match["dotted"] or match["bare"])
     if index >= len(options):
         return ParsedAnswer(None, ParseFailure.NO_SUCH_OPTION)
-    if words is not None and _normalized(words) != _normalized(options[index]):
+    if match["words"] is not None and index not in _options_in_words(match["words"], options):
         return ParsedAnswer(None, ParseFailure.TEXT_MISMATCH)
-    return ParsedAnswer(letter, None)
+    return ParsedAnswer(index, None)
+
+
+def _options_in_words(text: str, options: Sequence[str]) -> list[int]:
+    wanted = _normalized(text)
+    return [index for index, option in enumerate(options) if _normalized(option) == wanted]
 
 
 def _normalized(text: str) -> str:

@@ -18,7 +18,7 @@ ARMS = ("base", "sft", "grpo", "shuffled", "single_frame", "blind")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class Interval:
     """A mean and its interval. Without data (``n`` 0) all three are NaN: unknown, not zero."""
 
     value: float
@@ -38,10 +38,10 @@ class TableRow:
     name: str
     n: int
     chance: float
-    arms: Mapping[str, Estimate]
+    arms: Mapping[str, Interval]
 
 
-def accuracy(correct: Sequence[bool], *, level: float = 0.95) -> Estimate:
+def accuracy_interval(correct: Sequence[bool], *, level: float = 0.95) -> Interval:
     """Share of True with Wilson's score interval, which is honest near 0 and 1 and for few samples.
 
     Wilson (1927), JASA 22; recommended over the normal interval by Brown, Cai and DasGupta (2001), Stat. Sci. 16.
@@ -52,29 +52,29 @@ def accuracy(correct: Sequence[bool], *, level: float = 0.95) -> Estimate:
     share, z = sum(correct) / n, _z(level)
     center = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return Estimate(value=share, low=max(0.0, center - half), high=min(1.0, center + half), n=n)
+    return Interval(value=share, low=max(0.0, center - half), high=min(1.0, center + half), n=n)
 
 
-def mean(values: Sequence[float], *, level: float = 0.95) -> Estimate:
+def mean_interval(values: Sequence[float], *, level: float = 0.95) -> Interval:
     """Mean with the normal interval; with one value the interval is unbounded."""
     n = len(values)
     if n == 0:
         return _UNKNOWN
     center = math.fsum(values) / n
     if n == 1:
-        return Estimate(value=center, low=-math.inf, high=math.inf, n=1)
+        return Interval(value=center, low=-math.inf, high=math.inf, n=1)
     half = _z(level) * float(np.std(values, ddof=1)) / math.sqrt(n)
-    return Estimate(value=center, low=center - half, high=center + half, n=n)
+    return Interval(value=center, low=center - half, high=center + half, n=n)
 
 
-def cluster_mean(
+def cluster_interval(
     values: Sequence[float],
     clusters: Sequence[Hashable],
     *,
     level: float = 0.95,
     num_resamples: int = 2000,
     seed: int = 0,
-) -> Estimate:
+) -> Interval:
     """Mean with a percentile bootstrap that draws whole clusters: questions on one clip are not independent.
 
     Args:
@@ -93,13 +93,13 @@ def cluster_mean(
         sums[cluster] = sums.get(cluster, 0.0) + value
         sizes[cluster] = sizes.get(cluster, 0) + 1
     num_clusters = len(sums)
-    draws = rng("cluster_mean", seed).multinomial(num_clusters, [1 / num_clusters] * num_clusters, num_resamples)
+    draws = rng("cluster_interval", seed).multinomial(num_clusters, [1 / num_clusters] * num_clusters, num_resamples)
     means = (draws @ np.array(list(sums.values()))) / (draws @ np.array(list(sizes.values())))
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Estimate(value=math.fsum(values) / len(values), low=float(low), high=float(high), n=len(values))
+    return Interval(value=math.fsum(values) / len(values), low=float(low), high=float(high), n=len(values))
 
 
-def macro_accuracy(correct_by_group: Mapping[str, Sequence[bool]], *, level: float = 0.95) -> Estimate:
+def macro_interval(correct_by_group: Mapping[str, Sequence[bool]], *, level: float = 0.95) -> Interval:
     """Mean of the groups' accuracies, each with the same weight; ``n`` counts samples.
 
     The interval is that of a stratified mean, with each group's variance taken at its Wilson centre, so that a group
@@ -117,11 +117,11 @@ def macro_accuracy(correct_by_group: Mapping[str, Sequence[bool]], *, level: flo
     value = math.fsum(sum(correct) / len(correct) for correct in groups) / len(groups)
     half = z * math.sqrt(variance) / len(groups)
     total = sum(len(correct) for correct in groups)
-    return Estimate(value=value, low=max(0.0, value - half), high=min(1.0, value + half), n=total)
+    return Interval(value=value, low=max(0.0, value - half), high=min(1.0, value + half), n=total)
 
 
 def render_table(rows: Sequence[TableRow], *, arms: Sequence[str] = ARMS) -> str:
-    """Percentages with half-widths, one line per row: ``motion_direction   200    25.0   97.5 +-2.3``; ``-`` is not run."""
+    """Percentages with half-widths, one line per row: ``97.5 +-2.3``; ``-`` was not run."""
     header = ("primitive", "n", "chance", *arms)
     body = [
         (row.name, str(row.n), f"{100 * row.chance:.1f}", *(_cell(row.arms.get(arm)) for arm in arms)) for row in rows
@@ -130,10 +130,10 @@ def render_table(rows: Sequence[TableRow], *, arms: Sequence[str] = ARMS) -> str
     return "\n".join(_aligned(line, widths) for line in (header, *body))
 
 
-def _cell(estimate: Estimate | None) -> str:
-    if estimate is None or estimate.n == 0:
+def _cell(interval: Interval | None) -> str:
+    if interval is None or interval.n == 0:
         return "-"
-    return f"{100 * estimate.value:.1f} +-{100 * estimate.half_width:.1f}"
+    return f"{100 * interval.value:.1f} +-{100 * interval.half_width:.1f}"
 
 
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -146,4 +146,4 @@ def _z(level: float) -> float:
     return NormalDist().inv_cdf((1 + level) / 2)
 
 
-_UNKNOWN = Estimate(value=math.nan, low=math.nan, high=math.nan, n=0)
+_UNKNOWN = Interval(value=math.nan, low=math.nan, high=math.nan, n=0)

@@ -8,8 +8,8 @@ from operators.rewards._base import Reward
 
 
 class Accuracy(Reward):
-    """Whether the completion commits to the letter of the right option."""
+    """Whether the completion commits to the right option, by letter or in its words."""
 
     def score(self, rollout: Rollout, sample: Sample) -> float:
         question = sample.question
-        return float(parse_answer(rollout.text, question.options).letter == question.letter)
+        return float(parse_answer(rollout.text, question.options).index == question.answer_index)

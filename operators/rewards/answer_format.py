@@ -16,7 +16,7 @@ class AnswerFormat(Reward):
 
     def score(self, rollout: Rollout, sample: Sample) -> float:
         text = rollout.text.strip()
-        if parse_answer(text, sample.question.options).letter is None or any(text.count(tag) != 1 for tag in TAGS):
+        if parse_answer(text, sample.question.options).index is None or any(text.count(tag) != 1 for tag in TAGS):
             return 0.0
         thought, _, rest = text.removeprefix(THINK_OPEN).partition(THINK_CLOSE)
         framed = text.startswith(THINK_OPEN) and rest.lstrip().startswith(ANSWER_OPEN) and text.endswith(ANSWER_CLOSE)
