@@ -1,0 +1,205 @@
+"""COCO captions JSON and its image folder -> captioned scenes, and their pixels.
+
+    annotations.json -> cleaned captions -> scenes by image id -> one split's scenes -> images
+
+Captions are outside text: whatever could be read as markup or as a special token of a chat template is neutralised
+here, once. Image files are outside bytes: format, size and pixels are bounded before anything is decoded.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import unicodedata
+import warnings
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from operators.errors import SampleRejected, UserError
+from operators.records import Frames, Scene
+from operators.seeding import fraction
+
+MAX_PIXELS = 40_000_000
+MAX_FILE_BYTES = 50 << 20
+MAX_CAPTION_CHARS = 500  # the longest genuine COCO caption has about 250
+IMAGE_FORMATS = ("JPEG", "PNG", "WEBP")
+CACHE_BYTES = 64 << 20
+# No special token of a chat template (<|im_start|>, <think>, <video>, [INST]) survives without its brackets.
+NEUTRAL = str.maketrans({"<": "(", ">": ")", "[": "(", "]": ")", "|": "/"})
+MEMORY_ADDRESS = re.compile(r"<[^<>]*\b0x[0-9a-fA-F]+[^<>]*>")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CocoScenes:
+    """All usable scenes of an annotation file, sorted by image id, and what was left out by reason."""
+
+    scenes: tuple[Scene, ...]
+    dropped: Mapping[str, int]
+
+
+def read_scenes(captions: Path, images: Path) -> CocoScenes:
+    """Reads a COCO captions file (https://cocodataset.org/#format-data).
+
+    The first of two entries with one id wins. Images that are missing from the folder stay in: each sample that
+    would show one is dropped and counted when it is made.
+
+    Raises:
+        UserError: a file or the folder is missing, the JSON is broken or holds no captions, or no image is there.
+    """
+    tree = _load_json(captions)
+    if not images.is_dir():
+        raise UserError(f"image folder {images} does not exist; give the folder that holds the images of {captions}")
+    dropped: Counter[str] = Counter()
+    texts = _captions_by_image(tree["annotations"], dropped)
+    scenes: dict[int, Scene] = {}
+    for entry in tree["images"]:
+        scene = _scene(entry, texts, images, dropped)
+        if scene is None:
+            continue
+        if scene.image_id in scenes:
+            dropped["duplicate_image"] += 1
+            continue
+        scenes[scene.image_id] = scene
+    dropped["annotation_of_unknown_image"] += len(texts.keys() - scenes.keys())
+    if not scenes:
+        raise UserError(f"{captions} holds no image with a caption ({_counts(dropped)}); give a COCO captions file")
+    if not any(Path(scene.path).is_file() for scene in scenes.values()):
+        name = Path(next(iter(scenes.values())).path).name
+        raise UserError(f"none of the {len(scenes)} images of {captions} is in {images} (looked for {name} and others)")
+    ordered = tuple(scenes[image_id] for image_id in sorted(scenes))
+    return CocoScenes(scenes=ordered, dropped={reason: n for reason, n in sorted(dropped.items()) if n})
+
+
+def split_scenes(scenes: tuple[Scene, ...], split: str, test_fraction: float) -> tuple[Scene, ...]:
+    """The scenes of one split. ``test`` has images of its own; every other split shares the rest."""
+    return tuple(s for s in scenes if (fraction("photo", s.image_id) < test_fraction) == (split == "test"))
+
+
+def clean_caption(text: str) -> str:
+    """One line, NFC, no control or bidi characters, no markup, lower-case first letter, no final period."""
+    text = unicodedata.normalize("NFC", text)
+    text = "".join(" " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c)[0] != "C")
+    text = " ".join(text.translate(NEUTRAL).split()).rstrip(".").rstrip()
+    return text[:1].lower() + text[1:]
+
+
+def load_image(scene: Scene, side: int) -> Frames:
+    """Decodes one image, turned upright, scaled down to fit a square of ``side`` px: (H, W, 3) uint8 RGB.
+
+    Raises:
+        SampleRejected: ``image_missing``, ``image_too_large`` or ``image_corrupt``.
+    """
+    path = Path(scene.path)
+    if not path.is_file():
+        raise SampleRejected("image_missing", path.name)
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise SampleRejected("image_too_large", f"{path.name}: over {MAX_FILE_BYTES >> 20} MiB")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with path.open("rb") as file, Image.open(file, formats=IMAGE_FORMATS) as image:
+                return _to_rgb(image, path.name, side)
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise SampleRejected("image_too_large", f"{path.name}: {error}") from error
+    except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises for broken files
+        detail = MEMORY_ADDRESS.sub("file", str(error))
+        raise SampleRejected("image_corrupt", f"{path.name}: {detail}") from error
+
+
+def image_loader(side: int, cache_bytes: int = CACHE_BYTES) -> Callable[[Scene], Frames]:
+    """``load_image`` at one size, with the most recent images kept in memory."""
+
+    @functools.lru_cache(maxsize=max(1, cache_bytes // (3 * side * side)))
+    def load(scene: Scene) -> Frames:
+        image_HWC = load_image(scene, side)
+        image_HWC.setflags(write=False)
+        return image_HWC
+
+    return load
+
+
+def _to_rgb(image: Image.Image, name: str, side: int) -> Frames:
+    if image.width * image.height > MAX_PIXELS:
+        raise SampleRejected("image_too_large", f"{name}: {image.width} x {image.height} px")
+    image.draft("RGB", (side, side))  # JPEG decodes straight to a size near the one wanted
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I"):  # plain conversion would clip 16-bit values at 255
+        upright = Image.fromarray((np.asarray(upright).astype(np.uint32) >> 8).astype(np.uint8))
+    if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
+        alpha = upright.convert("RGBA")  # dropping the channel would show what was hidden
+        upright = Image.alpha_composite(Image.new("RGBA", alpha.size, (0, 0, 0, 255)), alpha)
+    rgb = upright.convert("RGB")
+    rgb.thumbnail((side, side), Image.Resampling.BOX)
+    return np.array(rgb)
+
+
+def _load_json(path: Path) -> dict[str, Any]:
+    try:
+        tree = json.loads(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"cannot read COCO captions {path}: {error.strerror}") from error
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{path} is not valid JSON at character {error.pos} (line {error.lineno}): {error.msg}; was it cut short?"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text at byte {error.start}; give a COCO captions file") from error
+    lists = isinstance(tree, dict) and all(isinstance(tree.get(name), list) for name in ("images", "annotations"))
+    if not lists or not any(isinstance(a, dict) and "caption" in a for a in tree["annotations"]):
+        raise UserError(
+            f"{path} holds no captions; give a COCO captions file, with lists `images` and `annotations`"
+        )
+    return tree  # type: ignore[no-any-return]
+
+
+def _captions_by_image(annotations: list[Any], dropped: Counter[str]) -> dict[int, list[str]]:
+    by_image: dict[int, list[str]] = {}
+    seen: set[int] = set()
+    for entry in annotations:
+        image_id = entry.get("image_id") if isinstance(entry, dict) else None
+        if not isinstance(image_id, int) or not isinstance(entry.get("caption"), str):
+            dropped["malformed_annotation"] += 1
+            continue
+        if entry.get("id") in seen:
+            dropped["duplicate_annotation"] += 1
+            continue
+        if "id" in entry:
+            seen.add(entry["id"])
+        caption = clean_caption(entry["caption"])
+        if not caption or len(caption) > MAX_CAPTION_CHARS:
+            dropped["caption_too_long" if caption else "empty_caption"] += 1
+            continue
+        by_image.setdefault(image_id, []).append(caption)
+    return by_image
+
+
+def _scene(entry: Any, texts: Mapping[int, list[str]], images: Path, dropped: Counter[str]) -> Scene | None:
+    image_id = entry.get("id") if isinstance(entry, dict) else None
+    if not isinstance(image_id, int) or not isinstance(entry.get("file_name"), str):
+        dropped["malformed_image"] += 1
+        return None
+    if image_id not in texts:
+        dropped["image_without_caption"] += 1
+        return None
+    path = images / entry["file_name"]
+    if not path.resolve().is_relative_to(images.resolve()):
+        dropped["image_outside_folder"] += 1
+        return None
+    return Scene(
+        image_id=image_id,
+        path=str(path),
+        captions=tuple(dict.fromkeys(texts[image_id])),
+        license_id=entry.get("license"),
+        source_url=str(entry.get("flickr_url") or entry.get("coco_url") or ""),
+    )
+
+
+def _counts(dropped: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason} {n}" for reason, n in sorted(dropped.items()) if n) or "nothing dropped"
