@@ -85,8 +85,8 @@ def answer_span(completion: str) -> str | ParseFailure:
 def parse_choice(text: str, options: Sequence[str]) -> ParsedAnswer:
     """The option that is named by its letter, by its words, or by both.
 
-    Letter forms are ``B``, ``(B)``, ``B.``, ``B)``, ``B:``, and the last four followed by the option's own words (letter
-    case, spacing and a final period aside): a letter with other words is two answers. A bare letter is a letter, even
+    Letter forms are ``B``, ``(B)``, ``B.``, ``B)``, ``B:``, and the last four followed by the option's own words (case,
+    spacing and a final period aside): a letter with other words is two answers. A bare letter is a letter, even
     where an option's words are a single letter.
     """
     text = text.strip(_WHITESPACE)
