@@ -23,7 +23,7 @@ from workflows.config import Config
 class RewardConfig(Config):
     """Which rewards, and how they are run."""
 
-    weights: dict[str, float] = {"accuracy": 1.0}  # component name, or module:Class, → weight in the sum
+    weights: dict[str, float] = Field(default={"accuracy": 1.0})  # component name or module:Class → weight in the sum
     deadline_s: float = Field(default=60.0, gt=0)  # of one task, its wait for a free worker included
     num_tasks: int = Field(default=2, ge=1)  # tasks that the groups of one call are spread over
 
@@ -31,11 +31,21 @@ class RewardConfig(Config):
 Work = tuple[Group, Sample]
 
 
+def score_batch(batch: Sequence[Work], weights: dict[str, float]) -> list[list[Score]]:
+    """What one task does, in its own process."""
+    rewards = load_rewards(weights)
+    return [score_group(group, sample, rewards) for group, sample in batch]
+
+
+# No CPU is reserved: scoring takes milliseconds, and a deadline must not be spent waiting for a trainer's core.
+_score_batch = ray.remote(num_cpus=0, max_retries=0)(score_batch)
+
+
 async def score_groups(groups: Sequence[Group], samples: Sequence[Sample], config: RewardConfig) -> list[list[Score]]:
     """Scores of every rollout, in the order of ``groups``; ``samples[i]`` is what ``groups[i]`` was asked.
 
-    Groups go out in ``num_tasks`` tasks. A task that does not come back is repeated with each of its groups in a task of
-    its own, so that only the guilty ones are lost: at most twice the deadline.
+    Groups go out in ``num_tasks`` tasks. A task that does not come back is repeated with each of its groups in a task
+    of its own, so that only the guilty ones are lost: at most twice the deadline.
 
     Raises:
         UserError: the configuration names no valid rewards.
@@ -81,10 +91,3 @@ async def _attempt(batch: Sequence[Work], config: RewardConfig) -> list[list[Sco
 
 async def _result(reference: Any) -> list[list[Score]]:
     return await reference  # type: ignore[no-any-return]
-
-
-# No CPU is reserved: scoring takes milliseconds, and a deadline must not be spent waiting for a trainer's core.
-@ray.remote(num_cpus=0, max_retries=0)
-def _score_batch(batch: Sequence[Work], weights: dict[str, float]) -> list[list[Score]]:
-    rewards = load_rewards(weights)
-    return [score_group(group, sample, rewards) for group, sample in batch]
