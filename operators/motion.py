@@ -1,16 +1,25 @@
-"""Choices that motion primitives share: who is on the stage, how long the clip is, how a path is laid."""
+"""What motion primitives share: who is on the stage, how long the clip is, how a path is laid and how it is told.
+
+A told path gives positions as digits, tenths of the frame: "x 3 5 7 9 y 4 4 4 4". Each listed position is an ``at``
+event of the log ("3 4"), so every digit of an explanation can be checked.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from operators.errors import UserError
 from operators.primitives._base import Canvas
-from operators.records import Address, Track
+from operators.records import Address, Event, ScenePlan, Track
 from operators.seeding import rng
 from operators.sources.shapes import BACKGROUND_LEVELS, COLORS, SHAPES
+
+NUM_LISTED_POSITIONS = 4
+MIN_FRAMES = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +47,17 @@ def draw_actors(draw: np.random.Generator, canvas: Canvas, num_actors: int) -> l
 
 
 def draw_num_frames(address: Address, canvas: Canvas) -> int:
-    """Clip length by a generator of its own, so that nothing about the answer can reach it."""
+    """Clip length by a generator of its own, so that nothing about the answer can reach it.
+
+    Raises:
+        UserError: the canvas allows clips too short to show any motion.
+    """
     low, high = canvas.num_frames
+    if low < MIN_FRAMES:
+        raise UserError(
+            f"canvas.num_frames={canvas.num_frames} allows clips of {low} frames, but motion needs {MIN_FRAMES}; raise "
+            f"its first number to {MIN_FRAMES} or more"
+        )
     return int(rng(*address.parts(), "num_frames").integers(low, high + 1))
 
 
@@ -57,7 +75,52 @@ def torus_path(
     nothing about where the shape is going.
     """
     path = start_xy + np.concatenate([np.zeros((1, 2)), np.cumsum(step_xy_T2, axis=0)])
-    return np.mod(path, np.array([canvas.width, canvas.height], dtype=np.float64))
+    wrapped_T2: npt.NDArray[np.float64] = np.mod(path, np.array([canvas.width, canvas.height], dtype=np.float64))
+    return wrapped_T2
+
+
+def straight_steps(angle_deg: float, step_px_T: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(T-1, 2) px steps in one direction; 0 degrees is right, 90 is down, because y grows downwards."""
+    angle = np.deg2rad(angle_deg)
+    step_xy_T2: npt.NDArray[np.float64] = step_px_T[:, None] * np.array([np.cos(angle), np.sin(angle)])
+    return step_xy_T2
+
+
+def frame_ms(frame: int, canvas: Canvas) -> float:
+    """When a frame starts."""
+    return 1000.0 * frame / canvas.fps
+
+
+def spread_frames(num_frames: int) -> list[int]:
+    """Evenly spaced frames whose positions an explanation lists, the first and the last among them."""
+    return [int(f) for f in np.rint(np.linspace(0, num_frames - 1, NUM_LISTED_POSITIONS))]
+
+
+def at_events(name: str, xy_T2: npt.NDArray[np.float64], canvas: Canvas, frames: Iterable[int]) -> tuple[Event, ...]:
+    """One ``at`` event per listed frame; ``detail`` is the position in tenths of the frame, "x y"."""
+    size = np.array([canvas.width, canvas.height])
+    events = []
+    for frame in frames:
+        x, y = np.clip(10 * xy_T2[frame] / size, 0, 9).astype(int)
+        start_ms, end_ms = frame_ms(frame, canvas), frame_ms(frame + 1, canvas)
+        events.append(Event(kind="at", subject=name, start_ms=start_ms, end_ms=end_ms, detail=f"{x} {y}"))
+    return tuple(events)
+
+
+def tell_path(plan: ScenePlan, name: str) -> str:
+    """The listed positions of one shape, in their order: "x 3 5 7 9 y 4 4 4 4"."""
+    digits = [event.detail.split() for event in plan.events if event.kind == "at" and event.subject == name]
+    return f"x {' '.join(x for x, _ in digits)} y {' '.join(y for _, y in digits)}"
+
+
+def tell_timed_path(plan: ScenePlan, name: str) -> str:
+    """The listed positions with their seconds, for detailed explanations."""
+    places = [
+        f"at {event.start_ms / 1000:.1f} s it is at x {event.detail.split()[0]}, y {event.detail.split()[1]}"
+        for event in plan.events
+        if event.kind == "at" and event.subject == name
+    ]
+    return f"In tenths of the frame, the {name} goes like this: {'; '.join(places)}."
 
 
 def to_track(actor: Actor, xy_T2: npt.NDArray[np.float64], *, wraps: bool) -> Track:

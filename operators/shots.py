@@ -26,9 +26,9 @@ MAX_CAPTION_JACCARD = 0.5  # of content words; two scenes that reach it could be
 MAX_ROTATION_DEG = 15.0
 MAX_SCALE_CHANGE = 0.1
 MAX_TRANSLATION = 0.1  # of the frame's width and height
-STOP_WORDS = frozenset(
-    "a an the of in on at to and or with by for from is are was were be being been it its his her their this that "
-    "there some two while as near next into over under up down off out".split()
+CONTENT_WORD = re.compile(
+    r"\b(?!(?:an?|the|of|in|on|at|to|and|or|with|by|for|from|is|are|was|were|being|been|its?|his|her|their|this|that|"
+    r"there|some|two|while|as|near|next|into|over|under|up|down|off|out)\b)\w+"
 )
 
 
@@ -87,7 +87,7 @@ def caption_jaccard(one: str, other: str) -> float:
 
 
 def _content_words(caption: str) -> frozenset[str]:
-    return frozenset(re.findall(r"\w+", caption.lower())) - STOP_WORDS
+    return frozenset(CONTENT_WORD.findall(caption.lower()))
 
 
 def draw_shot_lengths(num_shots: int, canvas: Canvas, address: Address) -> list[int]:

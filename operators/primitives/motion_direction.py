@@ -10,7 +10,17 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from operators.motion import draw_actors, draw_background, draw_num_frames, to_track, torus_path
+from operators.motion import (
+    at_events,
+    draw_actors,
+    draw_background,
+    draw_num_frames,
+    spread_frames,
+    tell_path,
+    tell_timed_path,
+    to_track,
+    torus_path,
+)
 from operators.primitives._base import Canvas, Primitive, Style
 from operators.records import Address, Event, Question, Scene, ScenePlan
 from operators.seeding import rng
@@ -27,7 +37,7 @@ VECTORS = {  # unit vectors in image coordinates: y grows downwards
 }
 NUM_DIRECTIONS_BY_LEVEL = (4, 4, 8, 8, 8)
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)
-SPEED_RANGE = (0.05, 0.09)  # of the frame's shorter side, per frame
+TRAVEL_RANGE = (0.35, 0.63)  # of the frame's shorter side in the whole clip: a few sampled frames still show the way
 WORDINGS = (
     "In which direction does the {name} move?",
     "Which way is the {name} moving?",
@@ -53,12 +63,12 @@ class MotionDirection(Primitive):
         side = min(canvas.width, canvas.height)
         tracks = []
         for actor, direction in zip(actors, directions, strict=True):
-            speed_px = side * float(draw.uniform(*SPEED_RANGE))
+            speed_px = side * float(draw.uniform(*TRAVEL_RANGE)) / (num_frames - 1)
             steps = np.tile(np.array(VECTORS[direction]) * speed_px, (num_frames - 1, 1))
             start = draw.uniform((0.0, 0.0), (canvas.width, canvas.height))
             tracks.append(to_track(actor, torus_path(start, steps, canvas), wraps=True))
         end_ms = 1000.0 * num_frames / canvas.fps
-        events = tuple(
+        moves = tuple(
             Event(kind="moves", subject=actor.name, start_ms=0.0, end_ms=end_ms, detail=direction)
             for actor, direction in zip(actors, directions, strict=True)
         )
@@ -70,21 +80,20 @@ class MotionDirection(Primitive):
             num_frames=num_frames,
             background=draw_background(address),
             tracks=tuple(tracks[::-1]),  # the asked-about shape is painted last, over the distractors
-            events=events,
+            events=(*moves, *at_events(actors[0].name, tracks[0].xy_T2, canvas, spread_frames(num_frames))),
             facts={"name": actors[0].name, "options": options, "wording": int(draw.integers(len(WORDINGS)))},
         )
 
     def ask(self, plan: ScenePlan) -> Question:
         name, options = plan.facts["name"], tuple(plan.facts["options"])
-        truth = next(e.detail for e in plan.events if e.subject == name)
+        truth = next(e.detail for e in plan.events if e.kind == "moves" and e.subject == name)
         text = WORDINGS[plan.facts["wording"]].format(name=name)
         return Question(text=text, options=options, answer_index=options.index(truth))
 
     def explain(self, plan: ScenePlan, question: Question, style: Style) -> str:
-        event = next(e for e in plan.events if e.subject == plan.facts["name"])
+        name, answer = plan.facts["name"], question.options[question.answer_index]
         if style == "concise":
-            return f"It moves {event.detail}."
+            return f"{tell_path(plan, name)}. It moves {answer}."
         return (
-            f"From {event.start_ms / 1000:.1f} s to {event.end_ms / 1000:.1f} s the {event.subject} "
-            f"moves {event.detail}. So the answer is: {event.detail}."
+            f"{tell_timed_path(plan, name)} What leaves at one edge comes back at the opposite one. It moves {answer}."
         )

@@ -20,6 +20,7 @@ COLORS: dict[str, tuple[int, int, int]] = {  # RGB, far apart in hue so that vid
     "pink": (240, 80, 220),
 }
 SHAPES: tuple[str, ...] = ("circle", "square", "cross")
+CONTAINERS: tuple[str, ...] = ("cup",)  # drawn by shell_game, never an actor of its own
 SHIFT = 4  # fractional bits of cv2 coordinates: a shape moves by sixteenths of a pixel
 BACKGROUND_LEVELS = (0, 60)  # grey levels of a background, [low, high)
 
@@ -34,10 +35,15 @@ def outline(shape: str, radius_px: float) -> np.ndarray:
         return np.array(
             [(-b, -a), (b, -a), (b, -b), (a, -b), (a, b), (b, b), (b, a), (-b, a), (-b, b), (-a, b), (-a, -b), (-b, -b)]
         )
-    raise ValueError(f"no outline for shape {shape!r}; shapes are {SHAPES}")
+    if shape == "cup":  # upside down, wide at the bottom
+        a, b = radius_px, 0.6 * radius_px
+        return np.array([(-b, -a), (b, -a), (a, a), (-a, a)])
+    raise ValueError(f"no outline for shape {shape!r}; shapes are {SHAPES + CONTAINERS}")
 
 
-def paint(frame_HWC: Frames, shape: str, color: tuple[int, int, int], xy: tuple[float, float], radius_px: float) -> None:
+def paint(
+    frame_HWC: Frames, shape: str, color: tuple[int, int, int], xy: tuple[float, float], radius_px: float
+) -> None:
     """Paints one anti-aliased shape in place; parts outside the frame are cut off."""
     scale = 1 << SHIFT
     if shape == "circle":

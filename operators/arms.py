@@ -1,0 +1,44 @@
+"""What a model is shown in each arm of an evaluation: the clip, or the clip with something taken away.
+
+A gain in ``ordered`` alone is a gain in reasoning about time: ``shuffled`` keeps the frames and takes their order,
+``single_frame`` keeps one frame, ``blind`` keeps none (2506.06928 and 2603.17693 report the first two).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from operators.records import Address, Frames
+from operators.seeding import rng
+
+Arm = Literal["ordered", "shuffled", "single_frame", "blind"]
+
+
+def apply_arm(arm: Arm, frames_THWC: Frames, address: Address) -> Frames | None:
+    """The frames of one arm, the same ones whenever the same sample is asked for; ``None`` for ``blind``.
+
+    Raises:
+        ValueError: ``shuffled`` of a clip that has one frame only.
+    """
+    num_frames = len(frames_THWC)
+    if arm == "ordered":
+        return frames_THWC
+    if arm == "shuffled":
+        shuffled_THWC: Frames = frames_THWC[_permutation(num_frames, address)]
+        return shuffled_THWC
+    if arm == "single_frame":
+        frame = int(rng(*address.parts(), "single_frame").integers(num_frames))
+        return np.repeat(frames_THWC[frame : frame + 1], num_frames, axis=0)
+    return None
+
+
+def _permutation(num_frames: int, address: Address) -> np.ndarray:
+    if num_frames < 2:
+        raise ValueError(f"a clip of {num_frames} frame has no other order")
+    draw = rng(*address.parts(), "shuffle")
+    while True:
+        order = draw.permutation(num_frames)
+        if not np.array_equal(order, np.arange(num_frames)):
+            return order
