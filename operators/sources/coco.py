@@ -153,9 +153,7 @@ def _load_json(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is not UTF-8 text at byte {error.start}; give a COCO captions file") from error
     lists = isinstance(tree, dict) and all(isinstance(tree.get(name), list) for name in ("images", "annotations"))
     if not lists or not any(isinstance(a, dict) and "caption" in a for a in tree["annotations"]):
-        raise UserError(
-            f"{path} holds no captions; give a COCO captions file, with lists `images` and `annotations`"
-        )
+        raise UserError(f"{path} holds no captions; give a COCO captions file, with lists `images` and `annotations`")
     return tree  # type: ignore[no-any-return]
 
 

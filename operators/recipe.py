@@ -1,0 +1,255 @@
+"""A recipe and an index -> a sample and its frames: the data path from source to pixels as one pure function.
+
+    index -> task and address -> plan -> question, chain of thought -> frames
+
+Nothing depends on a worker, a clock or an order, so any process can make any sample again.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from operators import plugins
+from operators.clip import Codec
+from operators.errors import SampleRejected, UserError
+from operators.primitives._base import Canvas, Primitive, Style
+from operators.prompts import INSTRUCTIONS, make_sample
+from operators.records import GENERATOR_VERSION, Address, AnswerFormat, Frames, Sample, Scene, ScenePlan
+from operators.render import ImageLoader, render
+from operators.seeding import digest, rng
+from operators.sources.coco import image_loader, read_scenes, split_scenes
+from operators.sources.drawn_scenes import CAPTIONS_FILE, IMAGES_FOLDER, DrawnScenes
+
+MAX_INDEX = 10_000_000  # retries of an index are this far apart, in ranges no first attempt reaches
+MAX_ATTEMPTS = 50
+NUM_CANDIDATE_SCENES = 64  # drawn per sample, so that a primitive's work does not grow with the annotation file
+LEVELS = 5
+
+
+class CocoPaths(BaseModel):
+    """Where a COCO captions file and its images are; neither: scenes are drawn."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    captions: Path | None = None
+    images: Path | None = None
+
+
+class Recipe(BaseModel):
+    """Everything that decides the content of a dataset."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    tasks: tuple[str, ...]
+    weights: tuple[float, ...] = ()  # one per task, any positive scale; none: all alike
+    num_samples: int = Field(ge=1, le=MAX_INDEX)
+    seed: int = Field(default=0, ge=0)
+    split: Literal["train", "rl", "test"] = "train"
+    test_fraction: float = Field(default=0.1, ge=0.0, lt=1.0)  # of the images; `test` shows no image of the others
+    level: int = Field(default=1, ge=0, lt=LEVELS)
+    style: Style = "concise"  # of the chain of thought
+    answer_format: AnswerFormat = "letter"
+    instruct: bool = True  # the stored messages say how to answer
+    canvas: Canvas
+    codec: Codec = Codec()
+    storage: Literal["mp4", "virtual"] = "mp4"  # virtual: rows only, frames are rendered whenever they are read
+    coco: CocoPaths = CocoPaths()
+    drawn: DrawnScenes = DrawnScenes()
+    samples_per_shard: int = Field(default=128, ge=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Recipe:
+        primitives_of(self.tasks)
+        if self.weights and (len(self.weights) != len(self.tasks) or min(self.weights) <= 0):
+            raise ValueError(f"weights must be {len(self.tasks)} positive numbers, one per task, or none")
+        if (self.coco.captions is None) != (self.coco.images is None):
+            raise ValueError("coco.captions and coco.images belong together; give both or neither")
+        check_canvas(self.canvas)
+        return self
+
+    @property
+    def instruction(self) -> str:
+        return INSTRUCTIONS[self.answer_format] if self.instruct else ""
+
+    @property
+    def num_shards(self) -> int:
+        return -(-self.num_samples // self.samples_per_shard)
+
+    @property
+    def shows_images(self) -> bool:
+        return any(p.family == "pseudo_video" for p in primitives_of(self.tasks).values())
+
+    def shard_indices(self, shard: int) -> range:
+        start = shard * self.samples_per_shard
+        return range(start, min(start + self.samples_per_shard, self.num_samples))
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the bytes, as JSON values: all but the places where files happen to lie."""
+        tree: dict[str, Any] = json.loads(self.model_dump_json(exclude={"coco"}))
+        return {"generator_version": GENERATOR_VERSION, **tree}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """The captioned scenes of a recipe's split, and their pixels. Empty for drawn motion."""
+
+    scenes: tuple[Scene, ...]
+    load_image: ImageLoader
+    fingerprint: str  # of images and captions, wherever the files lie
+    dropped: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """One index of a recipe, done."""
+
+    sample: Sample
+    frames_THWC: Frames | None  # None: virtual storage
+    rejected: tuple[str, ...]  # reasons of the addresses tried before this one
+
+
+def open_source(recipe: Recipe, drawn_folder: Path) -> Source:
+    """Reads the scenes of the recipe's split.
+
+    Args:
+        drawn_folder: where drawn scenes were written; used when the recipe names no COCO files.
+
+    Raises:
+        UserError: files are missing or broken, or the split has too few images for a task.
+    """
+    side = max(recipe.canvas.width, recipe.canvas.height)
+    scenes: tuple[Scene, ...] = ()
+    dropped: Mapping[str, int] = {}
+    if recipe.shows_images:
+        found = read_scenes(
+            recipe.coco.captions or drawn_folder / CAPTIONS_FILE, recipe.coco.images or drawn_folder / IMAGES_FOLDER
+        )
+        scenes, dropped = split_scenes(found.scenes, recipe.split, recipe.test_fraction), found.dropped
+        _check_enough_images(recipe, len(scenes), len(found.scenes))
+    content = [(scene.image_id, Path(scene.path).name, scene.captions) for scene in scenes]
+    return Source(scenes=scenes, load_image=image_loader(side), fingerprint=f"{digest(content):032x}", dropped=dropped)
+
+
+def make_sample_at(recipe: Recipe, source: Source, i: int) -> Made:
+    """The i-th sample of a recipe. An address that gives nothing good is replaced by one of a reserved range.
+
+    Raises:
+        SampleRejected: an image is missing or broken, or ``MAX_ATTEMPTS`` addresses in a row gave nothing.
+    """
+    task, index = task_and_index(recipe, i)
+    rejected: list[str] = []
+    for attempt in range(MAX_ATTEMPTS):
+        address = address_of(recipe, task, index + attempt * MAX_INDEX)
+        try:
+            plan, sample = plan_sample(recipe, source, address)
+            frames_THWC = _show(recipe, source, plan)
+        except SampleRejected as error:
+            if error.reason.startswith("image_"):  # another draw would only hide that a file is broken
+                raise
+            rejected.append(error.reason)
+            continue
+        return Made(sample=sample, frames_THWC=frames_THWC, rejected=tuple(rejected))
+    raise SampleRejected(rejected[-1], f"{MAX_ATTEMPTS} addresses in a row were rejected")
+
+
+def plan_sample(recipe: Recipe, source: Source, address: Address) -> tuple[ScenePlan, Sample]:
+    """Plan and question of one address.
+
+    Raises:
+        SampleRejected: this address gives nothing good.
+    """
+    primitive = primitives_of(recipe.tasks)[address.task]
+    plan = primitive.plan(_candidates(source.scenes, address), recipe.canvas, address)
+    return plan, make_sample(primitive, plan, recipe.style, recipe.answer_format)
+
+
+def render_address(recipe: Recipe, source: Source, address: Address) -> Frames:
+    """The frames of an address, again: frames_THWC uint8 RGB."""
+    plan, _ = plan_sample(recipe, source, address)
+    return render(plan, source.load_image)
+
+
+def address_of(recipe: Recipe, task: str, index: int) -> Address:
+    return Address(task=task, split=recipe.split, index=index, seed=recipe.seed, level=recipe.level)
+
+
+def task_and_index(recipe: Recipe, i: int) -> tuple[str, int]:
+    """Task of the i-th sample and how many of that task came before it: a weighted round robin."""
+    tasks_N, indices_N = _schedule(len(recipe.tasks), recipe.weights, recipe.num_samples)
+    return list(primitives_of(recipe.tasks))[int(tasks_N[i])], int(indices_N[i])
+
+
+@functools.lru_cache(maxsize=8)
+def primitives_of(tasks: tuple[str, ...]) -> dict[str, Primitive]:
+    """The primitives of a recipe by task name.
+
+    Raises:
+        UserError: one does not exist or is listed twice.
+    """
+    if not tasks:
+        raise UserError(f"tasks is empty; name at least one of: {', '.join(plugins.available('operators.primitives'))}")
+    loaded = [plugins.load("operators.primitives", name)() for name in tasks]
+    by_task = {primitive.task: primitive for primitive in loaded}
+    if len(by_task) < len(tasks):
+        raise UserError(f"tasks names a primitive twice: {', '.join(tasks)}; give each once and use weights")
+    return by_task
+
+
+def check_canvas(canvas: Canvas) -> None:
+    """Raises UserError when no clip can be drawn on this canvas."""
+    if min(canvas.width, canvas.height) < 16 or canvas.width % 2 or canvas.height % 2:
+        raise UserError(f"canvas is {canvas.width} x {canvas.height} px; both sides must be even and 16 or more")
+    if not 0.1 <= canvas.fps <= 240:
+        raise UserError(f"canvas.fps is {canvas.fps}; it must be from 0.1 to 240")
+    for name in ("num_frames", "num_scenes", "frames_per_scene"):
+        low, high = getattr(canvas, name)
+        if not 1 <= low <= high:
+            raise UserError(f"canvas.{name} is {low} {high}; give two whole numbers with 1 <= first <= second")
+
+
+@functools.lru_cache(maxsize=8)
+def _schedule(num_tasks: int, weights: tuple[float, ...], num_samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) task numbers and (N,) indices within the task; shares by largest remainder, spread evenly."""
+    shares = np.array(weights or (1.0,) * num_tasks)
+    exact = num_samples * shares / shares.sum()
+    counts = np.floor(exact).astype(int)
+    for task in np.argsort(-(exact - counts), kind="stable")[: num_samples - counts.sum()]:
+        counts[task] += 1
+    tasks_N = np.repeat(np.arange(num_tasks), counts)
+    indices_N = np.concatenate([np.arange(n) for n in counts])
+    order = np.argsort((indices_N + 0.5) / counts[tasks_N], kind="stable")
+    return tasks_N[order], indices_N[order]
+
+
+def _candidates(scenes: tuple[Scene, ...], address: Address) -> tuple[Scene, ...]:
+    if len(scenes) <= NUM_CANDIDATE_SCENES:
+        return scenes
+    chosen = rng(*address.parts(), "candidates").choice(len(scenes), NUM_CANDIDATE_SCENES, replace=False)
+    return tuple(scenes[i] for i in chosen)
+
+
+def _show(recipe: Recipe, source: Source, plan: ScenePlan) -> Frames | None:
+    if recipe.storage == "mp4":
+        return render(plan, source.load_image)
+    for shot in plan.shots:  # a broken image must be found now, not while a model trains
+        source.load_image(shot.scene)
+    return None
+
+
+def _check_enough_images(recipe: Recipe, num_scenes: int, num_all: int) -> None:
+    for task, primitive in primitives_of(recipe.tasks).items():
+        needed = primitive.num_distinct_scenes(recipe.canvas)
+        if needed > num_scenes:
+            raise UserError(
+                f"{task} needs S = {needed} different images (canvas.num_scenes), but split {recipe.split!r} has "
+                f"{num_scenes} of the {num_all} images; lower canvas.num_scenes, change test_fraction "
+                f"({recipe.test_fraction}), or give more images"
+            )
