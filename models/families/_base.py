@@ -5,6 +5,7 @@ Shapes: N vision patches of all videos together, V videos.
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,11 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
+from operators.errors import UserError
+from operators.plugins import available, load
 from operators.records import Prompt
+
+FAMILIES = "models.families"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,3 +58,37 @@ class Family(ABC):
     @abstractmethod
     def banned_token_ids(self, processor: Any) -> tuple[int, ...]:
         """Tokens a policy must never sample: media placeholders."""
+
+
+def family_of(path: Path) -> Family:
+    """The family of a checkpoint folder in Hugging Face layout, chosen by ``model_type`` of its config.json.
+
+    Raises:
+        UserError: the folder is missing or incomplete, brings code of its own, or is of a family that nobody wrote.
+    """
+    config = _read_config(path)
+    if "auto_map" in config:
+        raise UserError(f"{path} needs code of its own (auto_map in config.json), which is never run; give a model without")
+    if not any(path.glob("*.safetensors")):
+        raise UserError(f"{path} has no *.safetensors file; only that format is read, convert the weights first")
+    model_type = config.get("model_type")
+    known: list[str] = []
+    for name in available(FAMILIES):
+        family: type[Family] = load(FAMILIES, name)
+        if model_type in family.model_types:
+            return family()
+        known.extend(family.model_types)
+    raise UserError(f"{path} is a {model_type!r} model; give one of: {', '.join(sorted(known))}")
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    config_path = path / "config.json"
+    try:
+        config = json.loads(config_path.read_text())
+    except OSError as error:
+        raise UserError(f"{path} is not a model folder ({config_path}: {error.strerror}); give a downloaded one") from error
+    except ValueError as error:
+        raise UserError(f"{config_path} is not JSON ({error}); download the model again") from error
+    if not isinstance(config, dict):
+        raise UserError(f"{config_path} does not hold a JSON object; download the model again")
+    return config
