@@ -1,0 +1,223 @@
+"""``temporay generate``: a recipe -> a dataset folder, one fused Ray Data actor call per shard.
+
+    shard numbers -> [sample, frames, clip, row] x samples_per_shard inside one actor -> tar + marker -> index, card
+
+Frames never leave the process that drew them; only counts come back. Shards whose marker has the same recipe hash are
+kept, so a killed command goes on where it stopped, with any number of workers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+from pydantic import Field
+from tqdm import tqdm
+
+from operators.card import write_card
+from operators.errors import UserError
+from operators.recipe import Recipe, Source, open_source
+from operators.shards import (
+    DRAWN_FOLDER,
+    RECIPE_FILE,
+    marker_path,
+    read_marker,
+    recipe_json,
+    write_index,
+    write_json,
+    write_shard,
+)
+from operators.sources.drawn_scenes import write_drawn_coco
+from workflows.command_line import parse
+from workflows.config import Config, difference
+from workflows.run_dir import RunDir
+from workflows.session import ray_session
+
+MAX_WORKER_CPUS = 1.0
+FREE_CPUS = 1.0  # kept for Ray Data's own tasks: it waits for ever, silently, when actors hold every CPU
+NO_PROGRESS_TIMEOUT_S = 1800.0  # no shard takes this long
+REPORT_EVERY_S = 5.0
+
+
+class GenerateConfig(Recipe, Config):
+    """Settings of ``temporay generate``: the recipe, and where and by how many workers it is carried out."""
+
+    out: Path
+    num_workers: int | None = Field(default=None, ge=1)  # processes; None: one per core, at most one per shard
+
+    @property
+    def recipe(self) -> Recipe:
+        return Recipe.model_validate(self.model_dump(exclude={"out", "num_workers"}))
+
+
+class ShardMaker:
+    """The state of one worker: the recipe and its source, read once. ``pending``: numbers of the shards to make."""
+
+    def __init__(self, recipe: Recipe, recipe_hash: str, folder: Path, pending: list[int]) -> None:
+        cv2.setNumThreads(1)  # workers are the parallelism
+        self.recipe, self.recipe_hash, self.folder, self.pending = recipe, recipe_hash, folder, pending
+        self.source = open_source(recipe, folder / DRAWN_FOLDER)
+
+    def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
+        """Makes the pending shards at the positions in column ``id``; gives their counts back."""
+        shards = [self.pending[int(position)] for position in batch["id"]]
+        stats = [write_shard(self.recipe, self.source, self.recipe_hash, shard, self.folder) for shard in shards]
+        return {"shard": [s.shard for s in stats], "counts_json": [json.dumps(dict(s.counts)) for s in stats]}
+
+
+def run(config: GenerateConfig) -> dict[str, Any]:
+    """Carries a command line's recipe out."""
+    return build(config.recipe, config.out, config.num_workers)
+
+
+def build(recipe: Recipe, out: Path, num_workers: int | None = None) -> dict[str, Any]:
+    """Makes or completes a dataset; returns what summary.json holds.
+
+    Raises:
+        UserError: the folder cannot be written or holds another recipe's data, source files are missing or broken,
+            or no sample could be made.
+    """
+    folder = out.absolute()
+    _prepare(folder)
+    run_dir = RunDir(path=folder, resumed=(folder / RECIPE_FILE).exists())
+    with run_dir.stage("source"):
+        if recipe.shows_images and recipe.coco.captions is None:
+            write_drawn_coco(folder / DRAWN_FOLDER, recipe.drawn)
+        source = open_source(recipe, folder / DRAWN_FOLDER)
+        recipe_hash = _settle_recipe(recipe, source, folder)
+    pending = [shard for shard in range(recipe.num_shards) if not _is_done(folder, shard, recipe_hash)]
+    if pending:
+        with run_dir.stage("shards"), ray_session():
+            workers = min(num_workers or os.cpu_count() or 1, len(pending))
+            _report(_make_shards(_located(recipe), recipe_hash, folder, pending, workers), recipe, len(pending))
+    with run_dir.stage("index"):
+        stats = write_index(recipe, folder)
+        write_card(folder)
+    counts: Counter[str] = Counter()
+    for marker in stats:
+        counts.update(marker.counts)
+    summary = run_dir.finish(
+        {
+            "recipe_hash": recipe_hash,
+            "num_samples": counts["ok"],
+            "num_shards": len(stats),
+            "num_shards_made_now": len(pending),
+            "num_bytes": sum(marker.nbytes for marker in stats),
+            "counts": dict(sorted(counts.items())),
+            "dropped_from_source": dict(source.dropped),
+        }
+    )
+    _print_summary(summary, folder)
+    return summary
+
+
+def _prepare(folder: Path) -> None:
+    probe = folder / f".writable.{os.getpid()}.tmp"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}; give --out a folder you may write to") from error
+
+
+def _settle_recipe(recipe: Recipe, source: Source, folder: Path) -> str:
+    """Writes recipe.json, or checks that the folder was begun with the same recipe; returns its hash."""
+    wanted = recipe_json(recipe, source)
+    path = folder / RECIPE_FILE
+    if path.exists():
+        changed = difference(json.loads(path.read_text())["identity"], wanted["identity"])
+        if changed:
+            raise UserError(
+                f"{folder} holds a dataset of another recipe; give another --out, or the same settings. "
+                f"Different: {'; '.join(changed)}"
+            )
+    else:
+        write_json(path, wanted)
+    return str(wanted["recipe_hash"])
+
+
+def _is_done(folder: Path, shard: int, recipe_hash: str) -> bool:
+    stats = read_marker(folder, shard)
+    if stats is None:
+        return False
+    tar = folder / stats.shard
+    if stats.recipe_hash == recipe_hash and tar.is_file() and tar.stat().st_size == stats.nbytes:
+        return True
+    marker_path(folder, shard).unlink()
+    return False
+
+
+def _located(recipe: Recipe) -> Recipe:
+    """With absolute paths: a worker's current folder is its own."""
+    coco = recipe.coco
+    if coco.captions is None or coco.images is None:
+        return recipe
+    paths = {"captions": coco.captions.absolute(), "images": coco.images.absolute()}
+    return recipe.model_copy(update={"coco": coco.model_copy(update=paths)})
+
+
+def _make_shards(
+    recipe: Recipe, recipe_hash: str, folder: Path, pending: list[int], num_workers: int
+) -> Iterator[dict[str, int]]:
+    """Counts of every finished shard, in the order in which they finish."""
+    import ray
+    from ray.data import ActorPoolStrategy, DataContext  # heavy: not for --help
+
+    context = DataContext.get_current()
+    context.execution_no_progress_timeout_s = NO_PROGRESS_TIMEOUT_S
+    context.print_on_execution_start = False
+    total_cpus = float(ray.cluster_resources().get("CPU", 0.0))
+    num_cpus = MAX_WORKER_CPUS
+    if "RAY_ADDRESS" not in os.environ:  # a cluster that was joined may grow; one of this machine cannot
+        num_cpus = min(MAX_WORKER_CPUS, (total_cpus - FREE_CPUS) / num_workers)
+    made = ray.data.range(len(pending), override_num_blocks=len(pending)).map_batches(
+        ShardMaker,
+        fn_constructor_args=(recipe, recipe_hash, folder, pending),
+        batch_size=1,
+        num_cpus=num_cpus,
+        compute=ActorPoolStrategy(min_size=1, max_size=num_workers, initial_size=num_workers),
+    )
+    for row in made.iter_rows():
+        yield json.loads(row["counts_json"])
+
+
+def _report(finished: Iterator[dict[str, int]], recipe: Recipe, num_pending: int) -> None:
+    """Progress on stderr: a bar on a terminal, a plain line now and then elsewhere."""
+    start = said = time.monotonic()
+    num_shards = num_samples = 0
+    bar = tqdm(total=num_pending, unit="shard", disable=not sys.stderr.isatty())
+    for counts in finished:
+        num_shards, num_samples = num_shards + 1, num_samples + counts.get("ok", 0)
+        now = time.monotonic()
+        bar.set_postfix_str(f"{num_samples / (now - start):.1f} samples/s", refresh=False)
+        bar.update()
+        if bar.disable and (now - said > REPORT_EVERY_S or num_shards == num_pending):
+            said = now
+            rate = num_samples / (now - start)
+            print(
+                f"shards {num_shards}/{num_pending}, {num_samples} samples, {rate:.1f}/s", file=sys.stderr, flush=True
+            )
+    bar.close()
+
+
+def _print_summary(summary: Mapping[str, Any], folder: Path) -> None:
+    lost = {k: n for k, n in summary["counts"].items() if k.startswith("dropped_")} | summary["dropped_from_source"]
+    megabytes = summary["num_bytes"] / 1e6
+    print(f"{summary['num_samples']} samples in {summary['num_shards']} shards, {megabytes:.1f} MB: {folder}")
+    if lost:
+        print("left out: " + ", ".join(f"{reason} {n}" for reason, n in sorted(lost.items())))
+
+
+def main(arguments: list[str]) -> None:
+    from workflows.presets.datasets import PRESETS  # presets are made of this module's config
+
+    presets: Mapping[str, Callable[[], GenerateConfig]] = PRESETS
+    run(parse("generate", GenerateConfig, presets, arguments))
