@@ -1,0 +1,195 @@
+"""The house rules that a machine can check: who imports whom, purity, sizes, names, and calls that are never made."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("operators", "models", "workflows", "cluster")
+FILES = sorted(path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+TEST_FILES = sorted(path.relative_to(ROOT) for path in (ROOT / "tests").rglob("*.py"))
+
+MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 80
+FORBIDDEN_IMPORTS = {
+    "operators": {
+        "ray",
+        "torch",
+        "transformers",
+        "vllm",
+        "trl",
+        "datasets",
+        "accelerate",
+        "models",
+        "workflows",
+        "cluster",
+    },
+    "models": {"ray", "workflows", "cluster"},
+    "workflows": {"cluster"},
+    "cluster": {"operators", "models", "workflows"},
+}
+COMPONENT_PACKAGES = ("operators.primitives", "operators.rewards", "operators.benchmarks")
+VAGUE_NAME = re.compile(r"(?:^|_)(?:utils?|helpers?|managers?)(?:_|$)")
+UNSAFE_CALLS = {"eval", "exec", "pickle.load", "pickle.loads", "yaml.load", "os.system"}
+UNSAFE_FLAGS = {"shell", "trust_remote_code", "allow_pickle"}
+
+Rule = Callable[[Path, str], Iterator[str]]
+
+
+def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Every imported name in full, also inside functions: (line, "operators.primitives.scene_order")."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            prefix = "." * node.level + (node.module or "")
+            yield from ((node.lineno, f"{prefix}.{alias.name}") for alias in node.names)
+
+
+def import_arrows(path: Path, source: str) -> Iterator[str]:
+    package = path.parts[0]
+    for line, name in imports(ast.parse(source)):
+        if name.startswith("."):
+            yield f"{path}:{line} relative import; write the full name"
+        elif name.partition(".")[0] in FORBIDDEN_IMPORTS[package]:
+            yield f"{path}:{line} {package} must not import {name}"
+
+
+def core_knows_no_component(path: Path, source: str) -> Iterator[str]:
+    """In operators, only a component's own package may name it, and there only files that start with an underscore."""
+    if path.parts[0] != "operators":
+        return
+    for line, name in imports(ast.parse(source)):
+        for package in COMPONENT_PACKAGES:
+            module = name.removeprefix(package + ".").partition(".")[0] if name.startswith(package) else "_"
+            if not module.startswith("_"):
+                yield f"{path}:{line} imports the component {name}; load it by name, or move what is shared to _base"
+
+
+def size_budget(path: Path, source: str) -> Iterator[str]:
+    num_lines = len(source.splitlines())
+    if num_lines > MAX_FILE_LINES:
+        yield f"{path} has {num_lines} lines (at most {MAX_FILE_LINES})"
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            if length > MAX_FUNCTION_LINES:
+                yield f"{path}:{node.lineno} {node.name} has {length} lines (at most {MAX_FUNCTION_LINES})"
+
+
+def telling_names(path: Path, source: str) -> Iterator[str]:
+    named = [(1, part) for part in path.with_suffix("").parts]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            named.append((node.lineno, node.name))
+    for line, name in named:
+        if VAGUE_NAME.search(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()):
+            yield f"{path}:{line} {name} says nothing; name what it is about"
+
+
+def safe_calls(path: Path, source: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        name = ast.unparse(node.func)
+        flags = {keyword.arg: keyword.value for keyword in node.keywords}
+        if name in UNSAFE_CALLS or name.endswith(".extractall"):
+            yield f"{path}:{node.lineno} calls {name}"
+        if name == "torch.load" and not _is_true(flags.get("weights_only")):
+            yield f"{path}:{node.lineno} calls torch.load without weights_only=True"
+        yield from (f"{path}:{node.lineno} passes {flag}=True" for flag in UNSAFE_FLAGS if _is_true(flags.get(flag)))
+
+
+def _is_true(node: ast.expr | None) -> bool:
+    return isinstance(node, ast.Constant) and node.value is True
+
+
+RULES: tuple[Rule, ...] = (import_arrows, core_knows_no_component, size_budget, telling_names, safe_calls)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_rule_holds_everywhere(rule: Rule) -> None:
+    assert len(FILES) > 20
+    violations = [violation for path in FILES for violation in rule(path, (ROOT / path).read_text())]
+    assert not violations, "\n".join(violations)
+
+
+LONG_FUNCTION = "def f():\n" + "    pass\n" * MAX_FUNCTION_LINES
+BAD: list[tuple[Rule, str, str]] = [
+    (import_arrows, "operators/a.py", "import torch"),
+    (import_arrows, "operators/a.py", "def f():\n    from ray.data import range"),
+    (import_arrows, "operators/a.py", "from models import x"),
+    (import_arrows, "models/a.py", "import ray.train"),
+    (import_arrows, "models/a.py", "from workflows.config import Config"),
+    (import_arrows, "workflows/a.py", "from cluster.submit import submit"),
+    (import_arrows, "cluster/a.py", "from operators.errors import UserError"),
+    (import_arrows, "operators/a.py", "from . import records"),
+    (core_knows_no_component, "operators/a.py", "from operators.primitives.scene_order import SceneOrder"),
+    (core_knows_no_component, "operators/a.py", "from operators.primitives import scene_order"),
+    (core_knows_no_component, "operators/a.py", "import operators.rewards.accuracy"),
+    (core_knows_no_component, "operators/primitives/a.py", "from operators.primitives.b import B"),
+    (size_budget, "operators/a.py", "x = 1\n" * (MAX_FILE_LINES + 1)),
+    (size_budget, "operators/a.py", LONG_FUNCTION),
+    (telling_names, "operators/video_utils.py", ""),
+    (telling_names, "operators/a.py", "class CheckpointManager: ..."),
+    (telling_names, "operators/a.py", "def load_helper(): ..."),
+    (safe_calls, "operators/a.py", "pickle.load(f)"),
+    (safe_calls, "operators/a.py", "eval(text)"),
+    (safe_calls, "operators/a.py", "yaml.load(text)"),
+    (safe_calls, "operators/a.py", "subprocess.run(text, shell=True)"),
+    (safe_calls, "operators/a.py", "tarfile.open(path).extractall()"),
+    (safe_calls, "models/a.py", "torch.load(path)"),
+    (safe_calls, "models/a.py", "torch.load(path, weights_only=False)"),
+    (safe_calls, "models/a.py", "AutoModel.from_pretrained(path, trust_remote_code=True)"),
+]
+GOOD: list[tuple[Rule, str, str]] = [
+    (import_arrows, "models/a.py", "import torch\nfrom operators.records import Sample"),
+    (import_arrows, "cluster/a.py", "import ray"),
+    (core_knows_no_component, "operators/a.py", "from operators.primitives._base import Primitive"),
+    (core_knows_no_component, "workflows/a.py", "from operators.primitives.scene_order import SceneOrder"),
+    (size_budget, "operators/a.py", LONG_FUNCTION.removesuffix("    pass\n")),
+    (telling_names, "operators/a.py", "from contextlib import contextmanager\ndef futile(): ..."),
+    (safe_calls, "models/a.py", "torch.load(path, weights_only=True)\nmodel.eval()\nyaml.safe_load(text)"),
+]
+
+
+@pytest.mark.parametrize(("rule", "path", "source"), BAD)
+def test_rule_finds_what_it_forbids(rule: Rule, path: str, source: str) -> None:
+    assert list(rule(Path(path), source))
+
+
+@pytest.mark.parametrize(("rule", "path", "source"), GOOD)
+def test_rule_allows_what_is_fine(rule: Rule, path: str, source: str) -> None:
+    assert not list(rule(Path(path), source))
+
+
+def test_operators_load_nothing_heavy() -> None:
+    """The rule above sees our imports; this also sees what those import."""
+    program = """
+import importlib, json, pkgutil, sys
+import operators
+for module in pkgutil.walk_packages(operators.__path__, "operators."):
+    importlib.import_module(module.name)
+print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "operators" in done.stdout
+    assert not FORBIDDEN_IMPORTS["operators"] & set(re.findall(r'"(\w+)"', done.stdout))
+
+
+def test_tests_are_no_package() -> None:
+    """With tests/operators/__init__.py, ``import operators`` would find the tests."""
+    assert not list((ROOT / "tests").rglob("__init__.py"))
+
+
+def test_nothing_stops_other_peoples_ray() -> None:
+    """``ray stop`` ends every Ray of the account. Launcher files may: their nodes belong to the cluster."""
+    command = re.compile(r"ray[\"',\s]+stop|pkill|killall")
+    scripts = [ROOT / "Makefile", *(ROOT / ".ci").iterdir(), *(ROOT / path for path in FILES)]
+    scripts += [ROOT / path for path in TEST_FILES if path.name != Path(__file__).name]
+    found = [path.relative_to(ROOT) for path in scripts if path.is_file() and command.search(path.read_text())]
+    assert not found
