@@ -17,7 +17,7 @@ LossType = Literal["grpo", "dr_grpo", "dapo"]
 Correction = Literal["none", "token_truncate", "token_mask", "sequence_truncate", "sequence_mask"]
 
 
-class GrpoLossConfig(BaseModel):
+class GrpoLossSettings(BaseModel):
     """Settings of the GRPO family.
 
     ``grpo`` is arXiv 2402.03300 eq. 3 (mean over sequences of their token means), ``dr_grpo`` arXiv 2503.20783 (divided
@@ -51,7 +51,7 @@ def grpo_loss(
     old_logprobs_BT: Tensor,
     mask_BT: Tensor,
     advantages_B: Tensor,
-    config: GrpoLossConfig,
+    config: GrpoLossSettings,
     counts: Counts,
     *,
     max_completion_length: int,
@@ -104,7 +104,7 @@ def _reduce(
 
 @torch.no_grad()
 def importance_weights(
-    old_logprobs_BT: Tensor, engine_logprobs_BT: Tensor, mask_BT: Tensor, config: GrpoLossConfig
+    old_logprobs_BT: Tensor, engine_logprobs_BT: Tensor, mask_BT: Tensor, config: GrpoLossSettings
 ) -> Tensor | None:
     """Weights that turn tokens the engine sampled into an estimate under the trainer's policy.
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.losses import Counts, GrpoLossConfig, LossType, grpo_loss, importance_weights, sft_loss
+from models.losses import Counts, GrpoLossSettings, LossType, grpo_loss, importance_weights, sft_loss
 
 B, T = 6, 5
 
@@ -31,7 +31,7 @@ class OneProcess:
         return value
 
 
-def trl_loss(loss_type: str, logprobs_BT: Tensor, inputs: dict[str, Any], config: GrpoLossConfig) -> Tensor:
+def trl_loss(loss_type: str, logprobs_BT: Tensor, inputs: dict[str, Any], config: GrpoLossSettings) -> Tensor:
     from trl import GRPOConfig
     from trl.trainer.grpo_trainer import GRPOTrainer
 
@@ -78,7 +78,7 @@ def example() -> tuple[Tensor, Tensor, Tensor, Tensor, Counts]:
 @pytest.mark.parametrize("loss_type", ["grpo", "dr_grpo", "dapo"])
 def test_loss_and_gradient_equal_trl(loss_type: LossType, corrected: bool) -> None:
     old_BT, new_BT, mask_BT, advantages_B, counts = example()
-    config = GrpoLossConfig(loss_type=loss_type)
+    config = GrpoLossSettings(loss_type=loss_type)
     weights_BT = importance_weights(old_BT, old_BT + 0.2 * torch.randn(B, T), mask_BT, config) if corrected else None
     inputs = {
         "prompt_ids": torch.zeros(B, 2, dtype=torch.long),
@@ -118,7 +118,7 @@ def test_loss_and_gradient_equal_trl(loss_type: LossType, corrected: bool) -> No
 @pytest.mark.parametrize("loss_type", ["grpo", "dr_grpo", "dapo"])
 def test_shares_of_two_ranks_add_up(loss_type: LossType) -> None:
     old_BT, new_BT, mask_BT, advantages_B, counts = example()
-    config = GrpoLossConfig(loss_type=loss_type)
+    config = GrpoLossSettings(loss_type=loss_type)
 
     def part(rows: slice) -> Tensor:
         return grpo_loss(
@@ -151,7 +151,7 @@ def test_importance_weights_by_mode() -> None:
 
     def weights(mode: str) -> list[float]:
         result = importance_weights(
-            old_BT, engine_BT, mask_BT, GrpoLossConfig.model_validate({"importance_sampling": mode})
+            old_BT, engine_BT, mask_BT, GrpoLossSettings.model_validate({"importance_sampling": mode})
         )
         assert result is not None
         return [round(float(value), 4) for value in result[0]]
@@ -160,4 +160,4 @@ def test_importance_weights_by_mode() -> None:
     assert weights("token_mask") == [0.0, 1.0, 1.0]
     assert weights("sequence_truncate") == [3.0]
     assert weights("sequence_mask") == [0.0]
-    assert importance_weights(old_BT, engine_BT, mask_BT, GrpoLossConfig(importance_sampling="none")) is None
+    assert importance_weights(old_BT, engine_BT, mask_BT, GrpoLossSettings(importance_sampling="none")) is None

@@ -1,0 +1,190 @@
+"""State that survives: sharded checkpoints with a manifest, and export in the Hugging Face layout.
+
+A checkpoint is a folder ``step-00000010`` of torch's distributed checkpoint files. ``manifest.json`` (sizes and
+SHA-256) is written last: without it the folder does not count, and what does not match it is never loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import split_torch_state_dict_into_shards
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
+from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+
+from models.policy import Policy
+from operators.errors import UserError
+
+MANIFEST = "manifest.json"
+WEIGHT_SUFFIXES = {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latest:
+    """The newest checkpoint that is whole, and what is wrong with newer ones."""
+
+    path: Path | None
+    step: int
+    rejected: tuple[str, ...]
+
+
+def save(policy: Policy, root: Path, *, keep: int) -> Path:
+    """Writes weights, optimizer, step and random state of all ranks; then drops the oldest beyond ``keep``.
+
+    Every rank must call it; ``root`` must be one folder that all ranks see.
+    """
+    path = root / f"step-{policy.step_index:08d}"
+    if policy.parallel.rank == 0:
+        shutil.rmtree(path, ignore_errors=True)  # what a killed save left
+        path.mkdir(parents=True)
+    policy.parallel.barrier()
+    state = _state(policy) | _random_state(policy)
+    with _single_process_is_meant():
+        state_dict_saver.save(state, checkpoint_id=path)
+    policy.parallel.barrier()
+    if policy.parallel.rank == 0:
+        _write_manifest(path, policy)
+        _prune(root, keep)
+    policy.parallel.barrier()
+    return path
+
+
+def load(policy: Policy, path: Path) -> None:
+    """Puts a policy back where it was; resharded when the number of ranks changed. Every rank must call it."""
+    manifest = json.loads((path / MANIFEST).read_text())
+    state = _state(policy)
+    if manifest["world_size"] == policy.parallel.world_size:
+        state |= _random_state(policy)
+    with _single_process_is_meant():
+        state_dict_loader.load(state, checkpoint_id=path)
+    set_state_dict(policy.model, policy.optimizer, model_state_dict=state["model"], optim_state_dict=state["optimizer"])
+    policy.step_index = manifest["step"]
+    for name, tensor in state.items():
+        if name == f"cpu_random_{policy.parallel.rank}":
+            torch.set_rng_state(tensor)
+        elif name == f"cuda_random_{policy.parallel.rank}":
+            torch.cuda.set_rng_state(tensor, policy.parallel.device)
+
+
+def latest(root: Path) -> Latest:
+    """Finds the newest checkpoint whose every byte is as it was written.
+
+    Raises:
+        UserError: checkpoints were finished here, but not one of them is whole.
+    """
+    rejected: list[str] = []
+    for path in sorted(root.glob("step-*"), reverse=True):
+        if not (path / MANIFEST).exists():
+            continue  # never finished
+        fault = verify(path)
+        if fault is None:
+            return Latest(path=path, step=int(path.name.removeprefix("step-")), rejected=tuple(rejected))
+        rejected.append(f"{path.name}: {fault}")
+    if rejected:
+        raise UserError(f"no checkpoint in {root} is whole ({'; '.join(rejected)}); restore one, or give another --out")
+    return Latest(path=None, step=0, rejected=())
+
+
+def verify(path: Path) -> str | None:
+    """What is wrong with a finished checkpoint, or None."""
+    try:
+        files: dict[str, dict[str, Any]] = json.loads((path / MANIFEST).read_text())["files"]
+    except (json.JSONDecodeError, KeyError) as error:
+        return f"{MANIFEST} cannot be read ({error})"
+    for name, expected in files.items():
+        file = path / name
+        if not file.exists():
+            return f"{name} is missing"
+        if file.stat().st_size != expected["bytes"]:
+            return f"{name} has {file.stat().st_size} bytes, not {expected['bytes']}"
+        if _sha256(file) != expected["sha256"]:
+            return f"{name} is not what was written"
+    return None
+
+
+def export(policy: Policy, source: Path, out: Path, *, max_shard_bytes: int = 5 << 30) -> None:
+    """Writes the weights as safetensors, beside the config, tokenizer and processor files of the model it began as.
+
+    Transformers and vLLM load the folder as it is. Every rank must call it; rank 0 writes, and ``out`` appears whole.
+    """
+    state = {name: tensor.contiguous() for name, tensor in policy.state_dict().items()}
+    if policy.parallel.rank == 0:
+        partial = out.with_name(out.name + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        _copy_all_but_weights(source, partial)
+        _write_safetensors(state, partial, max_shard_bytes)
+        shutil.rmtree(out, ignore_errors=True)
+        partial.rename(out)
+    policy.parallel.barrier()
+
+
+@contextmanager
+def _single_process_is_meant() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "torch.distributed is disabled, unavailable or uninitialized")
+        yield
+
+
+def _state(policy: Policy) -> dict[str, Any]:
+    model, optimizer = get_state_dict(policy.model, policy.optimizer)
+    return {"model": model, "optimizer": optimizer}
+
+
+def _random_state(policy: Policy) -> dict[str, Tensor]:
+    rank = policy.parallel.rank
+    state = {f"cpu_random_{rank}": torch.get_rng_state()}
+    if policy.parallel.device.type == "cuda":
+        state[f"cuda_random_{rank}"] = torch.cuda.get_rng_state(policy.parallel.device)
+    return state
+
+
+def _write_manifest(path: Path, policy: Policy) -> None:
+    files = {f.name: {"bytes": f.stat().st_size, "sha256": _sha256(f)} for f in sorted(path.iterdir())}
+    manifest = {"step": policy.step_index, "world_size": policy.parallel.world_size, "files": files}
+    temporary = path / (MANIFEST + ".tmp")
+    with temporary.open("w") as file:
+        json.dump(manifest, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path / MANIFEST)
+
+
+def _prune(root: Path, keep: int) -> None:
+    """Leaves the newest ``keep`` finished checkpoints; nothing is dropped before its successor is whole."""
+    finished = [path for path in sorted(root.glob("step-*")) if (path / MANIFEST).exists()]
+    for path in root.glob("step-*"):
+        if path not in finished[-keep:]:
+            shutil.rmtree(path)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _copy_all_but_weights(source: Path, out: Path) -> None:
+    for file in sorted(source.iterdir()):
+        if file.is_file() and file.suffix not in WEIGHT_SUFFIXES and not file.name.endswith(".index.json"):
+            shutil.copyfile(file, out / file.name)
+
+
+def _write_safetensors(state: dict[str, Tensor], out: Path, max_shard_bytes: int) -> None:
+    split = split_torch_state_dict_into_shards(state, max_shard_size=max_shard_bytes)
+    for name, keys in split.filename_to_tensors.items():
+        save_file({key: state[key] for key in keys}, out / name, metadata={"format": "pt"})
+    if split.is_sharded:
+        index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
+        (out / "model.safetensors.index.json").write_text(json.dumps(index, indent=1))

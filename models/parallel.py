@@ -1,0 +1,75 @@
+"""Where a policy lives: the ranks of a data-parallel group, and FSDP2 applied to a model from outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+
+from models.families._base import Family
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parallel:
+    """This process among the ranks that train together."""
+
+    rank: int
+    world_size: int
+    device: torch.device
+    mesh: DeviceMesh | None  # None: one process on the CPU, nothing is sharded
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Element-wise sum over ranks; every rank must call it with the same shape."""
+        if self.mesh is None:
+            return values
+        summed = values.to(self.device)
+        dist.all_reduce(summed, group=self.mesh.get_group())
+        return summed
+
+    def from_rank_0(self, value: Any) -> Any:
+        """Rank 0's value on every rank."""
+        if self.mesh is None:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box, src=0, group=self.mesh.get_group())
+        return box[0]
+
+    def barrier(self) -> None:
+        """Waits until every rank is here."""
+        self.sum(torch.zeros(1))
+
+
+def this_process(device: torch.device) -> Parallel:
+    """The ranks of the default process group, gloo on the CPU and NCCL on GPUs; without one, this process alone."""
+    if not dist.is_initialized():
+        return Parallel(rank=0, world_size=1, device=device, mesh=None)
+    world_size = dist.get_world_size()
+    if world_size == 1 and device.type == "cpu":
+        return Parallel(rank=0, world_size=1, device=device, mesh=None)
+    mesh = init_device_mesh(device.type, (world_size,), mesh_dim_names=("data_parallel",))
+    return Parallel(rank=dist.get_rank(), world_size=world_size, device=device, mesh=mesh)
+
+
+def shard(model: nn.Module, family: Family, parallel: Parallel, *, gradient_checkpointing: bool) -> None:
+    """Moves a model to its device and shards its parameters, gradients and optimizer state over the ranks, in place.
+
+    On GPUs the forward and backward passes run in bfloat16; master weights and gradient sums stay in float32.
+    """
+    if gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
+    model.to(parallel.device)
+    if parallel.mesh is None:
+        return
+    precision = MixedPrecisionPolicy()
+    if parallel.device.type == "cuda":
+        precision = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+        for buffer in model.get_output_embeddings().buffers():  # type: ignore[operator]
+            buffer.data = buffer.data.to(torch.bfloat16)  # FSDP2 casts parameters only
+    for block in family.shard_blocks(model):
+        fully_shard(block, mesh=parallel.mesh, mp_policy=precision)
+    fully_shard(model, mesh=parallel.mesh, mp_policy=precision)

@@ -1,0 +1,18 @@
+"""A tiny model folder, made once per test session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Qwen3-VL of two layers with its own tokenizer and processor."""
+    from models.tiny import TinyShape, build
+
+    out = tmp_path_factory.mktemp("tiny") / "model"
+    shape = TinyShape(hidden_size=64, num_layers=2, num_heads=2, num_kv_heads=1, vision_hidden_size=32, vision_depth=1)
+    build(out, ["Which way does the red circle move?\n(A) left\n(B) right\nIt moves left."] * 20, shape, seed=0)
+    return out

@@ -1,0 +1,107 @@
+"""The batch: what is trained on is exactly the completion, and ids are the engine's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from models.collate import collate_groups, collate_samples
+from models.families.qwen3_vl import Qwen3Vl
+from operators.records import FinishReason, Group, Prompt, Rollout
+
+CHAT = "<|im_start|>user\n{video}{question}<|im_end|>\n<|im_start|>assistant\n"
+VIDEO = "<|vision_start|><|video_pad|><|vision_end|>"
+
+
+def prompt(key: str, *, seed: int | None, question: str = "Which way?", num_frames: int = 4) -> Prompt:
+    """A prompt with random frames, or blind when there is no seed."""
+    frames = None
+    if seed is not None:
+        frames = np.random.default_rng(seed).integers(0, 256, (num_frames, 32, 48, 3), dtype=np.uint8)
+    text = CHAT.format(video="" if frames is None else VIDEO, question=question)
+    return Prompt(key=key, text=text, frames_THWC=frames, fps=4.0)
+
+
+@pytest.fixture(scope="module")
+def family() -> Qwen3Vl:
+    return Qwen3Vl()
+
+
+@pytest.fixture(scope="module")
+def processor(family: Qwen3Vl, tiny_model: Path) -> Any:
+    return family.load_processor(tiny_model)
+
+
+def test_mask_covers_target_and_end_of_turn_alone(family: Qwen3Vl, processor: Any) -> None:
+    prompts = [prompt("a", seed=0), prompt("b", seed=1, question="Is it a red circle or not?")]
+    targets = ["<think>It moves left.</think><answer>(A)</answer>", "(B) right"]
+    batch = collate_samples(family, processor, prompts, targets)
+    tokenizer = processor.tokenizer
+    encoded = family.encode(processor, prompts)
+    for b, target in enumerate(targets):
+        scored = batch.input_ids_BL[b][batch.completion_mask_BL[b].bool()].tolist()
+        assert scored[-1] == tokenizer.eos_token_id
+        assert tokenizer.decode(scored[:-1]) == target
+        seen = batch.input_ids_BL[b][batch.attention_mask_BL[b].bool()].tolist()
+        assert seen == [*encoded.prompt_ids[b], *scored]
+    padded = batch.attention_mask_BL == 0
+    assert padded.any() and (batch.input_ids_BL[padded] == tokenizer.pad_token_id).all()
+    assert (batch.completion_mask_BL[padded] == 0).all()
+    is_video = batch.input_ids_BL == processor.video_token_id
+    assert torch.equal(batch.model_inputs["mm_token_type_ids"] == 2, is_video)
+    assert not (is_video & batch.completion_mask_BL.bool()).any()
+
+
+def test_text_only_batch_has_no_video_inputs(family: Qwen3Vl, processor: Any) -> None:
+    batch = collate_samples(family, processor, [prompt("a", seed=None)], ["left"])
+    assert dict(batch.model_inputs) == {}
+    assert batch.completion_mask_BL.sum() == len(processor.tokenizer("left")["input_ids"]) + 1
+
+
+def test_a_prompt_without_target_is_refused(family: Qwen3Vl, processor: Any) -> None:
+    with pytest.raises(ValueError, match="non-empty target"):
+        collate_samples(family, processor, [prompt("a", seed=0)], [""])
+
+
+def rollout(*completion_ids: int) -> Rollout:
+    return Rollout(
+        completion_ids=completion_ids,
+        logprobs=tuple(-0.1 * i for i in completion_ids),
+        text="",
+        finish_reason=FinishReason.STOP,
+        weight_version=0,
+    )
+
+
+def test_groups_repeat_each_clip_for_its_kept_rollouts(family: Qwen3Vl, processor: Any) -> None:
+    prompts = [prompt("a", seed=0), prompt("blind", seed=None), prompt("c", seed=2, num_frames=6)]
+    ids = family.encode(processor, prompts).prompt_ids
+    groups = [
+        Group(key="a", prompt_ids=ids[0], rollouts=(rollout(7, 8), rollout(9))),
+        Group(key="blind", prompt_ids=ids[1], rollouts=(rollout(10),)),
+        Group(key="c", prompt_ids=ids[2], rollouts=(rollout(11), rollout(12), rollout(13, 14, 15))),
+    ]
+    batch = collate_groups(family, processor, prompts, groups, [[1.0, -1.0], [0.5], [2.0, None, -2.0]])
+    assert batch.advantages_B is not None and batch.engine_logprobs_BL is not None
+    assert batch.advantages_B.tolist() == [1.0, -1.0, 0.5, 2.0, -2.0]
+    mask = batch.completion_mask_BL.bool()
+    assert batch.input_ids_BL[mask].tolist() == [7, 8, 9, 10, 11, 13, 14, 15]
+    torch.testing.assert_close(
+        batch.engine_logprobs_BL[mask], torch.tensor([-0.1 * i for i in (7, 8, 9, 10, 11, 13, 14, 15)])
+    )
+    assert (batch.engine_logprobs_BL[~mask] == 0).all()
+    alone = [family.encode(processor, [p]).video_tensors for p in (prompts[0], prompts[0], prompts[2], prompts[2])]
+    for name in ("pixel_values_videos", "video_grid_thw"):
+        assert torch.equal(batch.model_inputs[name], torch.cat([tensors[name] for tensors in alone]))
+
+
+def test_foreign_prompt_ids_raise(family: Qwen3Vl, processor: Any) -> None:
+    prompts = [prompt("a", seed=0)]
+    ids = family.encode(processor, prompts).prompt_ids[0]
+    group = Group(key="a", prompt_ids=(*ids[:3], ids[3] + 1, *ids[4:]), rollouts=(rollout(7),))
+    with pytest.raises(RuntimeError, match="from position 3"):
+        collate_groups(family, processor, prompts, [group], [[1.0]])

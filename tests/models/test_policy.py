@@ -1,0 +1,227 @@
+"""The policy: its log-probabilities, its schedule, and that two ranks take the step of one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.multiprocessing.spawn import spawn
+
+from models.checkpoint import MANIFEST, export, latest, load, save
+from models.collate import Batch, collate_samples
+from models.families.qwen3_vl import Qwen3Vl
+from models.losses import Counts, sft_loss
+from models.parallel import this_process
+from models.policy import OptimizerConfig, Policy, lr_factor
+from models.scoring_head import Scores
+from operators.errors import UserError
+from operators.records import Prompt
+
+VIDEO = "<|vision_start|><|video_pad|><|vision_end|>"
+TARGETS = ("It moves left.", "(B)", "<think>The red circle moves right.</think>(A)", "right")
+NUM_STEPS = 4
+Curve = list[tuple[float, float]]  # loss and gradient norm by step
+Trained = tuple[dict[str, Tensor], Curve]
+
+
+def rows(step: int) -> list[tuple[Prompt, str]]:
+    """The global batch of a step: four rows with clips of two lengths and targets of four."""
+    draw = np.random.default_rng(step)
+    return [
+        (
+            Prompt(
+                key=str(i),
+                text=f"<|im_start|>user\n{VIDEO}Which way?<|im_end|>\n<|im_start|>assistant\n",
+                frames_THWC=draw.integers(0, 256, (4 + 2 * (i % 2), 32, 32, 3), dtype=np.uint8),
+                fps=4.0,
+            ),
+            target,
+        )
+        for i, target in enumerate(TARGETS)
+    ]
+
+
+def loss(scores: Scores, batch: Batch, counts: Counts) -> tuple[Tensor, Mapping[str, Tensor]]:
+    return sft_loss(scores.logprobs_BL, batch.completion_mask_BL, counts.num_tokens), {}
+
+
+def make_policy(model: Path, *, gradient_checkpointing: bool = False) -> Policy:
+    family = Qwen3Vl()
+    return Policy(
+        family.load_model(model, torch.float32),
+        family,
+        this_process(torch.device("cpu")),
+        OptimizerConfig(lr=5e-4, weight_decay=0.1, warmup_steps=2),
+        total_steps=8,
+        gradient_checkpointing=gradient_checkpointing,
+    )
+
+
+def train(policy: Policy, model: Path, num_steps: int, *, rows_per_pass: int) -> Curve:
+    """Trains this rank's rows of every global batch, in micro-batches; returns loss and gradient norm by step.
+
+    The norm is compared because AdamW would hide a gradient that is too large by a factor.
+    """
+    family = Qwen3Vl()
+    processor = family.load_processor(model)
+    curve = []
+    for _ in range(num_steps):
+        mine = rows(policy.step_index)[policy.parallel.rank :: policy.parallel.world_size]
+        batches = []
+        for start in range(0, len(mine), rows_per_pass):
+            prompts, targets = zip(*mine[start : start + rows_per_pass], strict=True)
+            batches.append(collate_samples(family, processor, prompts, targets))
+        value = policy.forward_backward(batches, loss)["loss"]
+        curve.append((value, policy.step()["grad_norm"]))
+    return curve
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_model: Path) -> Trained:
+    """Weights and losses after four steps in one process."""
+    policy = make_policy(tiny_model)
+    curve = train(policy, tiny_model, NUM_STEPS, rows_per_pass=4)
+    return {name: tensor.clone() for name, tensor in policy.state_dict().items()}, curve
+
+
+def assert_same(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, atol: float) -> None:
+    assert state.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert (state[name] - tensor).abs().max() <= atol, name
+
+
+def test_logprobs_are_the_models_own(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = make_policy(tiny_model)
+    policy.temperature = 0.7
+    family = Qwen3Vl()
+    prompts, targets = zip(*rows(0), strict=True)
+    batch = collate_samples(family, family.load_processor(tiny_model), prompts, targets)
+    logits = policy.model(
+        input_ids=batch.input_ids_BL, attention_mask=batch.attention_mask_BL, **batch.model_inputs
+    ).logits
+    expected = (logits[:, :-1] / 0.7).log_softmax(-1).gather(-1, batch.input_ids_BL[:, 1:, None])[..., 0]
+    expected = torch.nn.functional.pad(expected, (1, 0)) * batch.completion_mask_BL
+    torch.testing.assert_close(policy.logprobs(batch), expected.detach(), atol=1e-5, rtol=0)
+    monkeypatch.setattr("models.scoring_head.MAX_LOGITS", 2000)  # a few rows at a time
+    torch.testing.assert_close(policy.logprobs(batch), expected.detach(), atol=1e-5, rtol=0)
+
+
+def test_loss_falls_and_every_weight_moves(tiny_model: Path, trained: Trained) -> None:
+    state, curve = trained
+    assert curve[-1][0] < curve[0][0] - 0.1
+    start = make_policy(tiny_model).state_dict()
+    still = [name for name, tensor in state.items() if torch.equal(tensor, start[name])]
+    assert still == []
+
+
+@pytest.mark.parametrize("gradient_checkpointing", [False, True])
+def test_micro_batches_take_the_same_step(tiny_model: Path, trained: Trained, gradient_checkpointing: bool) -> None:
+    policy = make_policy(tiny_model, gradient_checkpointing=gradient_checkpointing)
+    curve = train(policy, tiny_model, NUM_STEPS, rows_per_pass=1)
+    torch.testing.assert_close(torch.tensor(curve), torch.tensor(trained[1]), atol=1e-4, rtol=0)
+    assert_same(policy.state_dict(), trained[0], atol=1e-5)
+
+
+def test_learning_rate_by_step() -> None:
+    config = OptimizerConfig(warmup_steps=2, schedule="linear", decay_start=0.5, final_lr_ratio=0.1)
+    factors = [round(lr_factor(config, step, 10), 3) for step in range(10)]
+    assert factors == [0.5, 1.0, 1.0, 1.0, 1.0, 0.82, 0.64, 0.46, 0.28, 0.1]
+    cosine = [lr_factor(OptimizerConfig(schedule="cosine"), step, 4) for step in range(4)]
+    assert cosine == pytest.approx([0.853553, 0.5, 0.146447, 0.0], abs=1e-6)
+    assert {lr_factor(OptimizerConfig(schedule="constant"), step, 4) for step in range(4)} == {1.0}
+    with pytest.raises(ValueError, match="constant"):
+        OptimizerConfig(schedule="constant", final_lr_ratio=0.5)
+
+
+def _rank(rank: int, rendezvous: Path, model: Path, out: Path) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=2)
+    torch.set_num_threads(1)
+    policy = make_policy(model)
+    train(policy, model, NUM_STEPS // 2, rows_per_pass=1)
+    save(policy, out / "checkpoints", keep=1)
+    curve = train(policy, model, NUM_STEPS - NUM_STEPS // 2, rows_per_pass=1)
+    export(policy, model, out / "model")
+    (out / f"curve_{rank}.json").write_text(json.dumps(curve))
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def two_ranks(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two FSDP2 ranks leave: a checkpoint after half of the steps, and the model after all."""
+    out = tmp_path_factory.mktemp("two_ranks")
+    spawn(_rank, (out / "rendezvous", tiny_model, out), nprocs=2)  # type: ignore[no-untyped-call]
+    return out
+
+
+def test_two_ranks_equal_one(two_ranks: Path, trained: Trained) -> None:
+    exported = Qwen3Vl().load_model(two_ranks / "model", torch.float32).state_dict()
+    assert_same({name: exported[name] for name in trained[0]}, trained[0], atol=1e-5)
+    for rank in (0, 1):
+        curve = torch.tensor(json.loads((two_ranks / f"curve_{rank}.json").read_text()))
+        torch.testing.assert_close(curve, torch.tensor(trained[1][NUM_STEPS // 2 :]), atol=1e-4, rtol=0)
+
+
+def test_one_rank_goes_on_from_the_checkpoint_of_two(tiny_model: Path, two_ranks: Path, trained: Trained) -> None:
+    policy = make_policy(tiny_model)
+    found = latest(two_ranks / "checkpoints")
+    assert found.path is not None and found.step == NUM_STEPS // 2
+    load(policy, found.path)
+    train(policy, tiny_model, NUM_STEPS - NUM_STEPS // 2, rows_per_pass=4)
+    assert_same(policy.state_dict(), trained[0], atol=1e-5)
+
+
+def test_resumed_run_is_bit_equal(tiny_model: Path, tmp_path: Path, trained: Trained) -> None:
+    first = make_policy(tiny_model)
+    train(first, tiny_model, 2, rows_per_pass=4)
+    path = save(first, tmp_path, keep=2)
+    drawn = torch.rand(3)
+    second = make_policy(tiny_model)
+    load(second, path)
+    assert torch.equal(torch.rand(3), drawn)
+    train(second, tiny_model, NUM_STEPS - 2, rows_per_pass=4)
+    assert_same(second.state_dict(), trained[0], atol=0)
+
+
+def test_broken_checkpoints_are_found(tiny_model: Path, tmp_path: Path) -> None:
+    policy = make_policy(tiny_model)
+    assert latest(tmp_path).path is None
+    for step in (1, 2, 3):
+        policy.step_index = step
+        save(policy, tmp_path, keep=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000002", "step-00000003"]
+    (tmp_path / "step-00000004").mkdir()  # a save that was killed
+    assert latest(tmp_path).step == 3
+    newest = tmp_path / "step-00000003" / "__0_0.distcp"
+    data = bytearray(newest.read_bytes())
+    data[len(data) // 2] ^= 1
+    newest.write_bytes(data)
+    found = latest(tmp_path)
+    assert found.step == 2
+    assert found.rejected == ("step-00000003: __0_0.distcp is not what was written",)
+    (tmp_path / "step-00000002" / "__0_0.distcp").unlink()
+    with pytest.raises(UserError, match=r"no checkpoint in .* is whole.*step-00000002: __0_0.distcp is missing"):
+        latest(tmp_path)
+    (tmp_path / "step-00000002" / MANIFEST).write_text("{")
+    with pytest.raises(UserError, match="cannot be read"):
+        latest(tmp_path)
+
+
+def test_export_loads_with_transformers(tiny_model: Path, tmp_path: Path, trained: Trained) -> None:
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    policy = make_policy(tiny_model)
+    train(policy, tiny_model, NUM_STEPS, rows_per_pass=4)
+    export(policy, tiny_model, tmp_path / "model", max_shard_bytes=200_000)
+    assert len(list((tmp_path / "model").glob("*.safetensors"))) > 1
+    loaded = AutoModelForImageTextToText.from_pretrained(tmp_path / "model", dtype=torch.float32).state_dict()
+    assert_same({name: loaded[name] for name in trained[0]}, trained[0], atol=0)
+    assert AutoProcessor.from_pretrained(tmp_path / "model").tokenizer.eos_token == "<|im_end|>"
+    assert {f.name for f in tiny_model.iterdir()} - {f.name for f in (tmp_path / "model").iterdir()} == {
+        "model.safetensors"
+    }
