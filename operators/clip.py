@@ -82,5 +82,7 @@ def decode(data: bytes) -> Frames:
 
 def _to_rgb(frame: av.VideoFrame) -> Frames:
     if frame.format.name == "yuv420p" and frame.width % 2 == 0 and frame.height % 2 == 0:
-        return cv2.cvtColor(frame.to_ndarray(), cv2.COLOR_YUV2RGB_I420)
-    return frame.to_ndarray(format="rgb24")
+        frame_HWC: Frames = cv2.cvtColor(frame.to_ndarray(), cv2.COLOR_YUV2RGB_I420)
+    else:
+        frame_HWC = frame.to_ndarray(format="rgb24")
+    return frame_HWC

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from operators import plugins
 from operators.clip import Codec
@@ -64,16 +64,6 @@ class Recipe(BaseModel):
     coco: CocoPaths = CocoPaths()
     drawn: DrawnScenes = DrawnScenes()
     samples_per_shard: int = Field(default=128, ge=1)
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Recipe:
-        primitives_of(self.tasks)
-        if self.weights and (len(self.weights) != len(self.tasks) or min(self.weights) <= 0):
-            raise ValueError(f"weights must be {len(self.tasks)} positive numbers, one per task, or none")
-        if (self.coco.captions is None) != (self.coco.images is None):
-            raise ValueError("coco.captions and coco.images belong together; give both or neither")
-        check_canvas(self.canvas)
-        return self
 
     @property
     def instruction(self) -> str:
@@ -203,8 +193,22 @@ def primitives_of(tasks: tuple[str, ...]) -> dict[str, Primitive]:
     return by_task
 
 
-def check_canvas(canvas: Canvas) -> None:
-    """Raises UserError when no clip can be drawn on this canvas."""
+def check(recipe: Recipe) -> None:
+    """What a field alone cannot tell; called before any work.
+
+    Raises:
+        UserError: settings do not fit each other or no clip can be drawn.
+    """
+    primitives_of(recipe.tasks)
+    if recipe.weights and (len(recipe.weights) != len(recipe.tasks) or not min(recipe.weights) > 0):
+        given = " ".join(map(str, recipe.weights))
+        raise UserError(f"weights is {given}; give {len(recipe.tasks)} positive numbers, one per task, or none")
+    if (recipe.coco.captions is None) != (recipe.coco.images is None):
+        missing = "coco.captions" if recipe.coco.captions is None else "coco.images"
+        raise UserError(f"{missing} is missing; give both coco.captions and coco.images, or neither to draw scenes")
+    if not 0 <= recipe.codec.crf <= 51 or recipe.codec.keyframe_interval < 1:
+        raise UserError(f"codec is {recipe.codec}; crf goes from 0 to 51 and keyframe_interval from 1")
+    canvas = recipe.canvas
     if min(canvas.width, canvas.height) < 16 or canvas.width % 2 or canvas.height % 2:
         raise UserError(f"canvas is {canvas.width} x {canvas.height} px; both sides must be even and 16 or more")
     if not 0.1 <= canvas.fps <= 240:

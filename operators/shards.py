@@ -232,7 +232,7 @@ class Dataset:
         row = self.rows[i]
         with (self.path / row["shard"]).open("rb") as file:
             file.seek(row["offset"])
-            return file.read(row["nbytes"])
+            return file.read(int(row["nbytes"]))
 
     def frames(self, i: int) -> Frames:
         """All frames of one sample, frames_THWC uint8 RGB: decoded, or rendered again in virtual storage.

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from operators.card import write_card
 from operators.errors import UserError
-from operators.recipe import Recipe, Source, open_source
+from operators.recipe import Recipe, Source, check, open_source
 from operators.shards import (
     DRAWN_FOLDER,
     RECIPE_FILE,
@@ -84,6 +84,7 @@ def build(recipe: Recipe, out: Path, num_workers: int | None = None) -> dict[str
         UserError: the folder cannot be written or holds another recipe's data, source files are missing or broken,
             or no sample could be made.
     """
+    check(recipe)
     folder = out.absolute()
     _prepare(folder)
     run_dir = RunDir(path=folder, resumed=(folder / RECIPE_FILE).exists())
@@ -96,7 +97,7 @@ def build(recipe: Recipe, out: Path, num_workers: int | None = None) -> dict[str
     if pending:
         with run_dir.stage("shards"), ray_session():
             workers = min(num_workers or os.cpu_count() or 1, len(pending))
-            _report(_make_shards(_located(recipe), recipe_hash, folder, pending, workers), recipe, len(pending))
+            _report(_make_shards(_located(recipe), recipe_hash, folder, pending, workers), len(pending))
     with run_dir.stage("index"):
         stats = write_index(recipe, folder)
         write_card(folder)
@@ -189,7 +190,7 @@ def _make_shards(
         yield json.loads(row["counts_json"])
 
 
-def _report(finished: Iterator[dict[str, int]], recipe: Recipe, num_pending: int) -> None:
+def _report(finished: Iterator[dict[str, int]], num_pending: int) -> None:
     """Progress on stderr: a bar on a terminal, a plain line now and then elsewhere."""
     start = said = time.monotonic()
     num_shards = num_samples = 0
