@@ -34,9 +34,7 @@ WHOLE_TOKENS = ("<think>", "</think>", "<answer>", "</answer>", "(A)", "(B)", "(
 VOCAB_MULTIPLE = 64
 
 # GPT-2's pattern, except that Qwen3-VL's timestamps stay whole, so that merges may shorten them.
-PIECES = Regex(
-    r"<\d+\.\d seconds>|'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-)
+PIECES = Regex(r"<\d+\.\d seconds>|'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
 # A video in plain ChatML; the markers ``generation`` let trainers find the assistant's words.
 CHAT_TEMPLATE = """{%- for message in messages %}
     {{- '<|im_start|>' + message['role'] + '\\n' }}
@@ -180,9 +178,9 @@ def model_config(tokenizer: Any, shape: TinyShape) -> Qwen3VLConfig:
 
 
 def processor(tokenizer: Any, shape: TinyShape) -> Qwen3VLProcessor:
-    """Bounds so wide that any clip whose sides are multiples of two patches passes unresized (frames x height x width)."""
+    """Bounds in pixels of a whole video so wide that clips whose sides are multiples of two patches pass unresized."""
     block_px = 2 * shape.patch_px
-    size = {"shortest_edge": 2 * block_px**2, "longest_edge": 256 * 512 * 512}
+    size = {"shortest_edge": 2 * block_px**2, "longest_edge": 32 * 256 * 256}
     return Qwen3VLProcessor(
         image_processor=Qwen2VLImageProcessor(size=dict(size), patch_size=shape.patch_px),
         tokenizer=tokenizer,

@@ -60,6 +60,20 @@ class Family(ABC):
         """Tokens a policy must never sample: media placeholders."""
 
 
+def video_metadata(prompt: Prompt) -> dict[str, Any]:
+    """transformers' ``VideoMetadata`` for frames that are all shown; without it processors assume 24 fps."""
+    assert prompt.frames_THWC is not None
+    num_frames, height, width, _ = prompt.frames_THWC.shape
+    return {
+        "total_num_frames": num_frames,
+        "fps": prompt.fps,
+        "frames_indices": list(range(num_frames)),
+        "duration": num_frames / prompt.fps,
+        "height": height,
+        "width": width,
+    }
+
+
 def family_of(path: Path) -> Family:
     """The family of a checkpoint folder in Hugging Face layout, chosen by ``model_type`` of its config.json.
 
@@ -68,7 +82,9 @@ def family_of(path: Path) -> Family:
     """
     config = _read_config(path)
     if "auto_map" in config:
-        raise UserError(f"{path} needs code of its own (auto_map in config.json), which is never run; give a model without")
+        raise UserError(
+            f"{path} needs code of its own (auto_map in config.json), which is never run; give a model without"
+        )
     if not any(path.glob("*.safetensors")):
         raise UserError(f"{path} has no *.safetensors file; only that format is read, convert the weights first")
     model_type = config.get("model_type")
@@ -86,7 +102,9 @@ def _read_config(path: Path) -> dict[str, Any]:
     try:
         config = json.loads(config_path.read_text())
     except OSError as error:
-        raise UserError(f"{path} is not a model folder ({config_path}: {error.strerror}); give a downloaded one") from error
+        raise UserError(
+            f"{path} is not a model folder ({config_path}: {error.strerror}); give a downloaded one"
+        ) from error
     except ValueError as error:
         raise UserError(f"{config_path} is not JSON ({error}); download the model again") from error
     if not isinstance(config, dict):

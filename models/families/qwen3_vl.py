@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import AutoProcessor, Qwen3VLForConditionalGeneration
 
-from models.families._base import EncodedPrompts, Family
+from models.families._base import EncodedPrompts, Family, video_metadata
 from operators.records import Prompt
 
 FORBIDDEN_LOGIT = -1e4  # its probability is exactly 0 in every float type, and it has no gradient
@@ -95,17 +95,3 @@ def forbid_tokens(lm_head: nn.Linear, token_ids: Sequence[int]) -> None:
     bias[list(token_ids)] = FORBIDDEN_LOGIT
     del lm_head.bias
     lm_head.register_buffer("bias", bias, persistent=False)
-
-
-def video_metadata(prompt: Prompt) -> dict[str, Any]:
-    """What Qwen3-VL computes timestamps from, for frames that are all shown; without it 24 fps are assumed."""
-    assert prompt.frames_THWC is not None
-    num_frames, height, width, _ = prompt.frames_THWC.shape
-    return {
-        "total_num_frames": num_frames,
-        "fps": prompt.fps,
-        "frames_indices": list(range(num_frames)),
-        "duration": num_frames / prompt.fps,
-        "height": height,
-        "width": width,
-    }

@@ -1,0 +1,191 @@
+"""vLLM in this process: raw frames and the unexpanded prompt go in once per group.
+
+    prompts → one request with n completions each → token ids and log-probs
+    state dict → layerwise reload → the next version; caches are salted by version, never reset
+
+Written for vLLM 0.31. Resetting caches while requests run kills the engine, and nothing resets the encoder's cache, so
+versions are part of every cache key instead (measured; vllm issues 44910, 45093).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch._dynamo
+
+from models.engines._base import EngineSettings, check_length, rollout_seed
+from models.families._base import family_of, video_metadata
+from operators.records import FinishReason, Group, Prompt, Rollout, Sampling
+
+# Read when vLLM is imported. In one process there is no engine core to talk to and no copy of the frames.
+ENVIRONMENT = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1"}
+os.environ.update(ENVIRONMENT)
+
+from vllm import LLM, SamplingParams  # noqa: E402
+from vllm.distributed.weight_transfer.base import (  # noqa: E402
+    WeightTransferEngine,
+    WeightTransferInitInfo,
+    WeightTransferUpdateInfo,
+)
+from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory  # noqa: E402
+from vllm.model_executor.model_loader.reload import finalize_layerwise_reload, initialize_layerwise_reload  # noqa: E402
+from vllm.sampling_params import RequestOutputKind  # noqa: E402
+from vllm.v1.sample.logits_processor import LogitsProcessor  # noqa: E402
+
+BACKEND = "state_dict"
+BLOCK_SIZE = 32  # tokens; the CPU default of 128 would leave short prompts out of the prefix cache
+
+
+@dataclass
+class InitInfo(WeightTransferInitInfo):  # type: ignore[misc]
+    """Nothing to agree on: the tensors are handed over in this process."""
+
+
+@dataclass
+class UpdateInfo(WeightTransferUpdateInfo):  # type: ignore[misc]
+    """All tensors of a version by Hugging Face name."""
+
+    weights: Mapping[str, torch.Tensor] = field(default_factory=dict)
+
+
+class StateDictTransfer(WeightTransferEngine[InitInfo, UpdateInfo]):  # type: ignore[misc]
+    """Weights from a state dict in this process, through vLLM's layerwise reload.
+
+    A bare ``model.load_weights`` fails on a CPU, where vLLM repacks the parameters it has loaded.
+    """
+
+    init_info_cls = InitInfo
+    update_info_cls = UpdateInfo
+
+    def init_transfer_engine(self, info: InitInfo) -> None:
+        """Nothing to connect."""
+
+    def start_weight_update(self) -> None:
+        initialize_layerwise_reload(self.model)
+
+    def receive_weights(self, info: UpdateInfo) -> None:
+        self.model.load_weights(iter(info.weights.items()))
+
+    def finish_weight_update(self) -> None:
+        finalize_layerwise_reload(self.model, self.model_config)
+
+    def shutdown(self) -> None:
+        """Nothing is held."""
+
+
+def forbidding(token_ids: Sequence[int]) -> type:
+    """A vLLM logits processor that makes some tokens impossible for every request."""
+
+    class Forbidding(LogitsProcessor):  # type: ignore[misc]
+        def __init__(self, vllm_config: Any, device: torch.device, is_pin_memory: bool) -> None:
+            self.token_ids = torch.tensor(token_ids, dtype=torch.long, device=device)
+
+        def apply(self, logits: torch.Tensor) -> torch.Tensor:
+            return logits.index_fill_(-1, self.token_ids, -torch.inf)
+
+        def is_argmax_invariant(self) -> bool:
+            return False
+
+        def update_state(self, batch_update: Any) -> None:
+            """The rule is the same for all requests."""
+
+    return Forbidding
+
+
+class Vllm:
+    """The engine of choice wherever vLLM can be installed."""
+
+    name = "vllm"
+
+    def __init__(self, path: Path, settings: EngineSettings) -> None:
+        # Two small functions of the sampler are compiled even in eager mode: 20 s of a C++ compiler at the first batch.
+        torch._dynamo.config.disable = not settings.compile
+        family = family_of(path)
+        self.weight_version = 0
+        self._settings = settings
+        self._processor = family.load_processor(path)
+        if BACKEND not in WeightTransferEngineFactory._registry:
+            WeightTransferEngineFactory.register_engine(BACKEND, StateDictTransfer)
+        self._llm = LLM(
+            model=str(path),
+            dtype=settings.dtype,
+            max_model_len=settings.max_model_len,
+            max_num_seqs=settings.max_num_seqs,
+            kv_cache_memory_bytes=None if settings.kv_cache_mib is None else settings.kv_cache_mib << 20,
+            enforce_eager=not settings.compile,
+            block_size=BLOCK_SIZE,
+            enable_prefix_caching=True,
+            limit_mm_per_prompt={"video": 1, "image": 0},
+            skip_mm_profiling=True,
+            mm_processor_cache_gb=0,
+            logprobs_mode="processed_logprobs",
+            logits_processors=[forbidding(family.banned_token_ids(self._processor))],
+            weight_transfer_config={"backend": BACKEND},
+            generation_config="vllm",
+            disable_log_stats=True,
+            seed=0,
+        )
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Group]:
+        params = [self._sampling_params(prompt, sampling) for prompt in prompts]
+        outputs = self._llm.generate([self._request(prompt) for prompt in prompts], params, use_tqdm=False)
+        return [self._group(prompt, output, sampling) for prompt, output in zip(prompts, outputs, strict=True)]
+
+    def load_weights(self, state: Mapping[str, torch.Tensor], version: int) -> None:
+        self._llm.start_weight_update()
+        self._llm.update_weights({"update_info": {"weights": state}})
+        self._llm.finish_weight_update(str(version))
+        self.weight_version = version
+
+    def _request(self, prompt: Prompt) -> dict[str, Any]:
+        request: dict[str, Any] = {"prompt": prompt.text, "cache_salt": str(self.weight_version)}
+        if prompt.frames_THWC is not None:
+            metadata = video_metadata(prompt) | {"do_sample_frames": False}
+            request["multi_modal_data"] = {"video": [(prompt.frames_THWC, metadata)]}
+            request["multi_modal_uuids"] = {"video": [f"{_fingerprint(prompt)}@{self.weight_version}"]}
+        return request
+
+    def _sampling_params(self, prompt: Prompt, sampling: Sampling) -> Any:
+        return SamplingParams(
+            n=sampling.num_rollouts,
+            temperature=sampling.temperature,
+            max_tokens=sampling.max_tokens,
+            seed=rollout_seed(sampling, prompt) if sampling.temperature > 0 else None,
+            stop_token_ids=[self._processor.tokenizer.eos_token_id],
+            ignore_eos=True,  # the tokenizer's end of turn is the only one, whatever config.json lists
+            logprobs=0,
+            flat_logprobs=True,
+            detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+
+    def _group(self, prompt: Prompt, output: Any, sampling: Sampling) -> Group:
+        check_length(prompt, len(output.prompt_token_ids), sampling, self._settings)
+        texts = self._processor.tokenizer.batch_decode(
+            [completion.token_ids for completion in output.outputs], skip_special_tokens=True
+        )
+        rollouts = tuple(
+            Rollout(
+                completion_ids=tuple(completion.token_ids),
+                logprobs=tuple(completion.logprobs.logprobs),
+                text=text,
+                finish_reason=FinishReason(completion.finish_reason),
+                weight_version=self.weight_version,
+            )
+            for completion, text in zip(output.outputs, texts, strict=True)
+        )
+        return Group(key=prompt.key, prompt_ids=tuple(output.prompt_token_ids), rollouts=rollouts)
+
+
+def _fingerprint(prompt: Prompt) -> str:
+    """By content: arms of an evaluation show other frames under the same key."""
+    assert prompt.frames_THWC is not None
+    digest = hashlib.blake2b(repr((prompt.frames_THWC.shape, prompt.fps)).encode(), digest_size=16)
+    digest.update(prompt.frames_THWC.tobytes())
+    return digest.hexdigest()
