@@ -1,4 +1,4 @@
-"""Rewards as Ray tasks with a deadline: groups, samples → scores.
+"""Rewards as Ray tasks with deadlines: groups, samples → scores.
 
 A checker may be anyone's code. One that raises, hangs, or takes its process down costs its own group a status and a
 reward of None; it never stops the run, never becomes a zero, and never touches another group.
@@ -7,8 +7,11 @@ reward of None; it never stops the run, never becomes a zero, and never touches 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 import ray
@@ -24,45 +27,46 @@ class RewardConfig(Config):
     """Which rewards, and how they are run."""
 
     weights: dict[str, float] = Field(default={"accuracy": 1.0})  # component name or module:Class → weight in the sum
-    deadline_s: float = Field(default=60.0, gt=0)  # of one task, its wait for a free worker included
+    deadline_s: float = Field(default=10.0, gt=0)  # of the checkers on one group
+    start_allowance_s: float = Field(default=60.0, gt=0)  # for a worker process to start, on top of a task's deadlines
     num_tasks: int = Field(default=2, ge=1)  # tasks that the groups of one call are spread over
 
 
 Work = tuple[Group, Sample]
 
 
-def score_batch(batch: Sequence[Work], weights: dict[str, float]) -> list[list[Score]]:
-    """What one task does, in its own process."""
-    rewards = load_rewards(weights)
-    return [score_group(group, sample, rewards) for group, sample in batch]
+def score_batch(batch: Sequence[Work], config: RewardConfig) -> list[list[Score]]:
+    """What one task does, in the main thread of its own process: one list per group, in order."""
+    rewards = load_rewards(config.weights)
+    scores = []
+    for group, sample in batch:
+        try:
+            with _alarm(config.deadline_s):
+                scores.append(score_group(group, sample, rewards))
+        except DeadlinePassed:
+            scores.append(unscored(group, ScoreStatus.TIMEOUT, f"checkers took more than {config.deadline_s:g} s"))
+    return scores
 
 
-# No CPU is reserved: scoring takes milliseconds, and a deadline must not be spent waiting for a trainer's core.
+# No CPU is reserved: scoring takes milliseconds, and must not wait for a trainer to give a core away.
 _score_batch = ray.remote(num_cpus=0, max_retries=0)(score_batch)
 
 
 async def score_groups(groups: Sequence[Group], samples: Sequence[Sample], config: RewardConfig) -> list[list[Score]]:
     """Scores of every rollout, in the order of ``groups``; ``samples[i]`` is what ``groups[i]`` was asked.
 
-    Groups go out in ``num_tasks`` tasks. A task that does not come back is repeated with each of its groups in a task
-    of its own, so that only the guilty ones are lost: at most twice the deadline.
+    Groups go out in ``num_tasks`` tasks. The groups of a task whose process dies, or that no alarm can wake, are tried
+    once more in a task each, so that only the guilty one is lost.
 
     Raises:
         UserError: the configuration names no valid rewards.
     """
     load_rewards(config.weights)  # a wrong name is the user's error, here and now, not a crash in a task
     work = list(zip(groups, samples, strict=True))
-    batches = [list(range(first, len(work), config.num_tasks)) for first in range(min(config.num_tasks, len(work)))]
-    scores: dict[int, list[Score]] = {}
-    results = await asyncio.gather(*(_attempt([work[i] for i in batch], config) for batch in batches))
-    suspects: list[int] = []
-    for batch, result in zip(batches, results, strict=True):
-        if isinstance(result, Failure):
-            suspects += batch
-        else:
-            scores.update(zip(batch, result, strict=True))
-    scores.update(zip(suspects, await asyncio.gather(*(_alone(work[i], config) for i in suspects)), strict=True))
-    return [scores[i] for i in range(len(work))]
+    num_tasks = min(config.num_tasks, len(work))
+    batches = [work[first::num_tasks] for first in range(num_tasks)]
+    results = await asyncio.gather(*(_score_or_split(batch, config) for batch in batches))
+    return [results[i % num_tasks][i // num_tasks] for i in range(len(work))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +77,47 @@ class Failure:
     detail: str
 
 
-async def _alone(work: Work, config: RewardConfig) -> list[Score]:
-    result = await _attempt([work], config)
-    return unscored(work[0], result.status, result.detail) if isinstance(result, Failure) else result[0]
+async def _score_or_split(batch: Sequence[Work], config: RewardConfig) -> list[list[Score]]:
+    result = await _attempt(batch, config)
+    if not isinstance(result, Failure):
+        return result
+    if len(batch) == 1:
+        return [unscored(batch[0][0], result.status, result.detail)]
+    alone = await asyncio.gather(*(_score_or_split([work], config) for work in batch))
+    return [scores for [scores] in alone]
 
 
 async def _attempt(batch: Sequence[Work], config: RewardConfig) -> list[list[Score]] | Failure:
-    reference = _score_batch.remote(batch, config.weights)
+    reference = _score_batch.remote(batch, config)
+    limit_s = config.deadline_s * len(batch) + config.start_allowance_s
     try:
-        return await asyncio.wait_for(_result(reference), config.deadline_s)
+        return await asyncio.wait_for(_result(reference), limit_s)
     except TimeoutError:
         ray.cancel(reference, force=True)
-        return Failure(ScoreStatus.TIMEOUT, f"no scores within {config.deadline_s:g} s")
+        return Failure(ScoreStatus.TIMEOUT, f"no scores within {limit_s:g} s")
     except RayError as error:
         return Failure(ScoreStatus.CRASHED, f"{type(error).__name__}: {error}")
 
 
 async def _result(reference: Any) -> list[list[Score]]:
     return await reference  # type: ignore[no-any-return]
+
+
+class DeadlinePassed(BaseException):
+    """Raised inside a checker by its alarm; not an Exception, so that no checker's own handler holds it up."""
+
+
+@contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    """Raises DeadlinePassed in what runs inside, once this much time has passed. Main thread of a Unix process only."""
+
+    def ring(signum: int, frame: FrameType | None) -> None:
+        raise DeadlinePassed
+
+    previous = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, previous)

@@ -14,13 +14,19 @@ from workflows.reward_tasks import RewardConfig, score_groups
 
 # Checkers that misbehave on one word of the completion; imported by name in the tasks, as a user's would be.
 HOSTILE = """
-import os, time
+import os, signal, time
 from operators.rewards._base import Reward
 
 class Hostile(Reward):
     def score(self, rollout, sample):
-        if "hang" in rollout.text:
+        if "deaf" in rollout.text:
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
             time.sleep(600)
+        try:
+            if "hang" in rollout.text:
+                time.sleep(600)
+        except Exception:
+            return 1.0
         if "die" in rollout.text:
             os._exit(1)
         if "raise" in rollout.text:
@@ -94,7 +100,7 @@ def test_scores_come_back_in_order(hostile_rewards: str) -> None:
 
 def test_a_bad_checker_costs_its_own_group_only(hostile_rewards: str) -> None:
     texts = [["a", "b"], ["a", "hang"], ["die", "b"], ["a", "raise"], ["a", "b"]]
-    config = RewardConfig(weights={hostile_rewards: 1.0}, deadline_s=6.0, num_tasks=2)
+    config = RewardConfig(weights={hostile_rewards: 1.0}, deadline_s=1.0, num_tasks=2)
     groups, samples = make_work(texts)
     scores = asyncio.run(score_groups(groups, samples, config))
     statuses = [[score.status for score in row] for row in scores]
@@ -108,8 +114,14 @@ def test_a_bad_checker_costs_its_own_group_only(hostile_rewards: str) -> None:
     ]
     rewards = [[score.reward for score in row] for row in scores]
     assert rewards == [[1.0, 1.0], [None, None], [None, None], [1.0, None], [1.0, 1.0]]
-    assert "6 s" in scores[1][0].detail
+    assert "1 s" in scores[1][0].detail
     assert "checker is broken" in scores[3][1].detail
+
+
+def test_a_checker_that_no_alarm_wakes_is_given_up(hostile_rewards: str) -> None:
+    config = RewardConfig(weights={hostile_rewards: 1.0}, deadline_s=1.0, start_allowance_s=4.0)
+    [[score]] = asyncio.run(score_groups(*make_work([["deaf"]]), config))
+    assert (score.reward, score.status) == (None, ScoreStatus.TIMEOUT)
 
 
 def test_no_groups_no_tasks() -> None:
