@@ -23,7 +23,8 @@ CSS = """
 :root { color-scheme: light dark;
   --ground: light-dark(#f6f5f1, #14161a); --sheet: light-dark(#ffffff, #1d2026); --ink: light-dark(#1f2328, #e6e4df);
   --soft: light-dark(#6a6f76, #9a9fa8); --line: light-dark(#e2dfd7, #30343c); --mark: light-dark(#b4532a, #f0a06a);
-  --right: light-dark(#2c7a4b, #74c795); --right-ground: light-dark(#e9f4ec, #1c3026); --wrong: light-dark(#b3363e, #ef8a90); }
+  --right: light-dark(#2c7a4b, #74c795); --right-ground: light-dark(#e9f4ec, #1c3026);
+  --wrong: light-dark(#b3363e, #ef8a90); }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--ground); color: var(--ink);
   font: 15px/1.55 ui-sans-serif, system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }

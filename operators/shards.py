@@ -31,9 +31,19 @@ from operators.prompts import from_row, to_row
 from operators.recipe import Recipe, Source, address_of, make_sample_at, open_source, render_address, task_and_index
 from operators.records import Frames, Sample
 
-RECIPE_FILE, METADATA_FILE, DEAD_LETTER_FILE = "recipe.json", "metadata.parquet", "dead_letter.parquet"
+RECIPE_FILE, METADATA_FILE = "recipe.json", "metadata.parquet"
+DEAD_LETTER_FILE, AUDIT_FILE = "dead_letter.parquet", "audit.json"
 DRAWN_FOLDER = "drawn_scenes"  # inside the dataset, when its recipe names no COCO files
-STORAGE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR)
+STORAGE_ERRORS = (  # the user can mend these; any other OSError is a fault of ours
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+)
 
 TEXT, COUNT, NUMBER, FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 ROW_SCHEMA = pa.schema(
@@ -101,7 +111,7 @@ def write_shard(recipe: Recipe, source: Source, recipe_hash: str, shard: int, fo
     counts: Counter[str] = Counter()
     dropped: list[dict[str, str]] = []
     path = folder / shard_name(shard)
-    with _whole_file(path) as file:
+    with whole_file(path) as file:
         tar = tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 - closed below
         for i in recipe.shard_indices(shard):
             try:
@@ -127,7 +137,7 @@ def write_shard(recipe: Recipe, source: Source, recipe_hash: str, shard: int, fo
         counts=dict(sorted(counts.items())),
         dropped=tuple(dropped),
     )
-    with _whole_file(marker_path(folder, shard)) as file:
+    with whole_file(marker_path(folder, shard)) as file:
         file.write(json.dumps(asdict(stats), indent=1, ensure_ascii=False).encode())
     return stats
 
@@ -151,6 +161,8 @@ def write_index(recipe: Recipe, folder: Path) -> list[ShardStats]:
     stats = [marker for marker in markers if marker is not None]
     if len(stats) < recipe.num_shards:
         raise ValueError(f"{recipe.num_shards - len(stats)} of {recipe.num_shards} shards have no marker")
+    for leftover in folder.glob(".*.tmp"):  # of workers that were killed; every shard is there, so none is in use
+        leftover.unlink(missing_ok=True)
     dead = [letter for marker in stats for letter in marker.dropped]
     if dead:
         _write_table(folder / DEAD_LETTER_FILE, pa.Table.from_pylist(dead, schema=DEAD_LETTER_SCHEMA))
@@ -177,7 +189,7 @@ def recipe_json(recipe: Recipe, source: Source) -> dict[str, Any]:
 
 def write_json(path: Path, tree: Mapping[str, Any]) -> None:
     """Writes the whole file or nothing."""
-    with _whole_file(path) as file:
+    with whole_file(path) as file:
         file.write((json.dumps(tree, indent=1, ensure_ascii=False) + "\n").encode())
 
 
@@ -232,7 +244,8 @@ class Dataset:
         row = self.rows[i]
         with (self.path / row["shard"]).open("rb") as file:
             file.seek(row["offset"])
-            return file.read(int(row["nbytes"]))
+            data: bytes = file.read(row["nbytes"])
+        return data
 
     def frames(self, i: int) -> Frames:
         """All frames of one sample, frames_THWC uint8 RGB: decoded, or rendered again in virtual storage.
@@ -285,7 +298,7 @@ def _rows_of(folder: Path, stats: ShardStats) -> Iterator[dict[str, Any]]:
 
 
 def _write_table(path: Path, table: pa.Table) -> None:
-    with _whole_file(path) as file:
+    with whole_file(path) as file:
         pq.write_table(table, file)
 
 
@@ -295,7 +308,7 @@ def _sha256(path: Path) -> str:
 
 
 @contextmanager
-def _whole_file(path: Path) -> Iterator[IO[bytes]]:
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """A file that appears whole or not at all, whatever is killed; safe when two processes write the same one."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -307,6 +320,6 @@ def _whole_file(path: Path) -> Iterator[IO[bytes]]:
     except OSError as error:
         if error.errno not in STORAGE_ERRORS:
             raise
-        raise UserError(f"cannot write {path}: {error.strerror}; free space or give another --out") from error
+        raise UserError(f"cannot write {path}: {error.strerror}; make room for it or give another --out") from error
     finally:
         temporary.unlink(missing_ok=True)
