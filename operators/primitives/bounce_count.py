@@ -3,8 +3,8 @@
 The released SynRL generator made clips longer the more bounces there were. Here the length is drawn apart, so more
 bounces mean a faster ball, which no single frame shows. Where the ball is in a random frame says nothing either: on the
 line unfolded at the walls the path runs from ``start_gap`` before the first wall to ``end_gap`` behind the last one,
-and drawing the gaps with a density proportional to the path's length makes time spent evenly spread over the room. (The exact middle frame does tell a little: even counts pass the middle of
-the room about then, odd counts turn.)
+and drawing the gaps with a density proportional to the path's length spreads the time spent evenly over the room.
+(The exact middle frame does tell a little: even counts pass the middle of the room about then, odd counts turn.)
 """
 
 from __future__ import annotations
