@@ -26,6 +26,8 @@ from operators.records import FinishReason, Group, Prompt, Rollout, Sampling
 # Read when vLLM is imported. In one process there is no engine core to talk to and no copy of the frames.
 ENVIRONMENT = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1"}
 os.environ.update(ENVIRONMENT)
+# vLLM would pin its threads to cores that a trainer or a second engine on this machine uses as well.
+os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
 
 from vllm import LLM, SamplingParams  # noqa: E402
 from vllm.distributed.weight_transfer.base import (  # noqa: E402

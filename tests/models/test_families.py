@@ -1,0 +1,133 @@
+"""The Qwen3-VL family against transformers' own model and processor, and what ``family_of`` refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import Qwen3VLForConditionalGeneration
+
+from models.families._base import Family, family_of
+from models.families.qwen3_vl import LinearPatchEmbed
+from operators.errors import UserError
+from operators.records import Prompt
+
+
+@pytest.fixture(scope="module")
+def family(tiny_model: Path) -> Family:
+    return family_of(tiny_model)
+
+
+@pytest.fixture(scope="module")
+def processor(family: Family, tiny_model: Path) -> Any:
+    return family.load_processor(tiny_model)
+
+
+@pytest.fixture
+def model(family: Family, tiny_model: Path) -> Any:
+    return family.load_model(tiny_model, torch.float32)
+
+
+def prompt(processor: Any, shape: tuple[int, ...], key: str = "p") -> Prompt:
+    frames_THWC = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    text = processor.apply_chat_template(
+        [{"role": "user", "content": [{"type": "video"}, {"type": "text", "text": "Which way?"}]}],
+        tokenize=False,
+        add_generation_prompt=True,
+    )
+    return Prompt(key=key, text=text, frames_THWC=frames_THWC, fps=4.0)
+
+
+@pytest.mark.parametrize(("num_frames", "side_px"), [(8, 48), (24, 96), (2, 32)])
+def test_clips_pass_unresized(family: Family, processor: Any, num_frames: int, side_px: int) -> None:
+    encoded = family.encode(processor, [prompt(processor, (num_frames, side_px, side_px, 3))])
+    assert encoded.video_tensors["video_grid_thw"].tolist() == [[num_frames // 2, side_px // 8, side_px // 8]]
+    num_video_tokens = encoded.prompt_ids[0].count(processor.video_token_id)
+    assert num_video_tokens == num_frames // 2 * (side_px // 16) ** 2
+
+
+def test_timestamps_are_those_of_the_frames(family: Family, processor: Any) -> None:
+    """Two frames at 4 fps are 0 s and 0.25 s: their mean is said as 0.1 s. Odd clips repeat the last frame."""
+    encoded = family.encode(processor, [prompt(processor, (5, 48, 48, 3))])
+    text = processor.tokenizer.decode(encoded.prompt_ids[0])
+    assert [part.split(" seconds>")[0] for part in text.split("<") if " seconds>" in part] == ["0.1", "0.6", "1.0"]
+
+
+def test_a_batch_is_its_prompts(family: Family, processor: Any) -> None:
+    prompts = [prompt(processor, (8, 48, 48, 3)), prompt(processor, (4, 32, 64, 3))]
+    blind = Prompt(key="blind", text="Which way?", frames_THWC=None, fps=4.0)
+    together = family.encode(processor, [prompts[0], blind, prompts[1]])
+    alone = [family.encode(processor, [p]) for p in (prompts[0], blind, prompts[1])]
+    assert together.prompt_ids == tuple(e.prompt_ids[0] for e in alone)
+    for name, tensor in together.video_tensors.items():
+        assert torch.equal(tensor, torch.cat([e.video_tensors[name] for e in alone if e.video_tensors]))
+    assert alone[1].video_tensors == {}
+
+
+def test_the_same_model_as_transformers(family: Family, processor: Any, model: Any, tiny_model: Path) -> None:
+    """But for banned tokens, which have no probability and are not in the state dict."""
+    plain = Qwen3VLForConditionalGeneration.from_pretrained(tiny_model).eval()
+    encoded = family.encode(processor, [prompt(processor, (4, 48, 48, 3))])
+    ids = torch.tensor(encoded.prompt_ids)
+    inputs = {"input_ids": ids, **family.token_types(processor, ids), **encoded.video_tensors}
+    ours, theirs = model(**inputs).logits, plain(**inputs).logits
+    banned = list(family.banned_token_ids(processor))
+    allowed = [i for i in range(ours.shape[-1]) if i not in banned]
+    torch.testing.assert_close(ours[..., allowed], theirs[..., allowed])
+    assert ours.softmax(-1)[..., banned].max() == 0
+    assert {processor.tokenizer.decode([i]) for i in banned} >= {"<|video_pad|>", "<|image_pad|>"}
+    assert model.state_dict().keys() == plain.state_dict().keys()
+
+
+def test_patch_embedding_gradient() -> None:
+    """The linear product has the convolution's values and gradients."""
+    conv = torch.nn.Conv3d(3, 16, kernel_size=(2, 8, 8), stride=(2, 8, 8))
+    patches_ND = torch.randn(5, 3 * 2 * 8 * 8)
+    gradients = []
+    for forward in (LinearPatchEmbed(conv), lambda x: conv(x.view(-1, 3, 2, 8, 8)).view(-1, 16)):
+        conv.zero_grad()
+        forward(patches_ND).square().sum().backward()
+        assert conv.weight.grad is not None
+        gradients.append(conv.weight.grad.clone())
+    torch.testing.assert_close(*gradients)
+
+
+def test_fsdp_blocks_are_vision_and_text_layers(family: Family, model: Any) -> None:
+    names = {type(block).__name__ for block in family.shard_blocks(model)}
+    assert names == {"Qwen3VLVisionBlock", "Qwen3VLTextDecoderLayer"}
+
+
+def remove(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).unlink()
+
+
+def set_config(**changes: Any) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, **changes}))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (remove("config.json"), "is not a model folder"),
+        (remove("model.safetensors"), r"no \*\.safetensors"),
+        (set_config(auto_map={"AutoModel": "own.Model"}), "never run"),
+        (set_config(model_type="bert"), "'bert' model; give one of: qwen3_vl"),
+        (lambda folder: (folder / "config.json").write_text("{"), "is not JSON"),
+    ],
+)
+def test_family_of_refuses(tmp_path: Path, spoil: Callable[[Path], Any], message: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen3_vl"}))
+    (tmp_path / "model.safetensors").touch()
+    assert family_of(tmp_path).model_types == ("qwen3_vl",)
+    spoil(tmp_path)
+    with pytest.raises(UserError, match=message):
+        family_of(tmp_path)

@@ -1,0 +1,178 @@
+"""Engines and trainer agree: on prompt ids exactly, on log-probabilities within 1e-4, before and after new weights."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from models.engines._base import Engine, EngineSettings
+from models.families._base import Family, family_of
+from operators.errors import UserError
+from operators.plugins import load
+from operators.records import FinishReason, Group, Prompt, Sampling
+
+TOLERANCE = 1e-4  # nats, float32
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")  # of vLLM's own start
+
+
+@pytest.fixture(scope="module", params=["local", "vllm"])
+def engine(request: pytest.FixtureRequest, tiny_model: Path) -> Iterator[Engine]:
+    """One engine of each kind for all tests of this file; starting vLLM takes longer than all of them."""
+    if request.param == "vllm":
+        try:
+            importlib.import_module("vllm")
+        except ImportError as error:
+            pytest.skip(f"vLLM cannot be imported: {error}")
+    settings = EngineSettings(max_model_len=256, max_num_seqs=8, kv_cache_mib=32)
+    yield load("models.engines", request.param)(tiny_model, settings)
+
+
+@pytest.fixture(scope="module")
+def family(tiny_model: Path) -> Family:
+    return family_of(tiny_model)
+
+
+@pytest.fixture(scope="module")
+def processor(family: Family, tiny_model: Path) -> Any:
+    return family.load_processor(tiny_model)
+
+
+@pytest.fixture
+def trainer(family: Family, tiny_model: Path) -> Any:
+    return family.load_model(tiny_model, torch.float32)
+
+
+def make_prompts(processor: Any) -> list[Prompt]:
+    """Two sizes, an odd number of frames, and a blind prompt."""
+    rng = np.random.default_rng(0)
+    prompts = []
+    for i, shape in enumerate([(8, 48, 48, 3), (5, 64, 48, 3), None]):
+        question: list[dict[str, str]] = [{"type": "text", "text": "Which way does the red circle move?"}]
+        content = [{"type": "video"}, *question] if shape else question
+        text = processor.apply_chat_template(
+            [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
+        )
+        frames_THWC = rng.integers(0, 256, shape, dtype=np.uint8) if shape else None
+        prompts.append(Prompt(key=f"p{i}", text=text, frames_THWC=frames_THWC, fps=4.0))
+    return prompts
+
+
+def largest_gap(
+    model: Any, family: Family, processor: Any, prompts: Sequence[Prompt], groups: Sequence[Group], temperature: float
+) -> float:
+    """Largest difference between the engine's log-probabilities and a forward pass of the trainer's model."""
+    gaps = []
+    for prompt, group in zip(prompts, groups, strict=True):
+        encoded = family.encode(processor, [prompt])
+        assert group.prompt_ids == encoded.prompt_ids[0]
+        for rollout in group.rollouts:
+            ids = torch.tensor([[*group.prompt_ids, *rollout.completion_ids]])
+            types = family.token_types(processor, ids)
+            with torch.no_grad():
+                logits = model(input_ids=ids, **types, **encoded.video_tensors).logits[0] / temperature
+            logprobs = logits[len(group.prompt_ids) - 1 : -1].log_softmax(-1)
+            scored = logprobs.gather(-1, torch.tensor(rollout.completion_ids)[:, None])[:, 0]
+            gaps.append((scored - torch.tensor(rollout.logprobs)).abs().max().item())
+    return max(gaps)
+
+
+def perturb(model: Any, seed: int) -> None:
+    """Moves every weight, those of the vision tower too, by about a tenth of its own size."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.02)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_logprobs_and_prompt_ids(
+    engine: Engine, family: Family, processor: Any, trainer: Any, temperature: float
+) -> None:
+    engine.load_weights(trainer.state_dict(), version=0)
+    prompts = make_prompts(processor)
+    groups = engine.generate(prompts, Sampling(num_rollouts=3, temperature=temperature, max_tokens=12, seed=1))
+    assert [group.key for group in groups] == [prompt.key for prompt in prompts]
+    assert {len(group.rollouts) for group in groups} == {3}
+    assert largest_gap(trainer, family, processor, prompts, groups, temperature) < TOLERANCE
+
+
+def test_weight_update(engine: Engine, family: Family, processor: Any, trainer: Any) -> None:
+    """The same clips are asked before and after, so a cache that outlives the weights shows."""
+    engine.load_weights(trainer.state_dict(), version=0)
+    prompts = make_prompts(processor)
+    sampling = Sampling(num_rollouts=2, temperature=1.0, max_tokens=8, seed=2)
+    engine.generate(prompts, sampling)
+    perturb(trainer, seed=1)
+    stale = engine.generate(prompts, sampling)
+    assert largest_gap(trainer, family, processor, prompts, stale, 1.0) > 100 * TOLERANCE
+    engine.load_weights(trainer.state_dict(), version=1)
+    groups = engine.generate(prompts, sampling)
+    assert largest_gap(trainer, family, processor, prompts, groups, 1.0) < TOLERANCE
+    assert engine.weight_version == 1
+    assert {rollout.weight_version for group in groups for rollout in group.rollouts} == {1}
+
+
+def test_frames_matter_and_keys_do_not(engine: Engine, processor: Any, trainer: Any) -> None:
+    """Other frames under the same key (the arms of an evaluation) are not answered from a cache."""
+    engine.load_weights(trainer.state_dict(), version=0)
+    first, *_ = make_prompts(processor)
+    assert first.frames_THWC is not None
+    black = Prompt(key=first.key, text=first.text, frames_THWC=np.zeros_like(first.frames_THWC), fps=first.fps)
+    sampling = Sampling(num_rollouts=1, temperature=1.0, max_tokens=4, seed=0)
+    logprobs = [engine.generate([prompt], sampling)[0].rollouts[0].logprobs[0] for prompt in (first, black)]
+    assert abs(logprobs[0] - logprobs[1]) > TOLERANCE
+
+
+def test_seeds(engine: Engine, processor: Any, trainer: Any) -> None:
+    """A prompt's rollouts differ from each other, repeat under the same seed, and change with it."""
+    engine.load_weights(trainer.state_dict(), version=0)
+    prompts = make_prompts(processor)
+    ids = []
+    for batch, seed in ((prompts, 1), (prompts[:1], 1), (prompts, 2)):
+        group = engine.generate(batch, Sampling(num_rollouts=3, temperature=1.0, max_tokens=6, seed=seed))[0]
+        ids.append([rollout.completion_ids for rollout in group.rollouts])
+    assert len(set(ids[0])) == 3
+    assert ids[0] == ids[1]
+    assert ids[0] != ids[2]
+
+
+def test_end_of_turn_and_banned_tokens(engine: Engine, family: Family, processor: Any, trainer: Any) -> None:
+    """A model that wants nothing but to end its turn or to draw a video ends its turn, and that token is scored."""
+    tokenizer = processor.tokenizer
+    wanted = [tokenizer.eos_token_id, *family.banned_token_ids(processor)]
+    engine.load_weights({**trainer.state_dict(), **favouring(trainer, wanted)}, version=7)
+    prompts = make_prompts(processor)
+    groups = engine.generate(prompts, Sampling(num_rollouts=4, temperature=1.0, max_tokens=8, seed=3))
+    rollouts = [rollout for group in groups for rollout in group.rollouts]
+    assert {rollout.completion_ids for rollout in rollouts} == {(tokenizer.eos_token_id,)}
+    assert {rollout.finish_reason for rollout in rollouts} == {FinishReason.STOP}
+    assert {rollout.text for rollout in rollouts} == {""}
+    assert all(len(rollout.logprobs) == 1 and rollout.logprobs[0] > -0.1 for rollout in rollouts)
+
+
+def favouring(model: Any, token_ids: list[int]) -> dict[str, torch.Tensor]:
+    """Weights under which every position's hidden state points at some tokens, whatever was read."""
+    embedding = torch.zeros_like(model.model.language_model.embed_tokens.weight)
+    embedding[:, 0] = 1.0
+    embedding[token_ids, 0] = 10.0
+    names = ("model.language_model.embed_tokens.weight", "lm_head.weight")
+    silent = {
+        name: torch.zeros_like(tensor)
+        for name, tensor in model.state_dict().items()
+        if name.endswith(("o_proj.weight", "down_proj.weight")) or "visual" in name
+    }
+    return {**silent, **dict.fromkeys(names, embedding)}
+
+
+def test_too_long_is_refused(engine: Engine, processor: Any) -> None:
+    prompts = make_prompts(processor)
+    with pytest.raises(UserError, match="max_model_len is 256"):
+        engine.generate(prompts, Sampling(num_rollouts=1, temperature=1.0, max_tokens=200, seed=0))
+    sampling = Sampling(num_rollouts=1, temperature=1.0, max_tokens=2, seed=0)
+    assert engine.generate(prompts[:1], sampling)[0].key == "p0"  # and it still serves
