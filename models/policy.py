@@ -18,8 +18,8 @@ from torch.distributed.tensor import DTensor
 
 from models.collate import Batch
 from models.families._base import Family
-from models.losses import Counts
-from models.parallel import Parallel, shard
+from models.losses import Counts, sft_loss
+from models.parallel import Parallel, shard, this_process
 from models.scoring_head import Scores, add_scoring_head
 
 Loss = Callable[[Scores, Batch, Counts], tuple[Tensor, Mapping[str, Tensor]]]
@@ -46,6 +46,11 @@ class OptimizerConfig(BaseModel):
         return self
 
 
+def supervised(scores: Scores, batch: Batch, counts: Counts) -> tuple[Tensor, Mapping[str, Tensor]]:
+    """``sft_loss`` as the loss of ``Policy.forward_backward``."""
+    return sft_loss(scores.logprobs_BL, batch.completion_mask_BL, counts.num_tokens), {}
+
+
 def lr_factor(config: OptimizerConfig, step: int, total_steps: int) -> float:
     """The learning rate of a step (from 0) as a share of its peak."""
     if step < config.warmup_steps:
@@ -65,18 +70,20 @@ class Policy:
         self,
         model: nn.Module,
         family: Family,
-        parallel: Parallel,
         optimizer: OptimizerConfig,
         *,
         total_steps: int,
+        parallel: Parallel | None = None,
         temperature: float = 1.0,
         gradient_checkpointing: bool = False,
     ) -> None:
         """Takes a model on the CPU over: adds the scoring head and shards it.
 
         Args:
+            parallel: where the model lives; None is this process alone, or its process group, on the CPU.
             temperature: log-probabilities are those of the logits divided by it, as when sampling.
         """
+        parallel = parallel or this_process(torch.device("cpu"))
         add_scoring_head(model)
         shard(model, family, parallel, gradient_checkpointing=gradient_checkpointing)
         model.train()

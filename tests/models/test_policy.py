@@ -14,12 +14,9 @@ from torch import Tensor
 from torch.multiprocessing.spawn import spawn
 
 from models.checkpoint import MANIFEST, export, latest, load, save
-from models.collate import Batch, collate_samples
+from models.collate import collate_samples
 from models.families.qwen3_vl import Qwen3Vl
-from models.losses import Counts, sft_loss
-from models.parallel import this_process
-from models.policy import OptimizerConfig, Policy, lr_factor
-from models.scoring_head import Scores
+from models.policy import OptimizerConfig, Policy, lr_factor, supervised
 from operators.errors import UserError
 from operators.records import Prompt
 
@@ -47,16 +44,11 @@ def rows(step: int) -> list[tuple[Prompt, str]]:
     ]
 
 
-def loss(scores: Scores, batch: Batch, counts: Counts) -> tuple[Tensor, Mapping[str, Tensor]]:
-    return sft_loss(scores.logprobs_BL, batch.completion_mask_BL, counts.num_tokens), {}
-
-
 def make_policy(model: Path, *, gradient_checkpointing: bool = False) -> Policy:
     family = Qwen3Vl()
     return Policy(
         family.load_model(model, torch.float32),
         family,
-        this_process(torch.device("cpu")),
         OptimizerConfig(lr=5e-4, weight_decay=0.1, warmup_steps=2),
         total_steps=8,
         gradient_checkpointing=gradient_checkpointing,
@@ -77,7 +69,7 @@ def train(policy: Policy, model: Path, num_steps: int, *, rows_per_pass: int) ->
         for start in range(0, len(mine), rows_per_pass):
             prompts, targets = zip(*mine[start : start + rows_per_pass], strict=True)
             batches.append(collate_samples(family, processor, prompts, targets))
-        value = policy.forward_backward(batches, loss)["loss"]
+        value = policy.forward_backward(batches, supervised)["loss"]
         curve.append((value, policy.step()["grad_norm"]))
     return curve
 

@@ -1,0 +1,207 @@
+"""What every Ray Train worker does, whatever the loss: set up one rank, resume, update, checkpoint, log, export.
+
+Checkpoints are ours alone (``models.checkpoint``): whole or not there, checked by hash when loaded. Ray Train restarts
+the workers; it is told metrics but keeps no checkpoint, because its own bookkeeping is overwritten in place and a kill
+in between would end the run.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from ray import train
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchConfig, TorchTrainer, get_device
+
+from models import checkpoint
+from models.collate import Batch
+from models.families._base import Family, family_of
+from models.parallel import this_process
+from models.policy import Loss, OptimizerConfig, Policy
+from operators.errors import UserError
+from operators.seeding import rng
+
+CHECKPOINTS, MODEL, RAY_STORAGE = "checkpoints", "model", "ray_train"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnerConfig:
+    """What a worker needs to know; paths are seen by all of them."""
+
+    stage: str  # its name in metrics.jsonl
+    model: Path  # Hugging Face layout
+    out: Path
+    optimizer: OptimizerConfig
+    num_steps: int
+    checkpoint_every: int  # steps; the last step always has one
+    threads: int  # CPU threads of a worker
+    temperature: float = 1.0
+    gradient_checkpointing: bool = False
+    keep_checkpoints: int = 2
+
+
+class Learner:
+    """One rank of the training group, from its newest whole checkpoint on."""
+
+    def __init__(self, config: LearnerConfig) -> None:
+        """Called inside a Ray Train worker, on every rank."""
+        torch.set_num_threads(config.threads)
+        parallel = this_process(get_device())
+        self.config = config
+        self.family: Family = family_of(config.model)
+        self.processor: Any = self.family.load_processor(config.model)
+        self.policy = Policy(
+            self.family.load_model(config.model, torch.float32),
+            self.family,
+            config.optimizer,
+            total_steps=config.num_steps,
+            parallel=parallel,
+            temperature=config.temperature,
+            gradient_checkpointing=config.gradient_checkpointing,
+        )
+        found = parallel.from_rank_0(checkpoint.latest(config.out / CHECKPOINTS) if parallel.rank == 0 else None)
+        if found.path is not None:
+            checkpoint.load(self.policy, found.path)
+        self._log = StageLog(config.out, config.stage, found.step) if parallel.rank == 0 else None
+        self._saved_step = found.step
+        for fault in found.rejected if parallel.rank == 0 else ():
+            self.log({"step": found.step, "rejected_checkpoint": fault})
+
+    @property
+    def step(self) -> int:
+        """Updates done."""
+        return self.policy.step_index
+
+    @property
+    def finished(self) -> bool:
+        return self.step >= self.config.num_steps
+
+    def update(self, batches: Sequence[Batch], loss: Loss) -> dict[str, float]:
+        """One optimizer step on this rank's micro-batches; the metrics are global."""
+        metrics = self.policy.forward_backward(batches, loss)
+        return {**metrics, **self.policy.step()}
+
+    def log(self, row: Mapping[str, Any]) -> None:
+        """One line of metrics.jsonl; only rank 0 writes."""
+        if self._log is not None:
+            self._log.write(row)
+
+    def save_if_due(self, metrics: Mapping[str, float]) -> None:
+        """Checkpoints and reports to Ray Train every ``checkpoint_every`` steps and at the end.
+
+        Not more often, because Ray Train takes one report per poll of its controller.
+        """
+        if (self.step % self.config.checkpoint_every == 0 or self.finished) and self.step > self._saved_step:
+            checkpoint.save(self.policy, self.config.out / CHECKPOINTS, keep=self.config.keep_checkpoints)
+            self._saved_step = self.step
+            train.report({**metrics, "step": self.step})
+
+    def export(self) -> None:
+        """Writes OUT/model, which transformers and vLLM load."""
+        checkpoint.export(self.policy, self.config.model, self.config.out / MODEL)
+
+
+class StageLog:
+    """A stage's lines in metrics.jsonl; lines of steps that a resumed run takes again are dropped first."""
+
+    def __init__(self, out: Path, stage: str, first_step: int) -> None:
+        self._stage = stage
+        self._path = out / "metrics.jsonl"
+        lines = self._path.read_text().splitlines() if self._path.exists() else []
+        kept = [line for line in lines if self._stays(line, first_step)]
+        temporary = self._path.with_suffix(".jsonl.tmp")
+        temporary.write_text("".join(f"{line}\n" for line in kept))
+        temporary.replace(self._path)
+        self._file = self._path.open("a", buffering=1)
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps({"stage": self._stage, **row}) + "\n")
+
+    def _stays(self, line: str, first_step: int) -> bool:
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            return False  # the line a kill cut short
+        return bool(row.get("stage") != self._stage or row["step"] < first_step)
+
+
+def epoch_rows(purpose: str, seed: int, num_rows: int, first: int, count: int) -> list[int]:
+    """Rows at positions ``first`` to ``first + count`` of the epochs' permutations laid end to end.
+
+    The order depends on the seed and the size of the dataset alone, so any position can be asked for at any time.
+    """
+    permutations: dict[int, Any] = {}
+    rows = []
+    for position in range(first, first + count):
+        epoch, place = divmod(position, num_rows)
+        if epoch not in permutations:
+            permutations[epoch] = rng(purpose, seed, epoch).permutation(num_rows)
+        rows.append(int(permutations[epoch][place]))
+    return rows
+
+
+def scaling(num_workers: int, *, spare_cpus: float) -> ScalingConfig:
+    """One GPU per worker where the cluster has GPUs, else one CPU.
+
+    Raises:
+        UserError: the cluster is too small, where Ray would wait for ever.
+    """
+    total = ray.cluster_resources()
+    use_gpu = total.get("GPU", 0) > 0
+    if use_gpu and total["GPU"] < num_workers:
+        raise UserError(f"num_workers is {num_workers}, but the cluster has {total['GPU']:g} GPUs; ask for fewer")
+    if total.get("CPU", 0) < num_workers + spare_cpus:
+        raise UserError(
+            f"num_workers is {num_workers} and loading data takes {spare_cpus:g} CPUs more, but the cluster has "
+            f"{total.get('CPU', 0):g}; ask for fewer workers or start more CPUs"
+        )
+    return ScalingConfig(num_workers=num_workers, use_gpu=use_gpu, resources_per_worker={"CPU": 1, "GPU": int(use_gpu)})
+
+
+def make_trainer(
+    train_loop: Any,
+    arguments: Mapping[str, Any],
+    *,
+    out: Path,
+    scaling_config: ScalingConfig,
+    max_failures: int,
+    callbacks: Sequence[Any] = (),
+    **options: Any,
+) -> TorchTrainer:
+    """A TorchTrainer whose name is new every time: what it resumes from is OUT/checkpoints, not Ray's storage."""
+    return TorchTrainer(
+        train_loop,
+        train_loop_config=dict(arguments),
+        torch_config=TorchConfig(backend="nccl" if scaling_config.use_gpu else "gloo", timeout_s=600),
+        scaling_config=scaling_config,
+        run_config=RunConfig(
+            name=f"{time.time_ns()}",
+            storage_path=str((out / RAY_STORAGE).absolute()),
+            failure_config=FailureConfig(max_failures=max_failures),
+            callbacks=list(callbacks),
+        ),
+        **options,
+    )
+
+
+def worker_user_error(error: BaseException) -> UserError | None:
+    """The UserError behind a failed training run, when that is what a worker met."""
+    pending: list[Any] = [error]
+    seen: set[int] = set()
+    while pending:
+        current = pending.pop()
+        if current is None or id(current) in seen:
+            continue
+        seen.add(id(current))
+        if isinstance(current, UserError):
+            return current
+        pending += [getattr(current, "cause", None), current.__cause__, current.__context__]
+        pending += list(getattr(current, "worker_failures", {}).values())
+    return None
