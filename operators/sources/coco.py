@@ -33,7 +33,7 @@ IMAGE_FORMATS = ("JPEG", "PNG", "WEBP")
 CACHE_BYTES = 64 << 20
 # No special token of a chat template (<|im_start|>, <think>, <video>, [INST]) survives without its brackets.
 NEUTRAL = str.maketrans({"<": "(", ">": ")", "[": "(", "]": ")", "|": "/"})
-MEMORY_ADDRESS = re.compile(r"<[^<>]*\b0x[0-9a-fA-F]+[^<>]*>")
+OBJECT_NAME = re.compile(r"<[^<>]*>")  # Pillow's messages name the file object, its memory address or its folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,7 @@ def load_image(scene: Scene, side: int) -> Frames:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise SampleRejected("image_too_large", f"{path.name}: {error}") from error
     except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises for broken files
-        detail = MEMORY_ADDRESS.sub("file", str(error))
+        detail = OBJECT_NAME.sub(path.name, str(error))
         raise SampleRejected("image_corrupt", f"{path.name}: {detail}") from error
 
 

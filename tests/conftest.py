@@ -1,0 +1,60 @@
+"""What tests of several layers share: drawn fixtures and one local Ray cluster for the session."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # Ray reads these when it is imported
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+
+from operators.primitives._base import Canvas
+from operators.recipe import CocoPaths, Recipe
+from operators.sources.drawn_scenes import DrawnScenes, write_drawn_coco
+
+RAY_OBJECT_STORE_BYTES = 150 << 20
+RAY_LOGICAL_CPUS = 6  # more than the machine may have: what a test runs is small, and actors must not hold all of them
+
+
+@pytest.fixture(scope="session")
+def drawn_coco(tmp_path_factory: pytest.TempPathFactory) -> CocoPaths:
+    """A COCO captions file and its images, drawn."""
+    captions, images = write_drawn_coco(tmp_path_factory.mktemp("drawn_coco"), DrawnScenes(side=48, variants=4))
+    return CocoPaths(captions=captions, images=images)
+
+
+@pytest.fixture
+def recipe(drawn_coco: CocoPaths) -> Recipe:
+    """Twelve small samples of a task with drawn motion and one with images, in three shards."""
+    canvas = Canvas(
+        width=48, height=48, fps=8.0, num_frames=(6, 9), num_scenes=(2, 3), frames_per_scene=(2, 4), jitter="smooth"
+    )
+    return Recipe(
+        tasks=("motion_direction", "first_last"),
+        num_samples=12,
+        seed=7,
+        canvas=canvas,
+        coco=drawn_coco,
+        samples_per_shard=5,
+    )
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """One local Ray cluster; commands under test find it and leave it running."""
+    import ray
+
+    ray.init(
+        num_cpus=RAY_LOGICAL_CPUS,
+        object_store_memory=RAY_OBJECT_STORE_BYTES,
+        include_dashboard=False,
+        logging_level="ERROR",
+        log_to_driver=False,
+    )
+    yield
+    ray.shutdown()

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+
+import numpy as np
+import pytest
+
+from operators.clip import Codec, decode, encode
+from operators.errors import SampleRejected
+from operators.records import Frames
+from operators.sources.shapes import COLORS, paint
+
+
+def moving_circle(num_frames: int = 12, width: int = 64, height: int = 48) -> Frames:
+    frames_THWC = np.zeros((num_frames, height, width, 3), np.uint8)
+    for t, frame_HWC in enumerate(frames_THWC):
+        paint(frame_HWC, "circle", COLORS["red"], (12.0 + 3 * t, 24.0), 10.0)
+    return frames_THWC
+
+
+def digest_of_clip() -> str:
+    return hashlib.sha256(encode(moving_circle(), 8.0, Codec()).data).hexdigest()
+
+
+def test_colours_and_positions_survive() -> None:
+    frames_THWC = moving_circle()
+    clip = encode(frames_THWC, 8.0, Codec(crf=18, preset="veryfast"))
+    decoded = decode(clip.data)
+    assert decoded.shape == frames_THWC.shape and decoded.dtype == np.uint8
+    for t, frame_HWC in enumerate(decoded):
+        assert np.abs(frame_HWC[24, 12 + 3 * t].astype(int) - COLORS["red"]).max() <= 15
+    assert (clip.num_frames, clip.width, clip.height, clip.fps) == (12, 64, 48, 8.0)
+
+
+def test_the_same_frames_give_the_same_bytes_in_another_process() -> None:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(digest_of_clip) == digest_of_clip()
+
+
+def test_the_codec_matters() -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (4, 32, 32, 3), dtype=np.uint8)
+    assert len(encode(noise, 8.0, Codec(crf=10)).data) > len(encode(noise, 8.0, Codec(crf=40)).data)
+
+
+def test_a_fractional_rate_and_a_single_frame_are_kept() -> None:
+    assert decode(encode(moving_circle(1), 29.97, Codec()).data).shape[0] == 1
+
+
+@pytest.mark.parametrize("shape", [(3, 47, 64, 3), (3, 48, 63, 3), (0, 48, 64, 3)])
+def test_what_cannot_be_encoded_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="even"):
+        encode(np.zeros(shape, np.uint8), 8.0, Codec())
+
+
+@pytest.mark.parametrize("damage", [lambda d: b"", lambda d: b"abc", lambda d: d[: len(d) // 2]])
+def test_broken_clips_are_rejected(damage: object) -> None:
+    data = encode(moving_circle(), 8.0, Codec()).data
+    with pytest.raises(SampleRejected) as caught:
+        decode(damage(data))  # type: ignore[operator]
+    assert caught.value.reason == "clip_undecodable"
