@@ -200,7 +200,8 @@ def check(recipe: Recipe) -> None:
         UserError: settings do not fit each other or no clip can be drawn.
     """
     primitives_of(recipe.tasks)
-    if recipe.weights and (len(recipe.weights) != len(recipe.tasks) or not min(recipe.weights) > 0):
+    positive = all(0 < weight < float("inf") for weight in recipe.weights)
+    if recipe.weights and (len(recipe.weights) != len(recipe.tasks) or not positive):
         given = " ".join(map(str, recipe.weights))
         raise UserError(f"weights is {given}; give {len(recipe.tasks)} positive numbers, one per task, or none")
     if (recipe.coco.captions is None) != (recipe.coco.images is None):
