@@ -139,6 +139,10 @@ class Policy:
         self.step_index += 1
         return {"grad_norm": grad_norm, "lr": lr}
 
+    def skip_step(self) -> None:
+        """A step without an update, when a batch held nothing to learn from; the schedule goes on."""
+        self.step_index += 1
+
     @torch.no_grad()
     def logprobs(self, batch: Batch) -> Tensor:
         """``logprobs_BL`` of the completion tokens under the weights as they are, on the CPU; 0 elsewhere."""

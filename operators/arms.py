@@ -6,7 +6,7 @@ A gain in ``ordered`` alone is a gain in reasoning about time: ``shuffled`` keep
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from operators.records import Address, Frames
 from operators.seeding import rng
 
 Arm = Literal["ordered", "shuffled", "single_frame", "blind"]
+ARMS: tuple[Arm, ...] = get_args(Arm)
 
 
 def apply_arm(arm: Arm, frames_THWC: Frames, address: Address) -> Frames | None:

@@ -33,7 +33,7 @@ def replaced(config: ConfigT, changes: Mapping[str, Any]) -> ConfigT:
     tree = config.model_dump()
     for key, value in changes.items():
         *parents, last = key.split(".")
-        node = tree
+        node: Any = tree
         for name in parents:
             node = node.get(name) if isinstance(node, dict) else None
         if not isinstance(node, dict) or last not in node:

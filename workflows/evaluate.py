@@ -1,6 +1,6 @@
 """Accuracy by primitive on held-out samples, by generation only, under arms that take the time out of the video.
 
-    sample → frames of an arm → prompt → engine (greedy) → parsed answer → row → accuracy with interval
+sample → frames of an arm → prompt → engine (greedy) → parsed answer → row → accuracy with interval
 """
 
 from __future__ import annotations
@@ -28,16 +28,21 @@ from workflows.session import ray_session
 CHUNK = 64  # prompts in flight at a time: frames are held for these alone
 
 
-class EvaluateConfig(Config):
+class EvaluateSettings(Config):
+    """How a model is evaluated, wherever it and the samples are."""
+
+    arms: tuple[Arm, ...] = ARMS
+    num_samples: int | None = None  # per primitive; None: all
+    max_tokens: int = 256
+    instruction: str = ""  # how to answer; "" for a model that was only ever shown one format
+
+
+class EvaluateConfig(EvaluateSettings):
     """Settings of ``temporay evaluate``."""
 
     model: Path  # Hugging Face layout
     data: Path  # a dataset made by ``temporay generate``, usually with --split test
     out: Path
-    arms: tuple[Arm, ...] = ARMS
-    num_samples: int | None = None  # per primitive; None: all
-    max_tokens: int = 256
-    instruction: str = ""  # how to answer; "" for a model that was only ever shown one format
     pool: PoolConfig = PoolConfig()
 
 
@@ -161,7 +166,7 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
     chance = chance_of(rows)
     arms = {arm: by_task(rows, arm) for arm in config.arms}
     unread = sum(row.parsed is None for row in rows)
-    accuracy = {
+    table = {
         task: {"chance": chance[task], "arms": {arm: asdict(arms[arm][task]) for arm in config.arms}} for task in chance
     }
-    return run_dir.finish({"engine": pool.engine_name, "accuracy": accuracy, "unread_answers": unread, "rows": len(rows)})
+    return run_dir.finish({"engine": pool.engine_name, "accuracy": table, "unread_answers": unread, "rows": len(rows)})

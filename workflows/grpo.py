@@ -19,26 +19,28 @@ from typing import Any, Literal
 from models.chat import to_prompt
 from models.losses import GrpoLossSettings
 from models.policy import OptimizerConfig
-from operators.advantage import group_advantages
+from operators.advantage import group_advantages, is_flat
 from operators.errors import UserError
+from operators.metrics import Interval, mean_interval
 from operators.records import Group, Prompt, Sample, Sampling, Score
 from operators.rollout_buffer import RolloutBuffer
-from operators.seeding import digest, rng
+from operators.seeding import digest
 from operators.shards import Dataset
+from workflows.command_line import parse
 from workflows.config import Config
-from workflows.policy_learner import PolicyLearner, TrainingBatch
+from workflows.learner import LearnerConfig, epoch_rows
+from workflows.policy_learner import PolicyLearner, TrainingBatch, UpdateConfig
 from workflows.reward_tasks import RewardConfig, score_groups
 from workflows.rollout_pool import PoolConfig, RolloutPool
 from workflows.run_dir import RunDir
 from workflows.session import ray_session
 
+STAGE = "grpo"
 
-class GrpoConfig(Config):
-    """Settings of ``temporay grpo``."""
 
-    data: Path  # a dataset made by ``temporay generate``, usually with --split rl
-    model: Path  # Hugging Face layout
-    out: Path
+class GrpoSettings(Config):
+    """How a policy is improved, wherever it and its prompts are."""
+
     seed: int = 0
     num_steps: int = 100
     prompts_per_step: int = 16
@@ -51,11 +53,20 @@ class GrpoConfig(Config):
     rewards: RewardConfig = RewardConfig()
     loss: GrpoLossSettings = GrpoLossSettings()
     optimizer: OptimizerConfig = OptimizerConfig()
-    pool: PoolConfig = PoolConfig()
     num_workers: int = 1  # Ray Train workers (FSDP2 ranks)
     threads: int = 2  # CPU threads of each
     micro_batch_size: int = 32  # rollouts per forward pass of one worker
     checkpoint_every: int = 20  # updates
+    max_failures: int = 3  # restarts of the training workers from their newest checkpoint
+
+
+class GrpoConfig(GrpoSettings):
+    """Settings of ``temporay grpo``."""
+
+    data: Path  # a dataset made by ``temporay generate``, usually with --split rl
+    model: Path  # Hugging Face layout
+    out: Path
+    pool: PoolConfig = PoolConfig()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +75,7 @@ class Produced:
 
     batch: TrainingBatch
     metrics: dict[str, float]
-    rewards: list[list[float | None]]  # by group, then rollout
+    rewards_by_group: list[list[float | None]]
 
 
 @dataclass(slots=True)
@@ -79,19 +90,6 @@ class Loop:
     buffer: RolloutBuffer[Produced]
     num_decodes: int = 0
     num_prompts: int = 0
-
-
-def prompt_indices(config: GrpoConfig, num_samples: int, step: int) -> list[int]:
-    """Rows of one step: epoch permutations by hash, laid end to end, so that every row comes once an epoch."""
-    first = step * config.prompts_per_step
-    epochs: dict[int, Any] = {}
-    rows = []
-    for position in range(first, first + config.prompts_per_step):
-        epoch, place = divmod(position, num_samples)
-        if epoch not in epochs:
-            epochs[epoch] = rng("grpo", config.seed, epoch).permutation(num_samples)
-        rows.append(int(epochs[epoch][place]))
-    return rows
 
 
 async def produce(loop: Loop, first_step: int) -> None:
@@ -123,14 +121,16 @@ async def train(loop: Loop, first_step: int) -> None:
 
 def draw_prompts(loop: Loop, step: int) -> tuple[list[Sample], list[Prompt]]:
     """The samples of a step and their prompts; every clip is decoded here once and nowhere else."""
-    indices = prompt_indices(loop.config, len(loop.dataset), step)
+    config = loop.config
+    first = step * config.prompts_per_step
+    indices = epoch_rows(STAGE, config.seed, len(loop.dataset), first, config.prompts_per_step)
     samples = [loop.dataset.sample(i) for i in indices]
     prompts = []
     for i, sample in zip(indices, samples, strict=True):
         frames_THWC = loop.dataset.frames(i)
         loop.num_decodes += 1
         loop.num_prompts += 1
-        prompts.append(to_prompt(loop.pool.processor, sample, frames_THWC, instruction=loop.config.instruction))
+        prompts.append(to_prompt(loop.pool.processor, sample, frames_THWC, instruction=config.instruction))
     return samples, prompts
 
 
@@ -140,7 +140,7 @@ def with_advantages(
     """Keeps the groups whose rewards differ; a flat group carries no signal and is dropped whole, counted."""
     rewards = [[score.reward for score in group] for group in scores]
     advantages = [group_advantages(row, scale_rewards=config.scale_rewards) for row in rewards]
-    kept = [i for i, row in enumerate(advantages) if any(a not in (None, 0.0) for a in row)]
+    kept = [i for i, row in enumerate(rewards) if not is_flat(row)]
     statuses = Counter(score.status.value for group in scores for score in group)
     known = [r for row in rewards for r in row if r is not None]
     lengths = [len(r.completion_ids) for group in groups for r in group.rollouts]
@@ -154,21 +154,21 @@ def with_advantages(
         weight_version=version,
         prompts=[prompts[i] for i in kept],
         groups=[groups[i] for i in kept],
-        advantages=[advantages[i] for i in kept],
+        advantages=[list(advantages[i]) for i in kept],
     )
-    return Produced(batch=batch, metrics=metrics, rewards=rewards)
+    return Produced(batch=batch, metrics=metrics, rewards_by_group=rewards)
 
 
 def report_step(loop: Loop, step: int, produced: Produced, update: dict[str, float]) -> None:
     """One line in metrics.jsonl and one on the terminal."""
     row = {
-        "stage": "grpo",
+        "stage": STAGE,
         "step": step,
         **produced.metrics,
         **update,
         "staleness": step - produced.batch.weight_version,
         "decodes_per_prompt": loop.num_decodes / loop.num_prompts,
-        "group_rewards": [sum(r for r in row if r is not None) / max(1, len(row)) for row in produced.rewards],
+        "group_rewards": [group_mean(row) for row in produced.rewards_by_group],
     }
     loop.run_dir.log(row)
     print(
@@ -178,11 +178,37 @@ def report_step(loop: Loop, step: int, produced: Produced, update: dict[str, flo
     )
 
 
-async def reinforce(loop: Loop, first_step: int) -> None:
-    """Both halves at once; the first fault of either ends both."""
-    async with asyncio.TaskGroup() as halves:
-        halves.create_task(produce(loop, first_step))
-        halves.create_task(train(loop, first_step))
+def group_mean(rewards: Sequence[float | None]) -> float | None:
+    """Mean reward of a group; None when none of its rollouts has one."""
+    known = [reward for reward in rewards if reward is not None]
+    return sum(known) / len(known) if known else None
+
+
+async def reinforce(config: GrpoConfig, run_dir: RunDir, dataset: Dataset, pool: RolloutPool) -> None:
+    """Both halves at once, from the newest checkpoint on; the first fault of either ends both."""
+    learner_config = LearnerConfig(
+        stage=f"{STAGE}_worker",
+        model=config.model.absolute(),
+        out=config.out.absolute(),
+        optimizer=config.optimizer,
+        num_steps=config.num_steps,
+        checkpoint_every=config.checkpoint_every,
+        threads=config.threads,
+        temperature=config.temperature,
+    )
+    update = UpdateConfig(loss=config.loss, micro_batch_size=config.micro_batch_size, max_tokens=config.max_tokens)
+    workers = PolicyLearner.started(
+        learner_config, update, num_workers=config.num_workers, max_failures=config.max_failures
+    )
+    async with workers as learner:
+        first = learner.first_step
+        await pool.load_weights(first, learner.weights)
+        run_dir.drop_from(STAGE, first)
+        buffer: RolloutBuffer[Produced] = RolloutBuffer(max_staleness=config.max_staleness, updates_done=first)
+        loop = Loop(config, run_dir, dataset, pool, learner, buffer)
+        async with asyncio.TaskGroup() as halves:
+            halves.create_task(produce(loop, first))
+            halves.create_task(train(loop, first))
 
 
 def check(config: GrpoConfig, dataset: Dataset) -> None:
@@ -197,3 +223,54 @@ def check(config: GrpoConfig, dataset: Dataset) -> None:
         raise UserError(f"group_size is {config.group_size}; advantages are relative to a group, give at least 2")
     if config.max_staleness < 0:
         raise UserError(f"max_staleness is {config.max_staleness}; give 0 (on-policy) or more")
+
+
+def run_with(config: GrpoConfig, pool: RolloutPool) -> dict[str, Any]:
+    """The whole run on engines that are there already; returns what summary.json holds."""
+    dataset = Dataset.open(config.data)
+    check(config, dataset)
+    run_dir = RunDir.open(config.out, config, kind=STAGE)
+    finished = run_dir.summary()
+    if finished is not None:
+        return finished
+    with run_dir.stage(STAGE):
+        try:
+            asyncio.run(reinforce(config, run_dir, dataset, pool))
+        except* UserError as group:
+            raise group.exceptions[0] from group
+    return run_dir.finish(summarize(run_dir.rows(STAGE)))
+
+
+def summarize(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """First and last quarter of the steps compared, and the counters that must hold."""
+    quarter = max(1, len(rows) // 4)
+    first, last = reward_estimate(rows[:quarter]), reward_estimate(rows[-quarter:])
+    return {
+        "steps": len(rows),
+        "reward_first": first.value,
+        "reward_first_interval": [first.low, first.high],
+        "reward_last": last.value,
+        "reward_last_interval": [last.low, last.high],
+        "useful_groups": sum(row["useful_groups"] for row in rows) / len(rows),
+        "parity_max_abs": max(row.get("parity_max_abs", 0.0) for row in rows),
+        "decodes_per_prompt": rows[-1]["decodes_per_prompt"],
+        "rollouts_without_reward": sum(row.get("status_crashed", 0) + row.get("status_timeout", 0) for row in rows),
+    }
+
+
+def reward_estimate(rows: Sequence[dict[str, Any]]) -> Interval:
+    """Mean reward of some steps; a group is one observation, because its rollouts share their prompt."""
+    return mean_interval([reward for row in rows for reward in row["group_rewards"] if reward is not None])
+
+
+def run(config: GrpoConfig) -> dict[str, Any]:
+    """Starts engines of the policy itself and improves it."""
+    with ray_session(), RolloutPool.started(config.pool, config.model) as pool:
+        return run_with(config, pool)
+
+
+def main(arguments: list[str]) -> None:
+    from workflows.presets.training import GRPO_PRESETS  # presets are made of this module's config
+
+    summary = run(parse(STAGE, GrpoConfig, GRPO_PRESETS, arguments))
+    print(f"reward {summary['reward_first']:.3f} → {summary['reward_last']:.3f} in {summary['steps']} steps")

@@ -84,8 +84,31 @@ class RunDir:
         with (self.path / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
 
+    def rows(self, stage: str) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl that a stage wrote, in order."""
+        path = self.path / "metrics.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [row for row in map(json.loads, lines) if row.get("stage") == stage]
+
+    def drop_from(self, stage: str, first_step: int) -> None:
+        """Forgets what a stage logged from a step on, because a resumed run takes these steps again."""
+        path = self.path / "metrics.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        kept = [line for line in lines if not _is_from(line, stage, first_step)]
+        temporary = path.with_suffix(".jsonl.tmp")
+        temporary.write_text("".join(f"{line}\n" for line in kept))
+        os.replace(temporary, path)  # noqa: PTH105
+
     def finish(self, result: Mapping[str, Any]) -> dict[str, Any]:
         """Writes summary.json; its existence says that the run is complete."""
         summary = {**result, "seconds": self.seconds, "versions": {name: version(name) for name in VERSIONED}}
         write_json(self.summary_path, summary)
         return summary
+
+
+def _is_from(line: str, stage: str, first_step: int) -> bool:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError:
+        return True  # the line a kill cut short
+    return bool(row.get("stage") == stage and row["step"] >= first_step)
