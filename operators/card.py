@@ -69,8 +69,7 @@ def front_matter(dataset: Dataset) -> str:
         f"size_categories:\n- {size}\n"
         f'configs:\n- config_name: default\n  data_files:\n  - split: {split}\n    path: "shard-*.tar"\n'
         f"dataset_info:\n  features:\n  - name: __key__\n    dtype: string\n  - name: __url__\n    dtype: string\n{mp4}"
-        f"  - name: json\n    struct:\n{columns}"
-        f"  splits:\n  - name: {split}\n    num_examples: {len(dataset)}\n---"
+        f"  - name: json\n    struct:\n{columns}---"
     )
 
 

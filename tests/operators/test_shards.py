@@ -186,8 +186,10 @@ def test_virtual_frames_are_refused_when_the_images_have_changed(recipe: Recipe,
 FOREIGN_READERS = """
 import hashlib, json, sys
 import datasets, webdataset
-cache, *shards = sys.argv[1:]
+cache, folder, *shards = sys.argv[1:]
 loaded = datasets.load_dataset("webdataset", data_files=shards, split="train", cache_dir=cache)
+by_card = datasets.load_dataset(folder, split="train", cache_dir=cache)
+assert by_card.features == loaded.features, by_card.features
 loaded = loaded.cast_column("mp4", datasets.Video(decode=False))
 streamed = webdataset.WebDataset(shards, shardshuffle=False)
 found = {
@@ -202,7 +204,7 @@ def test_other_readers_give_the_same_rows(recipe: Recipe, tmp_path: Path) -> Non
     dataset = make(recipe, tmp_path / "d")
     shards = [str(tmp_path / "d" / shard_name(n)) for n in range(3)]
     # in a process of its own: webdataset leaves its files to the garbage collector, which is an error here
-    command = [sys.executable, "-c", FOREIGN_READERS, str(tmp_path / "cache"), *shards]
+    command = [sys.executable, "-c", FOREIGN_READERS, str(tmp_path / "cache"), str(tmp_path / "d"), *shards]
     found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     rows = [{name: row[name] for name in ROW_SCHEMA.names} for row in dataset.rows]
     clips = [hashlib.sha256(dataset.clip_bytes(i)).hexdigest() for i in range(len(dataset))]
