@@ -93,15 +93,17 @@ class Learner:
         if self._log is not None:
             self._log.write(row)
 
-    def save_if_due(self, metrics: Mapping[str, float]) -> None:
-        """Checkpoints and reports to Ray Train every ``checkpoint_every`` steps and at the end.
+    def save_if_due(self, metrics: Mapping[str, float]) -> bool:
+        """Checkpoints and reports to Ray Train every ``checkpoint_every`` steps and at the end; says whether it did.
 
         Not more often, because Ray Train takes one report per poll of its controller.
         """
-        if (self.step % self.config.checkpoint_every == 0 or self.finished) and self.step > self._saved_step:
+        due = (self.step % self.config.checkpoint_every == 0 or self.finished) and self.step > self._saved_step
+        if due:
             checkpoint.save(self.policy, self.config.out / CHECKPOINTS, keep=self.config.keep_checkpoints)
             self._saved_step = self.step
             train.report({**metrics, "step": self.step})
+        return due
 
     def export(self) -> None:
         """Writes OUT/model, which transformers and vLLM load."""

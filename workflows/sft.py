@@ -189,8 +189,11 @@ def train_loop(arguments: Mapping[str, Any]) -> None:
             collate_fn=Collate(learner, config),
             device="cpu",
         )
+        losses: list[float] = []
         for metrics in updates(learner, batches):
-            learner.save_if_due(metrics)
+            losses.append(metrics["loss"])
+            if learner.save_if_due({"loss": sum(losses) / len(losses)}):
+                losses.clear()
     learner.export()
 
 

@@ -1,0 +1,223 @@
+"""Search over fine-tuning settings by their dotted names: Ray Tune over Ray Train, unpromising trials stopped early.
+
+Every trial is an ordinary ``temporay sft`` run in OUT/trials. Stopping rule: ASHA, arXiv 1810.05934.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from pydantic import Field
+from ray import tune
+from ray.tune.integration.ray_train import TuneReportCallback
+from ray.tune.schedulers import ASHAScheduler
+
+from operators.errors import UserError
+from operators.seeding import rng
+from workflows.command_line import parse
+from workflows.config import Config, replaced
+from workflows.learner import worker_user_error
+from workflows.run_dir import RunDir
+from workflows.session import ray_session
+from workflows.sft import SftConfig, SftSettings
+from workflows.sft import run as fine_tune
+
+TRIAL_CPU = 0.01  # of the process that only waits for a trial's workers
+SPARE_CPUS = 1  # a trial loads its data with
+REDUCTION_FACTOR = 3  # of the trials that reach a rung, one in three goes on
+
+
+class TuneConfig(Config):
+    """Settings of ``temporay tune``."""
+
+    data: Path
+    model: Path
+    out: Path
+    sft: SftSettings = SftSettings()  # what every trial has in common
+    search: tuple[str, ...] = ("optimizer.lr=1e-4..1e-2",)  # NAME=A,B,C tries each, NAME=LOW..HIGH draws log-uniformly
+    num_samples: int = Field(default=4, ge=1)  # draws from the ranges, for every combination of the listed values
+    seed: int = 0  # of the draws
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One setting and what came of it."""
+
+    settings: Mapping[str, Any]
+    loss: float | None  # mean training loss up to its last report
+    steps: int
+    status: str  # finished, stopped (by ASHA), or failed
+    error: str = ""
+
+
+def trial_settings(search: Sequence[str], num_samples: int, seed: int) -> list[dict[str, Any]]:
+    """The settings to try, by dotted name: every combination of listed values, times the draws from ranges.
+
+    Raises:
+        UserError: an entry is not ``NAME=A,B`` or ``NAME=LOW..HIGH``.
+    """
+    listed: dict[str, list[Any]] = {}
+    ranges: dict[str, tuple[float, float]] = {}
+    for entry in search:
+        name, equals, text = entry.partition("=")
+        try:
+            if not equals:
+                raise ValueError("it has no =")
+            if ".." in text:
+                low, high = map(float, text.split(".."))
+                if not 0 < low < high:
+                    raise ValueError("a range needs 0 < LOW < HIGH")
+                ranges[name] = (low, high)
+            else:
+                listed[name] = [_value(part) for part in text.split(",")]
+        except ValueError as error:
+            raise UserError(
+                f"search entry {entry!r} cannot be read ({error}); give NAME=A,B,C or NAME=LOW..HIGH"
+            ) from error
+    combinations = [dict(zip(listed, values, strict=True)) for values in itertools.product(*listed.values())]
+    draws = [
+        {name: low * (high / low) ** float(rng("tune", seed, i, name).random()) for name, (low, high) in ranges.items()}
+        for i in range(num_samples if ranges else 1)
+    ]
+    return [combination | draw for combination in combinations for draw in draws]
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text  # a word, such as the name of a schedule
+
+
+def max_concurrent_trials(num_workers: int, resources: Mapping[str, float]) -> int:
+    """How many trials fit side by side without one holding what another waits for.
+
+    Raises:
+        UserError: not even one fits, where Ray would wait for ever.
+    """
+    cpus = num_workers + SPARE_CPUS + TRIAL_CPU
+    fitting = math.floor(resources.get("CPU", 0) / cpus)
+    if resources.get("GPU", 0) > 0:
+        fitting = min(fitting, math.floor(resources["GPU"] / num_workers))
+    if fitting < 1:
+        have = ", ".join(f"{resources.get(kind, 0):g} {kind}s" for kind in ("CPU", "GPU"))
+        raise UserError(
+            f"a trial of {num_workers} workers needs {cpus:g} CPUs (and a GPU per worker where there are any), but the "
+            f"cluster has {have}; lower sft.num_workers or start more nodes"
+        )
+    return fitting
+
+
+def run_trial(parameters: Mapping[str, Any]) -> None:
+    """One trial, in a Tune process: an SFT run that reports at its checkpoints and resumes from them."""
+    config: TuneConfig = parameters["config"]
+    settings = replaced(config.sft, parameters["settings"])
+    out = config.out / "trials" / f"{parameters['index']:03d}"
+    trial = SftConfig(**settings.model_dump(), data=config.data, model=config.model, out=out)
+    summary = fine_tune(trial, callbacks=(TuneReportCallback(),))
+    tune.report({"loss": summary["loss"], "step": summary["num_steps"]})
+
+
+def search(config: TuneConfig, settings: Sequence[Mapping[str, Any]]) -> list[Trial]:
+    """Runs all trials and returns them in the order of the settings."""
+    concurrent = max_concurrent_trials(config.sft.num_workers, ray.cluster_resources())
+    print(f"{len(settings)} trials, {min(concurrent, len(settings))} at a time", flush=True)
+    candidates = [{"index": i, "settings": dict(chosen), "config": config} for i, chosen in enumerate(settings)]
+    tuner = tune.Tuner(
+        tune.with_resources(run_with_candidate, {"CPU": TRIAL_CPU}),
+        param_space={"candidate": tune.grid_search(candidates)},
+        tune_config=tune.TuneConfig(
+            metric="loss",
+            mode="min",
+            max_concurrent_trials=concurrent,
+            scheduler=ASHAScheduler(
+                time_attr="step",
+                max_t=config.sft.num_steps,
+                grace_period=min(config.sft.checkpoint_every, config.sft.num_steps),
+                reduction_factor=REDUCTION_FACTOR,
+            ),
+        ),
+        run_config=tune.RunConfig(name="search", storage_path=str(config.out / "ray_tune"), verbose=0),
+    )
+    results = {result.config["candidate"]["index"]: result for result in tuner.fit() if result.config}
+    return [_trial(config, chosen, results.get(i)) for i, chosen in enumerate(settings)]
+
+
+def run_with_candidate(parameters: Mapping[str, Any]) -> None:
+    """Tune's trainable."""
+    run_trial(parameters["candidate"])
+
+
+def _trial(config: TuneConfig, settings: Mapping[str, Any], result: Any) -> Trial:
+    if result is None:
+        return Trial(settings=settings, loss=None, steps=0, status="failed", error="Ray Tune returned no result")
+    metrics = result.metrics or {}
+    steps = int(metrics.get("step", 0))
+    if result.error is not None:
+        cause = worker_user_error(result.error) or result.error
+        return Trial(settings=settings, loss=metrics.get("loss"), steps=steps, status="failed", error=str(cause))
+    status = "finished" if steps >= config.sft.num_steps else "stopped"
+    return Trial(settings=settings, loss=metrics["loss"], steps=steps, status=status)
+
+
+def table(trials: Sequence[Trial]) -> str:
+    """The trials as plain text, best first."""
+    names = sorted({name for trial in trials for name in trial.settings})
+    header = [*names, "loss", "steps", "status"]
+    lines = [header]
+    for trial in sorted(trials, key=_rank):
+        values = [trial.settings.get(name) for name in names]
+        shown = [f"{value:.4g}" if isinstance(value, float) else str(value) for value in values]
+        loss = "-" if trial.loss is None else f"{trial.loss:.4f}"
+        lines.append([*shown, loss, str(trial.steps), trial.status])
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+
+
+def _rank(trial: Trial) -> tuple[bool, float]:
+    return trial.status != "finished", math.inf if trial.loss is None else trial.loss
+
+
+def run(config: TuneConfig) -> dict[str, Any]:
+    """Searches; returns what summary.json holds.
+
+    Raises:
+        UserError: a name or value of ``search`` is not valid, the cluster is too small, or no trial finished.
+    """
+    config = config.model_copy(update={name: getattr(config, name).absolute() for name in ("data", "model", "out")})
+    settings = trial_settings(config.search, config.num_samples, config.seed)
+    for chosen in settings:
+        replaced(config.sft, chosen)
+    run_dir = RunDir.open(config.out, config, kind="tune")
+    finished = run_dir.summary()
+    if finished is not None:
+        print(finished["table"])
+        return finished
+    with ray_session(), run_dir.stage("tune"):
+        trials = search(config, settings)
+    best = min(trials, key=_rank)
+    if best.status != "finished":
+        raise UserError(f"no trial finished; the first error: {next((t.error for t in trials if t.error), 'none')}")
+    rows = [
+        {"settings": dict(t.settings), "loss": t.loss, "steps": t.steps, "status": t.status, "error": t.error}
+        for t in trials
+    ]
+    index = trials.index(best)
+    result = {"best": rows[index], "model": str(config.out / "trials" / f"{index:03d}" / "model"), "trials": rows}
+    summary = run_dir.finish({**result, "table": table(trials)})
+    print(summary["table"])
+    return summary
+
+
+def main(arguments: list[str]) -> None:
+    """``temporay tune PRESET --data DATA --model MODEL --out RUN --search NAME=…``."""
+    from workflows.presets.training import TUNE_PRESETS  # presets are made of this module's config
+
+    run(parse("tune", TuneConfig, TUNE_PRESETS, arguments))
