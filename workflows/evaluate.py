@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import tyro
+
 from models.chat import to_prompt
 from operators.answers import parse_answer
 from operators.arms import ARMS, Arm, apply_arm
@@ -65,18 +67,16 @@ async def evaluate(
     dataset: Dataset,
     indices: Sequence[int],
     arms: Sequence[Arm],
-    *,
-    max_tokens: int,
-    instruction: str,
+    settings: EvaluateSettings,
 ) -> list[EvaluationRow]:
     """Rows for every sample and arm, in order; the engines keep whatever weights they hold."""
-    sampling = Sampling(num_rollouts=1, temperature=0.0, max_tokens=max_tokens, seed=0)
+    sampling = Sampling(num_rollouts=1, temperature=0.0, max_tokens=settings.max_tokens, seed=0)
     rows: list[EvaluationRow] = []
     for arm in arms:
         for chunk in _chunks(indices):
             samples = [dataset.sample(i) for i in chunk]
             prompts = [
-                arm_prompt(processor, sample, dataset.frames(i), arm, instruction)
+                arm_prompt(processor, sample, dataset.frames(i), arm, settings.instruction)
                 for i, sample in zip(chunk, samples, strict=True)
             ]
             groups = await pool.generate(prompts, sampling)
@@ -92,7 +92,9 @@ def arm_prompt(processor: Any, sample: Sample, frames_THWC: Any, arm: Arm, instr
 def by_task(rows: Sequence[EvaluationRow], arm: Arm) -> dict[str, Interval]:
     """Accuracy with its interval per primitive under one arm."""
     tasks = sorted({row.task for row in rows if row.arm == arm})
-    return {task: accuracy_interval([row.correct for row in rows if row.arm == arm and row.task == task]) for task in tasks}
+    return {
+        task: accuracy_interval([row.correct for row in rows if row.arm == arm and row.task == task]) for task in tasks
+    }
 
 
 def chance_of(rows: Sequence[EvaluationRow]) -> dict[str, float]:
@@ -148,20 +150,9 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
     """Evaluates one model on one dataset; rows in samples.jsonl, the table in summary.json."""
     dataset = Dataset.open(config.data)
     run_dir = RunDir.open(config.out, config, kind="evaluate")
-    with ray_session(), RolloutPool.started(config.pool, config.model) as pool:
+    with ray_session(), RolloutPool.started(config.pool, config.model) as pool, run_dir.stage("evaluate"):
         indices = select(dataset, config.num_samples)
-        with run_dir.stage("evaluate"):
-            rows = asyncio.run(
-                evaluate(
-                    pool,
-                    pool.processor,
-                    dataset,
-                    indices,
-                    config.arms,
-                    max_tokens=config.max_tokens,
-                    instruction=config.instruction,
-                )
-            )
+        rows = asyncio.run(evaluate(pool, pool.processor, dataset, indices, config.arms, config))
     write_rows(run_dir.path / "samples.jsonl", rows)
     chance = chance_of(rows)
     arms = {arm: by_task(rows, arm) for arm in config.arms}
@@ -170,3 +161,13 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
         task: {"chance": chance[task], "arms": {arm: asdict(arms[arm][task]) for arm in config.arms}} for task in chance
     }
     return run_dir.finish({"engine": pool.engine_name, "accuracy": table, "unread_answers": unread, "rows": len(rows)})
+
+
+def main(arguments: list[str]) -> None:
+    """``temporay evaluate --model MODEL --data DATA --out RUN``."""
+    presets = {"": lambda: EvaluateConfig.model_construct(model=tyro.MISSING, data=tyro.MISSING, out=tyro.MISSING)}
+    summary = run(parse("evaluate", EvaluateConfig, presets, arguments))
+    for task, entry in summary["accuracy"].items():
+        arms = "  ".join(f"{arm} {interval['value']:.1%}" for arm, interval in entry["arms"].items())
+        print(f"{task}  chance {entry['chance']:.1%}  {arms}")
+    print(f"{summary['unread_answers']} of {summary['rows']} answers could not be read and count as wrong")

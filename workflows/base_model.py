@@ -1,0 +1,74 @@
+"""A small base model made on the spot: random weights, then a short stage of text without a single video.
+
+A pretrained model can read: it knows the format, follows an argument to its conclusion and says an option's words again.
+This stage gives random weights just that. Every example is a question with what happens written out, its target the
+reasoning and the answer. Nothing about pixels is learned, which the evaluation of the base model shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import Field
+
+from models.checkpoint import export
+from models.collate import collate_samples
+from models.families._base import family_of
+from models.parallel import this_process
+from models.policy import OptimizerConfig, Policy, supervised
+from models.tiny import TinyShape, build
+from operators.prompts import question_text
+from operators.records import Prompt, Sample
+from operators.seeding import rng
+from workflows.config import Config
+from workflows.run_dir import RunDir
+
+STAGE = "base_model"
+
+
+class BaseModelSettings(Config):
+    """How the small base model is made."""
+
+    shape: TinyShape = TinyShape()
+    seed: int = 0
+    num_steps: int = Field(default=200, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    optimizer: OptimizerConfig = OptimizerConfig()
+    threads: int = Field(default=2, ge=1)
+
+
+def make_base_model(settings: BaseModelSettings, samples: Sequence[Sample], run_dir: RunDir, out: Path) -> None:
+    """Builds the model with a tokenizer of the samples' own words, teaches it to read, and writes it to ``out``."""
+    torch.set_num_threads(settings.threads)
+    random_weights = out.with_name(f"{out.name}-random")
+    corpus = [text for sample in samples for text in (question_text(sample.question), sample.target)]
+    build(random_weights, corpus, settings.shape, settings.seed)
+    family = family_of(random_weights)
+    processor = family.load_processor(random_weights)
+    policy = Policy(
+        family.load_model(random_weights, torch.float32),
+        family,
+        this_process(torch.device("cpu")),
+        settings.optimizer,
+        total_steps=settings.num_steps,
+    )
+    run_dir.drop_from(STAGE, 0)
+    for step in range(settings.num_steps):
+        rows = rng(STAGE, settings.seed, step).integers(0, len(samples), settings.batch_size)
+        prompts = [reading_prompt(processor, samples[row]) for row in rows]
+        batch = collate_samples(family, processor, prompts, [samples[row].target for row in rows])
+        metrics = {**policy.forward_backward([batch], supervised), **policy.step()}
+        run_dir.log({"stage": STAGE, "step": step, **metrics})
+    export(policy, random_weights, out)
+
+
+def reading_prompt(processor: Any, sample: Sample) -> Prompt:
+    """What happens in words, all but the conclusion where there is one, then the question; no video."""
+    facts, period, _conclusion = sample.rationale.rpartition(". ")
+    content = f"{facts}{period.strip()}" if facts else sample.rationale
+    chat = [{"role": "user", "content": f"{content}\n{question_text(sample.question)}"}]
+    text = processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    return Prompt(key=sample.key, text=text, frames_THWC=None, fps=sample.fps)

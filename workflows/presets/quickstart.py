@@ -1,0 +1,75 @@
+"""The quickstart: drawn motion and the order of scenes, learned from nothing by a tiny model on two cores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tyro
+
+from models.engines._base import EngineSettings
+from models.policy import OptimizerConfig
+from operators.clip import Codec
+from operators.primitives._base import Canvas
+from operators.recipe import Recipe
+from operators.sources.drawn_scenes import DrawnScenes
+from workflows.base_model import BaseModelSettings
+from workflows.evaluate import EvaluateSettings
+from workflows.grpo import GrpoSettings
+from workflows.pipeline import PipelineConfig
+from workflows.rollout_pool import PoolConfig
+from workflows.sft import SftSettings
+
+MAX_TOKENS = 48  # the longest target has about 30
+
+
+def recipe() -> Recipe:
+    """One motion primitive and one question about order; answers in words, which need no letter to be bound."""
+    return Recipe(
+        tasks=("motion_direction", "first_last"),
+        num_samples=12_000,
+        level=0,
+        answer_format="text",
+        instruct=False,
+        test_fraction=0.25,
+        canvas=Canvas(
+            width=48, height=48, fps=4.0, num_frames=(6, 6), num_scenes=(3, 3), frames_per_scene=(2, 2), jitter="paper"
+        ),
+        codec=Codec(crf=12),
+        drawn=DrawnScenes(side=48, variants=16),
+        samples_per_shard=500,
+    )
+
+
+def quickstart() -> PipelineConfig:
+    """``temporay run quickstart``."""
+    fast = OptimizerConfig(lr=2e-3, betas=(0.9, 0.98), weight_decay=0.01, warmup_steps=50)
+    return PipelineConfig.model_construct(
+        **dict(recipe()),
+        out=tyro.MISSING,
+        num_rl_samples=960,
+        num_test_samples=500,
+        num_data_workers=2,
+        base_model=BaseModelSettings(
+            num_steps=250, batch_size=32, optimizer=fast.model_copy(update={"schedule": "constant"})
+        ),
+        sft=SftSettings(
+            num_steps=1000,
+            batch_size=32,
+            optimizer=fast.model_copy(update={"lr": 1.5e-3, "schedule": "linear", "decay_start": 0.7}),
+            checkpoint_every=500,
+        ),
+        grpo=GrpoSettings(
+            num_steps=60,
+            prompts_per_step=16,
+            group_size=8,
+            max_tokens=MAX_TOKENS,
+            optimizer=OptimizerConfig(lr=3e-4, betas=(0.9, 0.98), schedule="constant", warmup_steps=5),
+            micro_batch_size=64,
+            checkpoint_every=30,
+        ),
+        evaluate=EvaluateSettings(max_tokens=MAX_TOKENS),
+        pool=PoolConfig(threads=2, settings=EngineSettings(max_model_len=512)),
+    )
+
+
+PRESETS: dict[str, Callable[[], PipelineConfig]] = {"quickstart": quickstart}
