@@ -36,6 +36,7 @@ from vllm.distributed.weight_transfer.base import (  # noqa: E402
     WeightTransferUpdateInfo,
 )
 from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory  # noqa: E402
+from vllm.exceptions import VLLMValidationError  # noqa: E402
 from vllm.model_executor.model_loader.reload import finalize_layerwise_reload, initialize_layerwise_reload  # noqa: E402
 from vllm.sampling_params import RequestOutputKind  # noqa: E402
 from vllm.v1.sample.logits_processor import LogitsProcessor  # noqa: E402
@@ -108,10 +109,11 @@ class Vllm:
     def __init__(self, path: Path, settings: EngineSettings) -> None:
         # Two small functions of the sampler are compiled even in eager mode: 20 s of a C++ compiler at the first batch.
         torch._dynamo.config.disable = not settings.compile
-        family = family_of(path)
         self.weight_version = 0
         self._settings = settings
-        self._processor = family.load_processor(path)
+        self._family = family_of(path)
+        self._processor = self._family.load_processor(path)
+        banned_ids = self._family.banned_token_ids(self._processor)
         if BACKEND not in WeightTransferEngineFactory._registry:
             WeightTransferEngineFactory.register_engine(BACKEND, StateDictTransfer)
         self._llm = LLM(
@@ -127,7 +129,7 @@ class Vllm:
             skip_mm_profiling=True,
             mm_processor_cache_gb=0,
             logprobs_mode="processed_logprobs",
-            logits_processors=[forbidding(family.banned_token_ids(self._processor))],
+            logits_processors=[forbidding(banned_ids)],
             weight_transfer_config={"backend": BACKEND},
             generation_config="vllm",
             disable_log_stats=True,
@@ -136,7 +138,11 @@ class Vllm:
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Group]:
         params = [self._sampling_params(prompt, sampling) for prompt in prompts]
-        outputs = self._llm.generate([self._request(prompt) for prompt in prompts], params, use_tqdm=False)
+        try:
+            outputs = self._llm.generate([self._request(prompt) for prompt in prompts], params, use_tqdm=False)
+        except (VLLMValidationError, ValueError):
+            self._check_lengths(prompts, sampling)  # says which prompt is too long and which setting to change
+            raise
         return [self._group(prompt, output, sampling) for prompt, output in zip(prompts, outputs, strict=True)]
 
     def load_weights(self, state: Mapping[str, torch.Tensor], version: int) -> None:
@@ -144,6 +150,11 @@ class Vllm:
         self._llm.update_weights({"update_info": {"weights": state}})
         self._llm.finish_weight_update(str(version))
         self.weight_version = version
+
+    def _check_lengths(self, prompts: Sequence[Prompt], sampling: Sampling) -> None:
+        encoded = self._family.encode(self._processor, prompts)
+        for prompt, ids in zip(prompts, encoded.prompt_ids, strict=True):
+            check_length(prompt, len(ids), sampling, self._settings)
 
     def _request(self, prompt: Prompt) -> dict[str, Any]:
         request: dict[str, Any] = {"prompt": prompt.text, "cache_salt": str(self.weight_version)}

@@ -49,11 +49,11 @@ def trainer(family: Family, tiny_model: Path) -> Any:
 
 
 def make_prompts(processor: Any) -> list[Prompt]:
-    """Two sizes, an odd number of frames, and a blind prompt."""
+    """Two sizes, an odd number of frames, and a blind prompt of several cache blocks."""
     rng = np.random.default_rng(0)
     prompts = []
     for i, shape in enumerate([(8, 48, 48, 3), (5, 64, 48, 3), None]):
-        question: list[dict[str, str]] = [{"type": "text", "text": "Which way does the red circle move?"}]
+        question = [{"type": "text", "text": "Which way does the red circle move?" * (1 if shape else 9)}]
         content = [{"type": "video"}, *question] if shape else question
         text = processor.apply_chat_template(
             [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
@@ -175,4 +175,7 @@ def test_too_long_is_refused(engine: Engine, processor: Any) -> None:
     with pytest.raises(UserError, match="max_model_len is 256"):
         engine.generate(prompts, Sampling(num_rollouts=1, temperature=1.0, max_tokens=200, seed=0))
     sampling = Sampling(num_rollouts=1, temperature=1.0, max_tokens=2, seed=0)
+    long = Prompt(key="long", text="left\n" * 300, frames_THWC=None, fps=4.0)
+    with pytest.raises(UserError, match="max_model_len is 256"):
+        engine.generate([*prompts, long], sampling)
     assert engine.generate(prompts[:1], sampling)[0].key == "p0"  # and it still serves
