@@ -77,7 +77,7 @@ def audit(rows: Sequence[Row]) -> dict[str, Any]:
         "passed": all(task.passed for task in tasks),
         "num_comparisons": num_comparisons,
         "expected_false_alarms": num_comparisons * FALSE_ALARM,
-        "tasks": [asdict(task) for task in tasks],
+        "tasks": [{**asdict(task), "attacks": [asdict(attack) for attack in task.attacks]} for task in tasks],
     }
 
 

@@ -66,10 +66,22 @@ class ShardMaker:
         self.source = open_source(recipe, folder / DRAWN_FOLDER)
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
-        """Makes the pending shards at the positions in column ``id``; gives their counts back."""
-        shards = [self.pending[int(position)] for position in batch["id"]]
-        stats = [write_shard(self.recipe, self.source, self.recipe_hash, shard, self.folder) for shard in shards]
-        return {"shard": [s.shard for s in stats], "counts_json": [json.dumps(dict(s.counts)) for s in stats]}
+        """Makes the pending shards at the positions in column ``id``; gives their counts back.
+
+        What the user can mend comes back as a value: Ray Data keeps only the text of an exception's cause.
+        """
+        counts, errors = [], []
+        for position in batch["id"]:
+            try:
+                stats = write_shard(
+                    self.recipe, self.source, self.recipe_hash, self.pending[int(position)], self.folder
+                )
+                counts.append(json.dumps(dict(stats.counts)))
+                errors.append("")
+            except UserError as error:
+                counts.append("{}")
+                errors.append(str(error))
+        return {"counts_json": counts, "user_error": errors}
 
 
 def run(config: GenerateConfig) -> dict[str, Any]:
@@ -187,6 +199,8 @@ def _make_shards(
         compute=ActorPoolStrategy(min_size=1, max_size=num_workers, initial_size=num_workers),
     )
     for row in made.iter_rows():
+        if row["user_error"]:
+            raise UserError(row["user_error"])
         yield json.loads(row["counts_json"])
 
 

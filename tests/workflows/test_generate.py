@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from operators.errors import UserError
-from operators.recipe import Recipe
+from operators.recipe import CocoPaths, Recipe, check
 from operators.shards import Dataset, marker_path, shard_name
+from operators.sources.drawn_scenes import DrawnScenes, write_drawn_coco
 from workflows.__main__ import main
 from workflows.audit import AuditConfig
 from workflows.audit import run as run_audit
@@ -70,9 +71,6 @@ def test_a_changed_recipe_is_refused_with_the_difference(made: Path, capsys: pyt
 
 
 def test_dropped_samples_are_counted(recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from operators.recipe import CocoPaths
-    from operators.sources.drawn_scenes import DrawnScenes, write_drawn_coco
-
     captions, images = write_drawn_coco(tmp_path / "coco", DrawnScenes(side=32, variants=1))
     for path in sorted(images.iterdir())[:4]:
         path.write_bytes(path.read_bytes()[:100])
@@ -110,6 +108,7 @@ def test_an_error_inside_a_worker_reaches_the_user(tmp_path: Path, capsys: pytes
     (tmp_path / "d" / shard_name(1)).mkdir(parents=True)
     assert main(arguments(tmp_path / "d", "1")) == 2
     assert "cannot write" in capsys.readouterr().err
+    assert (tmp_path / "d" / shard_name(0)).exists(), "what was finished before is kept"
 
 
 def test_the_summary_adds_up(made: Path) -> None:
@@ -152,7 +151,5 @@ def test_a_config_gives_its_recipe(recipe: Recipe, tmp_path: Path) -> None:
 
 
 def test_every_preset_names_primitives_that_exist() -> None:
-    from operators.recipe import check
-
-    for name, preset in PRESETS.items():
-        check(preset().recipe), name
+    for preset in PRESETS.values():
+        check(preset().recipe)

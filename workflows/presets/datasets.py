@@ -11,20 +11,7 @@ from operators.sources.drawn_scenes import DrawnScenes
 from workflows.generate import GenerateConfig
 
 PSEUDO_VIDEO = ("scene_order", "before_after", "first_last", "adjacent_scene", "scene_count", "scene_at")
-SYNRL_SHORT = (
-    "bounce_count",
-    "motion_direction",
-    "trajectory_shape",
-    "speed_perception",
-    "motion_count",
-    "attribute_change",
-    "rotation",
-    "relative_position",
-    "acceleration",
-    "velocity_ranking",
-    "distance_estimation",
-    "event_order",
-)
+DRAWN_MOTION = ("bounce_count", "motion_direction", "speed_perception", "acceleration", "event_order", "shell_game")
 OUT = Path("data")
 
 
@@ -64,10 +51,10 @@ def pseudo_video_all() -> GenerateConfig:
 
 
 def synrl() -> GenerateConfig:
-    """Drawn motion at the size of SynRL's fine-tuning set (arXiv 2603.17693): 6,700 samples."""
+    """Drawn motion at the size of SynRL's synthetic fine-tuning set (arXiv 2603.17693): 6,700 samples."""
     return GenerateConfig(
         out=OUT / "synrl",
-        tasks=SYNRL_SHORT,
+        tasks=DRAWN_MOTION,
         num_samples=6_700,
         level=2,
         style="detailed",
@@ -86,10 +73,10 @@ def synrl() -> GenerateConfig:
 
 def combined() -> GenerateConfig:
     """Pseudo-videos and drawn motion, half and half."""
-    weights = (len(SYNRL_SHORT),) * len(PSEUDO_VIDEO) + (len(PSEUDO_VIDEO),) * len(SYNRL_SHORT)
+    weights = (len(DRAWN_MOTION),) * len(PSEUDO_VIDEO) + (len(PSEUDO_VIDEO),) * len(DRAWN_MOTION)
     return GenerateConfig(
         out=OUT / "combined",
-        tasks=PSEUDO_VIDEO + SYNRL_SHORT,
+        tasks=PSEUDO_VIDEO + DRAWN_MOTION,
         weights=weights,
         num_samples=20_000,
         level=2,
