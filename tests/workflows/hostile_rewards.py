@@ -1,0 +1,27 @@
+"""A checker that misbehaves on one word of the completion; imported by name in the tasks, as a user's would be."""
+
+import os
+import signal
+import time
+
+from operators.records import Rollout, Sample
+from operators.rewards._base import Reward
+
+
+class Hostile(Reward):
+    """1 for everything that is not an attack."""
+
+    def score(self, rollout: Rollout, sample: Sample) -> float:
+        if "deaf" in rollout.text:
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+            time.sleep(600)
+        if "die" in rollout.text:
+            os._exit(1)
+        if "raise" in rollout.text:
+            raise RuntimeError("checker is broken")
+        try:
+            if "hang" in rollout.text:
+                time.sleep(600)
+        except Exception:  # a deadline must get through this
+            return 1.0
+        return 1.0
