@@ -70,5 +70,5 @@ def checksum(arrays: Mapping[str, npt.NDArray[Any]]) -> int:
     crc = 0
     for name, array in arrays.items():
         crc = zlib.crc32(f"{name} {array.dtype.str} {array.shape}".encode(), crc)
-        crc = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8), crc)
+        crc = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data, crc)
     return crc

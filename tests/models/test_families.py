@@ -91,7 +91,7 @@ def test_patch_embedding_gradient() -> None:
     gradients = []
     for forward in (LinearPatchEmbed(conv), lambda x: conv(x.view(-1, 3, 2, 8, 8)).view(-1, 16)):
         conv.zero_grad()
-        forward(patches_ND).square().sum().backward()
+        forward(patches_ND).square().sum().backward()  # type: ignore[no-untyped-call]
         assert conv.weight.grad is not None
         gradients.append(conv.weight.grad.clone())
     torch.testing.assert_close(*gradients)

@@ -67,7 +67,7 @@ def largest_gap(
     model: Any, family: Family, processor: Any, prompts: Sequence[Prompt], groups: Sequence[Group], temperature: float
 ) -> float:
     """Largest difference between the engine's log-probabilities and a forward pass of the trainer's model."""
-    gaps = []
+    gaps: list[float] = []
     for prompt, group in zip(prompts, groups, strict=True):
         encoded = family.encode(processor, [prompt])
         assert group.prompt_ids == encoded.prompt_ids[0]
