@@ -44,7 +44,8 @@ code, .mono { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; 
 .player:focus-visible { outline: 2px solid var(--mark); outline-offset: 3px; border-radius: 8px; }
 .player img { width: 100%; display: block; border-radius: 8px; background: #000; }
 .player span { display: block; margin-top: 6px; font-variant-numeric: tabular-nums; }
-.strip { display: grid; grid-template-columns: repeat(auto-fill, minmax(72px, 1fr)); gap: 4px; flex: 1;
+.strip { display: grid; gap: 4px; flex: 1;
+  grid-template-columns: repeat(auto-fill, minmax(clamp(72px, calc(100% / var(--frames) - 4px), 130px), 1fr));
   max-height: 244px;
   overflow-y: auto; border-radius: 8px; }
 .strip img { width: 100%; display: block; border-radius: 4px; background: #000; }
@@ -144,7 +145,7 @@ def filmstrip(frames_THWC: Frames, fps: float) -> str:
     screen = f'<img alt="clip of {len(uris)} frames"><span></span>'
     return (
         f'<div class="scene{small}" data-fps="{fps:g}"><button class="player" title="play or stop">{screen}</button>'
-        f'<div class="strip">{strip}</div></div>'
+        f'<div class="strip" style="--frames:{len(uris)}">{strip}</div></div>'
     )
 
 
@@ -200,14 +201,14 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], *, first_numb
     return f"<table><thead>{line(header, 'th')}</thead><tbody>{body}</tbody></table>"
 
 
-def page(title: str, lead: str, body: str) -> str:
-    """The whole document. ``title`` and ``lead`` are text, ``body`` is HTML."""
+def page(title: str, lead: str, body: str, *, css: str = "") -> str:
+    """The whole document. ``title`` and ``lead`` are text, ``body`` is HTML, ``css`` is added to the page's own."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta http-equiv="Content-Security-Policy" '
         "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n"
-        f"<title>{escape(title)}</title>\n<style>{CSS}</style>\n</head>\n<body>\n"
+        f"<title>{escape(title)}</title>\n<style>{CSS}{css}</style>\n</head>\n<body>\n"
         f'<main class="page">\n<h1>{escape(title)}</h1>\n<p class="lead">{escape(lead)}</p>\n{body}\n</main>\n'
         f"<script>{SCRIPT}</script>\n</body>\n</html>\n"
     )

@@ -1,0 +1,161 @@
+"""Held-out samples on a report's page: a seeded choice, its frames, and what every model wrote about them.
+
+evaluation/*.jsonl -> Answers -> choose -> cards
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice, zip_longest
+from pathlib import Path
+from typing import TypeVar
+
+from operators.charts import Tone
+from operators.errors import SampleRejected, UserError
+from operators.metrics import Interval, macro_interval
+from operators.page import OptionMark, card, escape, filmstrip, options, table, task_filter
+from operators.records import LETTERS, Sample
+from operators.seeding import rng
+from operators.shards import Dataset
+from workflows.evaluate import EvaluationRow, read_rows
+
+EVALUATION = "evaluation"  # folder of a run
+MODELS: dict[str, str] = {"base": "before", "sft": "after SFT", "grpo": "after GRPO"}
+TONES: dict[str, Tone] = {"base": "base", "sft": "sft", "grpo": "grpo"}
+MIN_CARDS, CARDS_PER_TASK = 12, 3
+OUTCOMES = {  # (right before, right after GRPO) -> what it is called; the order in which they are shown
+    (False, True): "wrong, now right",
+    (True, True): "right and still right",
+    (False, False): "still wrong",
+    (True, False): "right, now wrong",
+}
+TAGS = ("<think>", "</think>", "<answer>", "</answer>")
+CSS = """
+.words { display: grid; grid-template-columns: repeat(auto-fit, minmax(230px, 1fr)); gap: 10px; margin: 12px 0 10px; }
+.words section { border: 1px solid var(--line); border-top: 3px solid var(--tone); border-radius: 8px;
+  padding: 9px 12px; }
+.words header { display: flex; justify-content: space-between; font-size: 12.5px; color: var(--soft); }
+.words p { margin: 6px 0 0; white-space: pre-wrap; overflow-wrap: anywhere; }
+.words i { color: var(--soft); font-style: normal; opacity: 0.7; }
+"""
+
+ItemT = TypeVar("ItemT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What the models wrote for the held-out samples, by model and then by arm and key."""
+
+    rows: Mapping[str, Mapping[tuple[str, str], EvaluationRow]]
+
+    @classmethod
+    def read(cls, run: Path) -> Answers:
+        """The rows of every model.
+
+        Raises:
+            UserError: a model was not evaluated.
+        """
+        rows: dict[str, dict[tuple[str, str], EvaluationRow]] = {}
+        for name in MODELS:
+            path = run / EVALUATION / f"{name}.jsonl"
+            if not path.is_file():
+                raise UserError(f"{run} is not a finished run (no {path.relative_to(run)}); run it to its end first")
+            rows[name] = {(row.arm, row.key): row for row in read_rows(path)}
+        return cls(rows=rows)
+
+    def of(self, model: str, key: str) -> EvaluationRow:
+        """What a model wrote for the frames in their order."""
+        return self.rows[model]["ordered", key]
+
+    def outcome(self, key: str) -> str:
+        """How the base model's and the last model's answers compare with the truth."""
+        return OUTCOMES[self.of("base", key).correct, self.of("grpo", key).correct]
+
+    def keys_by_task(self) -> dict[str, list[str]]:
+        """The samples of every primitive, in a fixed order."""
+        found: dict[str, list[str]] = {}
+        for arm, key in sorted(self.rows["grpo"]):
+            if arm == "ordered":
+                found.setdefault(self.of("grpo", key).task, []).append(key)
+        return found
+
+    def mean(self, model: str, arm: str) -> Interval:
+        """Mean over the primitives, each with the same weight."""
+        correct: dict[str, list[bool]] = {}
+        for (of_arm, _), row in self.rows[model].items():
+            if of_arm == arm:
+                correct.setdefault(row.task, []).append(row.correct)
+        return macro_interval(correct)
+
+
+def samples(test: Dataset, answers: Answers) -> str:
+    """Cards of a seeded choice, and what the choice was made from."""
+    by_task = answers.keys_by_task()
+    chosen = choose(answers, max(MIN_CARDS, CARDS_PER_TASK * len(by_task)))
+    position = {key: i for i, key in enumerate(test.table["id"].to_pylist())}
+    cards = [sample_card(test, position[key], answers) for key in chosen]
+    counts = {task: Counter(map(answers.outcome, keys)) for task, keys in by_task.items()}
+    overview = table(
+        ("before, then after GRPO", *by_task),
+        [(words, *(counts[task][words] for task in by_task)) for words in OUTCOMES.values()],
+    )
+    shown = Counter(answers.of("grpo", key).task for key in chosen)
+    return (
+        f'<p class="why">{len(chosen)} of {sum(map(len, by_task.values()))} held-out samples, drawn by a fixed seed in '
+        "turn from each of the four cases below, so the wrong ones are shown more often than they occur.</p>"
+        f'<div class="card">{overview}</div>{task_filter(shown)}{"".join(cards)}'
+    )
+
+
+def choose(answers: Answers, num_samples: int, *, seed: int = 0) -> list[str]:
+    """Keys in turn over primitives and, in each, over the outcomes there are; fewer when there are no more."""
+    turns = []
+    for task, keys in answers.keys_by_task().items():
+        order = [keys[i] for i in rng("report", seed, task).permutation(len(keys))]
+        turns.append(list(in_turn([key for key in order if answers.outcome(key) == o] for o in OUTCOMES.values())))
+    return list(islice(in_turn(turns), num_samples))
+
+
+def in_turn(parts: Iterable[Sequence[ItemT]]) -> Iterator[ItemT]:
+    """The first of every part, then the second of every part, and so on."""
+    return (item for items in zip_longest(*parts) for item in items if item is not None)
+
+
+def sample_card(test: Dataset, i: int, answers: Answers) -> str:
+    """Frames, question and options with the right one marked, what each model wrote, and why the answer is so."""
+    sample = test.sample(i)
+    question = sample.question
+    kicker = (
+        f"<b>{escape(sample.address.task)}</b><span>{escape(answers.outcome(sample.key))}</span>"
+        f"<span>{sample.num_frames} frames, {sample.num_frames / sample.fps:.1f} s</span>"
+        f"<code>{escape(sample.key)}</code>"
+    )
+    try:
+        film = filmstrip(test.frames(i), sample.fps)
+    except SampleRejected as error:
+        film = f'<p class="bad">{escape(error)}</p>'
+    marks = [OptionMark(text=text, right=n == question.answer_index) for n, text in enumerate(question.options)]
+    body = (
+        f'{film}<p class="ask">{escape(question.text)}</p>{options(marks, LETTERS)}{words(sample, answers)}'
+        f'<p class="why">Truth: {escape(sample.rationale)} <i>{escape(question.options[question.answer_index])}</i></p>'
+    )
+    return card(kicker, body, task=sample.address.task)
+
+
+def words(sample: Sample, answers: Answers) -> str:
+    """The three models' completions, each with its accuracy reward."""
+    parts = []
+    for model, name in MODELS.items():
+        row = answers.of(model, sample.key)
+        verdict = "right" if row.correct else "wrong" if row.parsed is not None else "no readable answer"
+        text = escape(row.text)
+        for tag in TAGS:
+            text = text.replace(escape(tag), f"<i>{escape(tag)}</i>")
+        parts.append(
+            f'<section style="--tone:var(--{TONES[model]})"><header><span>{name}</span>'
+            f'<span class="{"good" if row.correct else "bad"}">{verdict}, reward {row.correct:d}</span></header>'
+            f'<p class="mono">{text}</p></section>'
+        )
+    return f'<div class="words">{"".join(parts)}</div>'
