@@ -37,6 +37,8 @@ svg .track { fill: var(--line); opacity: 0.55; } svg .fill { opacity: 0.8; }
 svg .chance { stroke: var(--ink); stroke-width: 1.2; stroke-dasharray: 2 2; opacity: 0.7; }
 svg .range { stroke: var(--ink); stroke-width: 1.6; }
 figure + .why, .card + .why { margin-top: 10px; }
+.why + .card { margin-top: 14px; }
+figure.wide { overflow-x: auto; } figure.wide svg { min-width: 640px; } figure.wide svg svg { min-width: 0; }
 """
 
 
@@ -138,7 +140,7 @@ def bar_chart(title: str, groups: Sequence[tuple[str, float, Sequence[Bar]]], *,
         top += len(bars) * BAR_HEIGHT + 14
     caption = f"<figcaption>{escape(title)}<span>{escape(note)}</span></figcaption>"
     svg = f'<svg viewBox="0 0 {BARS_WIDTH} {max(1.0, top - 14):.0f}">{"".join(parts)}</svg>'
-    return f"<figure>{caption}{svg}</figure>"
+    return f'<figure class="wide">{caption}{svg}</figure>'
 
 
 def percent(interval: Interval) -> str:

@@ -65,7 +65,7 @@ def write(run: Path, result: Mapping[str, Any]) -> Path:
         (
             tiles(result, answers),
             section("Accuracy on held-out videos", headline(result, answers)),
-            section("Is it the time that is used?", arms(result)),
+            section("Does it look at time?", arms(result)),
             section("Learning curves", learning_curves(run)),
             section("Samples, with the models' own words", samples(test, answers)),
             section("Data", data(run)),
@@ -138,14 +138,14 @@ def headline(result: Mapping[str, Any], answers: Answers) -> str:
         rows.append(headline_row("mean", means["grpo"].n, mean_chance(result), means, kind="mean"))
     names = [*MODELS.values(), *(arm.replace("_", " ") for arm in others)]
     header = "".join(f'<th class="number">{escape(name)}</th>' for name in ("n", "chance", *names))
-    groups = f'<th colspan="3"></th><th class="group" colspan="{len(MODELS)}">frames in order</th>'
+    groups = f'<th class="group" colspan="3"></th><th class="group" colspan="{len(MODELS)}">frames in order</th>'
     if others:
         groups += f'<th class="group" colspan="{len(others)}">after GRPO, time taken away</th>'
     return (
         f'<div class="card wide"><table class="headline"><thead><tr>{groups}</tr><tr><th>primitive</th>{header}</tr>'
         f"</thead><tbody>{''.join(rows)}</tbody></table></div>"
-        '<p class="why">In per cent, with the half-width of the 95 % interval (Wilson). The line in a bar is the '
-        "interval, the dashed tick is chance. An answer that cannot be read counts as wrong.</p>"
+        '<p class="why">In per cent, with the half-width of the 95 % interval (Wilson; of the mean, stratified). The line '
+        "in a bar is the interval, the dashed tick is chance. An answer that cannot be read counts as wrong.</p>"
     )
 
 
@@ -195,7 +195,7 @@ def learning_curves(run: Path) -> str:
         f"{curve('GRPO: reward', grpo, 'reward', 'grpo')}"
         f"{curve('GRPO: share of useful groups', grpo, 'useful_groups', 'grpo')}"
         f"{curve('GRPO: completion length, tokens', grpo, 'completion_tokens', 'grpo')}"
-        f"{curve('GRPO: largest gap of engine and trainer, nats', grpo, 'parity_max_abs', 'grpo')}</div>"
+        f"{curve('GRPO: engine against trainer, nats', grpo, 'parity_max_abs', 'grpo')}</div>"
     )
 
 
