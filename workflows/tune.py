@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ from workflows.sft import run as fine_tune
 
 TRIAL_CPU = 0.01  # of the process that only waits for a trial's workers
 SPARE_CPUS = 1  # a trial loads its data with
+STOPPED_TRIAL_KILL_S = 10  # Tune's default is 600
 REDUCTION_FACTOR = 3  # of the trials that reach a rung, one in three goes on
 
 
@@ -127,6 +129,8 @@ def run_trial(parameters: Mapping[str, Any]) -> None:
 
 def search(config: TuneConfig, settings: Sequence[Mapping[str, Any]]) -> list[Trial]:
     """Runs all trials and returns them in the order of the settings."""
+    # A stopped trial's process waits in Ray Train; until it is killed, its workers hold CPUs that the next one needs.
+    os.environ.setdefault("TUNE_FORCE_TRIAL_CLEANUP_S", str(STOPPED_TRIAL_KILL_S))
     concurrent = max_concurrent_trials(config.sft.num_workers, ray.cluster_resources())
     print(f"{len(settings)} trials, {min(concurrent, len(settings))} at a time", flush=True)
     candidates = [{"index": i, "settings": dict(chosen), "config": config} for i, chosen in enumerate(settings)]
@@ -139,7 +143,7 @@ def search(config: TuneConfig, settings: Sequence[Mapping[str, Any]]) -> list[Tr
             max_concurrent_trials=concurrent,
             scheduler=ASHAScheduler(
                 time_attr="step",
-                max_t=config.sft.num_steps,
+                max_t=config.sft.num_steps + 1,  # a trial that reaches its last step still has its model to write
                 grace_period=min(config.sft.checkpoint_every, config.sft.num_steps),
                 reduction_factor=REDUCTION_FACTOR,
             ),
