@@ -1,8 +1,9 @@
-"""Frames <-> mp4 bytes (h264). The same frames and codec give the same bytes, on any machine and in any process.
+"""Frames <-> mp4 bytes (h264). The same frames and codec give the same bytes in any process.
 
 One thread: x264 output depends on the number of threads. No macroblock tree: at small widths its vectorised code reads
 memory that was never written, and one clip gives other bytes now and then (seen from 32 to 96 px, presets veryfast to
-medium; the two fastest presets do not use it). Colours are converted here, by OpenCV on both ways, which
+medium; the two fastest presets do not use it). x264's code for SSSE3, AVX and AVX2 writes the same bytes; AVX-512 and
+other architectures were not compared. Colours are converted here, by OpenCV on both ways, which
 costs a fraction of swscale's time and keeps the round trip symmetric.
 """
 
