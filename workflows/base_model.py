@@ -1,6 +1,6 @@
 """A small base model made on the spot: random weights, then a short stage of text without a single video.
 
-A pretrained model can read: it knows the format, follows an argument to its conclusion and says an option's words again.
+A pretrained model can read: it knows the format, follows an argument to its conclusion and repeats an option's words.
 This stage gives random weights just that. Every example is a question with what happens written out, its target the
 reasoning and the answer. Nothing about pixels is learned, which the evaluation of the base model shows.
 """
@@ -17,7 +17,6 @@ from pydantic import Field
 from models.checkpoint import export
 from models.collate import collate_samples
 from models.families._base import family_of
-from models.parallel import this_process
 from models.policy import OptimizerConfig, Policy, supervised
 from models.tiny import TinyShape, build
 from operators.prompts import question_text
@@ -51,7 +50,6 @@ def make_base_model(settings: BaseModelSettings, samples: Sequence[Sample], run_
     policy = Policy(
         family.load_model(random_weights, torch.float32),
         family,
-        this_process(torch.device("cpu")),
         settings.optimizer,
         total_steps=settings.num_steps,
     )

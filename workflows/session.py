@@ -6,32 +6,21 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from workflows.environment import quiet_libraries
+
 LOCAL_OBJECT_STORE_BYTES = 400 << 20
 # A local cluster counts twice the cores, at least 4: engine, trainer and data actors take turns on few cores, and Ray
 # Data waits for ever without a word when actors hold every CPU.
 LOCAL_CPU_FACTOR, LOCAL_MIN_CPUS = 2, 4
-# Train's controller takes one report per poll; its default of 2 s would slow a run of small steps.
-ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
-    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
-    "RAY_DEDUP_LOGS": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "VLLM_NO_USAGE_STATS": "1",
-    "VLLM_LOGGING_LEVEL": "ERROR",
-    "TOKENIZERS_PARALLELISM": "false",
-}
 
 
 @contextmanager
 def ray_session() -> Iterator[None]:
     """Ray is ready inside; a cluster started here is ended after, one that was joined is left alone."""
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
     joins = "RAY_ADDRESS" in os.environ
     if not joins:
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a cluster of this command alone, on loopback
-    import ray  # after the environment is set, which Ray reads on import
+    import ray  # heavy: not for --help
 
     if ray.is_initialized():
         yield
@@ -47,6 +36,7 @@ def ray_session() -> Iterator[None]:
             log_to_driver=False,
         )
     try:
+        quiet_libraries()
         yield
     finally:
         ray.shutdown()

@@ -14,8 +14,8 @@ from operators.recipe import Recipe
 from operators.sources.drawn_scenes import DrawnScenes
 from workflows.base_model import BaseModelSettings
 from workflows.evaluate import EvaluateSettings
-from workflows.grpo import GrpoSettings
 from workflows.pipeline import PipelineConfig
+from workflows.presets.training import tiny_grpo_settings
 from workflows.rollout_pool import PoolConfig
 from workflows.sft import SftSettings
 
@@ -58,15 +58,7 @@ def quickstart() -> PipelineConfig:
             optimizer=fast.model_copy(update={"lr": 1.5e-3, "schedule": "linear", "decay_start": 0.7}),
             checkpoint_every=500,
         ),
-        grpo=GrpoSettings(
-            num_steps=60,
-            prompts_per_step=16,
-            group_size=8,
-            max_tokens=MAX_TOKENS,
-            optimizer=OptimizerConfig(lr=3e-4, betas=(0.9, 0.98), schedule="constant", warmup_steps=5),
-            micro_batch_size=64,
-            checkpoint_every=30,
-        ),
+        grpo=tiny_grpo_settings(),
         evaluate=EvaluateSettings(max_tokens=MAX_TOKENS),
         pool=PoolConfig(threads=2, settings=EngineSettings(max_model_len=512)),
     )

@@ -1,4 +1,4 @@
-"""Named configurations of ``temporay sft`` and ``temporay tune``; data, model and out are given on the command line."""
+"""Named configurations of ``temporay sft``, ``grpo`` and ``tune``; data, model and out are given on the command line."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 import tyro
 
 from models.policy import OptimizerConfig
+from workflows.grpo import GrpoConfig, GrpoSettings
 from workflows.sft import SftConfig, SftSettings
 from workflows.tune import TuneConfig
 
@@ -54,8 +55,42 @@ def tune_preset(settings: SftSettings) -> TuneConfig:
     return TuneConfig.model_construct(sft=settings, **PATHS)
 
 
+def synrl_grpo_settings() -> GrpoSettings:
+    """SynRL, arXiv 2603.17693: 8 rollouts at temperature 1, batches of 512 rollouts, 1e-6, accuracy alone, no KL."""
+    return GrpoSettings(
+        num_steps=110,
+        prompts_per_step=64,
+        group_size=8,
+        max_tokens=2048,
+        optimizer=OptimizerConfig(lr=1e-6, schedule="constant"),
+        num_workers=8,
+        micro_batch_size=8,
+    )
+
+
+def tiny_grpo_settings() -> GrpoSettings:
+    """A model of a million weights on two cores."""
+    return GrpoSettings(
+        num_steps=60,
+        prompts_per_step=16,
+        group_size=8,
+        max_tokens=48,
+        optimizer=OptimizerConfig(lr=3e-4, betas=(0.9, 0.98), schedule="constant", warmup_steps=5),
+        micro_batch_size=64,
+    )
+
+
+def grpo_preset(settings: GrpoSettings) -> GrpoConfig:
+    """A whole configuration but for its paths."""
+    return GrpoConfig.model_construct(**{name: getattr(settings, name) for name in GrpoSettings.model_fields}, **PATHS)
+
+
 SFT_PRESETS: dict[str, Callable[[], SftConfig]] = {
     "tiny": lambda: sft_preset(tiny_settings()),
     "pseudo-video": lambda: sft_preset(pseudo_video_settings()),
+}
+GRPO_PRESETS: dict[str, Callable[[], GrpoConfig]] = {
+    "tiny": lambda: grpo_preset(tiny_grpo_settings()),
+    "synrl": lambda: grpo_preset(synrl_grpo_settings()),
 }
 TUNE_PRESETS: dict[str, Callable[[], TuneConfig]] = {"tiny": lambda: tune_preset(tiny_settings())}
