@@ -14,8 +14,6 @@ import numpy as np
 
 from operators.seeding import rng
 
-ARMS = ("base", "sft", "grpo", "shuffled", "single_frame", "blind")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
@@ -120,8 +118,12 @@ def macro_interval(correct_by_group: Mapping[str, Sequence[bool]], *, level: flo
     return Interval(value=value, low=max(0.0, value - half), high=min(1.0, value + half), n=total)
 
 
-def render_table(rows: Sequence[TableRow], *, arms: Sequence[str] = ARMS) -> str:
-    """Percentages with half-widths, one line per row: ``97.5 +-2.3``; ``-`` was not run."""
+def render_table(rows: Sequence[TableRow], *, arms: Sequence[str]) -> str:
+    """Percentages with half-widths, one line per row: ``97.5 +-2.3``; ``-`` was not run.
+
+    Args:
+        arms: the columns after primitive, n and chance, e.g. base, sft, grpo, shuffled, single_frame, blind.
+    """
     header = ("primitive", "n", "chance", *arms)
     body = [
         (row.name, str(row.n), f"{100 * row.chance:.1f}", *(_cell(row.arms.get(arm)) for arm in arms)) for row in rows

@@ -3,15 +3,16 @@
 import math
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from operators.advantage import group_advantages, is_flat
 
 
-def trl_advantages(rewards_G: list[float]) -> np.ndarray:
+def trl_advantages(rewards_G: list[float]) -> npt.NDArray[np.float64]:
     """TRL 1.16, grpo_trainer.py ``sum_then_normalize`` with NaN for a missing reward."""
     rewards = np.array(rewards_G)
-    return (rewards - np.nanmean(rewards)) / (np.nanstd(rewards, ddof=1) + 1e-4)
+    return np.asarray((rewards - np.nanmean(rewards)) / (np.nanstd(rewards, ddof=1) + 1e-4))
 
 
 @pytest.mark.parametrize("rewards_G", [[1.0, 0.0], [1.0, 0.0, 0.0, 0.5], [0.1, 0.2, math.nan, 0.9, math.nan]])
