@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import re
 import shlex
@@ -27,6 +28,12 @@ USER_ERROR, RESUMABLE, DETACHED = 2, 75, 130
 EXCLUDES = ("/.git/", "/.github/", "/.venv/", "/runs/", "/data/", "/tests/")
 CONNECT_TIMEOUT_S = 10.0
 MAX_RECONNECTS = 20
+# Ray's client tells of every file it leaves out, between the lines of the job.
+CHATTY = (
+    "ray._private.runtime_env.packaging",
+    "ray.dashboard.modules.dashboard_sdk",
+    "ray.dashboard.modules.job.sdk",
+)
 # Ray kills a stopped job 3 s after its SIGTERM; a last checkpoint takes longer.
 JOB_ENVIRONMENT = {"RAY_JOB_STOP_WAIT_TIME_S": "60"}
 # Environment of a job is shown in clear to everyone who can open the dashboard.
@@ -124,6 +131,8 @@ def connect(address: str) -> JobClient:
     from ray.job_submission import JobSubmissionClient
     from requests import RequestException
 
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         with _without("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):  # Ray would prefer these to what was asked for
             return JobSubmissionClient(parts._replace(netloc=netloc).geturl())  # type: ignore[no-any-return]

@@ -181,6 +181,14 @@ def test_ray_is_the_installed_one(manifest: dict[str, Any]) -> None:
     assert f"temporay:{version('temporay')}-ray" in MANIFEST.read_text()
 
 
+def test_entrypoint_is_a_command_with_a_preset(manifest: dict[str, Any]) -> None:
+    from workflows.presets.training import SFT_PRESETS
+
+    program, command, preset, *_ = manifest["spec"]["entrypoint"].split()
+    assert (program, command) == ("temporay", "sft")
+    assert preset in SFT_PRESETS
+
+
 def cluster_of(manifest: dict[str, Any]) -> Any:
     return manifest["spec"]["rayClusterSpec"]
 
