@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import tyro
+from PIL import Image
 from pydantic import Field, ValidationError
 
+from operators.contact_sheet import contact_sheet
 from operators.errors import SampleRejected, UserError
 from operators.page import OptionMark, card, escape, filmstrip, options, page, task_filter, timeline
 from operators.records import LETTERS, Frames, Sample
@@ -21,6 +24,7 @@ class PreviewConfig(Config):
 
     data: tyro.conf.Positional[Path]  # a dataset made by ``temporay generate``
     out: Path = Path("preview.html")
+    picture: Path | None = None  # also a PNG: a row of frames per sample, with what is asked beneath
     per_task: Annotated[int, Field(ge=1)] = 8  # samples shown of each task, the first ones
 
 
@@ -28,7 +32,7 @@ def run(config: PreviewConfig) -> Path:
     """Writes the page.
 
     Raises:
-        UserError: there is no finished dataset, or the page cannot be written.
+        UserError: there is no finished dataset, a clip for the picture cannot be read, or a file cannot be written.
     """
     dataset = Dataset.open(config.data)
     shown = first_of_each_task(dataset, config.per_task)
@@ -42,7 +46,22 @@ def run(config: PreviewConfig) -> Path:
     except OSError as error:
         raise UserError(f"cannot write {config.out}: {error.strerror}; give another --out") from error
     print(f"{len(shown)} samples: {config.out}")
+    if config.picture is not None:
+        draw_picture(dataset, shown, config.picture)
+        print(f"picture: {config.picture}")
     return config.out
+
+
+def draw_picture(dataset: Dataset, indices: Sequence[int], path: Path) -> None:
+    """A contact sheet of some samples as a PNG, whatever the file is called."""
+    try:
+        sheet_HWC = contact_sheet([(dataset.sample(i), dataset.frames(i)) for i in indices])
+    except SampleRejected as error:
+        raise UserError(f"a clip of {dataset.path} cannot be read ({error}); make the dataset again") from error
+    try:
+        Image.fromarray(sheet_HWC).save(path, format="PNG", optimize=True)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}; give another --picture") from error
 
 
 def first_of_each_task(dataset: Dataset, per_task: int) -> list[int]:

@@ -1,0 +1,104 @@
+"""Samples as one picture: a row each, frames from left to right, the question and its answer beneath.
+
+frames_THWC, question -> row_HWC -> sheet_HWC
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from operators.records import LETTERS, Frames, Sample
+
+WIDTH = 1120
+MARGIN, GAP, ROW_GAP = 28, 6, 26
+MAX_FRAMES = 8  # of a clip, evenly spaced from the first to the last
+TITLE_PX, TEXT_PX = 15, 17
+LINE_PX, MAX_LINES = 25, 40
+GROUND, INK, SOFT, MARK, RIGHT = (250, 249, 246), (31, 35, 40), (106, 111, 118), (180, 83, 42), (44, 122, 75)
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+def contact_sheet(samples: Sequence[tuple[Sample, Frames]]) -> Frames:
+    """All samples under each other, sheet_HWC uint8 RGB.
+
+    Raises:
+        ValueError: there is no sample.
+    """
+    if not samples:
+        raise ValueError("a contact sheet of no samples")
+    rows = [sample_row(sample, frames_THWC) for sample, frames_THWC in samples]
+    bottom_HWC = np.full((ROW_GAP, WIDTH, 3), GROUND, np.uint8)
+    return np.concatenate([*rows, bottom_HWC], axis=0)
+
+
+def sample_row(sample: Sample, frames_THWC: Frames) -> Frames:
+    """One sample, row_HWC: frames, what is asked, and the options with the right one marked."""
+    strip_HWC = film(frames_THWC)
+    text = Image.new("RGB", (WIDTH - 2 * MARGIN, MAX_LINES * LINE_PX), GROUND)
+    used = _write(text, sample)
+    inner_HWC = np.concatenate([strip_HWC, np.asarray(text)[:used]], axis=0)
+    return np.stack(
+        [
+            np.pad(inner_HWC[:, :, c], ((ROW_GAP, 0), (MARGIN, MARGIN)), constant_values=GROUND[c])
+            for c in range(inner_HWC.shape[2])
+        ],
+        axis=2,
+    )
+
+
+def film(frames_THWC: Frames) -> Frames:
+    """Evenly spaced frames side by side, scaled to the sheet's width."""
+    shown = np.unique(np.linspace(0, len(frames_THWC) - 1, MAX_FRAMES).round().astype(int))
+    width = (WIDTH - 2 * MARGIN - (MAX_FRAMES - 1) * GAP) // MAX_FRAMES
+    height = max(1, round(width * frames_THWC.shape[1] / frames_THWC.shape[2]))
+    strip_HWC: Frames = np.full((height, WIDTH - 2 * MARGIN, 3), GROUND, np.uint8)
+    for n, t in enumerate(shown):
+        enlarged = frames_THWC.shape[2] < width
+        how = cv2.INTER_NEAREST if enlarged else cv2.INTER_AREA
+        left = n * (width + GAP)
+        strip_HWC[:, left : left + width] = cv2.resize(frames_THWC[t], (width, height), interpolation=how)
+    return strip_HWC
+
+
+def _write(image: Image.Image, sample: Sample) -> int:
+    """The words under the frames; returns how many pixels of height they took."""
+    draw = ImageDraw.Draw(image)
+    title, font = ImageFont.load_default(TITLE_PX), ImageFont.load_default(TEXT_PX)
+    draw.text((0, 8), sample.address.task, fill=MARK, font=title)
+    seconds = f"{sample.num_frames} frames, {sample.num_frames / sample.fps:.1f} s"
+    draw.text((draw.textlength(sample.address.task, font=title) + 14, 8), seconds, fill=SOFT, font=title)
+    top = 8.0 + LINE_PX
+    for line in _wrapped(draw, sample.question.text, font, image.width):
+        draw.text((0, top), line, fill=INK, font=font)
+        top += LINE_PX
+    left = 0.0
+    for n, option in enumerate(sample.question.options):
+        lines = _wrapped(draw, f"{LETTERS[n]}  {option}", font, image.width)
+        width = draw.textlength(lines[0], font=font)
+        if left and left + width > image.width:
+            left, top = 0.0, top + LINE_PX
+        right = n == sample.question.answer_index
+        for line in lines:
+            draw.text((left, top), line, fill=RIGHT if right else SOFT, font=font)
+            top += LINE_PX
+        top -= LINE_PX
+        if right:
+            draw.line((left, top + LINE_PX - 3, left + width, top + LINE_PX - 3), fill=RIGHT, width=2)
+        left += width + 30
+    return round(top + LINE_PX + 4)
+
+
+def _wrapped(draw: ImageDraw.ImageDraw, text: str, font: Font, width: int) -> list[str]:
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}".lstrip()
+        if draw.textlength(longer, font=font) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
