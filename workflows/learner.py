@@ -8,6 +8,8 @@ in between would end the run.
 from __future__ import annotations
 
 import json
+import os
+import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -71,8 +73,8 @@ class Learner:
             checkpoint.load(self.policy, found.path)
         self._log = StageLog(config.out, config.stage, found.step) if parallel.rank == 0 else None
         self._saved_step = found.step
-        for fault in found.rejected if parallel.rank == 0 else ():
-            self.log({"step": found.step, "rejected_checkpoint": fault})
+        started = {"world_size": parallel.world_size, "host": socket.gethostname(), "pid": os.getpid()}
+        self.log({"step": found.step, **started, "rejected_checkpoints": found.rejected})
 
     @property
     def step(self) -> int:
@@ -111,7 +113,10 @@ class Learner:
 
 
 class StageLog:
-    """A stage's lines in metrics.jsonl; lines of steps that a resumed run takes again are dropped first."""
+    """A stage's lines in metrics.jsonl: one for every start of the workers, one for every step.
+
+    Lines of steps that a resumed run takes again are dropped first.
+    """
 
     def __init__(self, out: Path, stage: str, first_step: int) -> None:
         self._stage = stage
@@ -131,7 +136,7 @@ class StageLog:
             row = json.loads(line)
         except json.JSONDecodeError:
             return False  # the line a kill cut short
-        return bool(row.get("stage") != self._stage or row["step"] < first_step)
+        return bool(row.get("stage") != self._stage or row["step"] < first_step or "pid" in row)
 
 
 def epoch_rows(purpose: str, seed: int, num_rows: int, first: int, count: int) -> list[int]:

@@ -1,0 +1,52 @@
+"""What a search tries, and that a cluster without room is refused instead of waited for."""
+
+from __future__ import annotations
+
+import pytest
+
+from operators.errors import UserError
+from workflows.tune import Trial, max_concurrent_trials, table, trial_settings
+
+
+def test_every_combination_times_the_draws() -> None:
+    settings = trial_settings(["batch_size=8,16", "optimizer.schedule=linear,cosine", "optimizer.lr=1e-4..1e-2"], 3, 0)
+    assert len(settings) == 2 * 2 * 3
+    assert {(s["batch_size"], s["optimizer.schedule"]) for s in settings} == {
+        (8, "linear"),
+        (8, "cosine"),
+        (16, "linear"),
+        (16, "cosine"),
+    }
+    rates = {s["optimizer.lr"] for s in settings}
+    assert len(rates) == 3 and all(1e-4 < rate < 1e-2 for rate in rates)
+    assert settings == trial_settings(
+        ["batch_size=8,16", "optimizer.schedule=linear,cosine", "optimizer.lr=1e-4..1e-2"], 3, 0
+    )
+    assert trial_settings(["num_steps=5"], 4, 0) == [{"num_steps": 5}]
+
+
+@pytest.mark.parametrize("entry", ["optimizer.lr", "optimizer.lr=1e-2..1e-4", "optimizer.lr=0..1", "seed=a..b"])
+def test_an_entry_that_cannot_be_read_is_named(entry: str) -> None:
+    with pytest.raises(UserError, match=f"search entry '{entry}'"):
+        trial_settings([entry], 1, 0)
+
+
+def test_trials_never_wait_for_each_others_cpus() -> None:
+    assert max_concurrent_trials(1, {"CPU": 4.0}) == 1  # 2.01 each
+    assert max_concurrent_trials(1, {"CPU": 64.0, "GPU": 4.0}) == 4
+    assert max_concurrent_trials(2, {"CPU": 64.0, "GPU": 5.0}) == 2
+    with pytest.raises(UserError, match=r"needs 5\.01 CPUs .* has 4 CPUs, 0 GPUs"):
+        max_concurrent_trials(4, {"CPU": 4.0})
+    with pytest.raises(UserError, match="has 64 CPUs, 1 GPUs"):
+        max_concurrent_trials(2, {"CPU": 64.0, "GPU": 1.0})
+
+
+def test_table_has_the_best_finished_trial_first() -> None:
+    lines = table(
+        [
+            Trial(settings={"optimizer.lr": 1e-3}, loss=0.1, steps=4, status="stopped"),
+            Trial(settings={"optimizer.lr": 1e-4}, loss=0.5, steps=9, status="finished"),
+            Trial(settings={"optimizer.lr": 1e-2}, loss=None, steps=0, status="failed", error="…"),
+        ]
+    ).splitlines()
+    assert [line.split()[0] for line in lines] == ["optimizer.lr", "0.0001", "0.001", "0.01"]
