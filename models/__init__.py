@@ -1,5 +1,15 @@
 """Tensors: the policy, its losses and its engines. Never imports Ray.
 
-families/    what differs between model families, one file each (qwen3_vl, tiny builds a small random one)
-engines/     rollout engines behind one protocol, one file each (vllm, local)
+families/            what differs between model families: one file each
+engines/             rollout engines behind one protocol: one file each
+tiny                 a small Qwen3-VL with random weights
+chat                 sample -> prompt, by the model's own template
+collate              prompts and completions -> batch
+losses               SFT and GRPO losses, tested against TRL
+scoring_head         log-probabilities without whole logits
+policy               one rank's model and optimizer
+parallel             FSDP2 from outside
+checkpoint           sharded checkpoints, export to Hugging Face layout
+weights              weights on their way to the engines
+torchvision_schemas  lets torchvision load beside a CPU torch
 """

@@ -1,3 +1,26 @@
-"""The only package that imports Ray: one file per verb, each with a config, ``run(config)`` and a printed result."""
+"""The only package that imports Ray: one file per verb, each with a config, ``run(config)`` and ``main(arguments)``.
 
-from workflows import environment as environment  # first: Ray reads the environment while it is imported
+__main__        the command ``temporay``
+command_line    presets and dotted flags
+config          frozen settings
+environment     what libraries read while they are imported
+session         joins a cluster or starts one
+run_dir         a run's folder: resume, metrics, summary
+progress        a bar on a terminal, lines elsewhere
+presets/        named configurations: datasets, training, quickstart
+pipeline        run: everything in one folder
+generate        datasets on Ray Data
+audit           audit of a dataset
+preview         page and picture of a dataset
+base_model      the quickstart's reading stage
+sft             fine-tuning on Ray Data and Ray Train
+learner         what every training worker does
+grpo            the two halves of GRPO
+policy_learner  its training half
+rollout_pool    its engines, in actors
+reward_tasks    its rewards, in tasks with deadlines
+evaluate        accuracy by primitive and arm
+report          the page of a run
+sample_cards    its samples with the models' words
+tune            search on Ray Tune
+"""

@@ -1,4 +1,6 @@
-"""Rollout engines behind one protocol, one file each.
+"""Rollout engines behind one protocol: one file each, the directory is the registry.
 
-vllm        the engine of choice; local: transformers where vLLM cannot be installed; scripted: says what a file says
+vllm       the engine of choice
+local      transformers' own generation, where vLLM cannot be installed
+scripted   says what a file tells it to: the fake of the tests
 """

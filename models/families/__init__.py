@@ -1,1 +1,4 @@
-"""Model families, one file each, found by a checkpoint's ``model_type``; ``qwen3_vl`` is Qwen3-VL."""
+"""Model families: one file each, found by a checkpoint's ``model_type``.
+
+qwen3_vl   Qwen3-VL of every size, and the small one of ``models.tiny``
+"""

@@ -1,1 +1,6 @@
-""""""
+"""Where pixels come from: what a plan refers to by name or by image.
+
+coco           captions JSON and image folder -> captioned scenes and their pixels
+drawn_scenes   a drawn stand-in, written as a genuine COCO folder
+shapes         the palette of nameable shapes, and how one is painted
+"""

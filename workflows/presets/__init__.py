@@ -1,7 +1,6 @@
-"""Named runs: Python functions that return a whole configuration.
+"""Named configurations: Python functions that return a whole config.
 
-quickstart      everything on two cores in minutes, with a tiny model
-pseudo_video    captioned images as video (arXiv 2506.06928)
-synrl           drawn motion with known truth (arXiv 2603.17693)
-combined        both
+datasets     of ``temporay generate``: quickstart, both papers, both together
+training     of ``temporay sft``, ``grpo`` and ``tune``
+quickstart   of ``temporay run``
 """

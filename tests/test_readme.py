@@ -1,0 +1,154 @@
+"""What the README and the packages' docstrings say exists, and every command line they show is one that is accepted."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tyro
+
+from cluster.submit import add_arguments
+from operators.errors import UserError
+from workflows.__main__ import COMMANDS
+from workflows.audit import AuditConfig
+from workflows.command_line import parse
+from workflows.config import Config
+from workflows.evaluate import EvaluateConfig
+from workflows.generate import GenerateConfig
+from workflows.grpo import GrpoConfig
+from workflows.pipeline import PipelineConfig
+from workflows.presets.datasets import PRESETS as DATASET_PRESETS
+from workflows.presets.quickstart import PRESETS as RUN_PRESETS
+from workflows.presets.training import GRPO_PRESETS, SFT_PRESETS, TUNE_PRESETS
+from workflows.preview import PreviewConfig
+from workflows.report import ReportConfig
+from workflows.sft import SftConfig
+from workflows.tune import TuneConfig
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
+PACKAGES = ("operators", "models", "workflows", "cluster")
+OPEN_FOLDERS = ("primitives", "rewards", "sources", "engines", "families", "presets")  # a new file edits nothing else
+WITH_PRESETS: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
+    "run": (PipelineConfig, RUN_PRESETS),
+    "generate": (GenerateConfig, DATASET_PRESETS),
+    "sft": (SftConfig, SFT_PRESETS),
+    "grpo": (GrpoConfig, GRPO_PRESETS),
+    "tune": (TuneConfig, TUNE_PRESETS),
+}
+WITHOUT_PRESETS: Mapping[str, type[Config]] = {
+    "audit": AuditConfig,
+    "preview": PreviewConfig,
+    "evaluate": EvaluateConfig,
+    "report": ReportConfig,
+}
+
+
+def blocks(kind: str) -> list[str]:
+    """Fenced blocks of one language."""
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    return [text for language, text in fenced if language == kind]
+
+
+def shown_commands() -> list[list[str]]:
+    """The arguments of every ``temporay`` line in a block of shell, comments left out."""
+    lines = "\n".join(blocks("bash")).replace("\\\n", " ").splitlines()
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [line[1:] for line in words if line[:1] == ["temporay"]]
+
+
+def check_command(arguments: list[str]) -> None:
+    """Parses a command line as the program would, without running it."""
+    name, *rest = arguments
+    if name in WITH_PRESETS:
+        parse(name, *WITH_PRESETS[name], rest)
+    elif name in WITHOUT_PRESETS:
+        tyro.cli(WITHOUT_PRESETS[name], args=rest)
+    elif name == "submit":
+        split = rest.index("--")
+        parser = argparse.ArgumentParser(exit_on_error=False)
+        add_arguments(parser)
+        parser.parse_args(rest[:split])
+        check_command(rest[split + 1 :])
+    else:
+        raise UserError(f"no such command: {name}")
+
+
+def tree() -> list[str]:
+    """Paths of the README's tree; folders end with a slash."""
+    (lines,) = (block for block in blocks("") if "operators/ " in block)
+    paths, folder = [], ""
+    for line in filter(None, lines.splitlines()):
+        name = line.split()[0]
+        folder = folder if line.startswith(" ") else name
+        paths.append(folder + name if line.startswith(" ") else name)
+    return paths
+
+
+@pytest.mark.parametrize("arguments", shown_commands(), ids=" ".join)
+def test_shown_commands_are_accepted(arguments: list[str]) -> None:
+    check_command(arguments)
+
+
+def test_a_wrong_command_would_be_noticed() -> None:
+    for wrong in ("fly", "generate quickstartt", "sft tiny --data d --model m --out o --rate 1", "report"):
+        with pytest.raises((UserError, SystemExit)):
+            check_command(wrong.split())
+
+
+def test_every_command_has_an_example() -> None:
+    assert {arguments[0] for arguments in shown_commands()} == set(COMMANDS)
+
+
+def test_commands_named_in_text_exist() -> None:
+    named = set(re.findall(r"`temporay ([a-z]+)", README + CHANGELOG))
+    assert named and named <= set(COMMANDS)
+
+
+def test_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"`make ([a-z]+)`|^make ([a-z]+)", README + CHANGELOG, re.MULTILINE))
+    names = {name for pair in named for name in pair if name}
+    assert {"quickstart", "test"} <= names <= targets
+
+
+def test_the_tree_is_the_tree() -> None:
+    """Every file of the packages is in it but components, whose folders are, and nothing else."""
+    shown = tree()
+    assert len(shown) == len(set(shown))
+    assert not [path for path in shown if not (ROOT / path).exists() or (ROOT / path).is_dir() != path.endswith("/")]
+    for package in PACKAGES:
+        files = {path.relative_to(ROOT).as_posix() for path in (ROOT / package).glob("[!.]*") if path.is_file()}
+        folders = {f"{package}/{path.parent.name}/" for path in (ROOT / package).glob("*/__init__.py")}
+        missing = (files | folders) - set(shown) - {f"{package}/__init__.py"}
+        assert not missing
+
+
+def test_links_and_pictures_exist() -> None:
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README + CHANGELOG) if "://" not in link]
+    assert links and all((ROOT / link).is_file() for link in links)
+
+
+def test_primitives_named_exist() -> None:
+    section = README.split("## What it asks")[1].split("## ")[0]
+    named = set(re.findall(r"`([a-z_]+)`", section))
+    assert len(named) > 10 and named <= {p.stem for p in (ROOT / "operators/primitives").glob("[a-z]*.py")}
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(p.parent.relative_to(ROOT) for q in PACKAGES for p in (ROOT / q).rglob("__init__.py")), ids=str
+)
+def test_package_docstrings_list_their_files(folder: Path) -> None:
+    docstring = ast.get_docstring(ast.parse((ROOT / folder / "__init__.py").read_text())) or ""
+    listed = set(re.findall(r"^(\w+)(?:/|\.\w+)?  +\S", docstring, re.MULTILINE)) - {"Dockerfile"}
+    existing = {path.stem for path in (ROOT / folder).iterdir() if path.suffix in (".py", ".yaml") or path.is_dir()}
+    assert listed <= existing
+    if folder.name not in OPEN_FOLDERS:
+        assert listed == existing - {"__init__", "__pycache__"}
