@@ -22,6 +22,7 @@ from operators.errors import SampleRejected
 from operators.records import Clip, Frames
 
 MAX_FRAMES = 4096  # of a clip that is read: a broken header must not fill the memory
+FREE_BOX_HEADER = 8  # bytes: size and type
 BT601, LIMITED_RANGE = 6, 1  # what cv2's I420 conversions mean, as ffmpeg numbers them
 
 
@@ -32,6 +33,7 @@ class Codec:
     crf: int = 20  # 0 lossless .. 51
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "medium"] = "superfast"
     keyframe_interval: int = 8  # frames
+    pad_bytes: int = 16384  # a clip's size is rounded up to a multiple: what x264 spends on a motion must not name it
 
 
 def encode(frames_THWC: Frames, fps: float, codec: Codec) -> Clip:
@@ -64,7 +66,18 @@ def encode(frames_THWC: Frames, fps: float, codec: Codec) -> Clip:
             planes = cv2.cvtColor(frame_HWC, cv2.COLOR_RGB2YUV_I420)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
         container.mux(stream.encode())
-    return Clip(data=file.getvalue(), num_frames=num_frames, fps=fps, width=width, height=height)
+    data = padded(file.getvalue(), codec.pad_bytes)
+    return Clip(data=data, num_frames=num_frames, fps=fps, width=width, height=height)
+
+
+def padded(mp4: bytes, multiple: int) -> bytes:
+    """The file with a ``free`` box at its end, which players skip (ISO/IEC 14496-12, 8.1.2), up to a round size."""
+    if multiple <= 1:
+        return mp4
+    missing = -len(mp4) % multiple
+    if 0 < missing < FREE_BOX_HEADER:  # the box itself would not fit
+        missing += multiple
+    return mp4 + (missing.to_bytes(4, "big") + b"free").ljust(missing, b"\0") if missing else mp4
 
 
 def decode(data: bytes) -> Frames:

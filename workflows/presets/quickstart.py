@@ -32,9 +32,9 @@ def recipe() -> Recipe:
         instruct=False,
         test_fraction=0.25,
         canvas=Canvas(
-            width=48, height=48, fps=4.0, num_frames=(6, 6), num_scenes=(3, 3), frames_per_scene=(2, 2), jitter="paper"
+            width=48, height=48, fps=4.0, num_frames=(8, 8), num_scenes=(3, 3), frames_per_scene=(2, 2), jitter="paper"
         ),
-        codec=Codec(crf=12),
+        codec=Codec(crf=15, pad_bytes=8192),
         drawn=DrawnScenes(side=48, variants=16),
         samples_per_shard=500,
     )
@@ -50,17 +50,19 @@ def quickstart() -> PipelineConfig:
         num_test_samples=500,
         num_data_workers=2,
         base_model=BaseModelSettings(
-            num_steps=250, batch_size=32, optimizer=fast.model_copy(update={"schedule": "constant"})
+            num_steps=250, batch_size=32, optimizer=fast.model_copy(update={"schedule": "constant"}), threads=1
         ),
         sft=SftSettings(
             num_steps=1000,
             batch_size=32,
             optimizer=fast.model_copy(update={"lr": 1.5e-3, "schedule": "linear", "decay_start": 0.7}),
+            num_workers=2,  # one thread each: on busy cores, threads that wait for one another cost most
+            threads=1,
             checkpoint_every=500,
         ),
         grpo=tiny_grpo_settings(),
         evaluate=EvaluateSettings(max_tokens=MAX_TOKENS),
-        pool=PoolConfig(threads=2, settings=EngineSettings(max_model_len=512)),
+        pool=PoolConfig(settings=EngineSettings(max_model_len=512)),
     )
 
 
