@@ -36,6 +36,7 @@ h2 { font: 600 20px/1.3 ui-serif, Georgia, "Times New Roman", serif; margin: 44p
   margin: 0 0 20px; }
 .kicker { display: flex; flex-wrap: wrap; gap: 4px 14px; align-items: baseline; color: var(--soft); font-size: 12.5px; }
 .kicker b { color: var(--mark); font-weight: 600; letter-spacing: 0.02em; }
+a { color: var(--mark); }
 code, .mono { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-size: 12.5px; }
 .scene { display: flex; gap: 18px; align-items: flex-start; margin: 14px 0 4px; }
 .player { flex: none; width: 200px; border: 0; padding: 0; background: none; cursor: pointer; text-align: left;

@@ -98,8 +98,8 @@ def samples(test: Dataset, answers: Answers) -> str:
     cards = [sample_card(test, position[key], answers) for key in chosen]
     counts = {task: Counter(map(answers.outcome, keys)) for task, keys in by_task.items()}
     overview = table(
-        ("before, then after GRPO", *by_task),
-        [(words, *(counts[task][words] for task in by_task)) for words in OUTCOMES.values()],
+        ("primitive: before, then after GRPO", *OUTCOMES.values()),
+        [(task, *(counts[task][words] for words in OUTCOMES.values())) for task in by_task],
     )
     shown = Counter(answers.of("grpo", key).task for key in chosen)
     return (
