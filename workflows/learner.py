@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -126,10 +127,10 @@ class StageLog:
         temporary = self._path.with_suffix(".jsonl.tmp")
         temporary.write_text("".join(f"{line}\n" for line in kept))
         temporary.replace(self._path)
-        self._file = self._path.open("a", buffering=1)
 
     def write(self, row: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps({"stage": self._stage, **row}) + "\n")
+        with self._path.open("a") as file:
+            file.write(json.dumps({"stage": self._stage, **row}) + "\n")
 
     def _stays(self, line: str, first_step: int) -> bool:
         try:
@@ -196,6 +197,29 @@ def make_trainer(
         ),
         **options,
     )
+
+
+def fit(trainer: TorchTrainer) -> None:
+    """``trainer.fit()``, with Ctrl-C left to the caller: in the main thread it would install a handler of its own.
+
+    Raises:
+        UserError: what a worker met is the user's to mend.
+        Exception: any other fault of the workers.
+    """
+    fault: list[Exception] = []
+
+    def fit_and_keep_fault() -> None:
+        try:
+            trainer.fit()
+        except Exception as error:
+            fault.append(error)
+
+    thread = threading.Thread(target=fit_and_keep_fault, daemon=True)  # a daemon, so that Ctrl-C ends the process
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.2)  # a wait without end would not notice Ctrl-C
+    for error in fault:
+        raise worker_user_error(error) or error from error
 
 
 def worker_user_error(error: BaseException) -> UserError | None:

@@ -42,9 +42,9 @@ from workflows.learner import (
     Learner,
     LearnerConfig,
     epoch_rows,
+    fit,
     make_trainer,
     scaling,
-    worker_user_error,
 )
 from workflows.progress import follow_metrics
 from workflows.run_dir import RunDir
@@ -54,6 +54,16 @@ STAGE = "sft"
 BLOCK_BYTES = 32 << 20  # of frames in one Ray Data block; a block costs about 30 ms however small it is
 MAX_STEPS_PER_BLOCK = 16
 PREFETCH_BATCHES = 2
+BLOCK_SCHEMA = pa.schema(
+    [
+        ("step", pa.int64()),
+        ("row", pa.int64()),
+        ("frames", pa.large_binary()),
+        ("shape", pa.list_(pa.int64(), 4)),
+        ("error", pa.string()),
+    ]
+)
+NO_FRAMES = np.zeros((0, 0, 0, 3), np.uint8)
 
 
 class SftSettings(Config):
@@ -129,26 +139,20 @@ def _opened(path: Path) -> Dataset:
 def load_block(batch: Mapping[str, Any], *, rows: RankRows, first_block: int, first_step: int) -> pa.Table:
     """A Ray Data task: the clips of one block, as raw bytes with their shapes.
 
-    Raises:
-        UserError: a clip of the dataset cannot be read.
+    What is wrong with a clip goes into ``error``, because Ray Data turns exceptions into text on their way.
     """
     dataset = _opened(rows.data)
-    columns: dict[str, list[Any]] = {name: [] for name in ("step", "row", "frames", "shape")}
+    columns: dict[str, list[Any]] = {name: [] for name in BLOCK_SCHEMA.names}
     for step, row in zip(*rows.of_block(first_block + int(batch["id"][0])), strict=True):
         if step < first_step:
             continue
         try:
-            frames_THWC = dataset.frames(row)
-        except SampleRejected as error:
-            raise UserError(f"sample {row} of {rows.data} cannot be read ({error}); make the dataset again") from error
-        for name, value in zip(columns, (step, row, frames_THWC.tobytes(), frames_THWC.shape), strict=True):
+            frames_THWC, fault = dataset.frames(row), ""
+        except (SampleRejected, UserError) as error:
+            frames_THWC, fault = NO_FRAMES, str(error)
+        for name, value in zip(columns, (step, row, frames_THWC.tobytes(), frames_THWC.shape, fault), strict=True):
             columns[name].append(value)
     return pa.table(columns, schema=BLOCK_SCHEMA)
-
-
-BLOCK_SCHEMA = pa.schema(
-    [("step", pa.int64()), ("row", pa.int64()), ("frames", pa.large_binary()), ("shape", pa.list_(pa.int64(), 4))]
-)
 
 
 class Collate(ArrowBatchCollateFn):  # type: ignore[misc] # Ray has no types
@@ -162,6 +166,10 @@ class Collate(ArrowBatchCollateFn):  # type: ignore[misc] # Ray has no types
 
     def __call__(self, batch: pa.Table) -> tuple[int, list[Batch]]:
         (step,) = set(batch["step"].to_pylist())
+        for row, fault in zip(batch["row"].to_pylist(), batch["error"].to_pylist(), strict=True):
+            if fault:
+                key = self._dataset.sample(row).key
+                raise UserError(f"{key} of {self._dataset.path} cannot be read ({fault}); make the dataset again")
         pairs = []
         for row, data, shape in zip(batch["row"], batch["frames"], batch["shape"], strict=True):
             sample = self._dataset.sample(row.as_py())
@@ -243,12 +251,12 @@ def run(config: SftConfig, *, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]
     if finished is not None:
         return finished
     with ray_session(), run_dir.stage(STAGE), follow_metrics(config.out, STAGE, config.num_steps) as last:
-        fit(config, dataset, callbacks)
+        learn(config, dataset, callbacks)
     shutil.rmtree(config.out / RAY_STORAGE, ignore_errors=True)
     return run_dir.finish({"model": str(config.out / MODEL), "num_steps": config.num_steps, "loss": last["loss"]})
 
 
-def fit(config: SftConfig, dataset: Dataset, callbacks: tuple[Any, ...]) -> None:
+def learn(config: SftConfig, dataset: Dataset, callbacks: tuple[Any, ...]) -> None:
     """Runs the workers to the end, restarting them from the newest checkpoint when one dies."""
     learner = LearnerConfig(
         stage=STAGE,
@@ -270,10 +278,7 @@ def fit(config: SftConfig, dataset: Dataset, callbacks: tuple[Any, ...]) -> None
         datasets=rank_datasets(config, dataset),
         dataset_config=DataConfig(datasets_to_split=[], execution_options=ExecutionOptions(preserve_order=True)),
     )
-    try:
-        trainer.fit()
-    except Exception as error:
-        raise worker_user_error(error) or error from error
+    fit(trainer)
 
 
 def rank_datasets(config: SftConfig, dataset: Dataset) -> dict[str, Callable[[], ray.data.Dataset]]:

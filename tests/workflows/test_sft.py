@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pyarrow.compute as pc
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -29,7 +34,7 @@ from operators.shards import (
     write_json,
     write_shard,
 )
-from workflows.sft import RankRows, SftConfig, check, run
+from workflows.sft import Collate, RankRows, SftConfig, check, load_block, run
 from workflows.tune import TuneConfig
 from workflows.tune import run as run_tune
 
@@ -93,6 +98,25 @@ def test_ranks_share_every_global_batch() -> None:
 def test_an_uneven_batch_is_refused(data: Path, model: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="batch_size is 4, which 3 workers cannot share evenly"):
         check(config(data, model, tmp_path, num_workers=3), Dataset.open(data))
+
+
+def test_an_unreadable_clip_is_named(data: Path, model: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(data, broken)
+    bad = Dataset.open(broken).rows[7]
+    with (broken / bad["shard"]).open("r+b") as file:
+        file.seek(bad["offset"])
+        file.write(bytes(bad["nbytes"]))
+    rows = dataclasses.replace(rank_rows(0, 1), data=broken)
+    block = load_block({"id": [0]}, rows=rows, first_block=0, first_step=1)
+    assert set(block["step"].to_pylist()) == {1, 2, 3}
+    faulty = [row for row, error in zip(block["row"].to_pylist(), block["error"].to_pylist(), strict=True) if error]
+    assert set(faulty) == {7}
+    step = block["step"].to_pylist()[block["row"].to_pylist().index(7)]
+    learner: Any = SimpleNamespace(family=None, processor=None)
+    collate = Collate(learner, config(broken, model, tmp_path))
+    with pytest.raises(UserError, match=f"{bad['id']} of .*broken cannot be read"):
+        collate(block.filter(pc.field("step") == step))
 
 
 @pytest.fixture(scope="module")
