@@ -63,13 +63,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def user_error_inside(error: BaseException | None) -> UserError | None:
-    """A UserError that a Ray worker raised, found behind the errors Ray wraps around it."""
+    """A UserError that a Ray worker or one of several coroutines raised, behind the errors wrapped around it."""
+    pending: list[BaseException | None] = [error]
     seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        if isinstance(error, UserError):
-            return error
-        seen.add(id(error))
-        error = getattr(error, "cause", None) or error.__cause__ or error.__context__
+    while pending:
+        current = pending.pop()
+        if isinstance(current, UserError):
+            return current
+        if current is None or id(current) in seen:
+            continue
+        seen.add(id(current))
+        pending += [getattr(current, "cause", None), current.__cause__, current.__context__]
+        pending += current.exceptions if isinstance(current, BaseExceptionGroup) else ()
     return None
 
 

@@ -234,10 +234,7 @@ def run_with(config: GrpoConfig, pool: RolloutPool) -> dict[str, Any]:
     if finished is not None:
         return finished
     with run_dir.stage(STAGE):
-        try:
-            asyncio.run(reinforce(config, run_dir, dataset, pool))
-        except* UserError as group:
-            raise group.exceptions[0] from group
+        asyncio.run(reinforce(config, run_dir, dataset, pool))
     return run_dir.finish(summarize(run_dir.rows(STAGE)))
 
 

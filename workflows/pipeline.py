@@ -94,9 +94,9 @@ def run_stages(config: PipelineConfig, run_dir: RunDir) -> dict[str, Any]:
         "grpo": {name: value for name, value in improved.items() if name not in ("seconds", "versions")},
         "audit_passed": audited["passed"],
     }
-    with run_dir.stage("report"):
-        report.write(config.out, result)
-    return run_dir.finish(result)
+    summary = run_dir.finish(result)
+    report.write(config.out, summary)
+    return summary
 
 
 def make_data(config: PipelineConfig) -> dict[str, Path]:

@@ -18,6 +18,7 @@ from typing import Any
 from operators.errors import UserError
 from workflows.config import Config, difference, to_json
 
+SECONDS = "seconds.json"
 VERSIONED = ("temporay", "torch", "transformers", "ray", "trl")
 
 
@@ -30,11 +31,12 @@ def write_json(path: Path, value: object) -> None:
 
 @dataclass(slots=True)
 class RunDir:
-    """A run's folder and the seconds its stages took."""
+    """A run's folder and the seconds its stages took, those of earlier calls included."""
 
     path: Path
     resumed: bool
     seconds: dict[str, float] = field(default_factory=dict)
+    is_run: bool = False  # opened by its configuration; a dataset's folder holds nothing that changes with the clock
 
     @classmethod
     def open(cls, path: Path, config: Config, *, kind: str) -> RunDir:
@@ -55,13 +57,15 @@ class RunDir:
                         f"{path} holds a run with other settings; give another --out, or the same settings. "
                         f"Different: {'; '.join(changed)}"
                     )
-                return cls(path=path, resumed=True)
+                clock = path / SECONDS
+                seconds = json.loads(clock.read_text()) if clock.exists() else {}
+                return cls(path=path, resumed=True, seconds=seconds, is_run=True)
             write_json(config_path, wanted)
         except OSError as error:
             raise UserError(
                 f"cannot write to {path}: {error.strerror}; give --out a folder you may write to"
             ) from error
-        return cls(path=path, resumed=False)
+        return cls(path=path, resumed=False, is_run=True)
 
     @property
     def summary_path(self) -> Path:
@@ -78,6 +82,8 @@ class RunDir:
         print(f"[{name}]", flush=True)
         yield
         self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - start, 1)
+        if self.is_run:
+            write_json(self.path / SECONDS, self.seconds)
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Appends one line to metrics.jsonl."""
