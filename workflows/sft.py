@@ -1,37 +1,26 @@
 """Supervised fine-tuning on a dataset's reasoning: Ray Data decodes, Ray Train's workers learn (FSDP2).
 
-    dataset rows in a fixed order → clips (Ray Data tasks) → batches (prefetch thread) → updates → OUT/model
-
-Order: the rows are permuted epoch by epoch by a hash of the seed; global batch b is the b-th slice of that order, and
-rank r of W takes rows r, r + W, … of it. It depends on nothing else, so a run may stop and go on anywhere.
+dataset rows in a fixed order → clips (Ray Data tasks) → batches (prefetch thread) → updates → OUT/model
 """
 
 from __future__ import annotations
 
 import functools
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import ray
 from pydantic import Field
 from ray import train
 from ray.data import ExecutionOptions
-from ray.data.collate_fn import ArrowBatchCollateFn
 from ray.train import DataConfig
 
-from models.chat import to_prompt
-from models.checkpoint import latest
-from models.collate import Batch, collate_samples
 from models.families._base import family_of
 from models.policy import OptimizerConfig, supervised
-from operators.errors import SampleRejected, UserError
+from operators.errors import UserError
 from operators.shards import Dataset
 from workflows.command_line import parse
 from workflows.config import Config
@@ -41,7 +30,6 @@ from workflows.learner import (
     RAY_STORAGE,
     Learner,
     LearnerConfig,
-    epoch_rows,
     fit,
     make_trainer,
     scaling,
@@ -49,21 +37,10 @@ from workflows.learner import (
 from workflows.progress import follow_metrics
 from workflows.run_dir import RunDir
 from workflows.session import ray_session
+from workflows.training_data import Collate, RankRows, rank_dataset, steps_per_block
 
 STAGE = "sft"
-BLOCK_BYTES = 32 << 20  # of frames in one Ray Data block; a block costs about 30 ms however small it is
-MAX_STEPS_PER_BLOCK = 16
 PREFETCH_BATCHES = 2
-BLOCK_SCHEMA = pa.schema(
-    [
-        ("step", pa.int64()),
-        ("row", pa.int64()),
-        ("frames", pa.large_binary()),
-        ("shape", pa.list_(pa.int64(), 4)),
-        ("error", pa.string()),
-    ]
-)
-NO_FRAMES = np.zeros((0, 0, 0, 3), np.uint8)
 
 
 class SftSettings(Config):
@@ -90,101 +67,6 @@ class SftConfig(SftSettings):
     out: Path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RankRows:
-    """Which rows of a dataset one rank reads, from a step on."""
-
-    data: Path
-    seed: int
-    batch_size: int  # of all ranks together
-    rank: int
-    world_size: int
-    num_rows: int
-    steps_per_block: int
-    num_steps: int
-
-    def of_block(self, block: int) -> tuple[list[int], list[int]]:
-        """Steps and rows of one block, both by position."""
-        steps: list[int] = []
-        rows: list[int] = []
-        first = block * self.steps_per_block
-        for step in range(first, min(first + self.steps_per_block, self.num_steps)):
-            order = epoch_rows(STAGE, self.seed, self.num_rows, step * self.batch_size, self.batch_size)
-            mine = order[self.rank :: self.world_size]
-            steps += [step] * len(mine)
-            rows += mine
-        return steps, rows
-
-
-def steps_per_block(dataset: Dataset, rows_per_step: int) -> int:
-    """As many steps as fit into a block of bounded size, judged by the largest clip."""
-    nbytes = max(int(row["num_frames"]) * int(row["height"]) * int(row["width"]) * 3 for row in dataset.rows)
-    return max(1, min(MAX_STEPS_PER_BLOCK, BLOCK_BYTES // (nbytes * rows_per_step)))
-
-
-def rank_dataset(rows: RankRows, checkpoints: Path) -> ray.data.Dataset:
-    """The rows of one rank, in order, from the newest checkpoint's step on; called whenever the workers start."""
-    first_step = latest(checkpoints).step
-    first_block, last_block = first_step // rows.steps_per_block, -(-rows.num_steps // rows.steps_per_block)
-    num_blocks = max(1, last_block - first_block)
-    load = functools.partial(load_block, rows=rows, first_block=first_block, first_step=first_step)
-    return ray.data.range(num_blocks, override_num_blocks=num_blocks).map_batches(load, batch_size=1)
-
-
-@functools.lru_cache(maxsize=4)
-def _opened(path: Path) -> Dataset:
-    return Dataset.open(path)  # once per Ray Data process, which makes many blocks
-
-
-def load_block(batch: Mapping[str, Any], *, rows: RankRows, first_block: int, first_step: int) -> pa.Table:
-    """A Ray Data task: the clips of one block, as raw bytes with their shapes.
-
-    What is wrong with a clip goes into ``error``, because Ray Data turns exceptions into text on their way.
-    """
-    dataset = _opened(rows.data)
-    columns: dict[str, list[Any]] = {name: [] for name in BLOCK_SCHEMA.names}
-    for step, row in zip(*rows.of_block(first_block + int(batch["id"][0])), strict=True):
-        if step < first_step:
-            continue
-        try:
-            frames_THWC, fault = dataset.frames(row), ""
-        except (SampleRejected, UserError) as error:
-            frames_THWC, fault = NO_FRAMES, str(error)
-        for name, value in zip(columns, (step, row, frames_THWC.tobytes(), frames_THWC.shape, fault), strict=True):
-            columns[name].append(value)
-    return pa.table(columns, schema=BLOCK_SCHEMA)
-
-
-class Collate(ArrowBatchCollateFn):  # type: ignore[misc] # Ray has no types
-    """One step's rows of this rank → its step number and micro-batches. Runs in Ray Data's prefetch threads."""
-
-    def __init__(self, learner: Learner, config: SftConfig) -> None:
-        self._dataset = Dataset.open(config.data)
-        self._family, self._processor = learner.family, learner.processor
-        self._micro_batch_size, self._instruction = config.micro_batch_size, config.instruction
-        self._lock = threading.Lock()  # a fast tokenizer must not be called from two threads
-
-    def __call__(self, batch: pa.Table) -> tuple[int, list[Batch]]:
-        (step,) = set(batch["step"].to_pylist())
-        for row, fault in zip(batch["row"].to_pylist(), batch["error"].to_pylist(), strict=True):
-            if fault:
-                key = self._dataset.sample(row).key
-                raise UserError(f"{key} of {self._dataset.path} cannot be read ({fault}); make the dataset again")
-        pairs = []
-        for row, data, shape in zip(batch["row"], batch["frames"], batch["shape"], strict=True):
-            sample = self._dataset.sample(row.as_py())
-            frames_THWC = np.frombuffer(data.as_buffer(), dtype=np.uint8).reshape(shape.as_py())
-            prompt = to_prompt(self._processor, sample, frames_THWC, instruction=self._instruction)
-            pairs.append((prompt, sample.target))
-        with self._lock:
-            return step, [
-                collate_samples(self._family, self._processor, *zip(*part, strict=True))
-                for part in (
-                    pairs[i : i + self._micro_batch_size] for i in range(0, len(pairs), self._micro_batch_size)
-                )
-            ]
-
-
 def train_loop(arguments: Mapping[str, Any]) -> None:
     """What every Ray Train worker runs."""
     config: SftConfig = arguments["config"]
@@ -194,7 +76,9 @@ def train_loop(arguments: Mapping[str, Any]) -> None:
         batches = train.get_dataset_shard(f"train_{rank}").iter_torch_batches(
             batch_size=config.batch_size // world_size,
             prefetch_batches=PREFETCH_BATCHES,
-            collate_fn=Collate(learner, config),
+            collate_fn=Collate(
+                learner, data=config.data, micro_batch_size=config.micro_batch_size, instruction=config.instruction
+            ),
             device="cpu",
         )
         losses: list[float] = []

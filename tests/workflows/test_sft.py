@@ -34,7 +34,8 @@ from operators.shards import (
     write_json,
     write_shard,
 )
-from workflows.sft import Collate, RankRows, SftConfig, check, load_block, run
+from workflows.sft import SftConfig, check, run
+from workflows.training_data import Collate, RankRows, load_block
 from workflows.tune import TuneConfig
 from workflows.tune import run as run_tune
 
@@ -100,7 +101,7 @@ def test_an_uneven_batch_is_refused(data: Path, model: Path, tmp_path: Path) -> 
         check(config(data, model, tmp_path, num_workers=3), Dataset.open(data))
 
 
-def test_an_unreadable_clip_is_named(data: Path, model: Path, tmp_path: Path) -> None:
+def test_an_unreadable_clip_is_named(data: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(data, broken)
     bad = Dataset.open(broken).rows[7]
@@ -114,7 +115,7 @@ def test_an_unreadable_clip_is_named(data: Path, model: Path, tmp_path: Path) ->
     assert set(faulty) == {7}
     step = block["step"].to_pylist()[block["row"].to_pylist().index(7)]
     learner: Any = SimpleNamespace(family=None, processor=None)
-    collate = Collate(learner, config(broken, model, tmp_path))
+    collate = Collate(learner, data=broken, micro_batch_size=2, instruction="")
     with pytest.raises(UserError, match=f"{bad['id']} of .*broken cannot be read"):
         collate(block.filter(pc.field("step") == step))
 

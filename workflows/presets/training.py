@@ -1,4 +1,4 @@
-"""Named configurations of ``temporay sft``, ``grpo`` and ``tune``; data, model and out are given on the command line."""
+"""Named configurations of ``temporay sft``, ``grpo`` and ``tune``; data, model and out come from the command line."""
 
 from __future__ import annotations
 
