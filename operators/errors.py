@@ -2,8 +2,7 @@
 
     TemporayError
     ├── UserError        the user's input or configuration is wrong: exit code 2, one sentence, no traceback
-    ├── SampleRejected   this address cannot become a good sample: dropped, counted under `reason`
-    └── Interrupted      stopped before the end, run the same command again: exit code 75
+    └── SampleRejected   this address cannot become a good sample: dropped, counted under `reason`
 
 Anything else is a fault of ours: it keeps its traceback and ends with exit code 1.
 """
@@ -32,10 +31,6 @@ class SampleRejected(TemporayError):
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}"
-
-
-class Interrupted(TemporayError):
-    """Work stopped early and everything done so far is kept."""
 
 
 def unknown_name(what: str, name: str, valid: Iterable[str]) -> UserError:

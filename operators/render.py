@@ -59,5 +59,8 @@ def _draw(frames_THWC: Frames, track: Track) -> None:
         if not visible:
             continue
         for dx, dy in shifts:
-            if -track.radius_px < x + dx < width + track.radius_px and -track.radius_px < y + dy < height + track.radius_px:
+            if (
+                -track.radius_px < x + dx < width + track.radius_px
+                and -track.radius_px < y + dy < height + track.radius_px
+            ):
                 paint(frame_HWC, track.shape, track.color, (x + dx, y + dy), track.radius_px)

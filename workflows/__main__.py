@@ -6,10 +6,11 @@ Exit codes: 0 done; 2 the user's input or configuration is wrong; 75 interrupted
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from operators.errors import Interrupted, UserError, unknown_name
+from operators.errors import UserError, unknown_name
 
 DONE, FAULT, USER, RESUMABLE = 0, 1, 2, 75
 COMMANDS = {  # name → module with ``main(arguments) -> None`` and a phrase for --help
@@ -46,13 +47,14 @@ def dispatch(arguments: Sequence[str]) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point: turns what the user can mend into one sentence on stderr."""
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # a stopped job ends like Ctrl-C, resumable
     try:
         return dispatch(sys.argv[1:] if arguments is None else arguments)
     except UserError as error:
         print(f"temporay: {error}", file=sys.stderr)
         return USER
-    except (Interrupted, KeyboardInterrupt) as error:
-        print(f"temporay: interrupted {error}; run the same command again to go on", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("temporay: interrupted; run the same command again to go on", file=sys.stderr)
         return RESUMABLE
     except Exception as error:
         cause = user_error_inside(error)

@@ -181,7 +181,9 @@ def table(summary: dict[str, Any]) -> str:
     ]
     rl = summary["grpo"]
     columns = (*MODELS, *(arm for arm in ARMS if arm != "ordered"))
-    rewards = f"reward {rl['reward_first']:.3f} → {rl['reward_last']:.3f} (first and last quarter of {rl['steps']} steps)"
+    rewards = (
+        f"reward {rl['reward_first']:.3f} → {rl['reward_last']:.3f} (first and last quarter of {rl['steps']} steps)"
+    )
     checks = f"parity {rl['parity_max_abs']:.1e}, decodes per prompt {rl['decodes_per_prompt']:g}"
     return f"{render_table(rows, arms=columns)}\ngrpo: {rewards}; engine {summary['engine']}, {checks}"
 

@@ -1,7 +1,7 @@
 """What every temporal primitive provides; its file is its registration.
 
 Order of drawing (DESIGN §3): the option set, then the truth uniformly from it, then a clip in which that truth holds.
-Nothing that a reader sees without watching (text, option positions, clip length, any one frame) may depend on the truth.
+Nothing seen without watching (text, option positions, clip length, any one frame) may depend on the truth.
 """
 
 from __future__ import annotations

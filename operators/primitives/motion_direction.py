@@ -16,6 +16,7 @@ from operators.motion import (
     draw_background,
     draw_num_frames,
     spread_frames,
+    tell_path,
     tell_timed_path,
     to_track,
     torus_path,
@@ -92,7 +93,7 @@ class MotionDirection(Primitive):
     def explain(self, plan: ScenePlan, question: Question, style: Style) -> str:
         name, answer = plan.facts["name"], question.options[question.answer_index]
         if style == "concise":
-            return f"It moves {answer}."
+            return f"{tell_path(plan, name)}. It moves {answer}."
         return (
             f"{tell_timed_path(plan, name)} What leaves at one edge comes back at the opposite one. It moves {answer}."
         )

@@ -26,7 +26,7 @@ def recipe() -> Recipe:
     """One motion primitive and one question about order; answers in words, which need no letter to be bound."""
     return Recipe(
         tasks=("motion_direction", "first_last"),
-        num_samples=12_000,
+        num_samples=10_000,
         level=0,
         answer_format="text",
         instruct=False,
@@ -47,7 +47,7 @@ def quickstart() -> PipelineConfig:
         **dict(recipe()),
         out=tyro.MISSING,
         num_rl_samples=960,
-        num_test_samples=500,
+        num_test_samples=440,
         num_data_workers=2,
         base_model=BaseModelSettings(
             num_steps=250, batch_size=32, optimizer=fast.model_copy(update={"schedule": "constant"}), threads=1
