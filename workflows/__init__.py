@@ -14,6 +14,7 @@ audit           audit of a dataset
 preview         page and picture of a dataset
 base_model      the quickstart's reading stage
 sft             fine-tuning on Ray Data and Ray Train
+training_data   what its workers read
 learner         what every training worker does
 grpo            the two halves of GRPO
 policy_learner  its training half
@@ -24,3 +25,5 @@ report          the page of a run
 sample_cards    its samples with the models' words
 tune            search on Ray Tune
 """
+
+from workflows import environment as environment  # first of all: libraries read it while they are imported

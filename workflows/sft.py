@@ -5,18 +5,14 @@ dataset rows in a fixed order → clips (Ray Data tasks) → batches (prefetch t
 
 from __future__ import annotations
 
-import functools
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import ray
 from pydantic import Field
 from ray import train
-from ray.data import ExecutionOptions
-from ray.train import DataConfig
 
 from models.families._base import family_of
 from models.policy import OptimizerConfig, supervised
@@ -25,7 +21,6 @@ from operators.shards import Dataset
 from workflows.command_line import parse
 from workflows.config import Config
 from workflows.learner import (
-    CHECKPOINTS,
     MODEL,
     RAY_STORAGE,
     Learner,
@@ -37,10 +32,9 @@ from workflows.learner import (
 from workflows.progress import follow_metrics
 from workflows.run_dir import RunDir
 from workflows.session import ray_session
-from workflows.training_data import Collate, RankRows, rank_dataset, steps_per_block
+from workflows.training_data import Collate, RankRows, batches_of, segments, steps_per_block
 
 STAGE = "sft"
-PREFETCH_BATCHES = 2
 
 
 class SftSettings(Config):
@@ -73,14 +67,12 @@ def train_loop(arguments: Mapping[str, Any]) -> None:
     learner = Learner(arguments["learner"])
     if not learner.finished:
         rank, world_size = train.get_context().get_world_rank(), train.get_context().get_world_size()
-        batches = train.get_dataset_shard(f"train_{rank}").iter_torch_batches(
-            batch_size=config.batch_size // world_size,
-            prefetch_batches=PREFETCH_BATCHES,
-            collate_fn=Collate(
-                learner, data=config.data, micro_batch_size=config.micro_batch_size, instruction=config.instruction
-            ),
-            device="cpu",
+        dataset, rows_per_step = Dataset.open(config.data), config.batch_size // world_size
+        rows = rank_rows(config, len(dataset), rank, world_size, steps_per_block(dataset, rows_per_step))
+        collate = Collate(
+            learner, data=config.data, micro_batch_size=config.micro_batch_size, instruction=config.instruction
         )
+        batches = batches_of(segments(rows, learner.step), rows_per_step, collate)
         losses: list[float] = []
         for metrics in updates(learner, batches):
             losses.append(metrics["loss"])
@@ -135,12 +127,12 @@ def run(config: SftConfig, *, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]
     if finished is not None:
         return finished
     with ray_session(), run_dir.stage(STAGE), follow_metrics(config.out, STAGE, config.num_steps) as last:
-        learn(config, dataset, callbacks)
+        learn(config, callbacks)
     shutil.rmtree(config.out / RAY_STORAGE, ignore_errors=True)
     return run_dir.finish({"model": str(config.out / MODEL), "num_steps": config.num_steps, "loss": last["loss"]})
 
 
-def learn(config: SftConfig, dataset: Dataset, callbacks: tuple[Any, ...]) -> None:
+def learn(config: SftConfig, callbacks: tuple[Any, ...]) -> None:
     """Runs the workers to the end, restarting them from the newest checkpoint when one dies."""
     learner = LearnerConfig(
         stage=STAGE,
@@ -159,32 +151,22 @@ def learn(config: SftConfig, dataset: Dataset, callbacks: tuple[Any, ...]) -> No
         scaling_config=scaling(config.num_workers, spare_cpus=1),
         max_failures=config.max_failures,
         callbacks=callbacks,
-        datasets=rank_datasets(config, dataset),
-        dataset_config=DataConfig(datasets_to_split=[], execution_options=ExecutionOptions(preserve_order=True)),
     )
     fit(trainer)
 
 
-def rank_datasets(config: SftConfig, dataset: Dataset) -> dict[str, Callable[[], ray.data.Dataset]]:
-    """One dataset per rank, built anew whenever the workers start."""
-    rows_per_step = config.batch_size // config.num_workers
-    return {
-        f"train_{rank}": functools.partial(
-            rank_dataset,
-            RankRows(
-                data=config.data,
-                seed=config.seed,
-                batch_size=config.batch_size,
-                rank=rank,
-                world_size=config.num_workers,
-                num_rows=len(dataset),
-                steps_per_block=steps_per_block(dataset, rows_per_step),
-                num_steps=config.num_steps,
-            ),
-            config.out / CHECKPOINTS,
-        )
-        for rank in range(config.num_workers)
-    }
+def rank_rows(config: SftConfig, num_rows: int, rank: int, world_size: int, steps: int) -> RankRows:
+    """What one of the workers reads; ``steps`` to a block."""
+    return RankRows(
+        data=config.data,
+        seed=config.seed,
+        batch_size=config.batch_size,
+        rank=rank,
+        world_size=world_size,
+        num_rows=num_rows,
+        steps_per_block=steps,
+        num_steps=config.num_steps,
+    )
 
 
 def main(arguments: list[str]) -> None:

@@ -77,8 +77,7 @@ def tiny_grpo_settings() -> GrpoSettings:
         max_tokens=48,
         optimizer=OptimizerConfig(lr=3e-4, betas=(0.9, 0.98), schedule="constant", warmup_steps=5),
         micro_batch_size=64,
-        num_workers=2,
-        threads=1,
+        threads=2,
     )
 
 
