@@ -65,15 +65,24 @@ class Mailbox:
         self._batches: dict[int, Any] = {}
         self._results: dict[int, tuple[dict[str, float], Any]] = {}
         self._first: tuple[int, Any] | None = None
+        self._closed = False
         self._changed = asyncio.Condition()
+
+    async def close(self) -> None:
+        """No further batch will come."""
+        async with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
     async def put_batch(self, step: int, batch: list[Any]) -> None:
         await self._store(self._batches, step, batch)
 
     async def take_batch(self, step: int) -> list[Any]:
-        """The reference to a batch, in a list so that Ray does not resolve it."""
+        """The reference to a batch, in a list so that Ray does not resolve it; empty when there will be none."""
         async with self._changed:
-            await self._changed.wait_for(lambda: step in self._batches)
+            await self._changed.wait_for(lambda: step in self._batches or self._closed)
+            if step not in self._batches:
+                return []
             for old in [known for known in self._batches if known < step - self._num_kept]:
                 del self._batches[old]
             return self._batches[step]  # type: ignore[no-any-return]
@@ -133,7 +142,12 @@ class PolicyLearner:
         )
         fit = asyncio.ensure_future(asyncio.to_thread(trainer.fit))
         first_step, [weights] = await _first_of(_resolve(mailbox.take_start.remote()), fit)
-        yield cls(mailbox, fit, first_step, weights)
+        try:
+            yield cls(mailbox, fit, first_step, weights)
+        except BaseException:
+            await mailbox.close.remote()  # or the workers would wait for the next batch for ever, and we for them
+            await asyncio.wait({fit})
+            raise
         await fit
 
     async def update(self, step: int, batch: TrainingBatch) -> Update:
@@ -172,8 +186,10 @@ def update_loop(arguments: Mapping[str, Any]) -> None:
         ray.get(mailbox.put_start.remote(learner.step, packet))
     while not learner.finished:
         step = learner.step
-        [reference] = ray.get(mailbox.take_batch.remote(step))
-        batch: TrainingBatch = ray.get(reference)
+        references = ray.get(mailbox.take_batch.remote(step))
+        if not references:
+            return
+        batch: TrainingBatch = ray.get(references[0])
         metrics = update_once(learner, batch, update, rank, world_size)
         packet = pack(learner.policy.state_dict(), learner.step)
         if rank == 0:

@@ -42,6 +42,8 @@ from vllm.sampling_params import RequestOutputKind  # noqa: E402
 from vllm.v1.sample.logits_processor import LogitsProcessor  # noqa: E402
 
 BACKEND = "state_dict"
+HEAD, EMBEDDING = "lm_head.weight", "embed_tokens.weight"
+MIN_BATCHED_TOKENS = 8192  # of one engine step
 BLOCK_SIZE = 32  # tokens; the CPU default of 128 would leave short prompts out of the prefix cache
 
 
@@ -80,6 +82,17 @@ class StateDictTransfer(WeightTransferEngine[InitInfo, UpdateInfo]):  # type: ig
 
     def shutdown(self) -> None:
         """Nothing is held."""
+
+
+def _with_head(state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+    """The state with its output layer by name. vLLM's reload leaves a tied one as it was when only the embedding comes.
+
+    By Hugging Face's convention, a state without an output layer is of a model that ties it to its embedding.
+    """
+    if HEAD in state:
+        return state
+    embedding = next(name for name in state if name.endswith(EMBEDDING))
+    return {**state, HEAD: state[embedding]}
 
 
 def forbidding(token_ids: Sequence[int]) -> type:
@@ -125,6 +138,9 @@ class Vllm:
             enforce_eager=not settings.compile,
             block_size=BLOCK_SIZE,
             enable_prefix_caching=True,
+            # A CPU's random generator cannot be set back, which vLLM 0.31 does to a seeded request in mid-prefill.
+            enable_chunked_prefill=torch.cuda.is_available(),
+            max_num_batched_tokens=max(MIN_BATCHED_TOKENS, settings.max_model_len),
             limit_mm_per_prompt={"video": 1, "image": 0},
             skip_mm_profiling=True,
             mm_processor_cache_gb=0,
@@ -147,7 +163,7 @@ class Vllm:
 
     def load_weights(self, state: Mapping[str, torch.Tensor], version: int) -> None:
         self._llm.start_weight_update()
-        self._llm.update_weights({"update_info": {"weights": state}})
+        self._llm.update_weights({"update_info": {"weights": _with_head(state)}})
         self._llm.finish_weight_update(str(version))
         self.weight_version = version
 

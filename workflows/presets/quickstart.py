@@ -36,7 +36,7 @@ def recipe() -> Recipe:
             width=48, height=48, fps=4.0, num_frames=(8, 8), num_scenes=(3, 3), frames_per_scene=(2, 2), jitter="paper"
         ),
         codec=Codec(crf=15, pad_bytes=8192),
-        drawn=DrawnScenes(side=48, variants=16),
+        drawn=DrawnScenes(side=48, variants=150),
         samples_per_shard=500,
     )
 
@@ -47,7 +47,7 @@ def quickstart() -> PipelineConfig:
     return PipelineConfig.model_construct(
         **dict(recipe()),
         out=tyro.MISSING,
-        num_rl_samples=960,
+        num_rl_samples=1600,
         num_test_samples=440,
         num_data_workers=2,
         base_model=BaseModelSettings(
@@ -57,13 +57,13 @@ def quickstart() -> PipelineConfig:
             optimizer=fast.model_copy(update={"schedule": "constant"}),
         ),
         sft=SftSettings(
-            num_steps=1000,
+            num_steps=850,
             batch_size=32,
             optimizer=fast.model_copy(update={"lr": 1.5e-3, "schedule": "linear", "decay_start": 0.7}),
             threads=2,
             checkpoint_every=500,
         ),
-        grpo=tiny_grpo_settings().model_copy(update={"max_tokens": MAX_TOKENS}),
+        grpo=tiny_grpo_settings().model_copy(update={"max_tokens": MAX_TOKENS, "num_steps": 100}),
         evaluate=EvaluateSettings(max_tokens=MAX_TOKENS),
         pool=PoolConfig(settings=EngineSettings(max_model_len=1024)),
     )

@@ -1,0 +1,57 @@
+"""The quickstart's own configuration at a size of seconds: every stage real, nothing learned."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workflows import pipeline
+from workflows.pipeline import PipelineConfig
+from workflows.presets.quickstart import quickstart
+
+
+def small(out: Path) -> PipelineConfig:
+    whole = quickstart()
+    optimizer = whole.sft.optimizer.model_copy(update={"warmup_steps": 1})
+    changes: dict[str, Any] = {
+        "out": out,
+        "num_samples": 24,
+        "num_rl_samples": 6,
+        "num_test_samples": 6,
+        "num_data_workers": 1,
+        "base_model": whole.base_model.model_copy(update={"num_steps": 2, "batch_size": 4, "threads": 1}),
+        "sft": whole.sft.model_copy(update={"num_steps": 2, "batch_size": 4, "threads": 1, "optimizer": optimizer}),
+        "grpo": whole.grpo.model_copy(
+            update={"num_steps": 2, "prompts_per_step": 2, "group_size": 2, "max_tokens": 6, "threads": 1}
+        ),
+        "evaluate": whole.evaluate.model_copy(update={"max_tokens": 6}),
+        "pool": whole.pool.model_copy(update={"engine": "local"}),
+    }
+    return PipelineConfig.model_construct(**{**dict(whole), **changes})
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_every_stage_leaves_its_result_and_is_not_done_twice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = small(tmp_path / "run")
+    summary = pipeline.run(config)
+    assert summary == json.loads((config.out / "summary.json").read_text())
+    assert summary["engine"] == "local"
+    assert set(summary["accuracy"]) == {"motion_direction", "first_last"}
+    for entry in summary["accuracy"].values():
+        assert {"chance", "base", "sft", "grpo", "n", "arms"} <= set(entry)
+        assert set(entry["arms"]) == {"ordered", "shuffled", "single_frame", "blind"}
+        assert entry["arms"]["ordered"] == entry["grpo"]
+    assert summary["grpo"]["steps"] == 2
+    assert summary["grpo"]["decodes_per_prompt"] == 1
+    assert {"data", "audit", "base_model", "sft", "engine", "grpo", "evaluate"} <= set(summary["seconds"])
+    assert (config.out / "report.html").exists()
+    assert "motion_direction" in capsys.readouterr().out
+
+    written = (config.out / "sft" / "model" / "model.safetensors").stat().st_mtime_ns
+    assert pipeline.run(config) == summary
+    assert (config.out / "sft" / "model" / "model.safetensors").stat().st_mtime_ns == written
