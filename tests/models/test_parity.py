@@ -17,6 +17,7 @@ from operators.errors import UserError
 from operators.plugins import load
 from operators.records import FinishReason, Group, Prompt, Sampling
 
+TIED = ("lm_head.weight",)
 TOLERANCE = 1e-4  # nats, float32
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")  # of vLLM's own start
 
@@ -116,6 +117,19 @@ def test_weight_update(engine: Engine, family: Family, processor: Any, trainer: 
     assert largest_gap(trainer, family, processor, prompts, groups, 1.0) < TOLERANCE
     assert engine.weight_version == 1
     assert {rollout.weight_version for group in groups for rollout in group.rollouts} == {1}
+
+
+def test_weight_update_without_the_tied_head(engine: Engine, family: Family, processor: Any, trainer: Any) -> None:
+    """What a policy publishes and exports has its tied output layer under the embedding's name alone."""
+    prompts = make_prompts(processor)
+    sampling = Sampling(num_rollouts=2, temperature=1.0, max_tokens=8, seed=3)
+    for version in (11, 12):
+        perturb(trainer, seed=version)
+        state = {name: tensor for name, tensor in trainer.state_dict().items() if name not in TIED}
+        assert len(state) < len(trainer.state_dict())
+        engine.load_weights(state, version)
+        groups = engine.generate(prompts, sampling)
+        assert largest_gap(trainer, family, processor, prompts, groups, 1.0) < TOLERANCE
 
 
 def test_frames_matter_and_keys_do_not(engine: Engine, processor: Any, trainer: Any) -> None:
