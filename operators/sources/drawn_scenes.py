@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from operators.records import Frames
 from operators.seeding import rng
-from operators.sources.shapes import BACKGROUND_LEVELS, COLORS, SHAPES, paint
+from operators.sources.shapes import BACKGROUND_LEVELS, COLORS, paint
 
 CAPTIONS_FILE = "annotations/captions_drawn.json"
 IMAGES_FOLDER = "images"
@@ -31,6 +31,9 @@ class DrawnScenes(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     side: int = Field(default=96, ge=16, le=1024)  # px
+    shapes: tuple[Literal["circle", "square", "cross"], ...] = Field(
+        default=("circle", "square", "cross"), min_length=1
+    )
     variants: int = Field(default=12, ge=1, le=1000)  # images of each name, of other size, place and background
 
 
@@ -40,7 +43,7 @@ def write_drawn_coco(folder: Path, drawn: DrawnScenes) -> tuple[Path, Path]:
     Returns:
         Paths of the captions file and of the image folder.
     """
-    names = [(color, shape) for color in COLORS for shape in SHAPES]
+    names = [(color, shape) for color in COLORS for shape in drawn.shapes]
     images, annotations = [], []
     (folder / IMAGES_FOLDER).mkdir(parents=True, exist_ok=True)
     for image_id, (color, shape) in enumerate(names * drawn.variants, start=1):

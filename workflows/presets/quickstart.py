@@ -36,7 +36,7 @@ def recipe() -> Recipe:
             width=48, height=48, fps=4.0, num_frames=(8, 8), num_scenes=(3, 3), frames_per_scene=(2, 2), jitter="paper"
         ),
         codec=Codec(crf=15, pad_bytes=8192),
-        drawn=DrawnScenes(side=48, variants=150),
+        drawn=DrawnScenes(side=48, variants=200, shapes=("circle", "cross")),  # of three it still confuses half
         samples_per_shard=500,
     )
 
