@@ -5,7 +5,7 @@ from operators.rewards._base import Reward
 
 
 class Varied(Reward):
-    """The share of different tokens."""
+    """A number that nearly every completion has to itself."""
 
     def score(self, rollout: Rollout, sample: Sample) -> float:
-        return len(set(rollout.completion_ids)) / 16
+        return sum(rollout.completion_ids) % 97 / 97

@@ -47,7 +47,7 @@ def quickstart() -> PipelineConfig:
     return PipelineConfig.model_construct(
         **dict(recipe()),
         out=tyro.MISSING,
-        num_rl_samples=1600,
+        num_rl_samples=2400,
         num_test_samples=440,
         num_data_workers=2,
         base_model=BaseModelSettings(
@@ -63,7 +63,9 @@ def quickstart() -> PipelineConfig:
             threads=2,
             checkpoint_every=500,
         ),
-        grpo=tiny_grpo_settings().model_copy(update={"max_tokens": MAX_TOKENS, "num_steps": 100}),
+        grpo=tiny_grpo_settings().model_copy(
+            update={"max_tokens": MAX_TOKENS, "num_steps": 100, "prompts_per_step": 24}
+        ),
         evaluate=EvaluateSettings(max_tokens=MAX_TOKENS),
         pool=PoolConfig(settings=EngineSettings(max_model_len=1024)),
     )

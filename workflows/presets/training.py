@@ -75,7 +75,7 @@ def tiny_grpo_settings() -> GrpoSettings:
         prompts_per_step=16,
         group_size=8,
         max_tokens=48,
-        optimizer=OptimizerConfig(lr=3e-4, betas=(0.9, 0.98), schedule="constant", warmup_steps=5),
+        optimizer=OptimizerConfig(lr=1.5e-4, betas=(0.9, 0.99), schedule="linear", warmup_steps=10),
         micro_batch_size=64,
         threads=2,
     )
