@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -140,7 +141,9 @@ def _rank(rank: int, rendezvous: Path, model: Path, out: Path) -> None:
     curve = train(policy, model, NUM_STEPS - NUM_STEPS // 2, rows_per_pass=1)
     export(policy, model, out / "model")
     (out / f"curve_{rank}.json").write_text(json.dumps(curve))
+    dist.barrier()
     dist.destroy_process_group()
+    os._exit(0)  # all is written; gloo's threads now and then abort an interpreter that is taken apart around them
 
 
 @pytest.fixture(scope="module")

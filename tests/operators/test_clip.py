@@ -62,7 +62,9 @@ def test_small_clips_are_the_same_bytes_whatever_memory_holds(side: int) -> None
 
 def test_the_codec_matters() -> None:
     noise = np.random.default_rng(0).integers(0, 255, (4, 32, 32, 3), dtype=np.uint8)
-    assert len(encode(noise, 8.0, Codec(crf=10)).data) > len(encode(noise, 8.0, Codec(crf=40)).data)
+    assert len(encode(noise, 8.0, Codec(crf=10, pad_bytes=1)).data) > len(
+        encode(noise, 8.0, Codec(crf=40, pad_bytes=1)).data
+    )
 
 
 def test_a_fractional_rate_and_a_single_frame_are_kept() -> None:
@@ -75,9 +77,16 @@ def test_what_cannot_be_encoded_is_refused(shape: tuple[int, ...]) -> None:
         encode(np.zeros(shape, np.uint8), 8.0, Codec())
 
 
+def test_sizes_are_round_whatever_moves() -> None:
+    """And what fills them up is skipped: the frames are those of the bare file."""
+    clips = [encode(moving_circle(num_frames), 8.0, Codec(pad_bytes=8192)).data for num_frames in (3, 12)]
+    assert [len(clip) % 8192 for clip in clips] == [0, 0]
+    assert np.array_equal(decode(clips[1]), decode(encode(moving_circle(12), 8.0, Codec(pad_bytes=1)).data))
+
+
 @pytest.mark.parametrize("damage", [lambda d: b"", lambda d: b"abc", lambda d: d[: len(d) // 2]])
 def test_broken_clips_are_rejected(damage: object) -> None:
-    data = encode(moving_circle(), 8.0, Codec()).data
+    data = encode(moving_circle(), 8.0, Codec(pad_bytes=1)).data
     with pytest.raises(SampleRejected) as caught:
         decode(damage(data))  # type: ignore[operator]
     assert caught.value.reason == "clip_undecodable"
