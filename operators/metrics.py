@@ -6,13 +6,11 @@ Everything is at the 95 % level unless told otherwise.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-
-from operators.seeding import rng
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +37,10 @@ class TableRow:
     arms: Mapping[str, Interval]
 
 
-def accuracy_interval(correct: Sequence[bool], *, level: float = 0.95) -> Interval:
-    """Share of True with Wilson's score interval, which is honest near 0 and 1 and for few samples.
+def accuracy_interval(correct: Sequence[float], *, level: float = 0.95) -> Interval:
+    """Share right with Wilson's score interval, which is honest near 0 and 1 and for few samples.
+
+    Values between 0 and 1 (the expectation of a guess) vary less than right and wrong: the interval is then too wide.
 
     Wilson (1927), JASA 22; recommended over the normal interval by Brown, Cai and DasGupta (2001), Stat. Sci. 16.
     """
@@ -63,38 +63,6 @@ def mean_interval(values: Sequence[float], *, level: float = 0.95) -> Interval:
         return Interval(value=center, low=-math.inf, high=math.inf, n=1)
     half = _z(level) * float(np.std(values, ddof=1)) / math.sqrt(n)
     return Interval(value=center, low=center - half, high=center + half, n=n)
-
-
-def cluster_interval(
-    values: Sequence[float],
-    clusters: Sequence[Hashable],
-    *,
-    level: float = 0.95,
-    num_resamples: int = 2000,
-    seed: int = 0,
-) -> Interval:
-    """Mean with a percentile bootstrap that draws whole clusters: questions on one clip are not independent.
-
-    Args:
-        clusters: one id per value, e.g. the clip it was asked about.
-
-    Raises:
-        ValueError: the two have different lengths.
-    """
-    if len(values) != len(clusters):
-        raise ValueError(f"{len(values)} values but {len(clusters)} cluster ids")
-    if not values:
-        return _UNKNOWN
-    sums: dict[Hashable, float] = {}
-    sizes: dict[Hashable, int] = {}
-    for value, cluster in zip(values, clusters, strict=True):
-        sums[cluster] = sums.get(cluster, 0.0) + value
-        sizes[cluster] = sizes.get(cluster, 0) + 1
-    num_clusters = len(sums)
-    draws = rng("cluster_interval", seed).multinomial(num_clusters, [1 / num_clusters] * num_clusters, num_resamples)
-    means = (draws @ np.array(list(sums.values()))) / (draws @ np.array(list(sizes.values())))
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(value=math.fsum(values) / len(values), low=float(low), high=float(high), n=len(values))
 
 
 def macro_interval(correct_by_group: Mapping[str, Sequence[bool]], *, level: float = 0.95) -> Interval:

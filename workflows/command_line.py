@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
@@ -10,7 +12,7 @@ import tyro
 from pydantic import ValidationError
 
 from operators.errors import UserError, unknown_name
-from workflows.config import Config, explain
+from workflows.config import Config, dotted_names, explain
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 
@@ -24,7 +26,7 @@ def parse(
         presets: whole configurations by name; one that is called "" is used when the first argument is a flag.
 
     Raises:
-        UserError: the preset or a value is not valid. tyro itself reports unknown flags with the nearest one, exit 2.
+        UserError: the preset, a flag (with the nearest one) or a value is not valid.
     """
     rest = list(arguments)
     named = rest.pop(0) if rest and not rest[0].startswith("-") else ""
@@ -36,13 +38,31 @@ def parse(
         if named == "":
             raise UserError(f"{command} needs a preset first (valid: {', '.join(presets)})")
         raise unknown_name("preset", named, [name for name in presets if name])
+    said = io.StringIO()
     try:
-        return tyro.cli(
-            kind,
-            prog=f"temporay {command} {named}".strip(),
-            default=presets[named](),
-            args=rest,
-            config=(tyro.conf.FlagConversionOff,),
-        )
-    except ValidationError as error:
-        raise UserError(explain(error)) from error
+        with contextlib.redirect_stderr(said):
+            config, unknown = tyro.cli(
+                kind,
+                prog=f"temporay {command} {named}".strip(),
+                default=presets[named](),
+                args=rest,
+                config=(tyro.conf.FlagConversionOff,),
+                return_unknown_args=True,
+            )
+    except SystemExit as exit_:
+        refused = validation_error_behind(exit_)
+        if refused is not None:
+            raise UserError(explain(refused)) from exit_
+        sys.stderr.write(said.getvalue())
+        raise
+    if unknown:
+        given = unknown[0].partition("=")[0].replace("_", "-")
+        raise unknown_name("setting", given, [f"--{name.replace('_', '-')}" for name in dotted_names(config)])
+    return config
+
+
+def validation_error_behind(error: BaseException | None) -> ValidationError | None:
+    """What made tyro exit, if it was a value that pydantic refused: tyro prints a box where one sentence is enough."""
+    while error is not None and not isinstance(error, ValidationError):
+        error = error.__cause__ or error.__context__
+    return error

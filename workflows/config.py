@@ -54,14 +54,13 @@ def validated(kind: type[ConfigT], tree: Mapping[str, Any]) -> ConfigT:
         raise UserError(explain(error)) from error
 
 
-def dotted_names(config: Config) -> list[str]:
-    """Every settable name, e.g. ``optimizer.lr``."""
+def dotted_names(config: object) -> list[str]:
+    """Every settable name of a model or dataclass, e.g. ``optimizer.lr``; of anything else none."""
     names: list[str] = []
-    for name, value in config:
-        if isinstance(value, Config):
-            names.extend(f"{name}.{inner}" for inner in dotted_names(value))
-        else:
-            names.append(name)
+    fields = type(config).model_fields if isinstance(config, BaseModel) else getattr(config, "__dataclass_fields__", ())
+    for name in fields:
+        inner = dotted_names(getattr(config, name))
+        names.extend(f"{name}.{last}" for last in inner) if inner else names.append(name)
     return names
 
 

@@ -93,8 +93,25 @@ def by_task(rows: Sequence[EvaluationRow], arm: Arm) -> dict[str, Interval]:
     """Accuracy with its interval per primitive under one arm."""
     tasks = sorted({row.task for row in rows if row.arm == arm})
     return {
-        task: accuracy_interval([row.correct for row in rows if row.arm == arm and row.task == task]) for task in tasks
+        task: accuracy_interval([credit(row) for row in rows if row.arm == arm and row.task == task]) for task in tasks
     }
+
+
+def credit(row: EvaluationRow) -> float:
+    """1 for the right option, else 0; in the control arms an answer that names no option counts as a uniform guess.
+
+    Otherwise a model that falls silent without its video would look blind where it could have guessed. MMMU (arXiv
+    2311.16502, official code) draws an option at random for unread answers; this is that draw's expectation.
+    """
+    if row.parsed is None and row.arm != "ordered":
+        return row.chance
+    return float(row.correct)
+
+
+def unread_share(rows: Sequence[EvaluationRow], task: str, arm: Arm) -> float:
+    """Share of answers that name no option: wrong on ordered frames, a guess in the control arms (see `credit`)."""
+    unread = [row.parsed is None for row in rows if row.arm == arm and row.task == task]
+    return sum(unread) / len(unread)
 
 
 def chance_of(rows: Sequence[EvaluationRow]) -> dict[str, float]:
@@ -156,11 +173,15 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
     write_rows(run_dir.path / "samples.jsonl", rows)
     chance = chance_of(rows)
     arms = {arm: by_task(rows, arm) for arm in config.arms}
-    unread = sum(row.parsed is None for row in rows)
     table = {
-        task: {"chance": chance[task], "arms": {arm: asdict(arms[arm][task]) for arm in config.arms}} for task in chance
+        task: {
+            "chance": chance[task],
+            "arms": {arm: asdict(arms[arm][task]) for arm in config.arms},
+            "unread": {arm: unread_share(rows, task, arm) for arm in config.arms},
+        }
+        for task in chance
     }
-    return run_dir.finish({"engine": pool.engine_name, "accuracy": table, "unread_answers": unread, "rows": len(rows)})
+    return run_dir.finish({"engine": pool.engine_name, "accuracy": table, "rows": len(rows)})
 
 
 def main(arguments: list[str]) -> None:
@@ -168,6 +189,9 @@ def main(arguments: list[str]) -> None:
     presets = {"": lambda: EvaluateConfig.model_construct(model=tyro.MISSING, data=tyro.MISSING, out=tyro.MISSING)}
     summary = run(parse("evaluate", EvaluateConfig, presets, arguments))
     for task, entry in summary["accuracy"].items():
-        arms = "  ".join(f"{arm} {interval['value']:.1%}" for arm, interval in entry["arms"].items())
+        arms = "  ".join(
+            f"{arm} {interval['value']:.1%} (unread {entry['unread'][arm]:.1%})"
+            for arm, interval in entry["arms"].items()
+        )
         print(f"{task}  chance {entry['chance']:.1%}  {arms}")
-    print(f"{summary['unread_answers']} of {summary['rows']} answers could not be read and count as wrong")
+    print("an answer that names no option is wrong on ordered frames and counts as a guess in the other arms")

@@ -23,7 +23,16 @@ from workflows import audit, generate, grpo, report, sft
 from workflows.base_model import BaseModelSettings, make_base_model
 from workflows.command_line import parse
 from workflows.config import Config
-from workflows.evaluate import EvaluateSettings, EvaluationRow, by_task, chance_of, evaluate, read_rows, write_rows
+from workflows.evaluate import (
+    EvaluateSettings,
+    EvaluationRow,
+    by_task,
+    chance_of,
+    evaluate,
+    read_rows,
+    unread_share,
+    write_rows,
+)
 from workflows.learner import MODEL
 from workflows.rollout_pool import PoolConfig, RolloutPool
 from workflows.run_dir import RunDir
@@ -159,6 +168,10 @@ def accuracy(rows: dict[str, list[EvaluationRow]]) -> dict[str, dict[str, Any]]:
             **{name: ordered[name][task].value for name in MODELS},
             "n": ordered["grpo"][task].n,
             "arms": {arm: arms[arm][task].value for arm in arms},
+            "unread": {
+                **{name: unread_share(rows[name], task, "ordered") for name in MODELS},
+                **{arm: unread_share(rows["grpo"], task, arm) for arm in arms},
+            },
             "intervals": {
                 **{name: asdict(ordered[name][task]) for name in MODELS},
                 **{arm: asdict(arms[arm][task]) for arm in arms},
@@ -185,7 +198,14 @@ def table(summary: dict[str, Any]) -> str:
         f"reward {rl['reward_first']:.3f} → {rl['reward_last']:.3f} (first and last quarter of {rl['steps']} steps)"
     )
     checks = f"parity {rl['parity_max_abs']:.1e}, decodes per prompt {rl['decodes_per_prompt']:g}"
-    return f"{render_table(rows, arms=columns)}\ngrpo: {rewards}; engine {summary['engine']}, {checks}"
+    unread = "; ".join(
+        f"{task} " + ", ".join(f"{column} {100 * entry['unread'][column]:.0f} %" for column in columns)
+        for task, entry in summary["accuracy"].items()
+    )
+    return (
+        f"{render_table(rows, arms=columns)}\nanswers that name no option (wrong; in the last three columns a guess): "
+        f"{unread}\ngrpo: {rewards}; engine {summary['engine']}, {checks}"
+    )
 
 
 def main(arguments: list[str]) -> None:

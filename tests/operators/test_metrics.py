@@ -9,7 +9,6 @@ from operators.metrics import (
     Interval,
     TableRow,
     accuracy_interval,
-    cluster_interval,
     macro_interval,
     mean_interval,
     render_table,
@@ -31,7 +30,7 @@ def test_wilson_is_uncertain_when_all_are_right() -> None:
 
 
 def test_no_data_is_unknown_not_zero() -> None:
-    for interval in (accuracy_interval([]), mean_interval([]), cluster_interval([], []), macro_interval({"a": []})):
+    for interval in (accuracy_interval([]), mean_interval([]), macro_interval({"a": []})):
         assert interval.n == 0
         assert math.isnan(interval.value)
 
@@ -43,17 +42,9 @@ def test_normal_interval() -> None:
     assert mean_interval([3.0]).high == math.inf
 
 
-def test_clusters_widen_the_interval() -> None:
-    draw = np.random.default_rng(0)
-    per_clip = draw.integers(0, 2, 50)
-    values = np.repeat(per_clip, 8).astype(float).tolist()
-    by_clip = cluster_interval(values, [i // 8 for i in range(400)])
-    alone = cluster_interval(values, list(range(400)))
-    assert by_clip.value == alone.value == pytest.approx(np.mean(values))
-    assert by_clip.half_width == pytest.approx(alone.half_width * math.sqrt(8), rel=0.15)
-    assert by_clip == cluster_interval(values, [i // 8 for i in range(400)])
-    with pytest.raises(ValueError, match="cluster ids"):
-        cluster_interval([1.0], [])
+def test_expected_guesses_count_as_their_share() -> None:
+    interval = accuracy_interval([1.0, 0.0, 0.25, 0.25])
+    assert (interval.value, interval.n) == (0.375, 4)
 
 
 def test_wilson_covers_what_it_promises() -> None:

@@ -64,7 +64,7 @@ def quickstart() -> PipelineConfig:
             checkpoint_every=500,
         ),
         grpo=tiny_grpo_settings().model_copy(
-            update={"max_tokens": MAX_TOKENS, "num_steps": 100, "prompts_per_step": 24}
+            update={"max_tokens": MAX_TOKENS, "num_steps": 140, "prompts_per_step": 24}
         ),
         evaluate=EvaluateSettings(max_tokens=MAX_TOKENS),
         pool=PoolConfig(settings=EngineSettings(max_model_len=1024)),

@@ -1,0 +1,48 @@
+"""What a command line may hold: one sentence for whatever it may not."""
+
+from __future__ import annotations
+
+import pytest
+
+from operators.errors import UserError
+from workflows.command_line import parse
+from workflows.generate import GenerateConfig
+from workflows.presets.datasets import PRESETS
+
+
+def given(*arguments: str) -> GenerateConfig:
+    return parse("generate", GenerateConfig, PRESETS, ["quickstart", "--out", "x", *arguments])
+
+
+def test_a_dotted_flag_changes_one_field() -> None:
+    assert given("--canvas.fps", "8").canvas.fps == 8.0
+    assert given("--num-samples", "7").num_samples == 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--num-samples", "0"), "num_samples.*greater than or equal to 1.*given: 0"),
+        (("--level", "9"), "level.*less than 5.*given: 9"),
+        (("--num-smples", "3"), "'--num-smples'; did you mean '--num-samples'"),
+        (("--codec.crff", "3"), "'--codec.crff'; did you mean '--codec.crf'"),
+        (("stray",), "unknown setting 'stray'"),
+    ],
+)
+def test_what_is_not_valid_is_named_with_what_is(arguments: tuple[str, ...], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        given(*arguments)
+
+
+def test_a_value_that_is_no_number_ends_with_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        given("--num-samples", "many")
+    assert ended.value.code == 2
+    assert "many" in capsys.readouterr().err
+
+
+def test_without_a_preset_the_presets_are_named() -> None:
+    with pytest.raises(UserError, match=r"needs a preset.*quickstart"):
+        parse("generate", GenerateConfig, PRESETS, [])
+    with pytest.raises(UserError, match="quickstart"):
+        parse("generate", GenerateConfig, PRESETS, ["quickstrat"])
