@@ -6,20 +6,23 @@ event of the log ("3 4"), so every digit of an explanation can be checked.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from operators.claims import Claim
 from operators.errors import UserError
 from operators.primitives._base import Canvas
-from operators.records import Address, Event, ScenePlan, Track
+from operators.records import Address, Backdrop, Event, ScenePlan, Track
 from operators.seeding import rng
-from operators.sources.shapes import BACKGROUND_LEVELS, COLORS, SHAPES
+from operators.sources.shapes import BACKGROUND_LEVELS, COLORS, EASY_COLORS, EASY_SHAPES, SHAPES
 
 NUM_LISTED_POSITIONS = 4
 MIN_FRAMES = 6
+EASY_LEVEL = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +38,23 @@ class Actor:
         return f"{self.color_name} {self.shape}"
 
 
-def draw_actors(draw: np.random.Generator, canvas: Canvas, num_actors: int) -> list[Actor]:
-    """Actors with names all different, sizes from 10 to 16 % of the frame's shorter side, and never under 4 px."""
-    names = [(color, shape) for color in COLORS for shape in SHAPES]
-    chosen = draw.choice(len(names), num_actors, replace=False)
+def draw_actors(draw: np.random.Generator, canvas: Canvas, num_actors: int, level: int = 0) -> list[Actor]:
+    """Actors of different colours, each of which can so be followed by its colour alone.
+
+    Sizes go from 10 to 16 % of the frame's shorter side and are never under 4 px.
+
+    Args:
+        level: up to ``EASY_LEVEL`` of the easy colours and shapes alone.
+    """
+    colors, shapes = (EASY_COLORS, EASY_SHAPES) if level <= EASY_LEVEL else (tuple(COLORS), SHAPES)
+    chosen = draw.choice(len(colors), num_actors, replace=False)
     side = min(canvas.width, canvas.height)
     return [
-        Actor(color_name=names[i][0], shape=names[i][1], radius_px=max(4.0, side * float(draw.uniform(0.10, 0.16))))
+        Actor(
+            color_name=colors[i],
+            shape=shapes[int(draw.integers(len(shapes)))],
+            radius_px=max(4.0, side * float(draw.uniform(0.10, 0.16))),
+        )
         for i in chosen
     ]
 
@@ -61,9 +74,10 @@ def draw_num_frames(address: Address, canvas: Canvas) -> int:
     return int(rng(*address.parts(), "num_frames").integers(low, high + 1))
 
 
-def draw_background(address: Address) -> tuple[int, int, int]:
+def draw_backdrop(address: Address) -> Backdrop:
+    """A dark grey; ``backdrops.dress`` puts another in its place where the recipe asks for one."""
     level = int(rng(*address.parts(), "background").integers(*BACKGROUND_LEVELS))
-    return (level, level, level)
+    return Backdrop(color=(level, level, level))
 
 
 def torus_path(
@@ -107,10 +121,27 @@ def at_events(name: str, xy_T2: npt.NDArray[np.float64], canvas: Canvas, frames:
     return tuple(events)
 
 
+PATH = re.compile(r"x (?P<x>\d(?: \d)*) y (?P<y>\d(?: \d)*)")
+AT_PHRASES = (  # of the detailed telling of ``at`` events
+    "At {start} s the {subject} is at x {d1}, y {d2}.",
+    "{start} s: the {subject} has reached x {d1}, y {d2}.",
+    "The {subject} stands at x {d1}, y {d2} after {start} s.",
+)
+
+
 def tell_path(plan: ScenePlan, name: str) -> str:
     """The listed positions of one shape, in their order: "x 3 5 7 9 y 4 4 4 4"."""
     digits = [event.detail.split() for event in plan.events if event.kind == "at" and event.subject == name]
     return f"x {' '.join(x for x, _ in digits)} y {' '.join(y for _, y in digits)}"
+
+
+def read_path(text: str) -> list[Claim]:
+    """The positions that a sentence in the manner of ``tell_path`` claims, without their times."""
+    found = PATH.search(text)
+    if found is None:
+        return []
+    places = zip(found["x"].split(), found["y"].split(), strict=False)
+    return [Claim(kind="at", text=found[0], detail=f"{x} {y}") for x, y in places]
 
 
 def tell_timed_path(plan: ScenePlan, name: str) -> str:

@@ -14,9 +14,9 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from operators.primitives._base import Primitive, Style
-from operators.records import LETTERS, Address, AnswerFormat, Event, Question, Sample, Scene, ScenePlan
+from operators.records import LETTERS, Address, AnswerFormat, Event, Question, Sample, ScenePlan, scenes_of
 
-SCHEMA_VERSION = 1  # of a row; changes when a column is added, removed or means something else
+SCHEMA_VERSION = 2  # of a row; changes when a column is added, removed or means something else
 VIDEO_MARKER = "<video>"  # verl, ms-swift and LLaMA-Factory replace it with the clip
 INSTRUCTIONS: dict[AnswerFormat, str] = {
     "letter": "Think step by step between <think> and </think>, then give the letter of the right option between "
@@ -76,6 +76,8 @@ def to_row(sample: Sample, *, recipe_hash: str, instruction: str) -> dict[str, A
         "index": address.index,
         "seed": address.seed,
         "level": address.level,
+        "pair_id": address.pair_id,
+        "pair_role": "twin" if address.twin else "main",
         "question": question.text,
         "options": list(question.options),
         "answer_format": question.answer_format,
@@ -100,7 +102,7 @@ def from_row(row: Mapping[str, Any]) -> Sample:
     """The sample that ``to_row`` was given."""
     fields = ("task", "split", "index", "seed", "level", "generator_version")
     return Sample(
-        address=Address(**{name: row[name] for name in fields}),
+        address=Address(**{name: row[name] for name in fields}, twin=row["pair_role"] == "twin"),
         question=Question(
             text=row["question"],
             options=tuple(row["options"]),
@@ -121,15 +123,14 @@ def from_row(row: Mapping[str, Any]) -> Sample:
 
 
 def _sources(plan: ScenePlan) -> tuple[Mapping[str, Any], ...]:
-    shown: dict[int, Scene] = {shot.scene.image_id: shot.scene for shot in plan.shots}
     return tuple(
         {
-            "image_id": image_id,
-            "file_name": shown[image_id].path.rpartition("/")[2],
-            "license_id": shown[image_id].license_id,
-            "source_url": shown[image_id].source_url,
+            "image_id": scene.image_id,
+            "file_name": scene.path.rpartition("/")[2],
+            "license_id": scene.license_id,
+            "source_url": scene.source_url,
         }
-        for image_id in sorted(shown)
+        for scene in scenes_of(plan)
     )
 
 

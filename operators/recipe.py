@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,29 +18,41 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from operators import plugins
+from operators.backdrops import dress
 from operators.clip import Codec
 from operators.errors import SampleRejected, UserError
 from operators.primitives._base import Canvas, Primitive, Style
 from operators.prompts import INSTRUCTIONS, make_sample
-from operators.records import GENERATOR_VERSION, Address, AnswerFormat, Frames, Sample, Scene, ScenePlan
+from operators.records import (
+    GENERATOR_VERSION,
+    Address,
+    AnswerFormat,
+    BackdropKind,
+    Frames,
+    Sample,
+    Scene,
+    ScenePlan,
+    scenes_of,
+)
 from operators.render import ImageLoader, render
 from operators.seeding import digest, rng
 from operators.sources.coco import image_loader, read_scenes, split_scenes
 from operators.sources.drawn_scenes import CAPTIONS_FILE, IMAGES_FOLDER, DrawnScenes
 
 MAX_INDEX = 10_000_000  # retries of an index are this far apart, in ranges no first attempt reaches
-MAX_ATTEMPTS = 50
+MAX_ATTEMPTS = 200
 NUM_CANDIDATE_SCENES = 64  # drawn per sample, so that a primitive's work does not grow with the annotation file
 LEVELS = 5
 
 
 class CocoPaths(BaseModel):
-    """Where a COCO captions file and its images are; neither: scenes are drawn."""
+    """Where COCO's captions, images and instances are; none: scenes are drawn."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     captions: Path | None = None
     images: Path | None = None
+    instances: Path | None = None  # of the same images; gives moving cut-outs
 
 
 class Recipe(BaseModel):
@@ -60,6 +72,10 @@ class Recipe(BaseModel):
     instruct: bool = True  # the stored messages say how to answer
     canvas: Canvas
     codec: Codec = Codec()
+    twins: bool = False  # every second sample is the one before it with another course of events and another answer
+    backdrops: tuple[BackdropKind, ...] = ("flat",)  # of drawn motion, drawn alike
+    camera_drift: bool = False  # over the backdrop
+    check_pixels: bool = True  # answers are recovered from the decoded clip too; those that differ are dropped, counted
     storage: Literal["mp4", "virtual"] = "mp4"  # virtual: rows only, frames are rendered whenever they are read
     coco: CocoPaths = CocoPaths()
     drawn: DrawnScenes = DrawnScenes()
@@ -75,7 +91,8 @@ class Recipe(BaseModel):
 
     @property
     def shows_images(self) -> bool:
-        return any(p.family == "pseudo_video" for p in primitives_of(self.tasks).values())
+        shown = any(p.family == "pseudo_video" for p in primitives_of(self.tasks).values())
+        return shown or "photo" in self.backdrops
 
     def shard_indices(self, shard: int) -> range:
         start = shard * self.samples_per_shard
@@ -102,6 +119,7 @@ class Made:
     """One index of a recipe, done."""
 
     sample: Sample
+    plan: ScenePlan
     frames_THWC: Frames | None  # None: virtual storage
     rejected: tuple[str, ...]  # reasons of the addresses tried before this one
 
@@ -134,10 +152,10 @@ def make_sample_at(recipe: Recipe, source: Source, i: int) -> Made:
     Raises:
         SampleRejected: an image is missing or broken, or ``MAX_ATTEMPTS`` addresses in a row gave nothing.
     """
-    task, index = task_and_index(recipe, i)
+    task, index, twin = task_and_index(recipe, i)
     rejected: list[str] = []
     for attempt in range(MAX_ATTEMPTS):
-        address = address_of(recipe, task, index + attempt * MAX_INDEX)
+        address = address_of(recipe, task, index + attempt * MAX_INDEX, twin)
         try:
             plan, sample = plan_sample(recipe, source, address)
             frames_THWC = _show(recipe, source, plan)
@@ -146,19 +164,27 @@ def make_sample_at(recipe: Recipe, source: Source, i: int) -> Made:
                 raise
             rejected.append(error.reason)
             continue
-        return Made(sample=sample, frames_THWC=frames_THWC, rejected=tuple(rejected))
+        return Made(sample=sample, plan=plan, frames_THWC=frames_THWC, rejected=tuple(rejected))
     raise SampleRejected(rejected[-1], f"{MAX_ATTEMPTS} addresses in a row were rejected")
 
 
 def plan_sample(recipe: Recipe, source: Source, address: Address) -> tuple[ScenePlan, Sample]:
-    """Plan and question of one address.
+    """Plan and question of one address. With twins, both of a pair must be good, or the next pair is taken for both.
 
     Raises:
         SampleRejected: this address gives nothing good.
     """
     primitive = primitives_of(recipe.tasks)[address.task]
-    plan = primitive.plan(_candidates(source.scenes, address), recipe.canvas, address)
+    if recipe.twins:
+        _plan(recipe, source, primitive, replace(address, twin=not address.twin))
+    plan = _plan(recipe, source, primitive, address)
     return plan, make_sample(primitive, plan, recipe.style, recipe.answer_format)
+
+
+def _plan(recipe: Recipe, source: Source, primitive: Primitive, address: Address) -> ScenePlan:
+    scenes = _candidates(source.scenes, address)
+    plan = primitive.plan(scenes, recipe.canvas, address)
+    return dress(plan, recipe.backdrops, recipe.camera_drift, scenes, address)
 
 
 def render_address(recipe: Recipe, source: Source, address: Address) -> Frames:
@@ -167,14 +193,19 @@ def render_address(recipe: Recipe, source: Source, address: Address) -> Frames:
     return render(plan, source.load_image)
 
 
-def address_of(recipe: Recipe, task: str, index: int) -> Address:
-    return Address(task=task, split=recipe.split, index=index, seed=recipe.seed, level=recipe.level)
+def address_of(recipe: Recipe, task: str, index: int, twin: bool) -> Address:
+    return Address(task=task, split=recipe.split, index=index, seed=recipe.seed, level=recipe.level, twin=twin)
 
 
-def task_and_index(recipe: Recipe, i: int) -> tuple[str, int]:
-    """Task of the i-th sample and how many of that task came before it: a weighted round robin."""
-    tasks_N, indices_N = _schedule(len(recipe.tasks), recipe.weights, recipe.num_samples)
-    return list(primitives_of(recipe.tasks))[int(tasks_N[i])], int(indices_N[i])
+def task_and_index(recipe: Recipe, i: int) -> tuple[str, int, bool]:
+    """Task of the i-th sample, how many of that task came before it, and whether it is a twin.
+
+    A weighted round robin, over samples or, with twins, over pairs: the two of a pair stand one after the other.
+    """
+    num_units = -(-recipe.num_samples // 2) if recipe.twins else recipe.num_samples
+    unit, twin = (i // 2, bool(i % 2)) if recipe.twins else (i, False)
+    tasks_N, indices_N = _schedule(len(recipe.tasks), recipe.weights, num_units)
+    return list(primitives_of(recipe.tasks))[int(tasks_N[unit])], int(indices_N[unit]), twin
 
 
 @functools.lru_cache(maxsize=8)
@@ -204,6 +235,12 @@ def check(recipe: Recipe) -> None:
     if recipe.weights and (len(recipe.weights) != len(recipe.tasks) or not positive):
         given = " ".join(map(str, recipe.weights))
         raise UserError(f"weights is {given}; give {len(recipe.tasks)} positive numbers, one per task, or none")
+    if not recipe.backdrops:
+        raise UserError("backdrops is empty; give at least one of flat, gradient, noise, photo")
+    if recipe.coco.instances is not None and recipe.coco.captions is None:
+        raise UserError(
+            "coco.instances is given without coco.captions; give captions and images of the same images too"
+        )
     if (recipe.coco.captions is None) != (recipe.coco.images is None):
         missing = "coco.captions" if recipe.coco.captions is None else "coco.images"
         raise UserError(f"{missing} is missing; give both coco.captions and coco.images, or neither to draw scenes")
@@ -244,8 +281,8 @@ def _candidates(scenes: tuple[Scene, ...], address: Address) -> tuple[Scene, ...
 def _show(recipe: Recipe, source: Source, plan: ScenePlan) -> Frames | None:
     if recipe.storage == "mp4":
         return render(plan, source.load_image)
-    for shot in plan.shots:  # a broken image must be found now, not while a model trains
-        source.load_image(shot.scene)
+    for scene in scenes_of(plan):  # a broken image must be found now, not while a model trains
+        source.load_image(scene)
     return None
 
 

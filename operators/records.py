@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-GENERATOR_VERSION = "1"  # changes whenever the same address would give another sample
+GENERATOR_VERSION = "2"  # changes whenever the same address would give another sample
 
 AnswerFormat = Literal["letter", "text"]  # what stands between the answer tags; checkers accept both
 Frames = npt.NDArray[np.uint8]  # (T, H, W, 3), RGB
@@ -31,15 +31,29 @@ class Address:
     seed: int
     level: int  # 0 easiest … 4 hardest
     generator_version: str = GENERATOR_VERSION
+    twin: bool = False  # the other one of the pair: same question, same options, another answer
+
+    @property
+    def pair_id(self) -> str:
+        """What a sample and its twin share."""
+        return f"{self.task}-{self.split}-{self.seed}-{self.level}-{self.index:07d}"
 
     @property
     def key(self) -> str:
         """Unique in a dataset; only [a-z0-9_-], because a dot breaks WebDataset readers."""
-        return f"{self.task}-{self.split}-{self.seed}-{self.level}-{self.index:07d}"
+        return f"{self.pair_id}-twin" if self.twin else self.pair_id
 
     def parts(self) -> tuple[object, ...]:
-        """What the random generators of this sample are drawn from."""
+        """What the random generators of this sample are drawn from: a twin draws the same, all but the truth."""
         return (self.generator_version, self.task, self.split, self.index, self.seed, self.level)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """One object of a COCO instances file that can be cut out: no crowd, one name."""
+
+    category: str
+    polygons: tuple[tuple[float, ...], ...]  # x, y, x, y, … in fractions of the image's width and height
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +65,32 @@ class Scene:
     captions: tuple[str, ...]  # cleaned: stripped, no final period, lower-case first letter (2506.06928, code)
     license_id: int | None
     source_url: str
+    instances: tuple[Instance, ...] = field(default=(), compare=False)  # none unless the recipe names the file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cutout:
+    """An object cut out of a photograph, to be moved like a drawn shape."""
+
+    scene: Scene
+    instance: Instance
+    mirrored: bool = False
+    feather_px: float = 1.0  # width of the soft edge; decoys that stand still have it too, so a seam tells nothing
+
+
+BackdropKind = Literal["flat", "gradient", "noise", "photo"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backdrop:
+    """What lies behind the shapes. Nothing of it depends on the truth."""
+
+    kind: BackdropKind = "flat"
+    color: tuple[int, int, int] = (0, 0, 0)  # RGB; of the noise its mean, of the gradient its start
+    end_color: tuple[int, int, int] = (0, 0, 0)  # of the gradient
+    seed: int = 0  # of the noise, and of the gradient's direction
+    scene: Scene | None = None  # of the photo
+    drift_px: tuple[float, float] = (0.0, 0.0)  # how far the camera moves over it from one frame to the next
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +125,11 @@ class Track:
     xy_T2: npt.NDArray[np.float64]  # pixels; (0, 0) is the top-left corner
     visible_T: npt.NDArray[np.bool_]
     wraps: bool = False  # what leaves the frame at one edge enters at the opposite one
+    angle_deg_T: npt.NDArray[np.float64] | None = None  # clockwise on the screen; None: never turned
+    scale_T: npt.NDArray[np.float64] | None = None  # of the radius; None: always 1
+    color_T3: npt.NDArray[np.uint8] | None = None  # RGB of every frame; None: ``color``
+    label: str = ""  # written over the shape, as large as fits
+    cutout: Cutout | None = None  # shown in place of the shape; ``radius_px`` is half its longer side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +141,7 @@ class ScenePlan:
     height: int
     fps: float
     num_frames: int
-    background: tuple[int, int, int]  # RGB
+    backdrop: Backdrop
     shots: tuple[Shot, ...] = ()
     tracks: tuple[Track, ...] = ()
     events: tuple[Event, ...] = ()
@@ -105,6 +150,14 @@ class ScenePlan:
     @property
     def duration_ms(self) -> float:
         return 1000.0 * self.num_frames / self.fps
+
+
+def scenes_of(plan: ScenePlan) -> tuple[Scene, ...]:
+    """Every photograph that a plan shows, by image id."""
+    backdrop = (plan.backdrop.scene,) if plan.backdrop.scene is not None else ()
+    cut = (track.cutout.scene for track in plan.tracks if track.cutout is not None)
+    shown = {scene.image_id: scene for scene in (*backdrop, *cut, *(shot.scene for shot in plan.shots))}
+    return tuple(shown[image_id] for image_id in sorted(shown))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

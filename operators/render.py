@@ -1,4 +1,4 @@
-"""ScenePlan → frames: shots first, then tracks in order, each over what was there (painter's algorithm)."""
+"""ScenePlan → frames: backdrop or shots first, then tracks in order, each over what was there (painter's algorithm)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from operators.backdrops import paint_backdrop
+from operators.cutouts import Sprite
 from operators.records import Frames, Scene, ScenePlan, Shot, Track
-from operators.sources.shapes import paint
+from operators.sources.shapes import paint, write_label
 
 ImageLoader = Callable[[Scene], Frames]  # Scene → (H, W, 3) uint8 RGB
 
@@ -22,15 +24,13 @@ def render(plan: ScenePlan, load_image: ImageLoader | None = None) -> Frames:
     Returns:
         frames_THWC, uint8 RGB.
     """
-    canvas_HWC = np.empty((plan.height, plan.width, 3), np.uint8)
-    canvas_HWC[:] = plan.background
-    frames_THWC = np.repeat(canvas_HWC[None], plan.num_frames, axis=0)
+    frames_THWC = paint_backdrop(plan.backdrop, plan.num_frames, plan.width, plan.height, load_image)
     for shot in plan.shots:
         if load_image is None:
             raise ValueError("this plan shows images, but no image loader was given")
         _show(frames_THWC, shot, load_image(shot.scene))
     for track in plan.tracks:
-        _draw(frames_THWC, track)
+        _draw(frames_THWC, track, load_image)
     return frames_THWC
 
 
@@ -52,15 +52,27 @@ def _show(frames_THWC: Frames, shot: Shot, image_HWC: Frames) -> None:
         frames_THWC[shot.start_frame + offset] = cv2.warpAffine(fitted, affine_23, (width, height))
 
 
-def _draw(frames_THWC: Frames, track: Track) -> None:
+def _draw(frames_THWC: Frames, track: Track, load_image: ImageLoader | None) -> None:
     height, width = frames_THWC.shape[1:3]
     shifts = [(dx, dy) for dx in (-width, 0, width) for dy in (-height, 0, height)] if track.wraps else [(0, 0)]
-    for frame_HWC, (x, y), visible in zip(frames_THWC, track.xy_T2, track.visible_T, strict=True):
-        if not visible:
+    sprite = None if track.cutout is None else Sprite.cut(track.cutout, track.radius_px, load_image)
+    for t, frame_HWC in enumerate(frames_THWC):
+        if not track.visible_T[t]:
             continue
+        radius_px = track.radius_px * (1.0 if track.scale_T is None else float(track.scale_T[t]))
         for dx, dy in shifts:
-            if (
-                -track.radius_px < x + dx < width + track.radius_px
-                and -track.radius_px < y + dy < height + track.radius_px
-            ):
-                paint(frame_HWC, track.shape, track.color, (x + dx, y + dy), track.radius_px)
+            x, y = float(track.xy_T2[t, 0]) + dx, float(track.xy_T2[t, 1]) + dy
+            if not (-radius_px < x < width + radius_px and -radius_px < y < height + radius_px):
+                continue
+            if sprite is not None:
+                sprite.paste(frame_HWC, (x, y))
+            else:
+                _paint(frame_HWC, track, t, (x, y), radius_px)
+
+
+def _paint(frame_HWC: Frames, track: Track, t: int, xy: tuple[float, float], radius_px: float) -> None:
+    red, green, blue = track.color if track.color_T3 is None else track.color_T3[t].tolist()
+    angle_deg = 0.0 if track.angle_deg_T is None else float(track.angle_deg_T[t])
+    paint(frame_HWC, track.shape, (red, green, blue), xy, radius_px, angle_deg)
+    if track.label:
+        write_label(frame_HWC, track.label, xy, radius_px, (red, green, blue))

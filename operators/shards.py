@@ -57,6 +57,8 @@ ROW_SCHEMA = pa.schema(
         "index": COUNT,
         "seed": COUNT,
         "level": COUNT,
+        "pair_id": TEXT,
+        "pair_role": TEXT,
         "question": TEXT,
         "options": pa.list_(TEXT),
         "answer_format": TEXT,

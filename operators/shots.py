@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from operators.errors import SampleRejected, UserError
 from operators.primitives._base import Canvas, Jitter, Style
-from operators.records import Address, Event, Scene, ScenePlan, Shot
+from operators.records import Address, Backdrop, Event, Scene, ScenePlan, Shot
 from operators.seeding import rng
 
 MAX_SCENES_BY_LEVEL = (3, 4, 5, 6, 8)
@@ -90,10 +90,16 @@ def _content_words(caption: str) -> frozenset[str]:
     return frozenset(CONTENT_WORD.findall(caption.lower()))
 
 
-def draw_shot_lengths(num_shots: int, canvas: Canvas, address: Address) -> list[int]:
-    """F_j ~ U over ``canvas.frames_per_scene`` for every shot (the paper's rule)."""
+def draw_shot_lengths(order: Sequence[CaptionedScene], canvas: Canvas, address: Address) -> list[int]:
+    """F_j ~ U over ``canvas.frames_per_scene`` for every shot (the paper's rule).
+
+    Drawn per image and not per place, like the jitter: a twin then shows the same frames in another order.
+    """
     low, high = canvas.frames_per_scene
-    return [int(n) for n in rng(*address.parts(), "shot_lengths").integers(low, high + 1, num_shots)]
+    return [
+        int(rng(*address.parts(), "shot_length", captioned.scene.image_id).integers(low, high + 1))
+        for captioned in order
+    ]
 
 
 def split_length(num_shots: int, max_shots: int, canvas: Canvas, address: Address) -> list[int]:
@@ -120,10 +126,10 @@ def compose(
     facts: Mapping[str, Any],
 ) -> ScenePlan:
     """The scenes in this order, each for its number of frames, with one ``scene`` event per shot."""
-    draw = rng(*address.parts(), "jitter")
     shots, events, start_frame = [], [], 0
     for captioned, num_frames in zip(order, shot_lengths, strict=True):
         end_frame = start_frame + num_frames
+        draw = rng(*address.parts(), "jitter", captioned.scene.image_id)
         affine_T23 = draw_affine(draw, canvas.jitter, num_frames, canvas.width, canvas.height)
         shots.append(Shot(scene=captioned.scene, start_frame=start_frame, end_frame=end_frame, affine_T23=affine_T23))
         start_ms, end_ms = 1000.0 * start_frame / canvas.fps, 1000.0 * end_frame / canvas.fps
@@ -135,7 +141,7 @@ def compose(
         height=canvas.height,
         fps=canvas.fps,
         num_frames=start_frame,
-        background=(0, 0, 0),
+        backdrop=Backdrop(),
         shots=tuple(shots),
         events=tuple(events),
         facts=facts,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import re
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -14,13 +15,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from operators.checks import Verdict, check_pixels
+from operators.claims import holds
+from operators.clip import Codec, decode, encode
 from operators.errors import SampleRejected, UserError
 from operators.plugins import available, load
 from operators.primitives._base import Canvas, Primitive
 from operators.records import Address, Frames, Question, Scene, ScenePlan
 from operators.render import render
 from operators.seeding import rng
-from operators.sources.shapes import COLORS, SHAPES, paint
+from operators.sources.shapes import COLORS, EASY_COLORS, EASY_SHAPES, paint
 
 PACKAGE = "operators.primitives"
 TASKS = available(PACKAGE)
@@ -31,6 +35,9 @@ SMALL = Canvas(
 LARGE = Canvas(
     width=96, height=72, fps=8.0, num_frames=(14, 30), num_scenes=(2, 6), frames_per_scene=(1, 20), jitter="paper"
 )
+CLEAR = Canvas(
+    width=160, height=120, fps=8.0, num_frames=(24, 40), num_scenes=(2, 5), frames_per_scene=(3, 8), jitter="paper"
+)
 SCENES = tuple(
     Scene(
         image_id=i,
@@ -39,7 +46,7 @@ SCENES = tuple(
         license_id=None,
         source_url="",
     )
-    for i, (color, shape) in enumerate((color, shape) for color in COLORS for shape in SHAPES)
+    for i, (color, shape) in enumerate((color, shape) for color in EASY_COLORS for shape in EASY_SHAPES)
 )
 Sampled = tuple[ScenePlan, Question]
 
@@ -56,9 +63,9 @@ def make_primitive(task: str) -> Primitive:
     return primitive
 
 
-def make_plan(task: str, index: int, level: int, canvas: Canvas) -> ScenePlan:
+def make_plan(task: str, index: int, level: int, canvas: Canvas, *, twin: bool = False) -> ScenePlan:
     primitive = make_primitive(task)
-    address = Address(task=task, split="train", index=index, seed=7, level=level)
+    address = Address(task=task, split="train", index=index, seed=7, level=level, twin=twin)
     draw = rng("test scenes", task, index)
     chosen = draw.choice(len(SCENES), primitive.num_distinct_scenes(canvas), replace=False)
     return primitive.plan(tuple(SCENES[i] for i in chosen), canvas, address)
@@ -106,7 +113,7 @@ BLIND_FEATURES: dict[str, Callable[[ScenePlan, Question], Hashable]] = {
     "coarse_num_frames": lambda plan, question: (plan.num_frames // 8, len(question.options)),
     "option_set": lambda plan, question: tuple(sorted(question.options)),
     "wording": lambda plan, question: question.text,
-    "background": lambda plan, question: plan.background[0] // 20,
+    "background": lambda plan, question: plan.backdrop.color[0] // 20,
 }
 
 
@@ -238,9 +245,72 @@ def test_contract(task: str, level: int, canvas: Canvas) -> None:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_every_wording_is_used_and_there_are_at_least_four(task: str) -> None:
+def test_every_wording_is_used_and_there_are_at_least_eight(task: str) -> None:
     wordings = {(plan.facts.get("mode"), plan.facts["wording"]) for plan, _ in sampled(task, 0)}
-    assert len({wording for _, wording in wordings}) >= 4
+    assert len({wording for _, wording in wordings}) >= 8
+
+
+# Twins, chains of thought, and what the pixels say.
+
+
+@pytest.mark.parametrize("level", [0, 3])
+@pytest.mark.parametrize("task", TASKS)
+def test_a_twin_has_the_same_question_another_answer_and_the_frames_it_declares(task: str, level: int) -> None:
+    primitive = make_primitive(task)
+    for index in range(8):
+        plan, twin = (make_plan(task, index, level, LARGE, twin=is_twin) for is_twin in (False, True))
+        question, other = primitive.ask(plan), primitive.ask(twin)
+        assert plan.facts == twin.facts, "facts must hold nothing of the truth"
+        assert (question.text, question.options) == (other.text, other.options)
+        assert question.answer_index != other.answer_index
+        assert (plan.num_frames, plan.backdrop) == (twin.num_frames, twin.backdrop)
+        frames, twin_frames = (list(map(bytes, render(one, load_scene))) for one in (plan, twin))
+        if primitive.twin == "reversed":
+            assert frames == twin_frames[::-1]
+        elif primitive.twin == "reordered":
+            assert sorted(frames) == sorted(twin_frames)
+            assert frames != twin_frames
+        else:
+            assert frames != twin_frames
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_claim_of_a_chain_of_thought_is_in_the_log(task: str) -> None:
+    primitive = make_primitive(task)
+    for plan, question in sampled(task, 3)[:60]:
+        told = primitive.explain(plan, question, "detailed")
+        claims = primitive.claims(told)
+        assert claims, told
+        for claim in claims:
+            assert holds(claim, plan.events), f"{claim} is not in {plan.events}"
+        for sentence in re.findall(r"[^.]*\d\.\d s[^.]*", told):
+            assert any(sentence.strip(" .") in claim.text for claim in claims), f"{sentence!r} claims nothing: {told}"
+        assert "answer was given" not in told
+    assert all(len(variants) >= 3 for variants in primitive.phrases.values())
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_false_claim_is_found_false(task: str) -> None:
+    """The story of one clip does not hold of another."""
+    primitive = make_primitive(task)
+    (plan, question), *others = sampled(task, 3)[:40]
+    claims = primitive.claims(primitive.explain(plan, question, "detailed"))
+    refuted = [any(not holds(claim, other.events) for claim in claims) for other, _ in others]
+    assert sum(refuted) > 0.8 * len(refuted)
+
+
+@pytest.mark.parametrize("level", [0, 2, 4])
+@pytest.mark.parametrize("task", TASKS)
+def test_decoded_pixels_never_contradict_the_answer(task: str, level: int) -> None:
+    primitive = make_primitive(task)
+    verdicts: Counter[Verdict] = Counter()
+    for index in range(16):
+        plan = make_plan(task, index, level, CLEAR)
+        clip = encode(render(plan, load_scene), plan.fps, Codec(crf=18))
+        verdicts[check_pixels(primitive, plan, primitive.ask(plan), decode(clip.data), load_scene)] += 1
+    assert verdicts[Verdict.DIFFERS] == 0
+    if type(primitive).recover is not Primitive.recover:
+        assert verdicts[Verdict.AGREES] >= 12, verdicts
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -7,13 +7,21 @@ Nothing seen without watching (text, option positions, clip length, any one fram
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from operators.records import Address, Question, Scene, ScenePlan
+import numpy as np
+
+from operators.claims import Claim, Phrases, read_claims, tell
+from operators.records import Address, Event, Question, Scene, ScenePlan
+from operators.seeding import rng
+from operators.witness import Witness
 
 Style = Literal["concise", "detailed"]
 Jitter = Literal["paper", "smooth", "none"]
+Twin = Literal["reversed", "reordered", "restaged"]
+CONCLUSIONS = ("So the answer is {answer}.", "That makes it {answer}.", "The answer is therefore {answer}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +46,12 @@ class Primitive(ABC):
     order_dependent: ClassVar[bool]  # another order of the same frames changes the answer
     needs_time: ClassVar[bool]  # a single frame leaves the answer at chance
 
+    # How the twin's clip differs: the same frames backwards, the same frames in another order, or, where no order of
+    # the same frames has another answer, the same stage, length and question with another course of events.
+    twin: ClassVar[Twin]
+    phrases: ClassVar[Phrases] = {}  # of detailed chains of thought: at least three of every kind told, with times
+    concise_phrases: ClassVar[Phrases] = {}  # of concise ones: the first is used
+
     def num_distinct_scenes(self, canvas: Canvas) -> int:
         """How many different scenes one sample needs, shown or named; 0 for drawn shapes."""
         return canvas.num_scenes[1] if self.family == "pseudo_video" else 0
@@ -52,8 +66,43 @@ class Primitive(ABC):
 
     @abstractmethod
     def ask(self, plan: ScenePlan) -> Question:
-        """The question, its answer computed from ``plan.events``, never from pixels or from what was drawn first."""
+        """The question, its answer computed from ``plan.events``, never from pixels or from what was drawn first.
 
-    @abstractmethod
+        Text and options come from ``plan.facts``, which are the same for a sample and its twin.
+        """
+
     def explain(self, plan: ScenePlan, question: Question, style: Style) -> str:
         """Chain of thought from the event log alone, which ends in the content of the right option, not its letter."""
+        phrases = self.concise_phrases if style == "concise" else self.phrases
+        draw = rng(*plan.address.parts(), "phrasing")
+        variant = int(draw.integers(12)) if style == "detailed" else 0
+        lines = [
+            tell(event, phrases[event.kind][variant % len(phrases[event.kind])])
+            for event in self.told(plan, question)
+            if event.kind in phrases
+        ]
+        conclusion = CONCLUSIONS[variant % len(CONCLUSIONS)]
+        answer = question.options[question.answer_index].removesuffix(".")
+        return " ".join([*lines, conclusion.format(answer=answer)])
+
+    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
+        """The events that a chain of thought tells, in the order in which it tells them."""
+        return sorted(plan.events, key=lambda event: event.start_ms)
+
+    def claims(self, text: str) -> list[Claim]:
+        """What a chain of thought in this primitive's phrases claims to have happened."""
+        return read_claims(text, (self.phrases, self.concise_phrases))
+
+    def recover(self, witness: Witness) -> int | None:
+        """The right option as the frames alone show it; None where they do not allow a sure answer."""
+        return None
+
+
+def draw_truth(draw: np.random.Generator, num_options: int, address: Address) -> int:
+    """Which option is made true: uniform, and for a twin uniform among the other ones.
+
+    Takes as much from the generator for both, so that whatever is drawn later is the same for a sample and its twin.
+    """
+    truth = int(draw.integers(num_options))
+    step = 1 + int(draw.integers(num_options - 1))
+    return (truth + step) % num_options if address.twin else truth

@@ -15,7 +15,7 @@ import numpy as np
 from operators.motion import (
     at_events,
     draw_actors,
-    draw_background,
+    draw_backdrop,
     draw_num_frames,
     frame_ms,
     spread_frames,
@@ -25,7 +25,7 @@ from operators.motion import (
     to_track,
     torus_path,
 )
-from operators.primitives._base import Canvas, Primitive, Style
+from operators.primitives._base import Canvas, Primitive, Style, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan
 from operators.seeding import rng
 
@@ -48,12 +48,13 @@ class Acceleration(Primitive):
     family: ClassVar[Literal["pseudo_video", "shapes"]] = "shapes"
     order_dependent: ClassVar[bool] = True
     needs_time: ClassVar[bool] = True
+    twin: ClassVar[Twin] = "restaged"
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
         draw = rng(*address.parts(), "plan")
         options = [OPTIONS[i] for i in draw.permutation(len(OPTIONS))]
-        truth = options[int(draw.integers(len(options)))]
-        actors = draw_actors(draw, canvas, 1 + NUM_DISTRACTORS_BY_LEVEL[address.level])
+        truth = options[draw_truth(draw, len(options), address)]
+        actors = draw_actors(draw, canvas, 1 + NUM_DISTRACTORS_BY_LEVEL[address.level], address.level)
         changes = [truth, *(OPTIONS[int(draw.integers(len(OPTIONS)))] for _ in actors[1:])]
         num_frames = draw_num_frames(address, canvas)
         num_angles = NUM_ANGLES_BY_LEVEL[address.level]
@@ -76,7 +77,7 @@ class Acceleration(Primitive):
             height=canvas.height,
             fps=canvas.fps,
             num_frames=num_frames,
-            background=draw_background(address),
+            backdrop=draw_backdrop(address),
             tracks=tuple(tracks[::-1]),  # the asked-about shape is painted last, over the distractors
             events=tuple(events),
             facts={"name": actors[0].name, "options": options, "wording": int(draw.integers(len(WORDINGS)))},

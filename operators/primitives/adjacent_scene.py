@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from operators.primitives._base import Canvas, Primitive, Style
+from operators.primitives._base import Canvas, Primitive, Style, Twin, draw_truth
 from operators.records import Address, Question, Scene, ScenePlan
 from operators.seeding import rng
 from operators.shots import compose, draw_num_scenes, draw_shot_lengths, pick_scenes, shown, tell_order
@@ -29,6 +29,7 @@ class AdjacentScene(Primitive):
     family: ClassVar[Literal["pseudo_video", "shapes"]] = "pseudo_video"
     order_dependent: ClassVar[bool] = True
     needs_time: ClassVar[bool] = True
+    twin: ClassVar[Twin] = "reordered"
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
         draw = rng(*address.parts(), "plan")
@@ -37,7 +38,7 @@ class AdjacentScene(Primitive):
         side = ("before", "after")[int(draw.integers(2))]
         listed = others[: MAX_OPTIONS - 1]
         options = [NO_SCENE.format(side=side), *(scene.caption for scene in listed)]
-        truth = int(draw.integers(len(options)))
+        truth = draw_truth(draw, len(options), address)
         order = [others[i] for i in draw.permutation(len(others))]
         if truth == 0:
             place = 0 if side == "before" else len(order)
@@ -50,7 +51,7 @@ class AdjacentScene(Primitive):
             "options": [options[i] for i in draw.permutation(len(options))],
             "wording": int(draw.integers(len(WORDINGS))),
         }
-        return compose(order, draw_shot_lengths(num_scenes, canvas, address), canvas, address, facts)
+        return compose(order, draw_shot_lengths(order, canvas, address), canvas, address, facts)
 
     def ask(self, plan: ScenePlan) -> Question:
         anchor, side, options = plan.facts["anchor"], plan.facts["side"], tuple(plan.facts["options"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from operators.primitives._base import Canvas, Primitive, Style
+from operators.primitives._base import Canvas, Primitive, Style, Twin, draw_truth
 from operators.records import Address, Question, Scene, ScenePlan
 from operators.seeding import rng
 from operators.shots import compose, draw_num_scenes, draw_shot_lengths, pick_scenes, shown, tell_order
@@ -26,11 +26,12 @@ class BeforeAfter(Primitive):
     family: ClassVar[Literal["pseudo_video", "shapes"]] = "pseudo_video"
     order_dependent: ClassVar[bool] = True
     needs_time: ClassVar[bool] = True
+    twin: ClassVar[Twin] = "reordered"
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
         draw = rng(*address.parts(), "plan")
         options = ["before", "after"] if draw.integers(2) else ["after", "before"]
-        truth = options[int(draw.integers(2))]
+        truth = options[draw_truth(draw, 2, address)]
         num_scenes = draw_num_scenes(draw, canvas, address.level)
         picked = pick_scenes(scenes, num_scenes, address)
         places = [int(i) for i in draw.permutation(num_scenes)]  # places[i]: where scene i is shown
@@ -43,7 +44,7 @@ class BeforeAfter(Primitive):
             "options": options,
             "wording": int(draw.integers(len(WORDINGS))),
         }
-        return compose(order, draw_shot_lengths(num_scenes, canvas, address), canvas, address, facts)
+        return compose(order, draw_shot_lengths(order, canvas, address), canvas, address, facts)
 
     def ask(self, plan: ScenePlan) -> Question:
         asked, anchor, options = plan.facts["asked"], plan.facts["anchor"], tuple(plan.facts["options"])

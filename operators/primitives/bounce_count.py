@@ -18,14 +18,14 @@ from operators.motion import (
     Actor,
     at_events,
     draw_actors,
-    draw_background,
+    draw_backdrop,
     draw_num_frames,
     frame_ms,
     tell_path,
     tell_timed_path,
     to_track,
 )
-from operators.primitives._base import Canvas, Primitive, Style
+from operators.primitives._base import Canvas, Primitive, Style, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan, Track
 from operators.seeding import rng
 
@@ -47,6 +47,7 @@ class BounceCount(Primitive):
     family: ClassVar[Literal["pseudo_video", "shapes"]] = "shapes"
     order_dependent: ClassVar[bool] = True
     needs_time: ClassVar[bool] = True
+    twin: ClassVar[Twin] = "restaged"
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
         draw = rng(*address.parts(), "plan")
@@ -55,8 +56,8 @@ class BounceCount(Primitive):
         most = min(MAX_COUNT_BY_LEVEL[address.level], int(MAX_ROOMS_PER_FRAME * (canvas.num_frames[0] - 1)) - 1)
         most = max(2, most)
         counts = [1 + int(i) for i in draw.choice(most, min(MAX_OPTIONS, most), replace=False)]
-        truth = counts[int(draw.integers(len(counts)))]
-        actors = draw_actors(draw, canvas, 1 + NUM_DISTRACTORS_BY_LEVEL[address.level])
+        truth = counts[draw_truth(draw, len(counts), address)]
+        actors = draw_actors(draw, canvas, 1 + NUM_DISTRACTORS_BY_LEVEL[address.level], address.level)
         tracks, events = [], []
         for actor in actors:
             count = truth if actor is actors[0] else 1 + int(draw.integers(most))
@@ -71,7 +72,7 @@ class BounceCount(Primitive):
             height=canvas.height,
             fps=canvas.fps,
             num_frames=num_frames,
-            background=draw_background(address),
+            backdrop=draw_backdrop(address),
             tracks=tuple(tracks[::-1]),  # the asked-about ball is painted last, over the distractors
             events=tuple(events),
             facts={

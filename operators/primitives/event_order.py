@@ -12,8 +12,8 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from operators.motion import draw_actors, draw_background, draw_num_frames, frame_ms, to_track
-from operators.primitives._base import Canvas, Primitive, Style
+from operators.motion import draw_actors, draw_backdrop, draw_num_frames, frame_ms, to_track
+from operators.primitives._base import Canvas, Primitive, Style, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan
 from operators.seeding import rng
 
@@ -32,17 +32,18 @@ class EventOrder(Primitive):
     family: ClassVar[Literal["pseudo_video", "shapes"]] = "shapes"
     order_dependent: ClassVar[bool] = True
     needs_time: ClassVar[bool] = True
+    twin: ClassVar[Twin] = "reordered"
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
         draw = rng(*address.parts(), "plan")
         num_shapes = NUM_SHAPES_BY_LEVEL[address.level]
-        actors = draw_actors(draw, canvas, num_shapes)
+        actors = draw_actors(draw, canvas, num_shapes, address.level)
         orders: list[tuple[int, ...]] = []
         while len(orders) < min(MAX_OPTIONS, factorial(num_shapes)):
             order = tuple(int(i) for i in draw.permutation(num_shapes))
             if order not in orders:
                 orders.append(order)
-        truth = orders[int(draw.integers(len(orders)))]
+        truth = orders[draw_truth(draw, len(orders), address)]
         num_frames = draw_num_frames(address, canvas)
         tracks, events = [], []
         for i, (start, end) in zip(truth, _draw_spans(draw, num_shapes, num_frames), strict=True):
@@ -59,7 +60,7 @@ class EventOrder(Primitive):
             height=canvas.height,
             fps=canvas.fps,
             num_frames=num_frames,
-            background=draw_background(address),
+            backdrop=draw_backdrop(address),
             tracks=tuple(tracks),
             events=tuple(events),
             facts={

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from operators.primitives._base import Canvas, Primitive, Style
+from operators.primitives._base import Canvas, Primitive, Style, Twin, draw_truth
 from operators.records import Address, Question, Scene, ScenePlan
 from operators.seeding import rng
 from operators.shots import compose, draw_num_scenes, draw_shot_lengths, pick_scenes, shown, tell_order
@@ -24,13 +24,14 @@ class FirstLast(Primitive):
     family: ClassVar[Literal["pseudo_video", "shapes"]] = "pseudo_video"
     order_dependent: ClassVar[bool] = True
     needs_time: ClassVar[bool] = True
+    twin: ClassVar[Twin] = "reordered"
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
         draw = rng(*address.parts(), "plan")
         num_scenes = draw_num_scenes(draw, canvas, address.level)
         picked = pick_scenes(scenes, num_scenes, address)
         num_options = min(MAX_OPTIONS, num_scenes)
-        truth = int(draw.integers(num_options))
+        truth = draw_truth(draw, num_options, address)
         end = ("first", "last")[int(draw.integers(2))]
         places = [int(i) for i in draw.permutation(num_scenes)]  # places[i]: where scene i is shown
         listed = range(num_options)
@@ -42,7 +43,7 @@ class FirstLast(Primitive):
             "options": [picked[i].caption for i in listed],
             "wording": int(draw.integers(len(WORDINGS))),
         }
-        return compose(order, draw_shot_lengths(num_scenes, canvas, address), canvas, address, facts)
+        return compose(order, draw_shot_lengths(order, canvas, address), canvas, address, facts)
 
     def ask(self, plan: ScenePlan) -> Question:
         end, options = plan.facts["end"], tuple(plan.facts["options"])

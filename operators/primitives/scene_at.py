@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from operators.primitives._base import Canvas, Primitive, Style
+from operators.primitives._base import Canvas, Primitive, Style, Twin, draw_truth
 from operators.records import Address, Question, Scene, ScenePlan
 from operators.seeding import rng
 from operators.shots import compose, draw_num_scenes, draw_shot_lengths, pick_scenes, shown, tell_order
@@ -23,13 +23,14 @@ class SceneAt(Primitive):
     family: ClassVar[Literal["pseudo_video", "shapes"]] = "pseudo_video"
     order_dependent: ClassVar[bool] = True
     needs_time: ClassVar[bool] = True
+    twin: ClassVar[Twin] = "reordered"
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
         draw = rng(*address.parts(), "plan")
         num_scenes = draw_num_scenes(draw, canvas, address.level)
         picked = pick_scenes(scenes, num_scenes, address)
         options = picked[:MAX_OPTIONS]
-        truth = options[int(draw.integers(len(options)))]
+        truth = options[draw_truth(draw, len(options), address)]
         place = int(draw.integers(num_scenes))
         order = [picked[i] for i in draw.permutation(num_scenes)]
         other = order.index(truth)
@@ -39,7 +40,7 @@ class SceneAt(Primitive):
             "options": [scene.caption for scene in options],
             "wording": int(draw.integers(len(WORDINGS))),
         }
-        return compose(order, draw_shot_lengths(num_scenes, canvas, address), canvas, address, facts)
+        return compose(order, draw_shot_lengths(order, canvas, address), canvas, address, facts)
 
     def ask(self, plan: ScenePlan) -> Question:
         number, options, events = plan.facts["number"], tuple(plan.facts["options"]), shown(plan)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from operators.primitives._base import Canvas, Primitive, Style
+from operators.primitives._base import Canvas, Primitive, Style, Twin, draw_truth
 from operators.records import Address, Question, Scene, ScenePlan
 from operators.seeding import rng
 from operators.shots import compose, pick_scenes, scene_limits, shown, split_length, tell_order
@@ -27,12 +27,13 @@ class SceneCount(Primitive):
     family: ClassVar[Literal["pseudo_video", "shapes"]] = "pseudo_video"
     order_dependent: ClassVar[bool] = False
     needs_time: ClassVar[bool] = True
+    twin: ClassVar[Twin] = "restaged"
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
         draw = rng(*address.parts(), "plan")
         _, most = scene_limits(canvas, address.level, minimum=2)
         counts = [1 + int(i) for i in draw.choice(most, min(MAX_OPTIONS, most), replace=False)]
-        truth = counts[int(draw.integers(len(counts)))]
+        truth = counts[draw_truth(draw, len(counts), address)]
         order = pick_scenes(scenes, most, address)[:truth]
         facts = {"options": [str(n) for n in counts], "wording": int(draw.integers(len(WORDINGS)))}
         return compose(order, split_length(truth, most, canvas, address), canvas, address, facts)

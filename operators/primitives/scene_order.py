@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from math import factorial
 from typing import ClassVar, Literal
 
-from operators.primitives._base import Canvas, Primitive, Style
+from operators.primitives._base import Canvas, Primitive, Style, Twin, draw_truth
 from operators.records import Address, Question, Scene, ScenePlan
 from operators.seeding import rng
 from operators.shots import compose, draw_num_scenes, draw_shot_lengths, pick_scenes, shown, tell_order
@@ -28,6 +28,7 @@ class SceneOrder(Primitive):
     family: ClassVar[Literal["pseudo_video", "shapes"]] = "pseudo_video"
     order_dependent: ClassVar[bool] = True
     needs_time: ClassVar[bool] = True
+    twin: ClassVar[Twin] = "reordered"
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
         draw = rng(*address.parts(), "plan")
@@ -35,16 +36,16 @@ class SceneOrder(Primitive):
         picked = pick_scenes(scenes, num_scenes, address)
         orders: list[tuple[int, ...]] = []
         while len(orders) < min(MAX_OPTIONS, factorial(num_scenes)):
-            order = tuple(int(i) for i in draw.permutation(num_scenes))
-            if order not in orders:
-                orders.append(order)
-        truth = orders[int(draw.integers(len(orders)))]
+            listed = tuple(int(i) for i in draw.permutation(num_scenes))
+            if listed not in orders:
+                orders.append(listed)
+        truth = orders[draw_truth(draw, len(orders), address)]
         facts = {
-            "options": [_listing([picked[i].caption for i in order]) for order in orders],
+            "options": [_listing([picked[i].caption for i in listed]) for listed in orders],
             "wording": int(draw.integers(len(WORDINGS))),
         }
-        lengths = draw_shot_lengths(num_scenes, canvas, address)
-        return compose([picked[i] for i in truth], lengths, canvas, address, facts)
+        order = [picked[i] for i in truth]
+        return compose(order, draw_shot_lengths(order, canvas, address), canvas, address, facts)
 
     def ask(self, plan: ScenePlan) -> Question:
         options = tuple(plan.facts["options"])

@@ -14,8 +14,8 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from operators.motion import draw_background, draw_num_frames, frame_ms
-from operators.primitives._base import Canvas, Primitive, Style
+from operators.motion import draw_backdrop, draw_num_frames, frame_ms
+from operators.primitives._base import Canvas, Primitive, Style, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan, Track
 from operators.seeding import rng
 from operators.sources.shapes import COLORS
@@ -71,13 +71,14 @@ class ShellGame(Primitive):
     family: ClassVar[Literal["pseudo_video", "shapes"]] = "shapes"
     order_dependent: ClassVar[bool] = True
     needs_time: ClassVar[bool] = True
+    twin: ClassVar[Twin] = "restaged"
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
         draw = rng(*address.parts(), "plan")
         num_swaps = _num_swaps(canvas, address.level)
         num_cups = min(NUM_CUPS_BY_LEVEL[address.level], max(3, num_swaps + 1))  # fewer swaps would not mix more cups
         options = [int(i) for i in draw.choice(num_cups, min(MAX_OPTIONS, num_cups), replace=False)]
-        truth = options[int(draw.integers(len(options)))]
+        truth = options[draw_truth(draw, len(options), address)]
         modes: tuple[Mode, ...] = ("forward", "retrodictive", "historical")
         mode = modes[int(draw.integers(3 if num_swaps > 1 else 2))]
         at_start = mode == "forward" or (mode == "historical" and bool(draw.integers(2)))
@@ -95,7 +96,7 @@ class ShellGame(Primitive):
             height=canvas.height,
             fps=canvas.fps,
             num_frames=timing.num_frames,
-            background=draw_background(address),
+            backdrop=draw_backdrop(address),
             tracks=_tracks(draw, canvas, timing, swaps, num_cups, revealed),
             events=_events(canvas, timing, swaps, revealed),
             facts={

@@ -13,7 +13,7 @@ import numpy as np
 from operators.motion import (
     at_events,
     draw_actors,
-    draw_background,
+    draw_backdrop,
     draw_num_frames,
     spread_frames,
     straight_steps,
@@ -22,7 +22,7 @@ from operators.motion import (
     to_track,
     torus_path,
 )
-from operators.primitives._base import Canvas, Primitive, Style
+from operators.primitives._base import Canvas, Primitive, Style, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan
 from operators.seeding import rng
 
@@ -43,11 +43,12 @@ class SpeedPerception(Primitive):
     family: ClassVar[Literal["pseudo_video", "shapes"]] = "shapes"
     order_dependent: ClassVar[bool] = False
     needs_time: ClassVar[bool] = True
+    twin: ClassVar[Twin] = "restaged"
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
         draw = rng(*address.parts(), "plan")
-        actors = draw_actors(draw, canvas, NUM_SHAPES_BY_LEVEL[address.level])
-        truth = int(draw.integers(len(actors)))
+        actors = draw_actors(draw, canvas, NUM_SHAPES_BY_LEVEL[address.level], address.level)
+        truth = draw_truth(draw, len(actors), address)
         travels = draw.uniform(*SLOW_TRAVEL, len(actors))
         ratio = MIN_RATIO_BY_LEVEL[address.level] * float(draw.uniform(1.0, 1.2))
         travels[truth] = ratio * max(np.delete(travels, truth))
@@ -70,7 +71,7 @@ class SpeedPerception(Primitive):
             height=canvas.height,
             fps=canvas.fps,
             num_frames=num_frames,
-            background=draw_background(address),
+            backdrop=draw_backdrop(address),
             tracks=tuple(tracks[i] for i in draw.permutation(len(tracks))),
             events=tuple(events),
             facts={"wording": int(draw.integers(len(WORDINGS)))},

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from operators.records import Frames
 from operators.seeding import rng
-from operators.sources.shapes import BACKGROUND_LEVELS, COLORS, paint
+from operators.sources.shapes import BACKGROUND_LEVELS, COLORS, EASY_COLORS, paint
 
 CAPTIONS_FILE = "annotations/captions_drawn.json"
 IMAGES_FOLDER = "images"
@@ -43,7 +43,7 @@ def write_drawn_coco(folder: Path, drawn: DrawnScenes) -> tuple[Path, Path]:
     Returns:
         Paths of the captions file and of the image folder.
     """
-    names = [(color, shape) for color in COLORS for shape in drawn.shapes]
+    names = [(color, shape) for color in EASY_COLORS for shape in drawn.shapes]
     images, annotations = [], []
     (folder / IMAGES_FOLDER).mkdir(parents=True, exist_ok=True)
     for image_id, (color, shape) in enumerate(names * drawn.variants, start=1):

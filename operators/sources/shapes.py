@@ -18,37 +18,90 @@ COLORS: dict[str, tuple[int, int, int]] = {  # RGB, far apart in hue so that vid
     "yellow": (240, 220, 40),
     "white": (245, 245, 245),
     "pink": (240, 80, 220),
+    "orange": (250, 130, 20),
+    "cyan": (40, 220, 230),
+    "purple": (150, 60, 230),
 }
-SHAPES: tuple[str, ...] = ("circle", "square", "cross")
-CONTAINERS: tuple[str, ...] = ("cup",)  # drawn by shell_game, never an actor of its own
+EASY_COLORS: tuple[str, ...] = tuple(COLORS)[:6]  # of the first levels: no two of them are near each other
+SHAPES: tuple[str, ...] = ("circle", "square", "cross", "triangle", "star")
+EASY_SHAPES: tuple[str, ...] = SHAPES[:3]
+TURNED_SHAPES: tuple[str, ...] = ("arrow", "L shape", "T shape")  # no turn but a full one maps them onto themselves
+OTHER_SHAPES: tuple[str, ...] = ("cup", "box")  # containers, cards and tiles; never an actor of its own
+LABEL_FONT = cv2.FONT_HERSHEY_SIMPLEX
 SHIFT = 4  # fractional bits of cv2 coordinates: a shape moves by sixteenths of a pixel
 BACKGROUND_LEVELS = (0, 60)  # grey levels of a background, [low, high)
 
 
 def outline(shape: str, radius_px: float) -> np.ndarray:
-    """Vertices of a polygon around the origin, (N, 2) float64 px. A circle has none and is painted as one."""
-    if shape == "square":
-        a = 0.9 * radius_px
-        return np.array([(-a, -a), (a, -a), (a, a), (-a, a)])
-    if shape == "cross":
-        a, b = radius_px, 0.35 * radius_px
-        return np.array(
-            [(-b, -a), (b, -a), (b, -b), (a, -b), (a, b), (b, b), (b, a), (-b, a), (-b, b), (-a, b), (-a, -b), (-b, -b)]
-        )
-    if shape == "cup":  # upside down, wide at the bottom
-        a, b = radius_px, 0.6 * radius_px
-        return np.array([(-b, -a), (b, -a), (a, a), (-a, a)])
-    raise ValueError(f"no outline for shape {shape!r}; shapes are {SHAPES + CONTAINERS}")
+    """Vertices of a polygon around the origin, (N, 2) float64 px. A circle has none and is painted as one.
+
+    Raises:
+        ValueError: no shape has this name.
+    """
+    if shape not in OUTLINES:
+        raise ValueError(f"no outline for shape {shape!r}; shapes are circle, {', '.join(OUTLINES)}")
+    return radius_px * OUTLINES[shape]
+
+
+def _star() -> np.ndarray:
+    angles = -np.pi / 2 + np.pi / 5 * np.arange(10)
+    radii = np.where(np.arange(10) % 2, 0.45, 1.0)
+    return np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
+
+
+def _points(*xy: tuple[float, float]) -> np.ndarray:
+    return np.array(xy, dtype=np.float64)
+
+
+OUTLINES: dict[str, np.ndarray] = {  # vertices in a circle of radius 1; y grows downwards
+    "square": _points((-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)),
+    "cross": _points(
+        *((-0.35, -1), (0.35, -1), (0.35, -0.35), (1, -0.35), (1, 0.35), (0.35, 0.35)),
+        *((0.35, 1), (-0.35, 1), (-0.35, 0.35), (-1, 0.35), (-1, -0.35), (-0.35, -0.35)),
+    ),
+    "triangle": _points((0, -1), (0.95, 0.75), (-0.95, 0.75)),
+    "star": _star(),
+    "arrow": _points((0, -1), (0.8, 0), (0.3, 0), (0.3, 1), (-0.3, 1), (-0.3, 0), (-0.8, 0)),
+    "L shape": _points((-0.7, -1), (-0.15, -1), (-0.15, 0.45), (0.7, 0.45), (0.7, 1), (-0.7, 1)),
+    "T shape": _points(
+        (-0.8, -0.9), (0.8, -0.9), (0.8, -0.35), (0.28, -0.35), (0.28, 1), (-0.28, 1), (-0.28, -0.35), (-0.8, -0.35)
+    ),
+    "cup": _points((-0.6, -1), (0.6, -1), (1, 1), (-1, 1)),  # upside down, wide at the bottom
+    "box": _points((-0.8, -1), (0.8, -1), (0.8, 1), (-0.8, 1)),
+}
 
 
 def paint(
-    frame_HWC: Frames, shape: str, color: tuple[int, int, int], xy: tuple[float, float], radius_px: float
+    frame_HWC: Frames,
+    shape: str,
+    color: tuple[int, int, int],
+    xy: tuple[float, float],
+    radius_px: float,
+    angle_deg: float = 0.0,
 ) -> None:
-    """Paints one anti-aliased shape in place; parts outside the frame are cut off."""
+    """Paints one anti-aliased shape in place, turned clockwise on the screen; parts outside the frame are cut off."""
     scale = 1 << SHIFT
     if shape == "circle":
         center = (round(xy[0] * scale), round(xy[1] * scale))
         cv2.circle(frame_HWC, center, round(radius_px * scale), color, -1, cv2.LINE_AA, SHIFT)
         return
-    points = np.rint((outline(shape, radius_px) + np.asarray(xy)) * scale).astype(np.int32)
+    vertices = outline(shape, radius_px)
+    if angle_deg:
+        angle = np.deg2rad(angle_deg)
+        cos, sin = np.cos(angle), np.sin(angle)
+        vertices = vertices @ np.array([[cos, sin], [-sin, cos]])
+    points = np.rint((vertices + np.asarray(xy)) * scale).astype(np.int32)
     cv2.fillPoly(frame_HWC, [points], color, cv2.LINE_AA, SHIFT)
+
+
+def write_label(
+    frame_HWC: Frames, text: str, xy: tuple[float, float], radius_px: float, on: tuple[int, int, int]
+) -> None:
+    """Writes a text centred at ``xy``, as large as fits in the radius, black or white, whichever stands out more."""
+    (width, height), _ = cv2.getTextSize(text, LABEL_FONT, 1.0, 1)
+    scale = min(1.7 * radius_px / max(1, width), 1.2 * radius_px / max(1, height))
+    thickness = max(1, round(1.6 * scale))
+    (width, height), _ = cv2.getTextSize(text, LABEL_FONT, scale, thickness)
+    ink = (0, 0, 0) if 0.299 * on[0] + 0.587 * on[1] + 0.114 * on[2] > 110 else (255, 255, 255)
+    origin = (round(xy[0] - width / 2), round(xy[1] + height / 2))
+    cv2.putText(frame_HWC, text, origin, LABEL_FONT, scale, ink, thickness, cv2.LINE_AA)

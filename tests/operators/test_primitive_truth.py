@@ -13,7 +13,7 @@ from operators.primitives._base import Canvas, Primitive
 from operators.records import Address, Question, Scene, ScenePlan, Track
 from operators.render import render
 from operators.seeding import rng
-from operators.sources.shapes import COLORS, SHAPES
+from operators.sources.shapes import EASY_COLORS, EASY_SHAPES
 
 PACKAGE = "operators.primitives"
 CANVAS = Canvas(
@@ -21,7 +21,7 @@ CANVAS = Canvas(
 )
 SCENES = tuple(
     Scene(image_id=i, path="", captions=(f"a {color} {shape}",), license_id=None, source_url="")
-    for i, (color, shape) in enumerate((color, shape) for color in COLORS for shape in SHAPES)
+    for i, (color, shape) in enumerate((color, shape) for color in EASY_COLORS for shape in EASY_SHAPES)
 )
 Oracle = Callable[[ScenePlan, Question], str]
 

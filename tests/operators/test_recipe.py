@@ -49,11 +49,22 @@ def test_another_seed_shares_no_question(recipe: Recipe) -> None:
 def test_tasks_come_by_weight_and_evenly_spread(recipe: Recipe) -> None:
     weighted = changed(recipe, num_samples=100, weights=(3.0, 1.0))
     places = [task_and_index(weighted, i) for i in range(100)]
-    assert Counter(task for task, _ in places) == {"motion_direction": 75, "first_last": 25}
+    assert Counter(task for task, _, _ in places) == {"motion_direction": 75, "first_last": 25}
     assert len(set(places)) == 100
-    assert {index for task, index in places if task == "first_last"} == set(range(25))
+    assert {index for task, index, _ in places if task == "first_last"} == set(range(25))
     for start in range(0, 100, 20):
-        assert Counter(task for task, _ in places[start : start + 20])["first_last"] in (4, 5, 6)
+        assert Counter(task for task, _, _ in places[start : start + 20])["first_last"] in (4, 5, 6)
+
+
+def test_twins_stand_side_by_side_and_share_all_but_the_answer(recipe: Recipe) -> None:
+    paired = changed(recipe, twins=True)
+    source = open_source(paired, NOWHERE)
+    for i in range(0, 8, 2):
+        main, twin = (make_sample_at(paired, source, j).sample for j in (i, i + 1))
+        assert (main.address.twin, twin.address.twin) == (False, True)
+        assert main.address.pair_id == twin.address.pair_id
+        assert main.question.text == twin.question.text
+        assert main.question.answer_index != twin.question.answer_index
 
 
 def test_what_no_question_can_be_asked_of_is_replaced_from_a_reserved_range(recipe: Recipe) -> None:

@@ -1,0 +1,67 @@
+"""Objects cut out of photographs, as sprites that move: polygon → soft mask → pasted at any place, between pixels.
+
+Edges are feathered and decoys that stand still are cut in the same way (2506.06928 proposes moving objects; "Cut, Paste
+and Learn", arXiv 1708.01642, on what seams give away), so that a seam says nothing about what moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from operators.records import Cutout, Frames, Scene
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sprite:
+    """An object's pixels and how much of each shows."""
+
+    rgb_HWC: npt.NDArray[np.float32]
+    alpha_HW: npt.NDArray[np.float32]  # 0 to 1
+
+    @classmethod
+    def cut(cls, cutout: Cutout, radius_px: float, load_image: Callable[[Scene], Frames] | None) -> Sprite:
+        """The object, its longer side ``2 * radius_px``, with an empty margin for shifts between pixels."""
+        if load_image is None:
+            raise ValueError("this plan shows a cut-out, but no image loader was given")
+        image_HWC = load_image(cutout.scene)
+        height, width = image_HWC.shape[:2]
+        outlines = [np.array(flat).reshape(-1, 2) * (width, height) for flat in cutout.instance.polygons]
+        points = np.concatenate(outlines)
+        low, high = points.min(axis=0), points.max(axis=0)
+        scale = 2 * radius_px / float(max(high - low))
+        size = tuple(int(n) for n in np.ceil((high - low) * scale) + 4)
+        matrix = np.array([[scale, 0, 2 - low[0] * scale], [0, scale, 2 - low[1] * scale]])
+        rgb = cv2.warpAffine(image_HWC, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        alpha = np.zeros((size[1], size[0]), np.uint8)
+        fixed = [np.rint((outline * scale + matrix[:, 2]) * 16).astype(np.int32) for outline in outlines]
+        cv2.fillPoly(alpha, fixed, 255, cv2.LINE_AA, 4)
+        if cutout.feather_px > 0:
+            alpha = cv2.GaussianBlur(cv2.erode(alpha, np.ones((3, 3), np.uint8)), (0, 0), cutout.feather_px)
+        if cutout.mirrored:
+            rgb, alpha = rgb[:, ::-1], alpha[:, ::-1]
+        return cls(
+            rgb_HWC=np.ascontiguousarray(rgb, dtype=np.float32),
+            alpha_HW=np.ascontiguousarray(alpha, dtype=np.float32) / 255.0,
+        )
+
+    def paste(self, frame_HWC: Frames, xy: tuple[float, float]) -> None:
+        """Blends the sprite into a frame in place, its middle at ``xy``; parts outside are cut off."""
+        height, width = self.alpha_HW.shape
+        left, top = xy[0] - width / 2, xy[1] - height / 2
+        x0, y0 = int(np.floor(left)), int(np.floor(top))
+        shift = np.array([[1, 0, left - x0], [0, 1, top - y0]])
+        rgb = cv2.warpAffine(self.rgb_HWC, shift, (width + 1, height + 1), borderMode=cv2.BORDER_REPLICATE)
+        alpha = cv2.warpAffine(self.alpha_HW, shift, (width + 1, height + 1))
+        x_low, y_low = max(0, -x0), max(0, -y0)
+        x_high = min(width + 1, frame_HWC.shape[1] - x0)
+        y_high = min(height + 1, frame_HWC.shape[0] - y0)
+        if x_low >= x_high or y_low >= y_high:
+            return
+        part = frame_HWC[y0 + y_low : y0 + y_high, x0 + x_low : x0 + x_high]
+        share = alpha[y_low:y_high, x_low:x_high, None]
+        part[:] = np.rint(part * (1 - share) + rgb[y_low:y_high, x_low:x_high] * share).astype(np.uint8)

@@ -1,0 +1,78 @@
+"""What somebody who only watches can say: colours followed, cuts found, pictures recognised. No plan is looked at.
+
+The answer of a sample is recovered from its decoded frames by these and held against the event log (`checks.py`), so a
+fault of the renderer, of the codec or of a question cannot pass as truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from operators.records import Frames
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Witness:
+    """All that recovering an answer may use: the frames, the question as asked, and pictures of the captions."""
+
+    frames_THWC: Frames  # decoded
+    fps: float
+    question: str
+    options: tuple[str, ...]
+    facts: Mapping[str, Any]  # what the question is about; the same for a sample and its twin, so never the truth
+    images: Mapping[str, Frames]  # caption -> (H, W, 3) picture, of pseudo-videos
+
+
+def follow(frames_THWC: Frames, color: tuple[int, int, int], tolerance: float = 60.0) -> npt.NDArray[np.float64]:
+    """Centre and size of what has nearly this colour in every frame: (T, 3) of x, y in px and area in px².
+
+    Rows are NaN, NaN, 0 where nothing has it. A shape that leaves at one edge and enters at the opposite one has its
+    centre on the joined frame (circular mean).
+    """
+    height, width = frames_THWC.shape[1:3]
+    distance = np.abs(frames_THWC.astype(np.int16) - np.array(color, np.int16)).sum(axis=3)
+    near_THW = distance < tolerance
+    seen = np.full((len(frames_THWC), 3), np.nan)
+    for t, near_HW in enumerate(near_THW):
+        rows, columns = np.nonzero(near_HW)
+        seen[t] = (
+            (_circular_mean(columns, width), _circular_mean(rows, height), len(rows))
+            if len(rows)
+            else (np.nan, np.nan, 0)
+        )
+    return seen
+
+
+def steps(seen_T3: npt.NDArray[np.float64], width: int, height: int) -> npt.NDArray[np.float64]:
+    """(T-1, 2) px from each frame to the next, the shorter way around joined edges; NaN where it was not seen."""
+    size = np.array([width, height], dtype=np.float64)
+    steps_T2: npt.NDArray[np.float64] = np.mod(np.diff(seen_T3[:, :2], axis=0) + size / 2, size) - size / 2
+    return steps_T2
+
+
+def total_steps(frames_THWC: Frames, color: tuple[int, int, int]) -> npt.NDArray[np.float64] | None:
+    """How far a colour gets in the whole clip, (2,) px; None when it is not seen in every frame."""
+    seen_T3 = follow(frames_THWC, color)
+    if np.isnan(seen_T3).any():
+        return None
+    total: npt.NDArray[np.float64] = steps(seen_T3, frames_THWC.shape[2], frames_THWC.shape[1]).sum(axis=0)
+    return total
+
+
+def cuts(frames_THWC: Frames, threshold: float = 12.0) -> list[int]:
+    """First frames of the shots: 0, and where the picture changes more than jitter of one picture would."""
+    small = np.stack([cv2.resize(frame, (16, 16), interpolation=cv2.INTER_AREA) for frame in frames_THWC]).astype(float)
+    change_T = np.abs(np.diff(small, axis=0)).mean(axis=(1, 2, 3))
+    return [0, *(int(t) + 1 for t in np.nonzero(change_T > threshold)[0])]
+
+
+def _circular_mean(places: npt.NDArray[np.int64], size: int) -> float:
+    angles = 2 * np.pi * (places + 0.5) / size
+    angle = np.arctan2(np.sin(angles).mean(), np.cos(angles).mean())
+    return float(np.mod(angle, 2 * np.pi) * size / (2 * np.pi) - 0.5)
