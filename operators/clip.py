@@ -36,16 +36,19 @@ class Codec:
     pad_bytes: int = 16384  # a clip's size is rounded up to a multiple: what x264 spends on a motion must not name it
 
 
-def encode(frames_THWC: Frames, fps: float, codec: Codec) -> Clip:
+def encode(frames: Frames, fps: float, codec: Codec) -> Clip:
     """Encodes a clip.
 
     Args:
-        frames_THWC: uint8 RGB; even height and width, because chroma has half the resolution.
+        frames: uint8, (T, H, W, 3) RGB or (T, 3 H / 2, W) planes of I420; both sides even, because chroma has half
+            the resolution.
 
     Raises:
         ValueError: a side is odd, or there is no frame.
     """
-    num_frames, height, width = frames_THWC.shape[:3]
+    is_planar = frames.ndim == 3
+    num_frames, height, width = frames.shape[:3]
+    height = height * 2 // 3 if is_planar else height
     if height % 2 or width % 2 or num_frames == 0:
         raise ValueError(f"cannot encode {num_frames} frames of {width} x {height} px: sides must be even")
     file = io.BytesIO()
@@ -62,8 +65,8 @@ def encode(frames_THWC: Frames, fps: float, codec: Codec) -> Clip:
         context = stream.codec_context
         context.thread_count = 1
         context.colorspace, context.color_range = BT601, LIMITED_RANGE
-        for frame_HWC in frames_THWC:
-            planes = cv2.cvtColor(frame_HWC, cv2.COLOR_RGB2YUV_I420)
+        for frame in frames:
+            planes = frame if is_planar else cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
         container.mux(stream.encode())
     data = padded(file.getvalue(), codec.pad_bytes)

@@ -6,11 +6,14 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from operators.backdrops import paint_backdrop
 from operators.cutouts import Sprite
 from operators.records import Frames, Scene, ScenePlan, Shot, Track
 from operators.sources.shapes import paint, write_label
+
+BLACK_Y, NO_CHROMA = 16, 128  # of limited range
 
 ImageLoader = Callable[[Scene], Frames]  # Scene → (H, W, 3) uint8 RGB
 
@@ -32,6 +35,47 @@ def render(plan: ScenePlan, load_image: ImageLoader | None = None) -> Frames:
     for track in plan.tracks:
         _draw(frames_THWC, track, load_image)
     return frames_THWC
+
+
+def render_i420(plan: ScenePlan, load_image: ImageLoader | None = None) -> Frames:
+    """The frames of a plan as the encoder takes them: (T, 3 H / 2, W) uint8, planes Y, U and V below each other.
+
+    Shots are warped plane by plane, which is half the samples of RGB and leaves no frame to convert; everything else is
+    drawn in RGB and converted.
+    """
+    if not plan.shots or plan.tracks:
+        return to_i420(render(plan, load_image))
+    if load_image is None:
+        raise ValueError("this plan shows images, but no image loader was given")
+    out_TXW = np.empty((plan.num_frames, plan.height * 3 // 2, plan.width), np.uint8)
+    for shot in plan.shots:
+        fitted = cv2.cvtColor(fit(load_image(shot.scene), plan.width, plan.height), cv2.COLOR_RGB2YUV_I420)
+        for offset, affine_23 in enumerate(shot.affine_T23):
+            _warp_planes(fitted, affine_23, out_TXW[shot.start_frame + offset])
+    return out_TXW
+
+
+def to_i420(frames_THWC: Frames) -> Frames:
+    """RGB frames of even sides as (T, 3 H / 2, W) planes."""
+    return np.stack([cv2.cvtColor(frame_HWC, cv2.COLOR_RGB2YUV_I420) for frame_HWC in frames_THWC])
+
+
+def _warp_planes(source_XW: Frames, affine_23: npt.NDArray[np.float64], out_XW: Frames) -> None:
+    """One frame. A chroma sample lies in the middle of four pixels: x = 2 x_chroma + 0.5."""
+    width, height = source_XW.shape[1], source_XW.shape[0] * 2 // 3
+    turn, shift = affine_23[:, :2], affine_23[:, 2]
+    chroma_23 = np.column_stack([turn, (turn @ (0.5, 0.5) + shift - 0.5) / 2])
+    out_XW[:height] = cv2.warpAffine(source_XW[:height], affine_23, (width, height), borderValue=BLACK_Y)
+    half = (width // 2, height // 2)
+    for source, out in zip(_chroma(source_XW), _chroma(out_XW), strict=True):
+        out[:] = cv2.warpAffine(source, chroma_23, half, borderValue=NO_CHROMA)
+
+
+def _chroma(planes_XW: Frames) -> tuple[Frames, Frames]:
+    """Views of U and V, (H / 2, W / 2) each: they lie one after the other, two rows to a row of the array."""
+    width, height = planes_XW.shape[1], planes_XW.shape[0] * 2 // 3
+    flat = planes_XW[height:].reshape(2, height // 2, width // 2)
+    return flat[0], flat[1]
 
 
 def fit(image_HWC: Frames, width: int, height: int) -> Frames:
