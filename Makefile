@@ -3,6 +3,7 @@
 #   make quickstart   generate, SFT, GRPO, evaluation and report on this machine, no GPU needed
 #   make test         all tests but the fault drills and those that need a GPU
 #   make check        format, lint, strict types, architecture
+#   make bench-data   the data engine against what a user would otherwise do; a table, about ten minutes
 #   make drill        slow fault drills: processes killed, frozen and starved
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ STAMP := .venv/.stamp
 ENGINE ?= $(shell nvidia-smi --list-gpus >/dev/null 2>&1 && echo gpu || echo cpu)
 CODE := operators models workflows cluster tests .ci
 
-.PHONY: setup quickstart test check drill
+.PHONY: setup quickstart test check drill bench-data
 
 setup: $(STAMP)
 
@@ -48,3 +49,7 @@ check: setup
 
 drill: setup
 	$(BIN)/python -m pytest -q -m drill
+
+bench-data: setup
+	$(PIP) -e ".[bench]"
+	PYTHONPATH=. RAY_AUTH_MODE=disabled $(BIN)/python tests/benchmarks/data.py
