@@ -1,19 +1,83 @@
 """Objects cut out of photographs, as sprites that move: polygon → soft mask → pasted at any place, between pixels.
 
 Edges are feathered and decoys that stand still are cut in the same way (2506.06928 proposes moving objects; "Cut, Paste
-and Learn", arXiv 1708.01642, on what seams give away), so that a seam says nothing about what moves.
+and Learn", arXiv 1708.01642, on what seams give away), so that a seam says nothing about what moves. Like photographs
+behind shapes, sprites are dimmed and greyed a little, so that a drawn colour stays its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from operators.records import Cutout, Frames, Scene
+from operators.records import Address, Cutout, Frames, Instance, Scene, ScenePlan, Track
+from operators.seeding import rng
+from operators.sources.shapes import COLORS
+
+FEATHER_PX = (0.7, 1.6)
+SPRITE_GAIN, SPRITE_SATURATION = 0.8, 0.6  # no pixel of a photograph then comes near a colour of the palette
+MIN_RADIUS_PX = 12.0  # half the longer side of a cut-out, on frames whose shorter side is MIN_SIDE_PX or more
+MIN_SIDE_PX = 96
+MAX_DECOYS = 3
+
+
+def cutout_radius_px(radius_px: float, side_px: int) -> float:
+    """Half the longer side of a cut-out shown in place of a shape of this radius; smaller ones cannot be named."""
+    return max(radius_px, MIN_RADIUS_PX) if side_px >= MIN_SIDE_PX else radius_px
+
+
+def draw_cutouts(
+    draw: np.random.Generator, scenes: Sequence[Scene], num_cutouts: int, taken: Collection[str] = ()
+) -> list[Cutout]:
+    """Objects of different categories, each category as likely as any other; fewer where the scenes hold fewer.
+
+    Categories named like a colour are left out: "the orange" may not be an orange circle.
+
+    Args:
+        taken: names that are not to be drawn.
+    """
+    by_category: dict[str, list[tuple[Scene, Instance]]] = {}
+    for scene in sorted(scenes, key=lambda scene: scene.image_id):
+        for instance in scene.instances:
+            by_category.setdefault(instance.category, []).append((scene, instance))
+    names = sorted(name for name in by_category if name not in COLORS and name not in taken)
+    cutouts = []
+    for i in draw.permutation(len(names))[:num_cutouts]:
+        choices = by_category[names[i]]
+        scene, instance = choices[int(draw.integers(len(choices)))]
+        mirrored, feather_px = bool(draw.integers(2)), float(draw.uniform(*FEATHER_PX))
+        cutouts.append(Cutout(scene=scene, instance=instance, mirrored=mirrored, feather_px=feather_px))
+    return cutouts
+
+
+def add_decoys(plan: ScenePlan, scenes: Sequence[Scene], address: Address) -> ScenePlan:
+    """The plan with as many cut-outs that stand still behind everything as there are moving ones.
+
+    Plans without cut-outs are left as they are. Decoys come from a generator of their own and a twin's are the same.
+    """
+    moving = [track for track in plan.tracks if track.cutout is not None]
+    if not moving:
+        return plan
+    draw = rng(*address.parts(), "decoys")
+    taken = {track.name for track in plan.tracks}
+    decoys = [
+        Track(
+            name=cutout.instance.category,
+            shape="cutout",
+            color=(0, 0, 0),
+            radius_px=like.radius_px,
+            xy_T2=np.tile(draw.uniform((0.0, 0.0), (plan.width, plan.height)), (plan.num_frames, 1)),
+            visible_T=np.ones(plan.num_frames, np.bool_),
+            wraps=True,
+            cutout=cutout,
+        )
+        for cutout, like in zip(draw_cutouts(draw, scenes, min(MAX_DECOYS, len(moving)), taken), moving, strict=False)
+    ]
+    return replace(plan, tracks=(*decoys, *plan.tracks))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +100,7 @@ class Sprite:
         scale = 2 * radius_px / float(max(high - low))
         size = tuple(int(n) for n in np.ceil((high - low) * scale) + 4)
         matrix = np.array([[scale, 0, 2 - low[0] * scale], [0, scale, 2 - low[1] * scale]])
-        rgb = cv2.warpAffine(image_HWC, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        rgb = mute(cv2.warpAffine(image_HWC, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
         alpha = np.zeros((size[1], size[0]), np.uint8)
         fixed = [np.rint((outline * scale + matrix[:, 2]) * 16).astype(np.int32) for outline in outlines]
         cv2.fillPoly(alpha, fixed, 255, cv2.LINE_AA, 4)
@@ -65,3 +129,11 @@ class Sprite:
         part = frame_HWC[y0 + y_low : y0 + y_high, x0 + x_low : x0 + x_high]
         share = alpha[y_low:y_high, x_low:x_high, None]
         part[:] = np.rint(part * (1 - share) + rgb[y_low:y_high, x_low:x_high] * share).astype(np.uint8)
+
+
+def mute(image_HWC: Frames) -> npt.NDArray[np.float32]:
+    """Dimmed and greyed a little: (H, W, 3) float32, 0 to 255."""
+    rgb = image_HWC.astype(np.float32)
+    grey = rgb.mean(axis=2, keepdims=True)
+    muted_HWC: npt.NDArray[np.float32] = SPRITE_GAIN * (grey + SPRITE_SATURATION * (rgb - grey))
+    return muted_HWC

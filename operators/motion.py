@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from operators.claims import Claim
+from operators.cutouts import cutout_radius_px, draw_cutouts
 from operators.errors import UserError
 from operators.primitives._base import Canvas
-from operators.records import Address, Backdrop, Event, ScenePlan, Track
+from operators.records import Address, Backdrop, Cutout, Event, Scene, ScenePlan, Track
 from operators.seeding import rng
 from operators.sources.shapes import BACKGROUND_LEVELS, COLORS, EASY_COLORS, EASY_SHAPES, SHAPES
 
@@ -27,29 +28,40 @@ EASY_LEVEL = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """A shape before it is given a path."""
+    """A shape before it is given a path, or an object of a photograph in its place."""
 
     shape: str
     color_name: str
     radius_px: float
+    cutout: Cutout | None = None
 
     @property
     def name(self) -> str:
-        return f"{self.color_name} {self.shape}"
+        return f"{self.color_name} {self.shape}" if self.cutout is None else self.cutout.instance.category
 
 
-def draw_actors(draw: np.random.Generator, canvas: Canvas, num_actors: int, level: int = 0) -> list[Actor]:
+def color_of(name: str) -> tuple[int, int, int] | None:
+    """RGB of what is called this; None for cut-outs, which cannot be followed by a colour."""
+    color_name, _, shape = name.partition(" ")
+    return COLORS.get(color_name) if shape else None
+
+
+def draw_actors(
+    draw: np.random.Generator, canvas: Canvas, num_actors: int, level: int = 0, scenes: tuple[Scene, ...] = ()
+) -> list[Actor]:
     """Actors of different colours, each of which can so be followed by its colour alone.
 
     Sizes go from 10 to 16 % of the frame's shorter side and are never under 4 px.
 
     Args:
         level: up to ``EASY_LEVEL`` of the easy colours and shapes alone.
+        scenes: where any of them has instances, each actor is as likely a cut-out as a shape, unless categories run
+            out; no category comes twice.
     """
     colors, shapes = (EASY_COLORS, EASY_SHAPES) if level <= EASY_LEVEL else (tuple(COLORS), SHAPES)
     chosen = draw.choice(len(colors), num_actors, replace=False)
     side = min(canvas.width, canvas.height)
-    return [
+    actors = [
         Actor(
             color_name=colors[i],
             shape=shapes[int(draw.integers(len(shapes)))],
@@ -57,6 +69,12 @@ def draw_actors(draw: np.random.Generator, canvas: Canvas, num_actors: int, leve
         )
         for i in chosen
     ]
+    if not any(scene.instances for scene in scenes):
+        return actors
+    replaced = [i for i in range(num_actors) if draw.integers(2)]
+    for i, cutout in zip(replaced, draw_cutouts(draw, scenes, len(replaced)), strict=False):
+        actors[i] = replace(actors[i], cutout=cutout, radius_px=cutout_radius_px(actors[i].radius_px, side))
+    return actors
 
 
 def draw_num_frames(address: Address, canvas: Canvas) -> int:
@@ -163,4 +181,5 @@ def to_track(actor: Actor, xy_T2: npt.NDArray[np.float64], *, wraps: bool) -> Tr
         xy_T2=xy_T2,
         visible_T=np.ones(len(xy_T2), np.bool_),
         wraps=wraps,
+        cutout=actor.cutout,
     )

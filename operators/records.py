@@ -124,12 +124,13 @@ class Track:
     radius_px: float
     xy_T2: npt.NDArray[np.float64]  # pixels; (0, 0) is the top-left corner
     visible_T: npt.NDArray[np.bool_]
-    wraps: bool = False  # what leaves the frame at one edge enters at the opposite one
+    wraps: bool = False  # what leaves the frame, or its window, at one edge enters at the opposite one
     angle_deg_T: npt.NDArray[np.float64] | None = None  # clockwise on the screen; None: never turned
     scale_T: npt.NDArray[np.float64] | None = None  # of the radius; None: always 1
     color_T3: npt.NDArray[np.uint8] | None = None  # RGB of every frame; None: ``color``
     label: str = ""  # written over the shape, as large as fits
     cutout: Cutout | None = None  # shown in place of the shape; ``radius_px`` is half its longer side
+    window_px: tuple[int, int, int, int] | None = None  # left, top, right, bottom of the part of the frame it stays in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

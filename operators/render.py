@@ -98,6 +98,9 @@ def _show(frames_THWC: Frames, shot: Shot, image_HWC: Frames) -> None:
 
 def _draw(frames_THWC: Frames, track: Track, load_image: ImageLoader | None) -> None:
     height, width = frames_THWC.shape[1:3]
+    left, top, right, bottom = track.window_px or (0, 0, width, height)
+    frames_THWC, width, height = frames_THWC[:, top:bottom, left:right], right - left, bottom - top
+    xy_T2 = track.xy_T2 - (left, top)
     shifts = [(dx, dy) for dx in (-width, 0, width) for dy in (-height, 0, height)] if track.wraps else [(0, 0)]
     sprite = None if track.cutout is None else Sprite.cut(track.cutout, track.radius_px, load_image)
     for t, frame_HWC in enumerate(frames_THWC):
@@ -105,7 +108,7 @@ def _draw(frames_THWC: Frames, track: Track, load_image: ImageLoader | None) -> 
             continue
         radius_px = track.radius_px * (1.0 if track.scale_T is None else float(track.scale_T[t]))
         for dx, dy in shifts:
-            x, y = float(track.xy_T2[t, 0]) + dx, float(track.xy_T2[t, 1]) + dy
+            x, y = float(xy_T2[t, 0]) + dx, float(xy_T2[t, 1]) + dy
             if not (-radius_px < x < width + radius_px and -radius_px < y < height + radius_px):
                 continue
             if sprite is not None:

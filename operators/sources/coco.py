@@ -53,7 +53,7 @@ def read_scenes(captions: Path, images: Path) -> CocoScenes:
     Raises:
         UserError: a file or the folder is missing, the JSON is broken or holds no captions, or no image is there.
     """
-    tree = _load_json(captions)
+    tree = _load_captions(captions)
     if not images.is_dir():
         raise UserError(f"image folder {images} does not exist; give the folder that holds the images of {captions}")
     dropped: Counter[str] = Counter()
@@ -69,7 +69,7 @@ def read_scenes(captions: Path, images: Path) -> CocoScenes:
         scenes[scene.image_id] = scene
     dropped["annotation_of_unknown_image"] += len(texts.keys() - scenes.keys())
     if not scenes:
-        raise UserError(f"{captions} holds no image with a caption ({_counts(dropped)}); give a COCO captions file")
+        raise UserError(f"{captions} holds no image with a caption ({counts(dropped)}); give a COCO captions file")
     if not any(Path(scene.path).is_file() for scene in scenes.values()):
         name = Path(next(iter(scenes.values())).path).name
         raise UserError(f"none of the {len(scenes)} images of {captions} is in {images} (looked for {name} and others)")
@@ -140,17 +140,29 @@ def _to_rgb(image: Image.Image, name: str, side: int) -> Frames:
     return np.array(rgb)
 
 
-def _load_json(path: Path) -> dict[str, Any]:
+def load_json(path: Path, what: str) -> Any:
+    """The content of an annotation file.
+
+    Args:
+        what: it should hold, for messages: "captions" or "instances".
+
+    Raises:
+        UserError: it cannot be read, is not UTF-8, or is not JSON.
+    """
     try:
-        tree = json.loads(path.read_bytes())
+        return json.loads(path.read_bytes())
     except OSError as error:
-        raise UserError(f"cannot read COCO captions {path}: {error.strerror}") from error
+        raise UserError(f"cannot read COCO {what} {path}: {error.strerror}") from error
     except json.JSONDecodeError as error:
         raise UserError(
             f"{path} is not valid JSON at character {error.pos} (line {error.lineno}): {error.msg}; was it cut short?"
         ) from error
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text at byte {error.start}; give a COCO captions file") from error
+        raise UserError(f"{path} is not UTF-8 text at byte {error.start}; give a COCO {what} file") from error
+
+
+def _load_captions(path: Path) -> dict[str, Any]:
+    tree = load_json(path, "captions")
     lists = isinstance(tree, dict) and all(isinstance(tree.get(name), list) for name in ("images", "annotations"))
     if not lists or not any(isinstance(a, dict) and "caption" in a for a in tree["annotations"]):
         raise UserError(f"{path} holds no captions; give a COCO captions file, with lists `images` and `annotations`")
@@ -199,5 +211,6 @@ def _scene(entry: Any, texts: Mapping[int, list[str]], images: Path, dropped: Co
     )
 
 
-def _counts(dropped: Mapping[str, int]) -> str:
+def counts(dropped: Mapping[str, int]) -> str:
+    """What was left out, for messages."""
     return ", ".join(f"{reason} {n}" for reason, n in sorted(dropped.items()) if n) or "nothing dropped"
