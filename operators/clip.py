@@ -23,6 +23,9 @@ from operators.records import Clip, Frames
 
 MAX_FRAMES = 4096  # of a clip that is read: a broken header must not fill the memory
 FREE_BOX_HEADER = 8  # bytes: size and type
+# Frames jittered one by one predict each other badly: B-frames, look-ahead, arithmetic coding and weighted prediction
+# took a third of the time for 7 % of the bytes (four COCO scenes, superfast, crf 20, same PSNR).
+X264 = "mbtree=0:bframes=0:rc-lookahead=0:scenecut=0:weightp=0:cabac=0"
 BT601, LIMITED_RANGE = 6, 1  # what cv2's I420 conversions mean, as ffmpeg numbers them
 
 
@@ -60,7 +63,7 @@ def encode(frames: Frames, fps: float, codec: Codec) -> Clip:
             "crf": str(codec.crf),
             "preset": codec.preset,
             "g": str(codec.keyframe_interval),
-            "x264-params": "mbtree=0",
+            "x264-params": X264,
         }
         context = stream.codec_context
         context.thread_count = 1
