@@ -76,3 +76,18 @@ def _circular_mean(places: npt.NDArray[np.int64], size: int) -> float:
     angles = 2 * np.pi * (places + 0.5) / size
     angle = np.arctan2(np.sin(angles).mean(), np.cos(angles).mean())
     return float(np.mod(angle, 2 * np.pi) * size / (2 * np.pi) - 0.5)
+
+
+def speed_px(frames_THWC: Frames, color: tuple[int, int, int]) -> float:
+    """px per frame of a colour that keeps its speed; NaN when it is seen in less than half of the frames.
+
+    The median of its steps: where another shape covers part of it, the centre of what is left jumps.
+    """
+    seen_T3 = follow(frames_THWC, color)
+    whole_T = seen_T3[:, 2] > 0.8 * np.median(seen_T3[:, 2])
+    seen_T3[~whole_T] = np.nan
+    steps_T2 = steps(seen_T3, frames_THWC.shape[2], frames_THWC.shape[1])
+    steps_T2 = steps_T2[~np.isnan(steps_T2).any(axis=1)]
+    if 2 * len(steps_T2) < len(frames_THWC) - 1:
+        return float("nan")
+    return float(np.linalg.norm(np.median(steps_T2, axis=0)))
