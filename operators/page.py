@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from operators.records import Event, Frames
+from operators.records import Frames
 
 JPEG_QUALITY = 85
 MIN_SIDE_PX = 96  # smaller frames are enlarged without smoothing, so that single pixels can be told apart
@@ -60,16 +60,6 @@ code, .mono { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; 
 .options .letter { display: inline-block; width: 22px; color: var(--soft); }
 .why { margin: 0; color: var(--soft); }
 .why i { font-style: normal; color: var(--ink); }
-.timeline { position: relative; margin: 12px 0 2px; border-left: 1px solid var(--line);
-  border-right: 1px solid var(--line); }
-.timeline div { position: relative; height: 21px; }
-.timeline div::before { content: ""; position: absolute; inset: 2px 0; background: var(--line); opacity: 0.35;
-  border-radius: 4px; }
-.timeline span { position: absolute; top: 2px; bottom: 2px; min-width: 3px; border-radius: 4px; opacity: 0.32;
-  background: var(--mark); }
-.timeline em { position: absolute; inset: 2px 8px; font-style: normal; font-size: 12px; line-height: 17px;
-  white-space: nowrap;
-  overflow: hidden; text-overflow: ellipsis; }
 .filter { display: flex; flex-wrap: wrap; gap: 8px; margin: 0 0 24px; }
 .filter button { font: inherit; font-size: 13px; color: inherit; background: var(--sheet);
   border: 1px solid var(--line);
@@ -150,20 +140,6 @@ def filmstrip(frames_THWC: Frames, fps: float) -> str:
     )
 
 
-def timeline(events: Iterable[Event], duration_ms: float) -> str:
-    """One bar per event, from its start to its end."""
-    bars = []
-    for event in events:
-        left, width = 100 * event.start_ms / duration_ms, 100 * (event.end_ms - event.start_ms) / duration_ms
-        words = " ".join(word for word in (event.subject, event.kind, event.detail) if word)
-        title = f"{words}: {event.start_ms / 1000:.2f} to {event.end_ms / 1000:.2f} s"
-        bars.append(
-            f'<div title="{escape(title)}"><span style="left:{left:.2f}%;width:{width:.2f}%"></span>'
-            f"<em>{escape(words)}</em></div>"
-        )
-    return f'<div class="timeline">{"".join(bars)}</div>' if bars else ""
-
-
 def options(marks: Sequence[OptionMark], letters: str) -> str:
     """The options of a question as a list, the right one and a wrong choice marked."""
     items = []
@@ -202,14 +178,15 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], *, first_numb
     return f"<table><thead>{line(header, 'th')}</thead><tbody>{body}</tbody></table>"
 
 
-def page(title: str, lead: str, body: str, *, css: str = "") -> str:
-    """The whole document. ``title`` and ``lead`` are text, ``body`` is HTML, ``css`` is added to the page's own."""
+def page(title: str, lead: str, body: str, *, css: str = "", script: str = "") -> str:
+    """The whole document. ``title`` and ``lead`` are text, ``body`` is HTML; css and script are added to the page's."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n"
+        "content=\"default-src 'none'; img-src data:; media-src blob:; style-src 'unsafe-inline'; "
+        "script-src 'unsafe-inline'\">\n"
         f"<title>{escape(title)}</title>\n<style>{CSS}{css}</style>\n</head>\n<body>\n"
         f'<main class="page">\n<h1>{escape(title)}</h1>\n<p class="lead">{escape(lead)}</p>\n{body}\n</main>\n'
-        f"<script>{SCRIPT}</script>\n</body>\n</html>\n"
+        f"<script>{SCRIPT}{script}</script>\n</body>\n</html>\n"
     )
