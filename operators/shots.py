@@ -8,6 +8,7 @@ The paper draws the jitter of every frame by itself (rotation 15 degrees, scale 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -17,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.errors import SampleRejected, UserError
-from operators.primitives._base import Canvas, Jitter, Style
+from operators.primitives._base import Canvas, Jitter
 from operators.records import Address, Backdrop, Event, Scene, ScenePlan, Shot
 from operators.seeding import rng
 
@@ -125,15 +126,21 @@ def compose(
     address: Address,
     facts: Mapping[str, Any],
 ) -> ScenePlan:
-    """The scenes in this order, each for its number of frames, with one ``scene`` event per shot."""
+    """The scenes in this order, each for its number of frames, with one ``scene`` event per shot.
+
+    ``detail`` of an event is the shot's place, from 1. A scene that comes again goes on with the jitter of its first
+    shot, so the frames of each image are the same in whatever order and in however many shots they are shown.
+    """
+    left_by_image = _affine_by_image(order, shot_lengths, canvas, address)
     shots, events, start_frame = [], [], 0
-    for captioned, num_frames in zip(order, shot_lengths, strict=True):
-        end_frame = start_frame + num_frames
-        draw = rng(*address.parts(), "jitter", captioned.scene.image_id)
-        affine_T23 = draw_affine(draw, canvas.jitter, num_frames, canvas.width, canvas.height)
+    for place, (captioned, num_frames) in enumerate(zip(order, shot_lengths, strict=True), start=1):
+        end_frame, image_id = start_frame + num_frames, captioned.scene.image_id
+        affine_T23, left_by_image[image_id] = np.split(left_by_image[image_id], [num_frames])
         shots.append(Shot(scene=captioned.scene, start_frame=start_frame, end_frame=end_frame, affine_T23=affine_T23))
         start_ms, end_ms = 1000.0 * start_frame / canvas.fps, 1000.0 * end_frame / canvas.fps
-        events.append(Event(kind="scene", subject=captioned.caption, start_ms=start_ms, end_ms=end_ms))
+        events.append(
+            Event(kind="scene", subject=captioned.caption, start_ms=start_ms, end_ms=end_ms, detail=str(place))
+        )
         start_frame = end_frame
     return ScenePlan(
         address=address,
@@ -146,6 +153,20 @@ def compose(
         events=tuple(events),
         facts=facts,
     )
+
+
+def _affine_by_image(
+    order: Sequence[CaptionedScene], shot_lengths: Sequence[int], canvas: Canvas, address: Address
+) -> dict[int, npt.NDArray[np.float64]]:
+    totals: Counter[int] = Counter()
+    for captioned, num_frames in zip(order, shot_lengths, strict=True):
+        totals[captioned.scene.image_id] += num_frames
+    return {
+        image_id: draw_affine(
+            rng(*address.parts(), "jitter", image_id), canvas.jitter, total, canvas.width, canvas.height
+        )
+        for image_id, total in totals.items()
+    }
 
 
 def draw_affine(
@@ -161,6 +182,12 @@ def draw_affine(
         angle_T, growth_T, right_T, down_T = (start + (end - start) * eased_T1).T
     else:
         angle_T, growth_T, right_T, down_T = np.zeros((4, num_frames))
+    return affine_matrices(np.stack([angle_T, growth_T, right_T, down_T], axis=1), width, height)
+
+
+def affine_matrices(warps_T4: npt.NDArray[np.float64], width: int, height: int) -> npt.NDArray[np.float64]:
+    """(T, 2, 3) matrices in pixels from (T, 4): radians, growth, shift right and down in shares of the frame."""
+    angle_T, growth_T, right_T, down_T = warps_T4.T
     cos_T, sin_T = (1 + growth_T) * np.cos(angle_T), (1 + growth_T) * np.sin(angle_T)
     center_x, center_y = (width - 1) / 2, (height - 1) / 2
     shift_x_T = center_x + right_T * width - cos_T * center_x - sin_T * center_y
@@ -174,12 +201,8 @@ def shown(plan: ScenePlan) -> list[Event]:
     return sorted((e for e in plan.events if e.kind == "scene"), key=lambda e: e.start_ms)
 
 
-def tell_order(events: Sequence[Event], style: Style) -> str:
-    """The scenes as sentences: "First a, then b, last c.", or each with its seconds."""
-    if style == "detailed":
-        spans = [f"from {e.start_ms / 1000:.1f} s to {e.end_ms / 1000:.1f} s it shows {e.subject}" for e in events]
-        return f"In the video, {', '.join(spans)}."
-    captions = [e.subject for e in events]
+def tell_order(captions: Sequence[str]) -> str:
+    """The scenes in one sentence: "First a, then b, last c."."""
     if len(captions) == 1:
         return f"Only {captions[0]}."
     middle = "".join(f"then {caption}, " for caption in captions[1:-1])

@@ -5,12 +5,14 @@ Which of the two scenes is named first in the question is drawn before the order
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
-from operators.primitives._base import Canvas, Primitive, Style, Twin, draw_truth
-from operators.records import Address, Question, Scene, ScenePlan
+from operators.primitives._base import Canvas, draw_truth
+from operators.primitives._pseudo_video import PseudoVideo
+from operators.records import Address, Event, Question, Scene, ScenePlan
 from operators.seeding import rng
-from operators.shots import compose, draw_num_scenes, draw_shot_lengths, pick_scenes, shown, tell_order
+from operators.shots import compose, draw_num_scenes, draw_shot_lengths, pick_scenes, shown
 
 WORDINGS = (
     'In the given video, does the scene that can be captioned as "{asked}" happen before or after the scene that can '
@@ -18,15 +20,15 @@ WORDINGS = (
     'Is "{asked}" shown before or after "{anchor}"?',
     'Two of the scenes are "{asked}" and "{anchor}". Does the first-named one come before or after the other?',
     'Relative to the scene "{anchor}", when does the scene "{asked}" appear?',
+    'Does "{asked}" come earlier ("before") or later ("after") than "{anchor}"?',
+    'When is the scene "{asked}" on the screen: before or after the scene "{anchor}"?',
+    'Look for "{asked}" and for "{anchor}". Is the former before or after the latter?',
+    'With respect to "{anchor}", at what point does the video show "{asked}"?',
 )
 
 
-class BeforeAfter(Primitive):
+class BeforeAfter(PseudoVideo):
     task: ClassVar[str] = "before_after"
-    family: ClassVar[Literal["pseudo_video", "shapes"]] = "pseudo_video"
-    order_dependent: ClassVar[bool] = True
-    needs_time: ClassVar[bool] = True
-    twin: ClassVar[Twin] = "reordered"
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
         draw = rng(*address.parts(), "plan")
@@ -46,15 +48,16 @@ class BeforeAfter(Primitive):
         }
         return compose(order, draw_shot_lengths(order, canvas, address), canvas, address, facts)
 
-    def ask(self, plan: ScenePlan) -> Question:
-        asked, anchor, options = plan.facts["asked"], plan.facts["anchor"], tuple(plan.facts["options"])
-        order = [event.subject for event in shown(plan)]
-        truth = "before" if order.index(asked) < order.index(anchor) else "after"
-        text = WORDINGS[plan.facts["wording"]].format(asked=asked, anchor=anchor)
-        return Question(text=text, options=options, answer_index=options.index(truth))
+    def text(self, facts: Mapping[str, Any]) -> str:
+        return WORDINGS[facts["wording"]].format(asked=facts["asked"], anchor=facts["anchor"])
 
-    def explain(self, plan: ScenePlan, question: Question, style: Style) -> str:
-        named = [e for e in shown(plan) if e.subject in (plan.facts["asked"], plan.facts["anchor"])]
-        answer = question.options[question.answer_index]
-        subject = f'The scene "{plan.facts["asked"]}"' if style == "detailed" else "It"
-        return f"{tell_order(named, style)} {subject} is {answer}."
+    def answer(self, order: Sequence[str], facts: Mapping[str, Any]) -> str | None:
+        if not {facts["asked"], facts["anchor"]} <= set(order):
+            return None
+        return "before" if order.index(facts["asked"]) < order.index(facts["anchor"]) else "after"
+
+    def told(self, plan: ScenePlan, question: Question) -> list[Event]:
+        return [event for event in shown(plan) if event.subject in (plan.facts["asked"], plan.facts["anchor"])]
+
+    def conclude(self, plan: ScenePlan, answer: str) -> str:
+        return f"It is {answer}."

@@ -6,12 +6,14 @@ number, so neither length nor rejection says anything about the count.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
-from operators.primitives._base import Canvas, Primitive, Style, Twin, draw_truth
-from operators.records import Address, Question, Scene, ScenePlan
+from operators.primitives._base import Canvas, Twin, draw_truth
+from operators.primitives._pseudo_video import PseudoVideo
+from operators.records import Address, Scene, ScenePlan
 from operators.seeding import rng
-from operators.shots import compose, pick_scenes, scene_limits, shown, split_length, tell_order
+from operators.shots import compose, pick_scenes, scene_limits, split_length
 
 MAX_OPTIONS = 3
 WORDINGS = (
@@ -19,14 +21,16 @@ WORDINGS = (
     "What is the number of scenes in the video?",
     "Count the scenes of the video. How many are there?",
     "The video is made of how many different scenes?",
+    "How many scenes does the video have?",
+    "From start to end, how many different scenes are shown?",
+    "Give the number of different scenes that can be seen in the video.",
+    "The video goes from scene to scene. How many are there in total?",
 )
 
 
-class SceneCount(Primitive):
+class SceneCount(PseudoVideo):
     task: ClassVar[str] = "scene_count"
-    family: ClassVar[Literal["pseudo_video", "shapes"]] = "pseudo_video"
     order_dependent: ClassVar[bool] = False
-    needs_time: ClassVar[bool] = True
     twin: ClassVar[Twin] = "restaged"
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
@@ -38,11 +42,11 @@ class SceneCount(Primitive):
         facts = {"options": [str(n) for n in counts], "wording": int(draw.integers(len(WORDINGS)))}
         return compose(order, split_length(truth, most, canvas, address), canvas, address, facts)
 
-    def ask(self, plan: ScenePlan) -> Question:
-        options = tuple(plan.facts["options"])
-        truth = str(len({event.subject for event in shown(plan)}))
-        return Question(text=WORDINGS[plan.facts["wording"]], options=options, answer_index=options.index(truth))
+    def text(self, facts: Mapping[str, Any]) -> str:
+        return WORDINGS[facts["wording"]]
 
-    def explain(self, plan: ScenePlan, question: Question, style: Style) -> str:
-        answer = question.options[question.answer_index]
-        return f"{tell_order(shown(plan), style)} The number of scenes is {answer}."
+    def answer(self, order: Sequence[str], facts: Mapping[str, Any]) -> str:
+        return str(len(set(order)))
+
+    def conclude(self, plan: ScenePlan, answer: str) -> str:
+        return f"The number of scenes is {answer}."

@@ -23,6 +23,7 @@ SCENES = tuple(
     Scene(image_id=i, path="", captions=(f"a {color} {shape}",), license_id=None, source_url="")
     for i, (color, shape) in enumerate((color, shape) for color in EASY_COLORS for shape in EASY_SHAPES)
 )
+NONE = "none of the other answers is correct"
 Oracle = Callable[[ScenePlan, Question], str]
 
 
@@ -52,6 +53,10 @@ def steps_T2(plan: ScenePlan, track: Track) -> npt.NDArray[np.float64]:
     return steps
 
 
+def listed_or_none(caption: str, question: Question) -> str:
+    return caption if caption in question.options or NONE not in question.options else NONE
+
+
 def scene_order(plan: ScenePlan, question: Question) -> str:
     return " ".join(f"Scene {i}: {caption}." for i, caption in enumerate(shown(plan), start=1))
 
@@ -63,16 +68,18 @@ def before_after(plan: ScenePlan, question: Question) -> str:
 
 
 def first_last(plan: ScenePlan, question: Question) -> str:
-    listed = [caption for caption in shown(plan) if caption in question.options]
+    listed = [caption for caption in shown(plan) if f'"{caption}"' in question.text]
+    assert set(question.options) - {NONE} <= set(listed)
     assert ("first" in question.text) != ("last" in question.text.replace("at last", ""))
-    return listed[0] if " first" in question.text else listed[-1]
+    return listed_or_none(listed[0] if " first" in question.text else listed[-1], question)
 
 
 def adjacent_scene(plan: ScenePlan, question: Question) -> str:
     place = shown(plan).index(plan.facts["anchor"])
     if " after " in question.text:
-        return shown(plan)[place + 1] if place + 1 < len(plan.shots) else "there is no scene after it"
-    return shown(plan)[place - 1] if place else "there is no scene before it"
+        last = place + 1 == len(plan.shots)
+        return "there is no scene after it" if last else listed_or_none(shown(plan)[place + 1], question)
+    return listed_or_none(shown(plan)[place - 1], question) if place else "there is no scene before it"
 
 
 def scene_count(plan: ScenePlan, question: Question) -> str:
@@ -81,7 +88,8 @@ def scene_count(plan: ScenePlan, question: Question) -> str:
 
 def scene_at(plan: ScenePlan, question: Question) -> str:
     number: int = plan.facts["number"]
-    return shown(plan)[number - 1]
+    assert str(number) in question.text and str(len(plan.shots)) in question.text
+    return listed_or_none(shown(plan)[number - 1], question)
 
 
 def motion_direction(plan: ScenePlan, question: Question) -> str:
