@@ -1,0 +1,105 @@
+"""Named curves that a shape can go along at constant speed, and which of them a seen path is most like.
+
+All of them are as long as the shape's way, so neither speed nor distance tells which one it is. A curve is sampled by
+its arc length in a frame of its own; where it starts, how it lies and which way round it is gone are drawn apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Path = npt.NDArray[np.complex128]  # (T,) x + iy
+
+LINE_PASSES = (2.0, 3.0)  # there and back, or there, back and there
+ZIGZAG_LEGS = (4.0, 5.0)
+ZIGZAG_ADVANCE = 0.55  # along the zigzag per way made; the rest is across
+NUM_PHASES = 48  # at which a seen path may have begun, tried by `likest_curve`
+
+
+def curve(name: str, share_T: npt.NDArray[np.float64], phase: float, count: float = 3.0) -> Path:
+    """Points of a curve of length 1 at these shares of the way.
+
+    Args:
+        phase: where on the curve the way begins, in [0, 1).
+        count: passes of the straight line or legs of the zigzag; the others are gone round once.
+
+    Raises:
+        ValueError: no curve has this name.
+    """
+    way_T = np.mod(share_T + phase, 1.0)
+    points_T: npt.NDArray[Any]
+    if name == "straight line":
+        points_T = _there_and_back(count * share_T + 2 * phase) / count + 0j
+    elif name == "zigzag":
+        across_T = np.sqrt(1 - ZIGZAG_ADVANCE**2) * _there_and_back(count * share_T + 2 * phase) / count
+        points_T = ZIGZAG_ADVANCE * share_T + 1j * across_T
+    elif name == "circle":
+        points_T = np.exp(2j * np.pi * way_T) / (2 * np.pi)
+    elif name == "figure eight":
+        loop_T = np.exp(4j * np.pi * way_T) - 1
+        points_T = np.where(way_T < 0.5, loop_T, -loop_T) / (4 * np.pi)
+    elif name in CORNERS:
+        corners = np.exp(2j * np.pi * np.arange(CORNERS[name] + 1) / CORNERS[name])
+        corners /= np.abs(np.diff(corners)).sum()
+        at = np.linspace(0, 1, len(corners))
+        points_T = np.interp(way_T, at, corners.real) + 1j * np.interp(way_T, at, corners.imag)
+    else:
+        raise ValueError(f"no curve is called {name!r}; curves are {', '.join(CURVES)}")
+    return points_T.astype(np.complex128)
+
+
+CORNERS = {"square": 4, "triangle": 3}
+CURVES = ("straight line", "circle", "zigzag", "square", "figure eight", "triangle")
+
+
+def draw_curve(draw: np.random.Generator, name: str, num_frames: int) -> npt.NDArray[np.float64]:
+    """A way of length 1 along the curve, anywhere on it, turned and mirrored at random: (T, 2)."""
+    phase, angle, spread = (float(v) for v in draw.uniform(0, 1, 3))
+    mirrored = bool(draw.integers(2))
+    path = curve(name, np.linspace(0, 1, num_frames), phase, _count(name, spread))
+    path = (np.conj(path) if mirrored else path) * np.exp(2j * np.pi * angle)
+    return np.stack([path.real, path.imag], axis=1)
+
+
+def likest_curve(xy_T2: npt.NDArray[np.float64], names: Sequence[str]) -> tuple[int, float, float]:
+    """Which curve a path gone at constant speed is most like, at any place, size, angle and phase.
+
+    Returns:
+        Its index, the share of the path's variance that it leaves, and the share that the second best leaves.
+    """
+    path = xy_T2[:, 0] + 1j * xy_T2[:, 1]
+    path = path - path.mean()
+    left = [min(_left_over(path, name, count) for count in _counts(name)) for name in names]
+    order = np.argsort(left)
+    return int(order[0]), float(left[order[0]]), float(left[order[1]]) if len(left) > 1 else 1.0
+
+
+def _left_over(path: Path, name: str, count: float) -> float:
+    """Least share of the variance over phases and both ways round (complex least squares for turn and size)."""
+    share_T = np.linspace(0, 1, len(path))
+    least = 1.0
+    for phase in np.arange(NUM_PHASES) / NUM_PHASES:
+        fitted = curve(name, share_T, float(phase), count)
+        fitted = fitted - fitted.mean()
+        energy = float((np.abs(fitted) ** 2).sum() * (np.abs(path) ** 2).sum())
+        for candidate in (fitted, np.conj(fitted)):
+            least = min(least, 1 - float(np.abs(np.vdot(candidate, path))) ** 2 / max(energy, 1e-12))
+    return least
+
+
+def _count(name: str, spread: float) -> float:
+    low, high = {"straight line": LINE_PASSES, "zigzag": ZIGZAG_LEGS}.get(name, (1.0, 1.0))
+    return low + spread * (high - low)
+
+
+def _counts(name: str) -> tuple[float, ...]:
+    return tuple(sorted({_count(name, spread) for spread in np.linspace(0, 1, 9)}))
+
+
+def _there_and_back(way_T: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """0 to 1 and back to 0, again and again, at constant speed."""
+    return np.asarray(1 - np.abs(1 - np.mod(way_T, 2.0)))

@@ -1,0 +1,87 @@
+"""What outline is seen, and how far it is turned: masks from decoded frames held against painted templates.
+
+frames, colour -> mask -> scaled to a template's area about its centroid -> the likest shape and angle
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from operators.records import Frames
+from operators.sources.shapes import paint
+
+Mask = npt.NDArray[np.bool_]  # (H, W)
+
+TOLERANCE = 75  # summed over the channels; less than half of what lies between any two colours of the palette
+BRIGHT = 150  # the largest channel of every drawn colour is above it, that of every backdrop below
+MIN_AREA_PX = 12  # anything smaller is a trace of the video coding
+PATCH_PX = 48
+TEMPLATE_RADIUS_PX = 16.0
+ANGLE_STEP_DEG = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Likeness:
+    """The template most like a mask. ``score`` is their correlation, 1 when they are the same."""
+
+    shape: str
+    angle_deg: float  # clockwise on the screen
+    score: float
+
+
+def color_masks(frames_THWC: Frames, color: tuple[int, int, int]) -> npt.NDArray[np.bool_]:
+    """(T, H, W): where each frame has nearly this colour."""
+    distance_THW = np.abs(frames_THWC.astype(np.int16) - np.array(color, np.int16)).sum(axis=3)
+    return np.asarray(distance_THW < TOLERANCE)
+
+
+def blobs(frames_THWC: Frames) -> list[Mask]:
+    """Regions in which something bright is ever seen, not touching each other: (H, W) masks."""
+    bright_HW = (frames_THWC.max(axis=3) > BRIGHT).any(axis=0)
+    count, labels_HW, stats, _ = cv2.connectedComponentsWithStats(bright_HW.astype(np.uint8), connectivity=8)
+    return [labels_HW == i for i in range(1, count) if stats[i, cv2.CC_STAT_AREA] >= MIN_AREA_PX]
+
+
+def likest(mask_HW: Mask, shapes: Sequence[str], *, turned: bool) -> Likeness | None:
+    """Which of the shapes the mask shows, at what angle; None when the mask is too small.
+
+    Args:
+        turned: every angle is tried, else only shapes that stand upright.
+    """
+    rows, columns = np.nonzero(mask_HW)
+    if len(rows) < MIN_AREA_PX:
+        return None
+    best = Likeness(shape="", angle_deg=0.0, score=0.0)
+    for shape in shapes:
+        area_px, templates_AP = _templates(shape, turned)
+        scale = float(np.sqrt(area_px / len(rows)))
+        middle = (PATCH_PX - 1) / 2
+        affine = np.array([[scale, 0, middle - scale * columns.mean()], [0, scale, middle - scale * rows.mean()]])
+        patch = cv2.warpAffine(mask_HW.astype(np.float32), affine, (PATCH_PX, PATCH_PX)).ravel()
+        scores_A = templates_AP @ patch / max(1e-6, float(np.linalg.norm(patch)))
+        i = int(scores_A.argmax())
+        if scores_A[i] > best.score:
+            best = Likeness(shape=shape, angle_deg=float(ANGLE_STEP_DEG * i), score=float(scores_A[i]))
+    return best
+
+
+@functools.lru_cache(maxsize=32)
+def _templates(shape: str, turned: bool) -> tuple[float, npt.NDArray[np.float32]]:
+    """Area in px and unit vectors (A, P) of the shape at every angle, its centroid in the patch's middle."""
+    patches, middle, area_px = [], (PATCH_PX - 1) / 2, 0.0
+    for angle_deg in range(0, 360, ANGLE_STEP_DEG) if turned else (0,):
+        painted = np.zeros((PATCH_PX, PATCH_PX, 3), np.uint8)
+        paint(painted, shape, (255, 255, 255), (middle, middle), TEMPLATE_RADIUS_PX, angle_deg)
+        patch = painted[..., 0].astype(np.float32) / 255
+        area_px = float(patch.sum())
+        x, y = (float((patch.sum(axis=axis) * np.arange(PATCH_PX)).sum()) / area_px for axis in (0, 1))
+        shift = np.array([[1, 0, middle - x], [0, 1, middle - y]])
+        moved = cv2.warpAffine(patch, shift, (PATCH_PX, PATCH_PX)).ravel()
+        patches.append(moved / np.linalg.norm(moved))
+    return area_px, np.stack(patches).astype(np.float32)
