@@ -10,10 +10,19 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from operators.motion import Actor, at_events, frame_ms, spread_frames, straight_steps, tell_path, to_track, torus_path
+from operators.motion import (
+    Actor,
+    at_events,
+    color_of,
+    frame_ms,
+    spread_frames,
+    straight_steps,
+    tell_path,
+    to_track,
+    torus_path,
+)
 from operators.primitives._base import Canvas
 from operators.records import Event, ScenePlan, Track
-from operators.sources.shapes import COLORS
 from operators.witness import Witness, speed_px
 
 DIRECTION_PHRASES = (  # of ``moves`` events whose detail is a direction
@@ -74,6 +83,7 @@ def tell_race(plan: ScenePlan) -> str:
 
 
 def seen_speeds(witness: Witness, names: Sequence[str]) -> list[float] | None:
-    """px per frame of every named shape as the frames show it; None when one is too seldom seen."""
-    speeds = [speed_px(witness.frames_THWC, COLORS[name.split()[0]]) for name in names]
-    return None if np.isnan(speeds).any() else speeds
+    """px per frame of every named shape as the frames show it; None when one is too seldom seen, or a cut-out."""
+    colors = [color for name in names if (color := color_of(name)) is not None]
+    speeds = [speed_px(witness.frames_THWC, color) for color in colors]
+    return None if len(speeds) < len(names) or np.isnan(speeds).any() else speeds

@@ -45,7 +45,7 @@ class SpeedPerception(Primitive):
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
         draw = rng(*address.parts(), "plan")
-        actors = draw_actors(draw, canvas, NUM_SHAPES_BY_LEVEL[address.level], address.level)
+        actors = draw_actors(draw, canvas, NUM_SHAPES_BY_LEVEL[address.level], address.level, scenes)
         truth = draw_truth(draw, len(actors), address)
         travels = draw.uniform(*SLOW_TRAVEL, len(actors))
         ratio = MIN_RATIO_BY_LEVEL[address.level] * float(draw.uniform(1.0, 1.2))

@@ -53,7 +53,7 @@ class VelocityRanking(Primitive):
         num_shapes, ratio = NUM_SHAPES_BY_LEVEL[address.level], MIN_RATIO_BY_LEVEL[address.level]
         rankings = _draw_rankings(draw, num_shapes, swapped=address.level >= SWAPPED_LEVEL)
         ranking = rankings[draw_truth(draw, len(rankings), address)]
-        actors = draw_actors(draw, canvas, num_shapes, address.level)
+        actors = draw_actors(draw, canvas, num_shapes, address.level, scenes)
         ratios = ratio * draw.uniform(1.0, RATIO_SPREAD, num_shapes - 1)
         rising = draw.uniform(*SLOWEST_TRAVEL) * np.cumprod([1.0, *ratios])
         travels = [float(rising[::-1][ranking.index(i)]) for i in range(num_shapes)]
