@@ -103,16 +103,16 @@ def draw_shot_lengths(order: Sequence[CaptionedScene], canvas: Canvas, address: 
     ]
 
 
-def split_length(num_shots: int, max_shots: int, canvas: Canvas, address: Address) -> list[int]:
+def split_length(num_shots: int, max_shots: int, canvas: Canvas, address: Address, *, min_shots: int = 1) -> list[int]:
     """Shot lengths of a clip whose total was drawn first, so that it says nothing about how many shots there are.
 
-    The total is uniform over the lengths possible for 1 and for ``max_shots`` shots alike. Where the canvas leaves no
-    such length (max_shots times the shortest scene is more than the longest), every clip has max_shots times the
-    shortest scene, and few scenes may last longer than ``frames_per_scene`` says.
+    The total is uniform over the lengths possible for ``min_shots`` and for ``max_shots`` shots alike. Where the canvas
+    leaves no such length, every clip has max_shots times the shortest scene, and few scenes may last longer than
+    ``frames_per_scene`` says.
     """
     low, high = canvas.frames_per_scene
     shortest = max_shots * low
-    total = int(rng(*address.parts(), "num_frames").integers(shortest, max(shortest, high) + 1))
+    total = int(rng(*address.parts(), "num_frames").integers(shortest, max(shortest, min_shots * high) + 1))
     draw = rng(*address.parts(), "shot_lengths")
     spare = total - num_shots * low
     cuts = np.sort(draw.integers(0, spare + 1, num_shots - 1))

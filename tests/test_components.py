@@ -10,6 +10,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -314,7 +315,7 @@ def test_decoded_pixels_never_contradict_the_answer(task: str, level: int) -> No
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_shots_cover_the_clip_and_show_no_image_twice(task: str) -> None:
+def test_shots_cover_the_clip_and_show_an_image_twice_only_where_scenes_recur(task: str) -> None:
     for plan, _ in sampled(task, 3)[:40]:
         spans = [(shot.start_frame, shot.end_frame) for shot in plan.shots]
         if not spans:
@@ -322,7 +323,9 @@ def test_shots_cover_the_clip_and_show_no_image_twice(task: str) -> None:
         assert [start for start, _ in spans] == [0, *(end for _, end in spans[:-1])]
         assert spans[-1][1] == plan.num_frames
         assert all(end > start for start, end in spans)
-        assert len({shot.scene.image_id for shot in plan.shots}) == len(plan.shots)
+        images = [shot.scene.image_id for shot in plan.shots]
+        assert all(one != other for one, other in pairwise(images)), "a cut nobody can see"
+        assert task == "recurring_scenes" or len(set(images)) == len(images)
 
 
 def fingerprint(index: int) -> str:
