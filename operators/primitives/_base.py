@@ -49,6 +49,10 @@ class Primitive(ABC):
     # How the twin's clip differs: the same frames backwards, the same frames in another order, or, where no order of
     # the same frames has another answer, the same stage, length and question with another course of events.
     twin: ClassVar[Twin]
+
+    # How often one, and how often two frames at either end of the clip may give the answer; the audit holds the
+    # primitive to it. 0: no more than chance. 1: promises nothing, the first frame may well say what comes first.
+    edge_limits: ClassVar[tuple[float, float]] = (1.0, 1.0)
     phrases: ClassVar[Phrases] = {}  # of detailed chains of thought: at least three of every kind told, with times
     concise_phrases: ClassVar[Phrases] = {}  # of concise ones: the first is used
 

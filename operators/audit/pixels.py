@@ -1,0 +1,235 @@
+"""Tier C: forests on few or unordered pixels. What a primitive promises decides which of them may not beat chance.
+
+    stills -> layout, colours, where the asked colour is -> view (one frame, two, a bag, the order) -> answer_forest
+                                                          -> the same of every option's colours     -> option_forest
+
+A random frame must leave the answer of every primitive that needs time at chance; the first or last one, or two, only
+where the primitive promises silence there (``edge_limits``): the first frame answers "what comes first?", and two
+frames show a direction. A bag of frames must not settle which of two orders it was: where another order of the same
+frames has another answer, no reader of the bag is right more often than every second time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from operators.audit.gate import AttackResult, Credits, Row, chances_of, measure
+from operators.audit.learners import Features, answer_forest, option_forest, rank_of
+from operators.audit.stills import SIDE, Stills
+from operators.records import Frames
+from operators.sources.shapes import COLORS
+
+NUM_FOLDS = 3
+GRID = 6  # cells along a side of the layout
+COLOR_WIDTH = 60.0  # RGB levels at which a pixel counts a third
+COLOR_WORD = re.compile(rf"\b(?:{'|'.join(COLORS)})\b")
+BAG_LIMIT = 0.5
+SPREADS = ("mean", "std", "min", "max")
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What was measured of T frames of each of N samples. C colours, and after them what stands out of the frame."""
+
+    layout_NTL: Array  # GRID x GRID x RGB, 0 to 1
+    amount_NTC: Array  # share of the frame
+    xy_NTC2: Array  # centre, 0 to 1
+
+    def at(self, t: int) -> Seen:
+        return Seen(
+            layout_NTL=self.layout_NTL[:, t : t + 1],
+            amount_NTC=self.amount_NTC[:, t : t + 1],
+            xy_NTC2=self.xy_NTC2[:, t : t + 1],
+        )
+
+
+Columns = dict[str, Array]  # (N, n) of each feature
+Own = Callable[[Array], Columns]  # amount, x and y of one colour in every frame, (N, T, 3) -> features of that colour
+Whole = Callable[[Seen], Columns]  # features of the frames as a whole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What one attack may see, and how often it may be right."""
+
+    name: str
+    seen: Seen
+    own: Own
+    whole: Whole
+    gates: bool
+    chance_N: Credits
+
+
+def pixel_attacks(
+    rows: Sequence[Row], stills: Sequence[Stills], edge_limits: tuple[float, float], *, only_gates: bool = False
+) -> list[AttackResult]:
+    """All probes on the rows of one task.
+
+    Args:
+        edge_limits: how often one, and how often two frames at an end may give the answer; 0 is chance, 1 always.
+        only_gates: leave out the probes that are only reported.
+    """
+    results: list[AttackResult] = []
+    for probe in probes_of(rows, stills, edge_limits):
+        if only_gates and not probe.gates:
+            continue
+        attacks = {probe.name: answer_forest(rows, sample_view(rows, probe), NUM_FOLDS)}
+        if any(COLOR_WORD.search(option) for row in rows for option in row["options"]):
+            attacks[f"{probe.name}_options"] = option_forest(rows, option_view(rows, probe), NUM_FOLDS)
+        results += [
+            measure("pixels", name, g.credits_N, rows, gates=probe.gates, chance_N=probe.chance_N, features=g.features)
+            for name, g in attacks.items()
+        ]
+    return results
+
+
+def probes_of(rows: Sequence[Row], stills: Sequence[Stills], edge_limits: tuple[float, float]) -> list[Probe]:
+    """The probes, each with what the primitive promises of it."""
+    start, end = (_seen([getattr(s, name) for s in stills]) for name in ("start_THWC", "end_THWC"))
+    even = _seen([s.even_THWC for s in stills])
+    drawn, mean = (_seen([getattr(s, name)[None] for s in stills]) for name in ("random_HWC", "mean_HWC"))
+    needs_time, ordered = bool(rows[0]["needs_time"]), bool(rows[0]["order_dependent"])
+    chance_N = chances_of(rows)
+    one_N, two_N = (np.maximum(chance_N, limit if limit < 1 else 0.0) for limit in edge_limits)
+    one_gates, two_gate = (needs_time and limit < 1 for limit in edge_limits)
+    bag_N = np.maximum(chance_N, BAG_LIMIT if ordered else 0.0)
+    return [
+        Probe(name=name, seen=seen, own=own, whole=whole, gates=gates, chance_N=limit_N)
+        for name, seen, own, whole, gates, limit_N in (
+            ("random_frame", drawn, _still, _one_frame, needs_time, chance_N),
+            ("first_frame", start.at(0), _still, _one_frame, one_gates, one_N),
+            ("last_frame", end.at(1), _still, _one_frame, one_gates, one_N),
+            ("first_two_frames", start, _moving, _in_order, two_gate, two_N),
+            ("last_two_frames", end, _moving, _in_order, two_gate, two_N),
+            ("mean_frame", mean, _still, _one_frame, ordered, bag_N),
+            ("bag_of_frames", even, _any_order, _as_bag, ordered, bag_N),
+            ("ordered_frames", even, _moving, _in_order, False, chance_N),
+        )
+    ]
+
+
+def sample_view(rows: Sequence[Row], probe: Probe) -> Features:
+    """Of each sample: the colour that the question names, and the frames as a whole."""
+    colors_N = np.array([_named_color(row["question"]) for row in rows], dtype=np.intp)
+    columns = probe.own(_of(probe.seen, np.arange(len(rows)), colors_N)) | probe.whole(probe.seen)
+    return _features(columns)
+
+
+def option_view(rows: Sequence[Row], probe: Probe) -> Features:
+    """Of each option: the first and the last colour it names, and the colour that the question names."""
+    owners = np.repeat(np.arange(len(rows)), [len(row["options"]) for row in rows])
+    options = [(row, option) for row in rows for option in row["options"]]
+    columns: Columns = {}
+    for start, texts, which in (
+        ("option's first", [option for _, option in options], 0),
+        ("option's last", [option for _, option in options], -1),
+        ("question's", [row["question"] for row, _ in options], 0),
+    ):
+        colors = np.array([_named_color(text, which) for text in texts], dtype=np.intp)
+        columns |= {f"{start} {name}": v for name, v in probe.own(_of(probe.seen, owners, colors)).items()}
+    place = [[rank_of(row, option), row["options"].index(option)] for row, option in options]
+    return _features(columns | {"option's rank and letter": np.array(place, np.float32)})
+
+
+def _still(own_NTF: Array) -> Columns:
+    return {"amount of the color": own_NTF[:, 0, :1], "place of the color": own_NTF[:, 0, 1:]}
+
+
+def _any_order(own_NTF: Array) -> Columns:
+    """The same in whatever order the frames come."""
+    return {f"{how} place and amount of the color": getattr(np, how)(own_NTF, axis=1) for how in SPREADS}
+
+
+def _moving(own_NTF: Array) -> Columns:
+    """Where the colour is in every frame, where it goes and how fast."""
+    step_NT2 = _around(np.diff(own_NTF[:, :, 1:], axis=1))
+    return {
+        "amount of the color": own_NTF[:, :, 0],
+        "place of the color": own_NTF[:, :, 1:].reshape(len(own_NTF), -1),
+        "step of the color": step_NT2.reshape(len(own_NTF), -1),
+        "speed of the color": np.linalg.norm(step_NT2, axis=2),
+    }
+
+
+def _one_frame(seen: Seen) -> Columns:
+    return {"amounts of all colors": seen.amount_NTC[:, 0], "layout": seen.layout_NTL[:, 0]}
+
+
+def _as_bag(seen: Seen) -> Columns:
+    """Mean, spread and extremes over the frames."""
+    amounts = [getattr(np, how)(seen.amount_NTC, axis=1) for how in SPREADS]
+    layouts = [seen.layout_NTL.mean(axis=1), seen.layout_NTL.std(axis=1)]
+    return {"amounts of all colors": np.hstack(amounts), "layout": np.hstack(layouts)}
+
+
+def _in_order(seen: Seen) -> Columns:
+    """Every frame in its place, and what changes from one to the next."""
+    num_samples, half = len(seen.layout_NTL), seen.layout_NTL.shape[1] // 2
+    step_NTC2 = _around(np.diff(seen.xy_NTC2, axis=1))
+    return {
+        "amounts of all colors": seen.amount_NTC.reshape(num_samples, -1),
+        "speeds of all colors": np.linalg.norm(step_NTC2, axis=3).reshape(num_samples, -1),
+        "change of the frame": np.abs(np.diff(seen.layout_NTL, axis=1)).mean(axis=2),
+        "layout": seen.layout_NTL.mean(axis=1),
+        "second half less first": seen.layout_NTL[:, half:].mean(axis=1) - seen.layout_NTL[:, :half].mean(axis=1),
+    }
+
+
+def _features(columns: Columns) -> Features:
+    names = tuple(name for name, values in columns.items() for _ in range(values.shape[1]))
+    return Features(names=names, values_NF=np.hstack(list(columns.values())))
+
+
+def _of(seen: Seen, samples_N: npt.NDArray[np.intp], colors_N: npt.NDArray[np.intp]) -> Array:
+    """(N, T, 3): amount, x and y of one colour in the frames of one sample each."""
+    amount_NT1 = seen.amount_NTC[samples_N, :, colors_N][:, :, None]
+    joined: Array = np.concatenate([amount_NT1, seen.xy_NTC2[samples_N, :, colors_N]], axis=2)
+    return joined
+
+
+def _around(step: Array) -> Array:
+    """The shorter way on a frame whose edges are joined."""
+    shorter: Array = (step + 0.5) % 1.0 - 0.5
+    return shorter
+
+
+def _named_color(text: str, which: int = 0) -> int:
+    """Number of a colour that a text names; where it names none, of what stands out of the frame."""
+    found = COLOR_WORD.findall(text.lower())
+    return list(COLORS).index(found[which]) if found else len(COLORS)
+
+
+def _seen(clips: Sequence[Frames]) -> Seen:
+    measured = [_measure(frames_THWC) for frames_THWC in clips]
+    layout, amount, xy = (np.stack([m[i] for m in measured]).astype(np.float32) for i in range(3))
+    return Seen(layout_NTL=layout, amount_NTC=amount, xy_NTC2=xy)
+
+
+def _measure(frames_THWC: Frames) -> tuple[Array, Array, Array]:
+    """Layout, amounts and centres of one clip's frames."""
+    num_frames = len(frames_THWC)
+    grid = [cv2.resize(frame, (GRID, GRID), interpolation=cv2.INTER_AREA) for frame in frames_THWC]
+    layout_TL = np.stack(grid).reshape(num_frames, -1).astype(np.float32) / 255.0
+    pixels_TPC = frames_THWC.reshape(num_frames, -1, 3).astype(np.float32)
+    palette_C3 = np.array(list(COLORS.values()), np.float32)
+    square_TPC = (
+        (pixels_TPC**2).sum(axis=2)[:, :, None]
+        - 2.0 * pixels_TPC @ palette_C3.T
+        + (palette_C3**2).sum(axis=1)[None, None]
+    )
+    near_TPC = np.exp(-np.maximum(square_TPC, 0.0) / COLOR_WIDTH**2)
+    median_T13 = np.median(pixels_TPC, axis=1, keepdims=True)
+    out_TP1 = np.clip(np.abs(pixels_TPC - median_T13).max(axis=2, keepdims=True) / 255.0 - 0.15, 0.0, 1.0)
+    weight_TPC = np.concatenate([near_TPC, out_TP1], axis=2)
+    total_TC = weight_TPC.sum(axis=1)
+    where_P2 = (np.indices((SIDE, SIDE))[::-1].reshape(2, -1).T + 0.5) / SIDE
+    xy_TC2 = np.einsum("tpc,pd->tcd", weight_TPC, where_P2) / np.maximum(total_TC, 1e-3)[:, :, None]
+    return layout_TL, total_TC / len(where_P2), np.where((total_TC > 0.3)[:, :, None], xy_TC2, -1.0)
