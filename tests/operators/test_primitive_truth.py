@@ -148,7 +148,7 @@ def shell_game(plan: ScenePlan, question: Question) -> str:
     if plan.facts["mode"] == "retrodictive":
         # a swap may be under way in frame 0 already, so the slot is read when that swap has ended
         first_swap = min((e for e in plan.events if e.kind == "swap"), key=lambda e: e.start_ms)
-        a, b = (int(n) - 1 for n in first_swap.detail.split())
+        a, b = (int(n) - 1 for n in first_swap.detail.split()[:2])
         end_slot = int(np.argmin(np.abs(slot_xs - x_NT[lifted, round(first_swap.end_ms * plan.fps / 1000) - 1])))
         return f"position {({a: b, b: a}.get(end_slot, end_slot)) + 1}"
     frame = plan.num_frames - 1
