@@ -204,7 +204,7 @@ class Sample:
 
     address: Address
     question: Question
-    rationale: str  # chain of thought from the event log, without tags
+    rationale: str  # chain of thought from the event log, without tags; empty for a user's own videos
     order_dependent: bool  # another order of the same frames would change the answer
     needs_time: bool  # no single frame can answer
     width: int
@@ -221,7 +221,9 @@ class Sample:
 
     @property
     def target(self) -> str:
-        """What supervised training teaches the model to write."""
+        """What supervised training teaches the model to write; the answer alone where nobody said why it is so."""
+        if not self.rationale:
+            return f"<answer>{self.question.answer}</answer>"
         return f"<think>{self.rationale}</think><answer>{self.question.answer}</answer>"
 
 

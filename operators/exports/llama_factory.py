@@ -1,0 +1,35 @@
+"""LLaMA-Factory: JSON rows and dataset_info.json (https://github.com/hiyouga/LLaMA-Factory/blob/main/data/README.md).
+
+Paths are relative: the trainer looks for them under ``media_dir``, which is the dataset's folder unless it is set.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from operators.exports._base import Exported, ExportFormat, Stage
+
+NAME = "temporay"  # what ``dataset:`` of a training file says
+DATA_FILE, INFO_FILE = "temporay.json", "dataset_info.json"
+INFO = {
+    NAME: {
+        "file_name": DATA_FILE,
+        "formatting": "sharegpt",
+        "columns": {"messages": "messages", "videos": "videos"},
+        "tags": {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"},
+    }
+}
+
+
+class LlamaFactory(ExportFormat):
+    stages: ClassVar[tuple[Stage, ...]] = ("sft",)  # it has no reinforcement learning against a rule
+
+    def write(self, exported: Sequence[Exported], folder: Path, *, stage: Stage, root: Path) -> list[Path]:
+        rows = [{"messages": one.messages, "videos": [one.clip]} for one in exported]
+        data, info = folder / DATA_FILE, folder / INFO_FILE
+        data.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        info.write_text(json.dumps(INFO, indent=1) + "\n", encoding="utf-8")
+        return [data, info]

@@ -1,0 +1,73 @@
+"""verl: Parquet as its RLHFDataset reads it (https://verl.readthedocs.io/en/latest/preparation/prepare_data.html).
+
+A video is a dict in Qwen2-VL's form with an absolute path; ``fps`` is the clip's own, so that no frame is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from operators.exports._base import Exported, ExportFormat, Stage
+
+MIN_FRAMES = 2  # Qwen2-VL reads frames in twos; its default of 4 would repeat those of shorter clips
+TEXT, COUNT = pa.string(), pa.int64()
+TURNS = pa.list_(pa.struct({"role": TEXT, "content": TEXT}))
+VIDEOS = pa.list_(
+    pa.struct({"type": TEXT, "video": TEXT, "fps": pa.float64(), "min_frames": COUNT, "max_frames": COUNT})
+)
+EXTRA = pa.struct({"id": TEXT, "index": COUNT, "split": TEXT, "task": TEXT, "level": COUNT, "answer_format": TEXT})
+SCHEMAS: dict[Stage, pa.Schema] = {
+    "rl": pa.schema(
+        {
+            "data_source": TEXT,
+            "prompt": TURNS,
+            "videos": VIDEOS,
+            "ability": TEXT,
+            "reward_model": pa.struct({"style": TEXT, "ground_truth": TEXT}),
+            "extra_info": EXTRA,
+        }
+    ),
+    "sft": pa.schema({"data_source": TEXT, "messages": TURNS, "videos": VIDEOS, "extra_info": EXTRA}),
+}
+
+
+class Verl(ExportFormat):
+    stages: ClassVar[tuple[Stage, ...]] = ("rl", "sft")
+
+    def write(self, exported: Sequence[Exported], folder: Path, *, stage: Stage, root: Path) -> list[Path]:
+        path = folder / f"{stage}.parquet"
+        rows = [_row(one, n, stage, root) for n, one in enumerate(exported)]
+        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMAS[stage]), path)
+        return [path]
+
+
+def _row(one: Exported, n: int, stage: Stage, root: Path) -> dict[str, Any]:
+    sample = one.sample
+    video = {
+        "type": "video",
+        "video": str(root / one.clip),
+        "fps": float(sample.fps),
+        "min_frames": MIN_FRAMES,
+        "max_frames": max(MIN_FRAMES, sample.num_frames),
+    }
+    row = {
+        "data_source": f"temporay/{sample.address.task}",  # verl picks a reward, and averages, by it
+        "videos": [video],
+        "extra_info": {
+            "id": sample.key,
+            "index": n,
+            "split": sample.address.split,
+            "task": sample.address.task,
+            "level": sample.address.level,
+            "answer_format": sample.question.answer_format,
+        },
+    }
+    if stage == "sft":
+        return {**row, "messages": one.messages}
+    truth = {"style": "rule", "ground_truth": sample.question.answer}
+    return {**row, "prompt": one.messages[:-1], "ability": "temporal_reasoning", "reward_model": truth}
