@@ -8,13 +8,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from operators.records import Frames
-from operators.sources.shapes import paint
+from operators.sources.shapes import COLORS, SHAPES, paint
 
 Mask = npt.NDArray[np.bool_]  # (H, W)
 
@@ -24,6 +25,7 @@ MIN_AREA_PX = 12  # anything smaller is a trace of the video coding
 PATCH_PX = 48
 TEMPLATE_RADIUS_PX = 16.0
 ANGLE_STEP_DEG = 5
+MIN_RADIUS_RATIO = 1.35  # of two sizes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,7 @@ class Likeness:
 
     shape: str
     angle_deg: float  # clockwise on the screen
+    radius_px: float
     score: float
 
 
@@ -41,11 +44,55 @@ def color_masks(frames_THWC: Frames, color: tuple[int, int, int]) -> npt.NDArray
     return np.asarray(distance_THW < TOLERANCE)
 
 
-def blobs(frames_THWC: Frames) -> list[Mask]:
-    """Regions in which something bright is ever seen, not touching each other: (H, W) masks."""
-    bright_HW = (frames_THWC.max(axis=3) > BRIGHT).any(axis=0)
-    count, labels_HW, stats, _ = cv2.connectedComponentsWithStats(bright_HW.astype(np.uint8), connectivity=8)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What stands at one place at first, and what about it is another at the end."""
+
+    color: str
+    form: str
+    changed: Literal["", "color", "size", "form", "place"]  # "place": something has come or gone
+    frame: int  # in which it changes most
+
+
+def places_seen(frames_THWC: Frames) -> list[Place] | None:
+    """Every place where a shape is ever seen, told from the first and the last frame; None when one is unclear."""
+    bright_THW = frames_THWC.max(axis=3) > BRIGHT
+    places = []
+    for region_HW in _regions(bright_THW.any(axis=0)):
+        ends = [_state(frames_THWC[t], bright_THW[t] & region_HW) for t in (0, -1)]
+        present = [end for end in ends if end is not None]
+        if not present:
+            return None
+        (color, like), (end_color, end_like) = present[0], present[-1]
+        ratio = like.radius_px / end_like.radius_px
+        changed: Literal["", "color", "size", "form", "place"] = ""
+        if len(present) == 1:
+            changed = "place"
+        elif color != end_color:
+            changed = "color"
+        elif like.shape != end_like.shape:
+            changed = "form"
+        elif max(ratio, 1 / ratio) > MIN_RADIUS_RATIO:
+            changed = "size"
+        steps_TPC = np.diff(frames_THWC[:, region_HW].astype(np.int16), axis=0)
+        frame = 1 + int(np.abs(steps_TPC).sum(axis=(1, 2)).argmax())
+        places.append(Place(color=color, form=like.shape, changed=changed, frame=frame))
+    return places
+
+
+def _regions(ever_HW: Mask) -> list[Mask]:
+    """Parts of a mask that do not touch each other."""
+    count, labels_HW, stats, _ = cv2.connectedComponentsWithStats(ever_HW.astype(np.uint8), connectivity=8)
     return [labels_HW == i for i in range(1, count) if stats[i, cv2.CC_STAT_AREA] >= MIN_AREA_PX]
+
+
+def _state(frame_HWC: Frames, mask_HW: Mask) -> tuple[str, Likeness] | None:
+    """Colour, and form and size, of what is in the mask; None for next to nothing."""
+    like = likest(mask_HW, SHAPES, turned=False)
+    if like is None:
+        return None
+    seen = np.median(frame_HWC[mask_HW], axis=0)
+    return min(COLORS, key=lambda name: float(np.abs(seen - COLORS[name]).sum())), like
 
 
 def likest(mask_HW: Mask, shapes: Sequence[str], *, turned: bool) -> Likeness | None:
@@ -57,7 +104,7 @@ def likest(mask_HW: Mask, shapes: Sequence[str], *, turned: bool) -> Likeness | 
     rows, columns = np.nonzero(mask_HW)
     if len(rows) < MIN_AREA_PX:
         return None
-    best = Likeness(shape="", angle_deg=0.0, score=0.0)
+    best = Likeness(shape="", angle_deg=0.0, radius_px=0.0, score=0.0)
     for shape in shapes:
         area_px, templates_AP = _templates(shape, turned)
         scale = float(np.sqrt(area_px / len(rows)))
@@ -67,7 +114,8 @@ def likest(mask_HW: Mask, shapes: Sequence[str], *, turned: bool) -> Likeness | 
         scores_A = templates_AP @ patch / max(1e-6, float(np.linalg.norm(patch)))
         i = int(scores_A.argmax())
         if scores_A[i] > best.score:
-            best = Likeness(shape=shape, angle_deg=float(ANGLE_STEP_DEG * i), score=float(scores_A[i]))
+            angle_deg, radius_px = float(ANGLE_STEP_DEG * i), TEMPLATE_RADIUS_PX / scale
+            best = Likeness(shape=shape, angle_deg=angle_deg, radius_px=radius_px, score=float(scores_A[i]))
     return best
 
 
