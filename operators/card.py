@@ -1,5 +1,6 @@
-"""README.md of a dataset: a Hugging Face dataset card, made from the index, the recipe and the audit.
+"""README.md of a dataset: a Hugging Face dataset card, made from the index, the markers, the recipe and the audit.
 
+Beside it ATTRIBUTION.tsv, which names every photograph shown.
 Only what the dataset's own files say goes in, so the same dataset has the same card.
 """
 
@@ -13,8 +14,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from operators.shards import AUDIT_FILE, DEAD_LETTER_FILE, RECIPE_FILE, ROW_SCHEMA, Dataset, whole_file
+from operators.checks import Verdict
+from operators.markers import REPLACED, counts_of, labels_checked, read_markers, whole_file
+from operators.shards import AUDIT_FILE, DEAD_LETTER_FILE, RECIPE_FILE, ROW_SCHEMA, Dataset
 
+ATTRIBUTION_FILE = "ATTRIBUTION.tsv"
 SIZE_LIMITS = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 COCO_LICENSES = {  # ids of the `licenses` list in COCO's annotation files
     1: "CC BY-NC-SA 2.0",
@@ -27,6 +31,11 @@ COCO_LICENSES = {  # ids of the `licenses` list in COCO's annotation files
     8: "United States Government work",
 }
 FEATURE_TYPES = {pa.string(): "string", pa.int64(): "int64", pa.float64(): "float64", pa.bool_(): "bool"}
+AUDIT_TIERS = (
+    ("priors", "A. Answer letters, option texts and lengths:"),
+    ("forest", "B. Forests on everything but pixels:"),
+    ("pixels", "C. One frame, or all frames in no order (chance: what the primitive promises at most):"),
+)
 USE = """## Use
 
 ```python
@@ -40,15 +49,19 @@ rows = datasets.load_dataset("webdataset", data_files="shard-*.tar", split="trai
 
 
 def write_card(folder: Path) -> None:
-    """Writes README.md into a finished dataset."""
+    """Writes README.md, and ATTRIBUTION.tsv when photographs are shown, into a finished dataset."""
     dataset = Dataset.open(folder)
+    shown = images_shown(dataset)
+    if shown and dataset.recipe.coco.captions is not None:
+        write_attribution(folder / ATTRIBUTION_FILE, shown)
     sections = [
         front_matter(dataset),
         _introduction(dataset),
         _answers(dataset),
         _audit(folder),
-        _sources(dataset),
-        _dropped(folder),
+        _labels(dataset),
+        _sources(dataset, shown),
+        _left_out(dataset),
         USE,
     ]
     with whole_file(folder / "README.md") as file:
@@ -107,15 +120,17 @@ def _introduction(dataset: Dataset) -> str:
 
 
 def _answers(dataset: Dataset) -> str:
-    by_task: dict[str, list[Mapping[str, Any]]] = {}
-    for row in dataset.rows:
-        by_task.setdefault(row["task"], []).append(row)
+    letters: dict[str, Counter[str]] = {}
+    lengths: dict[str, list[int]] = {}
+    columns = [dataset.table[name].to_pylist() for name in ("task", "answer", "num_frames")]
+    for task, answer, num_frames in zip(*columns, strict=True):
+        letters.setdefault(task, Counter())[answer] += 1
+        lengths.setdefault(task, []).append(num_frames)
     lines = []
-    for task, rows in sorted(by_task.items()):
-        letters = Counter(row["answer"] for row in rows)
-        frames = [row["num_frames"] for row in rows]
-        balance = ", ".join(f"{letter} {100 * n / len(rows):.1f} %" for letter, n in sorted(letters.items()))
-        lines.append((task, len(rows), balance, f"{min(frames)} to {max(frames)}"))
+    for task, counts in sorted(letters.items()):
+        total = counts.total()
+        balance = ", ".join(f"{letter} {100 * n / total:.1f} %" for letter, n in sorted(counts.items()))
+        lines.append((task, total, balance, f"{min(lengths[task])} to {max(lengths[task])}"))
     return "## Tasks and answers\n\n" + _table(("task", "samples", "right letter", "frames"), lines)
 
 
@@ -123,42 +138,114 @@ def _audit(folder: Path) -> str:
     if not (folder / AUDIT_FILE).exists():
         return "## Audit\n\nNot audited yet: `temporay audit` says what can be guessed without watching."
     result = json.loads((folder / AUDIT_FILE).read_text())
+    tables = [_audit_tier(result["tasks"], *tier) for tier in AUDIT_TIERS]
+    verdict = f"{'Passed' if result['passed'] else 'FAILED'}: {result['num_comparisons']} comparisons, each of which "
+    rule = (
+        f"may be {result['z_bound']:.1f} standard errors above chance, so that of audits of fair data at most "
+        f"{100 * result['family_false_alarms']:g} % fail. Every accuracy is in audit.json."
+    )
+    failed = "\n".join(f"- {failure}" for failure in result["failures"])
+    return "\n\n".join(part for part in ("## Audit", verdict + rule, failed, *tables) if part)
+
+
+def _audit_tier(tasks: Sequence[Mapping[str, Any]], tier: str, title: str) -> str:
+    """The strongest attack of one tier on every primitive, against what it may reach; "" where the tier was not run."""
     lines = []
-    for task in result["tasks"]:
-        worst = max(task["attacks"], key=lambda attack: float(attack["z"]), default=None)
-        found = (
-            f"{worst['attack']}: {100 * worst['accuracy']:.1f} % (chance {100 * worst['chance']:.1f} %)"
-            if worst
-            else "-"
-        )
-        verdict = "too few samples" if not task["judged"] else "passed" if task["passed"] else "FAILED"
-        lines.append((task["task"], found, verdict))
-    return "## Audit\n\nStrongest guess without watching, of all attacks in audit.json.\n\n" + _table(
-        ("task", "strongest attack", "verdict"), lines
+    for task in tasks:
+        attacks = [attack for attack in task["attacks"] if attack["tier"] == tier and attack["gates"]]
+        if attacks:
+            worst = max(attacks, key=lambda attack: float(attack["z"]))
+            accuracies = [f"{100 * worst[name]:.1f} %" for name in ("accuracy", "chance", "bound")]
+            passed = all(attack["passed"] for attack in attacks)
+            lines.append((task["task"], worst["attack"], *accuracies, "passed" if passed else "FAILED"))
+        elif not task["judged"]:
+            lines.append((task["task"], "-", "-", "-", "-", "too few samples"))
+    header = ("task", "strongest attack", "accuracy", "chance", "at most", "verdict")
+    return f"{title}\n\n{_table(header, lines)}" if any(line[1] != "-" for line in lines) or tier == "priors" else ""
+
+
+def _labels(dataset: Dataset) -> str:
+    """How many answers were recovered from pixels, and how many of them were not the log's."""
+    checked = labels_checked(read_markers(dataset.path, dataset.recipe.num_shards))
+    if not checked:
+        return "## Labels\n\nAnswers come from the event log; they were not checked against pixels."
+    decided = {task: n[Verdict.AGREES] + n[Verdict.DIFFERS] for task, n in checked.items()}
+    lines = [(task, decided[task], n[Verdict.DIFFERS], n[Verdict.UNSURE]) for task, n in checked.items()]
+    wrong, unsure = (sum(n[verdict] for n in checked.values()) for verdict in (Verdict.DIFFERS, Verdict.UNSURE))
+    pixels = "decoded" if dataset.recipe.storage == "mp4" else "rendered"
+    return (
+        f"## Labels\n\nLabels checked from {pixels} pixels: {sum(decided.values())}, wrong: {wrong}, not decidable: "
+        f"{unsure}. A sample whose pixels lead to another answer than its event log was replaced.\n\n"
+        + _table(("task", "checked", "wrong and replaced", "not decidable"), lines)
     )
 
 
-def _sources(dataset: Dataset) -> str:
-    shown = {s["file_name"]: s for row in dataset.rows for s in json.loads(row["sources_json"])}
+def images_shown(dataset: Dataset) -> dict[int, Mapping[str, Any]]:
+    """Every photograph that a sample shows, by image id: file name, licence, address."""
+    texts = set(dataset.table["sources_json"].to_pylist())
+    found = {source["image_id"]: source for text in texts for source in json.loads(text)}
+    return {image_id: found[image_id] for image_id in sorted(found)}
+
+
+def write_attribution(path: Path, shown: Mapping[int, Mapping[str, Any]]) -> None:
+    """One line per photograph, tab-separated."""
+    lines = ["image_id\tfile_name\tlicense_id\tlicense\tsource_url"]
+    for image_id, source in shown.items():
+        license_id = source["license_id"]
+        row = (image_id, source["file_name"], license_id, _license(license_id), source["source_url"])
+        lines.append("\t".join("" if cell is None else " ".join(str(cell).split()) for cell in row))
+    with whole_file(path) as file:
+        file.write(("\n".join(lines) + "\n").encode())
+
+
+def _license(license_id: object) -> str:
+    if not license_id:
+        return "no licence named"
+    return COCO_LICENSES.get(license_id, f"license id {license_id}") if isinstance(license_id, int) else str(license_id)
+
+
+def _sources(dataset: Dataset, shown: Mapping[int, Mapping[str, Any]]) -> str:
     if not shown:
         return "## Sources\n\nAll frames are drawn; there is no third-party material."
-    licenses = Counter(source["license_id"] for source in shown.values())
-    lines = [
-        (COCO_LICENSES.get(license_id, f"license id {license_id}"), n)
-        for license_id, n in sorted(licenses.items(), key=lambda item: str(item[0]))
-    ]
-    note = (
-        "Drawn scenes; there is no third-party material."
-        if dataset.recipe.coco.captions is None
-        else "Captions: COCO Consortium, CC BY 4.0. Each row names its images and their addresses in `sources_json`."
+    if dataset.recipe.coco.captions is None:
+        note = "Drawn scenes; there is no third-party material."
+    else:
+        note = (
+            "Captions: COCO Consortium, CC BY 4.0. Every photograph shown is named with its licence and address in "
+            f"{ATTRIBUTION_FILE}, and each row names its own in `sources_json`."
+        )
+    licenses = Counter(_license(source["license_id"]) for source in shown.values())
+    return f"## Sources\n\n{note}\n\n" + _table(("licence of the image", "images shown"), sorted(licenses.items()))
+
+
+def _left_out(dataset: Dataset) -> str:
+    """What the allowed licences left, and why addresses were replaced."""
+    recorded = json.loads((dataset.path / RECIPE_FILE).read_text())
+    dropped = recorded["dropped_from_source"]
+    parts = []
+    if dataset.recipe.shows_images and dataset.recipe.coco.captions is not None:
+        allowed = ", ".join(_license(license_id) for license_id in dataset.recipe.coco.licenses)
+        parts.append(
+            f"Images under these licences may be shown: {allowed}. That left {recorded['num_source_images']} images "
+            "for this split."
+        )
+    if dropped:
+        rows = [(_reason(reason), n) for reason, n in sorted(dropped.items())]
+        parts.append(_table(("left out of the source files", "entries"), rows))
+    replaced = counts_of(
+        record for marker in read_markers(dataset.path, dataset.recipe.num_shards) for record in marker.samples
     )
-    return f"## Sources\n\n{note}\n\n" + _table(("licence of the image", "images shown"), lines)
+    rows = [(reason.removeprefix(REPLACED), n) for reason, n in sorted(replaced.items()) if reason != "ok"]
+    if rows:
+        parts.append(_table(("addresses replaced by the next one", "times"), rows))
+    if (dataset.path / DEAD_LETTER_FILE).exists():
+        parts.append(f"Those that failed are listed in {DEAD_LETTER_FILE}; `temporay retry` makes them again.")
+    return "## Left out\n\n" + "\n\n".join(parts) if parts else ""
 
 
-def _dropped(folder: Path) -> str:
-    if not (folder / DEAD_LETTER_FILE).exists():
-        return ""
-    return f"## Left out\n\nSamples that could not be made are listed with their reasons in {DEAD_LETTER_FILE}."
+def _reason(reason: str) -> str:
+    number = reason.removeprefix("license_")
+    return f"licence: {_license(int(number))}" if number.isdigit() else reason.replace("_", " ")
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

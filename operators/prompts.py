@@ -16,7 +16,7 @@ from typing import Any
 from operators.primitives._base import Primitive, Style
 from operators.records import LETTERS, Address, AnswerFormat, Event, Question, Sample, ScenePlan, scenes_of
 
-SCHEMA_VERSION = 2  # of a row; changes when a column is added, removed or means something else
+SCHEMA_VERSION = 3  # of a row; changes when a column is added, removed or means something else
 VIDEO_MARKER = "<video>"  # verl, ms-swift and LLaMA-Factory replace it with the clip
 INSTRUCTIONS: dict[AnswerFormat, str] = {
     "letter": "Think step by step between <think> and </think>, then give the letter of the right option between "
@@ -63,7 +63,7 @@ def plain_messages(sample: Sample, *, instruction: str = "") -> list[dict[str, s
     return [{"role": "user", "content": user}, {"role": "assistant", "content": sample.target}]
 
 
-def to_row(sample: Sample, *, recipe_hash: str, instruction: str) -> dict[str, Any]:
+def to_row(sample: Sample, *, recipe_hash: str, param_hash: str, instruction: str) -> dict[str, Any]:
     """One flat row. Every key is always there and what varies is a JSON string, or readers would drop or cast it."""
     address, question = sample.address, sample.question
     return {
@@ -71,6 +71,7 @@ def to_row(sample: Sample, *, recipe_hash: str, instruction: str) -> dict[str, A
         "schema_version": SCHEMA_VERSION,
         "generator_version": address.generator_version,
         "recipe_hash": recipe_hash,
+        "param_hash": param_hash,
         "task": address.task,
         "split": address.split,
         "index": address.index,

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,9 +20,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from operators import plugins
+from operators.attempts import ANSWER_NOT_SEEN, DUPLICATE, OTHER_SPLIT, Attempts, Failure
 from operators.backdrops import dress
-from operators.clip import Codec
+from operators.checks import Verdict, check_pixels
+from operators.clip import Codec, decode, encode
+from operators.cutouts import add_decoys
 from operators.errors import SampleRejected, UserError
+from operators.param_hash import param_hash, split_of
 from operators.primitives._base import Canvas, Primitive, Style
 from operators.prompts import INSTRUCTIONS, make_sample
 from operators.records import (
@@ -28,21 +34,23 @@ from operators.records import (
     Address,
     AnswerFormat,
     BackdropKind,
+    Clip,
     Frames,
     Sample,
     Scene,
     ScenePlan,
     scenes_of,
 )
-from operators.render import ImageLoader, render
+from operators.render import ImageLoader, render, render_i420
 from operators.seeding import digest, rng
 from operators.sources.coco import image_loader, read_scenes, split_scenes
 from operators.sources.drawn_scenes import CAPTIONS_FILE, IMAGES_FOLDER, DrawnScenes
+from operators.sources.instances import attach_instances, cuttable
 
 MAX_INDEX = 10_000_000  # retries of an index are this far apart, in ranges no first attempt reaches
-MAX_ATTEMPTS = 200
 NUM_CANDIDATE_SCENES = 64  # drawn per sample, so that a primitive's work does not grow with the annotation file
 LEVELS = 5
+NO_LICENSE = 0  # the id by which a recipe allows images that name no licence
 
 
 class CocoPaths(BaseModel):
@@ -53,6 +61,8 @@ class CocoPaths(BaseModel):
     captions: Path | None = None
     images: Path | None = None
     instances: Path | None = None  # of the same images; gives moving cut-outs
+    # Ids of COCO's list of licences; 0: images of which the file names none. The default permits derivatives and sale.
+    licenses: tuple[int, ...] = (4, 5, 7, 8)
 
 
 class Recipe(BaseModel):
@@ -87,21 +97,31 @@ class Recipe(BaseModel):
 
     @property
     def num_shards(self) -> int:
-        return -(-self.num_samples // self.samples_per_shard)
+        return -(-self.num_samples // self.shard_size)
 
     @property
     def shows_images(self) -> bool:
         shown = any(p.family == "pseudo_video" for p in primitives_of(self.tasks).values())
-        return shown or "photo" in self.backdrops
+        return shown or "photo" in self.backdrops or self.coco.instances is not None
+
+    @property
+    def unit_size(self) -> int:
+        """Samples that are made and replaced together: a sample and its twin."""
+        return 2 if self.twins else 1
+
+    @property
+    def shard_size(self) -> int:
+        """Samples of a full shard; the two of a pair are never parted."""
+        return -(-self.samples_per_shard // self.unit_size) * self.unit_size
 
     def shard_indices(self, shard: int) -> range:
-        start = shard * self.samples_per_shard
-        return range(start, min(start + self.samples_per_shard, self.num_samples))
+        start = shard * self.shard_size
+        return range(start, min(start + self.shard_size, self.num_samples))
 
     def identity(self) -> dict[str, Any]:
         """What decides the bytes, as JSON values: all but the places where files happen to lie."""
         tree: dict[str, Any] = json.loads(self.model_dump_json(exclude={"coco"}))
-        return {"generator_version": GENERATOR_VERSION, **tree}
+        return {"generator_version": GENERATOR_VERSION, "coco_licenses": list(self.coco.licenses), **tree}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +140,11 @@ class Made:
 
     sample: Sample
     plan: ScenePlan
-    frames_THWC: Frames | None  # None: virtual storage
-    rejected: tuple[str, ...]  # reasons of the addresses tried before this one
+    param_hash: str
+    clip: Clip | None  # None: virtual storage
+    verdict: Verdict | None  # None: the recipe does not check pixels
+    rejected: Mapping[str, int] = field(default_factory=dict)  # addresses tried before this one, by reason
+    failures: tuple[Failure, ...] = ()  # addresses that failed before this one
 
 
 def open_source(recipe: Recipe, drawn_folder: Path) -> Source:
@@ -140,32 +163,86 @@ def open_source(recipe: Recipe, drawn_folder: Path) -> Source:
         found = read_scenes(
             recipe.coco.captions or drawn_folder / CAPTIONS_FILE, recipe.coco.images or drawn_folder / IMAGES_FOLDER
         )
-        scenes, dropped = split_scenes(found.scenes, recipe.split, recipe.test_fraction), found.dropped
-        _check_enough_images(recipe, len(scenes), len(found.scenes))
-    content = [(scene.image_id, Path(scene.path).name, scene.captions) for scene in scenes]
+        if recipe.coco.instances is not None:
+            found = attach_instances(found, recipe.coco.instances)
+        allowed, left_out = _allowed(found.scenes, recipe)
+        scenes, dropped = split_scenes(allowed, recipe.split, recipe.test_fraction), {**found.dropped, **left_out}
+        _check_enough_images(recipe, len(scenes), len(allowed))
+    content = [(scene.image_id, Path(scene.path).name, scene.captions, *cuttable(scene)) for scene in scenes]
     return Source(scenes=scenes, load_image=image_loader(side), fingerprint=f"{digest(content):032x}", dropped=dropped)
 
 
-def make_sample_at(recipe: Recipe, source: Source, i: int) -> Made:
-    """The i-th sample of a recipe. An address that gives nothing good is replaced by one of a reserved range.
+def make_sample_at(recipe: Recipe, source: Source, i: int, taken: Set[str] = frozenset()) -> Made:
+    """The i-th sample of a recipe, as ``make_unit`` makes it."""
+    return make_unit(recipe, source, i // recipe.unit_size, taken)[i % recipe.unit_size]
+
+
+def make_unit(recipe: Recipe, source: Source, unit: int, taken: Set[str] = frozenset()) -> tuple[Made, ...]:
+    """One sample, or with twins the two of a pair. An address that gives nothing good is replaced by the next one.
+
+    Args:
+        taken: parameter hashes that samples before this one have.
 
     Raises:
-        SampleRejected: an image is missing or broken, or ``MAX_ATTEMPTS`` addresses in a row gave nothing.
+        UserError: too many addresses in a row gave nothing; says why and what to do.
     """
-    task, index, twin = task_and_index(recipe, i)
-    rejected: list[str] = []
-    for attempt in range(MAX_ATTEMPTS):
-        address = address_of(recipe, task, index + attempt * MAX_INDEX, twin)
+    task, index, _ = task_and_index(recipe, unit * recipe.unit_size)
+    primitive = primitives_of(recipe.tasks)[task]
+    attempts = Attempts(task)
+    for attempt in count():
+        addresses = [
+            address_of(recipe, task, index + attempt * MAX_INDEX, twin) for twin in (False, True)[: recipe.unit_size]
+        ]
+        made: list[Made] = []
         try:
-            plan, sample = plan_sample(recipe, source, address)
-            frames_THWC = _show(recipe, source, plan)
+            plans = [_plan(recipe, source, primitive, address) for address in addresses]
+            hashes = [param_hash(plan) for plan in plans]
+            _check_hashes(recipe, hashes, taken)
+            for plan, plan_hash in zip(plans, hashes, strict=True):
+                made.append(_finish(recipe, source, primitive, plan, plan_hash))
         except SampleRejected as error:
-            if error.reason.startswith("image_"):  # another draw would only hide that a file is broken
-                raise
-            rejected.append(error.reason)
+            attempts.add(addresses, error, culprit=len(made))
             continue
-        return Made(sample=sample, plan=plan, frames_THWC=frames_THWC, rejected=tuple(rejected))
-    raise SampleRejected(rejected[-1], f"{MAX_ATTEMPTS} addresses in a row were rejected")
+        return tuple(
+            replace(one, rejected=dict(attempts.rejected), failures=tuple(pair[n] for pair in attempts.failures))
+            for n, one in enumerate(made)
+        )
+    raise AssertionError("unreachable: attempts are bounded")
+
+
+def _check_hashes(recipe: Recipe, hashes: Sequence[str], taken: Set[str]) -> None:
+    if any(split_of(plan_hash) != recipe.split for plan_hash in hashes):
+        raise SampleRejected(OTHER_SPLIT, f"these parameters belong to another split than {recipe.split}")
+    if len({*hashes} - taken) < len(hashes):
+        raise SampleRejected(DUPLICATE, "an earlier sample shows and asks the same")
+
+
+def _finish(recipe: Recipe, source: Source, primitive: Primitive, plan: ScenePlan, plan_hash: str) -> Made:
+    """The sample of a plan, encoded, and its answer recovered from the pixels that a reader will see.
+
+    Raises:
+        SampleRejected: an image is missing or broken, or the frames lead to another answer than the log.
+    """
+    sample = make_sample(primitive, plan, recipe.style, recipe.answer_format)
+    clip = None
+    if recipe.storage == "mp4":
+        clip = encode(render_i420(plan, source.load_image), plan.fps, recipe.codec)
+    else:
+        for scene in scenes_of(plan):  # a broken image must be found now, not while a model trains
+            source.load_image(scene)
+    verdict = _look(recipe, source, primitive, plan, sample, clip) if recipe.check_pixels else None
+    if verdict is Verdict.DIFFERS:
+        raise SampleRejected(ANSWER_NOT_SEEN, f"the frames lead to another option than {sample.question.letter}")
+    return Made(sample=sample, plan=plan, param_hash=plan_hash, clip=clip, verdict=verdict)
+
+
+def _look(
+    recipe: Recipe, source: Source, primitive: Primitive, plan: ScenePlan, sample: Sample, clip: Clip | None
+) -> Verdict:
+    if type(primitive).recover is Primitive.recover:  # pixels are not needed to know that they will not be used
+        return Verdict.UNSURE
+    frames_THWC = render(plan, source.load_image) if clip is None else decode(clip.data)
+    return check_pixels(primitive, plan, sample.question, frames_THWC, source.load_image)
 
 
 def plan_sample(recipe: Recipe, source: Source, address: Address) -> tuple[ScenePlan, Sample]:
@@ -184,7 +261,8 @@ def plan_sample(recipe: Recipe, source: Source, address: Address) -> tuple[Scene
 def _plan(recipe: Recipe, source: Source, primitive: Primitive, address: Address) -> ScenePlan:
     scenes = _candidates(source.scenes, address)
     plan = primitive.plan(scenes, recipe.canvas, address)
-    return dress(plan, recipe.backdrops, recipe.camera_drift, scenes, address)
+    plan = dress(plan, recipe.backdrops, recipe.camera_drift, scenes, address)
+    return add_decoys(plan, scenes, address)
 
 
 def render_address(recipe: Recipe, source: Source, address: Address) -> Frames:
@@ -237,6 +315,8 @@ def check(recipe: Recipe) -> None:
         raise UserError(f"weights is {given}; give {len(recipe.tasks)} positive numbers, one per task, or none")
     if not recipe.backdrops:
         raise UserError("backdrops is empty; give at least one of flat, gradient, noise, photo")
+    if not recipe.coco.licenses or min(recipe.coco.licenses) < 0:
+        raise UserError("coco.licenses holds no id of a licence; give at least one of 1 to 8, or 0 for images without")
     if recipe.coco.instances is not None and recipe.coco.captions is None:
         raise UserError(
             "coco.instances is given without coco.captions; give captions and images of the same images too"
@@ -246,7 +326,10 @@ def check(recipe: Recipe) -> None:
         raise UserError(f"{missing} is missing; give both coco.captions and coco.images, or neither to draw scenes")
     if not 0 <= recipe.codec.crf <= 51 or recipe.codec.keyframe_interval < 1:
         raise UserError(f"codec is {recipe.codec}; crf goes from 0 to 51 and keyframe_interval from 1")
-    canvas = recipe.canvas
+    _check_canvas(recipe.canvas)
+
+
+def _check_canvas(canvas: Canvas) -> None:
     if min(canvas.width, canvas.height) < 16 or canvas.width % 2 or canvas.height % 2:
         raise UserError(f"canvas is {canvas.width} x {canvas.height} px; both sides must be even and 16 or more")
     if not 0.1 <= canvas.fps <= 240:
@@ -278,12 +361,21 @@ def _candidates(scenes: tuple[Scene, ...], address: Address) -> tuple[Scene, ...
     return tuple(scenes[i] for i in chosen)
 
 
-def _show(recipe: Recipe, source: Source, plan: ScenePlan) -> Frames | None:
-    if recipe.storage == "mp4":
-        return render(plan, source.load_image)
-    for scene in scenes_of(plan):  # a broken image must be found now, not while a model trains
-        source.load_image(scene)
-    return None
+def _allowed(scenes: tuple[Scene, ...], recipe: Recipe) -> tuple[tuple[Scene, ...], dict[str, int]]:
+    """The scenes whose licence the recipe allows, and how many were left out under each; drawn ones may be used."""
+    if recipe.coco.captions is None:
+        return scenes, {}
+    allowed = tuple(s for s in scenes if (s.license_id or NO_LICENSE) in recipe.coco.licenses)
+    ids = Counter(s.license_id or NO_LICENSE for s in scenes)
+    left_out = {f"license_{number}": n for number, n in sorted(ids.items()) if number not in recipe.coco.licenses}
+    if not allowed:
+        found = ", ".join(f"{n} with {name}" for name, n in left_out.items())
+        given = " ".join(map(str, recipe.coco.licenses))
+        raise UserError(
+            f"coco.licenses is {given}, but no image has one of these ({found}; {NO_LICENSE} is none at all); add the "
+            "ids that you may use"
+        )
+    return allowed, left_out
 
 
 def _check_enough_images(recipe: Recipe, num_scenes: int, num_all: int) -> None:

@@ -8,43 +8,39 @@ time is written. In virtual storage a shard holds rows only and frames are rende
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import json
-import os
 import tarfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from operators.clip import decode, encode
-from operators.errors import SampleRejected, UserError
+from operators.clip import decode
+from operators.errors import UserError
+from operators.markers import (
+    SampleRecord,
+    ShardStats,
+    marker_path,
+    read_markers,
+    shard_name,
+    whole_file,
+    write_marker,
+)
 from operators.prompts import from_row, to_row
-from operators.recipe import Recipe, Source, address_of, make_sample_at, open_source, render_address, task_and_index
+from operators.recipe import Made, Recipe, Source, make_unit, open_source, render_address
 from operators.records import Frames, Sample
 
 RECIPE_FILE, METADATA_FILE = "recipe.json", "metadata.parquet"
 DEAD_LETTER_FILE, AUDIT_FILE = "dead_letter.parquet", "audit.json"
 DRAWN_FOLDER = "drawn_scenes"  # inside the dataset, when its recipe names no COCO files
-STORAGE_ERRORS = (  # the user can mend these; any other OSError is a fault of ours
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENOENT,
-    errno.ENOTDIR,
-    errno.EISDIR,
-)
-
+ROWS_PER_GROUP = 2048  # of metadata.parquet: what the writer holds in memory
 TEXT, COUNT, NUMBER, FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 ROW_SCHEMA = pa.schema(
     {
@@ -52,6 +48,7 @@ ROW_SCHEMA = pa.schema(
         "schema_version": COUNT,
         "generator_version": TEXT,
         "recipe_hash": TEXT,
+        "param_hash": TEXT,
         "task": TEXT,
         "split": TEXT,
         "index": COUNT,
@@ -80,100 +77,119 @@ ROW_SCHEMA = pa.schema(
 )
 PLACE_SCHEMA = pa.schema({"shard": TEXT, "offset": COUNT, "nbytes": COUNT})  # of the mp4 in the tar; 0 when virtual
 METADATA_SCHEMA = pa.schema([*ROW_SCHEMA, *PLACE_SCHEMA])
-DEAD_LETTER_SCHEMA = pa.schema({"id": TEXT, "reason": TEXT, "detail": TEXT, "address_json": TEXT})
+PARQUET: dict[str, Any] = {"compression": "zstd", "compression_level": 9}  # a virtual sample is its row
+DEAD_LETTER_SCHEMA = pa.schema(
+    {"id": TEXT, "reason": TEXT, "detail": TEXT, "address_json": TEXT, "sample_index": COUNT, "replaced_by": TEXT}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShardStats:
-    """The marker of a finished shard."""
+class Entry:
+    """One sample as it lies in a tar: the bytes of its files by extension, and its part of the marker."""
 
-    shard: str
-    recipe_hash: str
-    sha256: str
-    nbytes: int
-    num_samples: int
-    counts: Mapping[str, int]  # "ok", "dropped_<reason>", "retried_<reason>"
-    dropped: tuple[Mapping[str, str], ...]  # rows of the dead letter file
-
-
-def shard_name(shard: int) -> str:
-    return f"shard-{shard:06d}.tar"
-
-
-def marker_path(folder: Path, shard: int) -> Path:
-    return (folder / shard_name(shard)).with_suffix(".stats.json")
+    files: Mapping[str, bytes]
+    record: SampleRecord
 
 
 def write_shard(recipe: Recipe, source: Source, recipe_hash: str, shard: int, folder: Path) -> ShardStats:
     """Makes and writes one shard, then its marker.
 
     Raises:
-        UserError: the folder cannot be written, or the disk is full.
+        UserError: the folder cannot be written, the disk is full, or too many addresses in a row gave nothing.
     """
-    counts: Counter[str] = Counter()
-    dropped: list[dict[str, str]] = []
+    indices = recipe.shard_indices(shard)
+    units = range(indices.start // recipe.unit_size, -(-indices.stop // recipe.unit_size))
+    made = (one for unit in units for one in make_unit(recipe, source, unit))
+    entries = (entry_of(recipe, recipe_hash, i, one) for i, one in zip(indices, made, strict=False))  # half a last pair
+    return write_entries(entries, recipe_hash, shard, folder)
+
+
+def entry_of(recipe: Recipe, recipe_hash: str, i: int, made: Made) -> Entry:
+    """What is stored of one sample."""
+    row = to_row(made.sample, recipe_hash=recipe_hash, param_hash=made.param_hash, instruction=recipe.instruction)
+    clip = {} if made.clip is None else {"mp4": made.clip.data}
+    record = SampleRecord(
+        i=i,
+        id=made.sample.key,
+        task=made.sample.address.task,
+        param_hash=made.param_hash,
+        verdict=made.verdict.value if made.verdict else "",
+        replaced=dict(sorted((Counter(made.rejected) + Counter(f.reason for f in made.failures)).items())),
+        failed=tuple(
+            {
+                "id": failure.address.key,
+                "reason": failure.reason,
+                "detail": failure.detail,
+                "address_json": json.dumps(asdict(failure.address)),
+            }
+            for failure in made.failures
+        ),
+    )
+    return Entry(files={**clip, "json": json.dumps(row, ensure_ascii=False).encode()}, record=record)
+
+
+def write_entries(entries: Iterable[Entry], recipe_hash: str, shard: int, folder: Path) -> ShardStats:
+    """Writes a tar and then its marker, in place of those that may be there."""
     path = folder / shard_name(shard)
+    records = []
     with whole_file(path) as file:
         tar = tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 - closed below
-        for i in recipe.shard_indices(shard):
-            try:
-                made = make_sample_at(recipe, source, i)
-            except SampleRejected as error:
-                counts[f"dropped_{error.reason}"] += 1
-                dropped.append(_dead_letter(recipe, i, error))
-                continue
-            counts["ok"] += 1
-            counts.update(f"retried_{reason}" for reason in made.rejected)
-            if made.frames_THWC is not None:
-                clip = encode(made.frames_THWC, made.sample.fps, recipe.codec)
-                _add(tar, f"{made.sample.key}.mp4", clip.data)
-            row = to_row(made.sample, recipe_hash=recipe_hash, instruction=recipe.instruction)
-            _add(tar, f"{made.sample.key}.json", json.dumps(row, ensure_ascii=False).encode())
+        for entry in entries:
+            records.append(entry.record)
+            for extension, data in entry.files.items():
+                _add(tar, f"{entry.record.id}.{extension}", data)
         tar.close()
+        marker_path(folder, shard).unlink(missing_ok=True)  # never the marker of another tar, whatever is killed now
     stats = ShardStats(
         shard=path.name,
         recipe_hash=recipe_hash,
-        sha256=_sha256(path),
+        sha256=sha256_of(path),
         nbytes=path.stat().st_size,
-        num_samples=counts["ok"],
-        counts=dict(sorted(counts.items())),
-        dropped=tuple(dropped),
+        samples=tuple(records),
     )
-    with whole_file(marker_path(folder, shard)) as file:
-        file.write(json.dumps(asdict(stats), indent=1, ensure_ascii=False).encode())
+    write_marker(marker_path(folder, shard), stats)
     return stats
 
 
-def read_marker(folder: Path, shard: int) -> ShardStats | None:
-    """The marker of a shard, or None when the shard is not finished."""
-    path = marker_path(folder, shard)
-    if not path.exists():
-        return None
-    fields = json.loads(path.read_text())
-    return ShardStats(**{**fields, "dropped": tuple(fields["dropped"])})
+def read_entries(folder: Path, stats: ShardStats) -> Iterator[Entry]:
+    """The samples of a shard as they were given to ``write_entries``."""
+    records = {record.id: record for record in stats.samples}
+    with tarfile.open(folder / stats.shard) as tar:
+        files: dict[str, bytes] = {}
+        for member in tar:
+            key, _, extension = member.name.partition(".")
+            file = tar.extractfile(member)
+            files[extension] = file.read() if file else b""
+            if extension == "json":  # the last of every sample
+                yield Entry(files=files, record=records[key])
+                files = {}
 
 
-def write_index(recipe: Recipe, folder: Path) -> list[ShardStats]:
-    """metadata.parquet and, when samples were dropped, dead_letter.parquet, from the finished shards.
+def write_index(recipe: Recipe, folder: Path) -> None:
+    """metadata.parquet and, when addresses failed, dead_letter.parquet, from the finished shards, one at a time.
 
     Raises:
-        UserError: no sample could be made at all, or a shard is not the one its marker describes.
+        UserError: a shard is not the one its marker describes.
+        ValueError: a shard has no marker.
     """
-    markers = [read_marker(folder, shard) for shard in range(recipe.num_shards)]
-    stats = [marker for marker in markers if marker is not None]
-    if len(stats) < recipe.num_shards:
-        raise ValueError(f"{recipe.num_shards - len(stats)} of {recipe.num_shards} shards have no marker")
     for leftover in folder.glob(".*.tmp"):  # of workers that were killed; every shard is there, so none is in use
         leftover.unlink(missing_ok=True)
-    dead = [letter for marker in stats for letter in marker.dropped]
-    if dead:
-        _write_table(folder / DEAD_LETTER_FILE, pa.Table.from_pylist(dead, schema=DEAD_LETTER_SCHEMA))
-    if all(marker.num_samples == 0 for marker in stats):
-        reasons = ", ".join(f"{reason}: {n}" for reason, n in Counter(d["reason"] for d in dead).items())
-        raise UserError(f"no sample could be made ({reasons}; see {folder / DEAD_LETTER_FILE})")
-    rows = [row for marker in stats for row in _rows_of(folder, marker)]
-    _write_table(folder / METADATA_FILE, pa.Table.from_pylist(rows, schema=METADATA_SCHEMA))
-    return stats
+    letters: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
+    with whole_file(folder / METADATA_FILE) as file, pq.ParquetWriter(file, METADATA_SCHEMA, **PARQUET) as writer:
+        for marker in read_markers(folder, recipe.num_shards):
+            letters += marker.letters
+            rows += _rows_of(folder, marker)
+            while len(rows) >= ROWS_PER_GROUP:
+                writer.write_table(pa.Table.from_pylist(rows[:ROWS_PER_GROUP], schema=METADATA_SCHEMA))
+                del rows[:ROWS_PER_GROUP]
+        writer.write_table(pa.Table.from_pylist(rows, schema=METADATA_SCHEMA))
+    dead = folder / DEAD_LETTER_FILE
+    if letters:
+        with whole_file(dead) as file:
+            pq.write_table(pa.Table.from_pylist(letters, schema=DEAD_LETTER_SCHEMA), file)
+    else:
+        dead.unlink(missing_ok=True)
 
 
 def recipe_json(recipe: Recipe, source: Source) -> dict[str, Any]:
@@ -198,7 +214,7 @@ def write_json(path: Path, tree: Mapping[str, Any]) -> None:
 def read_recipe(folder: Path) -> Recipe:
     """The recipe a dataset was made by."""
     tree = json.loads((folder / RECIPE_FILE).read_text())
-    added = ("generator_version", "source_fingerprint")
+    added = ("generator_version", "source_fingerprint", "coco_licenses")
     fields = {name: value for name, value in tree["identity"].items() if name not in added}
     return Recipe.model_validate({**fields, "coco": tree["coco"]})
 
@@ -238,6 +254,15 @@ class Dataset:
     def recipe(self) -> Recipe:
         return read_recipe(self.path)
 
+    @property
+    def recipe_hash(self) -> str:
+        return str(self._recorded["recipe_hash"])
+
+    @cached_property
+    def _recorded(self) -> dict[str, Any]:
+        tree: dict[str, Any] = json.loads((self.path / RECIPE_FILE).read_text())
+        return tree
+
     def sample(self, i: int) -> Sample:
         return from_row(self.rows[i])
 
@@ -257,13 +282,21 @@ class Dataset:
         """
         if self.rows[i]["nbytes"]:
             return decode(self.clip_bytes(i))
-        return render_address(self.recipe, self._source, self.sample(i).address)
+        return self.rendered(self.sample(i))
+
+    def rendered(self, sample: Sample) -> Frames:
+        """The frames of a sample, drawn again: frames_THWC uint8 RGB."""
+        return render_address(self.recipe, self.source, sample.address)
 
     @cached_property
-    def _source(self) -> Source:
+    def source(self) -> Source:
+        """The scenes that it shows.
+
+        Raises:
+            UserError: they are not those it was made of.
+        """
         source = open_source(self.recipe, self.path / DRAWN_FOLDER)
-        recorded = json.loads((self.path / RECIPE_FILE).read_text())["identity"]["source_fingerprint"]
-        if source.fingerprint != recorded:
+        if source.fingerprint != self._recorded["identity"]["source_fingerprint"]:
             raise UserError(f"the images of {self.path} have changed since it was made; restore them or generate again")
         return source
 
@@ -272,16 +305,6 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     member = tarfile.TarInfo(name)  # mtime, uid and gid are 0 and the names empty unless set
     member.size = len(data)
     tar.addfile(member, io.BytesIO(data))
-
-
-def _dead_letter(recipe: Recipe, i: int, error: SampleRejected) -> dict[str, str]:
-    address = address_of(recipe, *task_and_index(recipe, i))
-    return {
-        "id": address.key,
-        "reason": error.reason,
-        "detail": error.detail,
-        "address_json": json.dumps(asdict(address)),
-    }
 
 
 def _rows_of(folder: Path, stats: ShardStats) -> Iterator[dict[str, Any]]:
@@ -299,29 +322,6 @@ def _rows_of(folder: Path, stats: ShardStats) -> Iterator[dict[str, Any]]:
             offset = nbytes = 0
 
 
-def _write_table(path: Path, table: pa.Table) -> None:
-    with whole_file(path) as file:
-        pq.write_table(table, file)
-
-
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """A file that appears whole or not at all, whatever is killed; safe when two processes write the same one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)  # noqa: PTH105 - atomic on one file system
-    except OSError as error:
-        if error.errno not in STORAGE_ERRORS:
-            raise
-        raise UserError(f"cannot write {path}: {error.strerror}; make room for it or give another --out") from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -10,40 +10,33 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
 import cv2
 from pydantic import Field
-from tqdm import tqdm
 
 from operators.card import write_card
+from operators.checks import Verdict
 from operators.errors import UserError
+from operators.markers import counts_of, labels_checked, marker_path, read_marker, read_markers
 from operators.recipe import Recipe, Source, check, open_source
-from operators.shards import (
-    DRAWN_FOLDER,
-    RECIPE_FILE,
-    marker_path,
-    read_marker,
-    recipe_json,
-    write_index,
-    write_json,
-    write_shard,
-)
+from operators.replacing import settle
+from operators.shards import DRAWN_FOLDER, RECIPE_FILE, recipe_json, write_index, write_json, write_shard
 from operators.sources.drawn_scenes import write_drawn_coco
 from workflows.command_line import parse
 from workflows.config import Config, difference
 from workflows.run_dir import RunDir
 from workflows.session import ray_session
+from workflows.throughput import FinishedShard, ceiling_per_s, cores, report_progress
 
 MAX_WORKER_CPUS = 1.0
 FREE_CPUS = 1.0  # kept for Ray Data's own tasks: it waits for ever, silently, when actors hold every CPU
 NO_PROGRESS_TIMEOUT_S = 1800.0  # no shard takes this long
-REPORT_EVERY_S = 5.0
+PROBE_S, MIN_PROBED_SAMPLES = 1.0, 512  # the machine's ceiling is measured for runs that take longer than measuring
 
 
 class GenerateConfig(Recipe, Config):
@@ -70,8 +63,9 @@ class ShardMaker:
 
         What the user can mend comes back as a value: Ray Data keeps only the text of an exception's cause.
         """
-        counts, errors = [], []
+        counts, errors, began_at = [], [], []
         for position in batch["id"]:
+            began_at.append(time.time())
             try:
                 stats = write_shard(
                     self.recipe, self.source, self.recipe_hash, self.pending[int(position)], self.folder
@@ -81,7 +75,7 @@ class ShardMaker:
             except UserError as error:
                 counts.append("{}")
                 errors.append(str(error))
-        return {"counts_json": counts, "user_error": errors}
+        return {"counts_json": counts, "user_error": errors, "began_at": began_at}
 
 
 def run(config: GenerateConfig) -> dict[str, Any]:
@@ -94,7 +88,7 @@ def build(recipe: Recipe, out: Path, num_workers: int | None = None) -> dict[str
 
     Raises:
         UserError: the folder cannot be written or holds another recipe's data, source files are missing or broken,
-            or no sample could be made.
+            or too many addresses in a row gave no sample.
     """
     check(recipe)
     folder = out.absolute()
@@ -107,28 +101,44 @@ def build(recipe: Recipe, out: Path, num_workers: int | None = None) -> dict[str
         recipe_hash = _settle_recipe(recipe, source, folder)
     pending = [shard for shard in range(recipe.num_shards) if not _is_done(folder, shard, recipe_hash)]
     if pending:
+        num_pending = sum(len(recipe.shard_indices(shard)) for shard in pending)
         with run_dir.stage("shards"), ray_session():
+            ceiling = ceiling_per_s(recipe, source, PROBE_S, cores()) if num_pending >= MIN_PROBED_SAMPLES else None
             workers = min(num_workers or os.cpu_count() or 1, len(pending))
-            _report(_make_shards(_located(recipe), recipe_hash, folder, pending, workers), len(pending))
+            finished = _make_shards(_located(recipe), recipe_hash, folder, pending, workers)
+            report_progress(finished, len(pending), ceiling)
+    summary = complete(run_dir, recipe, source, {"num_shards_made_now": len(pending)})
+    print_summary(summary, folder)
+    return summary
+
+
+def complete(
+    run_dir: RunDir, recipe: Recipe, source: Source, done: Mapping[str, Any], again: Set[int] = frozenset()
+) -> dict[str, Any]:
+    """Makes duplicates, and the samples in ``again``, again; then index, card and summary.json from all shards."""
+    folder = run_dir.path
     with run_dir.stage("index"):
-        stats = write_index(recipe, folder)
+        num_changed = settle(recipe, source, folder, again)
+        write_index(recipe, folder)
         write_card(folder)
     counts: Counter[str] = Counter()
-    for marker in stats:
-        counts.update(marker.counts)
-    summary = run_dir.finish(
+    num_bytes = 0
+    for marker in read_markers(folder, recipe.num_shards):
+        counts.update(counts_of(marker.samples))
+        num_bytes += marker.nbytes
+    return run_dir.finish(
         {
-            "recipe_hash": recipe_hash,
+            "recipe_hash": marker.recipe_hash,
             "num_samples": counts["ok"],
-            "num_shards": len(stats),
-            "num_shards_made_now": len(pending),
-            "num_bytes": sum(marker.nbytes for marker in stats),
+            "num_shards": recipe.num_shards,
+            **done,
+            "num_samples_made_again": num_changed,
+            "num_bytes": num_bytes,
             "counts": dict(sorted(counts.items())),
+            "labels_checked": labels_checked(read_markers(folder, recipe.num_shards)),
             "dropped_from_source": dict(source.dropped),
         }
     )
-    _print_summary(summary, folder)
-    return summary
 
 
 def _prepare(folder: Path) -> None:
@@ -179,8 +189,8 @@ def _located(recipe: Recipe) -> Recipe:
 
 def _make_shards(
     recipe: Recipe, recipe_hash: str, folder: Path, pending: list[int], num_workers: int
-) -> Iterator[dict[str, int]]:
-    """Counts of every finished shard, in the order in which they finish."""
+) -> Iterator[FinishedShard]:
+    """Every shard as it is finished."""
     import ray
     from ray.data import ActorPoolStrategy, DataContext  # heavy: not for --help
 
@@ -201,34 +211,25 @@ def _make_shards(
     for row in made.iter_rows():
         if row["user_error"]:
             raise UserError(row["user_error"])
-        yield json.loads(row["counts_json"])
+        yield FinishedShard(counts=json.loads(row["counts_json"]), began_at=row["began_at"])
 
 
-def _report(finished: Iterator[dict[str, int]], num_pending: int) -> None:
-    """Progress on stderr: a bar on a terminal, a plain line now and then elsewhere."""
-    start = said = time.monotonic()
-    num_shards = num_samples = 0
-    bar = tqdm(total=num_pending, unit="shard", disable=not sys.stderr.isatty())
-    for counts in finished:
-        num_shards, num_samples = num_shards + 1, num_samples + counts.get("ok", 0)
-        now = time.monotonic()
-        bar.set_postfix_str(f"{num_samples / (now - start):.1f} samples/s", refresh=False)
-        bar.update()
-        if bar.disable and (now - said > REPORT_EVERY_S or num_shards == num_pending):
-            said = now
-            rate = num_samples / (now - start)
-            print(
-                f"shards {num_shards}/{num_pending}, {num_samples} samples, {rate:.1f}/s", file=sys.stderr, flush=True
-            )
-    bar.close()
-
-
-def _print_summary(summary: Mapping[str, Any], folder: Path) -> None:
-    lost = {k: n for k, n in summary["counts"].items() if k.startswith("dropped_")} | summary["dropped_from_source"]
+def print_summary(summary: Mapping[str, Any], folder: Path) -> None:
+    """What was made, what was left out or replaced and why, and how many labels the pixels bear out."""
     megabytes = summary["num_bytes"] / 1e6
     print(f"{summary['num_samples']} samples in {summary['num_shards']} shards, {megabytes:.1f} MB: {folder}")
+    lost = {k: n for k, n in summary["counts"].items() if k != "ok"} | summary["dropped_from_source"]
     if lost:
-        print("left out: " + ", ".join(f"{reason} {n}" for reason, n in sorted(lost.items())))
+        print("left out or replaced: " + ", ".join(f"{reason} {n}" for reason, n in sorted(lost.items())))
+    verdicts: Counter[str] = Counter()
+    for by_verdict in summary["labels_checked"].values():
+        verdicts.update(by_verdict)
+    if verdicts:
+        num_decided = verdicts[Verdict.AGREES] + verdicts[Verdict.DIFFERS]
+        print(
+            f"labels checked from pixels: {num_decided}, wrong and replaced: {verdicts[Verdict.DIFFERS]}, "
+            f"not decidable: {verdicts[Verdict.UNSURE]}"
+        )
 
 
 def main(arguments: list[str]) -> None:

@@ -1,0 +1,83 @@
+"""What became of the addresses tried before the one that gave a sample, and when to stop trying.
+
+An address is rejected when nothing good can be asked of it, which is nobody's fault, and fails when something is
+broken: an image, or a label that the frames do not bear out. Failures are dead letters; both are replaced by the next
+address.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from operators.errors import SampleRejected, UserError
+from operators.records import Address
+
+MAX_ATTEMPTS = 5000  # addresses of one sample, those of other splits included
+MAX_FAILURES = 50  # of them that failed, each of which costs a clip
+ANSWER_NOT_SEEN, DUPLICATE, OTHER_SPLIT = "answer_not_seen", "duplicate", "other_split"
+FAILURES = ("image_", "clip_", ANSWER_NOT_SEEN)  # reasons that begin so; all others are rejections
+TWIN = "twin_"  # before the reason of the other one of a pair: both are replaced
+ADVICE = {
+    "image_": "mend the images or take them out of the captions file, then run the same command again",
+    "clip_": "choose other settings of codec",
+    ANSWER_NOT_SEEN: "make the canvas larger or codec.crf lower, or switch --check-pixels off",
+    DUPLICATE: "lower num_samples, or allow more: a larger canvas, longer clips, another level",
+    OTHER_SPLIT: "allow more different clips: a larger canvas, longer clips, another level",
+    "captions_": "give more images, or captions that differ more",
+    "": "change canvas or level, or leave the task out",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """An address that failed, and why."""
+
+    address: Address
+    reason: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Attempts:
+    """The addresses tried for one sample, or with twins for one pair, in their order."""
+
+    task: str
+    rejected: Counter[str] = field(default_factory=Counter)  # without those of other splits
+    failures: list[tuple[Failure, ...]] = field(default_factory=list)  # one of each address of the pair
+    num_other_split: int = 0
+
+    def add(self, addresses: Sequence[Address], error: SampleRejected, culprit: int = 0) -> None:
+        """One more that gave nothing.
+
+        Args:
+            culprit: which of the pair it was.
+
+        Raises:
+            UserError: these are too many in a row.
+        """
+        if error.reason == OTHER_SPLIT:
+            self.num_other_split += 1
+        elif error.reason.startswith(FAILURES):
+            reasons = [("" if n == culprit else TWIN) + error.reason for n in range(len(addresses))]
+            self.failures.append(
+                tuple(
+                    Failure(address=address, reason=reason, detail=error.detail)
+                    for address, reason in zip(addresses, reasons, strict=True)
+                )
+            )
+        else:
+            self.rejected[error.reason] += 1
+        num_tried = self.num_other_split + sum(self.rejected.values()) + len(self.failures)
+        if num_tried >= MAX_ATTEMPTS or len(self.failures) >= MAX_FAILURES:
+            raise self._too_many(num_tried, error.detail)
+
+    def _too_many(self, num_tried: int, last_detail: str) -> UserError:
+        counts = self.rejected + Counter(pair[0].reason.removeprefix(TWIN) for pair in self.failures)
+        reason, most = (counts or Counter({OTHER_SPLIT: self.num_other_split})).most_common(1)[0]
+        advice = next(words for start, words in ADVICE.items() if reason.startswith(start))
+        return UserError(
+            f"{num_tried - self.num_other_split} addresses in a row gave no sample of {self.task}, most often for "
+            f"{reason} ({most} times; the last: {last_detail}); {advice}"
+        )

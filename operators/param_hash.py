@@ -1,0 +1,61 @@
+"""What is shown and asked as one short hash, whatever address it came from; the hash decides the split.
+
+Two samples with one hash are the same sample twice. A third of all hashes belongs to each split, so no parameter set
+can be in two of them, whichever seeds the splits are made with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+
+import numpy as np
+
+from operators.records import Backdrop, Scene, ScenePlan
+
+SPLITS = ("train", "rl", "test")
+DECIMALS = 3  # nothing smaller can be seen: a thousandth of a pixel, of a degree
+HASH_BYTES = 8
+UNSEEN = ("address", "events")  # the log says what happens in words; the tracks and shots show it
+
+
+def param_hash(plan: ScenePlan) -> str:
+    """16 hexadecimal digits of everything shown (shots, tracks, backdrop, size, length) and asked (the facts)."""
+    state = hashlib.blake2b(plan.address.task.encode(), digest_size=HASH_BYTES)
+    for field in fields(plan):
+        if field.name not in UNSEEN:
+            for part in _parts(getattr(plan, field.name)):
+                state.update(part)
+                state.update(b"\0")
+    return state.hexdigest()
+
+
+def split_of(hash_hex: str) -> str:
+    """The split whose samples may have this hash."""
+    return SPLITS[int(hash_hex, 16) % len(SPLITS)]
+
+
+def _parts(value: object) -> Iterator[bytes]:
+    match value:
+        case Scene():
+            yield str(value.image_id).encode()
+        case Backdrop(kind="flat"):  # its other fields are drawn, but not shown
+            yield from _parts(value.color)
+        case np.ndarray():
+            numbers = value if value.dtype.kind in "bui" else np.round(value, DECIMALS) + 0.0  # -0.0 is 0.0
+            yield str(value.shape).encode()
+            yield np.ascontiguousarray(numbers).tobytes()
+        case float():
+            yield repr(round(value, DECIMALS) + 0.0).encode()
+        case dict():
+            yield from _parts(sorted(value.items()))
+        case list() | tuple():
+            yield str(len(value)).encode()
+            for item in value:
+                yield from _parts(item)
+        case _ if is_dataclass(value):
+            for field in fields(value):
+                yield from _parts(getattr(value, field.name))
+        case _:
+            yield repr(value).encode()

@@ -1,0 +1,61 @@
+"""``temporay lint``: checks every byte of a dataset and prints one line per problem; exit code 2 when there is any."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from pydantic import Field, ValidationError
+
+from operators.errors import UserError
+from operators.lint import Problem, lint_index, lint_shard
+from operators.shards import Dataset
+from workflows.config import Config, explain
+from workflows.session import ray_session
+
+FOUND_PROBLEMS = 2  # exit code
+
+
+class LintConfig(Config):
+    """Settings of ``temporay lint``."""
+
+    data: tyro.conf.Positional[Path]  # a dataset made by ``temporay generate``
+    parallel: Annotated[bool, tyro.conf.FlagConversionOff, Field()] = True  # shards on all cores, by Ray
+
+
+def run(config: LintConfig) -> list[Problem]:
+    """Prints every problem and how many there are.
+
+    Raises:
+        UserError: there is no finished dataset, or the images of a virtual one are others now.
+    """
+    dataset = Dataset.open(config.data)
+    problems = list(lint_index(dataset))
+    num_shards = dataset.recipe.num_shards
+    if config.parallel and num_shards > 1:
+        problems += _in_parallel(dataset.path, num_shards)
+    else:
+        for shard in range(num_shards):
+            problems += lint_shard(dataset.path, shard)
+    for problem in problems:
+        print(problem)
+    print(f"{len(problems)} problems in {len(dataset)} samples of {num_shards} shards: {dataset.path}")
+    return problems
+
+
+def _in_parallel(folder: Path, num_shards: int) -> list[Problem]:
+    import ray  # heavy: not for --help
+
+    with ray_session():
+        task = ray.remote(num_cpus=1, max_retries=1)(lint_shard)
+        found = ray.get([task.remote(folder, shard) for shard in range(num_shards)])
+    return [problem for problems in found for problem in problems]
+
+
+def main(arguments: list[str]) -> int:
+    try:
+        config = tyro.cli(LintConfig, prog="temporay lint", args=arguments)
+    except ValidationError as error:
+        raise UserError(explain(error)) from error
+    return FOUND_PROBLEMS if run(config) else 0
