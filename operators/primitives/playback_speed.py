@@ -97,7 +97,6 @@ class PlaybackSpeed(Primitive):
             rounds = mean_rounds * ratios[part.place] * part.num_frames / _mean_length(shown)
             phase_T = start + rounds * np.arange(part.num_frames) / part.num_frames
             tracks.extend(_tracks(actors, course, phase_T, part, num_frames))
-            times = frame_ms(part.first_frame, canvas), frame_ms(part.first_frame + part.num_frames, canvas)
             start_ms = frame_ms(part.first_frame, canvas)
             end_ms = frame_ms(part.first_frame + part.num_frames, canvas)
             detail = f"{1000 * rounds / (end_ms - start_ms):.3f}"  # rounds a second
