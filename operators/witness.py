@@ -91,3 +91,19 @@ def speed_px(frames_THWC: Frames, color: tuple[int, int, int]) -> float:
     if 2 * len(steps_T2) < len(frames_THWC) - 1:
         return float("nan")
     return float(np.linalg.norm(np.median(steps_T2, axis=0)))
+
+
+def turning_points(place_T: npt.NDArray[np.float64], threshold_px: float) -> list[int]:
+    """Frames at which something that goes to and fro turns back by at least ``threshold_px``."""
+    turns: list[int] = []
+    furthest, direction = 0, 0  # frame of the furthest place since the last turn; no direction yet
+    for t, place in enumerate(place_T):
+        back_px = float(place_T[furthest] - place) * (direction or 1)
+        if direction == 0 and abs(back_px) >= threshold_px:
+            furthest, direction = t, -1 if back_px > 0 else 1
+        elif direction and back_px <= 0:
+            furthest = t
+        elif direction and back_px >= threshold_px:
+            turns.append(furthest)
+            furthest, direction = t, -direction
+    return turns
