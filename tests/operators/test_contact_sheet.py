@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from operators.clip import decode
 from operators.contact_sheet import MARGIN, MAX_FRAMES, ROW_GAP, WIDTH, contact_sheet, film, sample_row
 from operators.recipe import Recipe, make_sample_at, open_source
 from operators.records import Frames, Sample
@@ -14,8 +15,8 @@ from operators.records import Frames, Sample
 @pytest.fixture
 def sample(recipe: Recipe, tmp_path: Path) -> tuple[Sample, Frames]:
     made = make_sample_at(recipe, open_source(recipe, tmp_path), 0)
-    assert made.frames_THWC is not None
-    return made.sample, made.frames_THWC
+    assert made.clip is not None
+    return made.sample, decode(made.clip.data)
 
 
 def test_the_film_shows_first_to_last_frame_in_order() -> None:
