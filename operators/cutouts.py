@@ -1,8 +1,8 @@
 """Objects cut out of photographs, as sprites that move: polygon → soft mask → pasted at any place, between pixels.
 
 Edges are feathered and decoys that stand still are cut in the same way (2506.06928 proposes moving objects; "Cut, Paste
-and Learn", arXiv 1708.01642, on what seams give away), so that a seam says nothing about what moves. Like photographs
-behind shapes, sprites are dimmed and greyed a little, so that a drawn colour stays its own.
+and Learn", arXiv 1708.01642, on what seams give away), so that a seam says nothing about what moves. Sprites are greyed
+a little, so that a drawn colour stays its own, and lifted, so that dark ones stand out from what lies behind them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from operators.seeding import rng
 from operators.sources.shapes import COLORS
 
 FEATHER_PX = (0.7, 1.6)
-SPRITE_GAIN, SPRITE_SATURATION = 0.8, 0.6  # no pixel of a photograph then comes near a colour of the palette
+# No pixel of a sprite comes nearer than 80 (sum over RGB) to a colour of the palette, nor is one darker than LIFT.
+SPRITE_LIFT, SPRITE_GAIN, SPRITE_SATURATION = 50.0, 0.62, 0.55
 MIN_RADIUS_PX = 12.0  # half the longer side of a cut-out, on frames whose shorter side is MIN_SIDE_PX or more
 MIN_SIDE_PX = 96
 MAX_DECOYS = 3
@@ -132,8 +133,8 @@ class Sprite:
 
 
 def mute(image_HWC: Frames) -> npt.NDArray[np.float32]:
-    """Dimmed and greyed a little: (H, W, 3) float32, 0 to 255."""
+    """Lifted and greyed a little: (H, W, 3) float32, 0 to 255."""
     rgb = image_HWC.astype(np.float32)
     grey = rgb.mean(axis=2, keepdims=True)
-    muted_HWC: npt.NDArray[np.float32] = SPRITE_GAIN * (grey + SPRITE_SATURATION * (rgb - grey))
+    muted_HWC: npt.NDArray[np.float32] = SPRITE_LIFT + SPRITE_GAIN * (grey + SPRITE_SATURATION * (rgb - grey))
     return muted_HWC

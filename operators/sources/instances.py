@@ -20,25 +20,27 @@ from operators.errors import UserError
 from operators.records import Instance, Scene
 from operators.sources.coco import CocoScenes, clean_caption, counts, load_json
 
+LISTS = ("images", "annotations", "categories")
 AREA_RANGE = (0.01, 0.25)  # of the image: smaller objects blur when shown, larger ones are scenery
+MAX_ASPECT = 2.5  # longer over shorter side of the box: thinner ones are lost when shown small
 BORDER = 0.004  # of the image's side; what comes nearer to the edge is probably cut off by it
 
 
 def attach_instances(found: CocoScenes, instances: Path) -> CocoScenes:
     """The scenes with the objects that can be cut out of them, from a COCO instances file of the same images.
 
-    Only polygons of single objects count, of 1 to 25 % of the image, that do not touch its border.
+    Only polygons of single objects count, of 1 to 25 % of the image, neither thin nor touching its border.
 
     Raises:
         UserError: the file is missing, broken, or holds no object that can be cut out of these images.
     """
     tree = load_json(instances, "instances")
-    if not isinstance(tree, dict) or not all(isinstance(tree.get(n), list) for n in ("annotations", "categories")):
+    if not isinstance(tree, dict) or not all(isinstance(tree.get(name), list) for name in LISTS):
         raise UserError(
             f"{instances} holds no instances; give a COCO instances file, with lists `images`, `annotations` and "
             f"`categories`"
         )
-    sizes = {e["id"]: (e["width"], e["height"]) for e in tree.get("images") or () if _has_size(e)}
+    sizes = {e["id"]: (e["width"], e["height"]) for e in tree["images"] if _has_size(e)}
     names = {
         e["id"]: clean_caption(e["name"])
         for e in tree["categories"]
@@ -77,9 +79,9 @@ def _instance(
     entry: Any, sizes: Mapping[int, tuple[int, int]], names: Mapping[int, str], wanted: set[int]
 ) -> Instance | str:
     """An object that can be cut out, or the reason why this one cannot."""
-    if not isinstance(entry, dict):
+    if not isinstance(entry, dict) or not all(isinstance(entry.get(n), int) for n in ("image_id", "category_id")):
         return "malformed_instance"
-    image_id, name = entry.get("image_id"), names.get(entry.get("category_id", -1))
+    image_id, name = entry["image_id"], names.get(entry["category_id"])
     if image_id not in wanted or image_id not in sizes:
         return "instance_of_unknown_image"
     if entry.get("iscrowd") or isinstance(entry.get("segmentation"), dict):
@@ -91,6 +93,9 @@ def _instance(
     if not AREA_RANGE[0] <= area <= AREA_RANGE[1]:
         return "instance_too_small" if area < AREA_RANGE[0] else "instance_too_large"
     points_N2 = np.concatenate(polygons)
+    sides = np.ptp(points_N2, axis=0) * sizes[image_id]
+    if max(sides) > MAX_ASPECT * min(sides):
+        return "instance_too_thin"
     if points_N2.min() < BORDER or points_N2.max() > 1 - BORDER:
         return "instance_at_border"
     flat = tuple(tuple(round(float(v), 5) for v in points.ravel()) for points in polygons)
