@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ import yaml
 
 from operators.audit import audit
 from operators.card import write_card
-from operators.recipe import Recipe, open_source
+from operators.markers import labels_checked, read_markers
+from operators.recipe import CocoPaths, Recipe, open_source
 from operators.shards import (
     AUDIT_FILE,
     RECIPE_FILE,
@@ -55,3 +57,43 @@ def test_the_card_shows_the_audit(dataset: Dataset) -> None:
     write_card(dataset.path)
     text = (dataset.path / "README.md").read_text()
     assert "Not audited yet" not in text and "| passed |" in text
+
+
+def test_the_card_says_which_labels_pixels_bear_out(dataset: Dataset) -> None:
+    write_card(dataset.path)
+    text = (dataset.path / "README.md").read_text()
+    checked = labels_checked(read_markers(dataset.path, 1))
+    assert checked["motion_direction"] == {"agrees": 50, "differs": 0, "unsure": 0}
+    decided = sum(n["agrees"] for n in checked.values())
+    assert f"Labels checked from rendered pixels: {decided}, wrong: 0, not decidable: {100 - decided}." in text
+    assert "| motion_direction | 50 | 0 | 0 |" in text
+
+
+def test_every_photograph_is_named_with_its_licence(dataset: Dataset) -> None:
+    write_card(dataset.path)
+    header, *lines = (dataset.path / "ATTRIBUTION.tsv").read_text().splitlines()
+    assert header.split("\t") == ["image_id", "file_name", "license_id", "license", "source_url"]
+    shown = {source["image_id"] for i in range(len(dataset)) for source in dataset.sample(i).sources}
+    assert [int(line.split("\t")[0]) for line in lines] == sorted(shown)
+    assert {line.split("\t")[3] for line in lines} == {"no known copyright restrictions"}
+
+
+def test_the_card_says_what_the_licences_left(recipe: Recipe, tmp_path: Path) -> None:
+    captions = tmp_path / "captions.json"
+    assert recipe.coco.captions is not None
+    tree = json.loads(recipe.coco.captions.read_text())
+    for image in tree["images"][:20]:
+        image["license"] = 3
+    captions.write_text(json.dumps(tree))
+    coco = CocoPaths(captions=captions, images=recipe.coco.images, licenses=(7,))
+    some = recipe.model_copy(update={"storage": "virtual", "coco": coco, "test_fraction": 0.0})
+    source = open_source(some, tmp_path)
+    described = recipe_json(some, source)
+    write_json(tmp_path / RECIPE_FILE, described)
+    for shard in range(some.num_shards):
+        write_shard(some, source, described["recipe_hash"], shard, tmp_path)
+    write_index(some, tmp_path)
+    write_card(tmp_path)
+    text = (tmp_path / "README.md").read_text()
+    assert "may be shown: no known copyright restrictions. That left 52 images for this split." in text
+    assert "| licence: CC BY-NC-ND 2.0 | 20 |" in text
