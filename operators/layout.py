@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from operators.primitives._base import Canvas
 
+CORNER = 1.28  # how far the farthest corner of an outline is from its centre, in radii
 MARGIN_PX = 1.0  # between a shape's room and the border of its cell
 
 

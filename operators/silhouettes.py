@@ -26,6 +26,7 @@ PATCH_PX = 48
 TEMPLATE_RADIUS_PX = 16.0
 ANGLE_STEP_DEG = 5
 MIN_RADIUS_RATIO = 1.35  # of two sizes
+MIN_FORM_RADIUS_PX = 5.0  # forms that are smaller are too alike
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +56,13 @@ class Place:
 
 
 def places_seen(frames_THWC: Frames) -> list[Place] | None:
-    """Every place where a shape is ever seen, told from the first and the last frame; None when one is unclear."""
+    """Every place where a shape is ever seen, told from the first and the last frame; None when one is too small."""
     bright_THW = frames_THWC.max(axis=3) > BRIGHT
     places = []
     for region_HW in _regions(bright_THW.any(axis=0)):
         ends = [_state(frames_THWC[t], bright_THW[t] & region_HW) for t in (0, -1)]
         present = [end for end in ends if end is not None]
-        if not present:
+        if not present or min(like.radius_px for _, like in present) < MIN_FORM_RADIUS_PX:
             return None
         (color, like), (end_color, end_like) = present[0], present[-1]
         ratio = like.radius_px / end_like.radius_px

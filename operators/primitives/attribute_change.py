@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.claims import Claim, Phrases, read_claims
-from operators.layout import cell_room_px, place_apart
+from operators.layout import CORNER, cell_room_px, place_apart
 from operators.motion import draw_backdrop, draw_num_frames, frame_ms
 from operators.primitives._base import CONCLUSIONS, Canvas, Primitive, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan, Track
@@ -226,13 +226,13 @@ def _draw_times(draw: np.random.Generator, canvas: Canvas, num_frames: int, num_
 def _draw_stage(draw: np.random.Generator, canvas: Canvas, level: int) -> Stage:
     num_shapes = NUM_SHAPES_BY_LEVEL[level]
     palette = EASY_COLORS if level <= EASY_LEVEL else tuple(COLORS)
-    radius_px = min(RADIUS * min(canvas.width, canvas.height), cell_room_px(canvas, num_shapes + 1))
+    radius_px = min(RADIUS * min(canvas.width, canvas.height), cell_room_px(canvas, num_shapes + 1) / CORNER)
     return Stage(
         num_shapes=num_shapes,
         colors=tuple(palette[i] for i in draw.permutation(len(palette))),
         forms=tuple(SHAPES[i] for i in draw.permutation(len(SHAPES))),
         large=tuple(bool(draw.integers(2)) for _ in range(num_shapes)),
-        centers=tuple(place_apart(draw, canvas, [radius_px] * (num_shapes + 1))),
+        centers=tuple(place_apart(draw, canvas, [CORNER * radius_px] * (num_shapes + 1))),
         radius_px=radius_px,
     )
 

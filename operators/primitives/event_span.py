@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from operators.claims import Claim, Phrases, read_claims
 from operators.errors import UserError
-from operators.layout import cell_room_px, place_apart
+from operators.layout import CORNER, cell_room_px, place_apart
 from operators.motion import Actor, draw_actors, draw_backdrop, draw_num_frames, frame_ms, to_track
 from operators.primitives._base import CONCLUSIONS, Canvas, Primitive, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan, Track
@@ -30,7 +30,7 @@ NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)  # each does the same in a span of it
 MIN_SPAN_FRAMES = 2
 MIN_SPAN_S = 0.2  # spans are told with one decimal
 MIN_BLINK_FRAMES = 3  # off, on, off
-REACH = 1.2  # how far a moving shape gets from its place, in radii
+REACH = 1.1  # how far a moving shape gets from its place, in radii
 SMALL = 0.5  # size of a shrunk shape
 MIN_CHANGE = 0.1  # of a mask, against the largest change in the clip
 OPTION = re.compile(r"from (\d+\.\d) s to (\d+\.\d) s")
@@ -73,7 +73,7 @@ class EventSpan(Primitive):
         truth = draw_truth(draw, num_options, address)
         num_actors = min(num_options, 1 + NUM_DISTRACTORS_BY_LEVEL[address.level])
         actors = _resting_actors(draw, canvas, state, num_actors, address.level)
-        room_px = [actor.radius_px * (1 + REACH) for actor in actors]
+        room_px = [actor.radius_px * (CORNER + REACH) for actor in actors]
         centers = place_apart(draw, canvas, room_px)
         others = [i for i in draw.permutation(num_options) if i != truth]
         tracks, events = [], []
@@ -178,7 +178,7 @@ def _draw_spans(
 
 def _resting_actors(draw: np.random.Generator, canvas: Canvas, state: str, num_actors: int, level: int) -> list[Actor]:
     """Actors small enough to move in cells of their own; those that spin are of a shape that shows it."""
-    most_px = cell_room_px(canvas, num_actors) / (1 + REACH)
+    most_px = cell_room_px(canvas, num_actors) / (CORNER + REACH)
     actors = []
     for actor in draw_actors(draw, canvas, num_actors, level):
         turned = TURNED_SHAPES[int(draw.integers(len(TURNED_SHAPES)))]

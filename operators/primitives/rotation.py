@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.claims import Phrases
-from operators.layout import cell_room_px, place_apart
+from operators.layout import CORNER, cell_room_px, place_apart
 from operators.motion import Actor, draw_actors, draw_backdrop, draw_num_frames, to_track
 from operators.primitives._base import Canvas, Primitive, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan
@@ -28,7 +28,7 @@ MAX_TURNS_BY_LEVEL = (3, 3, 4, 4, 4)
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)
 RADIUS = 0.2  # of the frame's shorter side, or what its cell leaves
 MAX_STEP_DEG = 120.0  # from frame to frame: above 180 the other way round would look the same
-DIRECTIONS = ("clockwise", "counter-clockwise", "it is not spinning")
+DIRECTIONS = ("clockwise", "counter-clockwise", "not spinning")
 NUM_LISTED = 6  # angles in an explanation: the first ones, a frame apart
 MIN_LIKENESS = 0.8
 WORDINGS = {
@@ -95,7 +95,7 @@ class Rotation(Primitive):
         truth = options[draw_truth(draw, len(options), address)]
         num_frames = draw_num_frames(address, canvas)
         actors = _turned_actors(draw, canvas, address.level)
-        centers = place_apart(draw, canvas, [actor.radius_px for actor in actors])
+        centers = place_apart(draw, canvas, [CORNER * actor.radius_px for actor in actors])
         tracks, events = [], []
         for actor, center in zip(actors, centers, strict=True):
             turns = (1 + int(draw.integers(most))) * (-1 if draw.integers(2) else 1)
@@ -161,7 +161,7 @@ class Rotation(Primitive):
 def _turned_actors(draw: np.random.Generator, canvas: Canvas, level: int) -> list[Actor]:
     """Shapes that no turn but a full one maps onto themselves, as large as their cells allow."""
     actors = draw_actors(draw, canvas, 1 + NUM_DISTRACTORS_BY_LEVEL[level], level)
-    radius_px = min(RADIUS * min(canvas.width, canvas.height), cell_room_px(canvas, len(actors)))
+    radius_px = min(RADIUS * min(canvas.width, canvas.height), cell_room_px(canvas, len(actors)) / CORNER)
     return [
         replace(actor, shape=TURNED_SHAPES[int(draw.integers(len(TURNED_SHAPES)))], radius_px=radius_px)
         for actor in actors

@@ -33,7 +33,7 @@ from operators.witness import Witness, follow, steps
 NUM_CURVES_BY_LEVEL = (3, 3, 4, 5, 6)  # the first of CURVES
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)
 MAX_OPTIONS = 4
-FRAMES_PER_CURVE = 6  # the shortest clip of the canvas has room for so many curves that still look different
+FRAMES_PER_CURVE = 4  # the shortest clip of the canvas has room for so many curves that still look different
 WAY_RANGE = (1.2, 1.6)  # of the frame's shorter side
 NUM_LISTED = 8  # positions in an explanation
 MAX_LEFT_OVER = 0.05  # of a seen path's variance, and at most half of what the second best curve leaves
