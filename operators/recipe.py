@@ -81,6 +81,7 @@ class Recipe(BaseModel):
     answer_format: AnswerFormat = "letter"
     instruct: bool = True  # the stored messages say how to answer
     canvas: Canvas
+    limits_by_task: tuple[tuple[str, int, int], ...] = ()  # task, its most scenes S and most frames of each F
     codec: Codec = Codec()
     twins: bool = False  # every second sample is the one before it with another course of events and another answer
     backdrops: tuple[BackdropKind, ...] = ("flat",)  # of drawn motion, drawn alike
@@ -113,6 +114,19 @@ class Recipe(BaseModel):
     def shard_size(self) -> int:
         """Samples of a full shard; the two of a pair are never parted."""
         return -(-self.samples_per_shard // self.unit_size) * self.unit_size
+
+    def canvas_of(self, task: str) -> Canvas:
+        """The canvas, with the task's own limits of scenes and of frames per scene where it has any."""
+        limits = {name: (scenes, frames) for name, scenes, frames in self.limits_by_task}
+        if task not in limits:
+            return self.canvas
+        scenes, frames = limits[task]
+        (few_scenes, _), (few_frames, _) = self.canvas.num_scenes, self.canvas.frames_per_scene
+        return replace(
+            self.canvas,
+            num_scenes=(min(few_scenes, scenes), scenes),
+            frames_per_scene=(min(few_frames, frames), frames),
+        )
 
     def shard_indices(self, shard: int) -> range:
         start = shard * self.shard_size
@@ -260,7 +274,7 @@ def plan_sample(recipe: Recipe, source: Source, address: Address) -> tuple[Scene
 
 def _plan(recipe: Recipe, source: Source, primitive: Primitive, address: Address) -> ScenePlan:
     scenes = _candidates(source.scenes, address)
-    plan = primitive.plan(scenes, recipe.canvas, address)
+    plan = primitive.plan(scenes, recipe.canvas_of(address.task), address)
     plan = dress(plan, recipe.backdrops, recipe.camera_drift, scenes, address)
     return add_decoys(plan, scenes, address)
 
@@ -327,6 +341,10 @@ def check(recipe: Recipe) -> None:
     if not 0 <= recipe.codec.crf <= 51 or recipe.codec.keyframe_interval < 1:
         raise UserError(f"codec is {recipe.codec}; crf goes from 0 to 51 and keyframe_interval from 1")
     _check_canvas(recipe.canvas)
+    for task, _, _ in recipe.limits_by_task:
+        if task not in recipe.tasks:
+            raise UserError(f"limits_by_task names {task!r}, which is not among tasks: {', '.join(recipe.tasks)}")
+        _check_canvas(recipe.canvas_of(task))
 
 
 def _check_canvas(canvas: Canvas) -> None:
@@ -380,7 +398,7 @@ def _allowed(scenes: tuple[Scene, ...], recipe: Recipe) -> tuple[tuple[Scene, ..
 
 def _check_enough_images(recipe: Recipe, num_scenes: int, num_all: int) -> None:
     for task, primitive in primitives_of(recipe.tasks).items():
-        needed = primitive.num_distinct_scenes(recipe.canvas)
+        needed = primitive.num_distinct_scenes(recipe.canvas_of(task))
         if needed > num_scenes:
             raise UserError(
                 f"{task} needs S = {needed} different images (canvas.num_scenes), but split {recipe.split!r} has "

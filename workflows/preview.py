@@ -20,9 +20,9 @@ from operators.errors import SampleRejected, UserError
 from operators.gallery import Take, dead_letter, gallery, item, overlay_of
 from operators.gallery_style import CSS, SCRIPT
 from operators.page import page
-from operators.recipe import Source, open_source, plan_sample, primitives_of
+from operators.recipe import Source, plan_sample, primitives_of
 from operators.records import Sample
-from operators.shards import DEAD_LETTER_FILE, DRAWN_FOLDER, Dataset
+from operators.shards import DEAD_LETTER_FILE, Dataset
 from workflows.config import Config, explain
 
 
@@ -46,7 +46,7 @@ class Viewer:
     @classmethod
     def open(cls, dataset: Dataset) -> Viewer:
         try:
-            return cls(dataset, open_source(dataset.recipe, dataset.path / DRAWN_FOLDER))
+            return cls(dataset, dataset.source)
         except UserError as error:
             return cls(dataset, None, str(error))
 

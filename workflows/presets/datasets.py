@@ -3,97 +3,148 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from operators.clip import Codec
 from operators.primitives._base import Canvas
-from operators.sources.drawn_scenes import DrawnScenes
 from workflows.generate import GenerateConfig
 
 PSEUDO_VIDEO = ("scene_order", "before_after", "first_last", "adjacent_scene", "scene_count", "scene_at")
-DRAWN_MOTION = ("bounce_count", "motion_direction", "speed_perception", "acceleration", "event_order", "shell_game")
+SHORT_TERM = (
+    "bounce_count",
+    "motion_direction",
+    "trajectory_shape",
+    "speed_perception",
+    "motion_count",
+    "attribute_change",
+    "rotation",
+    "relative_position",
+    "acceleration",
+    "velocity_ranking",
+    "distance_estimation",
+    "event_order",
+)
+LONG_TERM = ("card_stack", "chip_containers", "file_system", "symbol_path", "shell_game", "sliding_puzzle")
+SYNRL = SHORT_TERM + LONG_TERM
 OUT = Path("data")
 
 
 def quickstart() -> GenerateConfig:
-    """Small clips that a tiny model reads: drawn motion and drawn scenes, 48 x 48 px."""
-    return GenerateConfig(
-        out=OUT / "quickstart",
-        tasks=("motion_direction", "first_last"),
-        num_samples=512,
-        level=0,
-        canvas=Canvas(
-            width=48, height=48, fps=8.0, num_frames=(8, 8), num_scenes=(2, 2), frames_per_scene=(4, 4), jitter="smooth"
-        ),
-        codec=Codec(crf=10, preset="veryfast"),
-        drawn=DrawnScenes(side=48, variants=24),
-    )
+    """What ``temporay run quickstart`` makes and trains on: small clips that a tiny model reads."""
+    from workflows.presets.quickstart import recipe  # imports torch, which the other presets do without
+
+    return GenerateConfig(**dict(recipe()), out=OUT / "quickstart")
 
 
 def pseudo_video() -> GenerateConfig:
-    """The best Llama mixture of arXiv 2506.06928, at equal parts: R1 and R3 over up to 4 scenes of up to 20 frames.
+    """The best Llama mixture of arXiv 2506.06928: 49,900 of R1 with S = 4, F = 20 and of R3 with S = 6, F = 5.
 
-    The paper trains on 49,900 of each with S = 4, F = 20 for R1 and S = 6, F = 5 for R3. Here S = 4, F = 20 for both;
-    the other four tasks are a ``--tasks`` away.
+    Level 3 is the first that shows six scenes. The paper gives every scene the size of the video's largest image; here
+    all share one canvas.
     """
     return GenerateConfig(
         out=OUT / "pseudo-video",
         tasks=("scene_order", "first_last"),
+        limits_by_task=(("scene_order", 4, 20), ("first_last", 6, 5)),
         num_samples=99_800,
-        level=1,
+        level=3,
         canvas=photo_canvas(),
+    )
+
+
+def pseudo_video_qwen() -> GenerateConfig:
+    """The best Qwen mixture of arXiv 2506.06928: R1 alone, S = 4, F = 5, 100,000 samples."""
+    return GenerateConfig(
+        out=OUT / "pseudo-video-qwen",
+        tasks=("scene_order",),
+        num_samples=100_000,
+        level=1,
+        canvas=replace(photo_canvas(), num_scenes=(2, 4), frames_per_scene=(1, 5)),
     )
 
 
 def pseudo_video_all() -> GenerateConfig:
     """All six kinds of question of arXiv 2506.06928, alike."""
-    return pseudo_video().model_copy(update={"out": OUT / "pseudo-video-all", "tasks": PSEUDO_VIDEO})
+    update = {"out": OUT / "pseudo-video-all", "tasks": PSEUDO_VIDEO, "limits_by_task": ()}
+    return pseudo_video().model_copy(update=update)
 
 
 def synrl() -> GenerateConfig:
-    """Drawn motion at the size of SynRL's synthetic fine-tuning set (arXiv 2603.17693): 6,700 samples."""
+    """SynRL's synthetic fine-tuning set (arXiv 2603.17693): 6,700 chains of thought over its 18 primitives, alike.
+
+    The paper adds 1,000 real questions with the answer alone: ``operators.sources.video_qa`` reads those.
+    """
     return GenerateConfig(
         out=OUT / "synrl",
-        tasks=DRAWN_MOTION,
+        tasks=SYNRL,
         num_samples=6_700,
         level=2,
         style="detailed",
-        canvas=Canvas(
-            width=448,
-            height=448,
-            fps=8.0,
-            num_frames=(24, 48),
-            num_scenes=(2, 4),
-            frames_per_scene=(8, 16),
-            jitter="none",
-        ),
+        canvas=motion_canvas(),
         codec=Codec(crf=18, preset="veryfast"),
+        backdrops=("flat", "gradient", "noise", "photo"),
+        camera_drift=True,
+    )
+
+
+def synrl_rl() -> GenerateConfig:
+    """SynRL's first round of reinforcement learning: 7,000 samples, none of which the fine-tuning set has."""
+    return synrl().model_copy(update={"out": OUT / "synrl-rl", "split": "rl", "num_samples": 7_000})
+
+
+def synrl_rl_long() -> GenerateConfig:
+    """SynRL's second round: 3,000 samples of double length, one level harder, from another seed than the first."""
+    first = synrl_rl()
+    shortest, longest = first.canvas.num_frames
+    return first.model_copy(
+        update={
+            "out": OUT / "synrl-rl-long",
+            "num_samples": 3_000,
+            "level": first.level + 1,
+            "seed": first.seed + 1,
+            "canvas": replace(first.canvas, num_frames=(2 * shortest, 2 * longest)),
+        }
     )
 
 
 def combined() -> GenerateConfig:
     """Pseudo-videos and drawn motion, half and half."""
-    weights = (len(DRAWN_MOTION),) * len(PSEUDO_VIDEO) + (len(PSEUDO_VIDEO),) * len(DRAWN_MOTION)
+    weights = (len(SYNRL),) * len(PSEUDO_VIDEO) + (len(PSEUDO_VIDEO),) * len(SYNRL)
     return GenerateConfig(
         out=OUT / "combined",
-        tasks=PSEUDO_VIDEO + DRAWN_MOTION,
+        tasks=PSEUDO_VIDEO + SYNRL,
         weights=weights,
         num_samples=20_000,
         level=2,
+        style="detailed",
         canvas=photo_canvas(),
+        backdrops=("flat", "gradient", "noise", "photo"),
+        camera_drift=True,
     )
 
 
 def photo_canvas() -> Canvas:
+    """A quarter of COCO's usual area, the paper's jitter."""
     return Canvas(
-        width=320, height=240, fps=8.0, num_frames=(16, 32), num_scenes=(2, 4), frames_per_scene=(1, 20), jitter="paper"
+        width=320, height=240, fps=8.0, num_frames=(24, 48), num_scenes=(2, 6), frames_per_scene=(1, 20), jitter="paper"
+    )
+
+
+def motion_canvas() -> Canvas:
+    """Drawn motion of 3 to 6 seconds."""
+    return Canvas(
+        width=448, height=448, fps=8.0, num_frames=(24, 48), num_scenes=(2, 4), frames_per_scene=(8, 16), jitter="none"
     )
 
 
 PRESETS: dict[str, Callable[[], GenerateConfig]] = {
     "quickstart": quickstart,
     "pseudo-video": pseudo_video,
+    "pseudo-video-qwen": pseudo_video_qwen,
     "pseudo-video-all": pseudo_video_all,
     "synrl": synrl,
+    "synrl-rl": synrl_rl,
+    "synrl-rl-long": synrl_rl_long,
     "combined": combined,
 }

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from operators.errors import UserError
+from operators.recipe import CocoPaths, Recipe, check, make_sample_at, open_source, task_and_index
+from workflows.generate import GenerateConfig
+from workflows.presets.datasets import LONG_TERM, PRESETS, PSEUDO_VIDEO, SHORT_TERM
+from workflows.presets.quickstart import recipe as quickstart_recipe
+
+NOWHERE = Path("/nonexistent")
+
+
+def shares(config: GenerateConfig) -> Counter[str]:
+    """How many samples of each task."""
+    return Counter(task_and_index(config.recipe, i)[0] for i in range(config.num_samples))
+
+
+def test_the_quickstart_makes_what_its_run_trains_on() -> None:
+    assert PRESETS["quickstart"]().recipe == quickstart_recipe()
+
+
+def test_synrl_has_the_papers_sizes_over_all_its_primitives() -> None:
+    first, second, third = (PRESETS[name]() for name in ("synrl", "synrl-rl", "synrl-rl-long"))
+    assert [preset.num_samples for preset in (first, second, third)] == [6_700, 7_000, 3_000]
+    assert [preset.split for preset in (first, second, third)] == ["train", "rl", "rl"]
+    assert set(first.tasks) == set(SHORT_TERM + LONG_TERM) and len(first.tasks) == 18
+    assert set(shares(first).values()) == {6_700 // 18, 6_700 // 18 + 1}
+    assert third.canvas.num_frames == tuple(2 * n for n in second.canvas.num_frames)
+    assert third.seed != second.seed  # the rounds share no sample
+    assert first.style == "detailed" and first.camera_drift and len(first.backdrops) == 4
+
+
+def test_combined_is_half_and_half() -> None:
+    config = PRESETS["combined"]()
+    assert sum(shares(config)[task] for task in PSEUDO_VIDEO) == config.num_samples // 2
+
+
+def test_pseudo_videos_keep_the_papers_limits_of_every_task(drawn_coco: CocoPaths) -> None:
+    config = PRESETS["pseudo-video"]()
+    recipe = Recipe.model_validate(
+        {**dict(config.recipe), "num_samples": 60, "storage": "virtual", "coco": drawn_coco, "check_pixels": False}
+    )
+    source = open_source(recipe, NOWHERE)
+    most = dict.fromkeys(recipe.tasks, (0, 0))
+    for i in range(recipe.num_samples):
+        plan = make_sample_at(recipe, source, i).plan
+        scenes, frames = most[plan.address.task]
+        longest = max(shot.end_frame - shot.start_frame for shot in plan.shots)
+        most[plan.address.task] = (max(scenes, len(plan.shots)), max(frames, longest))
+    assert most["first_last"] == (6, 5)
+    assert most["scene_order"][0] == 4 and 15 <= most["scene_order"][1] <= 20
+
+
+def test_limits_of_a_task_that_is_not_asked_are_refused(recipe: Recipe) -> None:
+    with pytest.raises(UserError, match="limits_by_task names 'scene_at', which is not among tasks"):
+        check(recipe.model_copy(update={"limits_by_task": (("scene_at", 3, 4),)}))
+    with pytest.raises(UserError, match=r"canvas\.num_scenes is 0 0"):
+        check(recipe.model_copy(update={"limits_by_task": (("first_last", 0, 4),)}))
