@@ -187,11 +187,13 @@ def test_the_scene_of_one_frame_is_not_the_answer(task: str) -> None:
 
 
 SINGLE_FRAMES = [
-    (task, when) for task in ("motion_direction", "acceleration") for when in ("first", "middle", "random")
+    (task, when)
+    for task in ("motion_direction", "acceleration", "bounce_count", "distance_estimation")
+    for when in ("first", "middle", "random")
 ]
 
 
-@pytest.mark.parametrize(("task", "when"), [*SINGLE_FRAMES, ("bounce_count", "first"), ("bounce_count", "random")])
+@pytest.mark.parametrize(("task", "when"), SINGLE_FRAMES)
 def test_the_place_of_a_shape_in_one_frame_does_not_tell_the_answer(task: str, when: str) -> None:
     def place(plan: ScenePlan, question: Question) -> Hashable:
         draw = rng(*plan.address.parts(), "probe")
