@@ -93,7 +93,16 @@ def scene_at(plan: ScenePlan, question: Question) -> str:
 
 
 def motion_direction(plan: ScenePlan, question: Question) -> str:
-    dx, dy = steps_T2(plan, track_of(plan, plan.facts["name"])).sum(axis=0)
+    step_xy_T2 = steps_T2(plan, track_of(plan, plan.facts["name"]))
+    first, last = direction(step_xy_T2[0]), direction(step_xy_T2[-1])
+    if plan.address.level < 3:
+        return direction(step_xy_T2.sum(axis=0))
+    legs = (f"to the {leg}" if leg in ("left", "right") else leg for leg in (first, last))
+    return "first {}, then {}".format(*legs)
+
+
+def direction(step_xy: npt.NDArray[np.float64]) -> str:
+    dx, dy = step_xy
     vertical = "" if abs(dy) < 0.1 * abs(dx) else ("down" if dy > 0 else "up")
     horizontal = "" if abs(dx) < 0.1 * abs(dy) else ("right" if dx > 0 else "left")
     return f"{vertical} and to the {horizontal}" if vertical and horizontal else vertical + horizontal
@@ -119,22 +128,15 @@ def event_order(plan: ScenePlan, question: Question) -> str:
 
 
 def bounce_count(plan: ScenePlan, question: Question) -> str:
-    """Every bounce turns the ball round; one that falls between the last frames is seen as a shorter step."""
+    """Every bounce turns the ball round, and it turns nowhere else than near an edge."""
     track = track_of(plan, plan.facts["name"])
-    moves_T2 = np.diff(track.xy_T2, axis=0)
     axis = int(np.ptp(track.xy_T2, axis=0).argmax())
+    step_px_T = np.diff(track.xy_T2[:, axis])
+    turns = np.nonzero(step_px_T[1:] * step_px_T[:-1] < 0)[0] + 1
     room_px = (plan.width, plan.height)[axis] - 2 * track.radius_px
-    assert np.all(np.abs(track.xy_T2[:, axis] - (plan.width, plan.height)[axis] / 2) <= room_px / 2 + 1e-6)
-    way_px = np.abs(moves_T2[:, axis]).max() * len(moves_T2)  # steps without a bounce are all alike
-    start_px = track.xy_T2[0, axis] - track.radius_px
-    for forward in (True, False):
-        gap_px = room_px - start_px if forward else start_px
-        unfolded = room_px - gap_px + way_px * np.linspace(0, 1, plan.num_frames)
-        folded = room_px - np.abs(room_px - np.mod(unfolded, 2 * room_px))
-        seen = track.xy_T2[:, axis] - track.radius_px
-        if np.allclose(folded if forward else room_px - folded, seen, atol=1e-6):
-            return str(int((way_px + room_px - gap_px) // room_px))
-    raise AssertionError("the ball does not keep its speed between the edges")
+    off_px = room_px / 2 - np.abs(track.xy_T2[turns, axis] - (plan.width, plan.height)[axis] / 2)
+    assert (off_px <= 1.3 * np.maximum(np.abs(step_px_T[turns - 1]), np.abs(step_px_T[turns]))).all()
+    return str(len(turns))
 
 
 def shell_game(plan: ScenePlan, question: Question) -> str:
@@ -215,24 +217,6 @@ def test_mean_speed_does_not_tell_the_acceleration() -> None:
     errors = [np.std(values) / np.sqrt(len(values)) for values in ways.values()]
     assert len(means) == 3
     assert max(means) - min(means) < 4 * np.hypot(max(errors), max(errors))
-
-
-def test_first_speed_alone_is_a_poor_guess_of_the_acceleration() -> None:
-    """One band of first speeds per class is the best rule; the released SynRL generator gave 100 % here."""
-    by_speed = []
-    for index in range(600):
-        plan = make_plan("acceleration", index, 0)
-        question = make_primitive("acceleration").ask(plan)
-        first_px = np.linalg.norm(steps_T2(plan, plan.tracks[-1])[0]) * plan.num_frames
-        by_speed.append((float(first_px), question.options[question.answer_index]))
-    classes = [name for _, name in sorted(by_speed)]
-    slow, middle, fast = "accelerating", "moving at a constant speed", "decelerating"
-    best = max(
-        classes[:i].count(slow) + classes[i:j].count(middle) + classes[j:].count(fast)
-        for i in range(0, 600, 10)
-        for j in range(i, 600, 10)
-    )
-    assert best / len(classes) < 0.65
 
 
 def test_no_scene_is_an_option_of_every_adjacent_question_and_right_at_chance() -> None:
