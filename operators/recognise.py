@@ -28,7 +28,8 @@ FINE_SIGMA = 1.2  # px of the blur before comparing, which hides what coding and
 # frame's contrast unexplained and a wrong one at least 0.10.
 SURE_RATIO = 0.5  # of the distance to the best picture in the bank to that of the second best
 SURE_SHARE = 0.25  # of a frame's contrast that the best picture in the bank may leave
-REFINED_SHARE = 0.05  # the same after refining: no other picture comes so near
+ALIKE_RATIO = 0.75  # from here on two pictures may be nearly one
+REFINED_SHARE = 0.05  # of a frame's contrast after refining: nothing but a nearly equal picture comes so near
 DOUBTFUL_SHARE = 0.15  # after refining, where the second best left at least twice as much
 ROTATIONS_DEG = (-12.0, -6.0, 0.0, 6.0, 12.0)
 GROWTHS = (-0.07, 0.0, 0.07)
@@ -77,7 +78,8 @@ def recognise(frames_THWC: Frames, pictures: Mapping[str, Frames]) -> list[Seen]
             sure = sure and distances_N[best] < SURE_RATIO * distances_N[second]
         if not sure:
             fits = [(fine_N[n], banks[n][1][nearest_TN[t, n]]) for n in dict.fromkeys(ranked)]
-            sure = _is_first(shrunk_T[t], fits)
+            are_alike = second != best and distances_N[best] > ALIKE_RATIO * distances_N[second]
+            sure = _is_first(shrunk_T[t], fits, are_alike=bool(are_alike))
         seen.append(Seen(caption=captions[best], runner_up=captions[second], sure=bool(sure)))
     return seen
 
@@ -112,15 +114,16 @@ def captions_seen(witness: Witness) -> list[str] | None:
     return None if runs is None else [caption for caption, _, _ in runs]
 
 
-def _is_first(frame_HWC: Pixels, fits: Sequence[tuple[Pixels, Warp]]) -> bool:
+def _is_first(frame_HWC: Pixels, fits: Sequence[tuple[Pixels, Warp]], *, are_alike: bool) -> bool:
     """Whether the first picture is the one shown, once its warp (and, if need be, the second's) is fitted.
 
     Args:
         fits: the likeliest pictures and the warps to start from.
+        are_alike: the pictures may be nearly one, so that the second must be tried in any case.
     """
     contrast = float(((frame_HWC - frame_HWC.mean(axis=(0, 1))) ** 2).sum())
     left = _fit_warp(frame_HWC, *fits[0])
-    if left < REFINED_SHARE * contrast:
+    if left < REFINED_SHARE * contrast and not are_alike:
         return True
     if left > DOUBTFUL_SHARE * contrast:
         return False

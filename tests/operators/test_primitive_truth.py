@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
 import numpy.typing as npt
@@ -92,6 +94,33 @@ def scene_at(plan: ScenePlan, question: Question) -> str:
     return listed_or_none(shown(plan)[number - 1], question)
 
 
+def story_match(plan: ScenePlan, question: Question) -> str:
+    first, *between, last = shown(plan)
+    return ", ".join([f"First {first}", *(f"then {caption}" for caption in between), f"last {last}."])
+
+
+def recurring_scenes(plan: ScenePlan, question: Question) -> str:
+    order = shown(plan)
+    if plan.facts["mode"] == "count":
+        return str(order.count(plan.facts["anchor"]))
+    if plan.facts["mode"] == "which":
+        return next(caption for caption in order if order.count(caption) == 2)
+    assert order.count(plan.facts["anchor"]) == 3
+    _, first, second, _ = " ".join(order).split(plan.facts["anchor"])
+    return (first if "first and second" in question.text else second).strip()
+
+
+def clip_jigsaw(plan: ScenePlan, question: Question) -> str:
+    """Of all orders the one in which the longest step of the joined path is shortest."""
+    track, count = track_of(plan, plan.facts["name"]), plan.facts["count"]
+    segments_SL2 = track.xy_T2.reshape(count, -1, 2)
+    longest = {}
+    for order in permutations(range(count)):
+        joined = replace(track, xy_T2=segments_SL2[list(order)].reshape(-1, 2))
+        longest[order] = np.linalg.norm(steps_T2(plan, joined), axis=1).max()
+    return ", ".join(str(segment + 1) for segment in min(longest, key=lambda order: longest[order]))
+
+
 def motion_direction(plan: ScenePlan, question: Question) -> str:
     step_xy_T2 = steps_T2(plan, track_of(plan, plan.facts["name"]))
     first, last = direction(step_xy_T2[0]), direction(step_xy_T2[-1])
@@ -167,6 +196,9 @@ ORACLES: dict[str, Oracle] = {
     "adjacent_scene": adjacent_scene,
     "scene_count": scene_count,
     "scene_at": scene_at,
+    "story_match": story_match,
+    "recurring_scenes": recurring_scenes,
+    "clip_jigsaw": clip_jigsaw,
     "motion_direction": motion_direction,
     "speed_perception": speed_perception,
     "acceleration": acceleration,
