@@ -77,7 +77,7 @@ input[type=range] { width: 100%; accent-color: var(--mark); height: 18px; margin
 .bars { position: relative; height: 17px; border-radius: 5px; overflow: hidden;
   background: color-mix(in srgb, var(--line) 42%, transparent); }
 .bars b { position: absolute; top: 0; bottom: 0; min-width: 3px; border-radius: 4px; font-weight: 400; font-size: 11px;
-  line-height: 17px; padding-left: 6px; white-space: nowrap; overflow: hidden; cursor: pointer;
+  line-height: 17px; padding-left: 6px; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; cursor: pointer;
   background: color-mix(in srgb, var(--of) 30%, transparent); border-left: 2.5px solid var(--of);
   box-shadow: inset 0 0 0 1px color-mix(in srgb, var(--ink) 12%, transparent); }
 .cursor { position: absolute; top: -2px; bottom: -2px; left: calc(var(--who) + (100% - var(--who)) * var(--at, 0));
@@ -118,7 +118,7 @@ input[type=range] { width: 100%; accent-color: var(--mark); height: 18px; margin
 }
 @media (max-width: 680px) {
   .takes, .takes.n2, .takes.n2 .whys { grid-template-columns: minmax(0, 1fr); }
-  .take { --who: 116px; }
+  .take { --who: 132px; }
 }
 @media (prefers-reduced-motion: no-preference) { .option, .play { transition: border-color 0.15s, background 0.15s; } }
 """
