@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from operators.markers import shard_name
 from operators.recipe import Recipe, make_sample_at, open_source
-from operators.shards import shard_name, write_shard
+from operators.shards import write_shard
 from workflows import plan, throughput
 from workflows.__main__ import main
 from workflows.generate import GenerateConfig
