@@ -24,6 +24,23 @@ from operators.sources.shapes import BACKGROUND_LEVELS, COLORS, EASY_COLORS, EAS
 NUM_LISTED_POSITIONS = 4
 MIN_FRAMES = 6
 EASY_LEVEL = 1
+VECTORS = {  # unit vectors in image coordinates: y grows downwards
+    "left": (-1.0, 0.0),
+    "right": (1.0, 0.0),
+    "up": (0.0, -1.0),
+    "down": (0.0, 1.0),
+    "up and to the left": (-0.7071, -0.7071),
+    "up and to the right": (0.7071, -0.7071),
+    "down and to the left": (-0.7071, 0.7071),
+    "down and to the right": (0.7071, 0.7071),
+}
+OPPOSITE = {
+    "left": "right",
+    "up": "down",
+    "up and to the left": "down and to the right",
+    "up and to the right": "down and to the left",
+}
+OPPOSITE |= {there: here for here, there in OPPOSITE.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

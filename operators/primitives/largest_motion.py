@@ -13,10 +13,9 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from operators.claims import Phrases
-from operators.motion import Actor, color_of, draw_actors, draw_backdrop, draw_num_frames
+from operators.motion import OPPOSITE, VECTORS, Actor, color_of, draw_actors, draw_backdrop, draw_num_frames
 from operators.panels import Panel, cells, panel_track
 from operators.primitives._base import Canvas, Primitive, Twin
-from operators.primitives.motion_direction import OPPOSITE, VECTORS
 from operators.records import Address, Event, Question, Scene, ScenePlan, Track
 from operators.seeding import rng
 from operators.witness import Witness, total_steps

@@ -20,6 +20,8 @@ import numpy.typing as npt
 from operators.claims import Claim, Phrases
 from operators.motion import (
     AT_PHRASES,
+    OPPOSITE,
+    VECTORS,
     at_events,
     color_of,
     draw_actors,
@@ -38,23 +40,6 @@ from operators.runs import DIRECTION_PHRASES
 from operators.seeding import rng
 from operators.witness import Witness, follow, steps
 
-VECTORS = {  # unit vectors in image coordinates: y grows downwards
-    "left": (-1.0, 0.0),
-    "right": (1.0, 0.0),
-    "up": (0.0, -1.0),
-    "down": (0.0, 1.0),
-    "up and to the left": (-0.7071, -0.7071),
-    "up and to the right": (0.7071, -0.7071),
-    "down and to the left": (-0.7071, 0.7071),
-    "down and to the right": (0.7071, 0.7071),
-}
-OPPOSITE = {
-    "left": "right",
-    "up": "down",
-    "up and to the left": "down and to the right",
-    "up and to the right": "down and to the left",
-}
-OPPOSITE |= {there: here for here, there in OPPOSITE.items()}
 NUM_DIRECTIONS_BY_LEVEL = (4, 4, 8, 8, 8)
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)
 TRAVEL_RANGE = (0.35, 0.63)  # of the frame's shorter side in the whole clip: a few sampled frames still show the way

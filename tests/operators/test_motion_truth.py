@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pytest
 
 from operators.errors import UserError
+from operators.motion import OPPOSITE, VECTORS
 from operators.plugins import load
 from operators.primitives._base import Canvas, Primitive
-from operators.primitives.motion_direction import OPPOSITE, VECTORS
 from operators.records import Address, ScenePlan, Track
 from operators.witness import turning_points
 
