@@ -117,16 +117,8 @@ class Recipe(BaseModel):
 
     def canvas_of(self, task: str) -> Canvas:
         """The canvas, with the task's own limits of scenes and of frames per scene where it has any."""
-        limits = {name: (scenes, frames) for name, scenes, frames in self.limits_by_task}
-        if task not in limits:
-            return self.canvas
-        scenes, frames = limits[task]
-        (few_scenes, _), (few_frames, _) = self.canvas.num_scenes, self.canvas.frames_per_scene
-        return replace(
-            self.canvas,
-            num_scenes=(min(few_scenes, scenes), scenes),
-            frames_per_scene=(min(few_frames, frames), frames),
-        )
+        limits = [(scenes, frames) for name, scenes, frames in self.limits_by_task if name == task]
+        return self.canvas.limited(*limits[-1]) if limits else self.canvas
 
     def shard_indices(self, shard: int) -> range:
         start = shard * self.shard_size

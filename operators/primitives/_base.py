@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -35,6 +35,15 @@ class Canvas:
     num_scenes: tuple[int, int]  # scenes of a pseudo-video; the second is the paper's S
     frames_per_scene: tuple[int, int]  # the second is the paper's F
     jitter: Jitter
+
+    def limited(self, most_scenes: int, most_frames: int) -> Canvas:
+        """With other upper bounds of scenes and of frames per scene; a lower bound above one comes down to it."""
+        (few_scenes, _), (few_frames, _) = self.num_scenes, self.frames_per_scene
+        return replace(
+            self,
+            num_scenes=(min(few_scenes, most_scenes), most_scenes),
+            frames_per_scene=(min(few_frames, most_frames), most_frames),
+        )
 
 
 @dataclass(frozen=True)
