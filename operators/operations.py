@@ -13,7 +13,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, permutations
+from itertools import combinations, pairwise, permutations
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -37,7 +37,8 @@ CLEAR_FRAMES_PER_OPERATION = 3  # fewer only where the clip would else show fewe
 FEW_OPERATIONS = 3
 REVEAL_SHARE = 0.2  # of the clip
 MAX_OPTIONS = 4
-MAX_PROPOSALS = 40  # sets of operations, until one leads to as many answers as there shall be options
+GOOD_PROPOSALS = 40  # sets of operations, until one leads to as many answers as there shall be options
+MAX_PROPOSALS = 400  # until one leads to two
 MAX_ORDERS = 120  # of one set of operations
 MIN_SIDE_PX = 32
 COVER_COLOR = (160, 160, 160)  # of what hides: backs of cards and tiles; no name of the palette is near it
@@ -94,8 +95,8 @@ class OperationsGame(Primitive):
     def stage(self, draw: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Stage: ...
 
     @abstractmethod
-    def propose(self, draw: np.random.Generator, stage: Stage, num_operations: int) -> Course:
-        """Operations in any order."""
+    def propose(self, draw: np.random.Generator, stage: Stage, facts: Facts) -> Course:
+        """Operations, in one of their orders; ``facts`` has those of the stage and which state is shown and asked."""
 
     @abstractmethod
     def apply(self, state: State, operation: Operation) -> State | None:
@@ -134,7 +135,7 @@ class OperationsGame(Primitive):
         num_operations = self.num_operations(canvas, address.level)
         query = _draw_query(draw, num_operations)
         stage = self.stage(draw, canvas, address.level, query)
-        facts, courses = self.courses(draw, stage, {**query, **stage.facts}, num_operations)
+        facts, courses = self.courses(draw, stage, {**query, **stage.facts})
         answers = sorted(courses)
         options = [answers[i] for i in draw.choice(len(answers), min(MAX_OPTIONS, len(answers)), replace=False)]
         possible = courses[options[draw_truth(draw, len(options), address)]]
@@ -155,20 +156,18 @@ class OperationsGame(Primitive):
             facts={**facts, "options": options, "wording": int(draw.integers(len(self.wordings(facts))))},
         )
 
-    def courses(
-        self, draw: np.random.Generator, stage: Stage, facts: Facts, num_operations: int
-    ) -> tuple[Facts, dict[str, list[Course]]]:
+    def courses(self, draw: np.random.Generator, stage: Stage, facts: Facts) -> tuple[Facts, dict[str, list[Course]]]:
         """Courses by the answer they lead to: orders of one and the same set of operations.
 
         Raises:
             SampleRejected: no set was found whose order matters.
         """
         best: dict[str, list[Course]] = {}
-        for _ in range(MAX_PROPOSALS):
-            orders = _orders(draw, self.propose(draw, stage, num_operations))
+        for attempt in range(MAX_PROPOSALS):
+            orders = _orders(draw, self.propose(draw, stage, facts))
             found = by_answer(orders, lambda course: self.answer(facts, stage.revealed, course))
             best = found if len(found) > len(best) else best
-            if len(best) >= min(MAX_OPTIONS, stage.num_answers):
+            if len(best) >= (min(MAX_OPTIONS, stage.num_answers) if attempt < GOOD_PROPOSALS else 2):
                 break
         if len(best) < 2:
             raise SampleRejected("order_without_effect", f"{MAX_PROPOSALS} sets of operations lead to one answer each")
@@ -318,13 +317,41 @@ def coverage(
     return np.stack(seen, axis=1)
 
 
+def seen_pair(
+    frames_THWC: Frames,
+    color: tuple[int, int, int],
+    slots_xy: npt.NDArray[np.float64],
+    radius_px: float,
+    half_px: float,
+) -> tuple[int, int]:
+    """The two slots between which things of this colour fly ``around``, in all frames of one operation.
+
+    Args:
+        half_px: of the square at a thing's centre that is looked at.
+    """
+    shares = middle_shares(len(frames_THWC))
+
+    def seen(pair: tuple[int, int]) -> float:
+        paths = around(slots_xy, *pair, shares, arc_px(radius_px))
+        found = [coverage(frames_THWC[t : t + 1], color, paths[:, t], half_px) for t in range(len(shares))]
+        return float(np.mean(found))
+
+    return max(combinations(range(len(slots_xy)), 2), key=seen)
+
+
 def split_active(active_T: npt.NDArray[np.bool_], num_operations: int) -> list[slice] | None:
-    """The frames in which something moves, cut into operations of the same length."""
-    frames = np.nonzero(active_T)[0]
-    if len(frames) < num_operations:
+    """The frames of each operation in a clip, of which it was seen when something moves.
+
+    Slow starts and ends may have passed for rest, so the operations are laid around the middle of what was seen.
+    """
+    frames, num_frames = np.nonzero(active_T)[0], len(active_T)
+    per_op = (num_frames - _num_reveal_frames(num_frames)) // num_operations
+    if not len(frames):
         return None
-    bounds = np.rint(np.linspace(frames[0], frames[-1] + 1, num_operations + 1)).astype(int)
-    return [slice(int(start), int(end)) for start, end in pairwise(bounds)]
+    first = int(np.floor((frames[0] + frames[-1] + 1 - num_operations * per_op) / 2))
+    if first < 0 or first + num_operations * per_op > num_frames:
+        return None
+    return [slice(first + i * per_op, first + (i + 1) * per_op) for i in range(num_operations)]
 
 
 def _orders(draw: np.random.Generator, course: Course) -> list[Course]:

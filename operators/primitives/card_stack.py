@@ -103,9 +103,9 @@ class CardStack(OperationsGame):
         }
         return Stage(revealed=tuple(numbers), facts=drawn, num_answers=num_cards)
 
-    def propose(self, draw: np.random.Generator, stage: Stage, num_operations: int) -> Course:
+    def propose(self, draw: np.random.Generator, stage: Stage, facts: Facts) -> Course:
         num_cards = len(stage.facts["cards"])
-        pairs = [draw.choice(num_cards, 2, replace=False) for _ in range(num_operations)]
+        pairs = [draw.choice(num_cards, 2, replace=False) for _ in range(facts["num_operations"])]
         return tuple(("draw", str(1 + int(a)), str(1 + int(b))) for a, b in pairs)
 
     def apply(self, state: State, operation: Operation) -> State:

@@ -8,7 +8,6 @@ and restored when it gets out again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
 from typing import ClassVar
 
 import numpy as np
@@ -26,13 +25,13 @@ from operators.operations import (
     arc_px,
     around,
     coverage,
-    middle_shares,
     row_of,
+    seen_pair,
     split_active,
     timed_wordings,
 )
 from operators.primitives._base import Canvas
-from operators.records import Frames, Track
+from operators.records import Track
 from operators.sources.shapes import COLORS
 from operators.witness import Witness, follow
 
@@ -120,9 +119,9 @@ class FileSystem(OperationsGame):
         }
         return Stage(revealed=revealed, facts=drawn, num_answers=2 if asks_deleted else num_places)
 
-    def propose(self, draw: np.random.Generator, stage: Stage, num_operations: int) -> Course:
+    def propose(self, draw: np.random.Generator, stage: Stage, facts: Facts) -> Course:
         places = _places(len(stage.revealed))
-        pairs = [sorted(draw.choice(len(places), 2, replace=False)) for _ in range(num_operations)]
+        pairs = [sorted(draw.choice(len(places), 2, replace=False)) for _ in range(facts["num_operations"])]
         return tuple(("exchange", places[int(a)], places[int(b)]) for a, b in pairs)
 
     def apply(self, state: State, operation: Operation) -> State:
@@ -216,9 +215,9 @@ class FileSystem(OperationsGame):
             held[int(place)] = name
         if len(set(held)) < len(names):
             return None
-        course = tuple(
-            _seen_exchange(frames_THWC[step], COLORS[facts["sheet"]], places_xy, radius_px) for step in steps
-        )
+        places, color, half_px = _places(len(names)), COLORS[facts["sheet"]], 0.5 * SHEET_SHARE * radius_px
+        pairs = [seen_pair(frames_THWC[step], color, places_xy, radius_px, half_px) for step in steps]
+        course = tuple(("exchange", places[a], places[b]) for a, b in pairs)
         answer = self.answer(facts, tuple(held), course)
         return witness.options.index(answer) if answer in witness.options else None
 
@@ -239,22 +238,3 @@ def _sheet_paths(
         paths[:, moving] = around(places_xy, a, b, timing.shares, height_px)
         flying_T[moving] = True
     return paths, flying_T
-
-
-def _seen_exchange(
-    frames_THWC: Frames, color: tuple[int, int, int], places_xy: npt.NDArray[np.float64], radius_px: float
-) -> Operation:
-    """The pair of places between which sheets on their half ellipses cover most of what has the sheets' colour."""
-    shares = middle_shares(len(frames_THWC))
-
-    def seen(pair: tuple[int, int]) -> float:
-        paths = around(places_xy, *pair, shares, arc_px(radius_px))
-        found = [
-            coverage(frames_THWC[t : t + 1], color, paths[:, t], 0.5 * SHEET_SHARE * radius_px)
-            for t in range(len(shares))
-        ]
-        return float(np.mean(found))
-
-    a, b = max(combinations(range(len(places_xy)), 2), key=seen)
-    places = _places(len(places_xy))
-    return "exchange", places[a], places[b]

@@ -78,9 +78,9 @@ class ShellGame(OperationsGame):
         drawn = {"num_cups": num_cups, "cup": cup, "ball": ball}
         return Stage(revealed=(revealed,), facts=drawn, num_answers=num_cups)
 
-    def propose(self, draw: np.random.Generator, stage: Stage, num_operations: int) -> Course:
+    def propose(self, draw: np.random.Generator, stage: Stage, facts: Facts) -> Course:
         num_cups = stage.facts["num_cups"]
-        pairs = [sorted(draw.choice(num_cups, 2, replace=False)) for _ in range(num_operations)]
+        pairs = [sorted(draw.choice(num_cups, 2, replace=False)) for _ in range(facts["num_operations"])]
         return tuple(("swap", str(1 + int(a)), str(1 + int(b))) for a, b in pairs)
 
     def apply(self, state: State, operation: Operation) -> State:
