@@ -181,9 +181,8 @@ def _is_done(folder: Path, shard: int, recipe_hash: str) -> bool:
 def _located(recipe: Recipe) -> Recipe:
     """With absolute paths: a worker's current folder is its own."""
     coco = recipe.coco
-    if coco.captions is None or coco.images is None:
-        return recipe
-    paths = {"captions": coco.captions.absolute(), "images": coco.images.absolute()}
+    given = {"captions": coco.captions, "images": coco.images, "instances": coco.instances}
+    paths = {name: path.absolute() for name, path in given.items() if path is not None}
     return recipe.model_copy(update={"coco": coco.model_copy(update=paths)})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import chdir
 from pathlib import Path
 from typing import Annotated
 
@@ -48,9 +49,15 @@ def _in_parallel(folder: Path, num_shards: int) -> list[Problem]:
     import ray  # heavy: not for --help
 
     with ray_session():
-        task = ray.remote(num_cpus=1, max_retries=1)(lint_shard)
-        found = ray.get([task.remote(folder, shard) for shard in range(num_shards)])
+        task = ray.remote(num_cpus=1, max_retries=1)(_lint_shard_from)
+        found = ray.get([task.remote(Path.cwd(), folder, shard) for shard in range(num_shards)])
     return [problem for problems in found for problem in problems]
+
+
+def _lint_shard_from(place: Path, folder: Path, shard: int) -> list[Problem]:
+    """In the folder of the command: a recipe may name its images by relative paths, and a worker has another folder."""
+    with chdir(place):
+        return lint_shard(folder, shard)
 
 
 def main(arguments: list[str]) -> int:

@@ -21,7 +21,7 @@ from operators.sources.drawn_scenes import DrawnScenes, write_drawn_coco
 from workflows.__main__ import main
 from workflows.audit import AuditConfig
 from workflows.audit import run as run_audit
-from workflows.generate import GenerateConfig, build, run
+from workflows.generate import GenerateConfig, _located, build, run
 from workflows.presets.datasets import PRESETS
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
@@ -210,6 +210,15 @@ def test_a_config_gives_its_recipe(recipe: Recipe, tmp_path: Path) -> None:
     assert config.recipe == recipe
     assert run(config)["num_samples"] == 12
     assert Dataset.open(tmp_path / "d").recipe == recipe
+
+
+def test_workers_are_given_absolute_paths(recipe: Recipe, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    coco = CocoPaths(captions=Path("c.json"), images=Path("images"), instances=Path("i.json"))
+    located = _located(recipe.model_copy(update={"coco": coco})).coco
+    assert (located.captions, located.images) == (tmp_path / "c.json", tmp_path / "images")
+    assert located.instances == tmp_path / "i.json" and located.licenses == coco.licenses
+    assert _located(recipe.model_copy(update={"coco": CocoPaths()})).coco == CocoPaths()
 
 
 def test_every_preset_names_primitives_that_exist() -> None:
