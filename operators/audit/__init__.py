@@ -24,7 +24,18 @@ from operators.audit.pixels import pixel_attacks
 from operators.audit.priors import ATTACKS, letter_balance
 from operators.audit.stills import Stills, stills_of
 
-__all__ = ["ATTACKS", "GATE", "Stills", "TaskAudit", "attack_task", "audit", "audit_task", "judge_task", "stills_of"]
+__all__ = [
+    "ATTACKS",
+    "GATE",
+    "Stills",
+    "TaskAudit",
+    "attack_task",
+    "audit",
+    "audit_task",
+    "failures",
+    "judge_task",
+    "stills_of",
+]
 
 MIN_SAMPLES = 30  # of one task; with fewer, three standard errors are as wide as the scale
 NO_PROMISE = (1.0, 1.0)

@@ -69,7 +69,7 @@ def answer_forest(rows: Sequence[Row], known: Features, num_folds: int) -> Guess
         )
         guessed = np.reshape(forest.predict(known.values_NF[held]), (len(held), -1))
         credits_N[held] = _credits(rows, held, views, np.split(guessed, splits, axis=1), best)
-        importance += forest.feature_importances_
+        importance += _importance(forest)
     return Guesses(credits_N=credits_N, features=_leant_on(known.names, importance))
 
 
@@ -88,7 +88,7 @@ def option_forest(rows: Sequence[Row], described: Features, num_folds: int) -> G
         train, held = fold_of_option != fold, fold_of_option == fold
         forest = _forest(fold).fit(described.values_NF[train], surprise[train])
         scores[held] = forest.predict(described.values_NF[held])
-        importance += forest.feature_importances_
+        importance += _importance(forest)
     per_row = np.split(scores, np.cumsum([len(row["options"]) for row in rows])[:-1])
     credits_N = np.array([credit(row, of.tolist()) for row, of in zip(rows, per_row, strict=True)])
     return Guesses(credits_N=credits_N, features=_leant_on(described.names, importance))
@@ -118,6 +118,13 @@ def _forest(seed: int, *, oob_score: bool = False) -> ExtraTreesRegressor:
         random_state=seed,
         n_jobs=1,
     )
+
+
+def _importance(forest: ExtraTreesRegressor) -> npt.NDArray[np.float64]:
+    """Not scaled to one: where no split helped, scikit-learn would divide by zero."""
+    trees = [tree.tree_.compute_feature_importances(normalize=False) for tree in forest.estimators_]
+    total: npt.NDArray[np.float64] = np.sum(trees, axis=0)
+    return total
 
 
 View = list[list[int]]  # of every row, of every option: which column is its own

@@ -4,9 +4,9 @@
                                                           -> the same of every option's colours     -> option_forest
 
 A random frame must leave the answer of every primitive that needs time at chance; the first or last one, or two, only
-where the primitive promises silence there (``edge_limits``): the first frame answers "what comes first?", and two
-frames show a direction. A bag of frames must not settle which of two orders it was: where another order of the same
-frames has another answer, no reader of the bag is right more often than every second time.
+as far as the primitive promises (``edge_limits``): the first frame answers "what comes first?", two show a direction. A
+bag of frames must not settle which of two orders it was. Backwards, at most one answer of k stays what it is ("constant
+speed"), which the bag may give away; of the others it leaves two: right in (1 + 1/k) / 2.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ NUM_FOLDS = 3
 GRID = 6  # cells along a side of the layout
 COLOR_WIDTH = 60.0  # RGB levels at which a pixel counts a third
 COLOR_WORD = re.compile(rf"\b(?:{'|'.join(COLORS)})\b")
-BAG_LIMIT = 0.5
 SPREADS = ("mean", "std", "min", "max")
 
 Array = npt.NDArray[np.float32]
@@ -100,7 +99,7 @@ def probes_of(rows: Sequence[Row], stills: Sequence[Stills], edge_limits: tuple[
     chance_N = chances_of(rows)
     one_N, two_N = (np.maximum(chance_N, limit if limit < 1 else 0.0) for limit in edge_limits)
     one_gates, two_gate = (needs_time and limit < 1 for limit in edge_limits)
-    bag_N = np.maximum(chance_N, BAG_LIMIT if ordered else 0.0)
+    bag_N = (1.0 + chance_N) / 2.0 if ordered else chance_N
     return [
         Probe(name=name, seen=seen, own=own, whole=whole, gates=gates, chance_N=limit_N)
         for name, seen, own, whole, gates, limit_N in (
