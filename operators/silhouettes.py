@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import cv2
@@ -26,7 +26,8 @@ PATCH_PX = 48
 TEMPLATE_RADIUS_PX = 16.0
 ANGLE_STEP_DEG = 5
 MIN_RADIUS_RATIO = 1.35  # of two sizes
-MIN_FORM_RADIUS_PX = 5.0  # forms that are smaller are too alike
+MIN_FORM_RADIUS_PX = 3.5  # forms that are smaller are too alike
+MIN_FORM_MARGIN = 0.025  # as measured: coded forms of 5 px and less are mistaken, nearly all by less than this
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,7 @@ class Likeness:
     angle_deg: float  # clockwise on the screen
     radius_px: float
     score: float
+    margin: float  # over the likest other shape
 
 
 def color_masks(frames_THWC: Frames, color: tuple[int, int, int]) -> npt.NDArray[np.bool_]:
@@ -56,13 +58,13 @@ class Place:
 
 
 def places_seen(frames_THWC: Frames) -> list[Place] | None:
-    """Every place where a shape is ever seen, told from the first and the last frame; None when one is too small."""
+    """Every place where a shape is ever seen, told from the first and the last frame; None when one is unclear."""
     bright_THW = frames_THWC.max(axis=3) > BRIGHT
     places = []
     for region_HW in _regions(bright_THW.any(axis=0)):
         ends = [_state(frames_THWC[t], bright_THW[t] & region_HW) for t in (0, -1)]
         present = [end for end in ends if end is not None]
-        if not present or min(like.radius_px for _, like in present) < MIN_FORM_RADIUS_PX:
+        if not present or any(_unsure(like) for _, like in present):
             return None
         (color, like), (end_color, end_like) = present[0], present[-1]
         ratio = like.radius_px / end_like.radius_px
@@ -79,6 +81,10 @@ def places_seen(frames_THWC: Frames) -> list[Place] | None:
         frame = 1 + int(np.abs(steps_TPC).sum(axis=(1, 2)).argmax())
         places.append(Place(color=color, form=like.shape, changed=changed, frame=frame))
     return places
+
+
+def _unsure(like: Likeness) -> bool:
+    return like.radius_px < MIN_FORM_RADIUS_PX or like.margin < MIN_FORM_MARGIN
 
 
 def _regions(ever_HW: Mask) -> list[Mask]:
@@ -105,7 +111,7 @@ def likest(mask_HW: Mask, shapes: Sequence[str], *, turned: bool) -> Likeness | 
     rows, columns = np.nonzero(mask_HW)
     if len(rows) < MIN_AREA_PX:
         return None
-    best = Likeness(shape="", angle_deg=0.0, radius_px=0.0, score=0.0)
+    best = Likeness(shape="", angle_deg=0.0, radius_px=0.0, score=0.0, margin=1.0)
     for shape in shapes:
         area_px, templates_AP = _templates(shape, turned)
         scale = float(np.sqrt(area_px / len(rows)))
@@ -114,9 +120,18 @@ def likest(mask_HW: Mask, shapes: Sequence[str], *, turned: bool) -> Likeness | 
         patch = cv2.warpAffine(mask_HW.astype(np.float32), affine, (PATCH_PX, PATCH_PX)).ravel()
         scores_A = templates_AP @ patch / max(1e-6, float(np.linalg.norm(patch)))
         i = int(scores_A.argmax())
-        if scores_A[i] > best.score:
-            angle_deg, radius_px = float(ANGLE_STEP_DEG * i), TEMPLATE_RADIUS_PX / scale
-            best = Likeness(shape=shape, angle_deg=angle_deg, radius_px=radius_px, score=float(scores_A[i]))
+        score = float(scores_A[i])
+        best = max(
+            replace(best, margin=min(best.margin, best.score - score)),
+            Likeness(
+                shape=shape,
+                angle_deg=float(ANGLE_STEP_DEG * i),
+                radius_px=TEMPLATE_RADIUS_PX / scale,
+                score=score,
+                margin=score - best.score,
+            ),
+            key=lambda likeness: likeness.score,
+        )
     return best
 
 

@@ -121,8 +121,10 @@ class EventSpan(Primitive):
         changed_T = (masks_THW ^ rest_HW).sum(axis=(1, 2))
         if changed_T.max() < MIN_AREA_PX:
             return None
-        acting_T = changed_T > MIN_CHANGE * changed_T.max()
-        seconds_T = np.arange(len(acting_T)) / witness.fps + 0.5 / witness.fps
+        acting = np.nonzero(changed_T > MIN_CHANGE * changed_T.max())[0]
+        frames_T = np.arange(len(changed_T))
+        acting_T = (frames_T >= acting[0]) & (frames_T <= acting[-1])  # a blinking shape is seen in between
+        seconds_T = (frames_T + 0.5) / witness.fps
         overlaps = []
         for option in witness.options:
             found = OPTION.fullmatch(option)

@@ -64,4 +64,4 @@ def test_what_changes_is_seen(changed: str, after: tuple[str, str, tuple[float, 
 
 
 def test_shapes_too_small_to_tell_are_not_guessed() -> None:
-    assert places_seen(frame(("star", "red", (30.0, 30.0), 3.5, 0.0))[None]) is None
+    assert places_seen(frame(("star", "red", (30.0, 30.0), 2.5, 0.0))[None]) is None
