@@ -57,6 +57,7 @@ def clips_to_see(rows: Sequence[Mapping[str, Any]], num_clips: int) -> list[int]
     for i, row in enumerate(rows):
         by_task[row["task"]].append(i)
     share = min(MAX_ROWS_PER_TASK, num_clips // max(1, len(by_task)))
+    share -= share % 2
     return sorted(i for of_task in by_task.values() for i in of_task[:share])
 
 
