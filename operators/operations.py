@@ -39,7 +39,8 @@ REVEAL_SHARE = 0.2  # of the clip
 MAX_OPTIONS = 4
 GOOD_PROPOSALS = 40  # sets of operations, until one leads to as many answers as there shall be options
 MAX_PROPOSALS = 400  # until one leads to two
-MAX_ORDERS = 120  # of one set of operations
+ALL_ORDERED = 5  # operations, of which all orders are looked at; of more
+MAX_ORDERS = 120
 MIN_SIDE_PX = 32
 COVER_COLOR = (160, 160, 160)  # of what hides: backs of cards and tiles; no name of the palette is near it
 
@@ -114,6 +115,10 @@ class OperationsGame(Primitive):
     def carried(self, facts: Facts, state: State) -> str:
         """What a chain of thought carries from operation to operation, one word."""
 
+    def all_carried(self, facts: Facts, course: Course, states: Sequence[State]) -> list[str]:
+        """Before the first operation and after each."""
+        return [self.carried(facts, state) for state in states]
+
     @abstractmethod
     def wordings(self, facts: Facts) -> Sequence[str]: ...
 
@@ -164,7 +169,7 @@ class OperationsGame(Primitive):
         """
         best: dict[str, list[Course]] = {}
         for attempt in range(MAX_PROPOSALS):
-            orders = _orders(draw, self.propose(draw, stage, facts))
+            orders = self.orders(draw, self.propose(draw, stage, facts))
             found = by_answer(orders, lambda course: self.answer(facts, stage.revealed, course))
             best = found if len(found) > len(best) else best
             if len(best) >= (min(MAX_OPTIONS, stage.num_answers) if attempt < GOOD_PROPOSALS else 2):
@@ -172,6 +177,14 @@ class OperationsGame(Primitive):
         if len(best) < 2:
             raise SampleRejected("order_without_effect", f"{MAX_PROPOSALS} sets of operations lead to one answer each")
         return facts, best
+
+    def orders(self, draw: np.random.Generator, course: Course) -> list[Course]:
+        """Different orders in which no operation directly follows its like; all of them where they are few."""
+        if len(course) <= ALL_ORDERED:
+            orders = set(permutations(course))
+        else:
+            orders = {tuple(course[i] for i in draw.permutation(len(course))) for _ in range(MAX_ORDERS)}
+        return sorted(order for order in orders if all(a != b for a, b in pairwise(order)))
 
     def states(self, revealed: State, course: Course, at_start: bool) -> list[State] | None:
         """Before the first operation and after each; None where one of them cannot be done."""
@@ -195,7 +208,7 @@ class OperationsGame(Primitive):
         revealed = " ".join(states[0 if timing.at_start else -1])
         start_ms, end_ms = frame_ms(start, canvas), frame_ms(end, canvas)
         reveal = Event(kind="reveal", subject=self.subject, start_ms=start_ms, end_ms=end_ms, detail=revealed)
-        carried = [self.carried(facts, state) for state in states]
+        carried = self.all_carried(facts, course, states)
         operations = tuple(
             Event(
                 kind=operation[0],
@@ -352,15 +365,6 @@ def split_active(active_T: npt.NDArray[np.bool_], num_operations: int) -> list[s
     if first < 0 or first + num_operations * per_op > num_frames:
         return None
     return [slice(first + i * per_op, first + (i + 1) * per_op) for i in range(num_operations)]
-
-
-def _orders(draw: np.random.Generator, course: Course) -> list[Course]:
-    """Different orders in which no operation directly follows its like; all of them where they are few."""
-    if len(course) <= 5:
-        orders = set(permutations(course))
-    else:
-        orders = {tuple(course[i] for i in draw.permutation(len(course))) for _ in range(MAX_ORDERS)}
-    return sorted(order for order in orders if all(a != b for a, b in pairwise(order)))
 
 
 def _draw_query(draw: np.random.Generator, num_operations: int) -> dict[str, Any]:

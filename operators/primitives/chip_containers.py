@@ -27,7 +27,6 @@ from operators.operations import (
     coverage,
     middle_shares,
     row_of,
-    seen_pair,
     split_active,
     timed_wordings,
     trade_places,
@@ -235,7 +234,7 @@ class ChipContainers(OperationsGame):
                 pair = _seen_flight(seen_NT2[chip, step], slots_xy, radius_px)
                 course.append(("move", facts["chips"][chip], *pair))
             else:
-                a, b = seen_pair(frames_THWC[step], COVER_COLOR, slots_xy, radius_px, 0.4 * radius_px)
+                a, b = sorted(int(slot) for slot in np.argsort(covered_TN[step].mean(axis=0))[:2])
                 course.append(("swap", str(a + 1), str(b + 1)))
         answer = self.answer(facts, tuple(_joined(chips) for chips in held), tuple(course))
         return witness.options.index(answer) if answer in witness.options else None
