@@ -15,21 +15,12 @@ from typing import Any
 import pyarrow as pa
 
 from operators.checks import Verdict
+from operators.licenses import license_name
 from operators.markers import REPLACED, counts_of, labels_checked, read_markers, whole_file
 from operators.shards import AUDIT_FILE, DEAD_LETTER_FILE, RECIPE_FILE, ROW_SCHEMA, Dataset
 
 ATTRIBUTION_FILE = "ATTRIBUTION.tsv"
 SIZE_LIMITS = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
-COCO_LICENSES = {  # ids of the `licenses` list in COCO's annotation files
-    1: "CC BY-NC-SA 2.0",
-    2: "CC BY-NC 2.0",
-    3: "CC BY-NC-ND 2.0",
-    4: "CC BY 2.0",
-    5: "CC BY-SA 2.0",
-    6: "CC BY-ND 2.0",
-    7: "no known copyright restrictions",
-    8: "United States Government work",
-}
 FEATURE_TYPES = {pa.string(): "string", pa.int64(): "int64", pa.float64(): "float64", pa.bool_(): "bool"}
 AUDIT_TIERS = (
     ("priors", "A. Answer letters, option texts and lengths:"),
@@ -192,16 +183,10 @@ def write_attribution(path: Path, shown: Mapping[int, Mapping[str, Any]]) -> Non
     lines = ["image_id\tfile_name\tlicense_id\tlicense\tsource_url"]
     for image_id, source in shown.items():
         license_id = source["license_id"]
-        row = (image_id, source["file_name"], license_id, _license(license_id), source["source_url"])
+        row = (image_id, source["file_name"], license_id, license_name(license_id), source["source_url"])
         lines.append("\t".join("" if cell is None else " ".join(str(cell).split()) for cell in row))
     with whole_file(path) as file:
         file.write(("\n".join(lines) + "\n").encode())
-
-
-def _license(license_id: object) -> str:
-    if not license_id:
-        return "no licence named"
-    return COCO_LICENSES.get(license_id, f"license id {license_id}") if isinstance(license_id, int) else str(license_id)
 
 
 def _sources(dataset: Dataset, shown: Mapping[int, Mapping[str, Any]]) -> str:
@@ -214,7 +199,7 @@ def _sources(dataset: Dataset, shown: Mapping[int, Mapping[str, Any]]) -> str:
             "Captions: COCO Consortium, CC BY 4.0. Every photograph shown is named with its licence and address in "
             f"{ATTRIBUTION_FILE}, and each row names its own in `sources_json`."
         )
-    licenses = Counter(_license(source["license_id"]) for source in shown.values())
+    licenses = Counter(license_name(source["license_id"]) for source in shown.values())
     return f"## Sources\n\n{note}\n\n" + _table(("licence of the image", "images shown"), sorted(licenses.items()))
 
 
@@ -224,7 +209,7 @@ def _left_out(dataset: Dataset) -> str:
     dropped = recorded["dropped_from_source"]
     parts = []
     if dataset.recipe.shows_images and dataset.recipe.coco.captions is not None:
-        allowed = ", ".join(_license(license_id) for license_id in dataset.recipe.coco.licenses)
+        allowed = ", ".join(license_name(license_id) for license_id in dataset.recipe.coco.licenses)
         parts.append(
             f"Images under these licences may be shown: {allowed}. That left {recorded['num_source_images']} images "
             "for this split."
@@ -245,7 +230,7 @@ def _left_out(dataset: Dataset) -> str:
 
 def _reason(reason: str) -> str:
     number = reason.removeprefix("license_")
-    return f"licence: {_license(int(number))}" if number.isdigit() else reason.replace("_", " ")
+    return f"licence: {license_name(int(number))}" if number.isdigit() else reason.replace("_", " ")
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

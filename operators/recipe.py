@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -26,6 +25,7 @@ from operators.checks import Verdict, check_pixels
 from operators.clip import Codec, decode, encode
 from operators.cutouts import add_decoys
 from operators.errors import SampleRejected, UserError
+from operators.licenses import allowed_scenes
 from operators.param_hash import param_hash, split_of
 from operators.primitives._base import Canvas, Primitive, Style
 from operators.prompts import INSTRUCTIONS, make_sample
@@ -50,7 +50,6 @@ from operators.sources.instances import attach_instances, cuttable
 MAX_INDEX = 10_000_000  # retries of an index are this far apart, in ranges no first attempt reaches
 NUM_CANDIDATE_SCENES = 64  # drawn per sample, so that a primitive's work does not grow with the annotation file
 LEVELS = 5
-NO_LICENSE = 0  # the id by which a recipe allows images that name no licence
 
 
 class CocoPaths(BaseModel):
@@ -171,7 +170,8 @@ def open_source(recipe: Recipe, drawn_folder: Path) -> Source:
         )
         if recipe.coco.instances is not None:
             found = attach_instances(found, recipe.coco.instances)
-        allowed, left_out = _allowed(found.scenes, recipe)
+        of_others = recipe.coco.captions is not None  # drawn scenes may be used by anybody
+        allowed, left_out = allowed_scenes(found.scenes, recipe.coco.licenses) if of_others else (found.scenes, {})
         scenes, dropped = split_scenes(allowed, recipe.split, recipe.test_fraction), {**found.dropped, **left_out}
         _check_enough_images(recipe, len(scenes), len(allowed))
     content = [(scene.image_id, Path(scene.path).name, scene.captions, *cuttable(scene)) for scene in scenes]
@@ -369,23 +369,6 @@ def _candidates(scenes: tuple[Scene, ...], address: Address) -> tuple[Scene, ...
         return scenes
     chosen = rng(*address.parts(), "candidates").choice(len(scenes), NUM_CANDIDATE_SCENES, replace=False)
     return tuple(scenes[i] for i in chosen)
-
-
-def _allowed(scenes: tuple[Scene, ...], recipe: Recipe) -> tuple[tuple[Scene, ...], dict[str, int]]:
-    """The scenes whose licence the recipe allows, and how many were left out under each; drawn ones may be used."""
-    if recipe.coco.captions is None:
-        return scenes, {}
-    allowed = tuple(s for s in scenes if (s.license_id or NO_LICENSE) in recipe.coco.licenses)
-    ids = Counter(s.license_id or NO_LICENSE for s in scenes)
-    left_out = {f"license_{number}": n for number, n in sorted(ids.items()) if number not in recipe.coco.licenses}
-    if not allowed:
-        found = ", ".join(f"{n} with {name}" for name, n in left_out.items())
-        given = " ".join(map(str, recipe.coco.licenses))
-        raise UserError(
-            f"coco.licenses is {given}, but no image has one of these ({found}; {NO_LICENSE} is none at all); add the "
-            "ids that you may use"
-        )
-    return allowed, left_out
 
 
 def _check_enough_images(recipe: Recipe, num_scenes: int, num_all: int) -> None:
