@@ -65,7 +65,7 @@ def mean_interval(values: Sequence[float], *, level: float = 0.95) -> Interval:
     return Interval(value=center, low=center - half, high=center + half, n=n)
 
 
-def macro_interval(correct_by_group: Mapping[str, Sequence[bool]], *, level: float = 0.95) -> Interval:
+def macro_interval(correct_by_group: Mapping[str, Sequence[float]], *, level: float = 0.95) -> Interval:
     """Mean of the groups' accuracies, each with the same weight; ``n`` counts samples.
 
     The interval is that of a stratified mean, with each group's variance taken at its Wilson centre, so that a group

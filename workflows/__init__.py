@@ -10,8 +10,13 @@ progress        a bar on a terminal, lines elsewhere
 presets/        named configurations: datasets, training, quickstart
 pipeline        run: everything in one folder
 generate        datasets on Ray Data
+throughput      what a sample costs on this machine
+plan            what a dataset would cost
 audit           audit of a dataset
+lint            every byte of a dataset checked
+retry           its failed samples made again
 preview         page and picture of a dataset
+export          its rows as other trainers read them
 base_model      the quickstart's reading stage
 sft             fine-tuning on Ray Data and Ray Train
 training_data   what its workers read

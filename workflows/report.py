@@ -145,7 +145,8 @@ def headline(result: Mapping[str, Any], answers: Answers) -> str:
         f'<div class="card wide"><table class="headline"><thead><tr>{groups}</tr><tr><th>primitive</th>{header}</tr>'
         f"</thead><tbody>{''.join(rows)}</tbody></table></div>"
         '<p class="why">In per cent, with the half-width of the 95 % interval (Wilson; the mean: stratified). The line '
-        "in a bar is the interval, the dashed tick is chance. An answer that cannot be read counts as wrong.</p>"
+        "in a bar is the interval, the dashed tick is chance. An answer that names no option counts as wrong, and with "
+        "the time taken away as a guess.</p>"
     )
 
 

@@ -19,7 +19,7 @@ from operators.page import OptionMark, card, escape, filmstrip, options, table, 
 from operators.records import LETTERS, Sample
 from operators.seeding import rng
 from operators.shards import Dataset
-from workflows.evaluate import EvaluationRow, read_rows
+from workflows.evaluate import EvaluationRow, credit, read_rows
 
 EVALUATION = "evaluation"  # folder of a run
 MODELS: dict[str, str] = {"base": "before", "sft": "after SFT", "grpo": "after GRPO"}
@@ -83,11 +83,11 @@ class Answers:
 
     def mean(self, model: str, arm: str) -> Interval:
         """Mean over the primitives, each with the same weight."""
-        correct: dict[str, list[bool]] = {}
+        credits: dict[str, list[float]] = {}
         for (of_arm, _), row in self.rows[model].items():
             if of_arm == arm:
-                correct.setdefault(row.task, []).append(row.correct)
-        return macro_interval(correct)
+                credits.setdefault(row.task, []).append(credit(row))
+        return macro_interval(credits)
 
 
 def samples(test: Dataset, answers: Answers) -> str:

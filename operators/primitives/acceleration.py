@@ -40,6 +40,7 @@ TRAVEL_RANGE = (0.2, 1.65)  # of the frame's shorter side in the whole clip
 NUM_PLACES = 6  # listed in an explanation: between two of them no shape makes half a lap
 CONSTANT_RATIO = 1.1  # below this last over first speed is "constant"
 SEEN_RATIOS = (1.15, 1.35)  # as seen: below the first it is constant, between them nothing is sure
+MAX_ERROR = 0.12  # standard error of the change of speed, in parts of the mean speed
 WORDINGS = (
     "Is the {name} accelerating, decelerating, or moving at a constant speed?",
     "How does the speed of the {name} change?",
@@ -120,19 +121,22 @@ class Acceleration(Primitive):
         return read_path(text) or super().claims(text)
 
     def recover(self, witness: Witness) -> int | None:
-        """By a line through the lengths of the steps of the shape's colour: its last over its first value."""
+        """By a parabola through the places of the shape's colour: its last over its first slope."""
         color = color_of(witness.facts["name"])
         seen_T3 = np.full((1, 3), np.nan) if color is None else follow(witness.frames_THWC, color)
         if np.isnan(seen_T3).any():
             return None
         step_xy_T2 = steps(seen_T3, witness.frames_THWC.shape[2], witness.frames_THWC.shape[1])
         total_xy = step_xy_T2.sum(axis=0)
-        along_T = step_xy_T2 @ total_xy / np.linalg.norm(total_xy)
-        slope, first = np.polyfit(np.linspace(0, 1, len(along_T)), along_T, 1)
-        ratio = float(np.exp(abs(np.log(max(1e-6, (first + slope) / max(1e-6, first))))))
+        way_px = float(np.linalg.norm(total_xy))
+        gone_T = np.array([0.0, *(step_xy_T2 @ total_xy / way_px).cumsum()])
+        (bend, first, _), errors = np.polyfit(np.linspace(0, 1, len(gone_T)), gone_T, 2, cov=True)
+        if 2 * np.sqrt(errors[0, 0]) > MAX_ERROR * way_px:
+            return None
+        ratio = float(np.exp(abs(np.log(max(1e-6, first + 2 * bend) / max(1e-6, first)))))
         if SEEN_RATIOS[0] < ratio < SEEN_RATIOS[1]:
             return None
-        change = OPTIONS[2] if ratio < SEEN_RATIOS[0] else OPTIONS[0] if slope > 0 else OPTIONS[1]
+        change = OPTIONS[2] if ratio < SEEN_RATIOS[0] else OPTIONS[0] if bend > 0 else OPTIONS[1]
         return witness.options.index(change)
 
 

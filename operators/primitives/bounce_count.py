@@ -42,7 +42,7 @@ MAX_OPTIONS = 4
 FRAMES_PER_ROOM = 4  # at least, on the average: a faster ball would cross the room between two frames
 MIN_GAP = 0.12  # of the room: a bounce at once or at the very end would not be seen
 EASING = 1.5  # way over time to this power, in each half of the clip
-SEEN_TURN = 0.04  # of the frame's side: what goes back less has not turned
+SEEN_TURN = 0.025  # of the frame's side: what goes back less has not turned
 WORDINGS = (
     "How many times does the {name} bounce off the edges of the frame?",
     "How often does the {name} hit an edge of the frame?",

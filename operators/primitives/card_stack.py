@@ -14,21 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.claims import Phrases
-from operators.operations import (
-    COVER_COLOR,
-    Course,
-    Facts,
-    Operation,
-    OperationsGame,
-    Stage,
-    State,
-    Timing,
-    coverage,
-    split_active,
-    timed_wordings,
-)
+from operators.operations import Course, Facts, Operation, OperationsGame, Stage, State, timed_wordings
 from operators.primitives._base import Canvas
 from operators.records import Track
+from operators.slots import COVER_COLOR, NEAR_COLOR, Timing, coverage, split_active
 from operators.sources.shapes import COLORS
 from operators.witness import Witness
 
@@ -62,7 +51,7 @@ CARD_TEMPLATES = (
     "cards are drawn and inserted. Which one was at place {place} {when}?",
     "which number was on the card at place {place} {when}?",
     "place {place} of the stack: which card was there {when}?",
-    "who watches every card knows which one was at place {place} {when}. Which?",
+    "watch every card that moves. Which one was at place {place} {when}?",
 )
 
 
@@ -159,7 +148,7 @@ class CardStack(OperationsGame):
         if len(set(shown.tolist())) < len(names):
             return None
         aside = slice(round(places_xy[0, 0] + 1.3 * radius_px), None)
-        gray_THW = np.abs(frames_THWC[:, :, aside].astype(np.int16) - np.array(COVER_COLOR)).sum(axis=3) < 75
+        gray_THW = np.abs(frames_THWC[:, :, aside].astype(np.int16) - np.array(COVER_COLOR)).sum(axis=3) < NEAR_COLOR
         area_T = gray_THW.sum(axis=(1, 2))
         out_T = (area_T > 0.3 * area_T.max()) & ~revealed_T
         steps = split_active(out_T, facts["num_operations"])

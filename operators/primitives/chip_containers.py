@@ -14,25 +14,20 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.claims import Phrases
-from operators.operations import (
+from operators.operations import Course, Facts, Operation, OperationsGame, Stage, State, timed_wordings
+from operators.primitives._base import Canvas
+from operators.records import Frames, Track
+from operators.slots import (
     COVER_COLOR,
-    Course,
-    Facts,
-    Operation,
-    OperationsGame,
-    Stage,
-    State,
+    NEAR_COLOR,
     Timing,
     arc_px,
     coverage,
     middle_shares,
     row_of,
     split_active,
-    timed_wordings,
     trade_places,
 )
-from operators.primitives._base import Canvas
-from operators.records import Frames, Track
 from operators.sources.shapes import COLORS
 from operators.witness import Witness
 
@@ -276,7 +271,7 @@ def _flight(
 
 def _places(frames_THWC: Frames, color: tuple[int, int, int]) -> npt.NDArray[np.float64]:
     """(T, 2) px, the centre of what has this colour; NaN where there is too little of it to be a chip."""
-    near_THW = np.abs(frames_THWC.astype(np.int16) - np.array(color, np.int16)).sum(axis=3) < 75
+    near_THW = np.abs(frames_THWC.astype(np.int16) - np.array(color, np.int16)).sum(axis=3) < NEAR_COLOR
     area_T = near_THW.sum(axis=(1, 2))
     enough_T = area_T > max(3.0, 0.3 * float(area_T.max()))
     centers = [

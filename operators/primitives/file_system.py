@@ -14,24 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.claims import Phrases
-from operators.operations import (
-    Course,
-    Facts,
-    Operation,
-    OperationsGame,
-    Stage,
-    State,
-    Timing,
-    arc_px,
-    around,
-    coverage,
-    row_of,
-    seen_pair,
-    split_active,
-    timed_wordings,
-)
+from operators.operations import Course, Facts, Operation, OperationsGame, Stage, State, timed_wordings
 from operators.primitives._base import Canvas
 from operators.records import Track
+from operators.slots import Timing, arc_px, around, coverage, row_of, seen_pair, split_active
 from operators.sources.shapes import COLORS
 from operators.witness import Witness, follow
 

@@ -13,22 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.claims import Phrases
-from operators.operations import (
-    Course,
-    Facts,
-    Operation,
-    OperationsGame,
-    Stage,
-    State,
-    Timing,
-    arc_px,
-    coverage,
-    row_of,
-    timed_wordings,
-    trade_places,
-)
+from operators.operations import Course, Facts, Operation, OperationsGame, Stage, State, timed_wordings
 from operators.primitives._base import Canvas
 from operators.records import Frames, Track
+from operators.slots import Timing, arc_px, coverage, row_of, trade_places
 from operators.sources.shapes import COLORS
 from operators.witness import Witness, follow
 

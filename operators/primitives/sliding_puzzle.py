@@ -16,22 +16,10 @@ import numpy.typing as npt
 
 from operators.claims import Phrases
 from operators.errors import SampleRejected
-from operators.operations import (
-    COVER_COLOR,
-    Course,
-    Facts,
-    Operation,
-    OperationsGame,
-    Stage,
-    State,
-    Timing,
-    by_answer,
-    coverage,
-    split_active,
-    timed_wordings,
-)
+from operators.operations import Course, Facts, Operation, OperationsGame, Stage, State, by_answer, timed_wordings
 from operators.primitives._base import Canvas, Twin
 from operators.records import Track
+from operators.slots import COVER_COLOR, Timing, coverage, split_active
 from operators.sources.shapes import COLORS
 from operators.witness import Witness
 

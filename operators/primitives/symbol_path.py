@@ -15,20 +15,10 @@ import numpy.typing as npt
 
 from operators.claims import Phrases
 from operators.errors import UserError
-from operators.operations import (
-    COVER_COLOR,
-    Course,
-    Facts,
-    Operation,
-    OperationsGame,
-    Stage,
-    State,
-    Timing,
-    coverage,
-    read_log,
-)
+from operators.operations import Course, Facts, Operation, OperationsGame, Stage, State, read_log
 from operators.primitives._base import Canvas
 from operators.records import Event, Question, ScenePlan, Track
+from operators.slots import COVER_COLOR, Timing, coverage
 from operators.sources.shapes import COLORS
 from operators.witness import Witness, follow
 

@@ -27,7 +27,7 @@ RATIO_SPREAD = 1.1
 SLOWEST_TRAVEL = (0.15, 0.22)  # of the frame's shorter side in the whole clip
 SWAPPED_LEVEL = 3
 NUM_OPTIONS = 4
-SURE_RATIO = 1.08  # of each speed over the next one, as seen
+SURE_RATIO = 1.12  # of each speed over the next one, as seen
 WORDINGS = (
     "Rank the shapes by speed, from the fastest to the slowest.",
     "Which shape is the fastest, which comes next, and so on down to the slowest?",
