@@ -179,16 +179,6 @@ def read_path(text: str) -> list[Claim]:
     return [Claim(kind="at", text=found[0], detail=f"{x} {y}") for x, y in places]
 
 
-def tell_timed_path(plan: ScenePlan, name: str) -> str:
-    """The listed positions with their seconds, for detailed explanations."""
-    places = [
-        f"at {event.start_ms / 1000:.1f} s it is at x {event.detail.split()[0]}, y {event.detail.split()[1]}"
-        for event in plan.events
-        if event.kind == "at" and event.subject == name
-    ]
-    return f"In tenths of the frame, the {name} goes like this: {'; '.join(places)}."
-
-
 def to_track(actor: Actor, xy_T2: npt.NDArray[np.float64], *, wraps: bool) -> Track:
     return Track(
         name=actor.name,
