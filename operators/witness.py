@@ -1,4 +1,4 @@
-"""What somebody who only watches can say: colours followed, cuts found, pictures recognised. No plan is looked at.
+"""What somebody who only watches can say: colours followed, speeds and turns measured. No plan is looked at.
 
 The answer of a sample is recovered from its decoded frames by these and held against the event log (`checks.py`), so a
 fault of the renderer, of the codec or of a question cannot pass as truth.
@@ -36,17 +36,25 @@ def follow(frames_THWC: Frames, color: tuple[int, int, int], tolerance: float = 
     centre on the joined frame (circular mean).
     """
     height, width = frames_THWC.shape[1:3]
-    distance = np.abs(frames_THWC.astype(np.int16) - np.array(color, np.int16)).sum(axis=3)
-    near_THW = distance < tolerance
-    seen = np.full((len(frames_THWC), 3), np.nan)
-    for t, near_HW in enumerate(near_THW):
-        rows, columns = np.nonzero(near_HW)
-        seen[t] = (
-            (_circular_mean(columns, width), _circular_mean(rows, height), len(rows))
-            if len(rows)
-            else (np.nan, np.nan, 0)
+    seen_T3 = np.full((len(frames_THWC), 3), np.nan)
+    for t, frame_HWC in enumerate(frames_THWC):
+        near_HW = near_color(frame_HWC, color, tolerance)
+        columns = cv2.reduce(near_HW, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
+        rows = cv2.reduce(near_HW, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
+        area = int(columns.sum())
+        seen_T3[t] = (
+            (_circular_mean(columns, width), _circular_mean(rows, height), area) if area else (np.nan, np.nan, 0)
         )
-    return seen
+    return seen_T3
+
+
+def near_color(frame_HWC: Frames, color: tuple[int, int, int], tolerance: float) -> Frames:
+    """(H, W) of 1 where the channels differ from the colour by less than ``tolerance`` in sum, else 0."""
+    far_HWC = cv2.absdiff(frame_HWC, np.array((*color, 0), np.float64))
+    distance_HW = cv2.transform(far_HWC, np.ones((1, 3), np.float32))  # stops at 255
+    _, near_HW = cv2.threshold(distance_HW, np.ceil(tolerance) - 1, 1, cv2.THRESH_BINARY_INV)
+    near: Frames = near_HW
+    return near
 
 
 def steps(seen_T3: npt.NDArray[np.float64], width: int, height: int) -> npt.NDArray[np.float64]:
@@ -65,16 +73,10 @@ def total_steps(frames_THWC: Frames, color: tuple[int, int, int]) -> npt.NDArray
     return total
 
 
-def cuts(frames_THWC: Frames, threshold: float = 12.0) -> list[int]:
-    """First frames of the shots: 0, and where the picture changes more than jitter of one picture would."""
-    small = np.stack([cv2.resize(frame, (16, 16), interpolation=cv2.INTER_AREA) for frame in frames_THWC]).astype(float)
-    change_T = np.abs(np.diff(small, axis=0)).mean(axis=(1, 2, 3))
-    return [0, *(int(t) + 1 for t in np.nonzero(change_T > threshold)[0])]
-
-
-def _circular_mean(places: npt.NDArray[np.int64], size: int) -> float:
-    angles = 2 * np.pi * (places + 0.5) / size
-    angle = np.arctan2(np.sin(angles).mean(), np.cos(angles).mean())
+def _circular_mean(counts: npt.NDArray[np.int32], size: int) -> float:
+    """The mean place on a joined axis; ``counts[i]`` things are at place i."""
+    angles = 2 * np.pi * (np.arange(size) + 0.5) / size
+    angle = np.arctan2(counts @ np.sin(angles), counts @ np.cos(angles))
     return float(np.mod(angle, 2 * np.pi) * size / (2 * np.pi) - 0.5)
 
 
