@@ -43,10 +43,11 @@ class Qwen3Vl(Family):
     """Dense Qwen3-VL checkpoints of every size, and the tiny one of ``models.tiny``."""
 
     model_types: ClassVar[tuple[str, ...]] = ("qwen3_vl",)
+    model_class: ClassVar[Any] = Qwen3VLForConditionalGeneration
 
     def load_model(self, path: Path, dtype: torch.dtype) -> nn.Module:
         """The policy on the CPU; it cannot say media tokens, in training as in generation."""
-        model = Qwen3VLForConditionalGeneration.from_pretrained(
+        model = self.model_class.from_pretrained(
             path, dtype=dtype, attn_implementation="sdpa", use_safetensors=True, local_files_only=True
         )
         visual = model.model.visual

@@ -74,6 +74,7 @@ class MotionDirection(Primitive):
     order_dependent: ClassVar[bool] = True
     needs_time: ClassVar[bool] = True
     twin: ClassVar[Twin] = "reversed"
+    edge_limits: ClassVar[tuple[float, float]] = (0.0, 1.0)
     phrases: ClassVar[Phrases] = {"at": AT_PHRASES, "moves": DIRECTION_PHRASES}
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:

@@ -22,7 +22,7 @@ from operators.sources.shapes import COLORS, EASY_COLORS, EASY_SHAPES, paint
 
 PACKAGE = "operators.primitives"
 TASKS = available(PACKAGE)
-NUM_PAIRS = 80
+NUM_PAIRS = 60
 LEVEL = 1
 NUM_COMPARISONS = 25 * len(TASKS)
 SMALL = Canvas(

@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 
+from operators.checks import Verdict
+from operators.recipe import make_sample_at, open_source
+from operators.sources.drawn_scenes import write_drawn_coco
 from workflows import pipeline
 from workflows.pipeline import PipelineConfig
 from workflows.presets.quickstart import quickstart
+from workflows.presets.quickstart import recipe as quickstart_recipe
 
 
 def small(out: Path) -> PipelineConfig:
@@ -55,3 +59,13 @@ def test_every_stage_leaves_its_result_and_is_not_done_twice(
     written = (config.out / "sft" / "model" / "model.safetensors").stat().st_mtime_ns
     assert pipeline.run(config) == summary
     assert (config.out / "sft" / "model" / "model.safetensors").stat().st_mtime_ns == written
+
+
+def test_the_quickstarts_labels_are_what_its_clips_show(tmp_path: Path) -> None:
+    """It does without the check while it makes its clips; here some hundred of them are checked."""
+    recipe = quickstart_recipe().model_copy(update={"check_pixels": True, "num_samples": 200})
+    write_drawn_coco(tmp_path, recipe.drawn)
+    source = open_source(recipe, tmp_path)
+    made = [make_sample_at(recipe, source, i) for i in range(recipe.num_samples)]
+    assert {one.verdict for one in made} == {Verdict.AGREES}
+    assert not [failure.reason for one in made for failure in one.failures]
