@@ -6,6 +6,7 @@ seeding         randomness by address
 plugins         a component is one file; the directory is the registry
 recipe          recipe and index -> sample, frames and clip
 attempts        addresses tried before the one that was good
+licenses        which of COCO's images may be shown
 param_hash      what is shown and asked as one hash, which decides the split
 primitives/     what is asked: one file each
 sources/        COCO, its instances, drawn stand-ins, a user's own questions
@@ -16,6 +17,7 @@ layout          where shapes that stand are
 panels          halves and cells of the frame
 irreversible    processes that look wrong backwards
 operations      games of hidden states
+slots           when and on which ways things trade places
 shots           captioned images one after the other
 cutouts         objects of photographs, moved
 backdrops       what lies behind the shapes

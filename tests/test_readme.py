@@ -20,14 +20,17 @@ from workflows.audit import AuditConfig
 from workflows.command_line import parse
 from workflows.config import Config
 from workflows.evaluate import EvaluateConfig
+from workflows.export import ExportConfig
 from workflows.generate import GenerateConfig
 from workflows.grpo import GrpoConfig
+from workflows.lint import LintConfig
 from workflows.pipeline import PipelineConfig
 from workflows.presets.datasets import PRESETS as DATASET_PRESETS
 from workflows.presets.quickstart import PRESETS as RUN_PRESETS
 from workflows.presets.training import GRPO_PRESETS, SFT_PRESETS, TUNE_PRESETS
 from workflows.preview import PreviewConfig
 from workflows.report import ReportConfig
+from workflows.retry import RetryConfig
 from workflows.sft import SftConfig
 from workflows.tune import TuneConfig
 
@@ -35,10 +38,19 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
 PACKAGES = ("operators", "models", "workflows", "cluster")
-OPEN_FOLDERS = ("primitives", "rewards", "sources", "engines", "families", "presets")  # a new file edits nothing else
+OPEN_FOLDERS = (
+    "primitives",
+    "rewards",
+    "sources",
+    "engines",
+    "families",
+    "presets",
+    "exports",
+)  # a new file edits nothing else
 WITH_PRESETS: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
     "run": (PipelineConfig, RUN_PRESETS),
     "generate": (GenerateConfig, DATASET_PRESETS),
+    "plan": (GenerateConfig, DATASET_PRESETS),
     "sft": (SftConfig, SFT_PRESETS),
     "grpo": (GrpoConfig, GRPO_PRESETS),
     "tune": (TuneConfig, TUNE_PRESETS),
@@ -46,6 +58,9 @@ WITH_PRESETS: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
 WITHOUT_PRESETS: Mapping[str, type[Config]] = {
     "audit": AuditConfig,
     "preview": PreviewConfig,
+    "lint": LintConfig,
+    "retry": RetryConfig,
+    "export": ExportConfig,
     "evaluate": EvaluateConfig,
     "report": ReportConfig,
 }
@@ -113,8 +128,8 @@ def test_commands_named_in_text_exist() -> None:
 
 
 def test_make_targets_exist() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"`make ([a-z]+)`|^make ([a-z]+)", README + CHANGELOG, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"`make ([a-z-]+)`|^make ([a-z-]+)", README + CHANGELOG, re.MULTILINE))
     names = {name for pair in named for name in pair if name}
     assert {"quickstart", "test"} <= names <= targets
 

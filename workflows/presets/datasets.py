@@ -27,6 +27,8 @@ SHORT_TERM = (
 )
 LONG_TERM = ("card_stack", "chip_containers", "file_system", "symbol_path", "shell_game", "sliding_puzzle")
 SYNRL = SHORT_TERM + LONG_TERM
+RELATED_SCENES = ("recurring_scenes", "story_match")
+RELATED_MOTION = ("playback_speed", "largest_motion", "time_arrow", "clip_jigsaw", "event_span", "same_moment")
 OUT = Path("data")
 
 
@@ -109,11 +111,12 @@ def synrl_rl_long() -> GenerateConfig:
 
 
 def combined() -> GenerateConfig:
-    """Pseudo-videos and drawn motion, half and half."""
-    weights = (len(SYNRL),) * len(PSEUDO_VIDEO) + (len(PSEUDO_VIDEO),) * len(SYNRL)
+    """Every kind of question there is; pseudo-videos and drawn motion, half and half."""
+    scenes, motion = PSEUDO_VIDEO + RELATED_SCENES, SYNRL + RELATED_MOTION
+    weights = (len(motion),) * len(scenes) + (len(scenes),) * len(motion)
     return GenerateConfig(
         out=OUT / "combined",
-        tasks=PSEUDO_VIDEO + SYNRL,
+        tasks=scenes + motion,
         weights=weights,
         num_samples=20_000,
         level=2,

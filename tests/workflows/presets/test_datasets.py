@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from operators.errors import UserError
+from operators.plugins import available
 from operators.recipe import CocoPaths, Recipe, check, make_sample_at, open_source, task_and_index
 from workflows.generate import GenerateConfig
-from workflows.presets.datasets import LONG_TERM, PRESETS, PSEUDO_VIDEO, SHORT_TERM
+from workflows.presets.datasets import LONG_TERM, PRESETS, PSEUDO_VIDEO, RELATED_SCENES, SHORT_TERM
 from workflows.presets.quickstart import recipe as quickstart_recipe
 
 NOWHERE = Path("/nonexistent")
@@ -34,9 +35,10 @@ def test_synrl_has_the_papers_sizes_over_all_its_primitives() -> None:
     assert first.style == "detailed" and first.camera_drift and len(first.backdrops) == 4
 
 
-def test_combined_is_half_and_half() -> None:
+def test_combined_asks_everything_half_of_it_about_scenes() -> None:
     config = PRESETS["combined"]()
-    assert sum(shares(config)[task] for task in PSEUDO_VIDEO) == config.num_samples // 2
+    assert set(config.tasks) == set(available("operators.primitives"))
+    assert sum(shares(config)[task] for task in PSEUDO_VIDEO + RELATED_SCENES) == config.num_samples // 2
 
 
 def test_pseudo_videos_keep_the_papers_limits_of_every_task(drawn_coco: CocoPaths) -> None:
