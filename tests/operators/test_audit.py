@@ -11,7 +11,7 @@ import pytest
 from operators.audit import audit, audit_task
 from operators.audit.forest import forest_attacks
 from operators.audit.gate import FAMILY_FALSE_ALARMS, GATE, family_z, judge, measure
-from operators.audit.priors import ATTACKS, letter_balance
+from operators.audit.priors import ATTACKS, RULES, letter_balance
 
 INDICES = count()
 WORDS = ("left", "right", "up", "down", "still", "around")
@@ -198,7 +198,9 @@ def test_chance_seldom_fails_a_fair_audit() -> None:
     num_failed, zs = 0, []
     for seed in range(150):
         rows = fair(100, seed=seed, num_options=(2, 3, 4)[seed % 3], twins=seed % 2 == 1)
-        results = [measure("priors", name, attack(rows), rows) for name, attack in ATTACKS.items()]
+        results = [
+            measure("priors", n, attack(rows), rows, learned=attack not in RULES) for n, attack in ATTACKS.items()
+        ]
         num_failed += any(not judge(result, len(results)).passed for result in results)
         zs += [result.z for result in results]
     assert num_failed <= 6
@@ -210,10 +212,10 @@ def test_the_bound_grows_with_the_number_of_comparisons() -> None:
     assert [round(family_z(n), 2) for n in (100, 1000)] == [3.72, 4.26]
     assert FAMILY_FALSE_ALARMS == 0.01
     rows = [row(["yes", "no"], n % 2) for n in range(100)]
-    lucky = measure("priors", "some", np.array([1.0] * 70 + [0.0] * 30), rows)
+    lucky = measure("priors", "some", np.array([1.0] * 68 + [0.0] * 32), rows, learned=False)
     assert 3.3 < lucky.z < 4.0
     assert not judge(lucky, 1).passed and judge(lucky, 1000).passed
-    assert judge(lucky, 1000).bound == pytest.approx(0.5 + 4.26 * 1.1 * 0.05, abs=0.001)
+    assert judge(lucky, 1000).bound == pytest.approx(0.5 + 4.26 * 0.05, abs=0.001)
 
 
 def test_twins_that_stand_and_fall_together_count_once() -> None:
