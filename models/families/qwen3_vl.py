@@ -44,6 +44,7 @@ class Qwen3Vl(Family):
 
     model_types: ClassVar[tuple[str, ...]] = ("qwen3_vl",)
     model_class: ClassVar[Any] = Qwen3VLForConditionalGeneration
+    video_tensors: ClassVar[tuple[str, ...]] = ("pixel_values_videos", "video_grid_thw")  # of what the processor makes
 
     def load_model(self, path: Path, dtype: torch.dtype) -> nn.Module:
         """The policy on the CPU; it cannot say media tokens, in training as in generation."""
@@ -67,10 +68,9 @@ class Qwen3Vl(Family):
         metadata = [video_metadata(prompt) for prompt in prompts if prompt.frames_THWC is not None]
         media = {"videos": videos, "video_metadata": metadata, "do_sample_frames": False} if videos else {}
         encoded = processor(text=[prompt.text for prompt in prompts], padding=False, **media)
-        names = ("pixel_values_videos", "video_grid_thw")
         return EncodedPrompts(
             prompt_ids=tuple(tuple(ids) for ids in encoded["input_ids"]),
-            video_tensors={name: torch.as_tensor(encoded[name]) for name in names if name in encoded},
+            video_tensors={name: torch.as_tensor(encoded[name]) for name in self.video_tensors if name in encoded},
         )
 
     def token_types(self, processor: Any, input_ids_BL: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -120,7 +120,7 @@ def set_config(**changes: Any) -> Callable[[Path], None]:
         (remove("config.json"), "is not a model folder"),
         (remove("model.safetensors"), r"no \*\.safetensors"),
         (set_config(auto_map={"AutoModel": "own.Model"}), "never run"),
-        (set_config(model_type="bert"), "'bert' model; give one of: qwen3_vl"),
+        (set_config(model_type="bert"), "'bert' model; give one of: qwen2_5_vl, qwen3_vl"),
         (lambda folder: (folder / "config.json").write_text("{"), "is not JSON"),
     ],
 )

@@ -1,0 +1,180 @@
+"""Qwen2.5-VL: positions by hand and against transformers where it is right, and agreement with both engines."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import Qwen2_5_VLForConditionalGeneration
+
+from models.collate import collate_groups, collate_samples
+from models.engines._base import EngineSettings
+from models.families._base import Family, family_of
+from models.families.qwen2_5_vl import SECONDS, rope_index, seconds_to_bits
+from models.policy import OptimizerConfig, Policy, supervised
+from operators.plugins import load
+from operators.records import Prompt, Sampling
+
+TOLERANCE = 1e-4  # nats, float32
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")  # of vLLM's own start
+
+
+@pytest.fixture(scope="module")
+def family(tiny_qwen2_5_vl: Path) -> Family:
+    return family_of(tiny_qwen2_5_vl)
+
+
+@pytest.fixture(scope="module")
+def processor(family: Family, tiny_qwen2_5_vl: Path) -> Any:
+    return family.load_processor(tiny_qwen2_5_vl)
+
+
+def make_prompts(processor: Any) -> list[Prompt]:
+    """Rates on both sides of 2 fps, two sizes, an odd number of frames, and a blind prompt."""
+    rng = np.random.default_rng(0)
+    prompts = []
+    clips = [((8, 48, 48, 3), 4.0), ((5, 64, 32, 3), 8.0), ((4, 32, 96, 3), 1.0), ((6, 48, 48, 3), 2.9), (None, 4.0)]
+    for i, (shape, fps) in enumerate(clips):
+        text = {"type": "text", "text": "Which way does the red circle move?"}
+        chat = [{"role": "user", "content": [*([{"type": "video"}] if shape else []), text]}]
+        prompts.append(
+            Prompt(
+                key=f"p{i}",
+                text=processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True),
+                frames_THWC=rng.integers(0, 256, shape, dtype=np.uint8) if shape else None,
+                fps=fps,
+            )
+        )
+    return prompts
+
+
+def backbone(tokens_per_second: int = 4) -> Any:
+    vision = SimpleNamespace(tokens_per_second=tokens_per_second, spatial_merge_size=2)
+    return SimpleNamespace(config=SimpleNamespace(vision_config=vision))
+
+
+def positions(types_L: list[int], grid: tuple[int, int, int], seconds: float, mask_L: list[int] | None = None) -> Any:
+    types = torch.tensor([types_L])
+    return rope_index(
+        backbone(),
+        torch.zeros_like(types),
+        types,
+        video_grid_thw=torch.tensor([grid]),
+        second_per_grid_ts=seconds_to_bits(torch.tensor([seconds])),
+        attention_mask=None if mask_L is None else torch.tensor([mask_L]),
+    )
+
+
+def test_positions_by_hand() -> None:
+    """4 fps: a cell of two frames lasts 0.5 s, or 2 positions; text goes on after the largest one, here of time."""
+    ids, ahead = positions([0, 2, 2, 2, 2, 2, 2, 0, 0], (3, 2, 4), 0.5)
+    assert ids[:, 0].tolist() == [
+        [0, 1, 1, 3, 3, 5, 5, 6, 7],
+        [0, 1, 1, 1, 1, 1, 1, 6, 7],
+        [0, 1, 2, 1, 2, 1, 2, 6, 7],
+    ]
+    assert ahead.tolist() == [[-1]]
+
+
+def test_fractions_of_a_position_are_dropped_after_the_product() -> None:
+    """1.2 positions a cell, and 0.7 s, whose float32 makes five cells 13.9999998 positions, in the engine as here."""
+    assert positions([2] * 4, (4, 2, 2), 0.3)[0][0, 0].tolist() == [0, 1, 2, 3]
+    assert positions([2] * 6, (6, 2, 2), 0.7)[0][0, 0].tolist() == [0, 2, 5, 8, 11, 13]
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_padding_moves_nothing(left: bool) -> None:
+    alone, ahead = positions([0, 2, 2, 0], (2, 2, 2), 0.5)
+    types, mask = [0, 2, 2, 0], [1, 1, 1, 1]
+    pad = [0, 0]
+    padded, same = positions(pad + types if left else types + pad, (2, 2, 2), 0.5, pad + mask if left else mask + pad)
+    kept = padded[:, 0, 2:] if left else padded[:, 0, :4]
+    assert torch.equal(kept, alone[:, 0]) and torch.equal(same, ahead)
+
+
+def test_wrong_inputs_are_refused() -> None:
+    with pytest.raises(ValueError, match="a video has 3 tokens, but its grid 2"):
+        positions([2, 2, 2], (2, 2, 2), 0.5)
+    ids = torch.zeros((1, 3), dtype=torch.long)
+    with pytest.raises(ValueError, match="second_per_grid_ts"):
+        rope_index(backbone(), ids, ids, video_grid_thw=torch.tensor([[2, 2, 2]]))
+
+
+def test_where_transformers_is_right_it_agrees(family: Family, processor: Any, tiny_qwen2_5_vl: Path) -> None:
+    """1 fps, in a grid as long in time as in space: neither of its two differences shows."""
+    plain: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(tiny_qwen2_5_vl)
+    frames_THWC = np.zeros((2, 48, 48, 3), np.uint8)
+    prompt = Prompt(key="a", text=make_prompts(processor)[0].text, frames_THWC=frames_THWC, fps=1.0)
+    encoded = family.encode(processor, [prompt])
+    ids = torch.tensor(encoded.prompt_ids)
+    inputs = {**family.token_types(processor, ids), **encoded.video_tensors}
+    grid = inputs["video_grid_thw"]
+    theirs, ahead = plain.model.get_rope_index(
+        ids, inputs["mm_token_type_ids"], video_grid_thw=grid, second_per_grid_ts=torch.tensor([2.0])
+    )
+    own: Any = family.load_model(tiny_qwen2_5_vl, torch.float32)
+    ours, own_ahead = own.model.get_rope_index(
+        ids, inputs["mm_token_type_ids"], video_grid_thw=grid, second_per_grid_ts=inputs[SECONDS]
+    )
+    assert torch.equal(ours, theirs) and torch.equal(own_ahead, ahead)
+
+
+def test_seconds_survive_bfloat16(family: Family, processor: Any) -> None:
+    """FSDP2 casts every floating input; these are none, and are the processor's seconds to the last bit."""
+    tensors = family.encode(processor, make_prompts(processor)).video_tensors
+    assert not tensors[SECONDS].is_floating_point()
+    seconds = tensors[SECONDS].view(torch.float32).tolist()
+    assert seconds == pytest.approx([0.5, 0.25, 2.0, 2 / 2.9], rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["local", "vllm"])
+def test_engine_and_trainer_agree(name: str, family: Family, processor: Any, tiny_qwen2_5_vl: Path) -> None:
+    """Prompt ids exactly and log-probabilities within 1e-4, through the collator, with new weights."""
+    if name == "vllm":
+        try:
+            importlib.import_module("vllm")
+        except ImportError as error:
+            pytest.skip(f"vLLM cannot be imported: {error}")
+    engine = load("models.engines", name)(
+        tiny_qwen2_5_vl, EngineSettings(max_model_len=256, max_num_seqs=16, kv_cache_mib=32)
+    )
+    model: Any = family.load_model(tiny_qwen2_5_vl, torch.float32)
+    policy = Policy(model, family, OptimizerConfig(lr=1e-3), total_steps=2)
+    prompts = make_prompts(processor)
+    sampling = Sampling(num_rollouts=2, temperature=1.0, max_tokens=8, seed=1)
+    gaps = [gap(policy, family, processor, prompts, engine.generate(prompts, sampling))]
+    targets = ["It moves left."] * len(prompts)
+    policy.forward_backward([collate_samples(family, processor, prompts, targets)], supervised)
+    policy.step()
+    stale = gap(policy, family, processor, prompts, engine.generate(prompts, sampling))
+    engine.load_weights(policy.state_dict(), version=1)
+    gaps.append(gap(policy, family, processor, prompts, engine.generate(prompts, sampling)))
+    assert max(gaps) < TOLERANCE
+    assert stale > 10 * TOLERANCE
+
+
+def gap(policy: Policy, family: Family, processor: Any, prompts: list[Prompt], groups: Any) -> float:
+    """Largest difference of a completion token's log-probability between an engine and the trainer."""
+    batch = collate_groups(family, processor, prompts, groups, [[1.0] * len(group.rollouts) for group in groups])
+    assert batch.engine_logprobs_BL is not None
+    return float((policy.logprobs(batch) - batch.engine_logprobs_BL).abs().max())
+
+
+def test_transformers_own_positions_would_not_agree(family: Family, processor: Any, tiny_qwen2_5_vl: Path) -> None:
+    """What the file is for: should this fail, transformers was mended and the positions may be its own again."""
+    plain: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(tiny_qwen2_5_vl).eval()
+    own: Any = family.load_model(tiny_qwen2_5_vl, torch.float32)
+    batch = collate_samples(family, processor, make_prompts(processor)[:1], ["left"])
+    inputs = {**batch.model_inputs, SECONDS: batch.model_inputs[SECONDS].view(torch.float32)}
+    with torch.no_grad():
+        theirs = plain(input_ids=batch.input_ids_BL, attention_mask=batch.attention_mask_BL, **inputs).logits
+        ours = own(input_ids=batch.input_ids_BL, attention_mask=batch.attention_mask_BL, **batch.model_inputs).logits
+    scored = batch.completion_mask_BL.bool()
+    difference = theirs.log_softmax(-1)[scored] - ours.log_softmax(-1)[scored]
+    allowed = [i for i in range(ours.shape[-1]) if i not in family.banned_token_ids(processor)]
+    assert float(difference[:, allowed].abs().max()) > 10 * TOLERANCE
