@@ -58,7 +58,7 @@ def quickstart() -> PipelineConfig:
             optimizer=fast.model_copy(update={"schedule": "constant"}),
         ),
         sft=SftSettings(
-            num_steps=850,
+            num_steps=940,
             batch_size=32,
             optimizer=fast.model_copy(update={"lr": 1.5e-3, "schedule": "linear", "decay_start": 0.7}),
             threads=2,
