@@ -21,7 +21,7 @@ from typing import Any
 from operators.audit.forest import forest_attacks
 from operators.audit.gate import FAMILY_FALSE_ALARMS, GATE, AttackResult, Row, family_z, judge, measure
 from operators.audit.pixels import pixel_attacks
-from operators.audit.priors import ATTACKS, letter_balance
+from operators.audit.priors import ATTACKS, RULES, letter_balance
 from operators.audit.stills import Stills, stills_of
 
 __all__ = [
@@ -114,7 +114,9 @@ def attack_task(
     seen = [row for row in rows if row["id"] in stills][:MAX_ROWS_PER_TASK]
     results: list[AttackResult] = []
     if judged:
-        results += [measure("priors", name, attack(rows), rows) for name, attack in ATTACKS.items()]
+        results += [
+            measure("priors", name, attack(rows), rows, learned=attack not in RULES) for name, attack in ATTACKS.items()
+        ]
         results += forest_attacks(rows[:MAX_ROWS_PER_TASK])
     if len(seen) >= MIN_SAMPLES:
         results += pixel_attacks(seen, [stills[row["id"]] for row in seen], edge_limits, only_gates=only_gates)

@@ -197,3 +197,6 @@ def centrality(options: Sequence[str]) -> list[float]:
         sum(len(mine & other) / max(1, len(mine | other)) for k, other in enumerate(pairs) if k != j)
         for j, mine in enumerate(pairs)
     ]
+
+
+RULES = (longest_option, shortest_option, medoid_option, odd_option)  # attacks that learn nothing
