@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -18,31 +18,35 @@ import ray
 from pydantic import Field
 from ray.exceptions import RayError
 
+from operators.errors import UserError
 from operators.records import Group, Sample, Score, ScoreStatus
-from operators.scoring import load_rewards, score_group, unscored
+from operators.rewards._base import Beside, Need
+from operators.scoring import load_rewards, needs_of, score_group, unscored
 from workflows.config import Config
 
 
 class RewardConfig(Config):
     """Which rewards, and how they are run."""
 
-    weights: dict[str, float] = Field(default={"accuracy": 1.0})  # component name or module:Class → weight in the sum
+    # Component name, module:Class or module:function (in TRL's form) → weight in the sum.
+    weights: dict[str, float] = Field(default={"accuracy": 1.0})
+    settings: dict[str, dict[str, float | bool | str | None]] = Field(default={})  # name in ``weights`` → its fields
     deadline_s: float = Field(default=10.0, gt=0)  # of the checkers on one group
     start_allowance_s: float = Field(default=60.0, gt=0)  # for a worker process to start, on top of a task's deadlines
     num_tasks: int = Field(default=2, ge=1)  # tasks that the groups of one call are spread over
 
 
-Work = tuple[Group, Sample]
+Work = tuple[Group, Sample, Beside]
 
 
 def score_batch(batch: Sequence[Work], config: RewardConfig) -> list[list[Score]]:
     """What one task does, in the main thread of its own process: one list per group, in order."""
-    rewards = load_rewards(config.weights)
+    rewards = load_rewards(config.weights, config.settings)
     scores = []
-    for group, sample in batch:
+    for group, sample, beside in batch:
         try:
             with _alarm(config.deadline_s):
-                scores.append(score_group(group, sample, rewards))
+                scores.append(score_group(group, sample, rewards, beside))
         except DeadlinePassed:
             scores.append(unscored(group, ScoreStatus.TIMEOUT, f"checkers took more than {config.deadline_s:g} s"))
     return scores
@@ -52,21 +56,60 @@ def score_batch(batch: Sequence[Work], config: RewardConfig) -> list[list[Score]
 _score_batch = ray.remote(num_cpus=0, max_retries=0)(score_batch)
 
 
-async def score_groups(groups: Sequence[Group], samples: Sequence[Sample], config: RewardConfig) -> list[list[Score]]:
+async def score_groups(
+    groups: Sequence[Group],
+    samples: Sequence[Sample],
+    config: RewardConfig,
+    shuffled: Mapping[str, Group] | None = None,
+) -> list[list[Score]]:
     """Scores of every rollout, in the order of ``groups``; ``samples[i]`` is what ``groups[i]`` was asked.
 
     Groups go out in ``num_tasks`` tasks. The groups of a task whose process dies, or that no alarm can wake, are tried
     once more in a task each, so that only the guilty one is lost.
 
+    Args:
+        shuffled: groups that saw their sample's frames in a random order, by its key.
+
     Raises:
-        UserError: the configuration names no valid rewards.
+        UserError: the configuration names no valid rewards, or one that needs what was not generated.
     """
-    load_rewards(config.weights)  # a wrong name is the user's error, here and now, not a crash in a task
-    work = list(zip(groups, samples, strict=True))
+    needs = needs_of(load_rewards(config.weights, config.settings))  # the user's error is raised here, not in a task
+    besides = gather_beside(groups, samples, needs, shuffled or {})
+    work = list(zip(groups, samples, besides, strict=True))
     num_tasks = min(config.num_tasks, len(work))
     batches = [work[first::num_tasks] for first in range(num_tasks)]
     results = await asyncio.gather(*(_score_or_split(batch, config) for batch in batches))
     return [results[i % num_tasks][i // num_tasks] for i in range(len(work))]
+
+
+def gather_beside(
+    groups: Sequence[Group], samples: Sequence[Sample], needs: frozenset[Need], shuffled: Mapping[str, Group]
+) -> list[Beside]:
+    """What each group is compared with, as far as rewards need it: nothing else travels to the tasks.
+
+    Raises:
+        UserError: the other one of a pair is not among the groups, or an order-dependent sample was not shown shuffled.
+    """
+    by_pair: dict[str, dict[str, tuple[Group, Sample]]] = {}
+    for group, sample in zip(groups, samples, strict=True):
+        by_pair.setdefault(sample.address.pair_id, {})[sample.key] = (group, sample)
+    besides = []
+    for sample in samples:
+        twin = next((pair for key, pair in by_pair[sample.address.pair_id].items() if key != sample.key), None)
+        if "twin" in needs and twin is None:
+            raise UserError(
+                f"a reward compares twins, but the other one of {sample.key} is not in its step; generate the data "
+                "with twins and draw prompts in pairs"
+            )
+        if "shuffled" in needs and sample.order_dependent and sample.key not in shuffled:
+            raise UserError(f"a reward compares with shuffled frames, but {sample.key} has no rollouts on them")
+        besides.append(
+            Beside(
+                twin=twin if "twin" in needs else None,
+                shuffled=shuffled.get(sample.key) if "shuffled" in needs else None,
+            )
+        )
+    return besides
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,13 @@
-"""Verifiable rewards: one file each, the directory is the registry.
+"""Verifiable rewards: one file each, the directory is the registry. None where a reward does not apply to a sample.
 
-accuracy        1 for the right option, else 0
-answer_format   1 for a thought and a readable answer in their tags and nothing else, else 0
+accuracy            1 for the right option, else 0
+answer_format       1 for a thought and a readable answer in their tags and nothing else, else 0
+interval            temporal overlap (tIoU) of the spoken interval with the true one
+number              spoken number within a tolerance, or mean relative accuracy (MRA)
+order               spoken order against the true one: exact, or Kendall's tau
+overlong            0 to -1 for completions close to and above a length, in tokens (DAPO)
+process             claims of the chain of thought that hold in the event log: precision × coverage
+repetition          0 to -1 for repeated n-grams of tokens
+shuffled_contrast   1 for right completions where ordered frames beat shuffled ones (T-GRPO, strict margin)
+twin                1 when both of a pair are right, else 0
 """

@@ -1,19 +1,69 @@
-"""What a verifiable reward provides; its file is its registration (``operators.plugins``)."""
+"""What a verifiable reward provides; its file is its registration (``operators.plugins``).
+
+A ``Reward`` sees one completion, a ``GroupReward`` all completions of a prompt and what was generated beside them.
+Fields are settings: ``weights`` says how much a reward counts, ``settings`` what it is like.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
-from operators.records import Rollout, Sample
+from pydantic import BaseModel, ConfigDict
+
+from operators.answers import ParseFailure, answer_span, parse_answer
+from operators.records import Group, Rollout, Sample
+
+Need = Literal["twin", "shuffled"]
 
 
-class Reward(ABC):
-    """One number for one completion. Stateless, built without arguments; weights are configuration."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What was generated for the same question on other frames, with the same weights and sampling."""
+
+    twin: tuple[Group, Sample] | None = None  # the other one of the pair
+    shuffled: Group | None = None  # the sample's own frames in a random order
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Reward(_Settings, ABC):
+    """One number for one completion. Stateless; fields are settings, weights are configuration."""
 
     @abstractmethod
-    def score(self, rollout: Rollout, sample: Sample) -> float:
+    def score(self, rollout: Rollout, sample: Sample) -> float | None:
         """A finite number, usually in [0, 1]. Defined for any text a model can write: an unreadable answer has a value.
 
+        None says that this reward does not apply to this sample, whatever was written; the sum is then of the others.
         An exception means that the checker is broken. It makes the rollout's status ``crashed`` and its reward None,
         so that a fault of ours never teaches a model anything.
         """
+
+
+class GroupReward(_Settings, ABC):
+    """One number for every completion of a group, which may depend on the others. An exception costs all of them."""
+
+    needs: ClassVar[Need | None] = None  # what must have been generated beside a group; without it there is no score
+
+    @abstractmethod
+    def score_group(self, group: Group, sample: Sample, beside: Beside) -> Sequence[float | None]:
+        """One value per rollout, in order, each as ``Reward.score`` gives it."""
+
+
+def is_right(rollout: Rollout, sample: Sample) -> bool:
+    """Whether the completion commits to the right option, by letter or in its words."""
+    return parse_answer(rollout.text, sample.question.options).index == sample.question.answer_index
+
+
+def spoken_answer(rollout: Rollout, sample: Sample) -> str | None:
+    """The words of what a completion answers: those of the option it names, or its own; None when it has no answer."""
+    options = sample.question.options
+    index = parse_answer(rollout.text, options).index
+    if index is not None:
+        return options[index]
+    span = answer_span(rollout.text)
+    return None if isinstance(span, ParseFailure) else span

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from operators.answers import parse_answer
 from operators.records import Rollout, Sample
-from operators.rewards._base import Reward
+from operators.rewards._base import Reward, is_right
 
 
 class Accuracy(Reward):
     """Whether the completion commits to the right option, by letter or in its words."""
 
     def score(self, rollout: Rollout, sample: Sample) -> float:
-        question = sample.question
-        return float(parse_answer(rollout.text, question.options).index == question.answer_index)
+        return float(is_right(rollout, sample))

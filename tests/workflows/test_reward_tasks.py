@@ -1,6 +1,7 @@
 """Reward tasks on a real local Ray: bad checkers cost their own group and nothing else."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -79,3 +80,52 @@ def test_no_groups_no_tasks() -> None:
 def test_a_misspelt_reward_is_the_users_error() -> None:
     with pytest.raises(UserError, match="did you mean 'accuracy'"):
         asyncio.run(score_groups([], [], RewardConfig(weights={"acuracy": 1.0})))
+
+
+def make_pairs(num_pairs: int) -> tuple[list[Group], list[Sample]]:
+    """Pairs side by side; the right letters are A and B, and the completions say A, B, A."""
+    groups, samples = make_work([["<answer>A</answer>", "<answer>B</answer>", "<answer>A</answer>"]] * 2 * num_pairs)
+    samples = [
+        replace(sample, address=replace(sample.address, index=i // 2, twin=bool(i % 2)))
+        for i, sample in enumerate(samples)
+    ]
+    return [replace(group, key=sample.key) for group, sample in zip(groups, samples, strict=True)], samples
+
+
+def test_twins_are_scored_with_each_other_wherever_they_stand() -> None:
+    groups, samples = make_pairs(4)
+    agree = replace(groups[1], rollouts=(groups[1].rollouts[1], *groups[1].rollouts[1:]))  # says B, B, A
+    groups[1] = agree
+    order = [0, 2, 4, 6, 1, 3, 5, 7]
+    config = RewardConfig(weights={"twin": 1.0}, num_tasks=3)
+    scores = asyncio.run(score_groups([groups[i] for i in order], [samples[i] for i in order], config))
+    rewards = [[score.reward for score in row] for row in scores]
+    assert rewards == [[1.0, 0.0, 0.0] if order[i] in (0, 1) else [0.0] * 3 for i in range(8)]
+
+
+def test_a_reward_that_lacks_what_it_compares_with_is_the_users_error() -> None:
+    groups, samples = make_pairs(1)
+    with pytest.raises(UserError, match="generate the data with twins"):
+        asyncio.run(score_groups(groups[:1], samples[:1], RewardConfig(weights={"twin": 1.0})))
+    contrast = RewardConfig(weights={"accuracy": 1.0, "shuffled_contrast": 0.3})
+    with pytest.raises(UserError, match="no rollouts on them"):
+        asyncio.run(score_groups(groups, samples, contrast))
+
+
+def test_shuffled_groups_are_compared_with() -> None:
+    groups, samples = make_pairs(1)
+    blank = {group.key: replace(group, rollouts=(group.rollouts[0],) * 2) for group in groups}  # say A whatever is seen
+    config = RewardConfig(weights={"accuracy": 1.0, "shuffled_contrast": 0.5})
+    scores = asyncio.run(score_groups(groups, samples, config, shuffled=blank))
+    assert [[score.reward for score in row] for row in scores] == [[1.0, 0.0, 1.0], [0.0, 1.5, 0.0]]
+
+
+def test_functions_and_settings_reach_the_tasks() -> None:
+    groups, samples = make_work([["<think>a</think><answer>A</answer>", "<answer>A</answer>"]])
+    config = RewardConfig(
+        weights={"trl.rewards:think_format_reward": 1.0, "overlong": 1.0},
+        settings={"overlong": {"max_completion_len": 2, "soft_punish_cache": 2}},
+    )
+    [[good, bad]] = asyncio.run(score_groups(groups, samples, config))
+    assert (good.breakdown["trl.rewards:think_format_reward"], good.breakdown["overlong"]) == (1.0, -0.5)
+    assert bad.breakdown["trl.rewards:think_format_reward"] == 0.0

@@ -1,0 +1,37 @@
+"""A penalty for completions that come close to a length, and the whole of it above (DAPO, arXiv 2503.14476, eq. 13).
+
+    0                                    |y| <= L_max - L_cache
+    (L_max - L_cache - |y|) / L_cache    L_max - L_cache < |y| <= L_max
+    -1                                   L_max < |y|
+
+|y| is the completion's length in tokens. Same numbers as ``trl.rewards.get_soft_overlong_punishment`` (TRL 1.16).
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from operators.records import Rollout, Sample
+from operators.rewards._base import Reward
+
+
+class Overlong(Reward):
+    """In [-1, 0]: nothing to gain by being short."""
+
+    max_completion_len: int = Field(gt=0)  # L_max, tokens; usually the ``max_tokens`` of sampling
+    soft_punish_cache: int = Field(ge=0)  # L_cache, tokens
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.soft_punish_cache > self.max_completion_len:
+            raise ValueError("soft_punish_cache is more than max_completion_len, so that every completion is too long")
+        return self
+
+    def score(self, rollout: Rollout, sample: Sample) -> float:
+        length = len(rollout.completion_ids)
+        free = self.max_completion_len - self.soft_punish_cache
+        if length <= free:
+            return 0.0
+        return (free - length) / self.soft_punish_cache if length <= self.max_completion_len else -1.0

@@ -1,0 +1,127 @@
+"""How much of a chain of thought is true, by the event log: no judge model, because what happened is known.
+
+A thought is read back as claims in its primitive's phrases (``operators.claims``). The claims of the sample's own
+chain of thought are what there is to tell. A claim tells one of them when both hold of the same event; claims without
+times must come in the order of the telling, because their order is what they say. Then
+
+    precision = told / (told + wasted),  coverage = told / max(number to tell, told + wasted)
+    reward    = precision × coverage
+
+``wasted`` are claims that hold of nothing and repeated ones. True claims about what need not be told count as nothing.
+So a repetition or a falsehood never gains, silence is worth 0, and, because coverage is measured against the number of
+claims once there are more than there is to tell, listing every possibility is worth less than committing to one. With
+plain coverage it would not be: of n events that each have k possibilities, listing all is worth 1/k, and guessing one
+each (1/k)² for large n.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from operators.answers import THINK_CLOSE, THINK_OPEN
+from operators.claims import Claim, holds
+from operators.plugins import available, load
+from operators.primitives._base import Primitive
+from operators.records import Event, Rollout, Sample
+from operators.rewards._base import Reward
+
+MAX_THOUGHT_CHARS = 20_000  # 4,096 tokens of English; longer thoughts are worth nothing
+MAX_SENTENCE_CHARS = 400  # of longer ones nothing is read: patterns take more than linear time in it
+SENTENCE_END = re.compile(r"(?<=\.)\s|\n")  # no phrase goes across; a period inside a number is followed by a digit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What a thought's claims come to."""
+
+    told: int  # of what there is to tell
+    wasted: int  # false, or said before
+    to_tell: int
+
+    @property
+    def value(self) -> float:
+        said = self.told + self.wasted
+        return 0.0 if said == 0 else (self.told / said) * (self.told / max(self.to_tell, said))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A claim held against the log."""
+
+    events: frozenset[int]  # the events, by index, that it holds of
+    timed: bool  # it says when
+
+
+class Process(Reward):
+    """In [0, 1]; None where the sample's own chain of thought makes no claims, or not all of them can be checked."""
+
+    def score(self, rollout: Rollout, sample: Sample) -> float | None:
+        primitive = primitive_of(sample.address.task)
+        if primitive is None:
+            return None
+        gold = readings(primitive, sample.rationale, sample.events)
+        if not gold or not all(claim.events for claim in gold):
+            return None
+        return tally(readings(primitive, thought(rollout.text), sample.events), gold).value
+
+
+@functools.cache
+def primitive_of(task: str) -> Primitive | None:
+    """The primitive that a sample is of; None for a user's own videos, which have no event log."""
+    if task not in available("operators.primitives"):
+        return None
+    primitive: Primitive = load("operators.primitives", task)()
+    return primitive
+
+
+def thought(completion: str) -> str:
+    """What stands between the first ``<think>`` and the last ``</think>``; "" when that is too long to be read."""
+    before_close, _, _ = completion.rpartition(THINK_CLOSE)
+    _, _, text = before_close.partition(THINK_OPEN)
+    return text if len(text) <= MAX_THOUGHT_CHARS else ""
+
+
+def readings(primitive: Primitive, text: str, events: Sequence[Event]) -> list[Reading]:
+    """The claims of a text, in their order."""
+    return [
+        Reading(
+            events=frozenset(i for i, event in enumerate(events) if holds(claim, [event])),
+            timed=claim.start_ms is not None or claim.end_ms is not None,
+        )
+        for claim in claims_by_sentence(primitive, text)
+    ]
+
+
+def claims_by_sentence(primitive: Primitive, text: str) -> list[Claim]:
+    """Claims of a text, in time that is linear in its length."""
+    sentences = SENTENCE_END.split(text)
+    return [claim for s in sentences if len(s) <= MAX_SENTENCE_CHARS for claim in primitive.claims(s)]
+
+
+def tally(said: Sequence[Reading], gold: Sequence[Reading]) -> Tally:
+    """Compares what was said with what there is to tell, each at most once; times go to claims with times first."""
+    left = list(gold)
+    for claim in said:
+        if claim.timed:
+            same = [true for true in left if true.events & claim.events]
+            if same:
+                left.remove(next((true for true in same if true.timed), same[0]))
+    timeless = [claim.events for claim in said if not claim.timed]
+    told = len(gold) - len(left) + _longest_common_order(timeless, [true.events for true in left])
+    beside_the_point = sum(
+        bool(claim.events) and not any(true.events & claim.events for true in gold) for claim in said
+    )
+    return Tally(told=told, wasted=len(said) - beside_the_point - told, to_tell=len(gold))
+
+
+def _longest_common_order(said: Sequence[frozenset[int]], true: Sequence[frozenset[int]]) -> int:
+    """Length of the longest common subsequence, where two entries are the same when they share an event."""
+    row = [0] * (len(true) + 1)
+    for one in said:
+        above = row[:]
+        for j, other in enumerate(true, start=1):
+            row[j] = above[j - 1] + 1 if one & other else max(above[j], row[j - 1])
+    return row[-1]

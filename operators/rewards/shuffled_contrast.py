@@ -1,0 +1,51 @@
+"""T-GRPO's reward for needing the order of the frames, with a strict margin (Video-R1, arXiv 2503.21776, section 3.2).
+
+    1 for right completions of the ordered clip when p > p~ + margin, else 0
+
+p and p~ are the accuracies of the group on the frames in order and on the same frames shuffled. Three differences:
+
+- The paper's condition is p >= p~ and its code's is p >= 0.8 p~ (and counts an accuracy above 0.1 as right): both pay
+  ties, that is, questions that can be answered as well without the order. Here a tie is worth nothing.
+- Theirs applies to every video; this to samples whose answer depends on the order, and to no other (None).
+- Their 0.3 is the weight that the configuration gives this reward.
+
+Rollouts on shuffled frames are only compared with, and get no gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from pydantic import Field
+
+from operators.records import Group, Sample
+from operators.rewards._base import Beside, GroupReward, Need, is_right
+
+
+class ShuffledContrast(GroupReward):
+    """1 or 0; None where the answer does not depend on the order of the frames."""
+
+    needs: ClassVar[Need | None] = "shuffled"
+
+    margin: float = Field(default=0.0, ge=0, lt=1)  # of accuracy, to be exceeded
+
+    def score_group(self, group: Group, sample: Sample, beside: Beside) -> Sequence[float | None]:
+        if not sample.order_dependent:
+            return [None] * len(group.rollouts)
+        if beside.shuffled is None:
+            raise ValueError(f"{sample.key} was scored without rollouts on shuffled frames")
+        ordered_G = [is_right(rollout, sample) for rollout in group.rollouts]
+        return shuffled_contrast(ordered_G, [is_right(r, sample) for r in beside.shuffled.rollouts], self.margin)
+
+
+def shuffled_contrast(ordered_G: Sequence[bool], shuffled_G: Sequence[bool], margin: float) -> list[float]:
+    """Values of the ordered completions from which completions were right; the groups need not have one size.
+
+    Raises:
+        ValueError: a group is empty, so it has no accuracy.
+    """
+    if not ordered_G or not shuffled_G:
+        raise ValueError("an empty group has no accuracy to compare")
+    needs_order = sum(ordered_G) / len(ordered_G) > sum(shuffled_G) / len(shuffled_G) + margin
+    return [float(right and needs_order) for right in ordered_G]

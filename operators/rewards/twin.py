@@ -1,0 +1,36 @@
+"""Both of a pair right, or nothing: a reward that cannot be earned without seeing what differs.
+
+A sample and its twin have the same question and options and different answers. Whatever ignores the
+difference, a prior or a shuffled clip, is right on at most one of them. Rollout i of a sample is paired with rollout i
+of its twin, both of which get 1 when both are right; the rollouts of a group are exchangeable, so any fixed pairing is
+as good as a random one.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from operators.records import Group, Sample
+from operators.rewards._base import Beside, GroupReward, Need, is_right
+
+
+class Twin(GroupReward):
+    """In [0, 1]. The step must hold both of every pair."""
+
+    needs: ClassVar[Need | None] = "twin"
+
+    # one: rollout i with rollout i of the twin. mean: a right rollout gets the share of the twin's that are right,
+    # which is what ``one`` is worth on average over pairings, with less noise.
+    pairing: Literal["one", "mean"] = "one"
+
+    def score_group(self, group: Group, sample: Sample, beside: Beside) -> list[float]:
+        if beside.twin is None:
+            raise ValueError(f"{sample.key} was scored without the other one of its pair")
+        twin_group, twin_sample = beside.twin
+        if twin_sample.address.pair_id != sample.address.pair_id or twin_sample.key == sample.key:
+            raise ValueError(f"{twin_sample.key} is not the other one of the pair of {sample.key}")
+        own_G = [float(is_right(rollout, sample)) for rollout in group.rollouts]
+        other_G = [float(is_right(rollout, twin_sample)) for rollout in twin_group.rollouts]
+        if self.pairing == "mean":
+            return [own * sum(other_G) / max(1, len(other_G)) for own in own_G]
+        return [own * other for own, other in zip(own_G, other_G, strict=True)]

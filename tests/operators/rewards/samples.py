@@ -1,0 +1,39 @@
+"""Samples of real primitives, and completions of them, for the tests of rewards."""
+
+from operators.plugins import load
+from operators.primitives._base import Canvas, Style
+from operators.prompts import make_sample
+from operators.records import Address, FinishReason, Group, Rollout, Sample
+
+CANVAS = Canvas(
+    width=96, height=96, fps=8.0, num_frames=(24, 32), num_scenes=(2, 4), frames_per_scene=(2, 4), jitter="none"
+)
+
+MAX_TOKENS = 16_384
+
+
+def real_sample(task: str, *, index: int = 0, level: int = 2, twin: bool = False, style: Style = "detailed") -> Sample:
+    """A question about drawn shapes, with its event log and chain of thought."""
+    primitive = load("operators.primitives", task)()
+    plan = primitive.plan((), CANVAS, Address(task=task, split="rl", index=index, seed=0, level=level, twin=twin))
+    return make_sample(primitive, plan, style)
+
+
+def wrong_letter(sample: Sample) -> str:
+    return "ABCDEFGHIJ"[(sample.question.answer_index + 1) % len(sample.question.options)]
+
+
+def rollout(text: str) -> Rollout:
+    """A completion whose tokens are its bytes, as many as one may have."""
+    ids = tuple(text[:MAX_TOKENS].encode("utf-8", "surrogatepass"))
+    return Rollout(
+        completion_ids=ids,
+        logprobs=(0.0,) * len(ids),
+        text=text,
+        finish_reason=FinishReason.STOP,
+        weight_version=0,
+    )
+
+
+def group_of(sample: Sample, *texts: str) -> Group:
+    return Group(key=sample.key, prompt_ids=(), rollouts=tuple(rollout(text) for text in texts))

@@ -1,0 +1,136 @@
+"""A chain of thought is paid for what is true in it, and no way of writing it gets more than that."""
+
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from operators.claims import tell
+from operators.plugins import available, load
+from operators.records import Sample
+from operators.scoring import load_rewards, score_rollout
+from tests.operators.rewards.samples import real_sample, rollout
+
+TASKS = ("event_order", "event_span", "shell_game", "card_stack", "rotation", "bounce_count", "motion_direction")
+
+
+def value(sample: Sample, thought: str) -> float:
+    score = score_rollout(rollout(f"<think>{thought}</think><answer>A</answer>"), sample, load_rewards({"process": 1}))
+    assert score.reward is not None, score.detail
+    return score.reward
+
+
+DRAWN = [name for name in available("operators.primitives") if load("operators.primitives", name).family == "shapes"]
+
+
+@pytest.mark.parametrize("task", DRAWN)
+def test_the_chain_of_thought_that_is_taught_is_worth_one(task: str) -> None:
+    for index in range(4):
+        sample = real_sample(task, index=index)
+        assert value(sample, sample.rationale) == 1.0
+
+
+@pytest.mark.parametrize("task", ["event_span", "shell_game", "card_stack", "bounce_count", "motion_direction"])
+def test_a_concise_chain_of_thought_is_worth_one_too(task: str) -> None:
+    for index in range(4):
+        sample = real_sample(task, index=index, style="concise")
+        assert value(sample, sample.rationale) == 1.0
+
+
+def test_a_telling_in_other_words_is_worth_as_much() -> None:
+    sample = real_sample("event_order")
+    for phrase in load("operators.primitives", "event_order").phrases["appears"]:
+        assert value(sample, " ".join(tell(event, phrase) for event in sample.events)) == 1.0
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_story_of_another_clip_is_worth_less(task: str) -> None:
+    sample = real_sample(task)
+    others = [real_sample(task, index=index) for index in range(1, 9)]
+    assert sum(value(sample, other.rationale) < 0.7 for other in others) >= 6
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_half_a_telling_is_worth_less_and_one_falsehood_more_still_less(task: str) -> None:
+    sample = real_sample(task)
+    sentences = sample.rationale.split(". ")
+    assert value(sample, ". ".join(sentences[: len(sentences) // 2]) + ".") < 1.0
+    phrases = load("operators.primitives", task).phrases
+    kind = next(event.kind for event in sample.events if event.kind in phrases)
+    event = next(event for event in sample.events if event.kind == kind)
+    false = tell(replace(event, start_ms=77_000.0, end_ms=78_000.0), phrases[kind][0])
+    assert value(sample, f"{sample.rationale} {false}") < 1.0
+
+
+def test_exact_values() -> None:
+    sample = real_sample("event_order", level=0)
+    phrase = load("operators.primitives", "event_order").phrases["appears"][0]
+    truths = [tell(event, phrase) for event in sample.events]
+    lie = tell(replace(sample.events[0], subject="grey cube"), phrase)
+    n = len(truths)
+    assert n >= 2
+    assert value(sample, truths[0]) == pytest.approx(1 / n)
+    assert value(sample, f"{truths[0]} {lie}") == pytest.approx(1 / 2 * 1 / max(n, 2))
+    assert value(sample, " ".join([truths[0]] * 50)) == pytest.approx(1 / 50 * 1 / 50)
+    assert value(sample, " ".join([*truths, lie])) == pytest.approx((n / (n + 1)) ** 2)
+    assert value(sample, lie) == 0.0
+    assert value(sample, "") == 0.0
+    assert value(sample, "Let me look at the video again.") == 0.0
+
+
+def test_positions_without_times_must_come_in_their_order() -> None:
+    sample = real_sample("motion_direction", style="concise")
+    places = [event.detail.split() for event in sample.events if event.kind == "at"]
+    assert len({tuple(place) for place in places}) > 2
+
+    def path(order: list[list[str]]) -> str:
+        return f"x {' '.join(x for x, _ in order)} y {' '.join(y for _, y in order)}."
+
+    subject = sample.rationale.partition(" x ")[0]
+    assert value(sample, f"{subject} {path(places[::-1])}") < value(sample, sample.rationale) == 1.0
+
+
+def test_listing_every_possibility_is_worth_less_than_committing_to_one() -> None:
+    """Exactly, over all truths: n events each with k possibilities, of which h are named."""
+    from operators.rewards.process import Tally  # the formula alone
+
+    for n, k in product((1, 2, 3, 4), (2, 3)):
+
+        def expected(named: int, n: int = n, k: int = k) -> float:
+            truths = list(product(range(k), repeat=n))
+            told = [sum(t < named for t in truth) for truth in truths]
+            return sum(Tally(told=t, wasted=n * named - t, to_tell=n).value for t in told) / len(truths)
+
+        committed = expected(1)
+        assert all(expected(named) <= committed + 1e-12 for named in range(2, k + 1))
+
+
+def test_saying_more_never_helps_unless_it_is_true_and_new() -> None:
+    from operators.rewards.process import Tally
+
+    for told, wasted, to_tell in product(range(5), range(6), range(1, 5)):
+        if told <= to_tell:
+            now = Tally(told=told, wasted=wasted, to_tell=to_tell).value
+            assert Tally(told=told, wasted=wasted + 1, to_tell=to_tell).value <= now
+            if told < to_tell:
+                assert Tally(told=told + 1, wasted=wasted, to_tell=to_tell).value > now
+
+
+def test_a_sample_that_tells_nothing_has_no_process() -> None:
+    sample = replace(real_sample("event_order"), rationale="")
+    score = score_rollout(rollout("<think>a</think>"), sample, load_rewards({"process": 1.0, "accuracy": 1.0}))
+    assert set(score.breakdown) == {"accuracy"}
+    own = replace(sample, address=replace(sample.address, task="video_qa"))
+    assert set(score_rollout(rollout("a"), own, load_rewards({"process": 1, "accuracy": 1})).breakdown) == {"accuracy"}
+
+
+def test_claims_outside_the_thought_are_not_paid() -> None:
+    sample = real_sample("event_order")
+    rewards = load_rewards({"process": 1.0})
+    for text in (
+        sample.rationale,
+        f"<answer>{sample.rationale}</answer>",
+        f"<think></think>{sample.rationale}<answer>A</answer>",
+        f"<think>{sample.rationale}",
+    ):
+        assert score_rollout(rollout(text), sample, rewards).reward == 0.0
