@@ -82,6 +82,7 @@ class Recipe(BaseModel):
     canvas: Canvas
     limits_by_task: tuple[tuple[str, int, int], ...] = ()  # task, its most scenes S and most frames of each F
     codec: Codec = Codec()
+    wordings: int | None = Field(default=None, ge=1)  # only the first so many of every question; None: all
     twins: bool = False  # every second sample is the one before it with another course of events and another answer
     backdrops: tuple[BackdropKind, ...] = ("flat",)  # of drawn motion, drawn alike
     camera_drift: bool = False  # over the backdrop
@@ -267,6 +268,8 @@ def plan_sample(recipe: Recipe, source: Source, address: Address) -> tuple[Scene
 def _plan(recipe: Recipe, source: Source, primitive: Primitive, address: Address) -> ScenePlan:
     scenes = _candidates(source.scenes, address)
     plan = primitive.plan(scenes, recipe.canvas_of(address.task), address)
+    if recipe.wordings is not None:
+        plan = replace(plan, facts={**plan.facts, "wording": plan.facts["wording"] % recipe.wordings})
     plan = dress(plan, recipe.backdrops, recipe.camera_drift, scenes, address)
     return add_decoys(plan, scenes, address)
 

@@ -69,6 +69,16 @@ def test_tasks_come_by_weight_and_evenly_spread(recipe: Recipe) -> None:
         assert Counter(task for task, _, _ in places[start : start + 20])["first_last"] in (4, 5, 6)
 
 
+def test_fewer_wordings_when_asked(recipe: Recipe) -> None:
+    source = open_source(recipe, NOWHERE)
+    texts = {n: set[str]() for n in (1, 8)}
+    for n, found in texts.items():
+        only = changed(recipe, tasks=("scene_count",), num_samples=40, wordings=n)
+        found |= {make_sample_at(only, source, i).sample.question.text for i in range(40)}
+    assert len(texts[1]) == 1 < len(texts[8])
+    assert texts[1] < texts[8]
+
+
 def test_twins_stand_side_by_side_and_share_all_but_the_answer(recipe: Recipe) -> None:
     paired = changed(recipe, twins=True)
     source = open_source(paired, NOWHERE)

@@ -31,6 +31,7 @@ def recipe() -> Recipe:
         level=0,
         answer_format="text",
         instruct=False,
+        wordings=4,  # a model of a million weights needs longer for all eight
         test_fraction=0.25,
         canvas=Canvas(
             width=48, height=48, fps=4.0, num_frames=(8, 8), num_scenes=(3, 3), frames_per_scene=(2, 2), jitter="paper"
@@ -58,7 +59,7 @@ def quickstart() -> PipelineConfig:
             optimizer=fast.model_copy(update={"schedule": "constant"}),
         ),
         sft=SftSettings(
-            num_steps=940,
+            num_steps=860,
             batch_size=32,
             optimizer=fast.model_copy(update={"lr": 1.5e-3, "schedule": "linear", "decay_start": 0.7}),
             threads=2,
