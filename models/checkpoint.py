@@ -1,7 +1,9 @@
 """State that survives: sharded checkpoints with a manifest, and export in the Hugging Face layout.
 
-A checkpoint is a folder ``step-00000010`` of torch's distributed checkpoint files. ``manifest.json`` (sizes and
-SHA-256) is written last: without it the folder does not count, and what does not match it is never loaded.
+A checkpoint is a folder ``step-00000010`` of torch's distributed checkpoint files: weights, optimizer and the states of
+torch's random generators, the only ones that training draws from. ``manifest.json`` is written last: step, schedule,
+where the data stands, and of every file its size and SHA-256, its own among them. Without it the folder does not count,
+and what does not match it is never loaded.
 """
 
 from __future__ import annotations
@@ -9,9 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +31,8 @@ from models.policy import Policy
 from operators.errors import UserError
 
 MANIFEST = "manifest.json"
+FOLDER = re.compile(r"step-(\d{8})")
+SCHEMA_VERSION = 2  # of the manifest
 WEIGHT_SUFFIXES = {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf"}
 
 
@@ -39,13 +44,23 @@ class Latest:
     step: int
     rejected: tuple[str, ...]
 
+    @property
+    def message(self) -> str:
+        """One line for whoever started the run; empty when nothing was wrong."""
+        if not self.rejected:
+            return ""
+        return f"not whole: checkpoint {'; '.join(self.rejected)}; going on from step {self.step}"
 
-def save(policy: Policy, root: Path, *, keep: int) -> Path:
+
+def save(policy: Policy, root: Path, *, keep: int, cursor: Mapping[str, Any] | None = None) -> Path:
     """Writes weights, optimizer, step and random state of all ranks; then drops the oldest beyond ``keep``.
 
     Every rank must call it; ``root`` must be one folder that all ranks see.
+
+    Args:
+        cursor: where the data stands, JSON values; ``load`` gives it back.
     """
-    path = root / f"step-{policy.step_index:08d}"
+    path = root / _folder_name(policy.step_index)
     if policy.parallel.rank == 0:
         shutil.rmtree(path, ignore_errors=True)  # what a killed save left
         path.mkdir(parents=True)
@@ -55,15 +70,29 @@ def save(policy: Policy, root: Path, *, keep: int) -> Path:
         state_dict_saver.save(state, checkpoint_id=path)
     policy.parallel.barrier()
     if policy.parallel.rank == 0:
-        _write_manifest(path, policy)
-        _prune(root, keep)
+        _write_manifest(path, policy, cursor or {})
+        _prune(root, keep, policy.step_index)
     policy.parallel.barrier()
     return path
 
 
-def load(policy: Policy, path: Path) -> None:
-    """Puts a policy back where it was; resharded when the number of ranks changed. Every rank must call it."""
+def load(policy: Policy, path: Path) -> Mapping[str, Any]:
+    """Puts a policy back where it was; resharded when the number of ranks changed. Every rank must call it.
+
+    Random states come back only to as many ranks as there were. What is on the disk was verified by ``latest``.
+
+    Returns:
+        The ``cursor`` that was saved.
+
+    Raises:
+        UserError: the policy has another schedule or optimizer than the one that was saved.
+    """
     manifest = json.loads((path / MANIFEST).read_text())
+    if manifest["schedule"] != _schedule(policy):
+        raise UserError(
+            f"{path} was saved under other optimizer settings or another number of steps "
+            f"({manifest['schedule']}, now {_schedule(policy)}); give the same, or another --out"
+        )
     state = _state(policy)
     if manifest["world_size"] == policy.parallel.world_size:
         state |= _random_state(policy)
@@ -76,6 +105,8 @@ def load(policy: Policy, path: Path) -> None:
             torch.set_rng_state(tensor)
         elif name == f"cuda_random_{policy.parallel.rank}":
             torch.cuda.set_rng_state(tensor, policy.parallel.device)
+    cursor: Mapping[str, Any] = manifest["cursor"]
+    return cursor
 
 
 def latest(root: Path) -> Latest:
@@ -85,12 +116,12 @@ def latest(root: Path) -> Latest:
         UserError: checkpoints were finished here, but not one of them is whole.
     """
     rejected: list[str] = []
-    for path in sorted(root.glob("step-*"), reverse=True):
+    for step, path in sorted(_folders(root), reverse=True):
         if not (path / MANIFEST).exists():
             continue  # never finished
         fault = verify(path)
         if fault is None:
-            return Latest(path=path, step=int(path.name.removeprefix("step-")), rejected=tuple(rejected))
+            return Latest(path=path, step=step, rejected=tuple(rejected))
         rejected.append(f"{path.name}: {fault}")
     if rejected:
         raise UserError(f"no checkpoint in {root} is whole ({'; '.join(rejected)}); restore one, or give another --out")
@@ -100,17 +131,30 @@ def latest(root: Path) -> Latest:
 def verify(path: Path) -> str | None:
     """What is wrong with a finished checkpoint, or None."""
     try:
-        files: dict[str, dict[str, Any]] = json.loads((path / MANIFEST).read_text())["files"]
-    except (json.JSONDecodeError, KeyError) as error:
-        return f"{MANIFEST} cannot be read ({error})"
-    for name, expected in files.items():
-        file = path / name
-        if not file.exists():
-            return f"{name} is missing"
+        manifest = json.loads((path / MANIFEST).read_text())
+        if manifest["schema_version"] != SCHEMA_VERSION:
+            return f"{MANIFEST} is of version {manifest['schema_version']}, not {SCHEMA_VERSION}"
+        if manifest.pop("sha256") != _sha256_of_json(manifest):
+            return f"{MANIFEST} is not what was written"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"{MANIFEST} cannot be read ({type(error).__name__}: {error})"
+    if path.name != _folder_name(manifest["step"]):
+        return f"{MANIFEST} is of step {manifest['step']}"
+    faults = (_fault_of(path / name, expected) for name, expected in manifest["files"].items())
+    return next((fault for fault in faults if fault), None)
+
+
+def _fault_of(file: Path, expected: Mapping[str, Any]) -> str | None:
+    """What is wrong with one file; sizes are compared first, which costs nothing."""
+    try:
         if file.stat().st_size != expected["bytes"]:
-            return f"{name} has {file.stat().st_size} bytes, not {expected['bytes']}"
+            return f"{file.name} has {file.stat().st_size} bytes, not {expected['bytes']}"
         if _sha256(file) != expected["sha256"]:
-            return f"{name} is not what was written"
+            return f"{file.name} is not what was written"
+    except FileNotFoundError:
+        return f"{file.name} is missing"
+    except OSError as error:
+        return f"{file.name} cannot be read ({error.strerror})"
     return None
 
 
@@ -151,21 +195,57 @@ def _random_state(policy: Policy) -> dict[str, Tensor]:
     return state
 
 
-def _write_manifest(path: Path, policy: Policy) -> None:
+def _schedule(policy: Policy) -> dict[str, Any]:
+    return {"total_steps": policy.total_steps, "optimizer": policy.config.model_dump(mode="json")}
+
+
+def _write_manifest(path: Path, policy: Policy, cursor: Mapping[str, Any]) -> None:
     files = {f.name: {"bytes": f.stat().st_size, "sha256": _sha256(f)} for f in sorted(path.iterdir())}
-    manifest = {"step": policy.step_index, "world_size": policy.parallel.world_size, "files": files}
+    manifest = {
+        "schema_version": SCHEMA_VERSION,
+        "step": policy.step_index,
+        "world_size": policy.parallel.world_size,
+        "schedule": _schedule(policy),
+        "cursor": dict(cursor),
+        "files": files,
+    }
     temporary = path / (MANIFEST + ".tmp")
     with temporary.open("w") as file:
-        json.dump(manifest, file, indent=1)
+        json.dump({**manifest, "sha256": _sha256_of_json(manifest)}, file, indent=1)
         file.flush()
         os.fsync(file.fileno())
     temporary.rename(path / MANIFEST)
+    _sync_folder(path)
+    _sync_folder(path.parent)
 
 
-def _prune(root: Path, keep: int) -> None:
-    """Leaves the newest ``keep`` finished checkpoints; nothing is dropped before its successor is whole."""
-    finished = [path for path in sorted(root.glob("step-*")) if (path / MANIFEST).exists()]
-    for path in root.glob("step-*"):
+def _sync_folder(path: Path) -> None:
+    """Makes the names in a folder outlive a power cut, as ``fsync`` does the bytes."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _folder_name(step: int) -> str:
+    return f"step-{step:08d}"
+
+
+def _folders(root: Path) -> list[tuple[int, Path]]:
+    """Steps and folders of all checkpoints, finished or not."""
+    matches = [(FOLDER.fullmatch(path.name), path) for path in root.glob("step-*")]
+    return [(int(match[1]), path) for match, path in matches if match]
+
+
+def _prune(root: Path, keep: int, step: int) -> None:
+    """Leaves the newest ``keep`` finished checkpoints up to ``step``, which has just become whole.
+
+    Later ones are of a run that could not go on from them: counted in, they would push out what is whole.
+    """
+    found = sorted(_folders(root))
+    finished = [path for n, path in found if n <= step and (path / MANIFEST).exists()]
+    for _, path in found:
         if path not in finished[-keep:]:
             shutil.rmtree(path)
 
@@ -173,6 +253,10 @@ def _prune(root: Path, keep: int) -> None:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sha256_of_json(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _copy_all_but_weights(source: Path, out: Path) -> None:

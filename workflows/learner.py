@@ -70,8 +70,9 @@ class Learner:
             gradient_checkpointing=config.gradient_checkpointing,
         )
         found = parallel.from_rank_0(checkpoint.latest(config.out / CHECKPOINTS) if parallel.rank == 0 else None)
-        if found.path is not None:
-            checkpoint.load(self.policy, found.path)
+        self.cursor = checkpoint.load(self.policy, found.path) if found.path is not None else {}  # of its data
+        if found.message and parallel.rank == 0:
+            print(f"{config.stage}: {found.message}", flush=True)
         self._log = StageLog(config.out, config.stage, found.step) if parallel.rank == 0 else None
         self._saved_step = found.step
         started = {"world_size": parallel.world_size, "host": socket.gethostname(), "pid": os.getpid()}
@@ -96,14 +97,18 @@ class Learner:
         if self._log is not None:
             self._log.write(row)
 
-    def save_if_due(self, metrics: Mapping[str, float]) -> bool:
+    def save_if_due(self, metrics: Mapping[str, float], cursor: Mapping[str, Any] | None = None) -> bool:
         """Checkpoints and reports to Ray Train every ``checkpoint_every`` steps and at the end; says whether it did.
 
         Not more often, because Ray Train takes one report per poll of its controller.
+
+        Args:
+            cursor: where the data stands, as JSON values; a resumed run finds it in ``self.cursor``.
         """
         due = (self.step % self.config.checkpoint_every == 0 or self.finished) and self.step > self._saved_step
         if due:
-            checkpoint.save(self.policy, self.config.out / CHECKPOINTS, keep=self.config.keep_checkpoints)
+            root = self.config.out / CHECKPOINTS
+            checkpoint.save(self.policy, root, keep=self.config.keep_checkpoints, cursor=cursor)
             self._saved_step = self.step
             train.report({**metrics, "step": self.step})
         return due

@@ -1,0 +1,182 @@
+"""Checkpoints: whole or never loaded, and a run that goes on from one does what it would have done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.checkpoint import MANIFEST, latest, load, save
+from models.collate import Batch, collate_samples
+from models.families._base import Family, family_of
+from models.policy import OptimizerConfig, Policy, supervised
+from operators.errors import UserError
+from operators.records import Prompt
+
+DATA = "__0_0.distcp"
+VIDEO = "<|vision_start|><|video_pad|><|vision_end|>"
+Spoil = Callable[[Path], object]
+
+
+@pytest.fixture(scope="module")
+def family(tiny_model: Path) -> Family:
+    return family_of(tiny_model)
+
+
+@pytest.fixture(scope="module")
+def batches(family: Family, tiny_model: Path) -> list[Batch]:
+    """One batch per step."""
+    processor = family.load_processor(tiny_model)
+    rng = np.random.default_rng(0)
+    made = []
+    for target in ("It moves left.", "(B)", "right", "(A)", "It moves right.", "left"):
+        text = f"<|im_start|>user\n{VIDEO}Which way?<|im_end|>\n<|im_start|>assistant\n"
+        frames_THWC = rng.integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
+        prompt = Prompt(key="p", text=text, frames_THWC=frames_THWC, fps=4.0)
+        made.append(collate_samples(family, processor, [prompt], [target]))
+    return made
+
+
+def make_policy(family: Family, model: Path, *, lr: float = 5e-4, dropout: float = 0.0) -> Policy:
+    loaded = family.load_model(model, torch.float32)
+    for layer in loaded.model.language_model.layers:  # type: ignore[union-attr, operator]
+        layer.self_attn.attention_dropout = dropout
+    config = OptimizerConfig(lr=lr, weight_decay=0.1, warmup_steps=3, schedule="cosine")
+    return Policy(loaded, family, config, total_steps=6)
+
+
+def train(policy: Policy, batches: Sequence[Batch]) -> list[tuple[float, float, float]]:
+    """Loss, gradient norm and learning rate of the steps that are left."""
+    curve = []
+    for batch in batches[policy.step_index :]:
+        loss = policy.forward_backward([batch], supervised)["loss"]
+        step = policy.step()
+        curve.append((loss, step["grad_norm"], step["lr"]))
+    return curve
+
+
+def test_a_resumed_run_has_the_loss_stream_of_an_undisturbed_one(
+    family: Family, tiny_model: Path, batches: list[Batch], tmp_path: Path
+) -> None:
+    """To the last bit, with dropout drawing from the random state, and whatever the new process had drawn before."""
+    torch.manual_seed(3)
+    undisturbed = train(make_policy(family, tiny_model, dropout=0.1), batches)
+    torch.manual_seed(3)
+    first = make_policy(family, tiny_model, dropout=0.1)
+    before = train(first, batches[:2])
+    path = save(first, tmp_path, keep=1, cursor={"next_sample": 2})
+    torch.manual_seed(99)
+    second = make_policy(family, tiny_model, dropout=0.1)
+    assert load(second, path) == {"next_sample": 2}
+    assert before + train(second, batches) == undisturbed
+    assert len({loss for loss, *_ in undisturbed}) == len(batches)
+    torch.manual_seed(99)
+    assert train(make_policy(family, tiny_model, dropout=0.1), batches) != undisturbed  # the state is what mattered
+
+
+def flip(name: str, at: float = 0.5) -> Spoil:
+    def spoil(folder: Path) -> None:
+        data = bytearray((folder / name).read_bytes())
+        data[int(len(data) * at)] ^= 0x80
+        (folder / name).write_bytes(data)
+
+    return spoil
+
+
+def truncate(name: str) -> Spoil:
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:-1])
+
+
+def edit_manifest(old: str, new: str) -> Spoil:
+    def spoil(folder: Path) -> None:
+        text = (folder / MANIFEST).read_text()
+        assert old in text
+        (folder / MANIFEST).write_text(text.replace(old, new))
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    ("spoil", "fault"),
+    [
+        (flip(DATA), f"{DATA} is not what was written"),
+        (flip(DATA, 0.0), f"{DATA} is not what was written"),
+        (flip(".metadata"), ".metadata is not what was written"),
+        (truncate(DATA), "bytes, not"),
+        (truncate(".metadata"), "bytes, not"),
+        (lambda folder: (folder / DATA).unlink(), f"{DATA} is missing"),
+        (flip(MANIFEST), f"{MANIFEST} cannot be read"),  # no longer UTF-8
+        (truncate(MANIFEST), f"{MANIFEST} cannot be read"),
+        (lambda folder: (folder / MANIFEST).write_text("[]"), f"{MANIFEST} cannot be read"),
+        (edit_manifest('"step": 2', '"step": 3'), f"{MANIFEST} is not what was written"),
+        (edit_manifest('"next_sample": 7', '"next_sample": 8'), f"{MANIFEST} is not what was written"),
+        (edit_manifest('"schema_version": 2', '"schema_version": 1'), "is of version 1, not 2"),
+    ],
+)
+def test_a_checkpoint_that_is_not_whole_is_passed_over_and_said(
+    family: Family, tiny_model: Path, tmp_path: Path, spoil: Spoil, fault: str
+) -> None:
+    policy = make_policy(family, tiny_model)
+    for step in (1, 2):
+        policy.step_index = step
+        newest = save(policy, tmp_path, keep=2, cursor={"next_sample": 7})
+    assert latest(tmp_path).step == 2 and latest(tmp_path).message == ""
+    spoil(newest)
+    found = latest(tmp_path)
+    assert found.step == 1
+    assert fault in found.rejected[0]
+    assert found.message == f"not whole: checkpoint {found.rejected[0]}; going on from step 1"
+    spoil_oldest = tmp_path / "step-00000001" / DATA
+    spoil_oldest.unlink()
+    with pytest.raises(UserError, match=r"no checkpoint in .* is whole"):
+        latest(tmp_path)
+
+
+def test_another_steps_folder_is_not_taken(family: Family, tiny_model: Path, tmp_path: Path) -> None:
+    policy = make_policy(family, tiny_model)
+    policy.step_index = 1
+    save(policy, tmp_path, keep=1).rename(tmp_path / "step-00000009")
+    with pytest.raises(UserError, match=f"step-00000009: {MANIFEST} is of step 1"):
+        latest(tmp_path)
+
+
+def test_a_broken_later_checkpoint_pushes_out_none_that_is_whole(
+    family: Family, tiny_model: Path, tmp_path: Path
+) -> None:
+    """The run goes on from step 2 and saves step 3 while the broken step 4 still lies there."""
+    policy = make_policy(family, tiny_model)
+    for step in (2, 4):
+        policy.step_index = step
+        save(policy, tmp_path, keep=2)
+    flip(DATA)(tmp_path / "step-00000004")
+    (tmp_path / "step-of-somebody").mkdir()
+    load(policy, tmp_path / "step-00000002")
+    policy.step_index = 3
+    save(policy, tmp_path, keep=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000003", "step-of-somebody"]
+    assert latest(tmp_path).rejected == ()
+
+
+def test_a_save_that_was_killed_is_written_again(family: Family, tiny_model: Path, tmp_path: Path) -> None:
+    policy = make_policy(family, tiny_model)
+    policy.step_index = 5
+    path = save(policy, tmp_path, keep=1)
+    (path / MANIFEST).rename(path / f"{MANIFEST}.tmp")  # killed just before the last step
+    (path / "__9_0.distcp").write_bytes(b"of a worker that is gone")
+    assert latest(tmp_path).path is None
+    save(policy, tmp_path, keep=1)
+    assert latest(tmp_path).step == 5
+    assert not (path / "__9_0.distcp").exists()
+
+
+def test_the_manifest_names_schedule_and_every_file(family: Family, tiny_model: Path, tmp_path: Path) -> None:
+    path = save(make_policy(family, tiny_model), tmp_path, keep=1)
+    manifest = json.loads((path / MANIFEST).read_text())
+    assert manifest["files"].keys() == {f.name for f in path.iterdir()} - {MANIFEST}
+    assert manifest["schedule"]["total_steps"] == 6 and manifest["schedule"]["optimizer"]["warmup_steps"] == 3
+    with pytest.raises(UserError, match="other optimizer settings"):
+        load(make_policy(family, tiny_model, lr=1e-3), path)
