@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from tyro.constructors import PrimitiveConstructorSpec
 
 from operators.errors import UserError, unknown_name
 
@@ -17,6 +18,31 @@ class Config(BaseModel):
     """A frozen record of settings. Unknown keys are errors, never ignored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+def weights_from(words: list[str]) -> dict[str, float]:
+    """``["accuracy=1", "format=0.2"]`` as a mapping.
+
+    Raises:
+        ValueError: a word is not of the form NAME=NUMBER.
+    """
+    pairs = [word.rpartition("=") for word in words]
+    if any(not name for name, _, _ in pairs):
+        raise ValueError(f"{' '.join(words)!r} is not of the form NAME=NUMBER NAME=NUMBER")
+    return {name: float(number) for name, _, number in pairs}
+
+
+# Names that nobody knows beforehand, with numbers; on the command line NAME=NUMBER NAME=NUMBER.
+Weights = Annotated[
+    dict[str, float],
+    PrimitiveConstructorSpec(
+        nargs="*",
+        metavar="NAME=NUMBER …",
+        instance_from_str=weights_from,
+        is_instance=lambda value: isinstance(value, dict),
+        str_from_instance=lambda weights: [f"{name}={number:g}" for name, number in weights.items()],
+    ),
+]
 
 
 def to_json(config: Config) -> dict[str, Any]:

@@ -22,14 +22,14 @@ from operators.errors import UserError
 from operators.records import Group, Sample, Score, ScoreStatus
 from operators.rewards._base import Beside, Need
 from operators.scoring import load_rewards, needs_of, score_group, unscored
-from workflows.config import Config
+from workflows.config import Config, Weights
 
 
 class RewardConfig(Config):
     """Which rewards, and how they are run."""
 
     # Component name, module:Class or module:function (in TRL's form) → weight in the sum.
-    weights: dict[str, float] = Field(default={"accuracy": 1.0})
+    weights: Weights = Field(default={"accuracy": 1.0})
     settings: dict[str, dict[str, float | bool | str | None]] = Field(default={})  # name in ``weights`` → its fields
     deadline_s: float = Field(default=10.0, gt=0)  # of the checkers on one group
     start_allowance_s: float = Field(default=60.0, gt=0)  # for a worker process to start, on top of a task's deadlines

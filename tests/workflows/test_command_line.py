@@ -7,7 +7,9 @@ import pytest
 from operators.errors import UserError
 from workflows.command_line import parse
 from workflows.generate import GenerateConfig
+from workflows.grpo import GrpoConfig
 from workflows.presets.datasets import PRESETS
+from workflows.presets.training import GRPO_PRESETS
 
 
 def given(*arguments: str) -> GenerateConfig:
@@ -39,6 +41,15 @@ def test_a_value_that_is_no_number_ends_with_exit_code_2(capsys: pytest.CaptureF
         given("--num-samples", "many")
     assert ended.value.code == 2
     assert "many" in capsys.readouterr().err
+
+
+def test_rewards_are_chosen_by_name() -> None:
+    paths = ["--data", "d", "--model", "m", "--out", "o"]
+    config = parse("grpo", GrpoConfig, GRPO_PRESETS, ["tiny", *paths, "--rewards.weights", "accuracy=1", "process=0.5"])
+    assert config.rewards.weights == {"accuracy": 1.0, "process": 0.5}
+    assert parse("grpo", GrpoConfig, GRPO_PRESETS, ["tiny", *paths]).rewards.weights == {"accuracy": 1.0}
+    with pytest.raises(SystemExit):
+        parse("grpo", GrpoConfig, GRPO_PRESETS, ["tiny", *paths, "--rewards.weights", "accuracy"])
 
 
 def test_without_a_preset_the_presets_are_named() -> None:
