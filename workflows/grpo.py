@@ -4,7 +4,7 @@
     train:   buffer → update (Ray Train workers) → weights of the next version → engines
 
 ``max_staleness`` 0 makes it the synchronous, exactly on-policy loop. Group-relative advantages: DeepSeekMath,
-arXiv 2402.03300, eq. 21; no KL term and accuracy reward only, as SynRL (arXiv 2603.17693) trains.
+arXiv 2402.03300, eq. 21; accuracy reward only and no KL term unless asked for, as SynRL (arXiv 2603.17693) trains.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from models.chat import to_prompt
 from models.losses import GrpoLossSettings
 from models.policy import OptimizerConfig
-from operators.advantage import group_advantages, is_flat
+from operators.advantage import ScaleRewards, TaskScales, group_advantages, is_flat
 from operators.errors import UserError
 from operators.metrics import Interval, mean_interval
 from operators.records import Group, Prompt, Sample, Sampling, Score
@@ -36,6 +36,7 @@ from workflows.run_dir import RunDir
 from workflows.session import ray_session
 
 STAGE = "grpo"
+SCALES = "grpo_scales"  # a line per batch, written before the batch can be trained on
 
 
 class GrpoSettings(Config):
@@ -49,7 +50,7 @@ class GrpoSettings(Config):
     max_tokens: int = 256
     instruction: str = ""
     max_staleness: int = 0  # updates a batch may lag behind the newest weights
-    scale_rewards: Literal["group", "none"] = "group"
+    scale_rewards: ScaleRewards = "group"  # task: by a moving deviation of each task's rewards (OneThinker)
     rewards: RewardConfig = RewardConfig()
     loss: GrpoLossSettings = GrpoLossSettings()
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -88,6 +89,7 @@ class Loop:
     pool: RolloutPool
     learner: PolicyLearner
     buffer: RolloutBuffer[Produced]
+    scales: TaskScales
     num_decodes: int = 0
     num_prompts: int = 0
 
@@ -106,7 +108,10 @@ async def produce(loop: Loop, first_step: int) -> None:
         )
         groups = await loop.pool.generate(prompts, sampling)
         scores = await score_groups(groups, samples, config.rewards)
-        await loop.buffer.put(step, with_advantages(config, version, prompts, groups, scores))
+        if config.scale_rewards == "task":
+            update_scales(loop, step, samples, scores)
+        stds = [loop.scales.std(sample.address.task) for sample in samples]
+        await loop.buffer.put(step, with_advantages(config, version, prompts, groups, scores, stds))
 
 
 async def train(loop: Loop, first_step: int) -> None:
@@ -134,12 +139,34 @@ def draw_prompts(loop: Loop, step: int) -> tuple[list[Sample], list[Prompt]]:
     return samples, prompts
 
 
+def update_scales(loop: Loop, step: int, samples: Sequence[Sample], scores: Sequence[list[Score]]) -> None:
+    """The spread of each task's rewards with this batch, kept in metrics.jsonl for a run that resumes after it."""
+    rewards = [[score.reward for score in group] for group in scores]
+    loop.scales = loop.scales.updated([sample.address.task for sample in samples], rewards)
+    loop.run_dir.log({"stage": SCALES, "step": step, "scales": loop.scales.to_json()})
+
+
+def scales_before(run_dir: RunDir, step: int) -> TaskScales:
+    """What ``update_scales`` left before a step, whose lines from there on are forgotten."""
+    run_dir.drop_from(SCALES, step)
+    rows = run_dir.rows(SCALES)
+    return TaskScales.from_json(rows[-1]["scales"]) if rows else TaskScales()
+
+
 def with_advantages(
-    config: GrpoConfig, version: int, prompts: Sequence[Prompt], groups: Sequence[Group], scores: Sequence[list[Score]]
+    config: GrpoConfig,
+    version: int,
+    prompts: Sequence[Prompt],
+    groups: Sequence[Group],
+    scores: Sequence[list[Score]],
+    task_stds: Sequence[float | None],
 ) -> Produced:
     """Keeps the groups whose rewards differ; a flat group carries no signal and is dropped whole, counted."""
     rewards = [[score.reward for score in group] for group in scores]
-    advantages = [group_advantages(row, scale_rewards=config.scale_rewards) for row in rewards]
+    advantages = [
+        group_advantages(row, scale_rewards=config.scale_rewards, task_std=std)
+        for row, std in zip(rewards, task_stds, strict=True)
+    ]
     kept = [i for i, row in enumerate(rewards) if not is_flat(row)]
     statuses = Counter(score.status.value for group in scores for score in group)
     known = [r for row in rewards for r in row if r is not None]
@@ -173,7 +200,8 @@ def report_step(loop: Loop, step: int, produced: Produced, update: dict[str, flo
     loop.run_dir.log(row)
     print(
         f"step {step + 1}/{loop.config.num_steps}  reward {row['reward']:.3f}  useful groups "
-        f"{row['useful_groups']:.0%}  tokens {row['completion_tokens']:.0f}  parity {row.get('parity_max_abs', 0):.1e}",
+        f"{row['useful_groups']:.0%}  tokens {row['completion_tokens']:.0f}  parity {row.get('parity_max_abs', 0):.1e}"
+        f"  engine kl {row.get('engine_kl', 0):.1e}",
         flush=True,
     )
 
@@ -205,7 +233,7 @@ async def reinforce(config: GrpoConfig, run_dir: RunDir, dataset: Dataset, pool:
         await pool.load_weights(first, learner.weights)
         run_dir.drop_from(STAGE, first)
         buffer: RolloutBuffer[Produced] = RolloutBuffer(max_staleness=config.max_staleness, updates_done=first)
-        loop = Loop(config, run_dir, dataset, pool, learner, buffer)
+        loop = Loop(config, run_dir, dataset, pool, learner, buffer, scales_before(run_dir, first))
         async with asyncio.TaskGroup() as halves:
             halves.create_task(produce(loop, first))
             halves.create_task(train(loop, first))

@@ -18,13 +18,24 @@ from typing import Any
 import ray
 import torch
 from ray import train
+from torch.distributed.tensor import DTensor
 
 from models.collate import Batch, collate_groups
-from models.losses import Counts, GrpoLossSettings, grpo_loss, importance_weights, token_share
+from models.losses import (
+    Counts,
+    GrpoLossSettings,
+    engine_log_ratio,
+    grpo_loss,
+    importance_weights,
+    k3,
+    token_share,
+)
+from models.policy import Policy
 from models.scoring_head import Scores
-from models.weights import WeightPacket, pack
+from models.weights import pack
 from operators.records import Group, Prompt
 from workflows.learner import Learner, LearnerConfig, make_trainer, scaling, worker_user_error
+from workflows.mailbox import Mailbox
 
 SPARE_CPUS = 0.0  # nothing else is computed for the trainer: batches come ready
 
@@ -55,66 +66,6 @@ class UpdateConfig:
     loss: GrpoLossSettings
     micro_batch_size: int  # rollouts
     max_tokens: int
-
-
-class Mailbox:
-    """Between driver and workers; an async actor, so that everyone may wait in it. Owns the published weights."""
-
-    def __init__(self, num_kept: int) -> None:
-        self._num_kept = num_kept  # batches behind the newest asked for, for workers that start again
-        self._batches: dict[int, Any] = {}
-        self._results: dict[int, tuple[dict[str, float], Any]] = {}
-        self._first: tuple[int, Any] | None = None
-        self._closed = False
-        self._changed = asyncio.Condition()
-
-    async def close(self) -> None:
-        """No further batch will come."""
-        async with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-    async def put_batch(self, step: int, batch: list[Any]) -> None:
-        await self._store(self._batches, step, batch)
-
-    async def take_batch(self, step: int) -> list[Any]:
-        """The reference to a batch, in a list so that Ray does not resolve it; empty when there will be none."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: step in self._batches or self._closed)
-            if step not in self._batches:
-                return []
-            for old in [known for known in self._batches if known < step - self._num_kept]:
-                del self._batches[old]
-            return self._batches[step]  # type: ignore[no-any-return]
-
-    async def put_result(self, step: int, metrics: dict[str, float], packet: WeightPacket) -> None:
-        await self._store(self._results, step, (metrics, ray.put(packet)))
-
-    async def take_result(self, step: int) -> tuple[dict[str, float], list[Any]]:
-        async with self._changed:
-            await self._changed.wait_for(lambda: step in self._results)
-            metrics, weights = self._results[step]
-            for old in [known for known in self._results if known < step]:
-                del self._results[old]
-            return metrics, [weights]
-
-    async def put_start(self, step: int, packet: WeightPacket) -> None:
-        async with self._changed:
-            if self._first is None:
-                self._first = (step, ray.put(packet))
-            self._changed.notify_all()
-
-    async def take_start(self) -> tuple[int, list[Any]]:
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._first is not None)
-            assert self._first is not None
-            step, weights = self._first
-            return step, [weights]
-
-    async def _store(self, place: dict[int, Any], step: int, value: Any) -> None:
-        async with self._changed:
-            place[step] = value
-            self._changed.notify_all()
 
 
 class PolicyLearner:
@@ -179,6 +130,9 @@ def update_loop(arguments: Mapping[str, Any]) -> None:
     learner = Learner(arguments["learner"])
     update: UpdateConfig = arguments["update"]
     mailbox = arguments["mailbox"]
+    reference = starting_policy(learner) if update.loss.beta else None
+    if reference is not None:
+        learner.log({"step": learner.step, "reference_bytes_per_rank": local_bytes(reference)})
     rank = train.get_context().get_world_rank()
     world_size = train.get_context().get_world_size()
     packet = pack(learner.policy.state_dict(), learner.step)
@@ -190,7 +144,7 @@ def update_loop(arguments: Mapping[str, Any]) -> None:
         if not references:
             return
         batch: TrainingBatch = ray.get(references[0])
-        metrics = update_once(learner, batch, update, rank, world_size)
+        metrics = update_once(learner, batch, update, rank, world_size, reference)
         packet = pack(learner.policy.state_dict(), learner.step)
         if rank == 0:
             ray.get(mailbox.put_result.remote(step, metrics, packet))
@@ -198,15 +152,49 @@ def update_loop(arguments: Mapping[str, Any]) -> None:
     learner.export()
 
 
+def starting_policy(learner: Learner) -> Policy:
+    """The weights that training started from, frozen, as the reference of a KL penalty; also after a restart.
+
+    A second model beside the policy, in float32 and sharded over the same ranks: 4 bytes per parameter and rank
+    divided by the number of ranks, a fifth on top of the 16 that weights, gradients and AdamW take. Being computed as
+    the policy is, its divergence is exactly 0 before the first update.
+    """
+    config = learner.config
+    reference = Policy(
+        learner.family.load_model(config.model, torch.float32),
+        learner.family,
+        config.optimizer,
+        total_steps=config.num_steps,
+        parallel=learner.policy.parallel,
+        temperature=config.temperature,
+    )
+    reference.model.requires_grad_(False)
+    return reference
+
+
+def local_bytes(policy: Policy) -> int:
+    """Bytes of the parameters that this rank holds."""
+    local = [p.to_local() if isinstance(p, DTensor) else p for p in policy.model.parameters()]
+    return sum(tensor.numel() * tensor.element_size() for tensor in local)
+
+
 def update_once(
-    learner: Learner, batch: TrainingBatch, config: UpdateConfig, rank: int, world_size: int
+    learner: Learner,
+    batch: TrainingBatch,
+    config: UpdateConfig,
+    rank: int,
+    world_size: int,
+    reference: Policy | None = None,
 ) -> dict[str, float]:
     """One optimizer step, or none when no group of the batch carries a signal."""
     if not batch.groups:
         learner.policy.skip_step()
         return {"skipped": 1.0}
     loss = GrpoUpdateLoss(config)
-    metrics = learner.update(micro_batches(learner, batch, config.micro_batch_size, rank, world_size), loss)
+    batches = micro_batches(learner, batch, config.micro_batch_size, rank, world_size)
+    if reference is not None:  # before the policy's own pass, whose activations would stay in memory meanwhile
+        batches = [dataclasses.replace(b, reference_logprobs_BL=reference.logprobs(b)) for b in batches]
+    metrics = learner.update(batches, loss)
     worst_R = torch.zeros(world_size)
     worst_R[rank] = loss.largest_gap
     return {**metrics, "parity_max_abs": float(learner.policy.parallel.sum(worst_R).max())}
@@ -238,7 +226,10 @@ def micro_batches(
 
 
 class GrpoUpdateLoss:
-    """The GRPO loss of one update, and the largest disagreement between engine and trainer that it met.
+    """The GRPO loss of one update, and how far engine and trainer are apart on the tokens that the engine sampled.
+
+    Metrics beside the loss's own: ``engine_gap``, the mean of |log p_trainer - log p_engine|, and ``engine_kl``, the k3
+    estimate of KL(engine ‖ trainer), both in nats per token; ``largest_gap`` is the largest such difference.
 
     There is one update per batch, so the policy it starts from is the current one: the ratio is 1 and its gradient is
     the policy gradient; what the engine sampled differently is corrected by importance weights.
@@ -253,7 +244,8 @@ class GrpoUpdateLoss:
         assert batch.engine_logprobs_BL is not None
         mask_BL = batch.completion_mask_BL
         old_BL = scores.logprobs_BL.detach()
-        gap_BL = ((old_BL - batch.engine_logprobs_BL) * mask_BL).abs()
+        log_ratio_BL = engine_log_ratio(old_BL, batch.engine_logprobs_BL, mask_BL)
+        gap_BL, kl_BL = log_ratio_BL.abs(), k3(torch.zeros_like(log_ratio_BL), log_ratio_BL)
         self.largest_gap = max(self.largest_gap, float(gap_BL.max()))
         loss, metrics = grpo_loss(
             scores.logprobs_BL,
@@ -264,5 +256,7 @@ class GrpoUpdateLoss:
             counts,
             max_completion_length=self._config.max_tokens,
             importance_weights_BT=importance_weights(old_BL, batch.engine_logprobs_BL, mask_BL, self._config.loss),
+            reference_logprobs_BT=batch.reference_logprobs_BL,
         )
-        return loss, {**metrics, "engine_gap": token_share(gap_BL, mask_BL, counts)}
+        engine = {"engine_gap": gap_BL, "engine_kl": kl_BL}
+        return loss, {**metrics, **{name: token_share(value, mask_BL, counts) for name, value in engine.items()}}

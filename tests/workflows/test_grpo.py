@@ -12,14 +12,16 @@ from safetensors.torch import load_file
 
 from models.policy import OptimizerConfig
 from models.tiny import TinyShape, build
+from operators.advantage import TaskScales
 from operators.errors import UserError
 from operators.primitives._base import Canvas
 from operators.recipe import Recipe, open_source
 from operators.records import FinishReason, Group, Prompt, Rollout, Score, ScoreStatus
 from operators.shards import DRAWN_FOLDER, RECIPE_FILE, Dataset, recipe_json, write_index, write_json, write_shard
-from workflows.grpo import GrpoConfig, check, run, with_advantages
+from workflows.grpo import SCALES, GrpoConfig, check, run, scales_before, with_advantages
 from workflows.reward_tasks import RewardConfig
 from workflows.rollout_pool import PoolConfig
+from workflows.run_dir import RunDir
 
 NUM_STEPS = 4
 VARIED = RewardConfig(weights={"tests.workflows.varied_rewards:Varied": 1.0})
@@ -86,6 +88,24 @@ def test_a_run_improves_weights_and_accounts_for_every_prompt(
     assert any(not torch.equal(before[name], after[name]) for name in after)
 
 
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_penalty_holds_the_policy_and_scales_resume(data: Path, model: Path, tmp_path: Path) -> None:
+    changes = {"loss": {"loss_type": "gspo", "beta": 0.1}, "scale_rewards": "task", "optimizer": {"lr": 1e-2}}
+    run(config(data, model, tmp_path, **changes))
+    rows = steps_of(tmp_path)
+    assert rows[0]["kl"] == 0.0  # the reference is computed as the policy is
+    assert rows[-1]["kl"] > 1e-6
+    assert all(0 <= row["engine_kl"] < 1e-6 and row["entropy"] > 0 for row in rows)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["reference_bytes_per_rank"] > 1000 for line in lines if "reference_bytes_per_rank" in line] == [True]
+    scales = [line["scales"] for line in lines if line["stage"] == SCALES]
+    assert len(scales) == NUM_STEPS and scales[0] != scales[-1] and scales[0].keys() == {"motion_direction"}
+    run_dir = RunDir(path=tmp_path, resumed=True)
+    assert scales_before(run_dir, 2).to_json() == scales[1]
+    assert len(run_dir.rows(SCALES)) == 2
+    assert scales_before(run_dir, 0) == TaskScales()
+
+
 def group(key: str, count: int) -> Group:
     rollout = Rollout(
         completion_ids=(1, 2), logprobs=(-1.0, -1.0), text="", finish_reason=FinishReason.STOP, weight_version=3
@@ -106,6 +126,7 @@ def test_flat_groups_are_dropped_whole_and_counted(data: Path, model: Path, tmp_
         prompts,
         [group(key, 3) for key in "abc"],
         [scores(1, 1, 1), scores(0, 1, None), scores(0, None, None)],
+        [None, None, None],
     )
     assert [prompt.key for prompt in produced.batch.prompts] == ["b"]
     assert produced.batch.advantages[0][2] is None

@@ -1,0 +1,70 @@
+"""Where batches, metrics and weights lie between the driver of reinforcement learning and its training workers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import ray
+
+from models.weights import WeightPacket
+
+
+class Mailbox:
+    """Between driver and workers; an async actor, so that everyone may wait in it. Owns the published weights."""
+
+    def __init__(self, num_kept: int) -> None:
+        self._num_kept = num_kept  # batches behind the newest asked for, for workers that start again
+        self._batches: dict[int, Any] = {}
+        self._results: dict[int, tuple[dict[str, float], Any]] = {}
+        self._first: tuple[int, Any] | None = None
+        self._closed = False
+        self._changed = asyncio.Condition()
+
+    async def close(self) -> None:
+        """No further batch will come."""
+        async with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    async def put_batch(self, step: int, batch: list[Any]) -> None:
+        await self._store(self._batches, step, batch)
+
+    async def take_batch(self, step: int) -> list[Any]:
+        """The reference to a batch, in a list so that Ray does not resolve it; empty when there will be none."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: step in self._batches or self._closed)
+            if step not in self._batches:
+                return []
+            for old in [known for known in self._batches if known < step - self._num_kept]:
+                del self._batches[old]
+            return self._batches[step]  # type: ignore[no-any-return]
+
+    async def put_result(self, step: int, metrics: dict[str, float], packet: WeightPacket) -> None:
+        await self._store(self._results, step, (metrics, ray.put(packet)))
+
+    async def take_result(self, step: int) -> tuple[dict[str, float], list[Any]]:
+        async with self._changed:
+            await self._changed.wait_for(lambda: step in self._results)
+            metrics, weights = self._results[step]
+            for old in [known for known in self._results if known < step]:
+                del self._results[old]
+            return metrics, [weights]
+
+    async def put_start(self, step: int, packet: WeightPacket) -> None:
+        async with self._changed:
+            if self._first is None:
+                self._first = (step, ray.put(packet))
+            self._changed.notify_all()
+
+    async def take_start(self) -> tuple[int, list[Any]]:
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._first is not None)
+            assert self._first is not None
+            step, weights = self._first
+            return step, [weights]
+
+    async def _store(self, place: dict[int, Any], step: int, value: Any) -> None:
+        async with self._changed:
+            place[step] = value
+            self._changed.notify_all()
