@@ -20,9 +20,11 @@ export          its rows as other trainers read them
 base_model      the quickstart's reading stage
 sft             fine-tuning on Ray Data and Ray Train
 training_data   what its workers read
+mixture         several datasets, weighted, in one order
 learner         what every training worker does
 grpo            the two halves of GRPO
 policy_learner  its training half
+mailbox         what passes between the loop and its workers
 rollout_pool    its engines, in actors
 reward_tasks    its rewards, in tasks with deadlines
 evaluate        accuracy by primitive and arm
