@@ -25,6 +25,9 @@ INSTRUCTIONS: dict[AnswerFormat, str] = {
     "<answer> and </answer>.",
 }
 
+# For samples that nobody gave a chain of thought: asked to think, a model would be taught not to do as it is told.
+ANSWER_ONLY_INSTRUCTION = "Answer with the letter of the right option between <answer> and </answer>, and nothing else."
+
 
 def make_sample(primitive: Primitive, plan: ScenePlan, style: Style, answer_format: AnswerFormat = "letter") -> Sample:
     """Asks and explains a plan. Pixels are not needed: everything comes from the event log."""

@@ -36,16 +36,21 @@ OPTION_LINE = re.compile(rf"\s*(?:\(([{LETTERS}])\)|([{LETTERS}])[.):])\s+(\S.*?
 OPEN_ERRORS = (av.error.FFmpegError, OSError, IndexError, ValueError)
 
 
-class VideoQaSettings(BaseModel):
-    """Where the questions are and how densely their videos are read."""
+class VideoReading(BaseModel):
+    """How densely a user's videos are read."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    file: Path  # JSON lines
     videos: Path | None = None  # folder that paths are relative to; None: the file's own
     fps: float = Field(default=2.0, gt=0)  # frames taken of a second of video
     max_frames: int = Field(default=32, ge=2)  # of longer videos as many, evenly spaced
     max_side: int = Field(default=448, ge=28)  # px; larger frames are scaled down
+
+
+class VideoQaSettings(VideoReading):
+    """Where the questions are and how densely their videos are read."""
+
+    file: Path  # JSON lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

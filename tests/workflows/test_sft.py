@@ -34,7 +34,9 @@ from operators.shards import (
     write_json,
     write_shard,
 )
-from workflows.sft import SftConfig, check, run
+from operators.sources.video_qa import VideoReading
+from workflows.mixture import Mixture, Part, parts_of
+from workflows.sft import SftConfig, check, check_cursor, cursor_of, run
 from workflows.training_data import Collate, RankRows, load_block
 from workflows.tune import TuneConfig
 from workflows.tune import run as run_tune
@@ -81,8 +83,9 @@ def config(data: Path, model: Path, out: Path, **changes: object) -> SftConfig:
 
 
 def rank_rows(rank: int, world_size: int) -> RankRows:
+    part = Part(path=Path(), weight=1.0, num_rows=10, fingerprint="", videos=VideoReading())
     return RankRows(
-        data=Path(), seed=1, batch_size=6, rank=rank, world_size=world_size, num_rows=10, steps_per_block=4, num_steps=9
+        parts=(part,), seed=1, batch_size=6, rank=rank, world_size=world_size, steps_per_block=4, num_steps=9
     )
 
 
@@ -98,7 +101,7 @@ def test_ranks_share_every_global_batch() -> None:
 
 def test_an_uneven_batch_is_refused(data: Path, model: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="batch_size is 4, which 3 workers cannot share evenly"):
-        check(config(data, model, tmp_path, num_workers=3), Dataset.open(data))
+        check(config(data, model, tmp_path, num_workers=3))
 
 
 def test_an_unreadable_clip_is_named(data: Path, tmp_path: Path) -> None:
@@ -108,14 +111,21 @@ def test_an_unreadable_clip_is_named(data: Path, tmp_path: Path) -> None:
     with (broken / bad["shard"]).open("r+b") as file:
         file.seek(bad["offset"])
         file.write(bytes(bad["nbytes"]))
-    rows = dataclasses.replace(rank_rows(0, 1), data=broken)
+    rows = dataclasses.replace(rank_rows(0, 1), parts=parts_of(broken, (), VideoReading()))
     block = load_block({"id": [0]}, rows=rows, first_block=0, first_step=1)
     assert set(block["step"].to_pylist()) == {1, 2, 3}
     faulty = [row for row, error in zip(block["row"].to_pylist(), block["error"].to_pylist(), strict=True) if error]
     assert set(faulty) == {7}
     step = block["step"].to_pylist()[block["row"].to_pylist().index(7)]
     learner: Any = SimpleNamespace(family=None, processor=None)
-    collate = Collate(learner, data=broken, micro_batch_size=2, instruction="")
+    collate = Collate(
+        learner,
+        mixture=Mixture.open(rows.parts),
+        micro_batch_size=2,
+        instruction="",
+        answer_only_instruction="",
+        max_length=None,
+    )
     with pytest.raises(UserError, match=f"{bad['id']} of .*broken cannot be read"):
         collate(block.filter(pc.field("step") == step))
 
@@ -135,6 +145,11 @@ def weights(out: Path) -> dict[str, torch.Tensor]:
 def steps_logged(out: Path) -> list[int]:
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     return [row["step"] for row in rows if "loss" in row]
+
+
+def losses_logged(out: Path) -> list[float]:
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    return [row["loss"] for row in rows if "loss" in row]
 
 
 def largest_difference(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> float:
@@ -161,6 +176,15 @@ def test_a_finished_run_is_not_run_again_and_another_config_is_refused(
     assert (undisturbed / "metrics.jsonl").stat().st_mtime_ns == before
     with pytest.raises(UserError, match=r"other settings.*seed: 0 → 1"):
         run(config(data, model, undisturbed, seed=1))
+
+
+def test_other_data_than_the_run_began_with_is_refused(data: Path, model: Path, tmp_path: Path) -> None:
+    settings, parts = config(data, model, tmp_path), parts_of(data, (), VideoReading())
+    check_cursor({}, cursor_of(parts, settings, 3))
+    check_cursor(json.loads(json.dumps(cursor_of(parts, settings, 3))), cursor_of(parts, settings, 3))
+    changed = (dataclasses.replace(parts[0], fingerprint="other"),)
+    with pytest.raises(UserError, match="the data changed since the checkpoint"):
+        check_cursor(cursor_of(parts, settings, 3), cursor_of(changed, settings, 3))
 
 
 def wait_for(path: Path, process: subprocess.Popen[bytes] | None = None) -> None:
@@ -218,6 +242,7 @@ def test_driver_killed_and_run_again_gives_the_same_weights(
     assert not (out / "summary.json").exists()
     assert start(data, model, out).wait() == 0
     assert steps_logged(out) == list(range(NUM_STEPS))
+    assert losses_logged(out) == losses_logged(undisturbed)
     assert largest_difference(weights(out), weights(undisturbed)) == 0.0
 
 
