@@ -198,7 +198,7 @@ def head() -> Iterator[str]:
     log = (folder / "head.log").open("wb")
     process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240  # a machine may be busy
         while not _answers(dashboard_port):
             if process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"the head did not come up:\n{(folder / 'head.log').read_text()[-3000:]}")
