@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from PIL import Image
 
 from operators.checks import Verdict
+from operators.contact_sheet import contact_sheet
 from operators.licenses import license_name
 from operators.markers import REPLACED, counts_of, labels_checked, read_markers, whole_file
 from operators.shards import AUDIT_FILE, DEAD_LETTER_FILE, RECIPE_FILE, ROW_SCHEMA, Dataset
 
 ATTRIBUTION_FILE = "ATTRIBUTION.tsv"
+SHEET_FILE = "samples.png"
 SIZE_LIMITS = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 FEATURE_TYPES = {pa.string(): "string", pa.int64(): "int64", pa.float64(): "float64", pa.bool_(): "bool"}
 AUDIT_TIERS = (
@@ -48,6 +51,7 @@ def write_card(folder: Path) -> None:
     sections = [
         front_matter(dataset),
         _introduction(dataset),
+        f"![The first sample of every task]({SHEET_FILE})" if (folder / SHEET_FILE).exists() else "",
         _answers(dataset),
         _audit(folder),
         _labels(dataset),
@@ -57,6 +61,17 @@ def write_card(folder: Path) -> None:
     ]
     with whole_file(folder / "README.md") as file:
         file.write(("\n\n".join(section for section in sections if section) + "\n").encode())
+
+
+def write_sheet(folder: Path) -> None:
+    """Writes a contact sheet with the first sample of every task beside the card, which then shows it."""
+    dataset = Dataset.open(folder)
+    first: dict[str, int] = {}
+    for i, task in enumerate(dataset.table["task"].to_pylist()):
+        first.setdefault(task, i)
+    sheet_HWC = contact_sheet([(dataset.sample(i), dataset.frames(i)) for i in first.values()])
+    with whole_file(folder / SHEET_FILE) as file:
+        Image.fromarray(sheet_HWC).save(file, format="PNG", optimize=True)
 
 
 def front_matter(dataset: Dataset) -> str:

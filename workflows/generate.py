@@ -19,7 +19,7 @@ from typing import Any
 import cv2
 from pydantic import Field
 
-from operators.card import write_card
+from operators.card import write_card, write_sheet
 from operators.checks import Verdict
 from operators.errors import UserError
 from operators.markers import counts_of, labels_checked, marker_path, read_marker, read_markers
@@ -120,6 +120,7 @@ def complete(
     with run_dir.stage("index"):
         num_changed = settle(recipe, source, folder, again)
         write_index(recipe, folder)
+        write_sheet(folder)
         write_card(folder)
     counts: Counter[str] = Counter()
     num_bytes = 0

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 
 from operators.audit import audit
-from operators.card import write_card
+from operators.card import SHEET_FILE, write_card, write_sheet
 from operators.markers import labels_checked, read_markers
 from operators.recipe import CocoPaths, Recipe, open_source
 from operators.shards import (
@@ -50,6 +51,17 @@ def test_the_card_says_how_many_of_what_and_from_where(dataset: Dataset) -> None
     assert "| first_last | 50 |" in text and "| motion_direction | 50 |" in text
     assert "no known copyright restrictions" in text and "Not audited yet" in text
     assert str(dataset.path) not in text
+
+
+def test_the_card_shows_a_sample_of_every_task(dataset: Dataset) -> None:
+    write_card(dataset.path)
+    assert SHEET_FILE not in (dataset.path / "README.md").read_text()
+    write_sheet(dataset.path)
+    write_card(dataset.path)
+    assert f"]({SHEET_FILE})" in (dataset.path / "README.md").read_text()
+    with Image.open(dataset.path / SHEET_FILE) as sheet:
+        colors = sheet.convert("RGB").getcolors(1 << 20)
+    assert colors is not None and len(colors) > 100  # frames, not an empty page
 
 
 def test_the_card_shows_the_audit(dataset: Dataset) -> None:
