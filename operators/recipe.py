@@ -336,10 +336,16 @@ def check(recipe: Recipe) -> None:
     if not 0 <= recipe.codec.crf <= 51 or recipe.codec.keyframe_interval < 1:
         raise UserError(f"codec is {recipe.codec}; crf goes from 0 to 51 and keyframe_interval from 1")
     _check_canvas(recipe.canvas)
-    for task, _, _ in recipe.limits_by_task:
+    few_scenes, few_frames = recipe.canvas.num_scenes[0], recipe.canvas.frames_per_scene[0]
+    for task, most_scenes, most_frames in recipe.limits_by_task:
         if task not in recipe.tasks:
             raise UserError(f"limits_by_task names {task!r}, which is not among tasks: {', '.join(recipe.tasks)}")
         _check_canvas(recipe.canvas_of(task))
+        if few_scenes > most_scenes or few_frames > most_frames:
+            raise UserError(
+                f"canvas asks for {few_scenes} scenes of {few_frames} frames at least, but limits_by_task allows "
+                f"{task} {most_scenes} of {most_frames}; change canvas.num_scenes, canvas.frames_per_scene or limits_by_task"
+            )
 
 
 def _check_canvas(canvas: Canvas) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,14 @@ def test_pseudo_videos_keep_the_papers_limits_of_every_task(drawn_coco: CocoPath
         most[plan.address.task] = (max(scenes, len(plan.shots)), max(frames, longest))
     assert most["first_last"] == (6, 5)
     assert most["scene_order"][0] == 4 and 15 <= most["scene_order"][1] <= 20
+
+
+def test_a_canvas_beyond_the_limits_of_a_task_is_refused() -> None:
+    config = PRESETS["pseudo-video"]()
+    canvas = replace(config.canvas, num_scenes=(40, 40))
+    with pytest.raises(UserError, match="40 scenes of 1 frames at least, but limits_by_task allows scene_order 4"):
+        check(config.recipe.model_copy(update={"canvas": canvas}))
+    check(config.recipe)
 
 
 def test_limits_of_a_task_that_is_not_asked_are_refused(recipe: Recipe) -> None:
