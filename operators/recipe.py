@@ -344,7 +344,8 @@ def check(recipe: Recipe) -> None:
         if few_scenes > most_scenes or few_frames > most_frames:
             raise UserError(
                 f"canvas asks for {few_scenes} scenes of {few_frames} frames at least, but limits_by_task allows "
-                f"{task} {most_scenes} of {most_frames}; change canvas.num_scenes, canvas.frames_per_scene or limits_by_task"
+                f"{task} {most_scenes} of {most_frames}; change canvas.num_scenes, canvas.frames_per_scene or "
+                f"limits_by_task"
             )
 
 
