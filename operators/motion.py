@@ -7,8 +7,9 @@ event of the log ("3 4"), so every digit of an explanation can be checked.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -113,6 +114,29 @@ def draw_backdrop(address: Address) -> Backdrop:
     """A dark grey; ``backdrops.dress`` puts another in its place where the recipe asks for one."""
     level = int(rng(*address.parts(), "background").integers(*BACKGROUND_LEVELS))
     return Backdrop(color=(level, level, level))
+
+
+def drawn_plan(
+    address: Address,
+    canvas: Canvas,
+    num_frames: int,
+    *,
+    tracks: tuple[Track, ...],
+    events: tuple[Event, ...],
+    facts: Mapping[str, Any],
+) -> ScenePlan:
+    """A plan of drawn motion on the whole canvas, before a dark grey."""
+    return ScenePlan(
+        address=address,
+        width=canvas.width,
+        height=canvas.height,
+        fps=canvas.fps,
+        num_frames=num_frames,
+        backdrop=draw_backdrop(address),
+        tracks=tracks,
+        events=events,
+        facts=facts,
+    )
 
 
 def torus_path(

@@ -20,8 +20,8 @@ from operators.motion import (
     at_events,
     color_of,
     draw_actors,
-    draw_backdrop,
     draw_num_frames,
+    drawn_plan,
     frame_ms,
     read_path,
     tell_path,
@@ -85,13 +85,10 @@ class Acceleration(Primitive):
             end_ms = frame_ms(num_frames, canvas)
             events.append(Event(kind="moves", subject=actor.name, start_ms=0.0, end_ms=end_ms, detail=speeds))
         listed = [int(f) for f in np.rint(np.linspace(0, num_frames - 1, NUM_PLACES))]
-        return ScenePlan(
-            address=address,
-            width=canvas.width,
-            height=canvas.height,
-            fps=canvas.fps,
-            num_frames=num_frames,
-            backdrop=draw_backdrop(address),
+        return drawn_plan(
+            address,
+            canvas,
+            num_frames,
             tracks=tuple(tracks[::-1]),  # the asked-about shape is painted last, over the distractors
             events=(*events, *at_events(actors[0].name, tracks[0].xy_T2, canvas, listed)),
             facts={"name": actors[0].name, "options": options, "wording": int(draw.integers(len(WORDINGS)))},

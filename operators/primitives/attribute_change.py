@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from operators.claims import Claim, Phrases, read_claims
 from operators.layout import CORNER, cell_room_px, place_apart
-from operators.motion import draw_backdrop, draw_num_frames, frame_ms
+from operators.motion import draw_num_frames, drawn_plan, frame_ms
 from operators.primitives._base import CONCLUSIONS, Canvas, Primitive, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan, Track
 from operators.seeding import rng
@@ -150,13 +150,10 @@ class AttributeChange(Primitive):
             for place, (i, frame) in enumerate(zip(order[: 1 + num_decoys], times, strict=False))
         ]
         by_shape = {change.shape: change for change in changes}
-        return ScenePlan(
-            address=address,
-            width=canvas.width,
-            height=canvas.height,
-            fps=canvas.fps,
-            num_frames=num_frames,
-            backdrop=draw_backdrop(address),
+        return drawn_plan(
+            address,
+            canvas,
+            num_frames,
             tracks=tuple(
                 track for i in range(stage.num_shapes) for track in _tracks(stage, i, by_shape.get(i), num_frames)
             ),

@@ -24,8 +24,8 @@ from operators.motion import (
     at_events,
     color_of,
     draw_actors,
-    draw_backdrop,
     draw_num_frames,
+    drawn_plan,
     frame_ms,
     read_path,
     tell_path,
@@ -86,13 +86,10 @@ class BounceCount(Primitive):
             events.extend(bounces)
             if actor is actors[0]:
                 events.extend(at_events(actor.name, track.xy_T2, canvas, frames))
-        return ScenePlan(
-            address=address,
-            width=canvas.width,
-            height=canvas.height,
-            fps=canvas.fps,
-            num_frames=num_frames,
-            backdrop=draw_backdrop(address),
+        return drawn_plan(
+            address,
+            canvas,
+            num_frames,
             tracks=tuple(tracks[::-1]),  # the asked-about ball is painted last, over the distractors
             events=tuple(events),
             facts={

@@ -18,8 +18,8 @@ from operators.motion import (
     at_events,
     color_of,
     draw_actors,
-    draw_backdrop,
     draw_num_frames,
+    drawn_plan,
     frame_ms,
     read_path,
     tell_path,
@@ -98,13 +98,10 @@ class DistanceEstimation(Primitive):
             step_px = min(canvas.width, canvas.height) * float(draw.uniform(0.2, 1.0)) / (num_frames - 1)
             tracks.append(draw_run(draw, actor, np.full(num_frames - 1, step_px), 4, canvas))
         listed = sorted({*np.rint(np.linspace(0, num_frames - 1, NUM_PLACES)).astype(int).tolist()})
-        return ScenePlan(
-            address=address,
-            width=canvas.width,
-            height=canvas.height,
-            fps=canvas.fps,
-            num_frames=num_frames,
-            backdrop=draw_backdrop(address),
+        return drawn_plan(
+            address,
+            canvas,
+            num_frames,
             tracks=tuple(tracks[::-1]),  # the asked-about shape is painted last, over the distractors
             events=(*events, *at_events(name, tracks[0].xy_T2, canvas, listed)),
             facts={"name": name, "ways": ways, "unit": UNITS[axis], "wording": int(draw.integers(len(WORDINGS)))},

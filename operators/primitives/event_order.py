@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from operators.claims import Phrases
-from operators.motion import draw_actors, draw_backdrop, draw_num_frames, frame_ms, to_track
+from operators.motion import draw_actors, draw_num_frames, drawn_plan, frame_ms, to_track
 from operators.primitives._base import Canvas, Primitive, Style, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan
 from operators.seeding import rng
@@ -92,13 +92,10 @@ class EventOrder(Primitive):
             start_ms, end_ms = frame_ms(start, canvas), frame_ms(end, canvas)
             events.append(Event(kind="appears", subject=actors[i].name, start_ms=start_ms, end_ms=end_ms))
         mode = tuple(WORDINGS)[int(draw.integers(len(WORDINGS)))]
-        return ScenePlan(
-            address=address,
-            width=canvas.width,
-            height=canvas.height,
-            fps=canvas.fps,
-            num_frames=num_frames,
-            backdrop=draw_backdrop(address),
+        return drawn_plan(
+            address,
+            canvas,
+            num_frames,
             tracks=tuple(tracks),
             events=tuple(events),
             facts={

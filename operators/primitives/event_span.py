@@ -17,7 +17,7 @@ import numpy.typing as npt
 from operators.claims import Claim, Phrases, read_claims
 from operators.errors import UserError
 from operators.layout import CORNER, cell_room_px, place_apart
-from operators.motion import Actor, draw_actors, draw_backdrop, draw_num_frames, frame_ms, to_track
+from operators.motion import Actor, draw_actors, draw_num_frames, drawn_plan, frame_ms, to_track
 from operators.primitives._base import CONCLUSIONS, Canvas, Primitive, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan, Track
 from operators.seeding import rng
@@ -84,13 +84,10 @@ class EventSpan(Primitive):
             tracks.append(_acting(still, state, start, end, angle))
             start_ms, end_ms = frame_ms(start, canvas), frame_ms(end, canvas)
             events.append(Event(kind="span", subject=actor.name, start_ms=start_ms, end_ms=end_ms, detail=state))
-        return ScenePlan(
-            address=address,
-            width=canvas.width,
-            height=canvas.height,
-            fps=canvas.fps,
-            num_frames=num_frames,
-            backdrop=draw_backdrop(address),
+        return drawn_plan(
+            address,
+            canvas,
+            num_frames,
             tracks=tuple(tracks),
             events=tuple(events),
             facts={

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from operators.claims import Phrases
-from operators.motion import OPPOSITE, VECTORS, Actor, color_of, draw_actors, draw_backdrop, draw_num_frames
+from operators.motion import OPPOSITE, VECTORS, Actor, color_of, draw_actors, draw_num_frames, drawn_plan
 from operators.panels import Panel, cells, panel_track
 from operators.primitives._base import Canvas, Primitive, Twin
 from operators.records import Address, Event, Question, Scene, ScenePlan, Track
@@ -75,13 +75,10 @@ class LargestMotion(Primitive):
             directions = [OPPOSITE[direction] for direction in directions]
         end_ms = 1000.0 * num_frames / canvas.fps
         drifts = zip(grid, travels, directions, strict=True)
-        return ScenePlan(
-            address=address,
-            width=canvas.width,
-            height=canvas.height,
-            fps=canvas.fps,
-            num_frames=num_frames,
-            backdrop=draw_backdrop(address),
+        return drawn_plan(
+            address,
+            canvas,
+            num_frames,
             tracks=tuple(tracks),
             events=tuple(
                 Event(

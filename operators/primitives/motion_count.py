@@ -20,8 +20,8 @@ from operators.motion import (
     at_events,
     color_of,
     draw_actors,
-    draw_backdrop,
     draw_num_frames,
+    drawn_plan,
     frame_ms,
     read_path,
     tell_path,
@@ -90,13 +90,10 @@ class MotionCount(Primitive):
             kind, detail = ("moves", WAYS[axis][way > 0]) if lane in movers else ("stays", "")
             end_ms = frame_ms(num_frames, canvas)
             events.append(Event(kind=kind, subject=actor.name, start_ms=0.0, end_ms=end_ms, detail=detail))
-        return ScenePlan(
-            address=address,
-            width=canvas.width,
-            height=canvas.height,
-            fps=canvas.fps,
-            num_frames=num_frames,
-            backdrop=draw_backdrop(address),
+        return drawn_plan(
+            address,
+            canvas,
+            num_frames,
             tracks=tuple(tracks),
             events=tuple(events),
             facts={

@@ -25,8 +25,8 @@ from operators.motion import (
     at_events,
     color_of,
     draw_actors,
-    draw_backdrop,
     draw_num_frames,
+    drawn_plan,
     frame_ms,
     read_path,
     spread_frames,
@@ -101,13 +101,10 @@ class MotionDirection(Primitive):
             if actor is actors[0]:
                 listed = _listed_frames(num_frames, turns)
         facts = {"name": actors[0].name, "legs": [list(legs) for legs in options]}
-        return ScenePlan(
-            address=address,
-            width=canvas.width,
-            height=canvas.height,
-            fps=canvas.fps,
-            num_frames=num_frames,
-            backdrop=draw_backdrop(address),
+        return drawn_plan(
+            address,
+            canvas,
+            num_frames,
             tracks=tuple(tracks[::-1]),  # the asked-about shape is painted last, over the distractors
             events=(*moves, *at_events(actors[0].name, tracks[0].xy_T2, canvas, listed)),
             facts={**facts, "wording": int(draw.integers(len(WORDINGS)))},

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.claims import Phrases
-from operators.motion import Actor, color_of, draw_actors, draw_backdrop, draw_num_frames, frame_ms, to_track
+from operators.motion import Actor, color_of, draw_actors, draw_num_frames, drawn_plan, frame_ms, to_track
 from operators.panels import Panel, halves
 from operators.primitives._base import Canvas, Primitive, Twin, draw_truth
 from operators.records import Address, Event, Frames, Question, Scene, ScenePlan, Track
@@ -101,13 +101,10 @@ class PlaybackSpeed(Primitive):
             end_ms = frame_ms(part.first_frame + part.num_frames, canvas)
             detail = f"{1000 * rounds / (end_ms - start_ms):.3f}"  # rounds a second
             events.append(Event(kind="plays", subject=part.place, start_ms=start_ms, end_ms=end_ms, detail=detail))
-        return ScenePlan(
-            address=address,
-            width=canvas.width,
-            height=canvas.height,
-            fps=canvas.fps,
-            num_frames=num_frames,
-            backdrop=draw_backdrop(address),
+        return drawn_plan(
+            address,
+            canvas,
+            num_frames,
             tracks=tuple(tracks),
             events=tuple(events),
             facts={

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from operators.claims import Phrases
 from operators.errors import SampleRejected
-from operators.motion import draw_actors, draw_backdrop, draw_num_frames, frame_ms
+from operators.motion import draw_actors, draw_num_frames, drawn_plan, frame_ms
 from operators.primitives._base import Canvas, Primitive, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan, Track
 from operators.seeding import rng
@@ -94,13 +94,10 @@ class RelativePosition(Primitive):
             for actor, xy_T2 in zip(actors, paths, strict=True)
         ]
         name, anchor = actors[0].name, actors[1].name
-        return ScenePlan(
-            address=address,
-            width=canvas.width,
-            height=canvas.height,
-            fps=canvas.fps,
-            num_frames=num_frames,
-            backdrop=draw_backdrop(address),
+        return drawn_plan(
+            address,
+            canvas,
+            num_frames,
             tracks=(*tracks[::-1], _flash_track(flashing_T, canvas)),  # A and B over the distractors
             events=_log(tracks[0], tracks[1], flash, canvas),
             facts={

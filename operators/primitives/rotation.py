@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from operators.claims import Phrases
 from operators.layout import CORNER, cell_room_px, place_apart
-from operators.motion import Actor, draw_actors, draw_backdrop, draw_num_frames, to_track
+from operators.motion import Actor, draw_actors, draw_num_frames, drawn_plan, to_track
 from operators.primitives._base import Canvas, Primitive, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan
 from operators.seeding import rng
@@ -107,13 +107,10 @@ class Rotation(Primitive):
             still = to_track(actor, np.tile(center, (num_frames, 1)), wraps=False)
             tracks.append(replace(still, angle_deg_T=angle_deg_T))
             events.extend(own)
-        return ScenePlan(
-            address=address,
-            width=canvas.width,
-            height=canvas.height,
-            fps=canvas.fps,
-            num_frames=num_frames,
-            backdrop=draw_backdrop(address),
+        return drawn_plan(
+            address,
+            canvas,
+            num_frames,
             tracks=tuple(tracks),
             events=tuple(events),
             facts={

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from operators.claims import Phrases
 from operators.errors import UserError
-from operators.motion import color_of, draw_actors, draw_backdrop, draw_num_frames, frame_ms
+from operators.motion import color_of, draw_actors, draw_num_frames, drawn_plan, frame_ms
 from operators.panels import halves, panel_track
 from operators.primitives._base import Canvas, Primitive, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan
@@ -97,13 +97,10 @@ class SameMoment(Primitive):
                 tracks.append(panel_track(other, panel, canvas, draw.uniform(0, 1, 2), evenly))
             tracks.append(panel_track(actor, panel, canvas, draw.uniform(0, 1, 2), step_px * vectors[seen]))
             events.extend(_log(panel.name, seen, first, num_frames, canvas))
-        return ScenePlan(
-            address=address,
-            width=canvas.width,
-            height=canvas.height,
-            fps=canvas.fps,
-            num_frames=num_frames,
-            backdrop=draw_backdrop(address),
+        return drawn_plan(
+            address,
+            canvas,
+            num_frames,
             tracks=tuple(tracks),
             events=tuple(events),
             facts={

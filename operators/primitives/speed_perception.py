@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from operators.claims import Claim, Phrases
-from operators.motion import AT_PHRASES, draw_actors, draw_backdrop, draw_num_frames, read_path
+from operators.motion import AT_PHRASES, draw_actors, draw_num_frames, drawn_plan, read_path
 from operators.primitives._base import Canvas, Primitive, Style, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan
 from operators.runs import SPEED_PHRASES, draw_race, logged_speeds, seen_speeds, tell_race
@@ -53,13 +53,10 @@ class SpeedPerception(Primitive):
         num_frames = draw_num_frames(address, canvas)
         num_angles = NUM_ANGLES_BY_LEVEL[address.level]
         tracks, events = draw_race(draw, actors, list(travels), num_angles, num_frames, canvas)
-        return ScenePlan(
-            address=address,
-            width=canvas.width,
-            height=canvas.height,
-            fps=canvas.fps,
-            num_frames=num_frames,
-            backdrop=draw_backdrop(address),
+        return drawn_plan(
+            address,
+            canvas,
+            num_frames,
             tracks=tracks,
             events=events,
             facts={"names": [actor.name for actor in actors], "wording": int(draw.integers(len(WORDINGS)))},

@@ -13,7 +13,7 @@ import numpy as np
 
 from operators.claims import Phrases
 from operators.irreversible import ARROWS, BACKWARDS, MIN_BALL_FRAMES, STAGES, ProcessKind, backwards
-from operators.motion import color_of, draw_actors, draw_backdrop, draw_num_frames, straight_steps, to_track, torus_path
+from operators.motion import color_of, draw_actors, draw_num_frames, drawn_plan, straight_steps, to_track, torus_path
 from operators.primitives._base import Canvas, Primitive, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan
 from operators.seeding import rng
@@ -97,13 +97,10 @@ class TimeArrow(Primitive):
         if truth == "backwards":
             processes = [backwards(process, canvas, num_frames) for process in processes]
             drifting = [replace(track, xy_T2=track.xy_T2[::-1]) for track in drifting]
-        return ScenePlan(
-            address=address,
-            width=canvas.width,
-            height=canvas.height,
-            fps=canvas.fps,
-            num_frames=num_frames,
-            backdrop=draw_backdrop(address),
+        return drawn_plan(
+            address,
+            canvas,
+            num_frames,
             tracks=(*drifting, *(track for process in processes for track in process.tracks)),
             events=tuple(event for process in processes for event in process.events),
             facts={

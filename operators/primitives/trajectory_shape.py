@@ -16,8 +16,8 @@ from operators.motion import (
     AT_PHRASES,
     at_events,
     draw_actors,
-    draw_backdrop,
     draw_num_frames,
+    drawn_plan,
     frame_ms,
     read_path,
     tell_path,
@@ -83,13 +83,10 @@ class TrajectoryShape(Primitive):
             end_ms = frame_ms(num_frames, canvas)
             events.append(Event(kind="moves", subject=actor.name, start_ms=0.0, end_ms=end_ms, detail=f"a {name}"))
         listed = [int(f) for f in np.rint(np.linspace(0, num_frames - 1, min(NUM_LISTED, num_frames)))]
-        return ScenePlan(
-            address=address,
-            width=canvas.width,
-            height=canvas.height,
-            fps=canvas.fps,
-            num_frames=num_frames,
-            backdrop=draw_backdrop(address),
+        return drawn_plan(
+            address,
+            canvas,
+            num_frames,
             tracks=tuple(tracks[::-1]),  # the asked-about shape is painted last, over the distractors
             events=(*events, *at_events(actors[0].name, tracks[0].xy_T2, canvas, listed)),
             facts={
