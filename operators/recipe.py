@@ -20,10 +20,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from operators import plugins
 from operators.attempts import ANSWER_NOT_SEEN, DUPLICATE, OTHER_SPLIT, Attempts, Failure
-from operators.backdrops import dress
-from operators.checks import Verdict, check_pixels
 from operators.clip import Codec, decode, encode
-from operators.cutouts import add_decoys
+from operators.drawing.backdrops import dress
+from operators.drawing.cutouts import add_decoys
+from operators.drawing.render import ImageLoader, render, render_i420
 from operators.errors import SampleRejected, UserError
 from operators.licenses import allowed_scenes
 from operators.param_hash import param_hash, split_of
@@ -41,11 +41,11 @@ from operators.records import (
     ScenePlan,
     scenes_of,
 )
-from operators.render import ImageLoader, render, render_i420
 from operators.seeding import digest, rng
 from operators.sources.coco import image_loader, read_scenes, split_scenes
 from operators.sources.drawn_scenes import CAPTIONS_FILE, IMAGES_FOLDER, DrawnScenes
 from operators.sources.instances import attach_instances, cuttable
+from operators.watching.checks import Verdict, check_pixels
 
 MAX_INDEX = 10_000_000  # retries of an index are this far apart, in ranges no first attempt reaches
 NUM_CANDIDATE_SCENES = 64  # drawn per sample, so that a primitive's work does not grow with the annotation file

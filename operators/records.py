@@ -261,7 +261,12 @@ class Rollout:
     logprobs: tuple[float, ...]  # same length as completion_ids, after temperature
     text: str
     finish_reason: FinishReason
-    weight_version: int
+    weight_versions: tuple[int, ...]  # of the weights that gave each token, same length as completion_ids
+
+    @property
+    def weight_version(self) -> int:
+        """The oldest weights that any token came from."""
+        return min(self.weight_versions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

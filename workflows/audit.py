@@ -11,10 +11,10 @@ import tyro
 from pydantic import Field, ValidationError
 
 from operators import plugins
+from operators.at_rest.card import write_card
+from operators.at_rest.shards import AUDIT_FILE, Dataset, write_json
 from operators.audit import MAX_ROWS_PER_TASK, Stills, audit, stills_of
-from operators.card import write_card
 from operators.errors import UserError
-from operators.shards import AUDIT_FILE, Dataset, write_json
 from workflows.config import Config, explain
 
 TIERS = {"priors": "A", "forest": "B", "pixels": "C"}

@@ -17,10 +17,10 @@ import tyro
 from models.chat import to_prompt
 from operators.answers import parse_answer
 from operators.arms import ARMS, Arm, apply_arm
+from operators.at_rest.shards import Dataset
 from operators.errors import UserError
 from operators.metrics import Interval, accuracy_interval
 from operators.records import Group, Prompt, Sample, Sampling
-from operators.shards import Dataset
 from workflows.command_line import parse
 from workflows.config import Config
 from workflows.rollout_pool import PoolConfig, RolloutPool

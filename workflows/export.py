@@ -12,10 +12,10 @@ from pydantic import ValidationError
 from tqdm import tqdm
 
 from operators import plugins
+from operators.at_rest.shards import Dataset
 from operators.clip import encode
 from operators.errors import SampleRejected, UserError, unknown_name
 from operators.exports._base import CLIPS_FOLDER, Exported, ExportFormat, Stage
-from operators.shards import Dataset
 from workflows.config import Config, explain
 
 PACKAGE = "operators.exports"

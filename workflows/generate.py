@@ -19,14 +19,14 @@ from typing import Any
 import cv2
 from pydantic import Field
 
-from operators.card import write_card, write_sheet
-from operators.checks import Verdict
+from operators.at_rest.card import write_card, write_sheet
+from operators.at_rest.markers import counts_of, labels_checked, marker_path, read_marker, read_markers
+from operators.at_rest.replacing import settle
+from operators.at_rest.shards import DRAWN_FOLDER, RECIPE_FILE, recipe_json, write_index, write_json, write_shard
 from operators.errors import UserError
-from operators.markers import counts_of, labels_checked, marker_path, read_marker, read_markers
 from operators.recipe import Recipe, Source, check, open_source
-from operators.replacing import settle
-from operators.shards import DRAWN_FOLDER, RECIPE_FILE, recipe_json, write_index, write_json, write_shard
 from operators.sources.drawn_scenes import write_drawn_coco
+from operators.watching.checks import Verdict
 from workflows.command_line import parse
 from workflows.config import Config, difference
 from workflows.run_dir import RunDir

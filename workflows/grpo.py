@@ -20,12 +20,12 @@ from models.chat import to_prompt
 from models.losses import GrpoLossSettings
 from models.policy import OptimizerConfig
 from operators.advantage import ScaleRewards, TaskScales, group_advantages, is_flat
+from operators.at_rest.shards import Dataset
 from operators.errors import UserError
 from operators.metrics import Interval, mean_interval
 from operators.records import Group, Prompt, Sample, Sampling, Score
 from operators.rollout_buffer import RolloutBuffer
 from operators.seeding import digest
-from operators.shards import Dataset
 from workflows.command_line import parse
 from workflows.config import Config
 from workflows.learner import LearnerConfig, epoch_rows

@@ -9,9 +9,9 @@ from typing import Annotated
 import tyro
 from pydantic import Field, ValidationError
 
+from operators.at_rest.lint import Problem, lint_index, lint_shard
+from operators.at_rest.shards import Dataset
 from operators.errors import UserError
-from operators.lint import Problem, lint_index, lint_shard
-from operators.shards import Dataset
 from workflows.config import Config, explain
 from workflows.session import ray_session
 

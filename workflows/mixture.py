@@ -17,10 +17,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from operators.at_rest.shards import Dataset
 from operators.errors import UserError
 from operators.records import Frames, Sample
 from operators.seeding import digest, rng
-from operators.shards import Dataset
 from operators.sources.video_qa import VideoQa, VideoQaSettings, VideoReading
 from workflows.learner import epoch_rows
 
@@ -28,7 +28,7 @@ JSON_LINES = ".jsonl"
 
 
 class SampleSource(Protocol):
-    """What ``operators.shards.Dataset`` and ``operators.sources.video_qa.VideoQa`` have in common."""
+    """What ``operators.at_rest.shards.Dataset`` and ``operators.sources.video_qa.VideoQa`` have in common."""
 
     def __len__(self) -> int: ...
 

@@ -16,9 +16,9 @@ from safetensors.torch import load_file
 
 from models.weights import pack
 from operators.arms import ARMS
+from operators.at_rest.shards import Dataset
 from operators.metrics import Interval, TableRow, render_table
 from operators.recipe import Recipe
-from operators.shards import Dataset
 from workflows import audit, generate, grpo, report, sft
 from workflows.base_model import BaseModelSettings, make_base_model
 from workflows.command_line import parse

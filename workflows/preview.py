@@ -13,16 +13,16 @@ import tyro
 from PIL import Image
 from pydantic import Field, ValidationError
 
+from operators.at_rest.shards import DEAD_LETTER_FILE, Dataset
 from operators.claims import Claim, holds
 from operators.clip import decode, encode
-from operators.contact_sheet import contact_sheet
 from operators.errors import SampleRejected, UserError
-from operators.gallery import Take, dead_letter, gallery, item, overlay_of
-from operators.gallery_style import CSS, SCRIPT
-from operators.page import page
+from operators.pages.contact_sheet import contact_sheet
+from operators.pages.gallery import Take, dead_letter, gallery, item, overlay_of
+from operators.pages.gallery_style import CSS, SCRIPT
+from operators.pages.page import page
 from operators.recipe import Source, plan_sample, primitives_of
 from operators.records import Sample
-from operators.shards import DEAD_LETTER_FILE, Dataset
 from workflows.config import Config, explain
 
 

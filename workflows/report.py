@@ -14,12 +14,12 @@ from typing import Any
 import tyro
 from pydantic import ValidationError
 
-from operators.charts import CSS as CHART_CSS
-from operators.charts import Bar, Curve, Tone, bar_chart, interval_mark, line_chart, percent, running_mean
+from operators.at_rest.shards import AUDIT_FILE, Dataset
 from operators.errors import UserError
 from operators.metrics import Interval
-from operators.page import escape, page, table
-from operators.shards import AUDIT_FILE, Dataset
+from operators.pages.charts import CSS as CHART_CSS
+from operators.pages.charts import Bar, Curve, Tone, bar_chart, interval_mark, line_chart, percent, running_mean
+from operators.pages.page import escape, page, table
 from workflows.config import Config, explain
 from workflows.run_dir import RunDir
 from workflows.sample_cards import CSS as CARDS_CSS

@@ -13,10 +13,10 @@ from typing import Any
 import tyro
 from pydantic import ValidationError
 
+from operators.at_rest.markers import read_markers
+from operators.at_rest.replacing import to_retry
+from operators.at_rest.shards import Dataset
 from operators.errors import UserError
-from operators.markers import read_markers
-from operators.replacing import to_retry
-from operators.shards import Dataset
 from workflows.config import Config, explain
 from workflows.generate import complete, print_summary
 from workflows.run_dir import RunDir

@@ -12,13 +12,13 @@ from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TypeVar
 
-from operators.charts import Tone
+from operators.at_rest.shards import Dataset
 from operators.errors import SampleRejected, UserError
 from operators.metrics import Interval, macro_interval
-from operators.page import OptionMark, card, escape, filmstrip, options, table, task_filter
+from operators.pages.charts import Tone
+from operators.pages.page import OptionMark, card, escape, filmstrip, options, table, task_filter
 from operators.records import LETTERS, Sample
 from operators.seeding import rng
-from operators.shards import Dataset
 from workflows.evaluate import EvaluationRow, credit, read_rows
 
 EVALUATION = "evaluation"  # folder of a run

@@ -17,7 +17,7 @@ from itertools import islice
 import cv2
 from tqdm import tqdm
 
-from operators.markers import REPLACED
+from operators.at_rest.markers import REPLACED
 from operators.prompts import to_row
 from operators.recipe import Made, Recipe, Source, make_unit, task_and_index
 

@@ -122,7 +122,7 @@ class Local:
             logprobs=tuple(logprobs[:end]),
             text=self._processor.tokenizer.decode(completion_ids, skip_special_tokens=True),
             finish_reason=finish_reason(completion_ids, eos_id),
-            weight_version=self.weight_version,
+            weight_versions=(self.weight_version,) * len(completion_ids),
         )
 
 

@@ -62,5 +62,5 @@ class Scripted:
             logprobs=(0.0,) * len(completion_ids),
             text=tokenizer.decode(completion_ids, skip_special_tokens=True),
             finish_reason=finish_reason(completion_ids, tokenizer.eos_token_id),
-            weight_version=self.weight_version,
+            weight_versions=(self.weight_version,) * len(completion_ids),
         )

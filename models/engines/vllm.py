@@ -205,7 +205,7 @@ class Vllm:
                 logprobs=tuple(completion.logprobs.logprobs),
                 text=text,
                 finish_reason=FinishReason(completion.finish_reason),
-                weight_version=self.weight_version,
+                weight_versions=(self.weight_version,) * len(completion.token_ids),
             )
             for completion, text in zip(output.outputs, texts, strict=True)
         )

@@ -16,7 +16,7 @@ import numpy as np
 from operators.claims import Claim, Phrases, read_claims, tell
 from operators.records import Address, Event, Question, Scene, ScenePlan
 from operators.seeding import rng
-from operators.witness import Witness
+from operators.watching.witness import Witness
 
 Style = Literal["concise", "detailed"]
 Jitter = Literal["paper", "smooth", "none"]

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from operators.claims import Phrases, tell
+from operators.drawing.shots import shown, tell_order
 from operators.primitives._base import Primitive, Style, Twin
-from operators.recognise import captions_seen
 from operators.records import Event, Question, ScenePlan
 from operators.seeding import rng
-from operators.shots import shown, tell_order
-from operators.witness import Witness
+from operators.watching.recognise import captions_seen
+from operators.watching.witness import Witness
 
 # 2506.06928, code. Right as often as any other option of a question that has it.
 NONE_OF_THE_OTHERS = "none of the other answers is correct"

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.claims import Claim, Phrases
-from operators.motion import (
+from operators.drawing.motion import (
     AT_PHRASES,
     at_events,
     color_of,
@@ -26,11 +26,11 @@ from operators.motion import (
     read_path,
     tell_path,
 )
+from operators.drawing.runs import draw_run
 from operators.primitives._base import Canvas, Primitive, Style, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan
-from operators.runs import draw_run
 from operators.seeding import rng
-from operators.witness import Witness, follow, steps
+from operators.watching.witness import Witness, follow, steps
 
 OPTIONS = ("accelerating", "decelerating", "moving at a constant speed")
 RATIO_BY_LEVEL = (2.5, 2.3, 2.1, 1.9, 1.6)  # last speed over first one when accelerating

@@ -13,14 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.claims import Claim, Phrases, read_claims
-from operators.layout import CORNER, cell_room_px, place_apart
-from operators.motion import draw_num_frames, drawn_plan, frame_ms
+from operators.drawing.layout import CORNER, cell_room_px, place_apart
+from operators.drawing.motion import draw_num_frames, drawn_plan, frame_ms
 from operators.primitives._base import CONCLUSIONS, Canvas, Primitive, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan, Track
 from operators.seeding import rng
-from operators.silhouettes import places_seen
 from operators.sources.shapes import COLORS, EASY_COLORS, SHAPES
-from operators.witness import Witness
+from operators.watching.silhouettes import places_seen
+from operators.watching.witness import Witness
 
 ATTRIBUTES = ("color", "size", "form", "place")
 ASKED = ATTRIBUTES[:3]  # of "which" and "when" questions

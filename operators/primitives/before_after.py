@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from operators.drawing.shots import compose, draw_num_scenes, draw_shot_lengths, pick_scenes, shown
 from operators.primitives._base import Canvas, draw_truth
 from operators.primitives._pseudo_video import PseudoVideo
 from operators.records import Address, Event, Question, Scene, ScenePlan
 from operators.seeding import rng
-from operators.shots import compose, draw_num_scenes, draw_shot_lengths, pick_scenes, shown
 
 WORDINGS = (
     'In the given video, does the scene that can be captioned as "{asked}" happen before or after the scene that can '

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.claims import Claim, Phrases
-from operators.motion import (
+from operators.drawing.motion import (
     AT_PHRASES,
     Actor,
     at_events,
@@ -34,7 +34,7 @@ from operators.motion import (
 from operators.primitives._base import Canvas, Primitive, Style, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan, Track
 from operators.seeding import rng
-from operators.witness import Witness, follow, turning_points
+from operators.watching.witness import Witness, follow, turning_points
 
 MAX_COUNT_BY_LEVEL = (3, 3, 4, 5, 7)
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 2)

@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.claims import Phrases
-from operators.operations import Course, Facts, Operation, OperationsGame, Stage, State, timed_wordings
+from operators.drawing.operations import Course, Facts, Operation, OperationsGame, Stage, State, timed_wordings
+from operators.drawing.slots import COVER_COLOR, NEAR_COLOR, Timing, coverage, split_active
 from operators.primitives._base import Canvas
 from operators.records import Track
-from operators.slots import COVER_COLOR, NEAR_COLOR, Timing, coverage, split_active
 from operators.sources.shapes import COLORS
-from operators.witness import Witness
+from operators.watching.witness import Witness
 
 NUM_CARDS_BY_LEVEL = (3, 4, 4, 5, 5)
 CARD_HEIGHT_PX = 16  # at least, so a small canvas has fewer cards

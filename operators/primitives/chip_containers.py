@@ -14,10 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.claims import Phrases
-from operators.operations import Course, Facts, Operation, OperationsGame, Stage, State, timed_wordings
-from operators.primitives._base import Canvas
-from operators.records import Frames, Track
-from operators.slots import (
+from operators.drawing.operations import Course, Facts, Operation, OperationsGame, Stage, State, timed_wordings
+from operators.drawing.slots import (
     COVER_COLOR,
     NEAR_COLOR,
     Timing,
@@ -28,8 +26,10 @@ from operators.slots import (
     split_active,
     trade_places,
 )
+from operators.primitives._base import Canvas
+from operators.records import Frames, Track
 from operators.sources.shapes import COLORS
-from operators.witness import Witness
+from operators.watching.witness import Witness
 
 NUM_CONTAINERS_BY_LEVEL = (3, 3, 3, 4, 4)
 NUM_CHIPS_BY_LEVEL = (2, 3, 3, 4, 4)  # four have room over one container

@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.claims import Phrases
-from operators.motion import Actor, draw_actors, draw_backdrop, draw_num_frames, frame_ms, to_track, torus_path
+from operators.drawing.motion import Actor, draw_actors, draw_backdrop, draw_num_frames, frame_ms, to_track, torus_path
 from operators.primitives._base import Canvas, Primitive, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan
 from operators.seeding import rng
 from operators.sources.shapes import COLORS
-from operators.witness import Witness, follow
+from operators.watching.witness import Witness, follow
 
 NUM_SEGMENTS_BY_LEVEL = (3, 3, 4, 5, 6)
 NUM_DISTRACTORS_BY_LEVEL = (0, 0, 1, 1, 2)  # they move on paths of their own, cut and shuffled with the frames

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from operators.claims import Claim, Phrases
-from operators.motion import (
+from operators.drawing.motion import (
     AT_PHRASES,
     at_events,
     color_of,
@@ -26,11 +26,11 @@ from operators.motion import (
     to_track,
     torus_path,
 )
+from operators.drawing.runs import draw_run
 from operators.primitives._base import Canvas, Primitive, Style, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan
-from operators.runs import draw_run
 from operators.seeding import rng
-from operators.witness import Witness, total_steps
+from operators.watching.witness import Witness, total_steps
 
 OPTION_STEP_BY_LEVEL = (0.5, 0.4, 0.4, 0.3, 0.25)  # of the frame, between neighbouring options
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)

@@ -14,13 +14,13 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from operators.claims import Phrases
-from operators.motion import draw_actors, draw_num_frames, drawn_plan, frame_ms, to_track
+from operators.drawing.motion import draw_actors, draw_num_frames, drawn_plan, frame_ms, to_track
 from operators.primitives._base import Canvas, Primitive, Style, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan
 from operators.seeding import rng
-from operators.silhouettes import MIN_AREA_PX, color_masks
 from operators.sources.shapes import COLORS
-from operators.witness import Witness
+from operators.watching.silhouettes import MIN_AREA_PX, color_masks
+from operators.watching.witness import Witness
 
 NUM_SHAPES_BY_LEVEL = (2, 3, 3, 4, 5)
 MIN_SPAN_FRAMES = 2

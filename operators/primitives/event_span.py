@@ -15,15 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.claims import Claim, Phrases, read_claims
+from operators.drawing.layout import CORNER, cell_room_px, place_apart
+from operators.drawing.motion import Actor, draw_actors, draw_num_frames, drawn_plan, frame_ms, to_track
 from operators.errors import UserError
-from operators.layout import CORNER, cell_room_px, place_apart
-from operators.motion import Actor, draw_actors, draw_num_frames, drawn_plan, frame_ms, to_track
 from operators.primitives._base import CONCLUSIONS, Canvas, Primitive, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan, Track
 from operators.seeding import rng
-from operators.silhouettes import MIN_AREA_PX, color_masks
 from operators.sources.shapes import COLORS, TURNED_SHAPES
-from operators.witness import Witness
+from operators.watching.silhouettes import MIN_AREA_PX, color_masks
+from operators.watching.witness import Witness
 
 NUM_OPTIONS_BY_LEVEL = (3, 3, 4, 4, 4)
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)  # each does the same in a span of its own

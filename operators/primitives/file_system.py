@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.claims import Phrases
-from operators.operations import Course, Facts, Operation, OperationsGame, Stage, State, timed_wordings
+from operators.drawing.operations import Course, Facts, Operation, OperationsGame, Stage, State, timed_wordings
+from operators.drawing.slots import Timing, arc_px, around, coverage, row_of, seen_pair, split_active
 from operators.primitives._base import Canvas
 from operators.records import Track
-from operators.slots import Timing, arc_px, around, coverage, row_of, seen_pair, split_active
 from operators.sources.shapes import COLORS
-from operators.witness import Witness, follow
+from operators.watching.witness import Witness, follow
 
 NUM_PLACES_BY_LEVEL = (3, 4, 4, 5, 5)  # the last is the bin
 FILE_NAMES = ("A", "B", "C", "D", "E")

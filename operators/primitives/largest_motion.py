@@ -13,12 +13,12 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from operators.claims import Phrases
-from operators.motion import OPPOSITE, VECTORS, Actor, color_of, draw_actors, draw_num_frames, drawn_plan
-from operators.panels import Panel, cells, panel_track
+from operators.drawing.motion import OPPOSITE, VECTORS, Actor, color_of, draw_actors, draw_num_frames, drawn_plan
+from operators.drawing.panels import Panel, cells, panel_track
 from operators.primitives._base import Canvas, Primitive, Twin
 from operators.records import Address, Event, Question, Scene, ScenePlan, Track
 from operators.seeding import rng
-from operators.witness import Witness, total_steps
+from operators.watching.witness import Witness, total_steps
 
 NUM_ROWS_BY_LEVEL = (2, 2, 3, 3, 3)
 NUM_DIRECTIONS_BY_LEVEL = (4, 8, 4, 8, 8)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.claims import Claim, Phrases
-from operators.motion import (
+from operators.drawing.motion import (
     AT_PHRASES,
     Actor,
     at_events,
@@ -27,11 +27,11 @@ from operators.motion import (
     tell_path,
     to_track,
 )
+from operators.drawing.runs import DIRECTION_PHRASES
 from operators.primitives._base import Canvas, Primitive, Style, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan, Track
-from operators.runs import DIRECTION_PHRASES
 from operators.seeding import rng
-from operators.witness import Witness, total_steps
+from operators.watching.witness import Witness, total_steps
 
 NUM_SHAPES_BY_LEVEL = (3, 3, 4, 5, 6)
 TREMBLE_BY_LEVEL = (0.0, 0.0, 0.01, 0.015, 0.02)  # of the lane's length, to each side

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.claims import Claim, Phrases
-from operators.motion import (
+from operators.drawing.motion import (
     AT_PHRASES,
     OPPOSITE,
     VECTORS,
@@ -34,11 +34,11 @@ from operators.motion import (
     to_track,
     torus_path,
 )
+from operators.drawing.runs import DIRECTION_PHRASES
 from operators.primitives._base import Canvas, Primitive, Style, Twin
 from operators.records import Address, Event, Question, Scene, ScenePlan, Track
-from operators.runs import DIRECTION_PHRASES
 from operators.seeding import rng
-from operators.witness import Witness, follow, steps
+from operators.watching.witness import Witness, follow, steps
 
 NUM_DIRECTIONS_BY_LEVEL = (4, 4, 8, 8, 8)
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)

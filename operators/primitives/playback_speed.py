@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.claims import Phrases
-from operators.motion import Actor, color_of, draw_actors, draw_num_frames, drawn_plan, frame_ms, to_track
-from operators.panels import Panel, halves
+from operators.drawing.motion import Actor, color_of, draw_actors, draw_num_frames, drawn_plan, frame_ms, to_track
+from operators.drawing.panels import Panel, halves
 from operators.primitives._base import Canvas, Primitive, Twin, draw_truth
 from operators.records import Address, Event, Frames, Question, Scene, ScenePlan, Track
 from operators.seeding import rng
-from operators.witness import Witness, follow
+from operators.watching.witness import Witness, follow
 
 NUM_SHAPES_BY_LEVEL = (1, 1, 2, 2, 3)
 MIN_RATIO_BY_LEVEL = (3.0, 2.5, 2.2, 1.9, 1.6)  # of the two speeds, when asked which is faster

@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from operators.drawing.shots import CaptionedScene, compose, pick_scenes, scene_limits
 from operators.primitives._base import Canvas, draw_truth
 from operators.primitives._pseudo_video import PseudoVideo
 from operators.records import Address, Scene, ScenePlan
 from operators.seeding import rng
-from operators.shots import CaptionedScene, compose, pick_scenes, scene_limits
 
 ALL_MODES = ("count", "between", "which")
 MODES_BY_LEVEL = (("count",), ("count", "between"), ALL_MODES, ALL_MODES, ALL_MODES)

@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.claims import Phrases
+from operators.drawing.motion import draw_actors, draw_num_frames, drawn_plan, frame_ms
 from operators.errors import SampleRejected
-from operators.motion import draw_actors, draw_num_frames, drawn_plan, frame_ms
 from operators.primitives._base import Canvas, Primitive, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan, Track
 from operators.seeding import rng
 from operators.sources.shapes import COLORS
-from operators.witness import Witness, follow
+from operators.watching.witness import Witness, follow
 
 SIDES = {"to the right of": 0.0, "below": 90.0, "to the left of": 180.0, "above": 270.0}  # degrees, clockwise
 NUM_SIDES_BY_LEVEL = (2, 4, 4, 4, 4)

@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.claims import Phrases
-from operators.layout import CORNER, cell_room_px, place_apart
-from operators.motion import Actor, draw_actors, draw_num_frames, drawn_plan, to_track
+from operators.drawing.layout import CORNER, cell_room_px, place_apart
+from operators.drawing.motion import Actor, draw_actors, draw_num_frames, drawn_plan, to_track
 from operators.primitives._base import Canvas, Primitive, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan
 from operators.seeding import rng
-from operators.silhouettes import color_masks, likest
 from operators.sources.shapes import COLORS, TURNED_SHAPES
-from operators.witness import Witness
+from operators.watching.silhouettes import color_masks, likest
+from operators.watching.witness import Witness
 
 MAX_TURNS_BY_LEVEL = (3, 3, 4, 4, 4)
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)

@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.claims import Phrases
+from operators.drawing.motion import color_of, draw_actors, draw_num_frames, drawn_plan, frame_ms
+from operators.drawing.panels import halves, panel_track
 from operators.errors import UserError
-from operators.motion import color_of, draw_actors, draw_num_frames, drawn_plan, frame_ms
-from operators.panels import halves, panel_track
 from operators.primitives._base import Canvas, Primitive, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan
 from operators.seeding import rng
-from operators.witness import Witness, follow, steps
+from operators.watching.witness import Witness, follow, steps
 
 SAME, LEFT, RIGHT, OTHER = "the same moment", "the left half is ahead", "the right half is ahead", "different moments"
 OPTIONS = {"which": (SAME, LEFT, RIGHT), "whether": (SAME, OTHER)}

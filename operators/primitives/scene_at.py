@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from operators.drawing.shots import compose, draw_num_scenes, draw_shot_lengths, pick_scenes
 from operators.primitives._base import Canvas, draw_truth
 from operators.primitives._pseudo_video import (
     NONE_OF_THE_OTHERS,
@@ -17,7 +18,6 @@ from operators.primitives._pseudo_video import (
 )
 from operators.records import Address, Scene, ScenePlan
 from operators.seeding import rng
-from operators.shots import compose, draw_num_scenes, draw_shot_lengths, pick_scenes
 
 MAX_OPTIONS = 4
 WORDINGS = (

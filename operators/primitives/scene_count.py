@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from operators.drawing.shots import compose, pick_scenes, scene_limits, split_length
 from operators.primitives._base import Canvas, Twin, draw_truth
 from operators.primitives._pseudo_video import PseudoVideo
 from operators.records import Address, Scene, ScenePlan
 from operators.seeding import rng
-from operators.shots import compose, pick_scenes, scene_limits, split_length
 
 MAX_OPTIONS = 3
 WORDINGS = (

@@ -14,11 +14,11 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from operators.drawing.shots import compose, draw_num_scenes, draw_shot_lengths, pick_scenes
 from operators.primitives._base import Canvas, Style, draw_truth
 from operators.primitives._pseudo_video import PseudoVideo
 from operators.records import Address, Question, Scene, ScenePlan
 from operators.seeding import rng
-from operators.shots import compose, draw_num_scenes, draw_shot_lengths, pick_scenes
 
 MAX_OPTIONS = 3
 Differing = Literal["anywhere", "three places", "three neighbours"]

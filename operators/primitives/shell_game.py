@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.claims import Phrases
-from operators.operations import Course, Facts, Operation, OperationsGame, Stage, State, timed_wordings
+from operators.drawing.operations import Course, Facts, Operation, OperationsGame, Stage, State, timed_wordings
+from operators.drawing.slots import Timing, arc_px, coverage, row_of, trade_places
 from operators.primitives._base import Canvas
 from operators.records import Frames, Track
-from operators.slots import Timing, arc_px, coverage, row_of, trade_places
 from operators.sources.shapes import COLORS
-from operators.witness import Witness, follow
+from operators.watching.witness import Witness, follow
 
 NUM_CUPS_BY_LEVEL = (3, 3, 4, 4, 5)
 LIFT = 1.6  # radii

@@ -15,13 +15,22 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.claims import Phrases
+from operators.drawing.operations import (
+    Course,
+    Facts,
+    Operation,
+    OperationsGame,
+    Stage,
+    State,
+    by_answer,
+    timed_wordings,
+)
+from operators.drawing.slots import COVER_COLOR, Timing, coverage, split_active
 from operators.errors import SampleRejected
-from operators.operations import Course, Facts, Operation, OperationsGame, Stage, State, by_answer, timed_wordings
 from operators.primitives._base import Canvas, Twin
 from operators.records import Track
-from operators.slots import COVER_COLOR, Timing, coverage, split_active
 from operators.sources.shapes import COLORS
-from operators.witness import Witness
+from operators.watching.witness import Witness
 
 SMALL_SIDE_PX = 64  # under it two rows and columns, else three
 NUM_WALKS = 200  # of the gap, from which those of one sample are taken

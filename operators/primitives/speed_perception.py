@@ -11,12 +11,12 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from operators.claims import Claim, Phrases
-from operators.motion import AT_PHRASES, draw_actors, draw_num_frames, drawn_plan, read_path
+from operators.drawing.motion import AT_PHRASES, draw_actors, draw_num_frames, drawn_plan, read_path
+from operators.drawing.runs import SPEED_PHRASES, draw_race, logged_speeds, seen_speeds, tell_race
 from operators.primitives._base import Canvas, Primitive, Style, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan
-from operators.runs import SPEED_PHRASES, draw_race, logged_speeds, seen_speeds, tell_race
 from operators.seeding import rng
-from operators.witness import Witness
+from operators.watching.witness import Witness
 
 NUM_SHAPES_BY_LEVEL = (2, 2, 3, 3, 4)
 NUM_ANGLES_BY_LEVEL = (4, 4, 8, 8, 16)

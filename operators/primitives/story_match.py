@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from operators.drawing.shots import CaptionedScene, compose, draw_num_scenes, pick_scenes, split_length, tell_order
 from operators.primitives._base import Canvas, Style, draw_truth
 from operators.primitives._pseudo_video import PseudoVideo
 from operators.records import Address, Question, Scene, ScenePlan
 from operators.seeding import rng
-from operators.shots import CaptionedScene, compose, draw_num_scenes, pick_scenes, split_length, tell_order
 
 MIN_SCENES_TO_CUT = 3  # what is left must have an order
 EXCHANGED_BY_LEVEL = ("any", "any", "any", "neighbours", "neighbours")

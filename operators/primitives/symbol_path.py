@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.claims import Phrases
+from operators.drawing.operations import Course, Facts, Operation, OperationsGame, Stage, State, read_log
+from operators.drawing.slots import COVER_COLOR, Timing, coverage
 from operators.errors import UserError
-from operators.operations import Course, Facts, Operation, OperationsGame, Stage, State, read_log
 from operators.primitives._base import Canvas
 from operators.records import Event, Question, ScenePlan, Track
-from operators.slots import COVER_COLOR, Timing, coverage
 from operators.sources.shapes import COLORS
-from operators.witness import Witness, follow
+from operators.watching.witness import Witness, follow
 
 NUM_DECOYS_BY_LEVEL = (0, 1, 2, 3, 1)  # symbols that the ball never visits
 MIN_VISITS = 3  # digit, sign, digit

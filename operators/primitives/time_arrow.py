@@ -12,12 +12,20 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from operators.claims import Phrases
-from operators.irreversible import ARROWS, BACKWARDS, MIN_BALL_FRAMES, STAGES, ProcessKind, backwards
-from operators.motion import color_of, draw_actors, draw_num_frames, drawn_plan, straight_steps, to_track, torus_path
+from operators.drawing.irreversible import ARROWS, BACKWARDS, MIN_BALL_FRAMES, STAGES, ProcessKind, backwards
+from operators.drawing.motion import (
+    color_of,
+    draw_actors,
+    draw_num_frames,
+    drawn_plan,
+    straight_steps,
+    to_track,
+    torus_path,
+)
 from operators.primitives._base import Canvas, Primitive, Twin, draw_truth
 from operators.records import Address, Event, Question, Scene, ScenePlan
 from operators.seeding import rng
-from operators.witness import Witness
+from operators.watching.witness import Witness
 
 OPTIONS = ("forwards", "backwards")
 KINDS_BY_LEVEL: tuple[tuple[ProcessKind, ...], ...] = (

@@ -11,8 +11,8 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from operators.claims import Claim, Phrases
-from operators.curves import CURVES, draw_curve, likest_curve
-from operators.motion import (
+from operators.drawing.curves import CURVES, draw_curve, likest_curve
+from operators.drawing.motion import (
     AT_PHRASES,
     at_events,
     draw_actors,
@@ -28,7 +28,7 @@ from operators.primitives._base import Canvas, Primitive, Style, Twin, draw_trut
 from operators.records import Address, Event, Question, Scene, ScenePlan
 from operators.seeding import rng
 from operators.sources.shapes import COLORS
-from operators.witness import Witness, follow, steps
+from operators.watching.witness import Witness, follow, steps
 
 NUM_CURVES_BY_LEVEL = (3, 3, 4, 5, 6)  # the first of CURVES
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)

@@ -74,7 +74,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class VideoQa:
-    """Random access to samples and frames, with the interface of ``operators.shards.Dataset``."""
+    """Random access to samples and frames, with the interface of ``operators.at_rest.shards.Dataset``."""
 
     settings: VideoQaSettings
     samples: tuple[Sample, ...]

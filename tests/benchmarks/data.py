@@ -24,12 +24,12 @@ import cv2
 import numpy as np
 import tyro
 
+from operators.at_rest.shards import Dataset, write_shard
 from operators.clip import Codec, encode
+from operators.drawing.render import render, render_i420
 from operators.primitives._base import Canvas
 from operators.recipe import CocoPaths, Recipe, Source, make_sample_at, open_source, plan_sample
 from operators.records import Address, Frames, ScenePlan
-from operators.render import render, render_i420
-from operators.shards import Dataset, write_shard
 from operators.sources.drawn_scenes import DrawnScenes, write_drawn_coco
 from operators.sources.shapes import OUTLINES
 

@@ -73,7 +73,7 @@ def rollout(*completion_ids: int) -> Rollout:
         logprobs=tuple(-0.1 * i for i in completion_ids),
         text="",
         finish_reason=FinishReason.STOP,
-        weight_version=0,
+        weight_versions=(0,) * len(completion_ids),
     )
 
 

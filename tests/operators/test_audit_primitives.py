@@ -11,12 +11,12 @@ import pytest
 
 from operators.audit import Stills, attack_task, failures, judge_task, stills_of
 from operators.clip import Codec, encode
+from operators.drawing.render import render
 from operators.errors import SampleRejected
 from operators.plugins import available, load
 from operators.primitives._base import Canvas, Primitive
 from operators.prompts import make_sample, to_row
 from operators.records import Address, Frames, Scene
-from operators.render import render
 from operators.seeding import rng
 from operators.sources.shapes import COLORS, EASY_COLORS, EASY_SHAPES, paint
 

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from operators.drawing.motion import OPPOSITE, VECTORS
 from operators.errors import UserError
-from operators.motion import OPPOSITE, VECTORS
 from operators.plugins import load
 from operators.primitives._base import Canvas, Primitive
 from operators.records import Address, ScenePlan, Track
-from operators.witness import turning_points
+from operators.watching.witness import turning_points
 
 CANVAS = Canvas(
     width=160, height=120, fps=8.0, num_frames=(24, 40), num_scenes=(2, 6), frames_per_scene=(2, 9), jitter="none"

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from operators.drawing.render import render
 from operators.plugins import available, load
 from operators.primitives._base import Canvas, Primitive
 from operators.records import Address, Question, Scene, ScenePlan, Track
-from operators.render import render
 from operators.seeding import rng
 from operators.sources.shapes import EASY_COLORS, EASY_SHAPES
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from operators.checks import Verdict
 from operators.clip import decode
 from operators.errors import SampleRejected, UserError
 from operators.param_hash import SPLITS, param_hash, split_of
@@ -31,7 +30,8 @@ from operators.recipe import (
     task_and_index,
 )
 from operators.records import Backdrop, Frames, Question, Scene
-from operators.witness import Witness
+from operators.watching.checks import Verdict
+from operators.watching.witness import Witness
 
 NOWHERE = Path("/nonexistent")
 

@@ -33,7 +33,9 @@ def make_sample(options: tuple[str, ...] = OPTIONS) -> Sample:
 
 
 def make_rollout(text: str) -> Rollout:
-    return Rollout(completion_ids=(1,), logprobs=(0.0,), text=text, finish_reason=FinishReason.STOP, weight_version=0)
+    return Rollout(
+        completion_ids=(1,), logprobs=(0.0,), text=text, finish_reason=FinishReason.STOP, weight_versions=(0,)
+    )
 
 
 class Raises(Reward):

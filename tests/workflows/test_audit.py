@@ -10,8 +10,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from operators.at_rest.shards import (
+    METADATA_FILE,
+    RECIPE_FILE,
+    Dataset,
+    recipe_json,
+    write_index,
+    write_json,
+    write_shard,
+)
 from operators.recipe import Recipe, open_source
-from operators.shards import METADATA_FILE, RECIPE_FILE, Dataset, recipe_json, write_index, write_json, write_shard
 from workflows.__main__ import main
 from workflows.audit import AuditConfig, clips_to_see, edge_limits, line, run
 

@@ -14,9 +14,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from operators.markers import marker_path, shard_name
+from operators.at_rest.markers import marker_path, shard_name
+from operators.at_rest.shards import DEAD_LETTER_FILE, Dataset
 from operators.recipe import CocoPaths, Recipe, check
-from operators.shards import DEAD_LETTER_FILE, Dataset
 from operators.sources.drawn_scenes import DrawnScenes, write_drawn_coco
 from workflows.__main__ import main
 from workflows.audit import AuditConfig

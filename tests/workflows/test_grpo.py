@@ -13,11 +13,19 @@ from safetensors.torch import load_file
 from models.policy import OptimizerConfig
 from models.tiny import TinyShape, build
 from operators.advantage import TaskScales
+from operators.at_rest.shards import (
+    DRAWN_FOLDER,
+    RECIPE_FILE,
+    Dataset,
+    recipe_json,
+    write_index,
+    write_json,
+    write_shard,
+)
 from operators.errors import UserError
 from operators.primitives._base import Canvas
 from operators.recipe import Recipe, open_source
 from operators.records import FinishReason, Group, Prompt, Rollout, Score, ScoreStatus
-from operators.shards import DRAWN_FOLDER, RECIPE_FILE, Dataset, recipe_json, write_index, write_json, write_shard
 from workflows.grpo import SCALES, GrpoConfig, check, run, scales_before, with_advantages
 from workflows.reward_tasks import RewardConfig
 from workflows.rollout_pool import PoolConfig
@@ -108,7 +116,7 @@ def test_a_penalty_holds_the_policy_and_scales_resume(data: Path, model: Path, t
 
 def group(key: str, count: int) -> Group:
     rollout = Rollout(
-        completion_ids=(1, 2), logprobs=(-1.0, -1.0), text="", finish_reason=FinishReason.STOP, weight_version=3
+        completion_ids=(1, 2), logprobs=(-1.0, -1.0), text="", finish_reason=FinishReason.STOP, weight_versions=(3, 3)
     )
     return Group(key=key, prompt_ids=(5,), rollouts=(rollout,) * count)
 

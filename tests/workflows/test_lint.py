@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from operators.markers import shard_name
+from operators.at_rest.markers import shard_name
 from operators.recipe import Recipe
 from workflows.__main__ import main
 from workflows.generate import build

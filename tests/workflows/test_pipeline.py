@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from operators.checks import Verdict
 from operators.recipe import make_sample_at, open_source
 from operators.sources.drawn_scenes import write_drawn_coco
+from operators.watching.checks import Verdict
 from workflows import pipeline
 from workflows.pipeline import PipelineConfig
 from workflows.presets.quickstart import quickstart

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from operators.markers import shard_name
+from operators.at_rest.markers import shard_name
+from operators.at_rest.shards import write_shard
 from operators.recipe import Recipe, make_sample_at, open_source
-from operators.shards import write_shard
 from workflows import plan, throughput
 from workflows.__main__ import main
 from workflows.generate import GenerateConfig

@@ -10,10 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from operators.clip import decode
-from operators.errors import UserError
-from operators.recipe import CocoPaths, Recipe, open_source
-from operators.shards import (
+from operators.at_rest.shards import (
     DEAD_LETTER_FILE,
     DEAD_LETTER_SCHEMA,
     RECIPE_FILE,
@@ -23,6 +20,9 @@ from operators.shards import (
     write_json,
     write_shard,
 )
+from operators.clip import decode
+from operators.errors import UserError
+from operators.recipe import CocoPaths, Recipe, open_source
 from workflows import preview
 
 

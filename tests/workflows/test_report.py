@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from operators.arms import ARMS, Arm
-from operators.card import write_card
+from operators.at_rest.card import write_card
+from operators.at_rest.shards import AUDIT_FILE, RECIPE_FILE, Dataset, recipe_json, write_index, write_json, write_shard
 from operators.errors import UserError
-from operators.page import escape
+from operators.pages.page import escape
 from operators.recipe import Recipe, open_source
-from operators.shards import AUDIT_FILE, RECIPE_FILE, Dataset, recipe_json, write_index, write_json, write_shard
 from workflows import report
 from workflows.evaluate import EvaluationRow, write_rows
 from workflows.grpo import summarize

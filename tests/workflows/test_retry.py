@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from operators.at_rest.shards import AUDIT_FILE, DEAD_LETTER_FILE, Dataset
 from operators.recipe import CocoPaths, Recipe
-from operators.shards import AUDIT_FILE, DEAD_LETTER_FILE, Dataset
 from operators.sources.drawn_scenes import DrawnScenes, write_drawn_coco
 from workflows.__main__ import main
 from workflows.generate import build

@@ -31,7 +31,9 @@ def make_work(texts: list[list[str]]) -> tuple[list[Group], list[Sample]]:
             facts={},
         )
         rollouts = tuple(
-            Rollout(completion_ids=(1,), logprobs=(0.0,), text=text, finish_reason=FinishReason.STOP, weight_version=0)
+            Rollout(
+                completion_ids=(1,), logprobs=(0.0,), text=text, finish_reason=FinishReason.STOP, weight_versions=(0,)
+            )
             for text in row
         )
         samples.append(sample)

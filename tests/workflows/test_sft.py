@@ -22,10 +22,7 @@ from safetensors.torch import load_file
 
 from models.policy import OptimizerConfig
 from models.tiny import TinyShape, build
-from operators.errors import UserError
-from operators.primitives._base import Canvas
-from operators.recipe import Recipe, open_source
-from operators.shards import (
+from operators.at_rest.shards import (
     DRAWN_FOLDER,
     RECIPE_FILE,
     Dataset,
@@ -34,6 +31,9 @@ from operators.shards import (
     write_json,
     write_shard,
 )
+from operators.errors import UserError
+from operators.primitives._base import Canvas
+from operators.recipe import Recipe, open_source
 from operators.sources.video_qa import VideoReading
 from workflows.mixture import Mixture, Part, parts_of
 from workflows.sft import SftConfig, check, check_cursor, cursor_of, run

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from operators.curves import likest_curve
+from operators.drawing.curves import likest_curve
+from operators.drawing.render import render
 from operators.errors import UserError
 from operators.plugins import load
 from operators.primitives._base import Canvas, Primitive
 from operators.records import Address, Question, ScenePlan, Track
-from operators.render import render
 from operators.seeding import rng
 
 CANVAS = Canvas(

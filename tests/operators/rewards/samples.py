@@ -31,7 +31,7 @@ def rollout(text: str) -> Rollout:
         logprobs=(0.0,) * len(ids),
         text=text,
         finish_reason=FinishReason.STOP,
-        weight_version=0,
+        weight_versions=(0,) * len(ids),
     )
 
 

@@ -21,7 +21,7 @@ def of_ids(ids: list[int]) -> Rollout:
         logprobs=(0.0,) * len(ids),
         text="",
         finish_reason=FinishReason.STOP,
-        weight_version=0,
+        weight_versions=(0,) * len(ids),
     )
 
 

@@ -1,0 +1,186 @@
+"""Charts as inline SVG, pure functions of numbers; colours are the page's CSS variables, so light and dark both work.
+
+values -> running mean -> polyline, bars with intervals -> one ``<figure>``
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from operators.metrics import Interval
+from operators.pages.page import escape
+
+Tone = Literal["base", "sft", "grpo", "soft"]
+
+WIDTH, HEIGHT = 480, 200  # of a line chart, in CSS pixels at its natural size
+LEFT, RIGHT, TOP, BOTTOM = 46, 10, 8, 24
+MAX_POINTS = 400  # a curve of more steps is drawn by the means of equal parts
+BAR_HEIGHT, NAME_WIDTH, LABEL_WIDTH, VALUE_WIDTH, BARS_WIDTH = 22, 140, 90, 90, 980
+
+CSS = """
+:root { --base: light-dark(#8a8f98, #8d93a0); --sft: light-dark(#2f6db0, #7db4f2); --grpo: var(--mark); }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 16px; }
+figure { margin: 0; background: var(--sheet); border: 1px solid var(--line); border-radius: 14px; padding: 14px 16px; }
+figure svg, td svg { display: block; width: 100%; height: auto; overflow: visible; }
+figcaption { display: flex; justify-content: space-between; gap: 12px; font-size: 13px; font-weight: 600;
+  margin-bottom: 8px; }
+figcaption span { color: var(--soft); font-weight: 400; font-variant-numeric: tabular-nums; text-align: right; }
+svg text { fill: var(--soft); font-size: 11px; font-variant-numeric: tabular-nums; }
+svg text.name { fill: var(--ink); font-size: 12.5px; }
+svg .grid { stroke: var(--line); stroke-width: 1; }
+svg .curve { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
+svg .faint { opacity: 0.3; stroke-width: 1.2; }
+svg .track { fill: var(--line); opacity: 0.55; } svg .fill { opacity: 0.8; }
+svg .chance { stroke: var(--ink); stroke-width: 1.2; stroke-dasharray: 2 2; opacity: 0.7; }
+svg .range { stroke: var(--ink); stroke-width: 1.6; }
+figure + .why, .card + .why { margin-top: 10px; }
+.why + .card { margin-top: 14px; }
+figure.wide { overflow-x: auto; } figure.wide svg { min-width: 640px; } figure.wide svg svg { min-width: 0; }
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """Values by step; ``faint`` for the raw values behind a smoothed curve."""
+
+    steps: Sequence[float]
+    values: Sequence[float]
+    tone: Tone
+    faint: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One accuracy of a bar chart."""
+
+    name: str
+    interval: Interval
+    tone: Tone
+
+
+def running_mean(values: Sequence[float], window: int) -> list[float]:
+    """Mean of the ``window`` values around each one, of fewer at both ends.
+
+    Raises:
+        ValueError: ``window`` is below 1.
+    """
+    if window < 1:
+        raise ValueError(f"window is {window}")
+    before, after = (window - 1) // 2, window // 2
+    parts = [values[max(0, i - before) : i + after + 1] for i in range(len(values))]
+    return [math.fsum(part) / len(part) for part in parts]
+
+
+def line_chart(title: str, curves: Sequence[Curve], *, note: str = "", low: float | None = None) -> str:
+    """A figure of curves over steps.
+
+    Args:
+        note: stands beside the title, e.g. first and last value.
+        low: where the value axis starts; None: at the lowest value.
+    """
+    thinned = [_thinned(curve) for curve in curves]
+    steps = [step for curve in curves for step in curve.steps]
+    values = [value for curve in thinned for value in curve.values]
+    caption = f"<figcaption>{escape(title)}<span>{escape(note)}</span></figcaption>"
+    if not values:
+        return f'<figure>{caption}<p class="why">No step logged this.</p></figure>'
+    x_ticks = ticks(min(steps), max(steps), 5)
+    y_ticks = ticks(min(values) if low is None else low, max(values), 4)
+    x_low, x_high = min(steps), max(max(steps), min(steps) + 1)
+    y_low, y_high = min(y_ticks[0], *values), max(y_ticks[-1], *values)
+
+    def x(step: float) -> float:
+        return LEFT + (step - x_low) / (x_high - x_low) * (WIDTH - LEFT - RIGHT)
+
+    def y(value: float) -> float:
+        return HEIGHT - BOTTOM - (value - y_low) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM)
+
+    parts = [
+        f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>'
+        f'<text x="{LEFT - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>'
+        for tick in y_ticks
+    ]
+    parts += [
+        f'<text x="{x(tick):.1f}" y="{HEIGHT - 6}" text-anchor="middle">{tick:g}</text>'
+        for tick in x_ticks
+        if x_low <= tick <= x_high
+    ]
+    for curve in thinned:
+        points = " ".join(f"{x(s):.1f},{y(v):.1f}" for s, v in zip(curve.steps, curve.values, strict=True))
+        faint = " faint" if curve.faint else ""
+        parts.append(f'<polyline class="curve{faint}" style="stroke:var(--{curve.tone})" points="{points}"/>')
+    svg = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
+    return f"<figure>{caption}{svg}</figure>"
+
+
+def interval_mark(interval: Interval, chance: float, tone: Tone) -> str:
+    """A small bar from 0 to 1: the value filled, its interval as a line, chance as a dashed tick."""
+    return f'<svg viewBox="0 0 100 12" role="img" aria-label="{percent(interval)}">{_bar(interval, chance, tone)}</svg>'
+
+
+def bar_chart(title: str, groups: Sequence[tuple[str, float, Sequence[Bar]]], *, note: str = "") -> str:
+    """A figure of accuracies, one block per ``(name, chance, bars)``, each bar with its interval and chance."""
+    parts: list[str] = []
+    top = 0.0
+    for name, chance, bars in groups:
+        parts.append(f'<text class="name" x="0" y="{top + 15:.0f}" font-weight="600">{escape(name)}</text>')
+        for n, bar in enumerate(bars):
+            middle = top + n * BAR_HEIGHT + 11
+            left = NAME_WIDTH + LABEL_WIDTH
+            width = BARS_WIDTH - left - VALUE_WIDTH
+            parts.append(
+                f'<text x="{left - 10}" y="{middle + 4:.0f}" text-anchor="end">{escape(bar.name)}</text>'
+                f'<svg x="{left}" y="{middle - 8:.0f}" width="{width}" height="16" viewBox="0 0 100 12" '
+                f'preserveAspectRatio="none">{_bar(bar.interval, chance, bar.tone)}</svg>'
+                f'<text x="{BARS_WIDTH - VALUE_WIDTH + 12}" y="{middle + 4:.0f}">{percent(bar.interval)}</text>'
+            )
+        top += len(bars) * BAR_HEIGHT + 14
+    caption = f"<figcaption>{escape(title)}<span>{escape(note)}</span></figcaption>"
+    svg = f'<svg viewBox="0 0 {BARS_WIDTH} {max(1.0, top - 14):.0f}">{"".join(parts)}</svg>'
+    return f'<figure class="wide">{caption}{svg}</figure>'
+
+
+def percent(interval: Interval) -> str:
+    """``97.5 ± 2.3``, in per cent."""
+    return f"{100 * interval.value:.1f} ± {100 * interval.half_width:.1f}"
+
+
+def ticks(low: float, high: float, most: int) -> list[float]:
+    """At most about ``most`` round numbers around ``low`` to ``high``: 1, 2 or 5 times a power of ten apart."""
+    if high <= low:
+        low, high = low - (abs(low) or 1.0) / 2, low + (abs(low) or 1.0) / 2
+    rough = (high - low) / most
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(n * step, 12) for n in range(first, last + 1)]
+
+
+def _bar(interval: Interval, chance: float, tone: Tone) -> str:
+    low, high = 100 * interval.low, 100 * interval.high
+    return (
+        '<rect class="track" x="0" y="3" width="100" height="6" rx="1"/>'
+        f'<rect class="fill" style="fill:var(--{tone})" x="0" y="3" width="{100 * interval.value:.1f}" height="6" '
+        'rx="1"/>'
+        f'<line class="range" x1="{low:.1f}" x2="{high:.1f}" y1="6" y2="6" '
+        'vector-effect="non-scaling-stroke"/>'
+        f'<line class="chance" x1="{100 * chance:.1f}" x2="{100 * chance:.1f}" y1="0" y2="12" '
+        'vector-effect="non-scaling-stroke"/>'
+    )
+
+
+def _thinned(curve: Curve) -> Curve:
+    size = -(-len(curve.steps) // MAX_POINTS) if curve.steps else 1
+    if size == 1:
+        return curve
+    steps, values = list(_means(curve.steps, size)), list(_means(curve.values, size))
+    return Curve(steps=steps, values=values, tone=curve.tone, faint=curve.faint)
+
+
+def _means(values: Sequence[float], size: int) -> Iterator[float]:
+    for start in range(0, len(values), size):
+        part = values[start : start + size]
+        yield math.fsum(part) / len(part)
