@@ -293,3 +293,25 @@ class Score:
     breakdown: Mapping[str, float]  # by reward name, before weights
     status: ScoreStatus
     detail: str = ""  # why the status is not ok: the parser's reason, or the checker's error
+
+
+class Outcome(StrEnum):
+    """What became of a prompt group: trained on once, or dropped whole for a reason."""
+
+    TRAINED = "trained"
+    FLAT = "flat"  # all rewards alike: nothing to learn from
+    UNSCORED = "unscored"  # fewer than two rollouts have a reward, because checkers failed or none applies
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredGroup:
+    """A group, what it earned, and what becomes of it. Tuples have one entry per rollout."""
+
+    position: int  # among all prompts that were ever drawn in its run
+    row: int  # of its sample in the dataset
+    step: int  # of the batch it was drawn for
+    static: bool  # drawn by the data's own mixture, where a curriculum steers the others
+    group: Group
+    scores: tuple[Score, ...]
+    advantages: tuple[float | None, ...]
+    outcome: Outcome

@@ -5,4 +5,5 @@ markers    finished shards, and files that appear whole
 replacing  samples made again in finished shards
 lint       is a dataset what it says it is
 card       the dataset card
+rollouts   a step of reinforcement learning: groups, scores, outcomes
 """
