@@ -29,6 +29,7 @@ class Batch:
     model_inputs: Mapping[str, Tensor]  # token types and video tensors, named as the model's forward takes them
     advantages_B: Tensor | None = None  # rollouts only
     engine_logprobs_BL: Tensor | None = None  # rollouts only; 0 outside the completion
+    old_logprobs_BL: Tensor | None = None  # of the weights before a batch's first update, where it gets several
     reference_logprobs_BL: Tensor | None = None  # of the starting weights, where a KL penalty needs them
 
     def to(self, device: torch.device) -> Batch:

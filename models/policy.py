@@ -140,7 +140,8 @@ class Policy:
         return {"grad_norm": grad_norm, "lr": lr}
 
     def skip_step(self) -> None:
-        """A step without an update, when a batch held nothing to learn from; the schedule goes on."""
+        """A step without an update, when a batch held nothing to learn from; its gradient is forgotten."""
+        self.optimizer.zero_grad(set_to_none=True)
         self.step_index += 1
 
     @torch.no_grad()

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -50,6 +50,7 @@ from operators.watching.checks import Verdict, check_pixels
 MAX_INDEX = 10_000_000  # retries of an index are this far apart, in ranges no first attempt reaches
 NUM_CANDIDATE_SCENES = 64  # drawn per sample, so that a primitive's work does not grow with the annotation file
 LEVELS = 5
+Level = Annotated[int, Field(ge=0, lt=LEVELS)]
 
 
 class CocoPaths(BaseModel):
@@ -75,7 +76,8 @@ class Recipe(BaseModel):
     seed: int = Field(default=0, ge=0)
     split: Literal["train", "rl", "test"] = "train"
     test_fraction: float = Field(default=0.1, ge=0.0, lt=1.0)  # of the images; `test` shows no image of the others
-    level: int = Field(default=1, ge=0, lt=LEVELS)
+    level: Level = 1
+    levels: tuple[Level, ...] = ()  # several in turn, where a curriculum is to choose among them; none: ``level``
     style: Style = "concise"  # of the chain of thought
     answer_format: AnswerFormat = "letter"
     instruct: bool = True  # the stored messages say how to answer
@@ -281,7 +283,9 @@ def render_address(recipe: Recipe, source: Source, address: Address) -> Frames:
 
 
 def address_of(recipe: Recipe, task: str, index: int, twin: bool) -> Address:
-    return Address(task=task, split=recipe.split, index=index, seed=recipe.seed, level=recipe.level, twin=twin)
+    levels = recipe.levels or (recipe.level,)
+    level = levels[index % MAX_INDEX % len(levels)]  # an index tried again, in a later range, keeps its level
+    return Address(task=task, split=recipe.split, index=index, seed=recipe.seed, level=level, twin=twin)
 
 
 def task_and_index(recipe: Recipe, i: int) -> tuple[str, int, bool]:

@@ -301,6 +301,7 @@ class Outcome(StrEnum):
     TRAINED = "trained"
     FLAT = "flat"  # all rewards alike: nothing to learn from
     UNSCORED = "unscored"  # fewer than two rollouts have a reward, because checkers failed or none applies
+    OBSERVED = "observed"  # of a run that only samples: it would have been trained on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

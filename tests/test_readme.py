@@ -22,7 +22,7 @@ from workflows.config import Config
 from workflows.evaluate import EvaluateConfig
 from workflows.export import ExportConfig
 from workflows.generate import GenerateConfig
-from workflows.grpo import GrpoConfig
+from workflows.grpo_settings import GrpoConfig
 from workflows.lint import LintConfig
 from workflows.pipeline import PipelineConfig
 from workflows.presets.datasets import PRESETS as DATASET_PRESETS

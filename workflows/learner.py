@@ -48,6 +48,7 @@ class LearnerConfig:
     temperature: float = 1.0
     gradient_checkpointing: bool = False
     keep_checkpoints: int = 2
+    updates_per_step: int = 1  # optimizer steps that a step's batch is used for
 
 
 class Learner:
@@ -64,7 +65,7 @@ class Learner:
             self.family.load_model(config.model, torch.float32),
             self.family,
             config.optimizer,
-            total_steps=config.num_steps,
+            total_steps=config.num_steps * config.updates_per_step,
             parallel=parallel,
             temperature=config.temperature,
             gradient_checkpointing=config.gradient_checkpointing,
@@ -73,15 +74,15 @@ class Learner:
         self.cursor = checkpoint.load(self.policy, found.path) if found.path is not None else {}  # of its data
         if found.message and parallel.rank == 0:
             print(f"{config.stage}: {found.message}", flush=True)
-        self._log = StageLog(config.out, config.stage, found.step) if parallel.rank == 0 else None
-        self._saved_step = found.step
+        self._log = StageLog(config.out, config.stage, self.step) if parallel.rank == 0 else None
+        self._saved_step = self.step
         started = {"world_size": parallel.world_size, "host": socket.gethostname(), "pid": os.getpid()}
-        self.log({"step": found.step, **started, "rejected_checkpoints": found.rejected})
+        self.log({"step": self.step, **started, "rejected_checkpoints": found.rejected})
 
     @property
     def step(self) -> int:
-        """Updates done."""
-        return self.policy.step_index
+        """Batches that training is done with."""
+        return self.policy.step_index // self.config.updates_per_step
 
     @property
     def finished(self) -> bool:

@@ -16,7 +16,7 @@ class Mailbox:
     def __init__(self, num_kept: int) -> None:
         self._num_kept = num_kept  # batches behind the newest asked for, for workers that start again
         self._batches: dict[int, Any] = {}
-        self._results: dict[int, tuple[dict[str, float], Any]] = {}
+        self._results: dict[int, tuple[Any, Any]] = {}  # what the workers report, reference to the weights
         self._first: tuple[int, Any] | None = None
         self._closed = False
         self._changed = asyncio.Condition()
@@ -40,16 +40,16 @@ class Mailbox:
                 del self._batches[old]
             return self._batches[step]  # type: ignore[no-any-return]
 
-    async def put_result(self, step: int, metrics: dict[str, float], packet: WeightPacket) -> None:
-        await self._store(self._results, step, (metrics, ray.put(packet)))
+    async def put_result(self, step: int, report: Any, packet: WeightPacket) -> None:
+        await self._store(self._results, step, (report, ray.put(packet)))
 
-    async def take_result(self, step: int) -> tuple[dict[str, float], list[Any]]:
+    async def take_result(self, step: int) -> tuple[Any, list[Any]]:
         async with self._changed:
             await self._changed.wait_for(lambda: step in self._results)
-            metrics, weights = self._results[step]
+            report, weights = self._results[step]
             for old in [known for known in self._results if known < step]:
                 del self._results[old]
-            return metrics, [weights]
+            return report, [weights]
 
     async def put_start(self, step: int, packet: WeightPacket) -> None:
         async with self._changed:

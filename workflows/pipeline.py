@@ -33,6 +33,7 @@ from workflows.evaluate import (
     unread_share,
     write_rows,
 )
+from workflows.grpo_settings import GrpoConfig, GrpoSettings
 from workflows.learner import MODEL
 from workflows.rollout_pool import PoolConfig, RolloutPool
 from workflows.run_dir import RunDir
@@ -55,7 +56,7 @@ class PipelineConfig(Recipe, Config):
     num_data_workers: int = Field(default=2, ge=1)
     base_model: BaseModelSettings
     sft: sft.SftSettings
-    grpo: grpo.GrpoSettings
+    grpo: GrpoSettings
     evaluate: EvaluateSettings
     pool: PoolConfig = PoolConfig()
 
@@ -129,9 +130,9 @@ def sft_config(config: PipelineConfig, data: Path, model: Path) -> sft.SftConfig
     return sft.SftConfig(**dict(config.sft), data=data, model=model, out=config.out / "sft")
 
 
-def grpo_config(config: PipelineConfig, data: Path) -> grpo.GrpoConfig:
+def grpo_config(config: PipelineConfig, data: Path) -> GrpoConfig:
     model = config.out / "sft" / MODEL
-    return grpo.GrpoConfig(**dict(config.grpo), data=data, model=model, out=config.out / "grpo", pool=config.pool)
+    return GrpoConfig(**dict(config.grpo), data=data, model=model, out=config.out / "grpo", pool=config.pool)
 
 
 def evaluate_model(config: PipelineConfig, pool: RolloutPool, data: Path, name: str) -> list[EvaluationRow]:

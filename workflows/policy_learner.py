@@ -9,7 +9,6 @@ weights, while engines and driver only wait.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,52 +19,22 @@ import torch
 from ray import train
 from torch.distributed.tensor import DTensor
 
-from models.collate import Batch, collate_groups
-from models.losses import (
-    Counts,
-    GrpoLossSettings,
-    engine_log_ratio,
-    grpo_loss,
-    importance_weights,
-    k3,
-    token_share,
-)
 from models.policy import Policy
-from models.scoring_head import Scores
 from models.weights import pack
-from operators.records import Group, Prompt
 from workflows.learner import Learner, LearnerConfig, make_trainer, scaling, worker_user_error
 from workflows.mailbox import Mailbox
+from workflows.policy_update import Ranks, TrainingBatch, UpdateConfig, UpdateReport, learn_from
 
 SPARE_CPUS = 0.0  # nothing else is computed for the trainer: batches come ready
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingBatch:
-    """Whole prompt groups with a reason to be trained on. Lists have one entry per group."""
-
-    weight_version: int  # of the weights it was sampled under, or newer
-    prompts: list[Prompt]
-    groups: list[Group]
-    advantages: list[list[float | None]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """What one update gave. ``weights`` is a reference to a WeightPacket, for engines to pull."""
+    """What the updates of one batch gave. ``weights`` is a reference to a WeightPacket, for engines to pull."""
 
-    metrics: dict[str, float]
+    report: UpdateReport
     weights_version: int
     weights: Any
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpdateConfig:
-    """What a worker needs for GRPO beyond ``LearnerConfig``."""
-
-    loss: GrpoLossSettings
-    micro_batch_size: int  # rollouts
-    max_tokens: int
 
 
 class PolicyLearner:
@@ -102,10 +71,10 @@ class PolicyLearner:
         await fit
 
     async def update(self, step: int, batch: TrainingBatch) -> Update:
-        """One update of the policy; a fault of the workers is raised here."""
+        """The updates of one batch; a fault of the workers is raised here."""
         await self._mailbox.put_batch.remote(step, [ray.put(batch)])
-        metrics, [weights] = await _first_of(_resolve(self._mailbox.take_result.remote(step)), self._fit)
-        return Update(metrics=metrics, weights_version=step + 1, weights=weights)
+        report, [weights] = await _first_of(_resolve(self._mailbox.take_result.remote(step)), self._fit)
+        return Update(report=report, weights_version=step + 1, weights=weights)
 
 
 async def _resolve(reference: Any) -> Any:
@@ -144,11 +113,11 @@ def update_loop(arguments: Mapping[str, Any]) -> None:
         if not references:
             return
         batch: TrainingBatch = ray.get(references[0])
-        metrics = update_once(learner, batch, update, rank, world_size, reference)
+        report = learn_from(learner, batch, update, Ranks(rank=rank, world_size=world_size), reference)
         packet = pack(learner.policy.state_dict(), learner.step)
         if rank == 0:
-            ray.get(mailbox.put_result.remote(step, metrics, packet))
-        learner.save_if_due(metrics)
+            ray.get(mailbox.put_result.remote(step, report, packet))
+        learner.save_if_due(report.metrics)
     learner.export()
 
 
@@ -176,87 +145,3 @@ def local_bytes(policy: Policy) -> int:
     """Bytes of the parameters that this rank holds."""
     local = [p.to_local() if isinstance(p, DTensor) else p for p in policy.model.parameters()]
     return sum(tensor.numel() * tensor.element_size() for tensor in local)
-
-
-def update_once(
-    learner: Learner,
-    batch: TrainingBatch,
-    config: UpdateConfig,
-    rank: int,
-    world_size: int,
-    reference: Policy | None = None,
-) -> dict[str, float]:
-    """One optimizer step, or none when no group of the batch carries a signal."""
-    if not batch.groups:
-        learner.policy.skip_step()
-        return {"skipped": 1.0}
-    loss = GrpoUpdateLoss(config)
-    batches = micro_batches(learner, batch, config.micro_batch_size, rank, world_size)
-    if reference is not None:  # before the policy's own pass, whose activations would stay in memory meanwhile
-        batches = [dataclasses.replace(b, reference_logprobs_BL=reference.logprobs(b)) for b in batches]
-    metrics = learner.update(batches, loss)
-    worst_R = torch.zeros(world_size)
-    worst_R[rank] = loss.largest_gap
-    return {**metrics, "parity_max_abs": float(learner.policy.parallel.sum(worst_R).max())}
-
-
-def micro_batches(
-    learner: Learner, batch: TrainingBatch, micro_batch_size: int, rank: int, world_size: int
-) -> list[Batch]:
-    """This rank's groups in micro-batches; every rank gets as many, the last ones blank where groups run out."""
-    group_size = max(len(group.rollouts) for group in batch.groups)
-    per_micro = max(1, micro_batch_size // group_size)
-    per_rank = -(-len(batch.groups) // world_size)
-    mine = list(range(rank, len(batch.groups), world_size))
-    made = []
-    for start in range(0, per_rank, per_micro):
-        chosen = mine[start : start + per_micro]
-        rows = chosen or [0]
-        collated = collate_groups(
-            learner.family,
-            learner.processor,
-            [batch.prompts[i] for i in rows],
-            [batch.groups[i] for i in rows],
-            [batch.advantages[i] for i in rows],
-        )
-        if not chosen:
-            collated = dataclasses.replace(collated, completion_mask_BL=torch.zeros_like(collated.completion_mask_BL))
-        made.append(collated)
-    return made
-
-
-class GrpoUpdateLoss:
-    """The GRPO loss of one update, and how far engine and trainer are apart on the tokens that the engine sampled.
-
-    Metrics beside the loss's own: ``engine_gap``, the mean of |log p_trainer - log p_engine|, and ``engine_kl``, the k3
-    estimate of KL(engine ‖ trainer), both in nats per token; ``largest_gap`` is the largest such difference.
-
-    There is one update per batch, so the policy it starts from is the current one: the ratio is 1 and its gradient is
-    the policy gradient; what the engine sampled differently is corrected by importance weights.
-    """
-
-    def __init__(self, config: UpdateConfig) -> None:
-        self._config = config
-        self.largest_gap = 0.0  # |log p_trainer - log p_engine|, nats
-
-    def __call__(self, scores: Scores, batch: Batch, counts: Counts) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
-        assert batch.advantages_B is not None
-        assert batch.engine_logprobs_BL is not None
-        mask_BL = batch.completion_mask_BL
-        old_BL = scores.logprobs_BL.detach()
-        log_ratio_BL = engine_log_ratio(old_BL, batch.engine_logprobs_BL, mask_BL)
-        gap_BL, kl_BL = log_ratio_BL.abs(), k3(torch.zeros_like(log_ratio_BL), log_ratio_BL)
-        self.largest_gap = max(self.largest_gap, float(gap_BL.max()))
-        loss, metrics = grpo_loss(
-            scores.logprobs_BL,
-            old_BL,
-            mask_BL,
-            batch.advantages_B,
-            self._config.loss,
-            counts,
-            max_completion_length=self._config.max_tokens,
-            importance_weights_BT=importance_weights(old_BL, batch.engine_logprobs_BL, mask_BL, self._config.loss),
-            reference_logprobs_BT=batch.reference_logprobs_BL,
-        )
-        engine = {"engine_gap": gap_BL, "engine_kl": kl_BL}
-        return loss, {**metrics, **{name: token_share(value, mask_BL, counts) for name, value in engine.items()}}

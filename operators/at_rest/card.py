@@ -116,7 +116,7 @@ def _introduction(dataset: Dataset) -> str:
                 ("recipe", f"`{recorded['recipe_hash']}` (recipe.json)"),
                 ("generator version", recorded["identity"]["generator_version"]),
                 ("seed", recipe.seed),
-                ("level", recipe.level),
+                ("level", ", ".join(map(str, recipe.levels or (recipe.level,)))),
                 ("frame", f"{recipe.canvas.width} x {recipe.canvas.height} px, {recipe.canvas.fps:g} fps"),
                 ("clips", stored),
                 ("answers", f"between answer tags, as {recipe.answer_format}"),

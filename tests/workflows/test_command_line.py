@@ -7,7 +7,7 @@ import pytest
 from operators.errors import UserError
 from workflows.command_line import parse
 from workflows.generate import GenerateConfig
-from workflows.grpo import GrpoConfig
+from workflows.grpo_settings import GrpoConfig
 from workflows.presets.datasets import PRESETS
 from workflows.presets.training import GRPO_PRESETS
 

@@ -11,25 +11,16 @@ import torch
 from safetensors.torch import load_file
 
 from models.policy import OptimizerConfig
-from models.tiny import TinyShape, build
-from operators.advantage import TaskScales
-from operators.at_rest.shards import (
-    DRAWN_FOLDER,
-    RECIPE_FILE,
-    Dataset,
-    recipe_json,
-    write_index,
-    write_json,
-    write_shard,
-)
+from operators.at_rest.rollouts import path_of, read_step, steps_in
+from operators.at_rest.shards import Dataset
 from operators.errors import UserError
-from operators.primitives._base import Canvas
-from operators.recipe import Recipe, open_source
-from operators.records import FinishReason, Group, Prompt, Rollout, Score, ScoreStatus
-from workflows.grpo import SCALES, GrpoConfig, check, run, scales_before, with_advantages
+from operators.ledger import reconcile
+from tests.small_runs import write_dataset, write_model
+from workflows.grpo import check, forget, run
+from workflows.grpo_batch import Producer, prune
+from workflows.grpo_settings import GrpoConfig
 from workflows.reward_tasks import RewardConfig
 from workflows.rollout_pool import PoolConfig
-from workflows.run_dir import RunDir
 
 NUM_STEPS = 4
 VARIED = RewardConfig(weights={"tests.workflows.varied_rewards:Varied": 1.0})
@@ -37,26 +28,13 @@ VARIED = RewardConfig(weights={"tests.workflows.varied_rewards:Varied": 1.0})
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("rl")
-    canvas = Canvas(
-        width=32, height=32, fps=4.0, num_frames=(6, 8), num_scenes=(2, 2), frames_per_scene=(2, 2), jitter="none"
-    )
-    recipe = Recipe(tasks=("motion_direction",), num_samples=8, split="rl", canvas=canvas, instruct=False)
-    source = open_source(recipe, folder / DRAWN_FOLDER)
-    identity = recipe_json(recipe, source)
-    write_json(folder / RECIPE_FILE, identity)
-    write_shard(recipe, source, identity["recipe_hash"], 0, folder)
-    write_index(recipe, folder)
-    return folder
+    """Pairs of twins on two levels."""
+    return write_dataset(tmp_path_factory.mktemp("rl"), split="rl", num_samples=12, twins=True, levels=(0, 1))
 
 
 @pytest.fixture(scope="module")
 def model(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("policy") / "model"
-    dataset = Dataset.open(data)
-    shape = TinyShape(hidden_size=64, num_layers=2, num_heads=2, num_kv_heads=1, vision_hidden_size=32, vision_depth=1)
-    build(out, [dataset.sample(i).target for i in range(len(dataset))] * 5, shape, seed=0)
-    return out
+    return write_model(data, tmp_path_factory.mktemp("policy") / "model")
 
 
 def config(data: Path, model: Path, out: Path, **changes: Any) -> GrpoConfig:
@@ -66,6 +44,7 @@ def config(data: Path, model: Path, out: Path, **changes: Any) -> GrpoConfig:
         "group_size": 4,
         "max_tokens": 8,
         "rewards": VARIED,
+        "guards": {"canary_every": 0},
         "optimizer": OptimizerConfig(lr=1e-3, schedule="constant"),
         "threads": 1,
         "checkpoint_every": 2,
@@ -75,9 +54,9 @@ def config(data: Path, model: Path, out: Path, **changes: Any) -> GrpoConfig:
     return GrpoConfig.model_validate({**settings, "data": data, "model": model, "out": out})
 
 
-def steps_of(out: Path) -> list[dict[str, Any]]:
+def rows_of(out: Path, stage: str = "grpo") -> list[dict[str, Any]]:
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    return [row for row in rows if row["stage"] == "grpo"]
+    return [row for row in rows if row["stage"] == stage]
 
 
 @pytest.mark.usefixtures("ray_cluster")
@@ -85,69 +64,153 @@ def steps_of(out: Path) -> list[dict[str, Any]]:
 def test_a_run_improves_weights_and_accounts_for_every_prompt(
     data: Path, model: Path, tmp_path: Path, max_staleness: int
 ) -> None:
-    summary = run(config(data, model, tmp_path / "run", max_staleness=max_staleness))
-    rows = steps_of(tmp_path / "run")
+    out = tmp_path / "run"
+    summary = run(config(data, model, out, max_staleness=max_staleness))
+    rows = rows_of(out)
     assert [row["step"] for row in rows] == list(range(NUM_STEPS))
     assert all(0 <= row["staleness"] <= max_staleness for row in rows)
     assert summary["decodes_per_prompt"] == 1
     assert summary["parity_max_abs"] < 1e-4 or max_staleness
-    before, after = load_file(model / "model.safetensors"), load_file(tmp_path / "run/model/model.safetensors")
+    before, after = load_file(model / "model.safetensors"), load_file(out / "model/model.safetensors")
     assert all(row["useful_groups"] > 0 for row in rows)
+    assert any(not torch.equal(before[name], after[name]) for name in after)
+    account = rows_of(out, "ledger")
+    assert reconcile(account, max_staleness=max_staleness) == []
+    assert summary["groups"]["trained"] == sum(len(line["trained"]) for line in account) > 0
+    shown = json.loads(path_of(out, 0).with_suffix(".trainer.json").read_text())
+    for scored in read_step(path_of(out, 0)).groups:
+        for rollout, logprobs in zip(scored.group.rollouts, shown[scored.group.key], strict=True):
+            assert logprobs == pytest.approx(rollout.logprobs, abs=1e-4)
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_penalty_holds_the_policy_and_a_batch_is_used_several_times(data: Path, model: Path, tmp_path: Path) -> None:
+    changes = {
+        "loss": {"loss_type": "gspo", "beta": 0.1, "epsilon": 0.01, "epsilon_high": 0.01},
+        "scale_rewards": "task",
+        "optimizer": {"lr": 1e-2},
+        "num_iterations": 2,
+        "mini_batches": 2,
+    }
+    run(config(data, model, tmp_path, **changes))
+    rows = rows_of(tmp_path)
+    assert rows[-1]["kl"] > 1e-6
+    assert all(0 <= row["engine_kl"] < 1e-6 and row["entropy"] > 0 for row in rows)
+    assert any(row["clip_fraction_high"] + row["clip_fraction_low"] > 0 for row in rows)  # the policy left the old one
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["reference_bytes_per_rank"] > 1000 for line in lines if "reference_bytes_per_rank" in line] == [True]
+    scales = [read_step(path_of(tmp_path, step)).state["scales"] for step in steps_in(tmp_path)]
+    assert len(scales) == NUM_STEPS and scales[0] != scales[-1] and scales[0].keys() == {"motion_direction"}
+    newest = sorted((tmp_path / "checkpoints").iterdir())[-1]
+    assert json.loads((newest / "manifest.json").read_text())["step"] == 4 * NUM_STEPS  # optimizer steps
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_twins_shuffled_frames_a_curriculum_and_refills_in_one_loop(data: Path, model: Path, tmp_path: Path) -> None:
+    weights = {"twin": 1.0, "shuffled_contrast": 0.3, "tests.workflows.varied_rewards:Sparse": 1.0}
+    changes = {
+        "rewards": RewardConfig(weights=weights),
+        "prompts_per_step": 4,
+        "max_refills": 2,
+        "curriculum": {"enabled": True, "static_share": 0.25},
+    }
+    summary = run(config(data, model, tmp_path, **changes))
+    account = rows_of(tmp_path, "ledger")
+    assert reconcile(account, max_staleness=0) == []
+    dataset = Dataset.open(data)
+    pair_of = {dataset.sample(i).key: dataset.sample(i).address.pair_id for i in range(len(dataset))}
+    for line in account:
+        keys = [group["key"] for group in line["groups"]]
+        assert all(pair_of[a] == pair_of[b] and a != b for a, b in zip(keys[::2], keys[1::2], strict=True))
+    rows = rows_of(tmp_path)
+    assert any(row["prompts"] > 4 for row in rows)  # some were flat and replaced
+    assert all(row["prompts"] <= 4 + 4 + 4 for row in rows)
+    assert summary["groups"]["flat"] > 0
+    assert any("useful_steered" in row for row in rows)
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_rollouts_alone_and_training_from_them(data: Path, model: Path, tmp_path: Path) -> None:
+    sampled = run(config(data, model, tmp_path / "sampled", mode="rollouts_only", num_steps=2))
+    assert sampled["groups"] == {"trained": 0, "flat": 0, "unscored": 0, "observed": 6}
+    assert not (tmp_path / "sampled/model").exists()
+    changes = {"mode": "from_rollouts", "rollouts": tmp_path / "sampled", "num_steps": 2}
+    learned = run(config(data, model, tmp_path / "learned", **changes))
+    assert learned["groups"] == {"trained": 6, "flat": 0, "unscored": 0, "observed": 0}
+    before, after = load_file(model / "model.safetensors"), load_file(tmp_path / "learned/model/model.safetensors")
     assert any(not torch.equal(before[name], after[name]) for name in after)
 
 
 @pytest.mark.usefixtures("ray_cluster")
-def test_a_penalty_holds_the_policy_and_scales_resume(data: Path, model: Path, tmp_path: Path) -> None:
-    changes = {"loss": {"loss_type": "gspo", "beta": 0.1}, "scale_rewards": "task", "optimizer": {"lr": 1e-2}}
-    run(config(data, model, tmp_path, **changes))
-    rows = steps_of(tmp_path)
-    assert rows[0]["kl"] == 0.0  # the reference is computed as the policy is
-    assert rows[-1]["kl"] > 1e-6
-    assert all(0 <= row["engine_kl"] < 1e-6 and row["entropy"] > 0 for row in rows)
-    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    assert [line["reference_bytes_per_rank"] > 1000 for line in lines if "reference_bytes_per_rank" in line] == [True]
-    scales = [line["scales"] for line in lines if line["stage"] == SCALES]
-    assert len(scales) == NUM_STEPS and scales[0] != scales[-1] and scales[0].keys() == {"motion_direction"}
-    run_dir = RunDir(path=tmp_path, resumed=True)
-    assert scales_before(run_dir, 2).to_json() == scales[1]
-    assert len(run_dir.rows(SCALES)) == 2
-    assert scales_before(run_dir, 0) == TaskScales()
+def test_a_reward_that_never_works_stops_the_run_and_says_why(data: Path, model: Path, tmp_path: Path) -> None:
+    rewards = RewardConfig(weights={"tests.workflows.varied_rewards:Broken": 1.0})
+    guards = {"canary_every": 0, "max_unusable_steps": 2}
+    with pytest.raises(BaseExceptionGroup) as caught:
+        run(config(data, model, tmp_path, rewards=rewards, guards=guards))
+    [error] = caught.value.exceptions
+    assert isinstance(error, UserError)
+    assert "2 steps in a row" in str(error) and "not a finite number" in str(error)
+    assert {g["outcome"] for line in rows_of(tmp_path, "ledger") for g in line["groups"]} == {"unscored"}
 
 
-def group(key: str, count: int) -> Group:
-    rollout = Rollout(
-        completion_ids=(1, 2), logprobs=(-1.0, -1.0), text="", finish_reason=FinishReason.STOP, weight_versions=(3, 3)
-    )
-    return Group(key=key, prompt_ids=(5,), rollouts=(rollout,) * count)
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_blind_model_is_stopped_before_the_first_step(data: Path, model: Path, tmp_path: Path) -> None:
+    """A model whose vision tower gives nothing answers grey frames as it answers real ones."""
+    from tests.blind_model import write_blind
+
+    blind = write_blind(model, tmp_path / "blind")
+    with pytest.raises(UserError, match="does not look at the video: 100% of its answers"):
+        run(config(data, blind, tmp_path / "out", guards={"canary_every": 2, "canary_prompts": 4}))
+    [seen] = rows_of(tmp_path / "out", "canary")
+    assert (seen["step"], seen["agreement"]) == (0, 1.0)
 
 
-def scores(*rewards: float | None) -> list[Score]:
-    crashed, ok = ScoreStatus.CRASHED, ScoreStatus.OK
-    return [Score(reward=r, breakdown={}, status=crashed if r is None else ok) for r in rewards]
+def test_rollouts_stay_while_a_checkpoint_needs_them(data: Path, model: Path, tmp_path: Path) -> None:
+    for step in range(12):
+        path_of(tmp_path, step).parent.mkdir(exist_ok=True)
+        path_of(tmp_path, step).touch()
+    forget(config(data, model, tmp_path, checkpoint_every=4, keep_rollouts_every=5), 11)
+    assert steps_in(tmp_path) == list(range(12))  # no checkpoint was due
+    forget(config(data, model, tmp_path, checkpoint_every=4, keep_rollouts_every=5), 12)
+    assert steps_in(tmp_path) == [0, 5, 7, 8, 9, 10, 11]  # step 8's checkpoint resumes behind step 7's state
+    prune(tmp_path, before=100, keep_every=5)
+    assert steps_in(tmp_path) == [0, 5, 10]
 
 
-def test_flat_groups_are_dropped_whole_and_counted(data: Path, model: Path, tmp_path: Path) -> None:
-    prompts = [Prompt(key=key, text="", frames_THWC=None, fps=1.0) for key in "abc"]
-    produced = with_advantages(
-        config(data, model, tmp_path),
-        3,
-        prompts,
-        [group(key, 3) for key in "abc"],
-        [scores(1, 1, 1), scores(0, 1, None), scores(0, None, None)],
-        [None, None, None],
-    )
-    assert [prompt.key for prompt in produced.batch.prompts] == ["b"]
-    assert produced.batch.advantages[0][2] is None
-    assert produced.metrics["useful_groups"] == pytest.approx(1 / 3)
-    assert produced.metrics["status_crashed"] == 3
-    assert produced.metrics["reward"] == pytest.approx(4 / 6)
+def test_a_resumed_run_draws_on(data: Path, model: Path, tmp_path: Path) -> None:
+    """State that was written with a batch is the state the next one begins with; none is needed for the first."""
+    from operators.at_rest.rollouts import write_step
+    from workflows.grpo_batch import RunState
+
+    class NoEngines:
+        processor = None
+
+    producer = Producer.of(config(data, model, tmp_path), Dataset.open(data), NoEngines())  # type: ignore[arg-type]
+    assert producer.state_before(0) == RunState()
+    _, cursor = producer.draw(RunState().cursor, RunState().rates, 5)
+    state = RunState(cursor=cursor, num_unusable=1)
+    write_step(path_of(tmp_path, 0), (), state.to_json())
+    assert producer.state_before(1) == state
+    with pytest.raises(UserError, match="does not hold the rollouts"):
+        producer.state_before(3)
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"), [({"group_size": 1}, "at least 2"), ({"max_staleness": -1}, "or more")]
+    ("changes", "message"),
+    [
+        ({"mode": "from_rollouts"}, "give both, or neither"),
+        ({"rollouts": Path("/nowhere")}, "give both, or neither"),
+        ({"mode": "from_rollouts", "rollouts": Path("/nowhere")}, "no rollouts of step 0"),
+    ],
 )
 def test_settings_that_cannot_work_are_refused(
-    data: Path, model: Path, tmp_path: Path, changes: dict[str, int], message: str
+    data: Path, model: Path, tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
         check(config(data, model, tmp_path, **changes), Dataset.open(data))
+
+
+def test_a_curriculum_needs_levels(model: Path, tmp_path: Path) -> None:
+    flat = write_dataset(tmp_path / "flat", num_samples=2, level=1)
+    with pytest.raises(UserError, match="is of level 1; generate several"):
+        check(config(flat, model, tmp_path, curriculum={"enabled": True}), Dataset.open(flat))

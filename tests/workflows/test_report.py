@@ -17,7 +17,7 @@ from operators.pages.page import escape
 from operators.recipe import Recipe, open_source
 from workflows import report
 from workflows.evaluate import EvaluationRow, write_rows
-from workflows.grpo import summarize
+from workflows.grpo_lines import summarize
 from workflows.pipeline import accuracy
 from workflows.sample_cards import MIN_CARDS, MODELS, OUTCOMES, Answers, choose, in_turn
 

@@ -9,3 +9,17 @@ class Varied(Reward):
 
     def score(self, rollout: Rollout, sample: Sample) -> float:
         return sum(rollout.completion_ids) % 97 / 97
+
+
+class Sparse(Reward):
+    """1 for one completion in five, so that some groups are flat."""
+
+    def score(self, rollout: Rollout, sample: Sample) -> float:
+        return float(sum(rollout.completion_ids) % 5 == 0)
+
+
+class Broken(Reward):
+    """Poisoned: never a number that can be used."""
+
+    def score(self, rollout: Rollout, sample: Sample) -> float:
+        return float("nan")
