@@ -1,0 +1,195 @@
+"""What rewards and a curriculum teach at equal rollouts: `make bench-learning` prints the table, about half an hour.
+
+A run of the quickstart gives the fine-tuned policy. From there every arm gets the same number of prompts and rollouts
+on the same data (pairs of twins, three levels), with three seeds, and is measured on the same held-out pairs:
+
+    accuracy     right or wrong, what SynRL (arXiv 2603.17693) trains with
+    twin         both of a pair right, or nothing
+    process      accuracy, and half as much for a chain of thought whose claims hold against the event log
+    curriculum   accuracy, with levels drawn by how much signal they give
+
+Differences to ``accuracy`` are paired: by held-out pair, averaged over the seeds; intervals are over pairs, so they say
+nothing about seeds beyond these, whose own figures stand beside them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+from safetensors.torch import load_file
+
+from models.weights import pack
+from operators.at_rest.shards import Dataset
+from operators.metrics import mean_interval
+from workflows import generate, grpo
+from workflows.evaluate import EvaluateSettings, EvaluationRow, evaluate
+from workflows.grpo_settings import GrpoConfig
+from workflows.learner import MODEL
+from workflows.presets.quickstart import quickstart
+from workflows.presets.training import tiny_grpo_settings
+from workflows.rollout_pool import RolloutPool
+from workflows.run_dir import RunDir
+from workflows.session import ray_session
+
+ARMS: dict[str, dict[str, Any]] = {
+    "accuracy": {"rewards": {"weights": {"accuracy": 1.0}}},
+    "twin": {"rewards": {"weights": {"twin": 1.0}}},
+    "process": {"rewards": {"weights": {"accuracy": 1.0, "process": 0.5}}},
+    "curriculum": {"rewards": {"weights": {"accuracy": 1.0}}, "curriculum": {"enabled": True}},
+}
+FIRST_VERSION = 1 << 40  # of weights that are only evaluated: engines tell weights apart by number alone
+
+
+@dataclass(frozen=True)
+class Settings:
+    run: Path  # a finished run of the quickstart
+    task: str = "motion_direction"
+    levels: tuple[int, ...] = (0, 1, 2)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    num_steps: int = 50
+    prompts_per_step: int = 16
+    num_rl_samples: int = 1200
+    num_test_samples: int = 360
+    lr: float = 1.5e-4
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an arm came to with one seed."""
+
+    pairs: Mapping[str, tuple[float, float]]  # by pair: mean accuracy of its two, and 1 when both are right
+    useful_groups: float
+    useful_by_mixture: str  # steered and static shares, of a curriculum
+
+
+def main() -> None:
+    settings = tyro.cli(Settings)
+    with tempfile.TemporaryDirectory() as folder, ray_session():
+        out = Path(folder)
+        data = {split: make_data(settings, split, out / split) for split in ("rl", "test")}
+        with RolloutPool.started(quickstart().pool, settings.run / "sft" / MODEL) as pool:
+            before = measure(pool, settings.run / "sft" / MODEL, data["test"], 0)
+            print(f"before: accuracy {accuracy(before):.3f}, both of a pair {both(before):.3f}", flush=True)
+            outcomes = {
+                arm: [learn(settings, pool, data, arm, seed, out / f"{arm}-{seed}") for seed in settings.seeds]
+                for arm in ARMS
+            }
+    print(table(settings, outcomes))
+
+
+def make_data(settings: Settings, split: str, out: Path) -> Path:
+    """Pairs of twins on all levels, as the quickstart draws and asks them."""
+    recipe = quickstart().recipe_of("train")
+    num_samples = {"rl": settings.num_rl_samples, "test": settings.num_test_samples}[split]
+    changes = {
+        "tasks": (settings.task,),
+        "split": split,
+        "num_samples": num_samples,
+        "twins": True,
+        "levels": settings.levels,
+    }
+    generate.build(recipe.model_validate({**dict(recipe), **changes}), out, 2)
+    return out
+
+
+def learn(settings: Settings, pool: RolloutPool, data: Mapping[str, Path], arm: str, seed: int, out: Path) -> Outcome:
+    """GRPO from the fine-tuned policy, then the held-out pairs."""
+    tiny = tiny_grpo_settings()
+    config = GrpoConfig.model_validate(
+        {
+            **dict(tiny),
+            **ARMS[arm],
+            "seed": seed,
+            "num_steps": settings.num_steps,
+            "prompts_per_step": settings.prompts_per_step,
+            "max_tokens": quickstart().grpo.max_tokens,
+            "optimizer": tiny.optimizer.model_copy(update={"lr": settings.lr}),
+            "guards": {"canary_every": 0},
+            "data": data["rl"],
+            "model": settings.run / "sft" / MODEL,
+            "out": out,
+        }
+    )
+    summary = grpo.run_with(config, pool)
+    rows = [row for row in RunDir(path=out, resumed=True).rows("grpo") if "useful_steered" in row]
+    later = rows[len(rows) // 2 :]
+    mixture = ""
+    if later:
+        steered = statistics.mean(row["useful_steered"] for row in later)
+        static = statistics.mean(row["useful_static"] for row in later if row["useful_static"] == row["useful_static"])
+        mixture = f"{steered:.0%} steered, {static:.0%} static"
+    version = FIRST_VERSION + 1000 * list(ARMS).index(arm) + seed
+    pairs = by_pair(measure(pool, out / MODEL, data["test"], version))
+    outcome = Outcome(pairs=pairs, useful_groups=summary["useful_groups"], useful_by_mixture=mixture)
+    print(f"{arm} seed {seed}: {seed_figures(outcome)}", flush=True)
+    return outcome
+
+
+def measure(pool: RolloutPool, model: Path, data: Path, version: int) -> list[EvaluationRow]:
+    """Greedy answers of a model to the held-out samples."""
+
+    async def answers() -> list[EvaluationRow]:
+        dataset = Dataset.open(data)
+        evaluated = EvaluateSettings(max_tokens=quickstart().grpo.max_tokens)
+        await pool.load_weights(version, pack(load_file(model / "model.safetensors"), version))
+        return await evaluate(pool, pool.processor, dataset, range(len(dataset)), ("ordered",), evaluated)
+
+    return asyncio.run(answers())
+
+
+def by_pair(rows: Sequence[EvaluationRow]) -> dict[str, tuple[float, float]]:
+    correct: dict[str, list[bool]] = {}
+    for row in rows:
+        correct.setdefault(row.key.removesuffix("-twin"), []).append(row.correct)
+    return {pair: (sum(both) / len(both), float(all(both))) for pair, both in correct.items()}
+
+
+def accuracy(rows: Sequence[EvaluationRow]) -> float:
+    return statistics.mean(row.correct for row in rows)
+
+
+def both(rows: Sequence[EvaluationRow]) -> float:
+    return statistics.mean(value for _, value in by_pair(rows).values())
+
+
+def seed_figures(outcome: Outcome) -> str:
+    single, paired = (statistics.mean(values) for values in zip(*outcome.pairs.values(), strict=True))
+    return f"accuracy {single:.3f}, both of a pair {paired:.3f}, useful groups {outcome.useful_groups:.0%}"
+
+
+def table(settings: Settings, outcomes: Mapping[str, Sequence[Outcome]]) -> str:
+    """By arm: the seeds, and the paired difference to plain accuracy with its 95 % interval."""
+    lines = [f"{settings.num_steps} steps of {settings.prompts_per_step} prompts, {len(settings.seeds)} seeds each"]
+    for arm, found in outcomes.items():
+        for place, name in enumerate(("accuracy", "both of a pair")):
+            seeds = [statistics.mean(values[place] for values in one.pairs.values()) for one in found]
+            difference = ""
+            if arm != "accuracy":
+                pairs = found[0].pairs
+                base = outcomes["accuracy"]
+                gaps = [
+                    statistics.mean(
+                        one.pairs[pair][place] - other.pairs[pair][place]
+                        for one, other in zip(found, base, strict=True)
+                    )
+                    for pair in pairs
+                ]
+                gap = mean_interval(gaps)
+                difference = f"  against accuracy {gap.value:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]"
+            listed = " ".join(f"{value:.3f}" for value in seeds)
+            lines.append(f"{arm:<11} {name:<15} {statistics.mean(seeds):.3f} ({listed}){difference}")
+        useful = statistics.mean(one.useful_groups for one in found)
+        mixtures = "; ".join(one.useful_by_mixture for one in found if one.useful_by_mixture)
+        lines.append(f"{arm:<11} useful groups   {useful:.0%}{f'  second half: {mixtures}' if mixtures else ''}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

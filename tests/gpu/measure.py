@@ -1,0 +1,186 @@
+"""Real architecture, random weights: what SFT and GRPO reach on this GPU. `make measure-gpu` prints the table.
+
+    shape → model folder → temporay sft, temporay grpo (the product's own commands, in process) → their own step rows
+
+Nothing is asserted: a number belongs to the card it was seen on, which is printed with it. `--shape tiny` runs the same
+on a CPU in a minute, to see that the script is whole.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import tyro
+from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
+
+from models.engines._base import EngineSettings
+from models.policy import OptimizerConfig
+from models.tiny import TinyShape, build, model_config, processor, train_tokenizer
+from operators.at_rest.shards import Dataset
+from operators.primitives._base import Canvas
+from tests.small_runs import write_dataset
+from workflows import grpo, sft
+from workflows.grpo_settings import GrpoConfig
+from workflows.rollout_pool import PoolConfig
+from workflows.sft import SftConfig
+
+Shape = Literal["tiny", "2b", "4b"]
+VOCAB_SIZE = 151_936
+# Sizes of Qwen3-VL-2B and 4B as their config.json has them; both share a vision tower but for its last layer.
+TEXT: dict[str, dict[str, Any]] = {
+    "2b": {"hidden_size": 2048, "intermediate_size": 6144, "num_hidden_layers": 28, "num_attention_heads": 16},
+    "4b": {"hidden_size": 2560, "intermediate_size": 9728, "num_hidden_layers": 36, "num_attention_heads": 32},
+}
+VISION = {
+    "depth": 24,
+    "hidden_size": 1024,
+    "intermediate_size": 4096,
+    "num_heads": 16,
+    "patch_size": 16,
+    "num_position_embeddings": 2304,
+    "deepstack_visual_indexes": [5, 11, 17],
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    shape: Shape = "tiny"
+    num_frames: int = 16
+    side_px: int = 224
+    sft_steps: int = 12
+    sft_batch: int = 16
+    grpo_steps: int = 6
+    prompts_per_step: int = 16
+    group_size: int = 8
+    max_tokens: int = 512
+    warmup_steps: int = 2  # left out of every median
+
+
+def write_model(settings: Settings, data: Path, out: Path) -> Path:
+    """A folder that the families, the engines and transformers load: the real architecture, a small tokenizer."""
+    dataset = Dataset.open(data)
+    corpus = [dataset.sample(i).target for i in range(len(dataset))]
+    if settings.shape == "tiny":
+        build(out, corpus, TinyShape(), seed=0)
+        return out
+    shape = TinyShape(patch_px=VISION["patch_size"], max_position=16_384)  # type: ignore[arg-type]
+    tokenizer = train_tokenizer(corpus, shape)
+    tree = model_config(tokenizer, shape).to_dict()
+    tree["text_config"] |= TEXT[settings.shape] | {
+        "vocab_size": VOCAB_SIZE,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "initializer_range": 0.02,
+        "rope_parameters": {
+            "rope_type": "default",
+            "rope_theta": 5_000_000.0,
+            "mrope_section": [24, 20, 20],
+            "mrope_interleaved": True,
+        },
+    }
+    tree["vision_config"] |= VISION | {
+        "out_hidden_size": TEXT[settings.shape]["hidden_size"],
+        "initializer_range": 0.02,
+    }
+    torch.manual_seed(0)
+    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+        model = Qwen3VLForConditionalGeneration(Qwen3VLConfig(**tree)).to(torch.bfloat16)
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    model.save_pretrained(out)
+    processor(tokenizer, shape).save_pretrained(out)
+    return out
+
+
+def measure_sft(settings: Settings, data: Path, model: Path, out: Path) -> None:
+    """The sft command on one worker."""
+    sft.run(
+        SftConfig(
+            data=data,
+            model=model,
+            out=out,
+            num_steps=settings.sft_steps,
+            batch_size=settings.sft_batch,
+            micro_batch_size=4,
+            gradient_checkpointing=settings.shape != "tiny",
+            optimizer=OptimizerConfig(lr=1e-6, schedule="constant"),
+            checkpoint_every=settings.sft_steps,
+        )
+    )
+    rows = rows_of(out, "sft")[settings.warmup_steps :]
+    show("SFT", rows, ("tokens_per_s", "mfu", "seconds", "wait", "peak_memory_gb"))
+
+
+def measure_grpo(settings: Settings, data: Path, model: Path, out: Path) -> None:
+    """The grpo command with one engine and one worker, which share the GPU."""
+    on_gpu = torch.cuda.is_available()
+    pool = PoolConfig(
+        num_gpus=0.4 if on_gpu else 0.0,
+        settings=EngineSettings(
+            dtype="bfloat16" if on_gpu else "float32", max_model_len=8192, kv_cache_mib=8192 if on_gpu else 256
+        ),
+    )
+    grpo.run(
+        GrpoConfig(
+            data=data,
+            model=model,
+            out=out,
+            num_steps=settings.grpo_steps,
+            prompts_per_step=settings.prompts_per_step,
+            group_size=settings.group_size,
+            max_tokens=settings.max_tokens,
+            micro_batch_size=4,
+            rewards={"weights": {"tests.workflows.varied_rewards:Varied": 1.0}},  # type: ignore[arg-type]
+            guards={"canary_every": 0, "max_engine_kl": 1.0},  # type: ignore[arg-type] # random weights, bfloat16
+            optimizer=OptimizerConfig(lr=1e-6, schedule="constant"),
+            checkpoint_every=settings.grpo_steps,
+            pool=pool,
+        )
+    )
+    rows = rows_of(out, "grpo")[settings.warmup_steps :]
+    stages = tuple(f"seconds_{stage}" for stage in ("prompts", "generate", "reward", "train", "sync"))
+    show("GRPO", rows, ("tokens_per_s", "tokens_per_s_generate", "seconds", *stages, "engine_kl", "parity_max_abs"))
+
+
+def rows_of(out: Path, stage: str) -> list[dict[str, Any]]:
+    rows = map(json.loads, (out / "metrics.jsonl").read_text().splitlines())
+    return [row for row in rows if row.get("stage") == stage and "seconds" in row]
+
+
+def show(what: str, rows: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
+    """Median and range of what the run's own rows say; what a row does not have is said to be missing."""
+    for name in names:
+        values = [row[name] for row in rows if row.get(name) is not None]
+        said = f"{statistics.median(values):.4g} ({min(values):.4g} to {max(values):.4g})" if values else "not measured"
+        print(f"{what:<5} {name:<22} {said}")
+
+
+def main() -> None:
+    settings = tyro.cli(Settings)
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    print(f"{device}, torch {torch.__version__}, Qwen3-VL {settings.shape}, random weights, {settings}")
+    canvas = Canvas(
+        width=settings.side_px,
+        height=settings.side_px,
+        fps=4.0,
+        num_frames=(settings.num_frames, settings.num_frames),
+        num_scenes=(2, 2),
+        frames_per_scene=(2, 2),
+        jitter="none",
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        data = write_dataset(Path(folder) / "data", num_samples=128, canvas=canvas, check_pixels=False)
+        model = write_model(settings, data, Path(folder) / "model")
+        measure_sft(settings, data, model, Path(folder) / "sft")
+        measure_grpo(settings, data, model, Path(folder) / "grpo")
+
+
+if __name__ == "__main__":
+    main()
