@@ -122,6 +122,7 @@ async def train(loop: Loop, first_step: int) -> None:
         await loop.pool.load_weights(update.weights_version, update.weights)
         await loop.buffer.mark_done(step)
         report_step(loop, step, produced, update.metrics)
+        await loop.learner.mark_logged(step)
 
 
 def draw_prompts(loop: Loop, step: int) -> tuple[list[Sample], list[Prompt]]:
