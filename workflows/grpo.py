@@ -30,6 +30,7 @@ from workflows.command_line import parse
 from workflows.config import Config
 from workflows.learner import LearnerConfig, epoch_rows
 from workflows.policy_learner import PolicyLearner, TrainingBatch, UpdateConfig
+from workflows.progress import Fallbacks
 from workflows.reward_tasks import RewardConfig, score_groups
 from workflows.rollout_pool import PoolConfig, RolloutPool
 from workflows.run_dir import RunDir
@@ -229,7 +230,9 @@ async def reinforce(config: GrpoConfig, run_dir: RunDir, dataset: Dataset, pool:
     workers = PolicyLearner.started(
         learner_config, update, num_workers=config.num_workers, max_failures=config.max_failures
     )
+    fallbacks = Fallbacks(config.out, learner_config.stage)
     async with workers as learner:
+        fallbacks.tell()
         first = learner.first_step
         await pool.load_weights(first, learner.weights)
         run_dir.drop_from(STAGE, first)

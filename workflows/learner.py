@@ -71,8 +71,6 @@ class Learner:
         )
         found = parallel.from_rank_0(checkpoint.latest(config.out / CHECKPOINTS) if parallel.rank == 0 else None)
         self.cursor = checkpoint.load(self.policy, found.path) if found.path is not None else {}  # of its data
-        if found.message and parallel.rank == 0:
-            print(f"{config.stage}: {found.message}", flush=True)
         self._log = StageLog(config.out, config.stage, found.step) if parallel.rank == 0 else None
         self._saved_step = found.step
         started = {"world_size": parallel.world_size, "host": socket.gethostname(), "pid": os.getpid()}
