@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,20 @@ def test_a_penalty_holds_the_policy_and_scales_resume(data: Path, model: Path, t
     assert scales_before(run_dir, 2).to_json() == scales[1]
     assert len(run_dir.rows(SCALES)) == 2
     assert scales_before(run_dir, 0) == TaskScales()
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_poisoned_rewards_are_masked_and_counted(data: Path, model: Path, tmp_path: Path) -> None:
+    rewards = RewardConfig(weights={"tests.workflows.hostile_rewards:poisoned": 1.0})
+    summary = run(config(data, model, tmp_path, rewards=rewards, num_steps=6))
+    rows = steps_of(tmp_path)
+    crashed = sum(row.get("status_crashed", 0) for row in rows)
+    assert 0 < crashed == summary["rollouts_without_reward"] < 6 * 3 * 4
+    assert sum(group is None for row in rows for group in row["group_rewards"]) > 0
+    assert all(math.isfinite(row["reward"]) for row in rows)
+    assert sum("loss" in row for row in rows) >= 2, "what was not poisoned is learned from"
+    after = load_file(tmp_path / "model/model.safetensors")
+    assert all(bool(tensor.isfinite().all()) for tensor in after.values())
 
 
 def group(key: str, count: int) -> Group:
