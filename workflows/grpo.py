@@ -60,6 +60,7 @@ class GrpoSettings(Config):
     micro_batch_size: int = 32  # rollouts per forward pass of one worker
     checkpoint_every: int = 20  # updates
     max_failures: int = 3  # restarts of the training workers from their newest checkpoint
+    max_steps_without_reward: int = 3  # in a row with not one reward to be had, then the run ends
 
 
 class GrpoConfig(GrpoSettings):
@@ -93,6 +94,7 @@ class Loop:
     scales: TaskScales
     num_decodes: int = 0
     num_prompts: int = 0
+    num_without_reward: int = 0  # steps in a row
 
 
 async def produce(loop: Loop, first_step: int) -> None:
@@ -109,6 +111,7 @@ async def produce(loop: Loop, first_step: int) -> None:
         )
         groups = await loop.pool.generate(prompts, sampling)
         scores = await score_groups(groups, samples, config.rewards)
+        check_rewards(loop, scores)
         if config.scale_rewards == "task":
             update_scales(loop, step, samples, scores)
         stds = [loop.scales.std(sample.address.task) for sample in samples]
@@ -124,6 +127,26 @@ async def train(loop: Loop, first_step: int) -> None:
         await loop.buffer.mark_done(step)
         report_step(loop, step, produced, update.metrics)
         await loop.learner.mark_logged(step)
+
+
+def check_rewards(loop: Loop, scores: Sequence[list[Score]]) -> None:
+    """Ends a run that has nothing to learn from, before it spends a night on it.
+
+    Raises:
+        UserError: ``max_steps_without_reward`` steps in a row gave not one reward.
+    """
+    every = [score for group in scores for score in group]
+    if any(score.reward is not None for score in every):
+        loop.num_without_reward = 0
+        return
+    loop.num_without_reward += 1
+    if loop.num_without_reward >= loop.config.max_steps_without_reward:
+        [(reason, count)] = Counter(score.detail for score in every).most_common(1)
+        raise UserError(
+            f"not one rollout of the last {loop.num_without_reward} steps has a reward, {count} of the last "
+            f"{len(every)} because: {reason}; mend what rewards.weights names and run the same command again, or give "
+            "other rewards, or a longer rewards.deadline_s, and another --out"
+        )
 
 
 def draw_prompts(loop: Loop, step: int) -> tuple[list[Sample], list[Prompt]]:

@@ -27,6 +27,7 @@ from operators.errors import UserError
 from operators.primitives._base import Canvas
 from operators.recipe import Recipe, open_source
 from operators.records import FinishReason, Group, Prompt, Rollout, Score, ScoreStatus
+from workflows.__main__ import user_error_inside
 from workflows.grpo import SCALES, GrpoConfig, check, run, scales_before, with_advantages
 from workflows.reward_tasks import RewardConfig
 from workflows.rollout_pool import PoolConfig
@@ -127,6 +128,17 @@ def test_poisoned_rewards_are_masked_and_counted(data: Path, model: Path, tmp_pa
     assert sum("loss" in row for row in rows) >= 2, "what was not poisoned is learned from"
     after = load_file(tmp_path / "model/model.safetensors")
     assert all(bool(tensor.isfinite().all()) for tensor in after.values())
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_run_without_any_reward_ends_with_the_reason(data: Path, model: Path, tmp_path: Path) -> None:
+    rewards = RewardConfig(weights={"tests.workflows.hostile_rewards:worthless": 1.0})
+    with pytest.raises(ExceptionGroup) as raised:
+        run(config(data, model, tmp_path, rewards=rewards, max_steps_without_reward=2))
+    message = str(user_error_inside(raised.value))
+    assert "not one rollout of the last 2 steps has a reward, 12 of the last 12 because" in message
+    assert "worthless: gave nan, which is not a finite number" in message
+    assert len(steps_of(tmp_path)) == 1
 
 
 def group(key: str, count: int) -> Group:
