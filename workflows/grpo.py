@@ -30,15 +30,20 @@ from workflows.grpo_settings import GrpoConfig
 from workflows.learner import LearnerConfig
 from workflows.policy_learner import PolicyLearner, Update
 from workflows.policy_update import TrainingBatch, UpdateConfig, UpdateReport
+from workflows.progress import Fallbacks
 from workflows.rollout_pool import RolloutPool
 from workflows.run_dir import RunDir
 from workflows.session import ray_session
+
+WORKER_STAGE = f"{STAGE}_worker"  # of what the training workers log
 
 
 class Trainer(Protocol):
     """What the loop asks of its training half; ``PolicyLearner`` is the one that learns."""
 
     async def update(self, step: int, batch: TrainingBatch) -> Update: ...
+
+    async def mark_logged(self, step: int) -> None: ...
 
 
 class Pool(Prompting, Protocol):
@@ -99,6 +104,7 @@ async def train(loop: Loop, first_step: int) -> None:
         await look_if_due(loop, step + 1)
         await loop.buffer.mark_done(step)
         loop.lines.write(step, produced, update.report)
+        await loop.trainer.mark_logged(step)
         forget(loop.config, step + 1)
 
 
@@ -132,7 +138,9 @@ async def reinforce(config: GrpoConfig, run_dir: RunDir, dataset: Dataset, pool:
         first_step = len(steps_in(config.out))
         await both_halves(Loop.of(config, run_dir, dataset, pool, NoTrainer(), first_step), first_step)
         return
+    fallbacks = Fallbacks(config.out, WORKER_STAGE)
     async with started_learner(config) as learner:
+        fallbacks.tell()
         await pool.load_weights(learner.first_step, learner.weights)
         loop = Loop.of(config, run_dir, dataset, pool, learner, learner.first_step)
         await both_halves(loop, learner.first_step)
@@ -141,7 +149,7 @@ async def reinforce(config: GrpoConfig, run_dir: RunDir, dataset: Dataset, pool:
 def started_learner(config: GrpoConfig) -> AbstractAsyncContextManager[PolicyLearner]:
     """The training workers, up and at their newest checkpoint inside."""
     learner = LearnerConfig(
-        stage=f"{STAGE}_worker",
+        stage=WORKER_STAGE,
         model=config.model.absolute(),
         out=config.out.absolute(),
         optimizer=config.optimizer,
@@ -166,6 +174,9 @@ class NoTrainer:
 
     async def update(self, step: int, batch: TrainingBatch) -> Update:
         return Update(report=UpdateReport(metrics={}), weights_version=0, weights=None)
+
+    async def mark_logged(self, step: int) -> None:
+        """No checkpoint waits for it."""
 
 
 class NoPool:

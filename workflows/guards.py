@@ -10,6 +10,7 @@ fluent answers), and prompts of engine and trainer have differed by two tokens (
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -133,10 +134,11 @@ def check_usable(num_unusable: int, details: Sequence[str], settings: GuardSetti
         UserError: there were too many such steps.
     """
     if num_unusable >= settings.max_unusable_steps:
-        said = next((detail for detail in details if detail), "nothing")
+        [(said, count)] = Counter(filter(None, details)).most_common(1) or [("nothing", 0)]
         raise UserError(
-            f"{num_unusable} steps in a row had no group with two rewards, so nothing was learned; the checkers say: "
-            f"{said}. Mend the reward, or raise guards.max_unusable_steps"
+            f"{num_unusable} steps in a row had no group with two rewards, so nothing was learned; of the last "
+            f"{len(details)} rollouts {count} have none because: {said}. Mend what rewards.weights names and run the "
+            "same command again, or give other rewards, or a longer rewards.deadline_s, and another --out"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -149,8 +150,23 @@ def test_a_reward_that_never_works_stops_the_run_and_says_why(data: Path, model:
         run(config(data, model, tmp_path, rewards=rewards, guards=guards))
     [error] = caught.value.exceptions
     assert isinstance(error, UserError)
-    assert "2 steps in a row" in str(error) and "not a finite number" in str(error)
+    assert "2 steps in a row" in str(error) and "of the last 12 rollouts 12 have none because" in str(error)
+    assert "Broken: gave nan, which is not a finite number" in str(error)
     assert {g["outcome"] for line in rows_of(tmp_path, "ledger") for g in line["groups"]} == {"unscored"}
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_poisoned_rewards_are_masked_and_counted(data: Path, model: Path, tmp_path: Path) -> None:
+    rewards = RewardConfig(weights={"tests.workflows.hostile_rewards:poisoned": 1.0})
+    summary = run(config(data, model, tmp_path, rewards=rewards, num_steps=6))
+    rows = rows_of(tmp_path)
+    crashed = sum(row.get("status_crashed", 0) for row in rows)
+    assert 0 < crashed == summary["rollouts_without_reward"] < 6 * 3 * 4
+    assert sum(group is None for row in rows for group in row["group_rewards"]) > 0
+    assert all(math.isfinite(row["reward"]) for row in rows)
+    assert sum("loss" in row for row in rows) >= 2, "what was not poisoned is learned from"
+    after = load_file(tmp_path / "model/model.safetensors")
+    assert all(bool(tensor.isfinite().all()) for tensor in after.values())
 
 
 @pytest.mark.usefixtures("ray_cluster")
