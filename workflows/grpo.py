@@ -28,6 +28,7 @@ from workflows.grpo_batch import Produced, Producer, Prompting, prune
 from workflows.grpo_lines import STAGE, StepLines, summarize
 from workflows.grpo_settings import GrpoConfig
 from workflows.learner import LearnerConfig
+from workflows.media import StoredPrompt
 from workflows.policy_learner import PolicyLearner, Update
 from workflows.policy_update import TrainingBatch, UpdateConfig, UpdateReport
 from workflows.progress import Fallbacks
@@ -50,6 +51,8 @@ class Pool(Prompting, Protocol):
     """What the loop asks of its engines; ``RolloutPool`` is the one that has some."""
 
     async def load_weights(self, version: int, packet: Any) -> None: ...
+
+    def counters(self) -> dict[str, float]: ...
 
 
 @dataclass(slots=True)
@@ -76,7 +79,7 @@ class Loop:
             pool=pool,
             trainer=trainer,
             buffer=RolloutBuffer(max_staleness=config.max_staleness, updates_done=first_step),
-            lines=StepLines.begin(config, run_dir, first_step),
+            lines=StepLines.begin(config, run_dir, dataset, first_step),
             probe=guards.Probe.of(dataset, pool.processor, config.guards, instruction=config.instruction)
             if looks
             else None,
@@ -103,7 +106,7 @@ async def train(loop: Loop, first_step: int) -> None:
             await loop.pool.load_weights(update.weights_version, update.weights)
         await look_if_due(loop, step + 1)
         await loop.buffer.mark_done(step)
-        loop.lines.write(step, produced, update.report)
+        loop.lines.write(step, produced, update.report, loop.pool.counters())
         await loop.trainer.mark_logged(step)
         forget(loop.config, step + 1)
 
@@ -185,11 +188,14 @@ class NoPool:
     def __init__(self, processor: Any) -> None:
         self.processor = processor
 
-    async def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Group]:
+    async def generate(self, prompts: Sequence[Prompt | StoredPrompt], sampling: Sampling) -> list[Group]:
         raise RuntimeError("a run from rollouts asked for new ones")
 
     async def load_weights(self, version: int, packet: Any) -> None:
         """Nobody serves."""
+
+    def counters(self) -> dict[str, float]:
+        return {"engines": 0.0}
 
 
 def check(config: GrpoConfig, dataset: Dataset) -> None:

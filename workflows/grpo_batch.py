@@ -9,9 +9,9 @@ had already made, trains on those, and draws on from where they end.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -23,12 +23,13 @@ from operators.at_rest.shards import Dataset
 from operators.curriculum import PassRates, level_shares
 from operators.errors import UserError
 from operators.prompt_stream import Cursor, Draw, PromptStream
-from operators.records import Frames, Group, Outcome, Prompt, Sample, Sampling, Score, ScoredGroup, ScoreStatus
+from operators.records import Frames, Group, Outcome, Prompt, Sample, Sampling, Score, ScoredGroup
 from operators.rewards._base import is_right
 from operators.scoring import load_rewards, needs_of
 from operators.seeding import digest
 from workflows.grpo_settings import GrpoConfig
 from workflows.guards import Answering, check_usable
+from workflows.media import MediaStore, StoredPrompt
 from workflows.policy_update import TrainingBatch
 from workflows.reward_tasks import score_groups
 from workflows.stage_clock import StageClock
@@ -78,7 +79,7 @@ class Asked:
 
     draw: Draw
     sample: Sample
-    prompt: Prompt
+    prompt: StoredPrompt
     group: Group
     scores: list[Score]
 
@@ -101,7 +102,7 @@ class Produced:
     batch: TrainingBatch  # those that are trained on
     state: RunState
     clock: StageClock
-    metrics: dict[str, float]
+    media: dict[str, float]  # decodes per prompt, bytes of frames
 
 
 @dataclass(slots=True)
@@ -112,8 +113,6 @@ class Producer:
     dataset: Dataset
     pool: Prompting
     stream: PromptStream
-    num_decodes: int = 0
-    num_prompts: int = 0
 
     @classmethod
     def of(cls, config: GrpoConfig, dataset: Dataset, pool: Prompting) -> Self:
@@ -149,7 +148,7 @@ class Producer:
         return await self._make(path, step, state)
 
     async def _make(self, path: Path, step: int, state: RunState) -> Produced:
-        clock = StageClock()
+        clock, media = StageClock(), MediaStore()
         asked: list[Asked] = []
         cursor = state.cursor
         for attempt in range(1 + self.config.max_refills):
@@ -157,11 +156,11 @@ class Producer:
             if missing <= 0:
                 break
             draws, cursor = self.draw(cursor, state.rates, missing)
-            asked += await self.ask(step, attempt, draws, clock)
+            asked += await self.ask(step, attempt, draws, clock, media)
         after = self._state_after(state, cursor, asked)
         groups = scored(self.config, step, asked, after.scales)
         write_step(path, groups, after.to_json())
-        return self._produced(step, groups, [one.prompt for one in asked], after, clock)
+        return self._produced(step, groups, [one.prompt for one in asked], after, clock, media)
 
     def draw(self, cursor: Cursor, rates: PassRates, num_prompts: int) -> tuple[list[Draw], Cursor]:
         """The next prompts; with a curriculum all but its static share by what each level is worth now."""
@@ -171,17 +170,23 @@ class Producer:
         shares = level_shares(self.stream.sizes(), rates, self.config.group_size, curriculum.floor)
         return self.stream.draw(cursor, num_prompts, shares, curriculum.static_share)
 
-    async def ask(self, step: int, attempt: int, draws: Sequence[Draw], clock: StageClock) -> list[Asked]:
+    async def ask(
+        self, step: int, attempt: int, draws: Sequence[Draw], clock: StageClock, media: MediaStore
+    ) -> list[Asked]:
         """prompts → rollouts → scores; every clip is decoded here once and nowhere else."""
         config = self.config
         with clock("prompts"):
             samples = [self.dataset.sample(draw.row) for draw in draws]
-            frames = [self._decode(draw.row) for draw in draws]
-            prompts = [self._prompt(sample, clip) for sample, clip in zip(samples, frames, strict=True)]
+            frames = [media.decode(partial(self.dataset.frames, draw.row)) for draw in draws]
+            prompts = [
+                media.put(self._prompt(sample, clip), config.group_size)
+                for sample, clip in zip(samples, frames, strict=True)
+            ]
         sampling = Sampling(
             num_rollouts=config.group_size,
             temperature=config.temperature,
             max_tokens=config.max_tokens,
+            segment_tokens=config.segment_tokens,
             seed=digest("rollout", config.seed, step, attempt) % 2**31,
         )
         with clock("generate"):
@@ -202,11 +207,6 @@ class Producer:
         fewer = max(1, round(SHUFFLED_SHARE * sampling.num_rollouts))
         groups = await self.pool.generate(prompts, replace(sampling, num_rollouts=fewer))
         return {samples[i].key: group for i, group in zip(chosen, groups, strict=True)}
-
-    def _decode(self, row: int) -> Frames:
-        self.num_decodes += 1
-        self.num_prompts += 1
-        return self.dataset.frames(row)
 
     def _prompt(self, sample: Sample, frames_THWC: Frames | None) -> Prompt:
         return to_prompt(self.pool.processor, sample, frames_THWC, instruction=self.config.instruction)
@@ -231,25 +231,29 @@ class Producer:
         groups = found.groups
         if self.config.mode == "from_rollouts":
             groups = tuple(replace(one, outcome=trainable(one.outcome)) for one in groups)
-        prompts = [self._prompt_again(one) if one.outcome == Outcome.TRAINED else None for one in groups]
-        return self._produced(step, groups, prompts, RunState.from_json(found.state), StageClock())
+        clock, media = StageClock(), MediaStore()
+        with clock("prompts"):
+            prompts = [self._prompt_again(one, media) if one.outcome == Outcome.TRAINED else None for one in groups]
+        return self._produced(step, groups, prompts, RunState.from_json(found.state), clock, media)
 
-    def _prompt_again(self, scored: ScoredGroup) -> Prompt:
+    def _prompt_again(self, scored: ScoredGroup, media: MediaStore) -> StoredPrompt:
         sample = self.dataset.sample(scored.row)
         if sample.key != scored.group.key:
             raise UserError(
                 f"the rollouts are of other data: row {scored.row} of {self.config.data} is {sample.key}, not "
                 f"{scored.group.key}; give the --data they were sampled from"
             )
-        return self._prompt(sample, self._decode(scored.row))
+        frames_THWC = media.decode(partial(self.dataset.frames, scored.row))
+        return media.put(self._prompt(sample, frames_THWC), len(scored.group.rollouts))
 
     def _produced(
         self,
         step: int,
         groups: Sequence[ScoredGroup],
-        prompts: Sequence[Prompt | None],
+        prompts: Sequence[StoredPrompt | None],
         state: RunState,
         clock: StageClock,
+        media: MediaStore,
     ) -> Produced:
         details = [score.detail for one in groups for score in one.scores]
         check_usable(state.num_unusable, details, self.config.guards)
@@ -265,8 +269,9 @@ class Producer:
             advantages=[list(one.advantages) for one, _ in trained],
             num_shown=NUM_SHOWN if step % self.config.keep_rollouts_every == 0 else 0,
         )
-        metrics = measured(groups, self.dataset) | {"decodes_per_prompt": self.num_decodes / max(1, self.num_prompts)}
-        return Produced(groups=tuple(groups), batch=batch, state=state, clock=clock, metrics=metrics)
+        counted = media.counters()
+        counted["decodes_per_prompt"] = counted.pop("decodes") / max(1, sum(prompt is not None for prompt in prompts))
+        return Produced(groups=tuple(groups), batch=batch, state=state, clock=clock, media=counted)
 
 
 def scored(config: GrpoConfig, step: int, asked: Sequence[Asked], scales: TaskScales) -> tuple[ScoredGroup, ...]:
@@ -298,33 +303,6 @@ def trainable(outcome: Outcome) -> Outcome:
 def oldest_version(groups: Sequence[ScoredGroup], step: int) -> int:
     """The oldest weights that any rollout of a step came from."""
     return min((r.weight_version for one in groups for r in one.group.rollouts), default=step)
-
-
-def measured(groups: Sequence[ScoredGroup], dataset: Dataset) -> dict[str, float]:
-    """What a step's rollouts came to: means over rollouts, shares of groups, counts."""
-    rewards = [score.reward for one in groups for score in one.scores if score.reward is not None]
-    lengths = [len(rollout.completion_ids) for one in groups for rollout in one.group.rollouts]
-    statuses = Counter(score.status.value for one in groups for score in one.scores)
-    static = [one for one in groups if one.static]
-    steered = [one for one in groups if not one.static]
-    levels = [int(dataset.table["level"][one.row].as_py()) for one in groups]
-    return {
-        "reward": sum(rewards) / max(1, len(rewards)),
-        "useful_groups": useful_share(groups),
-        **({"useful_static": useful_share(static), "useful_steered": useful_share(steered)} if steered else {}),
-        "level": sum(levels) / len(levels),
-        "prompts": float(len(groups)),
-        "completion_tokens": sum(lengths) / len(lengths),
-        "sampled_tokens": float(sum(lengths)),
-        **{f"status_{status.value}": float(statuses[status.value]) for status in ScoreStatus if statuses[status.value]},
-    }
-
-
-def useful_share(groups: Sequence[ScoredGroup]) -> float:
-    """Share of groups whose rewards differ; NaN of none."""
-    if not groups:
-        return float("nan")
-    return sum(one.outcome in (Outcome.TRAINED, Outcome.OBSERVED) for one in groups) / len(groups)
 
 
 def prune(run: Path, *, before: int, keep_every: int) -> None:

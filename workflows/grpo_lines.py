@@ -6,14 +6,16 @@ Produced, UpdateReport → step row, ledger line, trainer's log-probs beside the
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from operators import ledger
 from operators.at_rest.rollouts import path_of
+from operators.at_rest.shards import Dataset
 from operators.metrics import Interval, mean_interval
-from operators.records import Outcome, ScoredGroup
+from operators.records import Outcome, ScoredGroup, ScoreStatus
 from workflows import guards
 from workflows.grpo_batch import Produced
 from workflows.grpo_settings import GrpoConfig
@@ -22,6 +24,7 @@ from workflows.run_dir import RunDir, write_json
 
 STAGE = "grpo"
 STAGES = ("prompts", "generate", "reward", "train", "sync")
+HOW_IT_WENT = ("seconds", "tokens_per_s", "media_", "decodes_", "engines", "prompts_resent", "prompts_sent")
 
 
 @dataclass(slots=True)
@@ -30,24 +33,29 @@ class StepLines:
 
     config: GrpoConfig
     run_dir: RunDir
+    dataset: Dataset
     _last: float  # when the step before ended
 
     @classmethod
-    def begin(cls, config: GrpoConfig, run_dir: RunDir, first_step: int) -> Self:
+    def begin(cls, config: GrpoConfig, run_dir: RunDir, dataset: Dataset, first_step: int) -> Self:
         """Forgets what an earlier call said of the steps that are taken again."""
         for stage in (STAGE, ledger.STAGE, guards.STAGE):
             run_dir.drop_from(stage, first_step)
-        return cls(config=config, run_dir=run_dir, _last=time.perf_counter())
+        return cls(config=config, run_dir=run_dir, dataset=dataset, _last=time.perf_counter())
 
-    def write(self, step: int, produced: Produced, report: UpdateReport) -> None:
+    def write(self, step: int, produced: Produced, report: UpdateReport, engines: Mapping[str, float]) -> None:
         """All that is kept of a step; stops the run when engine and trainer are too far apart.
+
+        Args:
+            engines: the pool's counters.
 
         Raises:
             UserError: by ``guards.check_engine_kl``.
         """
         now = time.perf_counter()
         seconds, self._last = now - self._last, now
-        row = step_row(step, produced, report, seconds)
+        measures = measured(produced.groups, self.dataset) | produced.media
+        row = step_row(step, produced, measures, report, seconds) | dict(engines)
         if report.logprobs:
             write_json(path_of(self.config.out, step).with_suffix(".trainer.json"), report.logprobs)
         self.run_dir.log(ledger.ledger_line(step, produced.groups, report.trained))
@@ -57,15 +65,17 @@ class StepLines:
             guards.check_engine_kl(step, row["engine_kl"], self.config.guards)
 
 
-def step_row(step: int, produced: Produced, report: UpdateReport, seconds: float) -> dict[str, Any]:
-    """The row of a step in metrics.jsonl. What depends on the clock begins with ``seconds`` or ``tokens_per_s``."""
+def step_row(
+    step: int, produced: Produced, measures: Mapping[str, float], report: UpdateReport, seconds: float
+) -> dict[str, Any]:
+    """The row of a step in metrics.jsonl; what depends on the machine begins as ``HOW_IT_WENT`` says."""
     spent = produced.clock.seconds
     generate_s = spent.get("generate", 0.0)
-    sampled = produced.metrics["sampled_tokens"]
+    sampled = measures["sampled_tokens"]
     return {
         "stage": STAGE,
         "step": step,
-        **produced.metrics,
+        **measures,
         **report.metrics,
         **{name: float(sum(one.outcome == name for one in produced.groups)) for name in Outcome},
         "staleness": step - produced.batch.weight_version,
@@ -75,6 +85,12 @@ def step_row(step: int, produced: Produced, report: UpdateReport, seconds: float
         "tokens_per_s_generate": sampled / generate_s if generate_s else None,
         "tokens_per_s": sampled / seconds,
     }
+
+
+def what_was_learned(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A step's row without what depends on the machine, on its faults and on the clock: of an on-policy run on a CPU
+    it is the same to the last bit, however often the run was killed."""
+    return {name: value for name, value in row.items() if not name.startswith(HOW_IT_WENT)}
 
 
 def terminal_line(row: dict[str, Any], num_steps: int) -> str:
@@ -87,6 +103,32 @@ def terminal_line(row: dict[str, Any], num_steps: int) -> str:
         f"{row.get('parity_max_abs', 0):.1e}  stale {row['staleness']}  {row['seconds']:.1f} s ({times})  "
         f"{row['tokens_per_s']:.0f} tokens/s{guards_said}"
     )
+
+
+def measured(groups: Sequence[ScoredGroup], dataset: Dataset) -> dict[str, float]:
+    """What a step's rollouts came to: means over rollouts, shares of groups, counts."""
+    rewards = [score.reward for one in groups for score in one.scores if score.reward is not None]
+    lengths = [len(rollout.completion_ids) for one in groups for rollout in one.group.rollouts]
+    statuses = Counter(score.status.value for one in groups for score in one.scores)
+    static = [one for one in groups if one.static]
+    steered = [one for one in groups if not one.static]
+    levels = [int(dataset.table["level"][one.row].as_py()) for one in groups]
+    return {
+        "reward": sum(rewards) / max(1, len(rewards)),
+        "useful_groups": useful_share(groups),
+        **({"useful_steered": useful_share(steered)} if steered else {}),
+        **({"useful_static": useful_share(static)} if steered and static else {}),
+        "level": sum(levels) / len(levels),
+        "prompts": float(len(groups)),
+        "completion_tokens": sum(lengths) / len(lengths),
+        "sampled_tokens": float(sum(lengths)),
+        **{f"status_{status.value}": float(statuses[status.value]) for status in ScoreStatus if statuses[status.value]},
+    }
+
+
+def useful_share(groups: Sequence[ScoredGroup]) -> float:
+    """Share of groups whose rewards differ."""
+    return sum(one.outcome in (Outcome.TRAINED, Outcome.OBSERVED) for one in groups) / len(groups)
 
 
 def group_mean(scored: ScoredGroup) -> float | None:

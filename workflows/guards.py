@@ -25,6 +25,7 @@ from operators.records import Group, Prompt, Sample, Sampling
 from operators.rewards._base import is_right
 from operators.seeding import rng
 from workflows.config import Config
+from workflows.media import StoredPrompt
 
 STAGE = "canary"
 
@@ -32,7 +33,7 @@ STAGE = "canary"
 class Answering(Protocol):
     """Whoever answers prompts: the engines of a run."""
 
-    async def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Group]: ...
+    async def generate(self, prompts: Sequence[Prompt | StoredPrompt], sampling: Sampling) -> list[Group]: ...
 
 
 class GuardSettings(Config):

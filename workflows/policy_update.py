@@ -24,9 +24,10 @@ from models.losses import (
 )
 from models.policy import Policy
 from models.scoring_head import Scores
-from operators.records import Group, Prompt
+from operators.records import Group
 from operators.seeding import rng
 from workflows.learner import Learner
+from workflows.media import StoredPrompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,7 @@ class TrainingBatch:
     """Whole prompt groups with a reason to be trained on. Lists have one entry per group."""
 
     weight_version: int  # of the weights it was sampled under, or newer
-    prompts: list[Prompt]
+    prompts: list[StoredPrompt]  # frames stay where the engines read them
     groups: list[Group]
     advantages: list[list[float | None]]
     num_shown: int = 0  # of the first groups the trainer's log-probs are given back, for people to look at
@@ -152,7 +153,7 @@ def shown_logprobs(learner: Learner, batch: TrainingBatch) -> dict[str, list[lis
     for i in shown:
         group = batch.groups[i]
         whole = [0.0] * len(group.rollouts)  # no rollout is left out, as one without an advantage would be
-        collated = collate_groups(learner.family, learner.processor, [batch.prompts[i]], [group], [whole])
+        collated = collate_groups(learner.family, learner.processor, [batch.prompts[i].load()], [group], [whole])
         rows = learner.policy.logprobs(collated)
         masks = collated.completion_mask_BL.bool()
         logprobs[group.key] = [row[mask].tolist() for row, mask in zip(rows, masks, strict=True)]
@@ -172,7 +173,7 @@ def micro_batches(learner: Learner, batch: TrainingBatch, micro_batch_size: int,
         collated = collate_groups(
             learner.family,
             learner.processor,
-            [batch.prompts[i] for i in rows],
+            [batch.prompts[i].load() for i in rows],
             [batch.groups[i] for i in rows],
             [batch.advantages[i] for i in rows],
         )

@@ -123,7 +123,7 @@ def learn(settings: Settings, pool: RolloutPool, data: Mapping[str, Path], arm: 
     mixture = ""
     if later:
         steered = statistics.mean(row["useful_steered"] for row in later)
-        static = statistics.mean(row["useful_static"] for row in later if row["useful_static"] == row["useful_static"])
+        static = statistics.mean(row["useful_static"] for row in later if "useful_static" in row)
         mixture = f"{steered:.0%} steered, {static:.0%} static"
     version = FIRST_VERSION + 1000 * list(ARMS).index(arm) + seed
     pairs = by_pair(measure(pool, out / MODEL, data["test"], version))

@@ -25,6 +25,7 @@ from operators.seeding import rng
 from tests.small_runs import write_dataset, write_model
 from workflows.grpo import Loop, both_halves
 from workflows.grpo_settings import GrpoConfig
+from workflows.media import StoredPrompt
 from workflows.policy_learner import Update
 from workflows.policy_update import TrainingBatch, UpdateReport
 from workflows.run_dir import RunDir
@@ -52,7 +53,7 @@ class WaitingPool:
         self._sync_s = sync_s
         self._version = 0
 
-    async def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Group]:
+    async def generate(self, prompts: Sequence[Prompt | StoredPrompt], sampling: Sampling) -> list[Group]:
         if not prompts:
             return []
         version = self._version
@@ -78,6 +79,9 @@ class WaitingPool:
     async def load_weights(self, version: int, packet: Any) -> None:
         await asyncio.sleep(self._sync_s)
         self._version = version
+
+    def counters(self) -> dict[str, float]:
+        return {}
 
 
 class WaitingTrainer:
