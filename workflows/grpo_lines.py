@@ -57,7 +57,9 @@ class StepLines:
         measures = measured(produced.groups, self.dataset) | produced.media
         row = step_row(step, produced, measures, report, seconds) | dict(engines)
         if report.logprobs:
-            write_json(path_of(self.config.out, step).with_suffix(".trainer.json"), report.logprobs)
+            path = path_of(self.config.out, step)
+            path.parent.mkdir(exist_ok=True)
+            write_json(path.with_suffix(".trainer.json"), report.logprobs)
         self.run_dir.log(ledger.ledger_line(step, produced.groups, report.trained))
         self.run_dir.log(row)
         print(terminal_line(row, self.config.num_steps), flush=True)

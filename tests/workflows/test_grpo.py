@@ -71,6 +71,7 @@ def test_a_run_improves_weights_and_accounts_for_every_prompt(
     assert [row["step"] for row in rows] == list(range(NUM_STEPS))
     assert all(0 <= row["staleness"] <= max_staleness for row in rows)
     assert summary["decodes_per_prompt"] == 1
+    assert all(row["media_physical_bytes"] <= (1 / 4 + 0.02) * row["media_logical_bytes"] for row in rows)
     assert summary["parity_max_abs"] < 1e-4 or max_staleness
     before, after = load_file(model / "model.safetensors"), load_file(out / "model/model.safetensors")
     assert all(row["useful_groups"] > 0 for row in rows)
