@@ -30,6 +30,7 @@ from models.parallel import this_process
 from models.policy import Loss, OptimizerConfig, Policy
 from operators.errors import UserError
 from operators.seeding import rng
+from workflows.stopping import asked_to_stop
 
 CHECKPOINTS, MODEL, RAY_STORAGE = "checkpoints", "model", "ray_train"
 
@@ -75,6 +76,7 @@ class Learner:
             print(f"{config.stage}: {found.message}", flush=True)
         self._log = StageLog(config.out, config.stage, found.step) if parallel.rank == 0 else None
         self._saved_step = found.step
+        self.stopping = False  # SIGTERM came, and the checkpoint it asked for is written: the loop ends now
         started = {"world_size": parallel.world_size, "host": socket.gethostname(), "pid": os.getpid()}
         self.log({"step": found.step, **started, "rejected_checkpoints": found.rejected})
 
@@ -100,12 +102,16 @@ class Learner:
     def save_if_due(self, metrics: Mapping[str, float], cursor: Mapping[str, Any] | None = None) -> bool:
         """Checkpoints and reports to Ray Train every ``checkpoint_every`` steps and at the end; says whether it did.
 
+        So too after SIGTERM, where ``stopping`` tells the caller to end. Every rank must call it after every step.
+
         Not more often, because Ray Train takes one report per poll of its controller.
 
         Args:
             cursor: where the data stands, as JSON values; a resumed run finds it in ``self.cursor``.
         """
-        due = (self.step % self.config.checkpoint_every == 0 or self.finished) and self.step > self._saved_step
+        self.stopping = asked_to_stop(self.config.out, self.policy.parallel)
+        due = self.step % self.config.checkpoint_every == 0 or self.finished or self.stopping
+        due = due and self.step > self._saved_step
         if due:
             root = self.config.out / CHECKPOINTS
             checkpoint.save(self.policy, root, keep=self.config.keep_checkpoints, cursor=cursor)
