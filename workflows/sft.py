@@ -150,7 +150,7 @@ def updates(learner: Learner, batches: Iterator[Any], steps: RankSteps) -> Itera
         row = {**metrics, "seconds": seconds, "tokens_per_s": metrics["tokens"] / seconds, "wait": waited_s / seconds}
         schedule = steps.schedule
         tokens = schedule.token_metrics(step, steps.world_size)
-        learner.log({"step": step, **row, **tokens, "rows": schedule.rows_of(step)})
+        learner.log({"step": step, "time": time.time(), **row, **tokens, "rows": schedule.rows_of(step)})
         yield row
 
 

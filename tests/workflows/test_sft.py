@@ -124,7 +124,7 @@ def test_an_unreadable_clip_is_named(data: Path, tmp_path: Path) -> None:
     (block,) = steps.blocks(np.full(10, 1000))
     loaded = load_block(block, parts=mixture.parts)
     faulty = [row for row, error in zip(loaded["row"].to_pylist(), loaded["error"].to_pylist(), strict=True) if error]
-    assert faulty == [7]
+    assert set(faulty) == {7}
     _, first = next(tables_by_step([loaded], steps))
     nothing: Any = None
     wording = Wording(instruction="", answer_only_instruction="")
