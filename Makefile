@@ -5,6 +5,7 @@
 #   make check        format, lint, strict types, architecture
 #   make bench-data   the data engine against what a user would otherwise do; a table, about ten minutes
 #   make bench-pool   the rollout pool against a bare vLLM; a table, about five minutes
+#   make bench-sft    SFT against a plain Hugging Face Trainer and against batches made before; a table, half an hour
 #   make drill        slow fault drills: processes killed, frozen and starved
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ STAMP := .venv/.stamp
 ENGINE ?= $(shell nvidia-smi --list-gpus >/dev/null 2>&1 && echo gpu || echo cpu)
 CODE := operators models workflows cluster tests .ci
 
-.PHONY: setup quickstart test check drill bench-data bench-pool
+.PHONY: setup quickstart test check drill bench-data bench-pool bench-sft bench-loop bench-learning measure-gpu
 
 setup: $(STAMP)
 
@@ -57,3 +58,5 @@ bench-data: setup
 
 bench-pool: setup
 	PYTHONPATH=. RAY_AUTH_MODE=disabled $(BIN)/python tests/benchmarks/pool.py
+bench-sft: setup
+	PYTHONPATH=. RAY_AUTH_MODE=disabled $(BIN)/python tests/benchmarks/sft.py

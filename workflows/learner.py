@@ -30,6 +30,7 @@ from models.parallel import this_process
 from models.policy import Loss, OptimizerConfig, Policy
 from operators.errors import UserError
 from operators.seeding import rng
+from workflows.stopping import asked_to_stop
 
 CHECKPOINTS, MODEL, RAY_STORAGE = "checkpoints", "model", "ray_train"
 
@@ -74,6 +75,7 @@ class Learner:
         self.cursor = checkpoint.load(self.policy, found.path) if found.path is not None else {}  # of its data
         self._log = StageLog(config.out, config.stage, self.step) if parallel.rank == 0 else None
         self._saved_step = self.step
+        self.stopping = False  # SIGTERM came, and the checkpoint it asked for is written: the loop ends now
         started = {"world_size": parallel.world_size, "host": socket.gethostname(), "pid": os.getpid()}
         self.log({"step": self.step, **started, "rejected_checkpoints": found.rejected})
 
@@ -101,16 +103,23 @@ class Learner:
         metrics: Mapping[str, float],
         cursor: Mapping[str, Any] | None = None,
         may_save: Callable[[], bool] = lambda: True,
+        *,
+        last: bool = False,
     ) -> bool:
         """Checkpoints and reports to Ray Train every ``checkpoint_every`` steps and at the end; says whether it did.
+
+        So too after SIGTERM, where ``stopping`` tells the caller to end. Every rank must call it after every step.
 
         Not more often, because Ray Train takes one report per poll of its controller.
 
         Args:
             cursor: where the data stands, as JSON values; a resumed run finds it in ``self.cursor``.
             may_save: asked before a checkpoint that is due, and may wait; the same answer on every rank.
+            last: the run ends here, for now.
         """
-        due = (self.step % self.config.checkpoint_every == 0 or self.finished) and self.step > self._saved_step
+        self.stopping = asked_to_stop(self.config.out, self.policy.parallel)
+        due = self.step % self.config.checkpoint_every == 0 or self.finished or self.stopping or last
+        due = due and self.step > self._saved_step
         if due and may_save():
             root = self.config.out / CHECKPOINTS
             checkpoint.save(self.policy, root, keep=self.config.keep_checkpoints, cursor=cursor)

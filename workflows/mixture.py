@@ -1,6 +1,6 @@
 """Several datasets as one: rows laid end to end, and an order that takes from each by its weight.
 
-    DATA, PATH=SHARE … → parts → Mixture (samples and frames by row) and row_order (which row comes when)
+    DATA, PATH=SHARE … → parts → Mixture (samples and frames by row) and row_order (which row comes at which place)
 
 Part p has a permutation of its own per epoch, and its k-th sample is due at (k + 1/2) / weight; all parts' samples come
 in the order in which they are due. So shares are exact to one sample at any time, every sample of a part comes once
@@ -20,7 +20,7 @@ import numpy as np
 from operators.at_rest.shards import Dataset
 from operators.errors import UserError
 from operators.records import Frames, Sample
-from operators.seeding import digest, rng
+from operators.seeding import digest
 from operators.sources.video_qa import VideoQa, VideoQaSettings, VideoReading
 from workflows.learner import epoch_rows
 
@@ -123,7 +123,16 @@ class Mixture:
         return sum(part.num_rows for part in self.parts)
 
     def path(self, row: int) -> Path:
-        return self.parts[self._locate(row)[0]].path
+        return self.parts[self.part_of(row)].path
+
+    def part_of(self, row: int) -> int:
+        """Which part a row is of, by position."""
+        return self._locate(row)[0]
+
+    def rows_of(self, part: int) -> range:
+        """All rows of a part."""
+        first = sum(one.num_rows for one in self.parts[:part])
+        return range(first, first + self.parts[part].num_rows)
 
     def sample(self, row: int) -> Sample:
         part, i = self._locate(row)
@@ -146,21 +155,21 @@ class Mixture:
         raise IndexError(row)
 
 
-def row_order(parts: Sequence[Part], seed: int, batch_size: int, step: int) -> list[int]:
-    """The rows of global batch ``step``; of a single part, its epochs' permutations laid end to end."""
-    first = step * batch_size
+def row_order(parts: Sequence[Part], kept: Sequence[Sequence[int]], seed: int, first: int, count: int) -> list[int]:
+    """Rows at the places ``first`` to ``first + count``; of a single part, its epochs' permutations laid end to end.
+
+    Args:
+        kept: of every part, the rows of the mixture that are trained on.
+    """
     if len(parts) == 1:
-        return epoch_rows("sft", seed, parts[0].num_rows, first, batch_size)
-    part_of_place, starts = _taken(tuple(part.weight for part in parts), first, batch_size)
-    rows = np.empty(batch_size, np.int64)
-    offset = 0
-    for p, part in enumerate(parts):
+        return [int(kept[0][i]) for i in epoch_rows("sft", seed, len(kept[0]), first, count)]
+    part_of_place, starts = _taken(tuple(part.weight for part in parts), first, count)
+    rows = np.empty(count, np.int64)
+    for p in range(len(parts)):
         places = np.flatnonzero(part_of_place == p)
-        rows[places] = epoch_rows(f"sft/{p}", seed, part.num_rows, starts[p], len(places))
-        rows[places] += offset
-        offset += part.num_rows
-    # Shuffled, because ranks take every W-th row: equal shares would give each rank one part.
-    return [int(row) for row in rng("sft/batch", seed, step).permutation(rows)]
+        chosen = epoch_rows(f"sft/{p}", seed, len(kept[p]), starts[p], len(places))
+        rows[places] = [kept[p][i] for i in chosen]
+    return [int(row) for row in rows]
 
 
 @functools.lru_cache(maxsize=256)

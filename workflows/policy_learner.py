@@ -115,7 +115,8 @@ def update_loop(arguments: Mapping[str, Any]) -> None:
     while not learner.finished:
         step = learner.step
         references = ray.get(mailbox.take_batch.remote(step))
-        if not references:
+        if not references:  # the driver was stopped: what it has logged is not to be done again
+            learner.save_if_due({}, may_save=partial(is_logged, mailbox, step - 1), last=True)
             return
         batch: TrainingBatch = ray.get(references[0])
         report = learn_from(learner, batch, update, Ranks(rank=rank, world_size=world_size), reference)

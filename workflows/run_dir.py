@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -39,8 +39,11 @@ class RunDir:
     is_run: bool = False  # opened by its configuration; a dataset's folder holds nothing that changes with the clock
 
     @classmethod
-    def open(cls, path: Path, config: Config, *, kind: str) -> RunDir:
+    def open(cls, path: Path, config: Config, *, kind: str, may_change: Sequence[str] = ()) -> RunDir:
         """Creates the folder, or finds the same run in it.
+
+        Args:
+            may_change: settings that say how a run is done and not what it gives, e.g. its number of workers.
 
         Raises:
             UserError: it cannot be written, or it holds a run with other settings.
@@ -51,7 +54,7 @@ class RunDir:
             path.mkdir(parents=True, exist_ok=True)
             if config_path.exists():
                 found = json.loads(config_path.read_text())
-                changed = difference(found, wanted)
+                changed = difference(found, {**wanted, **{name: found.get(name) for name in may_change}})
                 if changed:
                     raise UserError(
                         f"{path} holds a run with other settings; give another --out, or the same settings. "
@@ -59,6 +62,8 @@ class RunDir:
                     )
                 clock = path / SECONDS
                 seconds = json.loads(clock.read_text()) if clock.exists() else {}
+                if found != wanted:
+                    write_json(config_path, wanted)
                 return cls(path=path, resumed=True, seconds=seconds, is_run=True)
             write_json(config_path, wanted)
         except OSError as error:

@@ -1,6 +1,7 @@
 """Supervised fine-tuning on one or several datasets: Ray Data decodes, Ray Train's workers learn (FSDP2).
 
-dataset rows in a fixed order → clips (Ray Data tasks) → batches (prefetch thread) → updates → OUT/model
+samples → token counts → schedule of steps → clips (Ray Data tasks) → micro-batches (prefetch thread) → updates →
+validation now and then → OUT/model, OUT/best
 """
 
 from __future__ import annotations
@@ -9,13 +10,16 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, Self
 
-from pydantic import Field
+import ray
+from pydantic import Field, model_validator
 from ray import train
 
 from models.families._base import family_of
 from models.policy import OptimizerConfig, supervised
+from operators.arms import ARMS, Arm
 from operators.errors import UserError
 from operators.prompts import ANSWER_ONLY_INSTRUCTION
 from operators.sources.video_qa import VideoReading
@@ -30,13 +34,17 @@ from workflows.learner import (
     make_trainer,
     scaling,
 )
-from workflows.mixture import Mixture, Part, absolute, dropped_lines, parts_of, samples_drawn
+from workflows.mixture import Mixture, Part, absolute, parts_of
 from workflows.progress import follow_metrics
 from workflows.run_dir import RunDir
 from workflows.session import ray_session
-from workflows.training_data import Collate, RankRows, batches_of, segments, steps_per_block
+from workflows.sft_inputs import Inputs, accounts, prepare, validation_account, wording_of
+from workflows.stopping import stop_on_sigterm
+from workflows.training_data import Collate, RankSteps, collated_steps, segments
+from workflows.validation import BEST, BestMetric, Validation, check_metric, finish_best
 
 STAGE = "sft"
+MAY_CHANGE = ("num_workers", "threads", "max_failures")  # between two calls of one run
 
 
 class SftSettings(Config):
@@ -44,17 +52,33 @@ class SftSettings(Config):
 
     seed: int = 0
     num_steps: int = Field(default=1000, ge=1)
-    batch_size: int = Field(default=32, ge=1)  # samples per step, over all workers
-    micro_batch_size: int = Field(default=32, ge=1)  # samples per forward pass of one worker
+    batch_size: int | None = Field(default=32, ge=1)  # samples per step, over all workers; None: by tokens_per_step
+    tokens_per_step: int | None = Field(default=None, ge=1)  # a step takes samples until the next would exceed it
+    micro_batch_size: int = Field(default=32, ge=1)  # most samples per forward pass of one worker
+    micro_batch_tokens: int | None = Field(default=None, ge=1)  # most tokens of such a pass, padding included
     optimizer: OptimizerConfig = OptimizerConfig()
     instruction: str = ""  # how to answer, appended to the question
     answer_only_instruction: str = ANSWER_ONLY_INSTRUCTION  # the same for samples without a chain of thought
-    max_length: int | None = Field(default=None, ge=1)  # tokens; longer samples are refused. None: the tokenizer's own
+    max_length: int | None = Field(default=None, ge=1)  # tokens; longer samples are left out. None: the tokenizer's own
+    max_dropped_share: float = Field(default=0.05, ge=0, le=1)  # of samples too long; beyond it the run is refused
+    validate_every: int = Field(default=200, ge=1)  # steps, where there is a dataset to validate on
+    validation_samples: int = Field(default=64, ge=1)
+    validation_arms: tuple[Arm, ...] = ARMS
+    best_metric: BestMetric = "ordered_loss"  # the weights with the best one are kept in OUT/best
     num_workers: int = Field(default=1, ge=1)  # Ray Train workers (FSDP2 ranks)
     threads: int = Field(default=2, ge=1)  # CPU threads of each
     gradient_checkpointing: bool = False
     checkpoint_every: int = Field(default=200, ge=1)  # steps
     max_failures: int = Field(default=3, ge=0)  # restarts of the workers from the newest checkpoint
+
+    @model_validator(mode="after")
+    def _one_measure_of_a_step(self) -> Self:
+        if (self.batch_size is None) == (self.tokens_per_step is None):
+            raise ValueError(
+                "a step is so many samples or so many tokens: give one of batch_size and tokens_per_step, and None to "
+                f"the other (batch_size {self.batch_size}, tokens_per_step {self.tokens_per_step})"
+            )
+        return self
 
 
 class SftConfig(SftSettings):
@@ -63,6 +87,7 @@ class SftConfig(SftSettings):
     data: Path  # a dataset made by ``temporay generate``, or JSON lines of video questions
     mixture: tuple[str, ...] = ()  # others as PATH=SHARE of all samples; ``data`` has what they leave
     video_reading: VideoReading = VideoReading()  # of JSON lines
+    validation: Path | None = None  # held out: a dataset or JSON lines; None: no validation
     model: Path  # Hugging Face layout
     out: Path
 
@@ -72,48 +97,68 @@ def train_loop(arguments: Mapping[str, Any]) -> None:
     config: SftConfig = arguments["config"]
     learner = Learner(arguments["learner"])
     if not learner.finished:
+        inputs: Inputs = ray.get(arguments["inputs"][0])
         rank, world_size = train.get_context().get_world_rank(), train.get_context().get_world_size()
-        parts: tuple[Part, ...] = arguments["parts"]
-        mixture, rows_per_step = Mixture.open(parts), config.batch_size // world_size
-        check_cursor(learner.cursor, cursor_of(parts, config, learner.step))
-        rows = rank_rows(config, parts, rank, world_size, steps_per_block(mixture, rows_per_step))
-        collate = Collate(
-            learner,
-            mixture=mixture,
-            micro_batch_size=config.micro_batch_size,
-            instruction=config.instruction,
-            answer_only_instruction=config.answer_only_instruction,
-            max_length=config.max_length,
-        )
-        batches = batches_of(segments(rows, learner.step), rows_per_step, collate)
+        check_cursor(learner.cursor, cursor_of(inputs, learner.step))
+        steps = RankSteps(schedule=inputs.schedule, rank=rank, world_size=world_size, first_step=learner.step)
+        lock = Lock()
+        collate = make_collate(learner, inputs.parts, inputs.schedule.tokens_N, config, lock)
+        batches = collated_steps(segments(steps.blocks(inputs.frame_bytes_N), inputs.parts), steps, collate)
+        validation = None
+        if inputs.held_out is not None:
+            held_out = inputs.held_out
+            of_held_out = make_collate(learner, (held_out.part,), held_out.tokens_N, config, lock)
+            validation = Validation(learner, held_out, of_held_out)
         losses: list[float] = []
-        for metrics in updates(learner, batches):
+        for metrics in updates(learner, batches, steps):
             losses.append(metrics["loss"])
-            cursor = cursor_of(parts, config, learner.step)
-            if learner.save_if_due({"loss": sum(losses) / len(losses)}, cursor):
+            if validation is not None:
+                validation.run_if_due()
+            if learner.save_if_due({"loss": sum(losses) / len(losses)}, cursor_of(inputs, learner.step)):
                 losses.clear()
-    learner.export()
+            if learner.stopping:
+                break
+    if learner.finished:
+        learner.export()
 
 
-def updates(learner: Learner, batches: Any) -> Iterator[dict[str, float]]:
-    """One update per batch; each leaves a line with its loss, rate and the share of time it waited for data."""
-    iterator = iter(batches)
+def make_collate(learner: Learner, parts: tuple[Part, ...], tokens_N: Any, config: SftConfig, lock: Any) -> Collate:
+    """The collator of one mixture."""
+    return Collate(
+        learner.family,
+        learner.processor,
+        mixture=Mixture.open(parts),
+        tokens_N=tokens_N,
+        wording=wording_of(config),
+        lock=lock,
+    )
+
+
+def updates(learner: Learner, batches: Iterator[Any], steps: RankSteps) -> Iterator[dict[str, float]]:
+    """One update per batch; each leaves a line: loss, rate, the share of time it waited for data, and its rows.
+
+    The rows are those that came: every rank has compared its own with the schedule.
+    """
     while not learner.finished:
         start = time.perf_counter()
-        step, micro_batches = next(iterator)
+        step, micro_batches = next(batches)
         if step != learner.step:
             raise RuntimeError(f"data of step {step} came at step {learner.step}")
         waited_s = time.perf_counter() - start
         metrics = learner.update(micro_batches, supervised)
         seconds = time.perf_counter() - start
         row = {**metrics, "seconds": seconds, "tokens_per_s": metrics["tokens"] / seconds, "wait": waited_s / seconds}
-        learner.log({"step": step, **row})
+        schedule = steps.schedule
+        tokens = schedule.token_metrics(step, steps.world_size)
+        learner.log({"step": step, "time": time.time(), **row, **tokens, "rows": schedule.rows_of(step)})
         yield row
 
 
-def cursor_of(parts: tuple[Part, ...], config: SftConfig, step: int) -> dict[str, Any]:
+def cursor_of(inputs: Inputs, step: int) -> dict[str, Any]:
     """Where the data stands after some steps, as JSON values."""
-    return {"next_sample": step * config.batch_size, "parts": [part.identity() for part in parts]}
+    schedule = inputs.schedule
+    parts = [part.identity() for part in inputs.parts]
+    return {"next_sample": int(schedule.starts[step]), "schedule": schedule.digest, "parts": parts}
 
 
 def check_cursor(saved: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
@@ -132,14 +177,11 @@ def check(config: SftConfig) -> None:
     """Refuses what cannot work, before anything starts.
 
     Raises:
-        UserError: a batch cannot be cut evenly, or there is no such model.
+        UserError: there is no such model, or the arms do not give the metric.
     """
-    if config.batch_size % config.num_workers:
-        raise UserError(
-            f"batch_size is {config.batch_size}, which {config.num_workers} workers cannot share evenly; "
-            f"give a multiple of {config.num_workers}"
-        )
     family_of(config.model)
+    if config.validation is not None:
+        check_metric(config.best_metric, config.validation_arms)
 
 
 def run(config: SftConfig, *, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]:
@@ -147,43 +189,58 @@ def run(config: SftConfig, *, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]
 
     Args:
         callbacks: of Ray Train, e.g. Tune's.
+
+    Raises:
+        KeyboardInterrupt: SIGTERM came; a checkpoint of the last step is written.
     """
     config = config.model_copy(
         update={
             **{name: getattr(config, name).absolute() for name in ("data", "model", "out")},
             "mixture": tuple(absolute(entry) for entry in config.mixture),
+            "validation": None if config.validation is None else config.validation.absolute(),
         }
     )
     parts = parts_of(config.data, config.mixture, config.video_reading)
     check(config)
-    run_dir = RunDir.open(config.out, config, kind=STAGE)
+    run_dir = RunDir.open(config.out, config, kind=STAGE, may_change=MAY_CHANGE)
     finished = run_dir.summary()
     if finished is not None:
         return finished
-    with ray_session(), run_dir.stage(STAGE), follow_metrics(config.out, STAGE, config.num_steps) as last:
-        learn(config, parts, callbacks)
+    with (
+        ray_session(),
+        run_dir.stage(STAGE),
+        stop_on_sigterm(config.out),
+        follow_metrics(config.out, STAGE, config.num_steps) as last,
+    ):
+        inputs = prepare(config, parts)
+        learn(config, inputs, callbacks)
     shutil.rmtree(config.out / RAY_STORAGE, ignore_errors=True)
-    result = {"model": str(config.out / MODEL), "num_steps": config.num_steps, "loss": last["loss"]}
-    return run_dir.finish({**result, "data": accounts(config, parts)})
-
-
-def accounts(config: SftConfig, parts: tuple[Part, ...]) -> list[dict[str, Any]]:
-    """What was drawn of every dataset, and which of its lines gave no sample."""
-    drawn = samples_drawn(parts, config.num_steps * config.batch_size)
-    return [
-        {
-            "path": str(part.path),
-            "weight": part.weight,
-            "num_samples": part.num_rows,
-            "drawn": count,
-            "epochs": count / part.num_rows,
-            "dropped_lines": dropped_lines(part),
+    result: dict[str, Any] = {"model": str(config.out / MODEL), "num_steps": config.num_steps, "loss": last["loss"]}
+    best = finish_best(config.out)
+    if best is not None:
+        result["validation"] = validation_account(inputs)
+        result["best"] = {
+            "metric": best.metric,
+            "step": best.step,
+            "value": best.value,
+            "model": str(config.out / BEST),
         }
-        for part, count in zip(parts, drawn, strict=True)
-    ]
+    shares = mean_shares(run_dir.rows(STAGE))
+    return run_dir.finish({**result, **shares, "data": accounts(inputs)})
 
 
-def learn(config: SftConfig, parts: tuple[Part, ...], callbacks: tuple[Any, ...]) -> None:
+def mean_shares(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Of all seconds those spent waiting for data, and of all computed tokens those that were padding."""
+    steps = [row for row in rows if "loss" in row]
+    seconds = sum(row["seconds"] for row in steps)
+    computed = sum(row["input_tokens"] / (1 - row["padding"]) for row in steps)
+    return {
+        "wait": sum(row["wait"] * row["seconds"] for row in steps) / seconds,
+        "padding": 1 - sum(row["input_tokens"] for row in steps) / computed,
+    }
+
+
+def learn(config: SftConfig, inputs: Inputs, callbacks: tuple[Any, ...]) -> None:
     """Runs the workers to the end, restarting them from the newest checkpoint when one dies."""
     learner = LearnerConfig(
         stage=STAGE,
@@ -197,7 +254,7 @@ def learn(config: SftConfig, parts: tuple[Part, ...], callbacks: tuple[Any, ...]
     )
     trainer = make_trainer(
         train_loop,
-        {"config": config, "learner": learner, "parts": parts},
+        {"config": config, "learner": learner, "inputs": [ray.put(inputs)]},
         out=config.out,
         scaling_config=scaling(config.num_workers, spare_cpus=1),
         max_failures=config.max_failures,
@@ -206,22 +263,18 @@ def learn(config: SftConfig, parts: tuple[Part, ...], callbacks: tuple[Any, ...]
     fit(trainer)
 
 
-def rank_rows(config: SftConfig, parts: tuple[Part, ...], rank: int, world_size: int, steps: int) -> RankRows:
-    """What one of the workers reads; ``steps`` to a block."""
-    return RankRows(
-        parts=parts,
-        seed=config.seed,
-        batch_size=config.batch_size,
-        rank=rank,
-        world_size=world_size,
-        steps_per_block=steps,
-        num_steps=config.num_steps,
-    )
-
-
 def main(arguments: list[str]) -> None:
     """``temporay sft PRESET --data DATA --model MODEL --out RUN``."""
     from workflows.presets.training import SFT_PRESETS  # presets are made of this module's config
 
     summary = run(parse(STAGE, SftConfig, SFT_PRESETS, arguments))
-    print(f"loss {summary['loss']:.4f}; the model is in {summary['model']}")
+    print(f"loss {summary['loss']:.4f}; waited for data {summary['wait']:.1%} of the time; {model_line(summary)}")
+
+
+def model_line(summary: Mapping[str, Any]) -> str:
+    """Where the models are."""
+    last = f"the model is in {summary['model']}"
+    if "best" not in summary:
+        return last
+    best = summary["best"]
+    return f"{last}; best {best['metric']} {best['value']:.4f} at step {best['step']}, in {best['model']}"

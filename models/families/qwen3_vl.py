@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from transformers import AutoProcessor, Qwen3VLForConditionalGeneration
 
 from models.families._base import EncodedPrompts, Family, video_metadata
+from models.vision_attention import attend_in_batches
 from operators.records import Prompt
 
 FORBIDDEN_LOGIT = -1e4  # its probability is exactly 0 in every float type, and it has no gradient
@@ -53,6 +54,7 @@ class Qwen3Vl(Family):
         )
         visual = model.model.visual
         visual.patch_embed = LinearPatchEmbed(visual.patch_embed.proj)
+        attend_in_batches(visual)
         forbid_tokens(model.lm_head, self.banned_token_ids(self.load_processor(path)))
         return model.eval()  # type: ignore[no-any-return]
 

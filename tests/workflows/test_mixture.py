@@ -6,6 +6,7 @@ import json
 import pickle
 from collections import Counter
 from pathlib import Path
+from threading import Lock
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,7 +21,9 @@ from operators.prompts import ANSWER_ONLY_INSTRUCTION
 from operators.sources.video_qa import VideoReading
 from workflows.learner import epoch_rows
 from workflows.mixture import Mixture, Part, absolute, parts_of, row_order, samples_drawn
-from workflows.training_data import Collate, RankRows, load_block
+from workflows.schedule import Pass
+from workflows.token_counts import Wording, count_rows
+from workflows.training_data import Collate
 
 READING = VideoReading(fps=5.0, max_frames=4, max_side=32)
 
@@ -31,6 +34,7 @@ def part(weight: float, num_rows: int) -> Part:
 
 PARTS = (part(0.5, 7), part(0.3, 11), part(0.2, 3))
 FIRST_ROWS = (0, 7, 18)
+ALL_ROWS = (range(7), range(7, 18), range(18, 21))
 
 
 def write_qa(file: Path, num_lines: int, *, answer: str = "A") -> Path:
@@ -51,7 +55,7 @@ def part_and_index(row: int) -> tuple[int, int]:
 def test_shares_are_exact_at_any_time_and_epochs_whole(batch_size: int) -> None:
     seen: list[Counter[int]] = [Counter() for _ in PARTS]
     for step in range(300 // batch_size):
-        for p, i in map(part_and_index, row_order(PARTS, 1, batch_size, step)):
+        for p, i in map(part_and_index, row_order(PARTS, ALL_ROWS, 1, step * batch_size, batch_size)):
             seen[p][i] += 1
         num_drawn = (step + 1) * batch_size
         assert samples_drawn(PARTS, num_drawn) == [counter.total() for counter in seen]
@@ -61,21 +65,21 @@ def test_shares_are_exact_at_any_time_and_epochs_whole(batch_size: int) -> None:
             assert max(counts) - min(counts) <= 1  # one more only once all have come
 
 
-def test_order_depends_on_the_seed_and_the_step_alone() -> None:
-    late = row_order(PARTS, 1, 8, 100_000)
-    assert late == row_order(PARTS, 1, 8, 100_000)
-    assert sorted(late) != sorted(row_order(PARTS, 2, 8, 100_000))
-    assert [row_order(PARTS, 1, 8, step) for step in (5, 3, 4)][1:] == [row_order(PARTS, 1, 8, step) for step in (3, 4)]
+def test_order_depends_on_the_seed_and_the_place_alone() -> None:
+    late = row_order(PARTS, ALL_ROWS, 1, 800_000, 8)
+    assert sorted(late) != sorted(row_order(PARTS, ALL_ROWS, 2, 800_000, 8))
+    assert late == [row for i in range(8) for row in row_order(PARTS, ALL_ROWS, 1, 800_000 + i, 1)]
+
+
+def test_rows_that_are_left_out_never_come_and_the_others_as_often() -> None:
+    kept = (range(7), [7, 9, 17], range(18, 21))
+    counts = Counter(row_order(PARTS, kept, 1, 0, 100))
+    assert set(counts) == {row for rows in kept for row in rows}
+    assert [counts[row] for row in (7, 9, 17)] == [10, 10, 10]
 
 
 def test_a_single_part_is_read_as_ever() -> None:
-    assert row_order((part(1.0, 10),), 1, 6, 3) == epoch_rows("sft", 1, 10, 18, 6)
-
-
-def test_two_ranks_do_not_each_get_one_part() -> None:
-    equal = (part(0.5, 50), part(0.5, 50))
-    mine = [row for step in range(20) for row in row_order(equal, 0, 4, step)[::2]]
-    assert 5 < sum(row < 50 for row in mine) < 35
+    assert row_order((part(1.0, 10),), (range(10),), 1, 18, 6) == epoch_rows("sft", 1, 10, 18, 6)
 
 
 @pytest.mark.parametrize(
@@ -115,29 +119,30 @@ def learner(tmp_path_factory: pytest.TempPathFactory) -> Any:
     out = tmp_path_factory.mktemp("tiny") / "model"
     build(out, ["Is it brighter after 1?"] * 5, TinyShape(hidden_size=64, num_layers=1, num_heads=2, num_kv_heads=1), 0)
     family = family_of(out)
-    return SimpleNamespace(family=family, processor=family.load_processor(out))
+    return SimpleNamespace(model=out, family=family, processor=family.load_processor(out))
 
 
-def test_answer_only_samples_have_their_own_wording_and_nothing_is_cut(tmp_path: Path, learner: Any) -> None:
+def test_answer_only_samples_have_their_own_wording_and_their_counted_length(tmp_path: Path, learner: Any) -> None:
     (tmp_path / "b").mkdir()
     parts = parts_of(write_qa(tmp_path / "qa.jsonl", 5), [f"{write_qa(tmp_path / 'b' / 'more.jsonl', 3)}=0.5"], READING)
-    rows = RankRows(parts=parts, seed=0, batch_size=4, rank=0, world_size=1, steps_per_block=1, num_steps=9)
-    block = load_block({"id": [2]}, rows=rows, first_block=0, first_step=0)
-    assert set(block["error"].to_pylist()) == {""}
+    wording = Wording(instruction="Think.", answer_only_instruction=ANSWER_ONLY_INSTRUCTION)
+    counts = count_rows(parts, learner.model, wording, range(8))
+    mixture = Mixture.open(parts)
 
-    def collate(max_length: int | None) -> Any:
-        settings = {"instruction": "Think.", "answer_only_instruction": ANSWER_ONLY_INSTRUCTION}
-        mixture = Mixture.open(parts)
-        return Collate(learner, mixture=mixture, micro_batch_size=2, max_length=max_length, **settings)(block)
+    def batch(tokens_N: Any, *, is_blank: bool = False) -> Any:
+        collate = Collate(
+            learner.family, learner.processor, mixture=mixture, tokens_N=tokens_N, wording=wording, lock=Lock()
+        )
+        return collate.batch(Pass((1, 6), is_blank), [mixture.frames(1), mixture.frames(6)])
 
-    step, batches = collate(None)
-    assert step == 2 and len(batches) == 2
-    texts = [learner.processor.tokenizer.decode(ids) for batch in batches for ids in batch.input_ids_BL]
+    made = batch(counts.tokens_N)
+    texts = [learner.processor.tokenizer.decode(ids) for ids in made.input_ids_BL]
     assert all(ANSWER_ONLY_INSTRUCTION in text and "Think." not in text for text in texts)
     assert all("<answer>A</answer>" in text for text in texts)
-    longest = max(int(batch.attention_mask_BL.sum(-1).max()) for batch in batches)
-    assert len(collate(longest)[1]) == 2
-    with pytest.raises(
-        UserError, match=rf"video_qa-.* of .*jsonl has {longest} tokens and max_length is {longest - 1}"
-    ):
-        collate(longest - 1)
+    assert (
+        float(made.completion_mask_BL.sum())
+        > 0
+        == float(batch(counts.tokens_N, is_blank=True).completion_mask_BL.sum())
+    )
+    with pytest.raises(RuntimeError, match=r"video_qa-.* of .*jsonl has \d+ tokens and was counted as \d+"):
+        batch(counts.tokens_N + 1)

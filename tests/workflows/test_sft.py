@@ -11,11 +11,12 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from threading import Lock
 from typing import Any
 
-import pyarrow.compute as pc
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -35,9 +36,12 @@ from operators.errors import UserError
 from operators.primitives._base import Canvas
 from operators.recipe import Recipe, open_source
 from operators.sources.video_qa import VideoReading
-from workflows.mixture import Mixture, Part, parts_of
-from workflows.sft import SftConfig, check, check_cursor, cursor_of, run
-from workflows.training_data import Collate, RankRows, load_block
+from workflows.mixture import Mixture, parts_of
+from workflows.schedule import PassLimits, make_schedule
+from workflows.sft import SftConfig, check_cursor, cursor_of, run
+from workflows.sft_inputs import accounts, prepare
+from workflows.token_counts import Wording
+from workflows.training_data import BLOCK_BYTES, Collate, RankSteps, ahead, load_block, tables_by_step
 from workflows.tune import TuneConfig
 from workflows.tune import run as run_tune
 
@@ -82,26 +86,31 @@ def config(data: Path, model: Path, out: Path, **changes: object) -> SftConfig:
     return SftConfig.model_validate({**settings, "data": data, "model": model, "out": out})
 
 
-def rank_rows(rank: int, world_size: int) -> RankRows:
-    part = Part(path=Path(), weight=1.0, num_rows=10, fingerprint="", videos=VideoReading())
-    return RankRows(
-        parts=(part,), seed=1, batch_size=6, rank=rank, world_size=world_size, steps_per_block=4, num_steps=9
+def table_of(data: Path, first_step: int = 0) -> tuple[RankSteps, Mixture]:
+    """One rank's steps of six samples, its data in order."""
+    mixture = Mixture.open(parts_of(data, (), VideoReading()))
+    schedule = make_schedule(
+        lambda first, count: [place % 10 for place in range(first, first + count)],
+        np.full(10, 7),
+        PassLimits(micro_batch_size=4, micro_batch_tokens=None),
+        num_steps=3,
+        batch_size=6,
+        tokens_per_step=None,
     )
+    return RankSteps(schedule=schedule, rank=0, world_size=1, first_step=first_step), mixture
 
 
-def test_ranks_share_every_global_batch() -> None:
-    steps, alone = zip(*(rank_rows(0, 1).of_block(block) for block in range(3)), strict=True)
-    assert [step for block in steps for step in block] == [step for step in range(9) for _ in range(6)]
-    for block, whole in enumerate(alone):
-        parts = [rank_rows(rank, 2).of_block(block)[1] for rank in range(2)]
-        assert [row for pair in zip(*parts, strict=True) for row in pair] == whole
-    rows = [row for block in alone for row in block]
-    assert sorted(rows[:10]) == list(range(10))
-
-
-def test_an_uneven_batch_is_refused(data: Path, model: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="batch_size is 4, which 3 workers cannot share evenly"):
-        check(config(data, model, tmp_path, num_workers=3))
+def test_blocks_hold_whole_steps_and_steps_are_put_together_again(data: Path) -> None:
+    steps, mixture = table_of(data, first_step=1)
+    (whole,) = steps.blocks(np.full(10, 1000))
+    assert sorted(set(whole["step"].to_pylist())) == [1, 2]
+    single = list(steps.blocks(np.full(10, BLOCK_BYTES)))
+    assert [set(block["step"].to_pylist()) for block in single] == [{1}, {2}]
+    loaded = load_block(whole, parts=mixture.parts)
+    cut = [loaded.slice(0, 4), loaded.slice(4, 5), loaded.slice(9)]  # as Ray Data does with large blocks
+    assert [(step, len(table)) for step, table in tables_by_step(cut, steps)] == [(1, 6), (2, 6)]
+    with pytest.raises(RuntimeError, match="the data of step 1 are rows"):
+        list(tables_by_step([loaded.take(list(reversed(range(12))))], steps))
 
 
 def test_an_unreadable_clip_is_named(data: Path, tmp_path: Path) -> None:
@@ -111,23 +120,36 @@ def test_an_unreadable_clip_is_named(data: Path, tmp_path: Path) -> None:
     with (broken / bad["shard"]).open("r+b") as file:
         file.seek(bad["offset"])
         file.write(bytes(bad["nbytes"]))
-    rows = dataclasses.replace(rank_rows(0, 1), parts=parts_of(broken, (), VideoReading()))
-    block = load_block({"id": [0]}, rows=rows, first_block=0, first_step=1)
-    assert set(block["step"].to_pylist()) == {1, 2, 3}
-    faulty = [row for row, error in zip(block["row"].to_pylist(), block["error"].to_pylist(), strict=True) if error]
+    steps, mixture = table_of(broken, first_step=1)
+    (block,) = steps.blocks(np.full(10, 1000))
+    loaded = load_block(block, parts=mixture.parts)
+    faulty = [row for row, error in zip(loaded["row"].to_pylist(), loaded["error"].to_pylist(), strict=True) if error]
     assert set(faulty) == {7}
-    step = block["step"].to_pylist()[block["row"].to_pylist().index(7)]
-    learner: Any = SimpleNamespace(family=None, processor=None)
-    collate = Collate(
-        learner,
-        mixture=Mixture.open(rows.parts),
-        micro_batch_size=2,
-        instruction="",
-        answer_only_instruction="",
-        max_length=None,
-    )
+    _, first = next(tables_by_step([loaded], steps))
+    nothing: Any = None
+    wording = Wording(instruction="", answer_only_instruction="")
+    collate = Collate(nothing, nothing, mixture=mixture, tokens_N=np.full(10, 7), wording=wording, lock=Lock())
     with pytest.raises(UserError, match=f"{bad['id']} of .*broken cannot be read"):
-        collate(block.filter(pc.field("step") == step))
+        collate.step(first, steps.passes(1))
+
+
+def test_what_comes_ahead_is_what_was_made_and_faults_arrive() -> None:
+    assert list(ahead(iter(range(5)), 2)) == list(range(5))
+
+    def broken() -> Iterator[int]:
+        yield 1
+        raise ValueError("broken")
+
+    items = ahead(broken(), 2)
+    assert next(items) == 1
+    with pytest.raises(ValueError, match="broken"):
+        next(items)
+
+
+@pytest.mark.parametrize(("changes"), [{"tokens_per_step": 100}, {"batch_size": None}])
+def test_a_step_has_one_measure(data: Path, model: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="give one of batch_size and tokens_per_step"):
+        config(data, model, tmp_path, **changes)
 
 
 @pytest.fixture(scope="module")
@@ -162,9 +184,10 @@ def test_a_run_learns_and_says_so(undisturbed: Path, model: Path) -> None:
     start_row, *rows = [json.loads(line) for line in (undisturbed / "metrics.jsonl").read_text().splitlines()]
     assert start_row["world_size"] == 1 and start_row["rejected_checkpoints"] == []
     assert rows[-1]["loss"] < rows[0]["loss"] - 0.1
-    assert {"loss", "grad_norm", "lr", "tokens_per_s", "wait"} <= rows[0].keys()
+    assert {"loss", "grad_norm", "lr", "tokens_per_s", "wait", "input_tokens", "padding"} <= rows[0].keys()
     summary = json.loads((undisturbed / "summary.json").read_text())
     assert summary["loss"] == rows[-1]["loss"]
+    assert 0 <= summary["wait"] < 1 and 0 <= summary["padding"] < 1
     assert largest_difference(weights(undisturbed), load_file(model / "model.safetensors")) > 1e-4
 
 
@@ -179,12 +202,30 @@ def test_a_finished_run_is_not_run_again_and_another_config_is_refused(
 
 
 def test_other_data_than_the_run_began_with_is_refused(data: Path, model: Path, tmp_path: Path) -> None:
-    settings, parts = config(data, model, tmp_path), parts_of(data, (), VideoReading())
-    check_cursor({}, cursor_of(parts, settings, 3))
-    check_cursor(json.loads(json.dumps(cursor_of(parts, settings, 3))), cursor_of(parts, settings, 3))
-    changed = (dataclasses.replace(parts[0], fingerprint="other"),)
+    inputs = prepare(config(data, model, tmp_path), parts_of(data, (), VideoReading()))
+    check_cursor({}, cursor_of(inputs, 3))
+    check_cursor(json.loads(json.dumps(cursor_of(inputs, 3))), cursor_of(inputs, 3))
+    changed = dataclasses.replace(inputs, parts=(dataclasses.replace(inputs.parts[0], fingerprint="other"),))
     with pytest.raises(UserError, match="the data changed since the checkpoint"):
-        check_cursor(cursor_of(parts, settings, 3), cursor_of(changed, settings, 3))
+        check_cursor(cursor_of(inputs, 3), cursor_of(changed, 3))
+
+
+def test_too_long_samples_are_left_out_by_name(
+    data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = parts_of(data, (), VideoReading())
+    tokens = prepare(config(data, model, tmp_path), parts).schedule.tokens_N
+    limit = int(sorted(tokens)[-3])  # so that two are longer, unless lengths are equal
+    gone = [row for row, n in enumerate(tokens.tolist()) if n > limit]
+    assert 0 < len(gone) < 10
+    inputs = prepare(config(data, model, tmp_path, max_length=limit, max_dropped_share=0.5), parts)
+    assert set(inputs.schedule.rows.tolist()) == set(range(10)) - set(gone)
+    assert "samples left out, over_max_length: " in capsys.readouterr().out
+    (account,) = accounts(inputs)
+    keys = {Dataset.open(data).sample(row).key: int(tokens[row]) for row in gone}
+    assert account["dropped_samples"] == {"over_max_length": {"count": len(gone), "tokens": keys}}
+    with pytest.raises(UserError, match=rf"{len(gone)} of 10 samples are too long .*max_dropped_share is 0.05"):
+        prepare(config(data, model, tmp_path, max_length=limit), parts)
 
 
 def wait_for(path: Path, process: subprocess.Popen[bytes] | None = None) -> None:
@@ -219,15 +260,17 @@ def test_two_workers_of_which_one_is_killed_equal_one(
     assert largest_difference(weights(out), weights(undisturbed)) < 1e-5
 
 
-def start(data: Path, model: Path, out: Path) -> subprocess.Popen[bytes]:
+def start(data: Path, model: Path, out: Path, **changes: object) -> subprocess.Popen[bytes]:
+    """The run as a process of its own, with the command's exit codes."""
     import ray
 
     code = (
-        "import sys; from pathlib import Path; from workflows.sft import SftConfig, run;"
-        "run(SftConfig.model_validate_json(sys.argv[1]))"
+        "import sys; import workflows.__main__ as command; from workflows.sft import SftConfig, run;"
+        "command.dispatch = lambda arguments: run(SftConfig.model_validate_json(arguments[0])) and 0;"
+        "sys.exit(command.main(sys.argv[1:]))"
     )
     environment = os.environ | {"RAY_ADDRESS": ray.get_runtime_context().gcs_address}
-    settings = config(data, model, out).model_dump_json()
+    settings = config(data, model, out, **changes).model_dump_json()
     return subprocess.Popen([sys.executable, "-c", code, settings], env=environment, start_new_session=True)
 
 
@@ -275,6 +318,72 @@ def test_a_run_goes_on_after_damage(
     assert [row["step"] for row in rows if "pid" in row] == [0, back]
     assert losses_logged(out) == losses_logged(undisturbed)
     assert largest_difference(weights(out), weights(undisturbed)) == 0.0
+
+
+VALIDATED = {"validate_every": 4, "validation_samples": 5, "best_metric": "shuffled_gap"}
+BY_TOKENS = {"batch_size": None, "tokens_per_step": 500, "micro_batch_tokens": 260, "max_dropped_share": 0.0}
+
+
+@pytest.fixture(scope="module")
+def validated(ray_cluster: None, data: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Steps by tokens, validated, by one worker that nobody disturbs."""
+    out = tmp_path_factory.mktemp("validated") / "run"
+    run(config(data, model, out, validation=data, **VALIDATED, **BY_TOKENS))
+    return out
+
+
+def rows_logged(out: Path, stage: str, name: str) -> list[Any]:
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    return [row[name] for row in rows if row["stage"] == stage and name in row]
+
+
+def test_validation_keeps_the_best_weights(validated: Path) -> None:
+    assert rows_logged(validated, "sft_validation", "step") == [4, 8, 12, 16, 20, 24]
+    gaps = rows_logged(validated, "sft_validation", "shuffled_gap")
+    losses = rows_logged(validated, "sft_validation", "ordered_loss")
+    assert losses[-1] < losses[0]
+    for wins in rows_logged(validated, "sft_validation", "blind_wins"):
+        assert 0 <= wins <= 1
+    summary = json.loads((validated / "summary.json").read_text())
+    best = summary["best"]
+    assert (best["step"], best["value"]) == (4 * (gaps.index(max(gaps)) + 1), max(gaps))
+    assert summary["validation"]["num_samples"] == 5
+    kept = load_file(Path(best["model"]) / "model.safetensors")
+    assert (largest_difference(kept, weights(validated)) == 0.0) == (best["step"] == NUM_STEPS)
+    assert not (validated / "best_so_far").exists()
+
+
+def test_one_two_one_workers_and_sigterm_train_every_sample_once_per_epoch(
+    validated: Path, data: Path, model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    changes = {"validation": data, "checkpoint_every": 100, **VALIDATED, **BY_TOKENS}
+    for num_workers, until in ((1, 3), (2, 12)):
+        process = start(data, model, out, num_workers=num_workers, **changes)
+        wait_for_step(out, until, process)
+        process.terminate()
+        assert process.wait() == 75
+        assert not (out / "summary.json").exists()
+        stopped = rows_logged(out, "sft", "rows")
+        assert (out / "checkpoints" / f"step-{len(stopped):08d}" / "manifest.json").exists()
+    assert start(data, model, out, num_workers=1, **changes).wait() == 0
+    trained = rows_logged(out, "sft", "rows")
+    assert trained == rows_logged(validated, "sft", "rows")
+    places = [row for rows in trained for row in rows]
+    for epoch in range(len(places) // 10):
+        assert sorted(places[10 * epoch : 10 * (epoch + 1)]) == list(range(10))
+    assert rows_logged(out, "sft", "world_size") == [1, 2, 1]
+    assert rows_logged(out, "sft_validation", "step") == [4, 8, 12, 16, 20, 24]
+    assert largest_difference(weights(out), weights(validated)) < 1e-5
+
+
+def wait_for_step(out: Path, step: int, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(2400):
+        if (out / "metrics.jsonl").exists() and len(rows_logged(out, "sft", "loss")) > step:
+            return
+        assert process.poll() is None, f"ended before step {step}"
+        time.sleep(0.05)
+    raise AssertionError(f"step {step} never came")
 
 
 @pytest.mark.drill

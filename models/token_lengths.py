@@ -1,0 +1,58 @@
+"""How many tokens samples have for a model, exactly, without a single pixel.
+
+A prompt goes through the family's own processor with frames on torch's ``meta`` device, which have a shape and no
+content: resizing and cutting into patches cost nothing, and timestamps and placeholders come out as in training. Video
+markers stand between special tokens, so what a video adds depends on its shape and rate alone and is counted once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+
+from models.chat import to_prompt
+from models.families._base import Family
+from operators.records import Frames, Prompt, Sample
+
+
+class TokenLengths:
+    """Lengths as ``models.collate.collate_samples`` makes them; remembers what every shape of video adds."""
+
+    def __init__(self, family: Family, processor: Any) -> None:
+        self._family, self._processor = family, processor
+        self._added: dict[tuple[int, int, int, float], int] = {}  # tokens by frames, height, width, rate
+
+    def __call__(self, samples: Sequence[Sample], instructions: Sequence[str]) -> list[int]:
+        """Tokens of prompt, video, target and end of turn of every sample.
+
+        Args:
+            instructions: how to answer, one per sample.
+        """
+        prompts = [
+            to_prompt(self._processor, sample, _shape_of_frames(sample), instruction=instruction)
+            for sample, instruction in zip(samples, instructions, strict=True)
+        ]
+        texts = self._num_tokens([prompt.text for prompt in prompts])
+        targets = self._num_tokens([sample.target for sample in samples])
+        added = [self._added_by(prompt, tokens) for prompt, tokens in zip(prompts, texts, strict=True)]
+        return [sum(parts) + 1 for parts in zip(texts, added, targets, strict=True)]  # 1: the end of turn
+
+    def _num_tokens(self, texts: list[str]) -> list[int]:
+        encoded = self._processor.tokenizer(texts, add_special_tokens=False)["input_ids"]
+        return [len(ids) for ids in encoded]
+
+    def _added_by(self, prompt: Prompt, num_text_tokens: int) -> int:
+        assert prompt.frames_THWC is not None
+        num_frames, height, width, _ = prompt.frames_THWC.shape
+        shape = num_frames, height, width, prompt.fps
+        if shape not in self._added:
+            (ids,) = self._family.encode(self._processor, [prompt]).prompt_ids
+            self._added[shape] = len(ids) - num_text_tokens
+        return self._added[shape]
+
+
+def _shape_of_frames(sample: Sample) -> Frames:
+    shape = sample.num_frames, sample.height, sample.width, 3
+    return cast(Frames, torch.empty(shape, dtype=torch.uint8, device="meta"))

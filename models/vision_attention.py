@@ -1,0 +1,64 @@
+"""Attention of a vision tower over many small grids in a few calls.
+
+transformers' Qwen towers attend to one grid of a video after the other, a call each: 128 calls a layer for a batch of
+16 clips of 16 frames, a fifth of a training step on a CPU. Grids of one size that follow each other, as those of a
+video do, are a batch. Parameters and results are as before; the order of sums is not, so results differ by rounding.
+
+Shapes: N patches of all grids together, H heads, D of a head; G grids of L patches each.
+"""
+
+from __future__ import annotations
+
+import itertools
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb_vision
+
+
+def attend_in_batches(visual: nn.Module) -> None:
+    """Gives every block of a tower ``batched_attention`` as its attention's forward, in place."""
+    for block in visual.blocks:  # type: ignore[union-attr]
+        block.attn.forward = types.MethodType(batched_attention, block.attn)
+
+
+def batched_attention(
+    attention: Any,
+    hidden_states: Tensor,
+    cu_seqlens: Tensor,
+    position_embeddings: tuple[Tensor, Tensor],
+    **_unused: Any,  # what other implementations of attention take
+) -> Tensor:
+    """In place of ``forward`` of transformers' Qwen vision attention.
+
+    Args:
+        hidden_states: (N, H * D).
+        cu_seqlens: (grids + 1,) where grids begin and end.
+        position_embeddings: cosines and sines, (N, D) each.
+    """
+    num_patches = len(hidden_states)
+    queries_NHD, keys_NHD, values_NHD = (
+        attention.qkv(hidden_states).view(num_patches, 3, attention.num_heads, -1).unbind(1)
+    )
+    queries_NHD, keys_NHD = apply_rotary_pos_emb_vision(queries_NHD, keys_NHD, *position_embeddings)
+    runs = list(equal_runs(cu_seqlens.diff().tolist()))
+    sizes = [num_grids * length for num_grids, length in runs]
+    parts = []
+    for (num_grids, length), *qkv in zip(
+        runs, *(t.split(sizes) for t in (queries_NHD, keys_NHD, values_NHD)), strict=True
+    ):
+        queries, keys, values = (t.unflatten(0, (num_grids, length)).transpose(1, 2) for t in qkv)  # (G, H, L, D)
+        attended = F.scaled_dot_product_attention(queries, keys, values, scale=attention.scaling)
+        parts.append(attended.transpose(1, 2).reshape(num_grids * length, -1))
+    result: Tensor = attention.proj(torch.cat(parts))
+    return result
+
+
+def equal_runs(lengths: list[int]) -> Iterator[tuple[int, int]]:
+    """How many grids of one length follow each other, and the length."""
+    for length, run in itertools.groupby(lengths):
+        yield sum(1 for _ in run), length

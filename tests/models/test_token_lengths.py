@@ -1,0 +1,50 @@
+"""Token lengths without pixels are those of the collator, in every family."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.chat import to_prompt
+from models.collate import collate_samples
+from models.families._base import family_of
+from models.token_lengths import TokenLengths
+from operators.records import Address, Question, Sample
+
+SHAPES = ((6, 48, 64, 4.0), (7, 33, 90, 3.3), (2, 300, 20, 29.97))
+
+
+def sample(num_frames: int, height: int, width: int, fps: float) -> Sample:
+    return Sample(
+        address=Address(task="t", split="train", index=num_frames, seed=0, level=0),
+        question=Question(text=f"Which way after {width}?", options=("up", "down it goes"), answer_index=1),
+        rationale="It goes" * (num_frames % 3),
+        order_dependent=True,
+        needs_time=True,
+        width=width,
+        height=height,
+        fps=fps,
+        num_frames=num_frames,
+        events=(),
+        sources=(),
+        facts={},
+    )
+
+
+@pytest.mark.parametrize("model", ["tiny_model", "tiny_qwen2_5_vl"])
+def test_lengths_are_those_of_the_collator(model: str, request: pytest.FixtureRequest) -> None:
+    path: Path = request.getfixturevalue(model)
+    family = family_of(path)
+    processor = family.load_processor(path)
+    samples = [sample(*shape) for shape in SHAPES]
+    samples.append(replace(samples[0], question=replace(samples[0].question, text="Other?")))  # a shape seen before
+    instructions = ["", "Think.", "", "Answer with a letter."]
+    prompts = [
+        to_prompt(processor, one, np.zeros((one.num_frames, one.height, one.width, 3), np.uint8), instruction=how)
+        for one, how in zip(samples, instructions, strict=True)
+    ]
+    batch = collate_samples(family, processor, prompts, [one.target for one in samples])
+    assert TokenLengths(family, processor)(samples, instructions) == batch.attention_mask_BL.sum(-1).tolist()

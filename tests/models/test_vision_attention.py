@@ -1,0 +1,48 @@
+"""Grids in batches give what grids one by one give, forward and backward, in every family."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from models.families._base import family_of
+from models.vision_attention import equal_runs
+from operators.records import Prompt
+
+CLIPS = ((6, 64, 64), (4, 64, 64), (8, 96, 64), (2, 64, 96))  # frames, height, width; the last has its sides swapped
+
+
+@pytest.mark.parametrize("model", ["tiny_model", "tiny_qwen2_5_vl"])
+def test_batched_attention_is_the_towers_own(model: str, request: pytest.FixtureRequest) -> None:
+    path: Path = request.getfixturevalue(model)
+    family = family_of(path)
+    processor = family.load_processor(path)
+    rng = np.random.default_rng(0)
+    clips = [rng.integers(0, 256, (*shape, 3)).astype(np.uint8) for shape in CLIPS]
+    text = processor.apply_chat_template(
+        [{"role": "user", "content": [{"type": "video"}]}], tokenize=False, add_generation_prompt=True
+    )
+    prompts = [Prompt(key="", text=text, frames_THWC=clip, fps=4.0) for clip in clips]
+    videos = family.encode(processor, prompts).video_tensors
+    visual: Any = family.load_model(path, torch.float32).model.visual  # type: ignore[union-attr]
+
+    def features_and_gradient() -> tuple[torch.Tensor, torch.Tensor]:
+        visual.zero_grad()
+        features = visual(videos["pixel_values_videos"], grid_thw=videos["video_grid_thw"]).pooler_output
+        (features * torch.linspace(-1, 1, features.shape[-1])).sum().backward()
+        return features.detach(), visual.blocks[0].attn.qkv.weight.grad.clone()
+
+    ours = features_and_gradient()
+    for block in visual.blocks:
+        del block.attn.forward  # the class's own again
+    theirs = features_and_gradient()
+    for our, their in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(our, their, rtol=1e-4, atol=1e-4 * float(their.abs().max()))
+
+
+def test_only_neighbours_of_one_length_go_together() -> None:
+    assert list(equal_runs([4, 4, 6, 4])) == [(2, 4), (1, 6), (1, 4)]

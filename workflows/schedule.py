@@ -1,0 +1,138 @@
+"""Which samples make up every step, and how a rank passes them through the model. Numbers only: no Ray, no torch.
+
+    samples in their order, tokens of each → steps (a number of samples, or a budget of tokens) → passes of every rank
+
+Steps depend on seed, data and settings alone, so a run may stop and go on anywhere, with any number of workers. Inside
+a step samples of like length go together, so that little of a padded batch is padding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Numbers = npt.NDArray[np.int64]
+CHUNK = 8192  # samples drawn at a time while steps are cut by tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassLimits:
+    """What one forward and backward pass of a worker holds."""
+
+    micro_batch_size: int  # samples
+    micro_batch_tokens: int | None  # with padding; None: any number
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Rows of one pass. A blank one is computed like any other and weighs nothing: ranks must make as many passes."""
+
+    rows: tuple[int, ...]
+    is_blank: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """A whole run: samples of all steps end to end, by row of the mixture."""
+
+    rows: Numbers
+    starts: Numbers  # where every step starts in ``rows``; one more for the end
+    tokens_N: Numbers  # by row
+    limits: PassLimits
+
+    @property
+    def num_steps(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def digest(self) -> str:
+        """Of what is trained on at which step, whatever the number of workers."""
+        return hashlib.sha256(self.rows.tobytes() + self.starts.tobytes()).hexdigest()[:16]
+
+    def rows_of(self, step: int) -> list[int]:
+        """Rows of all ranks, in the order in which they are drawn."""
+        chosen: list[int] = self.rows[self.starts[step] : self.starts[step + 1]].tolist()
+        return chosen
+
+    def passes(self, step: int, rank: int, world_size: int) -> list[Pass]:
+        """What one rank does; as many passes on every rank, and those made at one time alike in length."""
+        return pack(self.rows_of(step), self.tokens_N, self.limits, world_size)[rank::world_size]
+
+    def token_metrics(self, step: int, world_size: int) -> dict[str, float]:
+        """Tokens of a step without padding, and the share of all that is computed that is padding or blank."""
+        tokens = int(self.tokens_N[self.rows_of(step)].sum())
+        packed = pack(self.rows_of(step), self.tokens_N, self.limits, world_size)
+        padded = sum(len(one.rows) * int(self.tokens_N[list(one.rows)].max()) for one in packed)
+        return {"input_tokens": tokens, "padding": 1 - tokens / padded}
+
+
+def make_schedule(
+    draw: Callable[[int, int], Sequence[int]],
+    tokens_N: Numbers,
+    limits: PassLimits,
+    *,
+    num_steps: int,
+    batch_size: int | None,
+    tokens_per_step: int | None,
+) -> Schedule:
+    """Cuts the endless order of samples into steps.
+
+    Args:
+        draw: rows at the places ``first`` to ``first + count`` of the order.
+        batch_size: samples of a step; None: as many as come before ``tokens_per_step`` tokens would be passed. No
+            sample may have more.
+    """
+    if batch_size is not None:
+        rows = np.asarray(draw(0, num_steps * batch_size), np.int64)
+        starts = np.arange(num_steps + 1, dtype=np.int64) * batch_size
+    else:
+        assert tokens_per_step is not None
+        rows, starts = _cut_by_tokens(draw, tokens_N, num_steps, tokens_per_step)
+    return Schedule(rows=rows, starts=starts, tokens_N=tokens_N, limits=limits)
+
+
+def _cut_by_tokens(
+    draw: Callable[[int, int], Sequence[int]], tokens_N: Numbers, num_steps: int, budget: int
+) -> tuple[Numbers, Numbers]:
+    rows = np.empty(0, np.int64)
+    ends = np.zeros(1, np.int64)  # tokens before every place
+    starts = [0]
+    while len(starts) <= num_steps:
+        end = int(np.searchsorted(ends, ends[starts[-1]] + budget, side="right")) - 1
+        if end < len(rows):
+            starts.append(end)
+            continue
+        more = np.asarray(draw(len(rows), CHUNK), np.int64)
+        ends = np.concatenate([ends, ends[-1] + np.cumsum(tokens_N[more])])
+        rows = np.concatenate([rows, more])
+    return rows[: starts[-1]], np.asarray(starts, np.int64)
+
+
+def pack(rows: Sequence[int], tokens_N: Numbers, limits: PassLimits, num_ranks: int) -> list[Pass]:
+    """Passes from the longest to the shortest, a multiple of ``num_ranks``.
+
+    Where passes do not divide evenly the largest are halved, and where nothing is left to halve, blanks are added.
+    """
+    if not rows:
+        return []
+    lengths: dict[Any, int] = dict(zip(rows, tokens_N[list(rows)].tolist(), strict=True))
+    passes: list[list[int]] = []
+    for row in sorted(rows, key=lambda row: -lengths[row]):  # stable: equal ones stay in the order they are drawn
+        fits = passes and len(passes[-1]) < limits.micro_batch_size
+        if fits and limits.micro_batch_tokens is not None:  # the first is the longest: all are padded to it
+            fits = (len(passes[-1]) + 1) * lengths[passes[-1][0]] <= limits.micro_batch_tokens
+        if fits:
+            passes[-1].append(row)
+        else:
+            passes.append([row])
+    while len(passes) % num_ranks and any(len(one) > 1 for one in passes):
+        largest = max(range(len(passes)), key=lambda i: len(passes[i]))
+        half = len(passes[largest]) // 2
+        passes[largest : largest + 1] = [passes[largest][:half], passes[largest][half:]]
+    blanks = [Pass((passes[-1][-1],), is_blank=True)] * (-len(passes) % num_ranks)
+    return [*(Pass(tuple(one)) for one in passes), *blanks]

@@ -1,0 +1,57 @@
+"""SIGTERM during training: workers take a checkpoint at the end of the step they are in, then the command ends with 75.
+
+    driver: handler → OUT/stop → every rank after its step: ``asked_to_stop`` → checkpoint, end → KeyboardInterrupt
+
+A file, because OUT is what driver and workers share anyway; a scheduler's grace period starts at the first signal, and
+a second one ends the command at once, like Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from models.parallel import Parallel
+
+STOP = "stop"
+
+
+@contextmanager
+def stop_on_sigterm(out: Path) -> Iterator[None]:
+    """SIGTERM inside asks the workers to checkpoint and end; goes inside ``ray_session``, which has a handler too.
+
+    Raises:
+        KeyboardInterrupt: at the end of the block, when that was asked for.
+    """
+    flag = out / STOP
+    flag.unlink(missing_ok=True)  # of a run that was killed
+    if threading.current_thread() is not threading.main_thread():  # a search's trial: the search has the handler
+        yield
+        return
+
+    def ask(_number: int, _frame: Any) -> None:
+        flag.touch()
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+        print("stopping at the end of this step; another signal stops at once", flush=True)
+
+    before = signal.signal(signal.SIGTERM, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        asked = flag.exists()
+        flag.unlink(missing_ok=True)
+    if asked:
+        raise KeyboardInterrupt
+
+
+def asked_to_stop(out: Path, parallel: Parallel) -> bool:
+    """The same on every rank, which must all call it."""
+    asked = (out / STOP).exists() if parallel.rank == 0 else False
+    return bool(parallel.sum(torch.tensor([float(asked)])).item())
