@@ -100,7 +100,8 @@ class RunDir:
 
     def rows(self, stage: str) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl that a stage wrote, in order; a line that a kill cut short is left out."""
-        return [row for row in map(whole_row, _lines(self.metrics_path)) if row is not None and row.get("stage") == stage]
+        rows = map(whole_row, _lines(self.metrics_path))
+        return [row for row in rows if row is not None and row.get("stage") == stage]
 
     def drop_from(self, stage: str, first_step: int) -> None:
         """Forgets what a stage logged from a step on, because a resumed run takes these steps again.

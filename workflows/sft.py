@@ -34,6 +34,7 @@ from workflows.mixture import Mixture, Part, absolute, dropped_lines, parts_of, 
 from workflows.progress import follow_metrics
 from workflows.run_dir import RunDir
 from workflows.session import ray_session
+from workflows.trackers import Trackers, check_trackers, mirrored
 from workflows.training_data import Collate, RankRows, batches_of, segments, steps_per_block
 
 STAGE = "sft"
@@ -55,6 +56,7 @@ class SftSettings(Config):
     gradient_checkpointing: bool = False
     checkpoint_every: int = Field(default=200, ge=1)  # steps
     max_failures: int = Field(default=3, ge=0)  # restarts of the workers from the newest checkpoint
+    trackers: Trackers = ("tensorboard",)  # where curves go beside metrics.jsonl; wandb, mlflow: their own packages
 
 
 class SftConfig(SftSettings):
@@ -132,7 +134,7 @@ def check(config: SftConfig) -> None:
     """Refuses what cannot work, before anything starts.
 
     Raises:
-        UserError: a batch cannot be cut evenly, or there is no such model.
+        UserError: a batch cannot be cut evenly, there is no such model, or the package of a tracker is missing.
     """
     if config.batch_size % config.num_workers:
         raise UserError(
@@ -140,6 +142,7 @@ def check(config: SftConfig) -> None:
             f"give a multiple of {config.num_workers}"
         )
     family_of(config.model)
+    check_trackers(config.trackers)
 
 
 def run(config: SftConfig, *, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]:
@@ -160,7 +163,8 @@ def run(config: SftConfig, *, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]
     finished = run_dir.summary()
     if finished is not None:
         return finished
-    with ray_session(), run_dir.stage(STAGE), follow_metrics(config.out, STAGE, config.num_steps) as last:
+    followed = follow_metrics(config.out, STAGE, config.num_steps)
+    with ray_session(), run_dir.stage(STAGE), mirrored(config.out, config.trackers), followed as last:
         learn(config, parts, callbacks)
     shutil.rmtree(config.out / RAY_STORAGE, ignore_errors=True)
     result = {"model": str(config.out / MODEL), "num_steps": config.num_steps, "loss": last["loss"]}
