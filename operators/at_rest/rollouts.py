@@ -102,7 +102,8 @@ def read_step(path: Path) -> StepRollouts:
         ) from error
     if head["schema_version"] != SCHEMA_VERSION:
         raise UserError(
-            f"{path} is of version {head['schema_version']}, this program reads {SCHEMA_VERSION}; make the rollouts again"
+            f"{path} is of version {head['schema_version']}, this program reads {SCHEMA_VERSION}; "
+            "make the rollouts again"
         )
     return StepRollouts(groups=tuple(_from_row(row) for row in table.to_pylist()), state=head["state"])
 
