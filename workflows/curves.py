@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from operators.pages.charts import Curve, Tone, line_chart, running_mean
-from operators.pages.page import escape, table
+from operators.pages.page import table
 from operators.pages.stacked import stacked_chart
 from workflows.metrics_tail import numbers
 from workflows.run_dir import RunDir
@@ -102,7 +102,7 @@ def other_values(rows: Sequence[Mapping[str, Any]], shown: Iterable[str]) -> str
         for name, values in sorted(found.items())
     ]
     inner = table(("value", "first", "last", "lowest", "highest"), lines)
-    return f"<details><summary>{escape(len(found))} other values</summary>{inner}</details>"
+    return f"<details><summary>Values without a chart: {len(found)}</summary>{inner}</details>"
 
 
 def _values(row: Mapping[str, Any]) -> Iterable[tuple[str, float]]:

@@ -22,7 +22,8 @@ BAR_WIDTH, BAR_HEIGHT = 13, 34  # of an advantage, px
 CSS = """
 .outcome { border: 1px solid currentColor; border-radius: 999px; padding: 0 9px; font-weight: 600; }
 .outcome.trained, .outcome.observed { color: var(--right); } .outcome.unscored { color: var(--wrong); }
-.kicker .spread { margin-left: auto; } .spread svg { display: block; height: 34px; width: auto; overflow: visible; }
+.kicker .spread { margin-left: auto; align-self: center; }
+.spread svg { display: block; height: 34px; width: auto; overflow: visible; }
 .options li { display: flex; gap: 6px; align-items: baseline; }
 .options .votes { margin-left: auto; color: var(--soft); font-size: 12.5px; white-space: nowrap; }
 .options .votes b { color: var(--wrong); letter-spacing: 1.5px; margin-right: 6px; }
@@ -52,7 +53,7 @@ details table { margin-top: 6px; color: var(--ink); } .log td, .log th { padding
 h3 { font: 600 17px/1.3 ui-serif, Georgia, "Times New Roman", serif; margin: 30px 0 12px; display: flex; gap: 14px;
   align-items: baseline; flex-wrap: wrap; } h3 span { font: 13px/1.4 ui-sans-serif, system-ui, sans-serif;
   color: var(--soft); }
-.key { display: flex; flex-wrap: wrap; gap: 8px 22px; align-items: center; font-size: 13px; margin: 0 0 18px;
+.key { display: flex; flex-wrap: wrap; gap: 8px 22px; align-items: center; font-size: 13px; margin: 14px 0 18px;
   color: var(--soft); } .key .said { margin: 0; color: var(--ink); }
 :root { --wrong-ground: light-dark(#fbeaea, #3a2023); }
 """
@@ -156,7 +157,7 @@ def event_log(events: Sequence[Event]) -> str:
         for e in sorted(events, key=lambda event: event.start_ms)
     ]
     inner = table(("event", "subject", "detail", "time"), rows, first_number=3)
-    return f'<details class="log"><summary>Event log, {len(events)} entries</summary>{inner}</details>'
+    return f'<details class="log"><summary>Event log: {len(events)}</summary>{inner}</details>'
 
 
 def panel(shown: ShownRollout, weights: Mapping[str, float], is_open: bool) -> str:

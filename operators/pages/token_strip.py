@@ -14,7 +14,7 @@ STEPS_NATS = (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0)  # a difference of at least the 
 MAX_TOKENS = 800  # of one strip
 
 CSS = """
-.tokens { margin: 8px 0 0; line-height: 1.9; white-space: pre-wrap; overflow-wrap: anywhere; }
+.tokens { margin: 8px 0 0; color: var(--ink); line-height: 1.9; white-space: pre-wrap; overflow-wrap: anywhere; }
 .tokens s { text-decoration: none; border-radius: 3px; padding: 1px 0; box-shadow: inset -1px 0 var(--line); }
 .tokens s:hover { outline: 1.5px solid var(--ink); }
 .tokens s.new { border-left: 2.5px solid var(--ink); padding-left: 2px; margin-left: 1px; }
