@@ -1,13 +1,14 @@
-"""``temporay report``: one offline page of a run of ``temporay run``: accuracies, curves, arms, samples with answers.
+"""``temporay report``: one offline page of a run: accuracies, curves, arms, samples and rollouts.
 
-RUN/summary.json, metrics.jsonl, evaluation/*.jsonl, data/ -> RUN/report.html
+of temporay run:          summary.json, metrics.jsonl, evaluation/*.jsonl, data/, grpo/ -> RUN/report.html
+of temporay sft and grpo: workflows.stage_report                                        -> RUN/report.html
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,15 @@ from operators.at_rest.shards import AUDIT_FILE, Dataset
 from operators.errors import UserError
 from operators.metrics import Interval
 from operators.pages.charts import CSS as CHART_CSS
-from operators.pages.charts import Bar, Curve, Tone, bar_chart, interval_mark, line_chart, percent, running_mean
-from operators.pages.page import escape, page, table
+from operators.pages.charts import Bar, bar_chart, interval_mark, percent
+from operators.pages.page import escape, page, section, table, tiles
+from operators.pages.stacked import CSS as STACKED_CSS
+from workflows import stage_report
 from workflows.config import Config, explain
+from workflows.curves import curve, logged
+from workflows.rollout_cards import CSS as ROLLOUTS_CSS
+from workflows.rollout_cards import SCRIPT as ROLLOUTS_SCRIPT
+from workflows.rollout_cards import section_of
 from workflows.run_dir import RunDir
 from workflows.sample_cards import CSS as CARDS_CSS
 from workflows.sample_cards import MODELS, TONES, Answers, samples
@@ -28,14 +35,8 @@ from workflows.sample_cards import MODELS, TONES, Answers, samples
 PAGE = "report.html"
 DATA = "data"  # folder of a run
 SPLITS = ("train", "rl", "test")
-SMOOTHING = 12  # a smoothed curve averages over one part in so many of its steps
 
 CSS = """
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(220px, 1fr)); gap: 16px; }
-.tile { background: var(--sheet); border: 1px solid var(--line); border-radius: 14px; padding: 16px 18px; }
-.tile b { display: block; font: 600 25px/1.25 ui-serif, Georgia, "Times New Roman", serif;
-  font-variant-numeric: tabular-nums; }
-.tile span { color: var(--soft); font-size: 13px; }
 .wide { overflow-x: auto; } .headline td, .headline th { padding: 8px 10px; }
 .headline td.number { min-width: 104px; } .headline td.narrow { min-width: 0; }
 .headline td svg { width: 100px; height: 12px; margin: 4px 0 0 auto; }
@@ -47,7 +48,7 @@ CSS = """
 class ReportConfig(Config):
     """Settings of ``temporay report``."""
 
-    run: tyro.conf.Positional[Path]  # a finished run of ``temporay run``
+    run: tyro.conf.Positional[Path]  # of ``temporay run``, finished; of ``temporay sft`` or ``grpo``, also meanwhile
 
 
 def write(run: Path, result: Mapping[str, Any]) -> Path:
@@ -63,27 +64,41 @@ def write(run: Path, result: Mapping[str, Any]) -> Path:
     test = Dataset.open(run / DATA / "test")
     body = "\n".join(
         (
-            tiles(result, answers),
+            first_figures(result, answers),
             section("Accuracy on held-out videos", headline(result, answers)),
             section("Does it look at time?", arms(result)),
             section("Learning curves", learning_curves(run)),
             section("Samples, with the models' own words", samples(test, answers)),
+            section("Rollouts of GRPO", section_of(run / "grpo")),
             section("Data", data(run)),
             section("Seconds per stage", seconds(result)),
         )
     )
-    path = run / PAGE
+    return write_page(run, lead(run, result, answers), body)
+
+
+def write_stage(run: Path, settings: Mapping[str, Any]) -> Path:
+    """Writes RUN/report.html of a run of sft or grpo alone.
+
+    Args:
+        settings: what config.json holds.
+    """
+    body = stage_report.grpo_body(run) if settings["command"] == "grpo" else stage_report.sft_body(run)
+    return write_page(run, stage_report.lead(run, settings), body)
+
+
+def write_page(run: Path, lead: str, body: str) -> Path:
+    """Puts the parts together.
+
+    Raises:
+        UserError: the page cannot be written.
+    """
+    path, css = run / PAGE, CHART_CSS + STACKED_CSS + CARDS_CSS + ROLLOUTS_CSS + CSS
     try:
-        path.write_text(
-            page(f"Report of {run.absolute().name}", lead(run, result, answers), body, css=CHART_CSS + CARDS_CSS + CSS)
-        )
+        path.write_text(page(f"Report of {run.absolute().name}", lead, body, css=css, script=ROLLOUTS_SCRIPT))
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}; make the run's folder writable") from error
     return path
-
-
-def section(title: str, body: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>\n{body}</section>"
 
 
 def lead(run: Path, result: Mapping[str, Any], answers: Answers) -> str:
@@ -103,7 +118,7 @@ def mean_chance(result: Mapping[str, Any]) -> float:
     return sum(chances) / len(chances)
 
 
-def tiles(result: Mapping[str, Any], answers: Answers) -> str:
+def first_figures(result: Mapping[str, Any], answers: Answers) -> str:
     """The four figures to look at first."""
     rl = result["grpo"]
     values = [f"{100 * answers.mean(name, 'ordered').value:.1f}" for name in MODELS]
@@ -120,8 +135,7 @@ def tiles(result: Mapping[str, Any], answers: Answers) -> str:
             f"nats at most between {result['engine']} and the trainer; {rl['decodes_per_prompt']:g} decodes per prompt",
         ),
     ]
-    inner = "".join(f'<div class="tile"><b>{escape(b)}</b><span>{escape(words)}</span></div>' for b, words in figures)
-    return f'<div class="tiles">{inner}</div>'
+    return tiles(figures)
 
 
 def headline(result: Mapping[str, Any], answers: Answers) -> str:
@@ -200,24 +214,6 @@ def learning_curves(run: Path) -> str:
     )
 
 
-def logged(run: Path, stage: str) -> list[dict[str, Any]]:
-    return RunDir(path=run, resumed=True).rows(stage)
-
-
-def curve(title: str, rows: Sequence[Mapping[str, Any]], name: str, tone: Tone) -> str:
-    """One value by step: as logged, faint, and its running mean."""
-    kept = [row for row in rows if row.get(name) is not None]
-    steps, values = [float(row["step"]) for row in kept], [float(row[name]) for row in kept]
-    window = max(1, len(values) // SMOOTHING)
-    smooth = running_mean(values, window)
-    note = f"{smooth[0]:.3g} → {smooth[-1]:.3g} in {len(rows)} steps" if smooth else ""
-    curves = [
-        Curve(steps=steps, values=values, tone=tone, faint=True),
-        Curve(steps=steps, values=smooth, tone=tone),
-    ]
-    return line_chart(title, curves, note=note, low=0.0)
-
-
 def data(run: Path) -> str:
     """The three splits with their cards, and what the audit says of them."""
     rows = []
@@ -248,19 +244,35 @@ def seconds(result: Mapping[str, Any]) -> str:
 
 
 def run(config: ReportConfig) -> Path:
-    """Writes the page of a finished run.
+    """Writes the page of a run: of ``temporay run`` once it is finished, of sft and grpo at any time.
 
     Raises:
-        UserError: the folder is not a finished run of ``temporay run``.
+        UserError: the folder is not such a run.
     """
-    summary = RunDir(path=config.run, resumed=True).summary()
-    if summary is None:
-        raise UserError(f"{config.run} is not a finished run (no summary.json); run it to its end first")
-    if "grpo" not in summary or "accuracy" not in summary:
-        raise UserError(f"{config.run} is not a run of `temporay run`; give the --out of one")
-    path = write(config.run, summary)
+    described = config.run / "config.json"
+    settings = json.loads(described.read_text()) if described.is_file() else {}
+    if settings.get("command") in ("sft", "grpo"):
+        path = write_stage(config.run, settings)
+    else:
+        path = write(config.run, finished(config.run))
     print(f"report: {path}")
     return path
+
+
+def finished(run: Path) -> dict[str, Any]:
+    """The summary of a run of ``temporay run``.
+
+    Raises:
+        UserError: the folder is not one, or it is not finished.
+    """
+    summary = RunDir(path=run, resumed=True).summary()
+    if summary is None:
+        raise UserError(f"{run} is not a finished run (no summary.json); run it to its end first")
+    if "grpo" not in summary or "accuracy" not in summary:
+        raise UserError(
+            f"{run} is not a run of `temporay run`, `temporay sft` or `temporay grpo`; give the --out of one"
+        )
+    return summary
 
 
 def main(arguments: list[str]) -> None:

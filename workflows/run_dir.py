@@ -18,7 +18,7 @@ from typing import Any
 from operators.errors import UserError
 from workflows.config import Config, difference, to_json
 
-SECONDS = "seconds.json"
+METRICS, SECONDS = "metrics.jsonl", "seconds.json"
 VERSIONED = ("temporay", "torch", "transformers", "ray", "trl")
 
 
@@ -73,6 +73,10 @@ class RunDir:
         return cls(path=path, resumed=False, is_run=True)
 
     @property
+    def metrics_path(self) -> Path:
+        return self.path / METRICS
+
+    @property
     def summary_path(self) -> Path:
         return self.path / "summary.json"
 
@@ -91,24 +95,33 @@ class RunDir:
             write_json(self.path / SECONDS, self.seconds)
 
     def log(self, row: Mapping[str, Any]) -> None:
-        """Appends one line to metrics.jsonl."""
-        with (self.path / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        """Appends one line to metrics.jsonl, after the end of one that a kill cut short."""
+        with self.metrics_path.open("a+b") as file:
+            if file.tell() > 0:
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":
+                    file.write(b"\n")
+            file.write(json.dumps(row).encode() + b"\n")
 
     def rows(self, stage: str) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl that a stage wrote, in order."""
-        path = self.path / "metrics.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [row for row in map(json.loads, lines) if row.get("stage") == stage]
+        """The lines of metrics.jsonl that a stage wrote, in order; a line that a kill cut short is left out."""
+        rows = map(whole_row, _lines(self.metrics_path))
+        return [row for row in rows if row is not None and row.get("stage") == stage]
 
     def drop_from(self, stage: str, first_step: int) -> None:
-        """Forgets what a stage logged from a step on, because a resumed run takes these steps again."""
-        path = self.path / "metrics.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
-        kept = [line for line in lines if not _is_from(line, stage, first_step)]
-        temporary = path.with_suffix(".jsonl.tmp")
+        """Forgets what a stage logged from a step on, because a resumed run takes these steps again.
+
+        A line that a kill cut short goes too, whoever wrote it.
+        """
+        rows = [(line, whole_row(line)) for line in _lines(self.metrics_path)]
+        kept = [
+            line
+            for line, row in rows
+            if row is not None and not (row.get("stage") == stage and row["step"] >= first_step)
+        ]
+        temporary = self.metrics_path.with_suffix(".jsonl.tmp")
         temporary.write_text("".join(f"{line}\n" for line in kept))
-        os.replace(temporary, path)  # noqa: PTH105
+        os.replace(temporary, self.metrics_path)  # noqa: PTH105
 
     def finish(self, result: Mapping[str, Any]) -> dict[str, Any]:
         """Writes summary.json; its existence says that the run is complete."""
@@ -117,9 +130,14 @@ class RunDir:
         return summary
 
 
-def _is_from(line: str, stage: str, first_step: int) -> bool:
+def whole_row(line: str) -> dict[str, Any] | None:
+    """A line of metrics.jsonl; None for what a kill left of one."""
     try:
         row = json.loads(line)
     except json.JSONDecodeError:
-        return True  # the line a kill cut short
-    return bool(row.get("stage") == stage and row["step"] >= first_step)
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(errors="replace").splitlines() if path.exists() else []

@@ -40,6 +40,7 @@ from workflows.run_dir import RunDir
 from workflows.session import ray_session
 from workflows.sft_inputs import Inputs, accounts, prepare, validation_account, wording_of
 from workflows.stopping import stop_on_sigterm
+from workflows.trackers import Trackers, check_trackers, mirrored
 from workflows.training_data import Collate, RankSteps, collated_steps, segments
 from workflows.validation import BEST, BestMetric, Validation, check_metric, finish_best
 
@@ -70,6 +71,7 @@ class SftSettings(Config):
     gradient_checkpointing: bool = False
     checkpoint_every: int = Field(default=200, ge=1)  # steps
     max_failures: int = Field(default=3, ge=0)  # restarts of the workers from the newest checkpoint
+    trackers: Trackers = ("tensorboard",)  # where curves go beside metrics.jsonl; wandb, mlflow: their own packages
 
     @model_validator(mode="after")
     def _one_measure_of_a_step(self) -> Self:
@@ -177,11 +179,12 @@ def check(config: SftConfig) -> None:
     """Refuses what cannot work, before anything starts.
 
     Raises:
-        UserError: there is no such model, or the arms do not give the metric.
+        UserError: there is no such model, the arms do not give the metric, or the package of a tracker is missing.
     """
     family_of(config.model)
     if config.validation is not None:
         check_metric(config.best_metric, config.validation_arms)
+    check_trackers(config.trackers)
 
 
 def run(config: SftConfig, *, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]:
@@ -210,6 +213,7 @@ def run(config: SftConfig, *, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]
         ray_session(),
         run_dir.stage(STAGE),
         stop_on_sigterm(config.out),
+        mirrored(config.out, config.trackers),
         follow_metrics(config.out, STAGE, config.num_steps) as last,
     ):
         inputs = prepare(config, parts)

@@ -70,6 +70,11 @@ th, td { text-align: left; padding: 7px 12px; border-bottom: 1px solid var(--lin
 th { font-weight: 600; font-size: 12.5px; color: var(--soft); }
 td.number, th.number { text-align: right; }
 .good { color: var(--right); } .bad { color: var(--wrong); }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(220px, 1fr)); gap: 16px; }
+.tile { background: var(--sheet); border: 1px solid var(--line); border-radius: 14px; padding: 16px 18px; }
+.tile b { display: block; font: 600 25px/1.25 ui-serif, Georgia, "Times New Roman", serif;
+  font-variant-numeric: tabular-nums; }
+.tile span { color: var(--soft); font-size: 13px; }
 @media (max-width: 640px) { .scene { flex-direction: column; } .player { width: 100%; } .strip { width: 100%; } }
 """
 
@@ -164,6 +169,17 @@ def task_filter(num_by_task: Mapping[str, int]) -> str:
         for only, name, n in entries
     )
     return f'<div class="filter">{buttons}</div>'
+
+
+def section(title: str, body: str) -> str:
+    """A part of a page; ``body`` is HTML."""
+    return f"<section><h2>{escape(title)}</h2>\n{body}</section>"
+
+
+def tiles(figures: Iterable[tuple[str, str]]) -> str:
+    """Figures to look at first, each with what it is."""
+    inner = "".join(f'<div class="tile"><b>{escape(b)}</b><span>{escape(words)}</span></div>' for b, words in figures)
+    return f'<div class="tiles">{inner}</div>'
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]], *, first_number: int = 1) -> str:

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from models.tiny import TinyShape, build
 from operators.arms import ARMS, Arm
 from operators.at_rest.card import write_card
 from operators.at_rest.shards import AUDIT_FILE, RECIPE_FILE, Dataset, recipe_json, write_index, write_json, write_shard
 from operators.errors import UserError
 from operators.pages.page import escape
 from operators.recipe import Recipe, open_source
+from tests.workflows.rollout_runs import write_run
 from workflows import report
 from workflows.evaluate import EvaluationRow, write_rows
 from workflows.grpo_lines import summarize
@@ -26,6 +28,7 @@ SECTIONS = (
     "Does it look at time?",
     "Learning curves",
     "Samples, with the models' own words",
+    "Rollouts of GRPO",
     "Data",
     "Seconds per stage",
 )
@@ -70,6 +73,15 @@ def write_metrics(path: Path, stage: str, **values: Any) -> list[dict[str, Any]]
     path.parent.mkdir(exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return rows
+
+
+@pytest.fixture
+def policy(recipe: Recipe, tmp_path: Path) -> Path:
+    """A model of a few thousand weights, for its tokenizer."""
+    dataset = make_dataset(recipe.model_copy(update={"split": "rl", "num_samples": 16}), tmp_path / "words")
+    shape = TinyShape(hidden_size=64, num_layers=1, num_heads=2, num_kv_heads=1, vision_hidden_size=32, vision_depth=1)
+    build(tmp_path / "policy", [dataset.sample(i).target for i in range(len(dataset))] * 5, shape, seed=0)
+    return tmp_path / "policy"
 
 
 @pytest.fixture
@@ -215,6 +227,14 @@ def test_a_run_that_is_not_finished_is_refused(run: Path, gone: str, message: st
     with pytest.raises(UserError, match=message):
         report.main([str(run)])
     assert not (run / report.PAGE).exists()
+
+
+def test_the_rollouts_of_its_grpo_are_shown(run: Path, policy: Path) -> None:
+    assert "This run has kept no rollouts." in page_of(run).read_text()
+    made = write_run(run.parent / "other", run / "data" / "rl", policy, num_steps=2, keep_every=1)
+    (made / "rollouts").rename(run / "grpo" / "rollouts")
+    (made / "config.json").rename(run / "grpo" / "config.json")
+    assert page_of(run).read_text().count('class="roll"') > 0
 
 
 def test_other_folders_are_refused(tmp_path: Path) -> None:

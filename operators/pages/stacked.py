@@ -1,0 +1,76 @@
+"""Where the time of a step goes: a bar per step, cut by stage.
+
+seconds by stage of every step -> bars of equal parts of the run -> one ``<figure>`` with its legend
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from operators.pages.charts import ticks
+from operators.pages.page import escape
+
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 980, 220, 46, 22, 8
+MAX_BARS = 100  # of more steps, a bar is the mean of several
+NUM_COLORS = 8
+
+CSS = """
+:root { --c0: light-dark(#b4532a, #f0a06a); --c1: light-dark(#2f6db0, #7db4f2); --c2: light-dark(#2c7a4b, #74c795);
+  --c3: light-dark(#8f5aa8, #c79be0); --c4: light-dark(#b08a1e, #e2c25c); --c5: light-dark(#3d8c95, #7fcdd6);
+  --c6: light-dark(#8a8f98, #8d93a0); --c7: light-dark(#a8466f, #e58fb3); }
+.legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 10px 0 0; font-size: 12.5px; color: var(--soft);
+  font-variant-numeric: tabular-nums; }
+.legend i { display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin-right: 7px; }
+.legend b { color: var(--ink); font-weight: 600; }
+"""
+
+
+def stacked_chart(title: str, steps: Sequence[float], by_step: Sequence[Mapping[str, float]]) -> str:
+    """Seconds by stage of every step; a stage that a step lacks took none. The largest stage is at the bottom."""
+    totals: dict[str, float] = {}
+    for seconds in by_step:
+        for stage, value in seconds.items():
+            totals[stage] = totals.get(stage, 0.0) + value
+    stages = sorted(totals, key=lambda stage: -totals[stage])
+    bars = _bars(by_step, stages)
+    highest = max((math.fsum(bar) for bar in bars), default=0.0)
+    y_ticks = ticks(0.0, highest, 4)
+    unit = (HEIGHT - TOP - BOTTOM) / y_ticks[-1]
+    width = (WIDTH - LEFT) / max(1, len(bars))
+    parts = [
+        f'<line class="grid" x1="{LEFT}" x2="{WIDTH}" y1="{HEIGHT - BOTTOM - tick * unit:.1f}" '
+        f'y2="{HEIGHT - BOTTOM - tick * unit:.1f}"/><text x="{LEFT - 8}" y="{HEIGHT - BOTTOM - tick * unit + 4:.1f}" '
+        f'text-anchor="end">{tick:g}</text>'
+        for tick in y_ticks
+    ]
+    for n, bar in enumerate(bars):
+        bottom = float(HEIGHT - BOTTOM)
+        for color, value in enumerate(bar):
+            bottom -= value * unit
+            parts.append(
+                f'<rect style="fill:var(--c{color % NUM_COLORS})" x="{LEFT + n * width:.2f}" y="{bottom:.2f}" '
+                f'width="{max(0.6, width - min(2.0, width / 4)):.2f}" height="{value * unit:.2f}"/>'
+            )
+    ends = ((LEFT, "start", steps[0]), (WIDTH, "end", steps[-1])) if steps else ()
+    parts += [f'<text x="{x}" y="{HEIGHT - 5}" text-anchor="{anchor}">{step:g}</text>' for x, anchor, step in ends]
+    mean = sum(totals.values()) / max(1, len(by_step))
+    caption = f"<figcaption>{escape(title)}<span>{mean:.3g} s a step</span></figcaption>"
+    svg = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
+    return f'<figure class="wide">{caption}{svg}{_legend(stages, totals, len(by_step))}</figure>'
+
+
+def _bars(by_step: Sequence[Mapping[str, float]], stages: Sequence[str]) -> list[list[float]]:
+    size = -(-len(by_step) // MAX_BARS) or 1
+    parts = [by_step[start : start + size] for start in range(0, len(by_step), size)]
+    return [[math.fsum(row.get(stage, 0.0) for row in part) / len(part) for stage in stages] for part in parts]
+
+
+def _legend(stages: Sequence[str], totals: Mapping[str, float], num_steps: int) -> str:
+    everything = math.fsum(totals.values()) or 1.0
+    entries = "".join(
+        f'<span><i style="background:var(--c{n % NUM_COLORS})"></i><b>{escape(stage)}</b> '
+        f"{totals[stage] / num_steps:.3g} s, {totals[stage] / everything:.0%}</span>"
+        for n, stage in enumerate(stages)
+    )
+    return f'<div class="legend">{entries}</div>'
