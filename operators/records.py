@@ -229,8 +229,8 @@ class Sample:
 
 class FinishReason(StrEnum):
     STOP = "stop"
-    LENGTH = "length"
-    ABORT = "abort"
+    LENGTH = "length"  # cut by ``max_tokens``
+    SEGMENT = "segment"  # cut by ``segment_tokens``: to be continued
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +241,7 @@ class Prompt:
     text: str
     frames_THWC: Frames | None  # None: a blind prompt, text only
     fps: float
+    frames_digest: str = ""  # of the frames' bytes and shape, by whoever computed it; engines cache by it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,6 +252,7 @@ class Sampling:
     temperature: float
     max_tokens: int
     seed: int
+    segment_tokens: int | None = None  # an engine writes at most so many at a time; None: all that it may
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,6 +278,7 @@ class Group:
     key: str
     prompt_ids: tuple[int, ...]
     rollouts: tuple[Rollout, ...]
+    weight_checksums: Mapping[int, int | None] = field(default_factory=dict)  # by version; None: the checkpoint's own
 
 
 class ScoreStatus(StrEnum):

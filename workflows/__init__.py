@@ -25,7 +25,10 @@ learner         what every training worker does
 grpo            the two halves of GRPO
 policy_learner  its training half
 mailbox         what passes between the loop and its workers
-rollout_pool    its engines, in actors
+rollout_pool    its engines: who gets which prompts and weights
+engine_roster   which of them are there
+engine_actor    one of them, in a process
+media           frames in the object store, once
 reward_tasks    its rewards, in tasks with deadlines
 evaluate        accuracy by primitive and arm
 report          the page of a run

@@ -1,136 +1,109 @@
 """Rollout engines in Ray actors: prompts are split over those that live, weights are pulled by version.
 
-    prompts → chunks → least busy engines → groups, in the order of the prompts
+    prompts → frames into the object store, once → chunks → engines → groups, in the order of the prompts
+                                                      ↑          │
+                                                      └──────────┘ cut by ``segment_tokens``, or their engine was lost
     weights → object store → every engine, or whoever comes later, before it serves
 
-An engine that dies or hangs is started again by Ray, pulls the newest weights, and its prompts are sent once more.
+Engines may come and go at any time (``engine_roster``); whatever they hold, groups say which weights wrote each token,
+and the checksum of those weights is compared with what was published.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 import ray
-from pydantic import Field
-from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError
+from pydantic import Field, model_validator
+from ray.exceptions import ObjectLostError, RayActorError
 
-from models.engines._base import ENGINES, Engine, EngineSettings
+from models.engines._base import ENGINES, EngineSettings
 from models.families._base import family_of
-from models.weights import WeightPacket, unpack
-from operators.errors import unknown_name
-from operators.plugins import available, load
-from operators.records import Group, Prompt, Sampling
-from workflows.config import Config
+from models.weights import WeightPacket
+from operators.errors import UserError, unknown_name
+from operators.plugins import available
+from operators.records import FinishReason, Group, Prompt, Sampling
+from workflows.config import Config, Weights
+from workflows.engine_actor import AUTO, OF_CHECKPOINT, Answer, EngineActor, PublishedWeights
+from workflows.engine_roster import EngineRoster, Slot
+from workflows.media import MediaStore, StoredPrompt
 
-AUTO = "auto"
-REVIVE_INTERVAL_S = 0.5
+REFRESH_INTERVAL_S = 0.2
+LOST = (RayActorError, ObjectLostError, TimeoutError)  # the engine, its node, or its answer on the way
 
 
 class PoolConfig(Config):
     """How many engines there are and what each gets."""
 
     engine: str = AUTO  # a name in models/engines or "module:Class"; auto: vllm where it can be imported, else local
-    num_engines: int = Field(default=1, ge=1)
+    num_engines: int = Field(default=1, ge=1)  # that must be up before the run starts
+    max_engines: int | None = Field(default=None, ge=1)  # asked for; those beyond join when there is a place for them
     num_cpus: float = Field(default=0.5, ge=0)  # Ray's share per engine; trainer and engines take turns on few cores
     num_gpus: float = Field(default=0.0, ge=0)  # per engine
+    resources: Weights = Field(default={})  # custom Ray resources per engine, e.g. rollout=1
     # CPU threads of each engine. On busy cores threads wait for each other: with 2 on two shared cores, rollouts of the
     # tiny model came at 600 tokens/s instead of 4,000.
     threads: int = Field(default=1, ge=1)
     prompts_per_call: int = Field(default=64, ge=1)
     call_timeout_s: float = Field(default=1800.0, gt=0)  # an engine that takes longer is ended and started again
-    max_restarts: int = Field(default=3, ge=0)  # of each engine
+    max_restarts: int = Field(default=3, ge=0)  # of an engine in a row, without having served anything in between
     max_attempts: int = Field(default=3, ge=1)  # times the same prompts are sent before the run fails
     settings: EngineSettings = EngineSettings()
 
-
-class EngineActor:
-    """One engine in a process of its own. Started by a call, so that its errors reach the caller as they are."""
-
-    def __init__(self, engine: str, model: Path, settings: EngineSettings) -> None:
-        self._requested = engine
-        self._model = model
-        self._settings = settings
-        self._engine: Engine | None = None
-        self._reason = ""
-
-    def start(self) -> tuple[str, str]:
-        """Loads the engine; its name and why it was chosen."""
-        engine = self._started()
-        return engine.name, self._reason
-
-    def generate(
-        self, prompts: Sequence[Prompt], sampling: Sampling, version: int, packet_refs: Sequence[Any]
-    ) -> list[Group]:
-        """Groups under the weights of ``version``, pulled first if this engine holds others."""
-        self.load_weights(version, packet_refs)
-        return self._started().generate(prompts, sampling)
-
-    def load_weights(self, version: int, packet_refs: Sequence[Any]) -> None:
-        """Takes the packet (a list of one reference, so that Ray does not fetch it when it is not needed)."""
-        engine = self._started()
-        if engine.weight_version == version:
-            return
-        packet: WeightPacket = ray.get(packet_refs[0])
-        if packet.version != version:
-            raise RuntimeError(f"asked for weights of version {version}, got those of {packet.version}")
-        engine.load_weights(unpack(packet), version)
-
-    def _started(self) -> Engine:
-        if self._engine is None:
-            name, self._reason = choose_engine(self._requested)
-            self._engine = load(ENGINES, name)(self._model, self._settings)
-        return self._engine
-
-
-def choose_engine(requested: str) -> tuple[str, str]:
-    """The engine to use on this machine, and why."""
-    if requested != AUTO:
-        return requested, "as configured"
-    try:
-        load(ENGINES, "vllm")
-    except ImportError as error:
-        return "local", f"vLLM cannot be imported: {error}"
-    return "vllm", "vLLM can be imported"
+    @model_validator(mode="after")
+    def _enough(self) -> Self:
+        if self.max_engines is not None and self.max_engines < self.num_engines:
+            raise ValueError(f"max_engines is {self.max_engines}; give at least num_engines ({self.num_engines})")
+        return self
 
 
 @dataclass(slots=True, eq=False)
-class Slot:
-    """An actor and how many prompts it is working on."""
+class Work:
+    """A prompt on its way to a finished group."""
 
-    actor: Any
-    num_in_flight: int = 0
+    place: int  # among the prompts of its call
+    prompt: StoredPrompt
+    begun: Group | None = None
+    attempts: int = 0  # in a row, at the same segment
 
 
 @dataclass(slots=True)
-class Chunk:
-    """Prompts sent together."""
+class Job:
+    """One call of ``generate``."""
 
-    first: int  # place of its first prompt among all
-    prompts: list[Prompt]
-    attempts: int = 0
+    sampling: Sampling
+    pending: deque[Work]
+    chunk_size: int
+    done: dict[int, Group] = field(default_factory=dict)  # by place
+    serving: dict[asyncio.Task[None], Slot] = field(default_factory=dict)
+    stuck_since_s: float | None = None  # monotonic time since when no engine has been there
 
 
 @dataclass(slots=True)
 class RolloutPool:
-    """The engines of a run. ``generate`` and ``load_weights`` may overlap: each engine does one thing at a time."""
+    """The engines of a run. ``generate`` and ``load_weights`` may overlap: each engine does one thing at a time.
+
+    May be used from one event loop after the other.
+    """
 
     config: PoolConfig
     engine_name: str
     processor: Any  # of the model's family, for prompts
-    slots: list[Slot]
+    roster: EngineRoster
     num_resent: int = 0  # prompts sent again because their engine died or hung
-    _version: int = 0
-    _packet_refs: list[Any] = field(default_factory=list)  # none while the engines hold the checkpoint's weights
+    num_segments: int = 0  # prompts sent to an engine, however often
+    _weights: PublishedWeights = OF_CHECKPOINT
 
     @classmethod
     def start(cls, config: PoolConfig, model: Path) -> Self:
-        """Starts the engines and prints which and why.
+        """Asks for the engines, waits for ``num_engines`` of them and prints which and why.
 
         Raises:
             UserError: the model folder or a setting is not valid.
@@ -142,19 +115,21 @@ class RolloutPool:
         remote = ray.remote(EngineActor).options(
             num_cpus=config.num_cpus,
             num_gpus=config.num_gpus,
-            max_restarts=config.max_restarts,
+            resources=config.resources,
+            max_restarts=-1,  # the roster counts: a node that leaves is no fault of the engine on it
             runtime_env={"env_vars": {"OMP_NUM_THREADS": str(config.threads)}},
         )
-        slots = [Slot(remote.remote(config.engine, model, config.settings)) for _ in range(config.num_engines)]
+        roster = EngineRoster(
+            lambda: remote.remote(config.engine, model, config.settings),
+            max_restarts=config.max_restarts,
+            start_timeout_s=config.call_timeout_s,
+        )
         try:
-            started = ray.get([slot.actor.start.remote() for slot in slots])
+            engine_name = _started(roster, config)
         except BaseException:
-            _kill(slots)
+            roster.close()
             raise
-        counts = Counter(started)
-        print("rollouts: " + "; ".join(f"{n} x {name} ({why})" for (name, why), n in counts.items()), flush=True)
-        engine_name = "+".join(sorted({name for name, _ in started}))
-        return cls(config=config, engine_name=engine_name, processor=processor, slots=slots)
+        return cls(config=config, engine_name=engine_name, processor=processor, roster=roster)
 
     @classmethod
     @contextmanager
@@ -168,75 +143,133 @@ class RolloutPool:
 
     def close(self) -> None:
         """Ends the engines."""
-        _kill(self.slots)
-        self.slots = []
+        self.roster.close()
 
-    async def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Group]:
-        """One group per prompt, in order.
+    def add_engine(self) -> None:
+        """Asks for one more engine, which joins as soon as it is up, also in the middle of ``generate``."""
+        self.roster.add()
+
+    def remove_engine(self) -> None:
+        """Ends one engine, after what it is working on; one that is not up yet before one that is.
+
+        Raises:
+            ValueError: it is the last one.
+        """
+        self.roster.remove()
+
+    def counters(self) -> dict[str, float]:
+        """For the line of a step; all but the first count from the start of the pool."""
+        return {
+            "engines": len(self.roster.serving()),
+            "engines_joined": self.roster.num_joined,
+            "engines_left": self.roster.num_left,
+            "prompts_resent": self.num_resent,
+            "prompts_sent": self.num_segments,
+        }
+
+    async def generate(self, prompts: Sequence[Prompt | StoredPrompt], sampling: Sampling) -> list[Group]:
+        """One finished group per prompt, in order.
+
+        With ``segment_tokens``, weights that are published meanwhile are used from the next segment on.
 
         Raises:
             UserError: a prompt does not fit the engine.
-            RuntimeError: the engines are gone for good, or the same prompts ended them ``max_attempts`` times.
+            RuntimeError: the engines are gone for good, the same prompts ended them ``max_attempts`` times, or an
+                engine held other weights than were published.
         """
-        pending = deque(self._chunks(prompts))
-        done: dict[int, list[Group]] = {}
-        num_chunks = len(pending)
-        while len(done) < num_chunks:
-            slots = sorted(self.slots, key=lambda slot: slot.num_in_flight)
-            if not slots:
-                raise RuntimeError(
-                    f"no engine is left after {self.config.max_restarts} restarts of each; see Ray's logs"
-                )
-            workers = [asyncio.create_task(self._drain(slot, pending, done, sampling)) for slot in slots]
-            try:
-                await asyncio.gather(*workers)
-            finally:
-                for worker in workers:
-                    worker.cancel()
-        return [group for first in sorted(done) for group in done[first]]
+        if sampling.segment_tokens is not None and sampling.segment_tokens < 1:
+            raise UserError(f"segment_tokens is {sampling.segment_tokens}; give at least 1, or none")
+        media = MediaStore()
+        stored = [p if isinstance(p, StoredPrompt) else media.put(p, sampling.num_rollouts) for p in prompts]
+        self.roster.refresh()
+        share = -(-len(stored) // max(1, len(self.roster.serving())))
+        job = Job(
+            sampling=sampling,
+            pending=deque(Work(place=i, prompt=prompt) for i, prompt in enumerate(stored)),
+            chunk_size=max(1, min(self.config.prompts_per_call, share)),
+        )
+        try:
+            while len(job.done) < len(stored):
+                self._dispatch(job)
+                await self._wait(job)
+        finally:
+            for task in job.serving:
+                task.cancel()
+            await asyncio.gather(*job.serving, return_exceptions=True)
+        return [job.done[place] for place in range(len(stored))]
 
-    async def load_weights(self, version: int, packet: WeightPacket | ray.ObjectRef) -> None:
-        """Publishes a version and waits until every engine has it; who starts later pulls it before serving.
+    async def load_weights(
+        self, version: int, packet: WeightPacket | ray.ObjectRef, checksum: int | None = None
+    ) -> None:
+        """Publishes a version and waits until every engine that is up has it; later ones pull it before serving.
 
         Args:
             packet: a packet, or a reference to one whose owner outlives the next call of this method.
+            checksum: of a packet given by reference; without it the packet is fetched to read it.
         """
-        self._packet_refs = [ray.put(packet) if isinstance(packet, WeightPacket) else packet]
-        self._version = version
-        await asyncio.gather(*(self._publish(slot) for slot in list(self.slots)))
+        if isinstance(packet, WeightPacket):
+            packet, checksum = ray.put(packet), packet.checksum
+        if checksum is None:
+            checksum = (await packet).checksum
+        self._weights = PublishedWeights(version=version, checksum=checksum, packet_refs=(packet,))
+        self.roster.refresh()
+        await asyncio.gather(*(self._publish(slot) for slot in self.roster.serving()))
 
-    def _chunks(self, prompts: Sequence[Prompt]) -> Iterator[Chunk]:
-        share = -(-len(prompts) // max(1, len(self.slots)))
-        size = max(1, min(self.config.prompts_per_call, share))
-        for first in range(0, len(prompts), size):
-            yield Chunk(first=first, prompts=list(prompts[first : first + size]))
+    def _dispatch(self, job: Job) -> None:
+        """Gives a chunk to every engine that is free."""
+        self.roster.refresh()
+        busy = {id(slot) for slot in job.serving.values()}
+        for slot in self.roster.serving():
+            if job.pending and id(slot) not in busy:
+                chunk = [job.pending.popleft() for _ in range(min(job.chunk_size, len(job.pending)))]
+                job.serving[asyncio.create_task(self._serve(slot, chunk, job))] = slot
 
-    async def _drain(self, slot: Slot, pending: deque[Chunk], done: dict[int, list[Group]], sampling: Sampling) -> None:
-        """Serves chunks on one engine until none is pending or the engine is gone."""
-        while pending:
-            chunk = pending.popleft()
-            chunk.attempts += 1
-            slot.num_in_flight += len(chunk.prompts)
-            prompts_ref = ray.put(chunk.prompts)  # frames are written to the object store once, whoever reads them
-            try:
-                done[chunk.first] = await self._call(
-                    slot, "generate", prompts_ref, sampling, self._version, self._packet_refs
-                )
-                continue
-            except (RayActorError, TimeoutError) as error:
-                pending.append(chunk)
-                self.num_resent += len(chunk.prompts)
-                self._check_attempts(chunk, error)
-            finally:
-                slot.num_in_flight -= len(chunk.prompts)
-            if not await self._revive(slot):
-                return
+    async def _wait(self, job: Job) -> None:
+        """Until a chunk is done, or it is time to see who has come; faults are raised here."""
+        if not job.serving:
+            self._check_someone_comes(job)
+            await asyncio.sleep(REFRESH_INTERVAL_S)
+            return
+        job.stuck_since_s = None
+        done, _ = await asyncio.wait(job.serving, timeout=REFRESH_INTERVAL_S, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            del job.serving[task]
+            task.result()
+
+    def _check_someone_comes(self, job: Job) -> None:
+        now_s = time.monotonic()
+        job.stuck_since_s = job.stuck_since_s or now_s
+        if not self.roster.slots:
+            raise RuntimeError(
+                f"no engine is left after {self.config.max_restarts} restarts of each; see Ray's logs"
+            ) from self.roster.fault
+        if now_s - job.stuck_since_s > self.config.call_timeout_s:
+            raise RuntimeError(f"no engine has been up for {self.config.call_timeout_s:g} s; see `ray status`")
+
+    async def _serve(self, slot: Slot, chunk: Sequence[Work], job: Job) -> None:
+        """One call of one engine."""
+        weights = self._weights
+        slot.num_in_flight += len(chunk)
+        self.num_segments += len(chunk)
+        try:
+            prompts, begun = [work.prompt for work in chunk], [work.begun for work in chunk]
+            answer: Answer = await self._call(slot, "generate", prompts, job.sampling, begun, weights)
+        except LOST as error:
+            self.num_resent += len(chunk)
+            self.roster.lost(slot, error)
+            self._send_again(chunk, job, error)
+        else:
+            self.roster.served(slot)
+            _accept(answer, weights, chunk, job)
+        finally:
+            slot.num_in_flight -= len(chunk)
+            self.roster.release(slot)
 
     async def _publish(self, slot: Slot) -> None:
         try:
-            await self._call(slot, "load_weights", self._version, self._packet_refs)
-        except (RayActorError, TimeoutError):
-            await self._revive(slot)  # it pulls the weights with its next prompts
+            await self._call(slot, "load_weights", self._weights)
+        except LOST as error:
+            self.roster.lost(slot, error)  # it pulls the weights with its next prompts
 
     async def _call(self, slot: Slot, method: str, *arguments: Any) -> Any:
         reference = getattr(slot.actor, method).remote(*arguments)
@@ -247,26 +280,53 @@ class RolloutPool:
             ray.kill(slot.actor, no_restart=False)
             raise
 
-    async def _revive(self, slot: Slot) -> bool:
-        """Waits for Ray to start the engine again; False, and the slot is dropped, when Ray has given up on it."""
-        while True:
-            try:
-                await slot.actor.start.remote()
-                return True
-            except ActorUnavailableError:
-                await asyncio.sleep(REVIVE_INTERVAL_S)
-            except ActorDiedError as error:
-                print(f"rollouts: an engine is gone for good, {len(self.slots) - 1} left: {error}", flush=True)
-                if slot in self.slots:
-                    self.slots.remove(slot)
-                return False
-
-    def _check_attempts(self, chunk: Chunk, error: Exception) -> None:
-        if chunk.attempts >= self.config.max_attempts:
-            keys = ", ".join(prompt.key for prompt in chunk.prompts)
-            raise RuntimeError(f"{chunk.attempts} engines ended while they answered: {keys}") from error
+    def _send_again(self, chunk: Sequence[Work], job: Job, error: Exception) -> None:
+        for work in chunk:
+            work.attempts += 1
+        job.pending.extendleft(reversed(chunk))
+        worst = max(work.attempts for work in chunk)
+        if worst >= self.config.max_attempts:
+            keys = ", ".join(work.prompt.key for work in chunk if work.attempts == worst)
+            raise RuntimeError(f"{worst} engines ended while they answered: {keys}") from error
 
 
-def _kill(slots: Sequence[Slot]) -> None:
-    for slot in slots:
-        ray.kill(slot.actor)
+def _started(roster: EngineRoster, config: PoolConfig) -> str:
+    """Waits for as many engines as must be up; their name."""
+    for _ in range(config.max_engines or config.num_engines):
+        roster.add()
+    replies: list[tuple[str, str]] = []
+    while len(replies) < config.num_engines:
+        replies += roster.refresh()
+        if roster.fault is not None:
+            raise roster.fault
+        if len(replies) < config.num_engines:
+            time.sleep(REFRESH_INTERVAL_S / 4)
+    counts = {reply: replies.count(reply) for reply in replies}
+    print("rollouts: " + "; ".join(f"{n} x {name} ({why})" for (name, why), n in counts.items()), flush=True)
+    return "+".join(sorted({name for name, _ in replies}))
+
+
+def _accept(answer: Answer, weights: PublishedWeights, chunk: Sequence[Work], job: Job) -> None:
+    """Takes the groups of a call; those that were cut go on.
+
+    Raises:
+        RuntimeError: they are not what was asked for, or not by the weights that were published.
+    """
+    if (answer.version, answer.checksum) != (weights.version, weights.checksum):
+        raise RuntimeError(
+            f"an engine wrote under version {answer.version} with checksum {answer.checksum}; published was version "
+            f"{weights.version} with {weights.checksum}"
+        )
+    for work, group in zip(chunk, answer.groups, strict=True):
+        if group.key != work.prompt.key or len(group.rollouts) != job.sampling.num_rollouts:
+            raise RuntimeError(
+                f"asked for {job.sampling.num_rollouts} rollouts of {work.prompt.key}, got {len(group.rollouts)} of "
+                f"{group.key}"
+            )
+        checksums = {**(work.begun.weight_checksums if work.begun else {}), answer.version: answer.checksum}
+        group = replace(group, weight_checksums=checksums)
+        if any(rollout.finish_reason is FinishReason.SEGMENT for rollout in group.rollouts):
+            work.begun, work.attempts = group, 0
+            job.pending.append(work)
+        else:
+            job.done[work.place] = group

@@ -6,16 +6,23 @@ prompts × rollouts → left-padded batches → ``generate`` → token ids and l
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
-from models.engines._base import EngineSettings, check_length, finish_reason, rollout_seed
-from models.families._base import EncodedPrompts, family_of
-from operators.records import Group, Prompt, Rollout, Sampling
-from operators.seeding import digest
+from models.engines._base import (
+    EngineSettings,
+    check_length,
+    extended,
+    num_new_tokens,
+    rollout_seed,
+    started_groups,
+)
+from models.families._base import family_of
+from operators.records import FinishReason, Group, Prompt, Rollout, Sampling
 
 
 class GumbelMax(LogitsProcessor):  # type: ignore[misc]
@@ -42,6 +49,23 @@ class GumbelMax(LogitsProcessor):  # type: ignore[misc]
         return -torch.stack(rows).log().to(logprobs_BV.device)
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Rollout g of a prompt, to be written on."""
+
+    index: int  # of the prompt in its call
+    prompt: Prompt
+    g: int
+    rollout: Rollout
+
+    @property
+    def offset(self) -> int:
+        return len(self.rollout.completion_ids)
+
+    def seed(self, sampling: Sampling) -> int:
+        return rollout_seed(sampling, self.prompt, self.g, *([self.offset] if self.offset else []))
+
+
 class Local:
     """The engine without dependencies beyond transformers."""
 
@@ -57,17 +81,20 @@ class Local:
         # ``generate`` fills what is unset from here; a checkpoint's top-k or penalties would bend the distribution.
         self._model.generation_config = GenerationConfig()
 
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Group]:
-        rows = [(prompt, g) for prompt in prompts for g in range(sampling.num_rollouts)]
-        answered: list[tuple[tuple[int, ...], Rollout]] = []
+    def generate(
+        self, prompts: Sequence[Prompt], sampling: Sampling, begun: Sequence[Group | None] | None = None
+    ) -> list[Group]:
+        groups = started_groups(prompts, sampling, begun)
+        rows = [
+            Row(i, prompt, g, rollout)
+            for i, (prompt, group) in enumerate(zip(prompts, groups, strict=True))
+            for g, rollout in enumerate(group.rollouts)
+            if rollout.finish_reason is FinishReason.SEGMENT
+        ]
+        written: dict[tuple[int, int], tuple[tuple[int, ...], Rollout]] = {}
         for batch in _chunks(rows, self._settings.max_num_seqs):
-            answered += self._generate_batch(batch, sampling)
-        groups = []
-        for i, prompt in enumerate(prompts):
-            mine = answered[i * sampling.num_rollouts : (i + 1) * sampling.num_rollouts]
-            rollouts = tuple(rollout for _, rollout in mine)
-            groups.append(Group(key=prompt.key, prompt_ids=mine[0][0], rollouts=rollouts))
-        return groups
+            written |= self._write(batch, sampling)
+        return [_with_written(i, group, written) for i, group in enumerate(groups)]
 
     def load_weights(self, state: Mapping[str, torch.Tensor], version: int) -> None:
         missing, unexpected = self._model.load_state_dict(state, strict=False)
@@ -77,54 +104,69 @@ class Local:
         self.weight_version = version
 
     @torch.inference_mode()
-    def _generate_batch(
-        self, rows: Sequence[tuple[Prompt, int]], sampling: Sampling
-    ) -> list[tuple[tuple[int, ...], Rollout]]:
-        encoded = self._family.encode(self._processor, [prompt for prompt, _ in rows])
-        for (prompt, _), ids in zip(rows, encoded.prompt_ids, strict=True):
-            check_length(prompt, len(ids), sampling, self._settings)
-        inputs = self._inputs(encoded)
-        seeds = [digest(rollout_seed(sampling, prompt), g) % 2**63 for prompt, g in rows]
-        sampler = GumbelMax(sampling.temperature, seeds)
-        eos_id = self._processor.tokenizer.eos_token_id
+    def _write(self, rows: Sequence[Row], sampling: Sampling) -> dict[tuple[int, int], tuple[tuple[int, ...], Rollout]]:
+        """Prompt ids and rollouts, written on, by (index of the prompt, g)."""
+        encoded = self._family.encode(self._processor, [row.prompt for row in rows])
+        for row, ids in zip(rows, encoded.prompt_ids, strict=True):
+            check_length(row.prompt, len(ids), sampling, self._settings)
+        prefixes = [(*ids, *row.rollout.completion_ids) for row, ids in zip(rows, encoded.prompt_ids, strict=True)]
+        inputs = self._inputs(prefixes, encoded.video_tensors)
+        sampler = GumbelMax(sampling.temperature, [row.seed(sampling) for row in rows])
+        tokenizer = self._processor.tokenizer
+        limits = [num_new_tokens(sampling, row.offset) for row in rows]
         sequences_BL = self._model.generate(
             **inputs,
             logits_processor=LogitsProcessorList([sampler]),
             generation_config=GenerationConfig(
-                max_new_tokens=sampling.max_tokens,
+                max_new_tokens=max(limits),
                 do_sample=False,
-                eos_token_id=eos_id,
-                pad_token_id=self._processor.tokenizer.pad_token_id,
+                eos_token_id=tokenizer.eos_token_id,
+                pad_token_id=tokenizer.pad_token_id,
             ),
         )
         completions = sequences_BL[:, inputs["input_ids"].shape[1] :].tolist()
         logprobs = torch.stack(sampler.logprobs_B, dim=1).tolist()
-        return [
-            (ids, self._rollout(tokens, scores, eos_id))
-            for ids, tokens, scores in zip(encoded.prompt_ids, completions, logprobs, strict=True)
-        ]
+        written = {}
+        for row, ids, tokens, scores, limit in zip(
+            rows, encoded.prompt_ids, completions, logprobs, limits, strict=True
+        ):
+            new_ids = _until(tokenizer.eos_token_id, tokens[:limit])
+            rollout = extended(
+                row.rollout,
+                new_ids,
+                scores[: len(new_ids)],
+                version=self.weight_version,
+                sampling=sampling,
+                tokenizer=tokenizer,
+            )
+            written[row.index, row.g] = ids, rollout
+        return written
 
-    def _inputs(self, encoded: EncodedPrompts) -> dict[str, torch.Tensor]:
+    def _inputs(
+        self, prefixes: Sequence[tuple[int, ...]], video_tensors: Mapping[str, torch.Tensor]
+    ) -> dict[str, torch.Tensor]:
         """Left-padded ids, so that every row's next token is at the same place."""
-        longest = max(len(ids) for ids in encoded.prompt_ids)
+        longest = max(len(ids) for ids in prefixes)
         pad_id = self._processor.tokenizer.pad_token_id
-        input_ids_BL = torch.tensor([[pad_id] * (longest - len(ids)) + list(ids) for ids in encoded.prompt_ids])
-        mask_BL = torch.tensor([[0] * (longest - len(ids)) + [1] * len(ids) for ids in encoded.prompt_ids])
+        input_ids_BL = torch.tensor([[pad_id] * (longest - len(ids)) + list(ids) for ids in prefixes])
+        mask_BL = torch.tensor([[0] * (longest - len(ids)) + [1] * len(ids) for ids in prefixes])
         types = self._family.token_types(self._processor, input_ids_BL)
-        tensors = {"input_ids": input_ids_BL, "attention_mask": mask_BL, **types, **encoded.video_tensors}
+        tensors = {"input_ids": input_ids_BL, "attention_mask": mask_BL, **types, **video_tensors}
         return {name: tensor.to(self._model.device) for name, tensor in tensors.items()}
 
-    def _rollout(self, tokens: list[int], logprobs: list[float], eos_id: int) -> Rollout:
-        end = tokens.index(eos_id) + 1 if eos_id in tokens else len(tokens)
-        completion_ids = tuple(tokens[:end])
-        return Rollout(
-            completion_ids=completion_ids,
-            logprobs=tuple(logprobs[:end]),
-            text=self._processor.tokenizer.decode(completion_ids, skip_special_tokens=True),
-            finish_reason=finish_reason(completion_ids, eos_id),
-            weight_versions=(self.weight_version,) * len(completion_ids),
-        )
+
+def _with_written(i: int, group: Group, written: Mapping[tuple[int, int], tuple[tuple[int, ...], Rollout]]) -> Group:
+    mine = {g: written[i, g] for g in range(len(group.rollouts)) if (i, g) in written}
+    if not mine:
+        return group
+    [prompt_ids] = {ids for ids, _ in mine.values()}
+    rollouts = tuple(mine[g][1] if g in mine else rollout for g, rollout in enumerate(group.rollouts))
+    return replace(group, prompt_ids=prompt_ids, rollouts=rollouts)
 
 
-def _chunks(rows: Sequence[tuple[Prompt, int]], size: int) -> Iterator[Sequence[tuple[Prompt, int]]]:
+def _until(eos_id: int, tokens: list[int]) -> list[int]:
+    return tokens[: tokens.index(eos_id) + 1] if eos_id in tokens else tokens
+
+
+def _chunks(rows: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:
     return (rows[start : start + size] for start in range(0, len(rows), size))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from models.engines._base import EngineSettings, check_length, finish_reason
+from models.engines._base import EngineSettings, check_length, extended, num_new_tokens, started_groups
 from models.families._base import family_of
 from operators.errors import UserError
-from operators.records import Group, Prompt, Rollout, Sampling
+from operators.records import FinishReason, Group, Prompt, Rollout, Sampling
 
 SCRIPT = "scripted.json"  # in the model folder: prompt key, or "" for all others → completions, taken in turn
+SECONDS_PER_PROMPT = "seconds per prompt"  # in the script: how long it takes for each prompt of a call
 
 
 class Scripted:
@@ -27,40 +30,51 @@ class Scripted:
         self._family = family_of(path)
         self._processor = self._family.load_processor(path)
         try:
-            self._completions: dict[str, list[str]] = json.loads((path / SCRIPT).read_text())
+            script: dict[str, Any] = json.loads((path / SCRIPT).read_text())
         except OSError as error:
             raise UserError(
                 f"the scripted engine needs {path / SCRIPT} ({error.strerror}); write it, or give another engine"
             ) from error
+        self._seconds_per_prompt = float(script.pop(SECONDS_PER_PROMPT, 0.0))
+        self._completions: dict[str, list[str]] = script
 
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Group]:
+    def generate(
+        self, prompts: Sequence[Prompt], sampling: Sampling, begun: Sequence[Group | None] | None = None
+    ) -> list[Group]:
         encoded = self._family.encode(self._processor, prompts)
         for prompt, ids in zip(prompts, encoded.prompt_ids, strict=True):
             check_length(prompt, len(ids), sampling, self._settings)
+        time.sleep(self._seconds_per_prompt * len(prompts))
         return [
             Group(
                 key=prompt.key,
                 prompt_ids=ids,
-                rollouts=tuple(self._rollout(prompt, g, sampling) for g in range(sampling.num_rollouts)),
+                rollouts=tuple(self._written(prompt, g, r, sampling) for g, r in enumerate(group.rollouts)),
             )
-            for prompt, ids in zip(prompts, encoded.prompt_ids, strict=True)
+            for prompt, ids, group in zip(
+                prompts, encoded.prompt_ids, started_groups(prompts, sampling, begun), strict=True
+            )
         ]
 
     def load_weights(self, state: Mapping[str, torch.Tensor], version: int) -> None:
         """Keeps the number: a script has no weights."""
         self.weight_version = version
 
-    def _rollout(self, prompt: Prompt, g: int, sampling: Sampling) -> Rollout:
+    def _written(self, prompt: Prompt, g: int, rollout: Rollout, sampling: Sampling) -> Rollout:
+        if rollout.finish_reason is not FinishReason.SEGMENT:
+            return rollout
         known = self._completions.get(prompt.key, self._completions.get("", []))
         if not known:
             raise UserError(f'{SCRIPT} has no completion for prompt {prompt.key!r}; add one, or one for all under ""')
         tokenizer = self._processor.tokenizer
-        ids = tokenizer(known[g % len(known)], add_special_tokens=False)["input_ids"]
-        completion_ids = tuple([*ids, tokenizer.eos_token_id][: sampling.max_tokens])
-        return Rollout(
-            completion_ids=completion_ids,
-            logprobs=(0.0,) * len(completion_ids),
-            text=tokenizer.decode(completion_ids, skip_special_tokens=True),
-            finish_reason=finish_reason(completion_ids, tokenizer.eos_token_id),
-            weight_versions=(self.weight_version,) * len(completion_ids),
+        offset = len(rollout.completion_ids)
+        ids = [*tokenizer(known[g % len(known)], add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+        new_ids = ids[offset : offset + num_new_tokens(sampling, offset)]
+        return extended(
+            rollout,
+            new_ids,
+            (0.0,) * len(new_ids),
+            version=self.weight_version,
+            sampling=sampling,
+            tokenizer=tokenizer,
         )

@@ -1,6 +1,7 @@
 """vLLM in this process: raw frames and the unexpanded prompt go in once per group.
 
     prompts → one request with n completions each → token ids and log-probs
+    rollouts, begun → one request each: the unexpanded prompt's ids, the completion so far, the same frames
     state dict → layerwise reload → the next version; caches are salted by version, never reset
 
 Written for vLLM 0.31. Resetting caches while requests run kills the engine, and nothing resets the encoder's cache, so
@@ -12,16 +13,16 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch._dynamo
 
-from models.engines._base import EngineSettings, check_length, rollout_seed
+from models.engines._base import EngineSettings, check_length, extended, num_new_tokens, rollout_seed, started_groups
 from models.families._base import family_of, video_metadata
-from operators.records import FinishReason, Group, Prompt, Rollout, Sampling
+from operators.records import FinishReason, Group, Prompt, Sampling
 
 # Read when vLLM is imported. In one process there is no engine core to talk to and no copy of the frames.
 ENVIRONMENT = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1"}
@@ -152,14 +153,26 @@ class Vllm:
             seed=0,
         )
 
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Group]:
-        params = [self._sampling_params(prompt, sampling) for prompt in prompts]
+    def generate(
+        self, prompts: Sequence[Prompt], sampling: Sampling, begun: Sequence[Group | None] | None = None
+    ) -> list[Group]:
+        groups = started_groups(prompts, sampling, begun)
+        pieces = [piece for i, group in enumerate(groups) for piece in _pieces(i, group)]
+        uuids = [self._uuid(prompt) for prompt in prompts]
+        requests = [self._request(prompts[piece.index], uuids[piece.index], piece) for piece in pieces]
+        params = [self._sampling_params(prompts[piece.index], sampling, piece) for piece in pieces]
         try:
-            outputs = self._llm.generate([self._request(prompt) for prompt in prompts], params, use_tqdm=False)
+            outputs = self._llm.generate(requests, params, use_tqdm=False) if pieces else []
         except (VLLMValidationError, ValueError):
             self._check_lengths(prompts, sampling)  # says which prompt is too long and which setting to change
             raise
-        return [self._group(prompt, output, sampling) for prompt, output in zip(prompts, outputs, strict=True)]
+        answers: list[list[tuple[Piece, Any]]] = [[] for _ in prompts]
+        for piece, output in zip(pieces, outputs, strict=True):
+            answers[piece.index].append((piece, output))
+        return [
+            self._group(prompt, group, mine, sampling)
+            for prompt, group, mine in zip(prompts, groups, answers, strict=True)
+        ]
 
     def load_weights(self, state: Mapping[str, torch.Tensor], version: int) -> None:
         self._llm.start_weight_update()
@@ -172,20 +185,29 @@ class Vllm:
         for prompt, ids in zip(prompts, encoded.prompt_ids, strict=True):
             check_length(prompt, len(ids), sampling, self._settings)
 
-    def _request(self, prompt: Prompt) -> dict[str, Any]:
-        request: dict[str, Any] = {"prompt": prompt.text, "cache_salt": str(self.weight_version)}
+    def _uuid(self, prompt: Prompt) -> str:
+        return f"{_fingerprint(prompt)}@{self.weight_version}" if prompt.frames_THWC is not None else ""
+
+    def _request(self, prompt: Prompt, uuid: str, piece: Piece) -> dict[str, Any]:
+        request: dict[str, Any] = {"cache_salt": str(self.weight_version)}
+        if piece.prefix:
+            request["prompt_token_ids"] = [*self._processor.tokenizer(prompt.text)["input_ids"], *piece.prefix]
+        else:
+            request["prompt"] = prompt.text
         if prompt.frames_THWC is not None:
             metadata = video_metadata(prompt) | {"do_sample_frames": False}
             request["multi_modal_data"] = {"video": [(prompt.frames_THWC, metadata)]}
-            request["multi_modal_uuids"] = {"video": [f"{_fingerprint(prompt)}@{self.weight_version}"]}
+            request["multi_modal_uuids"] = {"video": [uuid]}
         return request
 
-    def _sampling_params(self, prompt: Prompt, sampling: Sampling) -> Any:
+    def _sampling_params(self, prompt: Prompt, sampling: Sampling, piece: Piece) -> Any:
+        # vLLM adds g to the seed of a request with several completions.
+        row = (piece.places[0], len(piece.prefix)) if piece.prefix else ()
         return SamplingParams(
-            n=sampling.num_rollouts,
+            n=len(piece.places),
             temperature=sampling.temperature,
-            max_tokens=sampling.max_tokens,
-            seed=rollout_seed(sampling, prompt) if sampling.temperature > 0 else None,
+            max_tokens=num_new_tokens(sampling, len(piece.prefix)),
+            seed=rollout_seed(sampling, prompt, *row) if sampling.temperature > 0 else None,
             stop_token_ids=[self._processor.tokenizer.eos_token_id],
             ignore_eos=True,  # the tokenizer's end of turn is the only one, whatever config.json lists
             logprobs=0,
@@ -194,27 +216,52 @@ class Vllm:
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
 
-    def _group(self, prompt: Prompt, output: Any, sampling: Sampling) -> Group:
-        check_length(prompt, len(output.prompt_token_ids), sampling, self._settings)
-        texts = self._processor.tokenizer.batch_decode(
-            [completion.token_ids for completion in output.outputs], skip_special_tokens=True
-        )
-        rollouts = tuple(
-            Rollout(
-                completion_ids=tuple(completion.token_ids),
-                logprobs=tuple(completion.logprobs.logprobs),
-                text=text,
-                finish_reason=FinishReason(completion.finish_reason),
-                weight_versions=(self.weight_version,) * len(completion.token_ids),
-            )
-            for completion, text in zip(output.outputs, texts, strict=True)
-        )
-        return Group(key=prompt.key, prompt_ids=tuple(output.prompt_token_ids), rollouts=rollouts)
+    def _group(self, prompt: Prompt, group: Group, answers: Sequence[tuple[Piece, Any]], sampling: Sampling) -> Group:
+        prompt_ids, rollouts = group.prompt_ids, list(group.rollouts)
+        for piece, output in answers:
+            read_ids = tuple(output.prompt_token_ids)
+            prompt_ids = prompt_ids or read_ids
+            if read_ids != (*prompt_ids, *piece.prefix):
+                raise RuntimeError(f"vLLM did not read prompt {prompt.key} and its completion so far as they were")
+            check_length(prompt, len(prompt_ids), sampling, self._settings)
+            for g, completion in zip(piece.places, output.outputs, strict=True):
+                if completion.finish_reason not in ("stop", "length"):
+                    raise RuntimeError(f"vLLM ended a rollout of prompt {prompt.key}: {completion.finish_reason}")
+                rollouts[g] = extended(
+                    rollouts[g],
+                    completion.token_ids,
+                    completion.logprobs.logprobs,
+                    version=self.weight_version,
+                    sampling=sampling,
+                    tokenizer=self._processor.tokenizer,
+                )
+        return replace(group, prompt_ids=prompt_ids, rollouts=tuple(rollouts))
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One request: rollouts of a prompt that nobody has begun, or a single one that is continued."""
+
+    index: int  # of the prompt in its call
+    places: tuple[int, ...]  # g of each rollout
+    prefix: tuple[int, ...]  # of the completion
+
+
+def _pieces(index: int, group: Group) -> list[Piece]:
+    if not group.prompt_ids:
+        return [Piece(index, tuple(range(len(group.rollouts))), ())]
+    return [
+        Piece(index, (g,), rollout.completion_ids)
+        for g, rollout in enumerate(group.rollouts)
+        if rollout.finish_reason is FinishReason.SEGMENT
+    ]
 
 
 def _fingerprint(prompt: Prompt) -> str:
     """By content: arms of an evaluation show other frames under the same key."""
     assert prompt.frames_THWC is not None
+    if prompt.frames_digest:
+        return f"{prompt.frames_digest}:{prompt.fps}"
     digest = hashlib.blake2b(repr((prompt.frames_THWC.shape, prompt.fps)).encode(), digest_size=16)
     digest.update(prompt.frames_THWC.tobytes())
     return digest.hexdigest()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +67,20 @@ def make_prompts(processor: Any) -> list[Prompt]:
 
 
 def largest_gap(
-    model: Any, family: Family, processor: Any, prompts: Sequence[Prompt], groups: Sequence[Group], temperature: float
+    model: Any,
+    family: Family,
+    processor: Any,
+    prompts: Sequence[Prompt],
+    groups: Sequence[Group],
+    temperature: float,
+    first: int = 0,
+    end: int | None = None,
 ) -> float:
-    """Largest difference between the engine's log-probabilities and a forward pass of the trainer's model."""
+    """Largest difference between the engine's log-probabilities and a forward pass of the trainer's model.
+
+    Args:
+        first, end: of the tokens of each completion that are compared; all by default.
+    """
     gaps: list[float] = []
     for prompt, group in zip(prompts, groups, strict=True):
         encoded = family.encode(processor, [prompt])
@@ -79,7 +92,7 @@ def largest_gap(
                 logits = model(input_ids=ids, **types, **encoded.video_tensors).logits[0] / temperature
             logprobs = logits[len(group.prompt_ids) - 1 : -1].log_softmax(-1)
             scored = logprobs.gather(-1, torch.tensor(rollout.completion_ids)[:, None])[:, 0]
-            gaps.append((scored - torch.tensor(rollout.logprobs)).abs().max().item())
+            gaps += (scored - torch.tensor(rollout.logprobs))[first:end].abs().tolist()
     return max(gaps)
 
 
@@ -182,6 +195,72 @@ def favouring(model: Any, token_ids: list[int]) -> dict[str, torch.Tensor]:
         if name.endswith(("o_proj.weight", "down_proj.weight")) or "visual" in name
     }
     return {**silent, **dict.fromkeys(names, embedding)}
+
+
+def in_segments(
+    engine: Engine, prompts: Sequence[Prompt], sampling: Sampling, updates: Sequence[Any] = ()
+) -> list[Group]:
+    """Calls the engine until every rollout has ended; before the second call and later ones it gets new weights."""
+    groups = engine.generate(prompts, sampling)
+    for version in range(1, 100):
+        if not any(r.finish_reason is FinishReason.SEGMENT for group in groups for r in group.rollouts):
+            return groups
+        if version <= len(updates):
+            engine.load_weights(updates[version - 1], version)
+        groups = engine.generate(prompts, sampling, groups)
+    raise AssertionError("rollouts do not end")
+
+
+def test_segments_change_nothing(engine: Engine, processor: Any, trainer: Any) -> None:
+    engine.load_weights(trainer.state_dict(), version=0)
+    prompts = make_prompts(processor)
+    whole = Sampling(num_rollouts=1, temperature=0.0, max_tokens=11, seed=0)
+    expected = engine.generate(prompts, whole)
+    found = in_segments(engine, prompts, replace(whole, segment_tokens=4))
+    for group, reference in zip(found, expected, strict=True):
+        assert group.prompt_ids == reference.prompt_ids
+        for rollout, other in zip(group.rollouts, reference.rollouts, strict=True):
+            assert (rollout.completion_ids, rollout.text) == (other.completion_ids, other.text)
+            assert rollout.finish_reason == other.finish_reason
+            assert rollout.logprobs == pytest.approx(other.logprobs, abs=1e-5)
+
+
+def test_segments_under_new_weights(engine: Engine, family: Family, processor: Any, trainer: Any) -> None:
+    """Each token's log-probability is that of a forward pass under the weights its version names, and of no others."""
+    engine.load_weights(trainer.state_dict(), version=0)
+    trainers = [trainer, copy.deepcopy(trainer), copy.deepcopy(trainer)]
+    for version in (1, 2):
+        perturb(trainers[version], seed=version)
+    prompts = make_prompts(processor)
+    sampling = Sampling(num_rollouts=2, temperature=1.0, max_tokens=10, seed=4, segment_tokens=4)
+    groups = in_segments(engine, prompts, sampling, [model.state_dict() for model in trainers[1:]])
+    expected = (*(0,) * 4, *(1,) * 4, *(2,) * 2)
+    rollouts = [rollout for group in groups for rollout in group.rollouts]
+    assert all(r.weight_versions == expected[: len(r.completion_ids)] for r in rollouts)
+    assert max(len(r.completion_ids) for r in rollouts) == 10
+    for first, end, model in ((0, 4, trainers[0]), (4, 8, trainers[1]), (8, 10, trainers[2])):
+        assert largest_gap(model, family, processor, prompts, groups, 1.0, first, end) < TOLERANCE
+        others = [other for other in trainers if other is not model]
+        stale = [largest_gap(other, family, processor, prompts, groups, 1.0, first, end) for other in others]
+        assert min(stale) > 100 * TOLERANCE
+
+
+def test_seeds_of_segments(engine: Engine, processor: Any, trainer: Any) -> None:
+    """A segment is drawn by the prompt, the rollout and where it begins, and by nothing else."""
+    engine.load_weights(trainer.state_dict(), version=0)
+    prompts = make_prompts(processor)
+    sampling = Sampling(num_rollouts=3, temperature=1.0, max_tokens=9, seed=1, segment_tokens=3)
+    together = in_segments(engine, prompts, sampling)
+    alone = in_segments(engine, prompts[1:2], sampling)
+    ids = [rollout.completion_ids for rollout in alone[0].rollouts]
+    assert ids == [rollout.completion_ids for rollout in together[1].rollouts]
+    assert len({row[3:6] for row in ids}) == 3  # rollouts go on differently
+    assert all(row[:3] != row[3:6] != row[6:] for row in ids)  # and no noise is used again
+    [same_start] = engine.generate(prompts[1:2], sampling)
+    begun = replace(same_start, rollouts=(same_start.rollouts[0],) * 3)
+    [again] = engine.generate(prompts[1:2], sampling, [begun])
+    assert again.rollouts[0].completion_ids == ids[0][:6]
+    assert len({rollout.completion_ids for rollout in again.rollouts}) == 3  # the same start, another g
 
 
 def test_too_long_is_refused(engine: Engine, processor: Any) -> None:

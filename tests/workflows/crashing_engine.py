@@ -1,0 +1,20 @@
+"""An engine that does not survive one prompt; imported by name in its actor, as a user's would be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from models.engines.scripted import Scripted
+from operators.records import Group, Prompt, Sampling
+
+
+class Crashing(Scripted):
+    """Ends its process when asked about ``fatal``."""
+
+    def generate(
+        self, prompts: Sequence[Prompt], sampling: Sampling, begun: Sequence[Group | None] | None = None
+    ) -> list[Group]:
+        if any(prompt.key == "fatal" for prompt in prompts):
+            os._exit(1)
+        return super().generate(prompts, sampling, begun)
