@@ -4,6 +4,7 @@
 #   make test         all tests but the fault drills and those that need a GPU
 #   make check        format, lint, strict types, architecture
 #   make bench-data   the data engine against what a user would otherwise do; a table, about ten minutes
+#   make bench-pool   the rollout pool against a bare vLLM; a table, about five minutes
 #   make drill        slow fault drills: processes killed, frozen and starved
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ STAMP := .venv/.stamp
 ENGINE ?= $(shell nvidia-smi --list-gpus >/dev/null 2>&1 && echo gpu || echo cpu)
 CODE := operators models workflows cluster tests .ci
 
-.PHONY: setup quickstart test check drill bench-data
+.PHONY: setup quickstart test check drill bench-data bench-pool
 
 setup: $(STAMP)
 
@@ -53,3 +54,6 @@ drill: setup
 bench-data: setup
 	$(PIP) -e ".[bench]"
 	PYTHONPATH=. RAY_AUTH_MODE=disabled $(BIN)/python tests/benchmarks/data.py
+
+bench-pool: setup
+	PYTHONPATH=. RAY_AUTH_MODE=disabled $(BIN)/python tests/benchmarks/pool.py

@@ -45,6 +45,7 @@ from vllm.v1.sample.logits_processor import LogitsProcessor  # noqa: E402
 BACKEND = "state_dict"
 HEAD, EMBEDDING = "lm_head.weight", "embed_tokens.weight"
 MIN_BATCHED_TOKENS = 8192  # of one engine step
+MEDIA_CACHE_GIB = 0.25  # of processed clips: rollouts of a prompt that are continued share one
 BLOCK_SIZE = 32  # tokens; the CPU default of 128 would leave short prompts out of the prefix cache
 
 
@@ -115,6 +116,32 @@ def forbidding(token_ids: Sequence[int]) -> type:
     return Forbidding
 
 
+def llm_arguments(path: Path, settings: EngineSettings, banned_ids: Sequence[int]) -> dict[str, Any]:
+    """What ``vllm.LLM`` is made with."""
+    return dict(  # noqa: C408
+        model=str(path),
+        dtype=settings.dtype,
+        max_model_len=settings.max_model_len,
+        max_num_seqs=settings.max_num_seqs,
+        kv_cache_memory_bytes=None if settings.kv_cache_mib is None else settings.kv_cache_mib << 20,
+        enforce_eager=not settings.compile,
+        block_size=BLOCK_SIZE,
+        enable_prefix_caching=True,
+        # A CPU's random generator cannot be set back, which vLLM 0.31 does to a seeded request in mid-prefill.
+        enable_chunked_prefill=torch.cuda.is_available(),
+        max_num_batched_tokens=max(MIN_BATCHED_TOKENS, settings.max_model_len),
+        limit_mm_per_prompt={"video": 1, "image": 0},
+        skip_mm_profiling=True,
+        mm_processor_cache_gb=MEDIA_CACHE_GIB,
+        logprobs_mode="processed_logprobs",
+        logits_processors=[forbidding(banned_ids)],
+        weight_transfer_config={"backend": BACKEND},
+        generation_config="vllm",
+        disable_log_stats=True,
+        seed=0,
+    )
+
+
 class Vllm:
     """The engine of choice wherever vLLM can be installed."""
 
@@ -127,31 +154,9 @@ class Vllm:
         self._settings = settings
         self._family = family_of(path)
         self._processor = self._family.load_processor(path)
-        banned_ids = self._family.banned_token_ids(self._processor)
         if BACKEND not in WeightTransferEngineFactory._registry:
             WeightTransferEngineFactory.register_engine(BACKEND, StateDictTransfer)
-        self._llm = LLM(
-            model=str(path),
-            dtype=settings.dtype,
-            max_model_len=settings.max_model_len,
-            max_num_seqs=settings.max_num_seqs,
-            kv_cache_memory_bytes=None if settings.kv_cache_mib is None else settings.kv_cache_mib << 20,
-            enforce_eager=not settings.compile,
-            block_size=BLOCK_SIZE,
-            enable_prefix_caching=True,
-            # A CPU's random generator cannot be set back, which vLLM 0.31 does to a seeded request in mid-prefill.
-            enable_chunked_prefill=torch.cuda.is_available(),
-            max_num_batched_tokens=max(MIN_BATCHED_TOKENS, settings.max_model_len),
-            limit_mm_per_prompt={"video": 1, "image": 0},
-            skip_mm_profiling=True,
-            mm_processor_cache_gb=0,
-            logprobs_mode="processed_logprobs",
-            logits_processors=[forbidding(banned_ids)],
-            weight_transfer_config={"backend": BACKEND},
-            generation_config="vllm",
-            disable_log_stats=True,
-            seed=0,
-        )
+        self._llm = LLM(**llm_arguments(path, settings, self._family.banned_token_ids(self._processor)))
 
     def generate(
         self, prompts: Sequence[Prompt], sampling: Sampling, begun: Sequence[Group | None] | None = None

@@ -137,12 +137,13 @@ def test_engines_join_and_leave(scripted: RolloutPool) -> None:
         await scripted.load_weights(4, pack({"w": torch.ones(2)}, version=4))
         scripted.add_engine()
         late = scripted.roster.slots[-1]
-        groups: list[Group] = []
-        while late.num_in_flight == 0:  # it takes seconds to start; calls go on
+        served = False
+        while not served:  # it takes seconds to start; calls go on
             running = asyncio.create_task(scripted.generate(prompts(20), SAMPLING))
-            while not running.done() and late.num_in_flight == 0:
+            while not running.done() and not served:
                 await asyncio.sleep(0.001)
-            if late.num_in_flight:
+                served = late.num_in_flight > 0
+            if served:
                 scripted.remove_engine()
             groups = await running
         return groups

@@ -1,0 +1,184 @@
+"""Nodes with an engine each come and go every three steps of a loop like GRPO's, on a local cluster of several nodes.
+
+Every step: rollouts of all prompts, then weights of the next version. Nodes are killed, not drained, while prompts are
+in flight. The loop runs in a process of its own (this file), because its cluster is not that of the other tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PLAN = (1, 1, -1, 1, -1, -1)  # a node more or less every CHANGE_EVERY steps
+CHANGE_EVERY = 3
+NUM_PROMPTS, NUM_ROLLOUTS = 24, 4
+SECONDS_PER_PROMPT = 0.5
+SAMPLE_INTERVAL_S = 0.05
+ENVIRONMENT = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # all addresses on loopback, on Linux too
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "OMP_NUM_THREADS": "1",
+    "PYTHONPATH": str(ROOT),
+}
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """What one step of the loop saw."""
+
+    step: int
+    nodes: int  # beside the head, at the end of the step
+    engines: float  # that served, on average over the step
+    prompts_per_s: float
+    resent: int  # so far
+    joined: int
+    left: int
+    complete: bool  # a whole group for every prompt
+    current: bool  # every token by the version of this step, checked by its checksum
+
+
+@pytest.mark.drill
+def test_nodes_come_and_go(tmp_path: Path) -> None:
+    from models.tiny import TinyShape, build
+
+    model = tmp_path / "model"
+    shape = TinyShape(hidden_size=64, num_layers=1, num_heads=2, num_kv_heads=1, vision_hidden_size=32, vision_depth=1)
+    build(model, ["Which way does the red circle move? It moves left."] * 20, shape, seed=0)
+    (model / "scripted.json").write_text(
+        json.dumps({"seconds per prompt": SECONDS_PER_PROMPT, "": ["left", "right", "It moves left.", "up"]})
+    )
+    with tempfile.TemporaryDirectory(prefix="el", dir="/tmp") as scratch:  # short: paths of sockets have a limit
+        done = subprocess.run(
+            [sys.executable, __file__, str(model)],
+            env=os.environ | ENVIRONMENT | {"RAY_TMPDIR": scratch},
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=540,
+            check=True,
+        )
+    rows = [StepRow(**json.loads(line)) for line in done.stdout.splitlines() if line.startswith("{")]
+    print(table(rows))
+    assert len(rows) == CHANGE_EVERY * (len(PLAN) + 1)
+    assert all(row.complete and row.current for row in rows)
+    assert rows[-1].resent > 0  # nodes went away under prompts in flight
+    assert rows[-1].joined >= 1 + PLAN.count(1)
+    assert rows[-1].left >= PLAN.count(-1)
+    assert max(row.engines for row in rows) > 2
+    efficiency = [row.prompts_per_s * SECONDS_PER_PROMPT / row.engines for row in rows]
+    assert 0.7 < statistics.median(efficiency) < 1.05
+    correlation = np.corrcoef([row.engines for row in rows], [row.prompts_per_s for row in rows])[0, 1]
+    assert correlation > 0.9
+
+
+def table(rows: list[StepRow]) -> str:
+    """The run, a line per step; efficiency is throughput per engine, 1 when it only waits for its script."""
+    lines = ["step  nodes  engines  prompts/s  efficiency  resent  joined  left  groups"]
+    for row in rows:
+        efficiency = row.prompts_per_s * SECONDS_PER_PROMPT / row.engines
+        fine = "complete, current" if row.complete and row.current else "WRONG"
+        lines.append(
+            f"{row.step:4d}  {row.nodes:5d}  {row.engines:7.2f}  {row.prompts_per_s:9.2f}  {efficiency:10.2f}  "
+            f"{row.resent:6d}  {row.joined:6d}  {row.left:4d}  {fine}"
+        )
+    return "\n".join(lines)
+
+
+def main(model: Path) -> None:
+    """The loop, in its own process."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    from models.engines._base import EngineSettings
+    from workflows.rollout_pool import PoolConfig, RolloutPool
+
+    node = {"num_cpus": 1, "resources": {"rollout": 1}, "object_store_memory": 80 << 20}
+    cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+    try:
+        ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False)
+        config = PoolConfig(
+            engine="scripted",
+            num_engines=1,
+            max_engines=1 + PLAN.count(1),
+            resources={"rollout": 1},
+            threads=1,
+            prompts_per_call=1,
+            settings=EngineSettings(max_model_len=128, max_num_seqs=8),
+        )
+        with RolloutPool.started(config, model) as pool:
+            asyncio.run(loop(pool, cluster, node))
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+async def loop(pool: Any, cluster: Any, node: dict[str, Any]) -> None:
+    """generate, load_weights, and every few steps a node more or less while prompts are in flight."""
+    added: list[Any] = []
+    for step in range(CHANGE_EVERY * (len(PLAN) + 1)):
+        due = step % CHANGE_EVERY == 0 and step > 0
+        change = change_nodes(cluster, node, added, PLAN[step // CHANGE_EVERY - 1]) if due else asyncio.sleep(0)
+        row, _ = await asyncio.gather(one_step(pool, step), change)
+        print(json.dumps(asdict(row) | {"nodes": len(added)}), flush=True)
+
+
+async def one_step(pool: Any, step: int) -> StepRow:
+    import torch
+
+    from models.weights import pack
+    from operators.records import Prompt, Sampling
+
+    packet = pack({"w": torch.full((1000,), float(step))}, step)
+    await pool.load_weights(step, packet)
+    frames_THWC = np.full((2, 32, 32, 3), step, dtype=np.uint8)
+    text = "<|vision_start|><|video_pad|><|vision_end|>Which way?"
+    prompts = [Prompt(key=f"s{step}-{i}", text=text, frames_THWC=frames_THWC, fps=4.0) for i in range(NUM_PROMPTS)]
+    sampling = Sampling(num_rollouts=NUM_ROLLOUTS, temperature=1.0, max_tokens=16, seed=step)
+    start_s = time.perf_counter()
+    running = asyncio.create_task(pool.generate(prompts, sampling))
+    seen = []
+    while not running.done():
+        seen.append(pool.counters()["engines"])
+        await asyncio.sleep(SAMPLE_INTERVAL_S)
+    groups = await running
+    seconds = time.perf_counter() - start_s
+    counters = pool.counters()
+    rollouts = [rollout for group in groups for rollout in group.rollouts]
+    return StepRow(
+        step=step,
+        nodes=0,
+        engines=statistics.mean(seen),
+        prompts_per_s=NUM_PROMPTS / seconds,
+        resent=counters["prompts_resent"],
+        joined=counters["engines_joined"],
+        left=counters["engines_left"],
+        complete=[g.key for g in groups] == [p.key for p in prompts] and len(rollouts) == NUM_PROMPTS * NUM_ROLLOUTS,
+        current={v for rollout in rollouts for v in rollout.weight_versions} == {step}
+        and all(group.weight_checksums == {step: packet.checksum} for group in groups),
+    )
+
+
+async def change_nodes(cluster: Any, node: dict[str, Any], added: list[Any], how: int) -> None:
+    """A second into the step, off the event loop."""
+    await asyncio.sleep(1.0)
+    if how > 0:
+        added.append(await asyncio.to_thread(cluster.add_node, **node))
+    else:
+        await asyncio.to_thread(cluster.remove_node, added.pop(0), allow_graceful=False)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
