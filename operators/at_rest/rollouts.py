@@ -49,6 +49,7 @@ SCHEMA = pa.schema(
         "key": pa.string(),
         "outcome": pa.string(),
         "prompt_ids": pa.list_(pa.int32()),
+        "weight_checksums": pa.map_(pa.int64(), pa.int64()),  # by version; null: the checkpoint's own
         "rollouts": pa.list_(ROLLOUT),
     }
 )
@@ -131,6 +132,7 @@ def _to_row(scored: ScoredGroup) -> dict[str, Any]:
         "key": scored.group.key,
         "outcome": scored.outcome.value,
         "prompt_ids": list(scored.group.prompt_ids),
+        "weight_checksums": list(scored.group.weight_checksums.items()),
         "rollouts": rollouts,
     }
 
@@ -160,7 +162,12 @@ def _from_row(row: Mapping[str, Any]) -> ScoredGroup:
         row=row["row"],
         step=row["step"],
         static=row["static"],
-        group=Group(key=row["key"], prompt_ids=tuple(row["prompt_ids"]), rollouts=rollouts),
+        group=Group(
+            key=row["key"],
+            prompt_ids=tuple(row["prompt_ids"]),
+            rollouts=rollouts,
+            weight_checksums=dict(row["weight_checksums"]),
+        ),
         scores=scores,
         advantages=tuple(one["advantage"] for one in row["rollouts"]),
         outcome=Outcome(row["outcome"]),

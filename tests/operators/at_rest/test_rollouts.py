@@ -32,7 +32,9 @@ def scored(position: int, outcome: Outcome = Outcome.TRAINED) -> ScoredGroup:
         row=7,
         step=12,
         static=position % 2 == 1,
-        group=Group(key=f"p{position}", prompt_ids=(1, 2, 3), rollouts=rollouts),
+        group=Group(
+            key=f"p{position}", prompt_ids=(1, 2, 3), rollouts=rollouts, weight_checksums={12: 2**32 - 1, 0: None}
+        ),
         scores=scores,
         advantages=(1.0 / 7.0, None),
         outcome=outcome,
