@@ -144,4 +144,5 @@ class EngineRoster:
         self.slots.remove(slot)
         ray.kill(slot.actor)
         if error is not None:
-            print(f"rollouts: an engine is gone for good, {len(self.slots)} left: {error}", flush=True)
+            cause = getattr(error, "cause", None) or error  # not the traceback of another process
+            print(f"rollouts: an engine is gone for good, {len(self.slots)} left: {cause!r:.300}", flush=True)

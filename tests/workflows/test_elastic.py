@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PLAN = (1, 1, -1, 1, -1, -1)  # a node more or less every CHANGE_EVERY steps
 CHANGE_EVERY = 3
-NUM_PROMPTS, NUM_ROLLOUTS = 24, 4
-SECONDS_PER_PROMPT = 0.5
+MAX_STEPS_PER_CHANGE = 40
+NUM_PROMPTS, NUM_ROLLOUTS = 16, 4
+SECONDS_PER_PROMPT = 0.4
+TIMEOUT_S = 1200
 SAMPLE_INTERVAL_S = 0.05
 ENVIRONMENT = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # all addresses on loopback, on Linux too
@@ -52,6 +55,7 @@ class StepRow:
 
 
 @pytest.mark.drill
+@pytest.mark.timeout(TIMEOUT_S + 60)
 def test_nodes_come_and_go(tmp_path: Path) -> None:
     from models.tiny import TinyShape, build
 
@@ -67,12 +71,12 @@ def test_nodes_come_and_go(tmp_path: Path) -> None:
             env=os.environ | ENVIRONMENT | {"RAY_TMPDIR": scratch},
             stdout=subprocess.PIPE,
             text=True,
-            timeout=540,
+            timeout=TIMEOUT_S,
             check=True,
         )
     rows = [StepRow(**json.loads(line)) for line in done.stdout.splitlines() if line.startswith("{")]
     print(table(rows))
-    assert len(rows) == CHANGE_EVERY * (len(PLAN) + 1)
+    assert len(rows) >= CHANGE_EVERY * (len(PLAN) + 1)
     assert all(row.complete and row.current for row in rows)
     assert rows[-1].resent > 0  # nodes went away under prompts in flight
     assert rows[-1].joined >= 1 + PLAN.count(1)
@@ -119,20 +123,32 @@ def main(model: Path) -> None:
             settings=EngineSettings(max_model_len=128, max_num_seqs=8),
         )
         with RolloutPool.started(config, model) as pool:
-            asyncio.run(loop(pool, cluster, node))
+            loop(pool, cluster, node)
     finally:
         ray.shutdown()
         cluster.shutdown()
 
 
-async def loop(pool: Any, cluster: Any, node: dict[str, Any]) -> None:
-    """generate, load_weights, and every few steps a node more or less while prompts are in flight."""
+def loop(pool: Any, cluster: Any, node: dict[str, Any]) -> None:
+    """generate, load_weights, and a node more or less while prompts are in flight.
+
+    Steps during which an engine still starts are extra: how many depends on the machine.
+    """
     added: list[Any] = []
-    for step in range(CHANGE_EVERY * (len(PLAN) + 1)):
-        due = step % CHANGE_EVERY == 0 and step > 0
-        change = change_nodes(cluster, node, added, PLAN[step // CHANGE_EVERY - 1]) if due else asyncio.sleep(0)
-        row, _ = await asyncio.gather(one_step(pool, step), change)
-        print(json.dumps(asdict(row) | {"nodes": len(added)}), flush=True)
+    with ThreadPoolExecutor(max_workers=1) as steps:  # nodes can only be started by the main thread
+        step = 0
+        for change in (0, *PLAN):
+            settled = 0
+            for i in range(MAX_STEPS_PER_CHANGE):
+                row = steps.submit(asyncio.run, one_step(pool, step))
+                if i == 0 and change:
+                    time.sleep(1.0)
+                    change_nodes(cluster, node, added, change)
+                print(json.dumps(asdict(row.result()) | {"nodes": len(added)}), flush=True)
+                step += 1
+                settled += pool.counters()["engines"] == 1 + len(added)
+                if settled == CHANGE_EVERY:
+                    break
 
 
 async def one_step(pool: Any, step: int) -> StepRow:
@@ -171,13 +187,12 @@ async def one_step(pool: Any, step: int) -> StepRow:
     )
 
 
-async def change_nodes(cluster: Any, node: dict[str, Any], added: list[Any], how: int) -> None:
-    """A second into the step, off the event loop."""
-    await asyncio.sleep(1.0)
+def change_nodes(cluster: Any, node: dict[str, Any], added: list[Any], how: int) -> None:
+    """One more, or the oldest one killed."""
     if how > 0:
-        added.append(await asyncio.to_thread(cluster.add_node, **node))
+        added.append(cluster.add_node(**node))
     else:
-        await asyncio.to_thread(cluster.remove_node, added.pop(0), allow_graceful=False)
+        cluster.remove_node(added.pop(0), allow_graceful=False)
 
 
 if __name__ == "__main__":
