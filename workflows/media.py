@@ -60,12 +60,12 @@ class MediaStore:
         frames_THWC = prompt.frames_THWC
         if frames_THWC is None:
             return StoredPrompt(prompt=prompt, frames_ref=None)
-        name = prompt.frames_digest or digest_of(frames_THWC)
+        name = digest_of(frames_THWC)
         if name not in self._refs:
             self._refs[name] = ray.put(frames_THWC)
             self.physical_bytes += frames_THWC.nbytes
         self.logical_bytes += frames_THWC.nbytes * num_rollouts
-        return StoredPrompt(prompt=replace(prompt, frames_THWC=None, frames_digest=name), frames_ref=self._refs[name])
+        return StoredPrompt(prompt=replace(prompt, frames_THWC=None), frames_ref=self._refs[name])
 
     def counters(self) -> dict[str, float]:
         """For the line of a step."""
