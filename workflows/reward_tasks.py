@@ -65,7 +65,8 @@ async def score_groups(
     """Scores of every rollout, in the order of ``groups``; ``samples[i]`` is what ``groups[i]`` was asked.
 
     Groups go out in ``num_tasks`` tasks. The groups of a task whose process dies, or that no alarm can wake, are tried
-    once more in a task each, so that only the guilty one is lost.
+    once more in a task each, so that only the guilty one is lost. A group that was alone and whose process died is
+    tried once more too: the fault may have been the machine's.
 
     Args:
         shuffled: groups that saw their sample's frames in a random order, by its key.
@@ -120,13 +121,13 @@ class Failure:
     detail: str
 
 
-async def _score_or_split(batch: Sequence[Work], config: RewardConfig) -> list[list[Score]]:
+async def _score_or_split(batch: Sequence[Work], config: RewardConfig, *, last: bool = False) -> list[list[Score]]:
     result = await _attempt(batch, config)
     if not isinstance(result, Failure):
         return result
-    if len(batch) == 1:
+    if len(batch) == 1 and (last or result.status is ScoreStatus.TIMEOUT):
         return [unscored(batch[0][0], result.status, result.detail)]
-    alone = await asyncio.gather(*(_score_or_split([work], config) for work in batch))
+    alone = await asyncio.gather(*(_score_or_split([work], config, last=True) for work in batch))
     return [scores for [scores] in alone]
 
 

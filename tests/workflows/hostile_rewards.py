@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 from operators.records import Rollout, Sample
 from operators.rewards._base import Reward
@@ -24,4 +25,16 @@ class Hostile(Reward):
                 time.sleep(600)
         except Exception:  # a deadline must get through this
             return 1.0
+        return 1.0
+
+
+class DiesOnce(Reward):
+    """Takes its process down the first time, as a machine that is short of memory would."""
+
+    marker: Path
+
+    def score(self, rollout: Rollout, sample: Sample) -> float:
+        if not self.marker.exists():
+            self.marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
         return 1.0

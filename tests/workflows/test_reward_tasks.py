@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -67,6 +68,15 @@ def test_a_bad_checker_costs_its_own_group_only() -> None:
     assert rewards == [[1.0, 1.0], [None, None], [None, None], [1.0, None], [1.0, 1.0]]
     assert "1 s" in scores[1][0].detail
     assert "checker is broken" in scores[3][1].detail
+
+
+@pytest.mark.parametrize("num_groups", [1, 3])
+def test_a_process_that_dies_once_costs_nothing(num_groups: int, tmp_path: Path) -> None:
+    name = "tests.workflows.hostile_rewards:DiesOnce"
+    config = RewardConfig(weights={name: 1.0}, settings={name: {"marker": str(tmp_path / "died")}}, num_tasks=1)
+    scores = asyncio.run(score_groups(*make_work([["a", "b"]] * num_groups), config))
+    assert (tmp_path / "died").exists()
+    assert [[score.reward for score in row] for row in scores] == [[1.0, 1.0]] * num_groups
 
 
 def test_a_checker_that_no_alarm_wakes_is_given_up() -> None:
