@@ -40,6 +40,8 @@ class Trainer(Protocol):
 
     async def update(self, step: int, batch: TrainingBatch) -> Update: ...
 
+    async def mark_logged(self, step: int) -> None: ...
+
 
 class Pool(Prompting, Protocol):
     """What the loop asks of its engines; ``RolloutPool`` is the one that has some."""
@@ -99,6 +101,7 @@ async def train(loop: Loop, first_step: int) -> None:
         await look_if_due(loop, step + 1)
         await loop.buffer.mark_done(step)
         loop.lines.write(step, produced, update.report)
+        await loop.trainer.mark_logged(step)
         forget(loop.config, step + 1)
 
 
@@ -166,6 +169,9 @@ class NoTrainer:
 
     async def update(self, step: int, batch: TrainingBatch) -> Update:
         return Update(report=UpdateReport(metrics={}), weights_version=0, weights=None)
+
+    async def mark_logged(self, step: int) -> None:
+        """Nobody waits for it."""
 
 
 class NoPool:

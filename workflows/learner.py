@@ -12,7 +12,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,21 +98,28 @@ class Learner:
         if self._log is not None:
             self._log.write(row)
 
-    def save_if_due(self, metrics: Mapping[str, float], cursor: Mapping[str, Any] | None = None) -> bool:
+    def save_if_due(
+        self,
+        metrics: Mapping[str, float],
+        cursor: Mapping[str, Any] | None = None,
+        may_save: Callable[[], bool] = lambda: True,
+    ) -> bool:
         """Checkpoints and reports to Ray Train every ``checkpoint_every`` steps and at the end; says whether it did.
 
         Not more often, because Ray Train takes one report per poll of its controller.
 
         Args:
             cursor: where the data stands, as JSON values; a resumed run finds it in ``self.cursor``.
+            may_save: asked before a checkpoint that is due, and may wait; the same answer on every rank.
         """
         due = (self.step % self.config.checkpoint_every == 0 or self.finished) and self.step > self._saved_step
-        if due:
+        if due and may_save():
             root = self.config.out / CHECKPOINTS
             checkpoint.save(self.policy, root, keep=self.config.keep_checkpoints, cursor=cursor)
             self._saved_step = self.step
             train.report({**metrics, "step": self.step})
-        return due
+            return True
+        return False
 
     def export(self) -> None:
         """Writes OUT/model, which transformers and vLLM load."""

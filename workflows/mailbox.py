@@ -18,6 +18,7 @@ class Mailbox:
         self._batches: dict[int, Any] = {}
         self._results: dict[int, tuple[Any, Any]] = {}  # what the workers report, reference to the weights
         self._first: tuple[int, Any] | None = None
+        self._next_line = 0
         self._closed = False
         self._changed = asyncio.Condition()
 
@@ -50,6 +51,18 @@ class Mailbox:
             for old in [known for known in self._results if known < step]:
                 del self._results[old]
             return report, [weights]
+
+    async def mark_logged(self, step: int) -> None:
+        """The line of a step is in metrics.jsonl."""
+        async with self._changed:
+            self._next_line = step + 1
+            self._changed.notify_all()
+
+    async def wait_until_logged(self, step: int) -> bool:
+        """Whether the line of a step is in metrics.jsonl; False when it will never be."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._next_line > step or self._closed)
+            return self._next_line > step
 
     async def put_start(self, step: int, packet: WeightPacket) -> None:
         async with self._changed:

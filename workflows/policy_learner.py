@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import ray
@@ -76,6 +77,10 @@ class PolicyLearner:
         report, [weights] = await _first_of(_resolve(self._mailbox.take_result.remote(step)), self._fit)
         return Update(report=report, weights_version=step + 1, weights=weights)
 
+    async def mark_logged(self, step: int) -> None:
+        """The step's line is in metrics.jsonl; no checkpoint holds a step whose line is not."""
+        await self._mailbox.mark_logged.remote(step)
+
 
 async def _resolve(reference: Any) -> Any:
     return await reference
@@ -117,8 +122,13 @@ def update_loop(arguments: Mapping[str, Any]) -> None:
         packet = pack(learner.policy.state_dict(), learner.step)
         if rank == 0:
             ray.get(mailbox.put_result.remote(step, report, packet))
-        learner.save_if_due(report.metrics)
+        learner.save_if_due(report.metrics, may_save=partial(is_logged, mailbox, step))
     learner.export()
+
+
+def is_logged(mailbox: Any, step: int) -> bool:
+    """Waits for the step's line in metrics.jsonl, which a run that goes on from its checkpoint would not write."""
+    return bool(ray.get(mailbox.wait_until_logged.remote(step)))
 
 
 def starting_policy(learner: Learner) -> Policy:

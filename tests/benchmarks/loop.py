@@ -91,6 +91,9 @@ class WaitingTrainer:
         report = UpdateReport(metrics={}, trained=tuple(group.key for group in batch.groups))
         return Update(report=report, weights_version=step + 1, weights=None)
 
+    async def mark_logged(self, step: int) -> None:
+        """Nobody waits for it."""
+
 
 @dataclass(frozen=True)
 class Fixture:
