@@ -30,9 +30,12 @@ from workflows.grpo_settings import GrpoConfig
 from workflows.learner import LearnerConfig
 from workflows.policy_learner import PolicyLearner, Update
 from workflows.policy_update import TrainingBatch, UpdateConfig, UpdateReport
+from workflows.progress import Fallbacks
 from workflows.rollout_pool import RolloutPool
 from workflows.run_dir import RunDir
 from workflows.session import ray_session
+
+WORKER_STAGE = f"{STAGE}_worker"  # of the training workers' lines in metrics.jsonl
 
 
 class Trainer(Protocol):
@@ -135,7 +138,9 @@ async def reinforce(config: GrpoConfig, run_dir: RunDir, dataset: Dataset, pool:
         first_step = len(steps_in(config.out))
         await both_halves(Loop.of(config, run_dir, dataset, pool, NoTrainer(), first_step), first_step)
         return
+    fallbacks = Fallbacks(config.out, WORKER_STAGE)
     async with started_learner(config) as learner:
+        fallbacks.tell()
         await pool.load_weights(learner.first_step, learner.weights)
         loop = Loop.of(config, run_dir, dataset, pool, learner, learner.first_step)
         await both_halves(loop, learner.first_step)
@@ -144,7 +149,7 @@ async def reinforce(config: GrpoConfig, run_dir: RunDir, dataset: Dataset, pool:
 def started_learner(config: GrpoConfig) -> AbstractAsyncContextManager[PolicyLearner]:
     """The training workers, up and at their newest checkpoint inside."""
     learner = LearnerConfig(
-        stage=f"{STAGE}_worker",
+        stage=WORKER_STAGE,
         model=config.model.absolute(),
         out=config.out.absolute(),
         optimizer=config.optimizer,

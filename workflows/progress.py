@@ -12,6 +12,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from models.checkpoint import Latest
+
 POLL_S, PLAIN_LINE_S = 0.5, 15.0
 SHOWN = ("loss", "lr", "tokens_per_s", "wait")
 
@@ -35,28 +37,54 @@ def follow_metrics(out: Path, stage: str, num_steps: int) -> Iterator[dict[str, 
 
 
 def newest_row(path: Path, stage: str) -> dict[str, Any] | None:
-    """The last whole line of a stage."""
+    """The last whole line of a stage's steps."""
+    return next((row for row in reversed(newest_rows(path, stage)) if "loss" in row), None)
+
+
+def newest_rows(path: Path, stage: str) -> list[dict[str, Any]]:
+    """The last whole lines of a stage, as many as 64 KiB hold."""
     if not path.exists():
-        return None
+        return []
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - (1 << 16)))
         lines = file.read().decode(errors="replace").split("\n")[:-1]
-    for line in reversed(lines):
+    rows = []
+    for line in lines:
         try:
-            row = json.loads(line)
+            rows.append(json.loads(line))
         except json.JSONDecodeError:
             continue  # cut by the seek or by a kill
-        if row.get("stage") == stage and "loss" in row:
-            return dict(row)
-    return None
+    return [row for row in rows if row.get("stage") == stage]
+
+
+class Fallbacks:
+    """Says once of every start of the workers, which have no terminal, what newer checkpoints they passed over."""
+
+    def __init__(self, out: Path, stage: str) -> None:
+        self._path = out / "metrics.jsonl"
+        self._stage = stage
+        self._told = [row["pid"] for row in self._starts()]  # by the runs before
+
+    def tell(self) -> None:
+        for row in self._starts():
+            if row["pid"] not in self._told:
+                self._told.append(row["pid"])
+                found = Latest(path=None, step=row["step"], rejected=tuple(row["rejected_checkpoints"]))
+                if found.message:
+                    print(f"{self._stage}: {found.message}", flush=True)
+
+    def _starts(self) -> list[dict[str, Any]]:
+        return [row for row in newest_rows(self._path, self._stage) if "rejected_checkpoints" in row]
 
 
 def _follow(path: Path, stage: str, num_steps: int, newest: dict[str, Any], ended: threading.Event) -> None:
     interactive = sys.stderr.isatty()
+    fallbacks = Fallbacks(path.parent, stage)
     interval_s = POLL_S if interactive else PLAIN_LINE_S
     with tqdm(total=num_steps, desc=stage, unit="step", disable=not interactive) as bar:
         while True:
             last = ended.wait(interval_s)
+            fallbacks.tell()
             row = newest_row(path, stage)
             if row is not None and row != newest:
                 newest.update(row)

@@ -246,6 +246,37 @@ def test_driver_killed_and_run_again_gives_the_same_weights(
     assert largest_difference(weights(out), weights(undisturbed)) == 0.0
 
 
+def test_a_run_goes_on_after_damage(
+    undisturbed: Path, data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A flipped byte in the newest checkpoint, Ray Train's own state cut short, and half a line of metrics."""
+    out = tmp_path / "run"
+    shutil.copytree(undisturbed, out)
+    (out / "summary.json").unlink()
+    shutil.rmtree(out / "model")
+    settings = json.loads((out / "config.json").read_text())
+    (out / "config.json").write_text(json.dumps({**settings, "out": str(out)}))
+    newest = out / "checkpoints" / f"step-{NUM_STEPS:08d}"
+    damaged = newest / "__0_0.distcp"
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    for name in ("1", "2"):
+        (out / "ray_train" / name).mkdir(parents=True)
+        (out / "ray_train" / name / "checkpoint_manager_snapshot.json").write_text('{"checkpoint_results": [{"chec')
+    with (out / "metrics.jsonl").open("a") as file:
+        file.write('{"stage": "sft", "st')
+    run(config(data, model, out))
+    back = NUM_STEPS - KILL_AFTER
+    said = capsys.readouterr().out
+    assert f"sft: not whole: checkpoint {newest.name}: {damaged.name} is not what was written; going on from" in said
+    assert f"step {back}" in said
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "pid" in row] == [0, back]
+    assert losses_logged(out) == losses_logged(undisturbed)
+    assert largest_difference(weights(out), weights(undisturbed)) == 0.0
+
+
 @pytest.mark.drill
 def test_search_stops_bad_trials_and_keeps_the_best(ray_cluster: None, data: Path, model: Path, tmp_path: Path) -> None:
     shared = config(data, model, tmp_path).model_dump(exclude={"data", "model", "out"})
