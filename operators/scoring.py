@@ -20,6 +20,7 @@ from operators.rewards._base import Beside, GroupReward, Need, Reward
 from operators.rewards._function import FunctionReward
 
 MAX_DETAIL_CHARS = 300
+LARGEST = 1e6  # of a reward and of a weight; beyond, one poisoned value would drown every other of its group and task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +56,10 @@ def load_rewards(
     if not weights:
         raise UserError("rewards is empty, so nothing would be learned; give at least one, e.g. {'accuracy': 1.0}")
     for name, weight in weights.items():
-        if not math.isfinite(weight):
-            raise UserError(f"rewards.{name} is {weight}; a weight must be a finite number")
+        if not abs(weight) <= LARGEST:
+            raise UserError(
+                f"rewards.{name} is {weight}; a weight must be a finite number from -{LARGEST:g} to {LARGEST:g}"
+            )
     for name in settings or {}:
         if name not in weights:
             raise unknown_name("reward in settings", name, weights)
@@ -143,7 +146,9 @@ def _checked(value: Any) -> float | Crash | None:
     if value is None:
         return None
     number = float(value)
-    return number if math.isfinite(number) else Crash(f"gave {number}, which is not a finite number")
+    if abs(number) <= LARGEST:
+        return number
+    return Crash(f"gave {number}, which is not a finite number from -{LARGEST:g} to {LARGEST:g}")
 
 
 def _score(

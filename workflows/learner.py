@@ -72,15 +72,8 @@ class Learner:
         )
         found = parallel.from_rank_0(checkpoint.latest(config.out / CHECKPOINTS) if parallel.rank == 0 else None)
         self.cursor = checkpoint.load(self.policy, found.path) if found.path is not None else {}  # of its data
-<<<<<<< HEAD
-        if found.message and parallel.rank == 0:
-            print(f"{config.stage}: {found.message}", flush=True)
         self._log = StageLog(config.out, config.stage, self.step) if parallel.rank == 0 else None
         self._saved_step = self.step
-=======
-        self._log = StageLog(config.out, config.stage, found.step) if parallel.rank == 0 else None
-        self._saved_step = found.step
->>>>>>> 57f7dcd (Checkpoints that were passed over are said on the terminal; a test damages a run and goes on)
         started = {"world_size": parallel.world_size, "host": socket.gethostname(), "pid": os.getpid()}
         self.log({"step": self.step, **started, "rejected_checkpoints": found.rejected})
 

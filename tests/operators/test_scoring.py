@@ -48,10 +48,16 @@ class GivesNan(Reward):
         return math.nan
 
 
+class GivesHuge(Reward):
+    def score(self, rollout: Rollout, sample: Sample) -> float:
+        return 1e300
+
+
 @pytest.fixture
 def broken_rewards(monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("broken_rewards")
-    module.Raises, module.GivesNan = Raises, GivesNan  # type: ignore[attr-defined]
+    for reward in (Raises, GivesNan, GivesHuge):
+        setattr(module, reward.__name__, reward)
     monkeypatch.setitem(sys.modules, "broken_rewards", module)
 
 
@@ -120,7 +126,10 @@ def test_unreadable_answers_have_a_reward_and_a_reason() -> None:
 
 
 @pytest.mark.usefixtures("broken_rewards")
-@pytest.mark.parametrize(("name", "detail"), [("Raises", "checker is broken"), ("GivesNan", "not a finite number")])
+@pytest.mark.parametrize(
+    ("name", "detail"),
+    [("Raises", "checker is broken"), ("GivesNan", "not a finite number"), ("GivesHuge", "from -1e+06 to 1e+06")],
+)
 def test_a_broken_checker_gives_no_reward(name: str, detail: str) -> None:
     rewards = load_rewards({"accuracy": 1.0, f"broken_rewards:{name}": 1.0})
     score = score_rollout(make_rollout(GOLD), make_sample(), rewards)
@@ -140,7 +149,12 @@ def test_groups_are_scored_in_order_against_their_own_sample() -> None:
 
 @pytest.mark.parametrize(
     ("weights", "message"),
-    [({}, "empty"), ({"acuracy": 1.0}, "did you mean 'accuracy'"), ({"accuracy": math.nan}, "finite")],
+    [
+        ({}, "empty"),
+        ({"acuracy": 1.0}, "did you mean 'accuracy'"),
+        ({"accuracy": math.nan}, "finite"),
+        ({"accuracy": 1e9}, r"to 1e\+06"),
+    ],
 )
 def test_wrong_configuration_is_one_sentence(weights: dict[str, float], message: str) -> None:
     with pytest.raises(UserError, match=message):

@@ -3,7 +3,9 @@
 import os
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from operators.records import Rollout, Sample
 from operators.rewards._base import Reward
@@ -38,3 +40,15 @@ class DiesOnce(Reward):
             self.marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return 1.0
+
+
+def poisoned(completion_ids: Sequence[Sequence[int]], **columns: Any) -> Any:
+    """In TRL's form; by the tokens of a group numbers that no training survives, or no list of numbers at all."""
+    kind = sum(completion_ids[0]) % 4
+    if kind == 0:
+        raise ValueError("poisoned")
+    if kind == 1:
+        return [1.0]
+    bad = (float("nan"), float("inf"), None, 1e300)
+    rewards = [sum(ids) % 97 / 97 for ids in completion_ids]
+    return [bad[(i + kind) % 4] if i % 2 == 0 else reward for i, reward in enumerate(rewards)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,19 @@ def test_a_penalty_holds_the_policy_and_a_batch_is_used_several_times(data: Path
     assert len(scales) == NUM_STEPS and scales[0] != scales[-1] and scales[0].keys() == {"motion_direction"}
     newest = sorted((tmp_path / "checkpoints").iterdir())[-1]
     assert json.loads((newest / "manifest.json").read_text())["step"] == 4 * NUM_STEPS  # optimizer steps
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_poisoned_rewards_are_masked_and_counted(data: Path, model: Path, tmp_path: Path) -> None:
+    rewards = RewardConfig(weights={"tests.workflows.hostile_rewards:poisoned": 1.0})
+    summary = run(config(data, model, tmp_path, rewards=rewards, num_steps=6))
+    rows = rows_of(tmp_path)
+    crashed = sum(row.get("status_crashed", 0) for row in rows)
+    assert 0 < crashed == summary["rollouts_without_reward"] < 6 * 3 * 4
+    assert summary["groups"]["unscored"] > 0 and summary["groups"]["trained"] > 0
+    assert all(math.isfinite(row["reward"]) for row in rows)
+    after = load_file(tmp_path / "model/model.safetensors")
+    assert all(bool(tensor.isfinite().all()) for tensor in after.values())
 
 
 @pytest.mark.usefixtures("ray_cluster")
