@@ -120,7 +120,8 @@ async def look_if_due(loop: Loop, steps_done: int) -> None:
 def forget(config: GrpoConfig, steps_done: int) -> None:
     """Drops rollouts that no checkpoint which is kept would ask for again."""
     if config.mode == "train" and steps_done % config.checkpoint_every == 0:
-        oldest_kept = steps_done - config.checkpoint_every  # two are
+        # Two are kept, and that of this very step may not be whole yet.
+        oldest_kept = steps_done - 2 * config.checkpoint_every
         prune(config.out, before=oldest_kept - 1, keep_every=config.keep_rollouts_every)
 
 
