@@ -139,6 +139,7 @@ async def reinforce(config: GrpoConfig, run_dir: RunDir, dataset: Dataset, pool:
         first_step = len(steps_in(config.out))
         await both_halves(Loop.of(config, run_dir, dataset, pool, NoTrainer(), first_step), first_step)
         return
+    run_dir.drop_from(STAGE, config.num_steps)  # no step, but the line that a kill cut short: workers add to the file
     fallbacks = Fallbacks(config.out, WORKER_STAGE)
     async with started_learner(config) as learner:
         fallbacks.tell()
@@ -159,6 +160,7 @@ def started_learner(config: GrpoConfig) -> AbstractAsyncContextManager[PolicyLea
         threads=config.threads,
         temperature=config.temperature,
         updates_per_step=config.updates_per_step,
+        shares_metrics=True,
     )
     update = UpdateConfig(
         loss=config.loss,
