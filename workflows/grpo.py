@@ -10,6 +10,7 @@ arXiv 2402.03300, eq. 21; accuracy reward only and no KL term unless asked for, 
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass
@@ -27,7 +28,7 @@ from workflows.command_line import parse
 from workflows.grpo_batch import Produced, Producer, Prompting, prune
 from workflows.grpo_lines import STAGE, StepLines, summarize
 from workflows.grpo_settings import GrpoConfig
-from workflows.learner import LearnerConfig
+from workflows.learner import RAY_STORAGE, LearnerConfig
 from workflows.policy_learner import PolicyLearner, Update
 from workflows.policy_update import TrainingBatch, UpdateConfig, UpdateReport
 from workflows.progress import Fallbacks
@@ -230,6 +231,7 @@ def run_with(config: GrpoConfig, pool: Pool) -> dict[str, Any]:
         return finished
     with run_dir.stage(STAGE):
         asyncio.run(reinforce(config, run_dir, dataset, pool))
+    shutil.rmtree(config.out / RAY_STORAGE, ignore_errors=True)
     return run_dir.finish(summarize(run_dir.rows(STAGE), run_dir.rows(ledger.STAGE)))
 
 
