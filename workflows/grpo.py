@@ -10,6 +10,7 @@ arXiv 2402.03300, eq. 21; accuracy reward only and no KL term unless asked for, 
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass
@@ -27,7 +28,7 @@ from workflows.command_line import parse
 from workflows.grpo_batch import Produced, Producer, Prompting, prune
 from workflows.grpo_lines import STAGE, StepLines, summarize
 from workflows.grpo_settings import GrpoConfig
-from workflows.learner import LearnerConfig
+from workflows.learner import RAY_STORAGE, LearnerConfig
 from workflows.media import StoredPrompt
 from workflows.policy_learner import PolicyLearner, Update
 from workflows.policy_update import TrainingBatch, UpdateConfig, UpdateReport
@@ -123,7 +124,8 @@ async def look_if_due(loop: Loop, steps_done: int) -> None:
 def forget(config: GrpoConfig, steps_done: int) -> None:
     """Drops rollouts that no checkpoint which is kept would ask for again."""
     if config.mode == "train" and steps_done % config.checkpoint_every == 0:
-        oldest_kept = steps_done - config.checkpoint_every  # two are
+        # Two are kept, and that of this very step may not be whole yet.
+        oldest_kept = steps_done - 2 * config.checkpoint_every
         prune(config.out, before=oldest_kept - 1, keep_every=config.keep_rollouts_every)
 
 
@@ -141,6 +143,7 @@ async def reinforce(config: GrpoConfig, run_dir: RunDir, dataset: Dataset, pool:
         first_step = len(steps_in(config.out))
         await both_halves(Loop.of(config, run_dir, dataset, pool, NoTrainer(), first_step), first_step)
         return
+    run_dir.drop_from(STAGE, config.num_steps)  # no step, but the line that a kill cut short: workers add to the file
     fallbacks = Fallbacks(config.out, WORKER_STAGE)
     async with started_learner(config) as learner:
         fallbacks.tell()
@@ -161,6 +164,7 @@ def started_learner(config: GrpoConfig) -> AbstractAsyncContextManager[PolicyLea
         threads=config.threads,
         temperature=config.temperature,
         updates_per_step=config.updates_per_step,
+        shares_metrics=True,
     )
     update = UpdateConfig(
         loss=config.loss,
@@ -233,6 +237,7 @@ def run_with(config: GrpoConfig, pool: Pool) -> dict[str, Any]:
         return finished
     with run_dir.stage(STAGE):
         asyncio.run(reinforce(config, run_dir, dataset, pool))
+    shutil.rmtree(config.out / RAY_STORAGE, ignore_errors=True)
     return run_dir.finish(summarize(run_dir.rows(STAGE), run_dir.rows(ledger.STAGE)))
 
 

@@ -50,6 +50,7 @@ class LearnerConfig:
     gradient_checkpointing: bool = False
     keep_checkpoints: int = 2
     updates_per_step: int = 1  # optimizer steps that a step's batch is used for
+    shares_metrics: bool = False  # the driver writes metrics.jsonl too, so that it must not be rewritten meanwhile
 
 
 class Learner:
@@ -73,7 +74,8 @@ class Learner:
         )
         found = parallel.from_rank_0(checkpoint.latest(config.out / CHECKPOINTS) if parallel.rank == 0 else None)
         self.cursor = checkpoint.load(self.policy, found.path) if found.path is not None else {}  # of its data
-        self._log = StageLog(config.out, config.stage, self.step) if parallel.rank == 0 else None
+        retaken = None if config.shares_metrics else self.step
+        self._log = StageLog(config.out, config.stage, retaken) if parallel.rank == 0 else None
         self._saved_step = self.step
         self.stopping = False  # SIGTERM came, and the checkpoint it asked for is written: the loop ends now
         started = {"world_size": parallel.world_size, "host": socket.gethostname(), "pid": os.getpid()}
@@ -136,21 +138,25 @@ class Learner:
 class StageLog:
     """A stage's lines in metrics.jsonl: one for every start of the workers, one for every step.
 
-    Lines of steps that a resumed run takes again are dropped first.
+    Lines of steps that a resumed run takes again, from ``first_step`` on, are dropped first; None: nothing is.
     """
 
-    def __init__(self, out: Path, stage: str, first_step: int) -> None:
+    def __init__(self, out: Path, stage: str, first_step: int | None) -> None:
         self._stage = stage
         self._path = out / "metrics.jsonl"
+        if first_step is not None:
+            self._drop_from(first_step)
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        with self._path.open("a") as file:
+            file.write(json.dumps({"stage": self._stage, **row}) + "\n")
+
+    def _drop_from(self, first_step: int) -> None:
         lines = self._path.read_text().splitlines() if self._path.exists() else []
         kept = [line for line in lines if self._stays(line, first_step)]
         temporary = self._path.with_suffix(".jsonl.tmp")
         temporary.write_text("".join(f"{line}\n" for line in kept))
         temporary.replace(self._path)
-
-    def write(self, row: Mapping[str, Any]) -> None:
-        with self._path.open("a") as file:
-            file.write(json.dumps({"stage": self._stage, **row}) + "\n")
 
     def _stays(self, line: str, first_step: int) -> bool:
         try:

@@ -6,23 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.tiny import TinyShape, build
-from operators.at_rest.shards import (
-    DRAWN_FOLDER,
-    RECIPE_FILE,
-    Dataset,
-    recipe_json,
-    write_index,
-    write_json,
-    write_shard,
-)
-from operators.primitives._base import Canvas
-from operators.recipe import Recipe, open_source
+from tests.small_runs import write_dataset, write_model
 
-CANVAS = Canvas(
-    width=32, height=32, fps=4.0, num_frames=(6, 8), num_scenes=(2, 2), frames_per_scene=(2, 2), jitter="none"
-)
-SHAPE = TinyShape(hidden_size=64, num_layers=2, num_heads=2, num_kv_heads=1, vision_hidden_size=32, vision_depth=1)
 MANY = 50  # restarts: a drill takes more than a user would allow
 
 SFT = {
@@ -46,6 +31,10 @@ GRPO = {
     "rewards.weights": "tests.drills.slow_rewards:SlowVaried=1",
     "pool.engine": "local",
     "pool.max-restarts": MANY,
+    "guards.canary-every": 4,
+    "guards.canary-prompts": 2,
+    "guards.canary-tokens": 8,
+    "guards.max-agreement": 1.0,  # random weights see little
 }
 FEW_STEPS = {"num-steps": 8, "checkpoint-every": 3}
 
@@ -62,8 +51,8 @@ class Setup:
         return int(str(self.settings["num-steps"]))
 
     @property
-    def on_policy(self) -> bool:
-        return not self.settings.get("max-staleness")
+    def max_staleness(self) -> int:
+        return int(str(self.settings.get("max-staleness", 0)))
 
     def arguments(self, folder: Path, out: Path) -> list[str]:
         paths = {"data": folder / "data", "model": folder / "model", "out": out}
@@ -85,13 +74,4 @@ SETUPS = {
 
 def draw(folder: Path) -> None:
     """FOLDER/data and FOLDER/model."""
-    data = folder / "data"
-    data.mkdir(parents=True)
-    recipe = Recipe(tasks=("motion_direction",), num_samples=10, canvas=CANVAS, instruct=False)
-    source = open_source(recipe, data / DRAWN_FOLDER)
-    identity = recipe_json(recipe, source)
-    write_json(data / RECIPE_FILE, identity)
-    write_shard(recipe, source, identity["recipe_hash"], 0, data)
-    write_index(recipe, data)
-    dataset = Dataset.open(data)
-    build(folder / "model", [dataset.sample(i).target for i in range(len(dataset))] * 5, SHAPE, seed=0)
+    write_model(write_dataset(folder / "data", num_samples=10), folder / "model")

@@ -51,9 +51,4 @@ def poisoned(completion_ids: Sequence[Sequence[int]], **columns: Any) -> Any:
         return [1.0]
     bad = (float("nan"), float("inf"), None, 1e300)
     rewards = [sum(ids) % 97 / 97 for ids in completion_ids]
-    return [bad[i % 4] if i % 3 == 0 else reward for i, reward in enumerate(rewards)]
-
-
-def worthless(completions: Sequence[Any], **columns: Any) -> list[float]:
-    """Never a number."""
-    return [float("nan")] * len(completions)
+    return [bad[(i + kind) % 4] if i % 2 == 0 else reward for i, reward in enumerate(rewards)]

@@ -108,6 +108,19 @@ def test_a_penalty_holds_the_policy_and_a_batch_is_used_several_times(data: Path
 
 
 @pytest.mark.usefixtures("ray_cluster")
+def test_poisoned_rewards_are_masked_and_counted(data: Path, model: Path, tmp_path: Path) -> None:
+    rewards = RewardConfig(weights={"tests.workflows.hostile_rewards:poisoned": 1.0})
+    summary = run(config(data, model, tmp_path, rewards=rewards, num_steps=6))
+    rows = rows_of(tmp_path)
+    crashed = sum(row.get("status_crashed", 0) for row in rows)
+    assert 0 < crashed == summary["rollouts_without_reward"] < 6 * 3 * 4
+    assert summary["groups"]["unscored"] > 0 and summary["groups"]["trained"] > 0
+    assert all(math.isfinite(row["reward"]) for row in rows)
+    after = load_file(tmp_path / "model/model.safetensors")
+    assert all(bool(tensor.isfinite().all()) for tensor in after.values())
+
+
+@pytest.mark.usefixtures("ray_cluster")
 def test_twins_shuffled_frames_a_curriculum_and_refills_in_one_loop(data: Path, model: Path, tmp_path: Path) -> None:
     weights = {"twin": 1.0, "shuffled_contrast": 0.3, "tests.workflows.varied_rewards:Sparse": 1.0}
     changes = {
@@ -189,7 +202,7 @@ def test_rollouts_stay_while_a_checkpoint_needs_them(data: Path, model: Path, tm
     forget(config(data, model, tmp_path, checkpoint_every=4, keep_rollouts_every=5), 11)
     assert steps_in(tmp_path) == list(range(12))  # no checkpoint was due
     forget(config(data, model, tmp_path, checkpoint_every=4, keep_rollouts_every=5), 12)
-    assert steps_in(tmp_path) == [0, 5, 7, 8, 9, 10, 11]  # step 8's checkpoint resumes behind step 7's state
+    assert steps_in(tmp_path) == [0, 3, 4, 5, 6, 7, 8, 9, 10, 11]  # step 4's checkpoint resumes behind step 3's state
     prune(tmp_path, before=100, keep_every=5)
     assert steps_in(tmp_path) == [0, 5, 10]
 

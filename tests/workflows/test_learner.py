@@ -35,6 +35,16 @@ def test_steps_taken_again_are_logged_once(tmp_path: Path) -> None:
     ]
 
 
+def test_a_log_that_is_shared_is_only_added_to(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"stage": "grpo", "step": 3}\n')
+    with path.open("a") as driver:
+        StageLog(tmp_path, "grpo_worker", None).write({"step": 2})
+        driver.write('{"stage": "grpo", "step": 4}\n')
+    steps = [json.loads(line)["step"] for line in path.read_text().splitlines()]
+    assert steps == [3, 2, 4]
+
+
 class GroupFailed(Exception):
     def __init__(self, worker_failures: dict[int, Exception]) -> None:
         super().__init__("a worker failed")
