@@ -18,8 +18,9 @@ from torch.distributed.tensor import DTensor
 
 from models.collate import Batch
 from models.families._base import Family
+from models.lora import Trained, adapter_scales, merged, set_trained
 from models.losses import Counts, sft_loss
-from models.parallel import Parallel, shard, this_process
+from models.parallel import Parallel, Precision, shard, this_process
 from models.scoring_head import Scores, add_scoring_head
 
 Loss = Callable[[Scores, Batch, Counts], tuple[Tensor, Mapping[str, Tensor]]]
@@ -76,18 +77,23 @@ class Policy:
         parallel: Parallel | None = None,
         temperature: float = 1.0,
         gradient_checkpointing: bool = False,
+        trained: Trained = Trained(),
+        precision: Precision = "auto",
     ) -> None:
-        """Takes a model on the CPU over: adds the scoring head and shards it.
+        """Takes a model on the CPU over: marks what is trained, adds adapters and the scoring head, and shards it.
 
         Args:
             parallel: where the model lives; None is this process alone, or its process group, on the CPU.
             temperature: log-probabilities are those of the logits divided by it, as when sampling.
         """
         parallel = parallel or this_process(torch.device("cpu"))
+        set_trained(model, family, trained)
         add_scoring_head(model)
-        shard(model, family, parallel, gradient_checkpointing=gradient_checkpointing)
+        shard(model, family, parallel, gradient_checkpointing=gradient_checkpointing, precision=precision)
         model.train()
         self.model = model
+        self.family = family
+        self.trained = trained
         self.parallel = parallel
         self.config = optimizer
         self.total_steps = total_steps
@@ -145,11 +151,21 @@ class Policy:
 
     @torch.no_grad()
     def logprobs(self, batch: Batch) -> Tensor:
-        """``logprobs_BL`` of the completion tokens under the weights as they are, on the CPU; 0 elsewhere."""
-        return self._score(batch.to(self.parallel.device)).logprobs_BL.cpu()
+        """``logprobs_BL`` of the completion tokens without dropout, on the CPU; 0 elsewhere."""
+        self.model.eval()
+        scores = self._score(batch.to(self.parallel.device))
+        self.model.train()
+        return scores.logprobs_BL.cpu()
 
     def state_dict(self) -> dict[str, Tensor]:
-        """All weights on the CPU with their Hugging Face names, on rank 0; empty elsewhere. Every rank must call it."""
+        """All weights on the CPU with their Hugging Face names, on rank 0; empty elsewhere. Every rank must call it.
+
+        Adapters are in the weights they belong to; the model's own stay as they are.
+        """
+        return dict(merged(self.full_state(), adapter_scales(self.model)))
+
+    def full_state(self) -> dict[str, Tensor]:
+        """``state_dict`` as the model has it: adapters and what they are beside apart."""
         options = StateDictOptions(full_state_dict=True, cpu_offload=True)
         tied = getattr(self.model, "all_tied_weights_keys", {})  # the same tensor under a second name
         state = get_model_state_dict(self.model, options=options)
@@ -181,7 +197,6 @@ class Policy:
 
 def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Iterable[nn.Parameter] | float]]:
     trained = [p for p in model.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-    ]
+    matrices, others = [p for p in trained if p.ndim >= 2], [p for p in trained if p.ndim < 2]
+    groups = [(matrices, weight_decay), (others, 0.0)]
+    return [{"params": params, "weight_decay": decay} for params, decay in groups if params]

@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 from transformers import Qwen2_5_VLForConditionalGeneration
+from transformers.vision_utils import get_vision_window_index
 
 from models.families._base import EncodedPrompts
 from models.families.qwen3_vl import Qwen3Vl
@@ -34,6 +35,7 @@ class Qwen25Vl(Qwen3Vl):
     model_types: ClassVar[tuple[str, ...]] = ("qwen2_5_vl",)
     model_class: ClassVar[Any] = Qwen2_5_VLForConditionalGeneration
     video_tensors: ClassVar[tuple[str, ...]] = ("pixel_values_videos", "video_grid_thw", SECONDS)
+    projector: ClassVar[tuple[str, ...]] = ("model.visual.merger.",)
 
     def load_model(self, path: Path, dtype: torch.dtype) -> nn.Module:
         """The policy on the CPU, with ``rope_index`` in place of its own in training as in generation."""
@@ -48,6 +50,17 @@ class Qwen25Vl(Qwen3Vl):
             return encoded
         bits_V = seconds_to_bits(encoded.video_tensors[SECONDS])
         return EncodedPrompts(prompt_ids=encoded.prompt_ids, video_tensors={**encoded.video_tensors, SECONDS: bits_V})
+
+    def attention_pairs(self, visual: Any, grid_V3: Tensor) -> int:
+        """Query-key pairs of all layers, most of which attend within windows."""
+        whole = len(visual.fullatt_block_indexes)
+        _, ends = get_vision_window_index(
+            grid_V3, visual.spatial_merge_size, visual.window_size, visual.config.patch_size
+        )
+        windows = ends.unique_consecutive().diff().long()
+        num_t, num_h, num_w = grid_V3.unbind(-1)
+        in_windows = (len(visual.blocks) - whole) * int(windows.square().sum())
+        return in_windows + whole * int((num_t * (num_h * num_w) ** 2).sum())
 
 
 def seconds_to_bits(seconds_V: Tensor) -> Tensor:
