@@ -56,6 +56,9 @@ class Trained(BaseModel):
         return self
 
 
+EVERYTHING = Trained()
+
+
 def set_trained(model: nn.Module, family: Family, trained: Trained) -> None:
     """Marks what requires a gradient and adds adapters, in place. Call it before sharding, alike on every rank.
 
@@ -103,7 +106,7 @@ def adapter_scales(model: nn.Module) -> dict[str, float]:
     """alpha / rank by the name of the linear layer that an adapter is beside."""
     modules = dict(model.named_modules())
     names = [name.removesuffix(".lora_A") for name in modules if name.endswith(".lora_A")]
-    return {name: float(modules[name].scaling[ADAPTER]) for name in names}  # type: ignore[index, operator]
+    return {name: float(modules[name].scaling[ADAPTER]) for name in names}
 
 
 def merged(state: Mapping[str, Tensor], scales: Mapping[str, float]) -> Iterator[tuple[str, Tensor]]:

@@ -7,13 +7,24 @@ from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
 from models.families._base import Family
 
-Precision = Literal["auto", "float32", "bfloat16"]  # of passes; auto: bfloat16 on GPUs, float32 elsewhere
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+class Hardware(BaseModel):
+    """How passes are computed, and what the devices can do."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    precision: Precision = "auto"  # of passes; auto: bfloat16 on GPUs, float32 elsewhere
+    peak_tflops: float | None = Field(default=None, gt=0)  # of one device, dense; None: by its name, if that is known
+    memory_forecast: Literal["refuse", "report"] = "refuse"  # when more is needed than there is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,9 +18,9 @@ from torch.distributed.tensor import DTensor
 
 from models.collate import Batch
 from models.families._base import Family
-from models.lora import Trained, adapter_scales, merged, set_trained
+from models.lora import EVERYTHING, Trained, adapter_scales, merged, set_trained
 from models.losses import Counts, sft_loss
-from models.parallel import Parallel, Precision, shard, this_process
+from models.parallel import Parallel, Precision, pass_dtype, shard, this_process
 from models.scoring_head import Scores, add_scoring_head
 
 Loss = Callable[[Scores, Batch, Counts], tuple[Tensor, Mapping[str, Tensor]]]
@@ -77,7 +77,7 @@ class Policy:
         parallel: Parallel | None = None,
         temperature: float = 1.0,
         gradient_checkpointing: bool = False,
-        trained: Trained = Trained(),
+        trained: Trained = EVERYTHING,
         precision: Precision = "auto",
     ) -> None:
         """Takes a model on the CPU over: marks what is trained, adds adapters and the scoring head, and shards it.
@@ -97,6 +97,8 @@ class Policy:
         self.parallel = parallel
         self.config = optimizer
         self.total_steps = total_steps
+        self.pass_dtype = pass_dtype(parallel.device, precision)
+        self.gradient_checkpointing = gradient_checkpointing
         self.temperature = temperature
         self.step_index = 0  # optimizer steps done
         self.optimizer = torch.optim.AdamW(
@@ -117,7 +119,7 @@ class Policy:
         totals: dict[str, Tensor] = {}
         for batch in batches:
             on_device = batch.to(self.parallel.device)
-            scores = self._score(on_device)
+            scores = self.scores(on_device)
             value, metrics = loss(scores, on_device, counts)
             (value * self.parallel.world_size).backward()  # type: ignore[no-untyped-call] # FSDP takes the mean
             entropy = (scores.entropy_BL * on_device.completion_mask_BL).sum() / max(counts.num_tokens, 1.0)
@@ -153,7 +155,7 @@ class Policy:
     def logprobs(self, batch: Batch) -> Tensor:
         """``logprobs_BL`` of the completion tokens without dropout, on the CPU; 0 elsewhere."""
         self.model.eval()
-        scores = self._score(batch.to(self.parallel.device))
+        scores = self.scores(batch.to(self.parallel.device))
         self.model.train()
         return scores.logprobs_BL.cpu()
 
@@ -171,7 +173,8 @@ class Policy:
         state = get_model_state_dict(self.model, options=options)
         return {name: tensor for name, tensor in state.items() if name not in tied and isinstance(tensor, Tensor)}
 
-    def _score(self, batch: Batch) -> Scores:
+    def scores(self, batch: Batch) -> Scores:
+        """Of a batch on the policy's device, with gradients where they are enabled."""
         scores = self.model(
             input_ids=batch.input_ids_BL,
             attention_mask=batch.attention_mask_BL,

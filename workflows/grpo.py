@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from models.chat import to_prompt
+from models.lora import Trained
 from models.losses import GrpoLossSettings
+from models.parallel import Hardware
 from models.policy import OptimizerConfig
 from operators.advantage import ScaleRewards, TaskScales, group_advantages, is_flat
 from operators.at_rest.shards import Dataset
@@ -56,6 +58,8 @@ class GrpoSettings(Config):
     optimizer: OptimizerConfig = OptimizerConfig()
     num_workers: int = 1  # Ray Train workers (FSDP2 ranks)
     threads: int = 2  # CPU threads of each
+    trained: Trained = Trained()  # all weights or LoRA adapters; vision tower and projector trained or frozen
+    hardware: Hardware = Hardware()
     micro_batch_size: int = 32  # rollouts per forward pass of one worker
     checkpoint_every: int = 20  # updates
     max_failures: int = 3  # restarts of the training workers from their newest checkpoint
@@ -223,6 +227,9 @@ async def reinforce(config: GrpoConfig, run_dir: RunDir, dataset: Dataset, pool:
         checkpoint_every=config.checkpoint_every,
         threads=config.threads,
         temperature=config.temperature,
+        trained=config.trained,
+        hardware=config.hardware,
+        reference=bool(config.loss.beta),
     )
     update = UpdateConfig(loss=config.loss, micro_batch_size=config.micro_batch_size, max_tokens=config.max_tokens)
     workers = PolicyLearner.started(
@@ -249,6 +256,11 @@ def check(config: GrpoConfig, dataset: Dataset) -> None:
         raise UserError(f"{config.data} has no samples; generate some with `temporay generate … --split rl`")
     if config.group_size < 2:
         raise UserError(f"group_size is {config.group_size}; advantages are relative to a group, give at least 2")
+    if config.trained.lora.dropout:
+        raise UserError(
+            f"trained.lora.dropout is {config.trained.lora.dropout:g}, but engines sample without, so that trainer and "
+            "engines would disagree; give 0"
+        )
     if config.max_staleness < 0:
         raise UserError(f"max_staleness is {config.max_staleness}; give 0 (on-policy) or more")
 

@@ -15,6 +15,8 @@ from pydantic import Field
 from ray import train
 
 from models.families._base import family_of
+from models.lora import Trained
+from models.parallel import Hardware
 from models.policy import OptimizerConfig, supervised
 from operators.errors import UserError
 from operators.prompts import ANSWER_ONLY_INSTRUCTION
@@ -53,6 +55,8 @@ class SftSettings(Config):
     num_workers: int = Field(default=1, ge=1)  # Ray Train workers (FSDP2 ranks)
     threads: int = Field(default=2, ge=1)  # CPU threads of each
     gradient_checkpointing: bool = False
+    trained: Trained = Trained()  # all weights or LoRA adapters; vision tower and projector trained or frozen
+    hardware: Hardware = Hardware()
     checkpoint_every: int = Field(default=200, ge=1)  # steps
     max_failures: int = Field(default=3, ge=0)  # restarts of the workers from the newest checkpoint
 
@@ -194,6 +198,8 @@ def learn(config: SftConfig, parts: tuple[Part, ...], callbacks: tuple[Any, ...]
         checkpoint_every=config.checkpoint_every,
         threads=config.threads,
         gradient_checkpointing=config.gradient_checkpointing,
+        trained=config.trained,
+        hardware=config.hardware,
     )
     trainer = make_trainer(
         train_loop,

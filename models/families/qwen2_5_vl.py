@@ -96,8 +96,15 @@ def rope_index(
     if image_grid_thw is not None or video_grid_thw is None or second_per_grid_ts is None:
         raise ValueError("positions need video_grid_thw and second_per_grid_ts, and are of videos only")
     vision = backbone.config.vision_config
-    seconds = second_per_grid_ts.view(torch.float32).tolist()
-    cells = _cells(video_grid_thw, seconds, vision.tokens_per_second, vision.spatial_merge_size)
+    steps = [cell_s * vision.tokens_per_second for cell_s in second_per_grid_ts.view(torch.float32).tolist()]
+    cells = video_cells(video_grid_thw, steps, vision.spatial_merge_size)
+    return batch_positions(input_ids, mm_token_type_ids, cells, attention_mask)
+
+
+def batch_positions(
+    input_ids: Tensor, mm_token_type_ids: Tensor, cells: Iterator[Tensor], attention_mask: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """What ``rope_index`` returns, of videos whose ``video_cells`` are given in order."""
     position_ids = torch.zeros((3, *input_ids.shape), dtype=torch.long, device=input_ids.device)
     ahead = []
     for b, types_L in enumerate(mm_token_type_ids):
@@ -108,10 +115,14 @@ def rope_index(
     return position_ids, torch.tensor(ahead, device=input_ids.device)
 
 
-def _cells(grids: Tensor, seconds: Sequence[float], tokens_per_second: float, merge: int) -> Iterator[Tensor]:
-    """(3, T·H·W) of every video from 0 on, in vLLM's own arithmetic: float64, rounded down after the product."""
-    for (num_t, num_h, num_w), cell_s in zip(grids.tolist(), seconds, strict=True):
-        times_T = (torch.arange(num_t, dtype=torch.float64) * (cell_s * tokens_per_second)).long()
+def video_cells(grids: Tensor, steps: Sequence[float], merge: int) -> Iterator[Tensor]:
+    """(3, T·H·W) of every video from 0 on, in vLLM's own arithmetic: float64, rounded down after the product.
+
+    Args:
+        steps: by video, positions from one temporal grid cell to the next.
+    """
+    for (num_t, num_h, num_w), step in zip(grids.tolist(), steps, strict=True):
+        times_T = (torch.arange(num_t, dtype=torch.float64) * step).long()
         axes = (times_T, torch.arange(num_h // merge), torch.arange(num_w // merge))
         yield torch.stack(torch.meshgrid(*axes, indexing="ij")).flatten(1)
 
