@@ -1,9 +1,10 @@
 """State that survives: sharded checkpoints with a manifest, and export in the Hugging Face layout.
 
-A checkpoint is a folder ``step-00000010`` of torch's distributed checkpoint files: weights, optimizer and the states of
-torch's random generators, the only ones that training draws from. ``manifest.json`` is written last: step, schedule,
-where the data stands, and of every file its size and SHA-256, its own among them. Without it the folder does not count,
-and what does not match it is never loaded.
+A checkpoint is a folder ``step-00000010`` of torch's distributed checkpoint files: trained weights, optimizer and the
+states of torch's random generators, the only ones that training draws from. ``manifest.json`` is written last: step,
+schedule, a fingerprint of the weights that are not trained and so not saved, where the data stands, and of every file
+its size and SHA-256, its own among them. Without it the folder does not count, and what does not match it is never
+loaded.
 """
 
 from __future__ import annotations
@@ -25,14 +26,16 @@ from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
-from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
+from torch.distributed.tensor import DTensor
 
+from models.lora import adapter_scales, has_adapters, merged, save_adapter
 from models.policy import Policy
 from operators.errors import UserError
 
-MANIFEST = "manifest.json"
+MANIFEST, ADAPTER = "manifest.json", "adapter"
 FOLDER = re.compile(r"step-(\d{8})")
-SCHEMA_VERSION = 2  # of the manifest
+SCHEMA_VERSION = 3  # of the manifest
 WEIGHT_SUFFIXES = {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf"}
 
 
@@ -68,9 +71,10 @@ def save(policy: Policy, root: Path, *, keep: int, cursor: Mapping[str, Any] | N
     state = _state(policy) | _random_state(policy)
     with _single_process_is_meant():
         state_dict_saver.save(state, checkpoint_id=path)
+    fingerprint = frozen_fingerprint(policy)
     policy.parallel.barrier()
     if policy.parallel.rank == 0:
-        _write_manifest(path, policy, cursor or {})
+        _write_manifest(path, policy, fingerprint, cursor or {})
         _prune(root, keep, policy.step_index)
     policy.parallel.barrier()
     return path
@@ -85,20 +89,35 @@ def load(policy: Policy, path: Path) -> Mapping[str, Any]:
         The ``cursor`` that was saved.
 
     Raises:
-        UserError: the policy has another schedule or optimizer than the one that was saved.
+        UserError: the policy has another schedule, optimizer or choice of what is trained than the one that was saved,
+            or grew from other weights.
     """
     manifest = json.loads((path / MANIFEST).read_text())
     if manifest["schedule"] != _schedule(policy):
         raise UserError(
-            f"{path} was saved under other optimizer settings or another number of steps "
+            f"{path} was saved under other optimizer settings, another number of steps or other trained weights "
             f"({manifest['schedule']}, now {_schedule(policy)}); give the same, or another --out"
+        )
+    fingerprint = frozen_fingerprint(policy)
+    if manifest["frozen"] != fingerprint:
+        raise UserError(
+            f"{path} has only trained weights, and belongs to a model whose others are {manifest['frozen']}, not "
+            f"{fingerprint}; give the model the run began with, or another --out"
         )
     state = _state(policy)
     if manifest["world_size"] == policy.parallel.world_size:
         state |= _random_state(policy)
     with _single_process_is_meant():
         state_dict_loader.load(state, checkpoint_id=path)
-    set_state_dict(policy.model, policy.optimizer, model_state_dict=state["model"], optim_state_dict=state["optimizer"])
+    lacking = set_state_dict(
+        policy.model,
+        policy.optimizer,
+        model_state_dict=state["model"],
+        optim_state_dict=state["optimizer"],
+        options=StateDictOptions(strict=False),
+    )
+    if lacking.unexpected_keys or not frozen_names(policy).issuperset(lacking.missing_keys):
+        raise RuntimeError(f"{path} does not fit the model: {lacking}")
     policy.step_index = manifest["step"]
     for name, tensor in state.items():
         if name == f"cpu_random_{policy.parallel.rank}":
@@ -161,14 +180,18 @@ def _fault_of(file: Path, expected: Mapping[str, Any]) -> str | None:
 def export(policy: Policy, source: Path, out: Path, *, max_shard_bytes: int = 5 << 30) -> None:
     """Writes the weights as safetensors, beside the config, tokenizer and processor files of the model it began as.
 
-    Transformers and vLLM load the folder as it is. Every rank must call it; rank 0 writes, and ``out`` appears whole.
+    Transformers and vLLM load the folder as it is. Adapters are merged, and beside that in ``out/adapter`` as peft
+    loads them. Every rank must call it; rank 0 writes, and ``out`` appears whole.
     """
-    state = {name: tensor.contiguous() for name, tensor in policy.state_dict().items()}
+    full = policy.full_state()
     if policy.parallel.rank == 0:
         partial = out.with_name(out.name + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         _copy_all_but_weights(source, partial)
+        if has_adapters(policy.model):
+            save_adapter(policy.model, full, source, partial / ADAPTER)
+        state = {name: tensor.contiguous() for name, tensor in merged(full, adapter_scales(policy.model))}
         _write_safetensors(state, partial, max_shard_bytes)
         shutil.rmtree(out, ignore_errors=True)
         partial.rename(out)
@@ -182,9 +205,33 @@ def _single_process_is_meant() -> Iterator[None]:
         yield
 
 
+def frozen_names(policy: Policy) -> frozenset[str]:
+    """Parameters that are not trained, tied ones under each of their names."""
+    named = policy.model.named_parameters(remove_duplicate=False)
+    return frozenset(name for name, parameter in named if not parameter.requires_grad)
+
+
+@torch.no_grad()
+def frozen_fingerprint(policy: Policy) -> str:
+    """16 hex digits of the weights that are not trained, however they are sharded; every rank must call it.
+
+    A sum of bits by parameter: it tells one model from another, which no chance will make equal. It is no proof against
+    somebody who wants it to be.
+    """
+    named = [(name, p) for name, p in policy.model.named_parameters() if not p.requires_grad]
+    if not named:
+        return ""
+    shards = [p.to_local() if isinstance(p, DTensor) else p for _, p in named]
+    bits = {2: torch.int16, 4: torch.int32}
+    sums = [shard.contiguous().view(bits[shard.element_size()]).sum(dtype=torch.int64) for shard in shards]
+    totals = policy.parallel.sum(torch.stack(sums)).tolist()
+    return _sha256_of_json([(name, list(p.shape), n) for (name, p), n in zip(named, totals, strict=True)])[:16]
+
+
 def _state(policy: Policy) -> dict[str, Any]:
     model, optimizer = get_state_dict(policy.model, policy.optimizer)
-    return {"model": model, "optimizer": optimizer}
+    frozen = frozen_names(policy)
+    return {"model": {name: value for name, value in model.items() if name not in frozen}, "optimizer": optimizer}
 
 
 def _random_state(policy: Policy) -> dict[str, Tensor]:
@@ -196,16 +243,21 @@ def _random_state(policy: Policy) -> dict[str, Tensor]:
 
 
 def _schedule(policy: Policy) -> dict[str, Any]:
-    return {"total_steps": policy.total_steps, "optimizer": policy.config.model_dump(mode="json")}
+    return {
+        "total_steps": policy.total_steps,
+        "optimizer": policy.config.model_dump(mode="json"),
+        "trained": policy.trained.model_dump(mode="json"),
+    }
 
 
-def _write_manifest(path: Path, policy: Policy, cursor: Mapping[str, Any]) -> None:
+def _write_manifest(path: Path, policy: Policy, fingerprint: str, cursor: Mapping[str, Any]) -> None:
     files = {f.name: {"bytes": f.stat().st_size, "sha256": _sha256(f)} for f in sorted(path.iterdir())}
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "step": policy.step_index,
         "world_size": policy.parallel.world_size,
         "schedule": _schedule(policy),
+        "frozen": fingerprint,
         "cursor": dict(cursor),
         "files": files,
     }

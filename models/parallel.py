@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
 from models.families._base import Family
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+class Hardware(BaseModel):
+    """How passes are computed, and what the devices can do."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    precision: Precision = "auto"  # of passes; auto: bfloat16 on GPUs, float32 elsewhere
+    peak_tflops: float | None = Field(default=None, gt=0)  # of one device, dense; None: by its name, if that is known
+    memory_forecast: Literal["refuse", "report"] = "refuse"  # when more is needed than there is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +34,7 @@ class Parallel:
     rank: int
     world_size: int
     device: torch.device
-    mesh: DeviceMesh | None  # None: one process on the CPU, nothing is sharded
+    mesh: DeviceMesh | None  # None: one process, nothing is sharded
 
     def sum(self, values: Tensor) -> Tensor:
         """Element-wise sum over ranks; every rank must call it with the same shape."""
@@ -44,32 +57,51 @@ class Parallel:
         self.sum(torch.zeros(1))
 
 
-def this_process(device: torch.device) -> Parallel:
+def this_process(device: torch.device, precision: Precision = "auto") -> Parallel:
     """The ranks of the default process group, gloo on the CPU and NCCL on GPUs; without one, this process alone."""
     if not dist.is_initialized():
         return Parallel(rank=0, world_size=1, device=device, mesh=None)
     world_size = dist.get_world_size()
-    if world_size == 1 and device.type == "cpu":
+    if world_size == 1 and device.type == "cpu" and pass_dtype(device, precision) == torch.float32:
         return Parallel(rank=0, world_size=1, device=device, mesh=None)
     mesh = init_device_mesh(device.type, (world_size,), mesh_dim_names=("data_parallel",))
     return Parallel(rank=dist.get_rank(), world_size=world_size, device=device, mesh=mesh)
 
 
-def shard(model: nn.Module, family: Family, parallel: Parallel, *, gradient_checkpointing: bool) -> None:
+def pass_dtype(device: torch.device, precision: Precision) -> torch.dtype:
+    """The type that forward and backward passes run in."""
+    if precision == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    return torch.bfloat16 if precision == "bfloat16" else torch.float32
+
+
+def shard(
+    model: nn.Module,
+    family: Family,
+    parallel: Parallel,
+    *,
+    gradient_checkpointing: bool,
+    precision: Precision = "auto",
+) -> None:
     """Moves a model to its device and shards its parameters, gradients and optimizer state over the ranks, in place.
 
-    On GPUs the forward and backward passes run in bfloat16; master weights and gradient sums stay in float32.
+    Where passes run in bfloat16, master weights and gradient sums stay in float32.
+
+    Raises:
+        ValueError: bfloat16 was asked for without a process group, but it is FSDP2 that casts.
     """
     if gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
     model.to(parallel.device)
     if parallel.mesh is None:
+        if precision == "bfloat16":
+            raise ValueError("precision bfloat16 needs a process group, of one rank at least")
         return
-    precision = MixedPrecisionPolicy()
-    if parallel.device.type == "cuda":
-        precision = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+    policy = MixedPrecisionPolicy()
+    if pass_dtype(parallel.device, precision) == torch.bfloat16:
+        policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
         for buffer in model.get_output_embeddings().buffers():  # type: ignore[operator]
             buffer.data = buffer.data.to(torch.bfloat16)  # FSDP2 casts parameters only
     for block in family.shard_blocks(model):
-        fully_shard(block, mesh=parallel.mesh, mp_policy=precision)
-    fully_shard(model, mesh=parallel.mesh, mp_policy=precision)
+        fully_shard(block, mesh=parallel.mesh, mp_policy=policy)
+    fully_shard(model, mesh=parallel.mesh, mp_policy=policy)

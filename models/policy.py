@@ -18,8 +18,9 @@ from torch.distributed.tensor import DTensor
 
 from models.collate import Batch
 from models.families._base import Family
+from models.lora import EVERYTHING, Trained, adapter_scales, merged, set_trained
 from models.losses import Counts, sft_loss
-from models.parallel import Parallel, shard, this_process
+from models.parallel import Parallel, Precision, pass_dtype, shard, this_process
 from models.scoring_head import Scores, add_scoring_head
 
 Loss = Callable[[Scores, Batch, Counts], tuple[Tensor, Mapping[str, Tensor]]]
@@ -76,21 +77,28 @@ class Policy:
         parallel: Parallel | None = None,
         temperature: float = 1.0,
         gradient_checkpointing: bool = False,
+        trained: Trained = EVERYTHING,
+        precision: Precision = "auto",
     ) -> None:
-        """Takes a model on the CPU over: adds the scoring head and shards it.
+        """Takes a model on the CPU over: marks what is trained, adds adapters and the scoring head, and shards it.
 
         Args:
             parallel: where the model lives; None is this process alone, or its process group, on the CPU.
             temperature: log-probabilities are those of the logits divided by it, as when sampling.
         """
         parallel = parallel or this_process(torch.device("cpu"))
+        set_trained(model, family, trained)
         add_scoring_head(model)
-        shard(model, family, parallel, gradient_checkpointing=gradient_checkpointing)
+        shard(model, family, parallel, gradient_checkpointing=gradient_checkpointing, precision=precision)
         model.train()
         self.model = model
+        self.family = family
+        self.trained = trained
         self.parallel = parallel
         self.config = optimizer
         self.total_steps = total_steps
+        self.pass_dtype = pass_dtype(parallel.device, precision)
+        self.gradient_checkpointing = gradient_checkpointing
         self.temperature = temperature
         self.step_index = 0  # optimizer steps done
         self.optimizer = torch.optim.AdamW(
@@ -111,7 +119,7 @@ class Policy:
         totals: dict[str, Tensor] = {}
         for batch in batches:
             on_device = batch.to(self.parallel.device)
-            scores = self._score(on_device)
+            scores = self.scores(on_device)
             value, metrics = loss(scores, on_device, counts)
             (value * self.parallel.world_size).backward()  # type: ignore[no-untyped-call] # FSDP takes the mean
             entropy = (scores.entropy_BL * on_device.completion_mask_BL).sum() / max(counts.num_tokens, 1.0)
@@ -146,17 +154,28 @@ class Policy:
 
     @torch.no_grad()
     def logprobs(self, batch: Batch) -> Tensor:
-        """``logprobs_BL`` of the completion tokens under the weights as they are, on the CPU; 0 elsewhere."""
-        return self._score(batch.to(self.parallel.device)).logprobs_BL.cpu()
+        """``logprobs_BL`` of the completion tokens without dropout, on the CPU; 0 elsewhere."""
+        self.model.eval()
+        scores = self.scores(batch.to(self.parallel.device))
+        self.model.train()
+        return scores.logprobs_BL.cpu()
 
     def state_dict(self) -> dict[str, Tensor]:
-        """All weights on the CPU with their Hugging Face names, on rank 0; empty elsewhere. Every rank must call it."""
+        """All weights on the CPU with their Hugging Face names, on rank 0; empty elsewhere. Every rank must call it.
+
+        Adapters are in the weights they belong to; the model's own stay as they are.
+        """
+        return dict(merged(self.full_state(), adapter_scales(self.model)))
+
+    def full_state(self) -> dict[str, Tensor]:
+        """``state_dict`` as the model has it: adapters and what they are beside apart."""
         options = StateDictOptions(full_state_dict=True, cpu_offload=True)
         tied = getattr(self.model, "all_tied_weights_keys", {})  # the same tensor under a second name
         state = get_model_state_dict(self.model, options=options)
         return {name: tensor for name, tensor in state.items() if name not in tied and isinstance(tensor, Tensor)}
 
-    def _score(self, batch: Batch) -> Scores:
+    def scores(self, batch: Batch) -> Scores:
+        """Of a batch on the policy's device, with gradients where they are enabled."""
         scores = self.model(
             input_ids=batch.input_ids_BL,
             attention_mask=batch.attention_mask_BL,
@@ -182,7 +201,6 @@ class Policy:
 
 def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Iterable[nn.Parameter] | float]]:
     trained = [p for p in model.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-    ]
+    matrices, others = [p for p in trained if p.ndim >= 2], [p for p in trained if p.ndim < 2]
+    groups = [(matrices, weight_decay), (others, 0.0)]
+    return [{"params": params, "weight_decay": decay} for params, decay in groups if params]

@@ -165,6 +165,9 @@ def started_learner(config: GrpoConfig) -> AbstractAsyncContextManager[PolicyLea
         temperature=config.temperature,
         updates_per_step=config.updates_per_step,
         shares_metrics=True,
+        trained=config.trained,
+        hardware=config.hardware,
+        reference=bool(config.loss.beta),
     )
     update = UpdateConfig(
         loss=config.loss,
@@ -224,6 +227,11 @@ def check(config: GrpoConfig, dataset: Dataset) -> None:
         raise UserError(
             f"curriculum.enabled is True, but all of {config.data} is of level {levels.pop()}; generate several: "
             "`temporay generate … --levels 0 1 2`"
+        )
+    if config.trained.lora.dropout:
+        raise UserError(
+            f"trained.lora.dropout is {config.trained.lora.dropout:g}, but engines sample without, so that trainer and "
+            "engines would disagree; give 0"
         )
 
 

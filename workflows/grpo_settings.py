@@ -7,7 +7,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from models.lora import Trained
 from models.losses import GrpoLossSettings
+from models.parallel import Hardware
 from models.policy import OptimizerConfig
 from operators.advantage import ScaleRewards
 from operators.curriculum import CurriculumSettings
@@ -43,6 +45,8 @@ class GrpoSettings(Config):
     mini_batches: int = Field(default=1, ge=1)  # updates that a pass is cut into
     num_workers: int = Field(default=1, ge=1)  # Ray Train workers (FSDP2 ranks)
     threads: int = Field(default=2, ge=1)  # CPU threads of each
+    trained: Trained = Trained()  # all weights or LoRA adapters; vision tower and projector trained or frozen
+    hardware: Hardware = Hardware()
     micro_batch_size: int = Field(default=32, ge=1)  # rollouts per forward pass of one worker
     checkpoint_every: int = Field(default=20, ge=1)  # steps
     max_failures: int = Field(default=3, ge=0)  # restarts of the training workers from their newest checkpoint

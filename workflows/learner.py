@@ -26,12 +26,16 @@ from ray.train.torch import TorchConfig, TorchTrainer, get_device
 from models import checkpoint
 from models.collate import Batch
 from models.families._base import Family, family_of
-from models.parallel import this_process
+from models.footprint import FlopCounter, peak_flops, utilization
+from models.lora import EVERYTHING, Trained
+from models.memory_forecast import BatchSize, MemoryForecast, available_bytes, check_loading, host_bytes, size_of
+from models.parallel import Hardware, this_process
 from models.policy import Loss, OptimizerConfig, Policy
 from operators.errors import UserError
 from operators.seeding import rng
 from workflows.stopping import asked_to_stop
 
+DEFAULT_HARDWARE = Hardware()
 CHECKPOINTS, MODEL, RAY_STORAGE = "checkpoints", "model", "ray_train"
 
 
@@ -51,6 +55,9 @@ class LearnerConfig:
     keep_checkpoints: int = 2
     updates_per_step: int = 1  # optimizer steps that a step's batch is used for
     shares_metrics: bool = False  # the driver writes metrics.jsonl too, so that it must not be rewritten meanwhile
+    trained: Trained = EVERYTHING
+    hardware: Hardware = DEFAULT_HARDWARE
+    reference: bool = False  # whether a second, frozen model will stand beside this one
 
 
 class Learner:
@@ -59,9 +66,13 @@ class Learner:
     def __init__(self, config: LearnerConfig) -> None:
         """Called inside a Ray Train worker, on every rank."""
         torch.set_num_threads(config.threads)
-        parallel = this_process(get_device())
+        parallel = this_process(get_device(), config.hardware.precision)
         self.config = config
         self.family: Family = family_of(config.model)
+        self._ranks_on_host = train.get_context().get_local_world_size()
+        if config.hardware.memory_forecast == "refuse":
+            check_loading(config.model, ranks_on_host=self._ranks_on_host, host=host_bytes())
+        parallel.barrier()  # nobody has loaded when the last one looks
         self.processor: Any = self.family.load_processor(config.model)
         self.policy = Policy(
             self.family.load_model(config.model, torch.float32),
@@ -71,7 +82,10 @@ class Learner:
             parallel=parallel,
             temperature=config.temperature,
             gradient_checkpointing=config.gradient_checkpointing,
+            trained=config.trained,
+            precision=config.hardware.precision,
         )
+        self.cost = StepCost(self.policy, self.processor, config, self._ranks_on_host)
         found = parallel.from_rank_0(checkpoint.latest(config.out / CHECKPOINTS) if parallel.rank == 0 else None)
         self.cursor = checkpoint.load(self.policy, found.path) if found.path is not None else {}  # of its data
         retaken = None if config.shares_metrics else self.step
@@ -79,7 +93,8 @@ class Learner:
         self._saved_step = self.step
         self.stopping = False  # SIGTERM came, and the checkpoint it asked for is written: the loop ends now
         started = {"world_size": parallel.world_size, "host": socket.gethostname(), "pid": os.getpid()}
-        self.log({"step": self.step, **started, "rejected_checkpoints": found.rejected})
+        memory = {"forecast_bytes": self.cost.forecast_bytes, "available_bytes": self.cost.available}
+        self.log({"step": self.step, **started, "rejected_checkpoints": found.rejected, **memory})
 
     @property
     def step(self) -> int:
@@ -91,9 +106,15 @@ class Learner:
         return self.step >= self.config.num_steps
 
     def update(self, batches: Sequence[Batch], loss: Loss) -> dict[str, float]:
-        """One optimizer step on this rank's micro-batches; the metrics are global."""
-        metrics = self.policy.forward_backward(batches, loss)
-        return {**metrics, **self.policy.step()}
+        """One optimizer step on this rank's micro-batches; the metrics are global.
+
+        Raises:
+            UserError: a micro-batch is larger than any before, and needs more memory than there is.
+        """
+        self.cost.check(batches)
+        start = time.perf_counter()
+        metrics = {**self.policy.forward_backward(batches, loss), **self.policy.step()}
+        return {**metrics, **self.cost.rates(batches, metrics["tokens"], time.perf_counter() - start)}
 
     def log(self, row: Mapping[str, Any]) -> None:
         """One line of metrics.jsonl; only rank 0 writes."""
@@ -133,6 +154,52 @@ class Learner:
     def export(self) -> None:
         """Writes OUT/model, which transformers and vLLM load."""
         checkpoint.export(self.policy, self.config.model, self.config.out / MODEL)
+
+
+class StepCost:
+    """What the steps of one rank need and do: memory, forecast before it is taken, and operations by the second."""
+
+    def __init__(self, policy: Policy, processor: Any, config: LearnerConfig, ranks_on_host: int) -> None:
+        """Every rank must make one.
+
+        Raises:
+            UserError: weights, gradients and optimizer alone need more memory than there is.
+        """
+        self._policy = policy
+        self._refuses = config.hardware.memory_forecast == "refuse"
+        self._flops = FlopCounter(policy.model, policy.family)
+        self._peak = peak_flops(policy.parallel.device, policy.pass_dtype, config.hardware.peak_tflops)
+        self._forecast = MemoryForecast(policy, processor, reference=config.reference)
+        policy.parallel.barrier()  # all ranks of a host hold their weights now
+        self.available = available_bytes(policy, ranks_on_host=ranks_on_host)
+        policy.parallel.barrier()
+        self._checked: list[BatchSize] = []
+        self.forecast_bytes = self._forecast_of(None)
+
+    def check(self, batches: Sequence[Batch]) -> None:
+        """Looks at what is larger than all that was seen.
+
+        Raises:
+            UserError: it needs more memory than there is.
+        """
+        for size in (size_of(self._policy, batch) for batch in batches):
+            if not any(size.within(other) for other in self._checked):
+                self._forecast_of(size)
+                self._checked = [size, *(other for other in self._checked if not other.within(size))]
+
+    def rates(self, batches: Sequence[Batch], num_tokens: float, seconds: float) -> dict[str, float]:
+        """Of an update by all ranks, waiting for data left out; ``mfu`` where the devices' peak is known."""
+        counts = [self._flops.count(batch) for batch in batches]
+        mine = [sum(count.training for count in counts), sum(count.text_training for count in counts)]
+        whole, text = self._policy.parallel.sum(torch.tensor(mine, dtype=torch.float64)).tolist()
+        flops = {"flops": whole, "text_flops": text}
+        shares = utilization(flops, seconds, self._policy.parallel.world_size, self._peak)
+        return {"tokens_per_s": num_tokens / seconds, **shares}
+
+    def _forecast_of(self, size: BatchSize | None) -> float:
+        if not self._refuses:
+            return sum(self._forecast.bytes(size).values())
+        return sum(self._forecast.check(size, self.available).values())
 
 
 class StageLog:

@@ -18,6 +18,8 @@ from pydantic import Field, model_validator
 from ray import train
 
 from models.families._base import family_of
+from models.lora import Trained
+from models.parallel import Hardware
 from models.policy import OptimizerConfig, supervised
 from operators.arms import ARMS, Arm
 from operators.errors import UserError
@@ -69,6 +71,8 @@ class SftSettings(Config):
     num_workers: int = Field(default=1, ge=1)  # Ray Train workers (FSDP2 ranks)
     threads: int = Field(default=2, ge=1)  # CPU threads of each
     gradient_checkpointing: bool = False
+    trained: Trained = Trained()  # all weights or LoRA adapters; vision tower and projector trained or frozen
+    hardware: Hardware = Hardware()
     checkpoint_every: int = Field(default=200, ge=1)  # steps
     max_failures: int = Field(default=3, ge=0)  # restarts of the workers from the newest checkpoint
     trackers: Trackers = ("tensorboard",)  # where curves go beside metrics.jsonl; wandb, mlflow: their own packages
@@ -255,6 +259,8 @@ def learn(config: SftConfig, inputs: Inputs, callbacks: tuple[Any, ...]) -> None
         checkpoint_every=config.checkpoint_every,
         threads=config.threads,
         gradient_checkpointing=config.gradient_checkpointing,
+        trained=config.trained,
+        hardware=config.hardware,
     )
     trainer = make_trainer(
         train_loop,

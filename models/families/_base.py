@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import nn
@@ -20,6 +20,7 @@ from operators.plugins import available, load
 from operators.records import Prompt
 
 FAMILIES = "models.families"
+Part = Literal["vision_tower", "projector", "text", "head"]  # of a model, in the order in which they are computed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +31,23 @@ class EncodedPrompts:
     video_tensors: dict[str, torch.Tensor]  # e.g. pixel_values_videos (N, D), video_grid_thw (V, 3); empty when blind
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisionWork:
+    """What the vision tower computes for the videos of one batch."""
+
+    num_patches: int  # rows of the tower's matrix products
+    num_merged: int  # rows of the projector's; tokens the text part sees
+    attention_pairs: int  # query-key pairs, summed over the tower's layers
+    attention_width: int  # heads x head size
+
+
 class Family(ABC):
     """Loading, prompt encoding and layer structure of one model family."""
 
     model_types: ClassVar[tuple[str, ...]]  # values of config.json's ``model_type``
+    vision_tower: ClassVar[tuple[str, ...]]  # prefixes of parameter names; the longest prefix of all decides
+    projector: ClassVar[tuple[str, ...]]  # what brings patches into the text part
+    head: ClassVar[tuple[str, ...]] = ("lm_head.",)
 
     @abstractmethod
     def load_model(self, path: Path, dtype: torch.dtype) -> nn.Module:
@@ -54,6 +68,20 @@ class Family(ABC):
     @abstractmethod
     def shard_blocks(self, model: nn.Module) -> list[nn.Module]:
         """Modules that FSDP2 wraps one by one, inner ones first; the root is wrapped by the caller."""
+
+    @abstractmethod
+    def vision_work(self, model: nn.Module, model_inputs: Mapping[str, torch.Tensor]) -> VisionWork:
+        """Counted from the shapes of a batch's video tensors, exactly; ``model_inputs`` hold a video."""
+
+    def part_of(self, name: str) -> Part:
+        """The part of the model that a parameter or module belongs to."""
+        prefixes: dict[str, Part] = {
+            **dict.fromkeys(self.vision_tower, "vision_tower"),
+            **dict.fromkeys(self.projector, "projector"),
+            **dict.fromkeys(self.head, "head"),
+        }
+        found = [prefix for prefix in prefixes if f"{name}.".startswith(prefix)]
+        return prefixes[max(found, key=len)] if found else "text"
 
     @abstractmethod
     def banned_token_ids(self, processor: Any) -> tuple[int, ...]:

@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 from transformers import Qwen2_5_VLForConditionalGeneration
+from transformers.vision_utils import get_vision_window_index
 
 from models.families._base import EncodedPrompts
 from models.families.qwen3_vl import Qwen3Vl
@@ -34,6 +35,7 @@ class Qwen25Vl(Qwen3Vl):
     model_types: ClassVar[tuple[str, ...]] = ("qwen2_5_vl",)
     model_class: ClassVar[Any] = Qwen2_5_VLForConditionalGeneration
     video_tensors: ClassVar[tuple[str, ...]] = ("pixel_values_videos", "video_grid_thw", SECONDS)
+    projector: ClassVar[tuple[str, ...]] = ("model.visual.merger.",)
 
     def load_model(self, path: Path, dtype: torch.dtype) -> nn.Module:
         """The policy on the CPU, with ``rope_index`` in place of its own in training as in generation."""
@@ -48,6 +50,17 @@ class Qwen25Vl(Qwen3Vl):
             return encoded
         bits_V = seconds_to_bits(encoded.video_tensors[SECONDS])
         return EncodedPrompts(prompt_ids=encoded.prompt_ids, video_tensors={**encoded.video_tensors, SECONDS: bits_V})
+
+    def attention_pairs(self, visual: Any, grid_V3: Tensor) -> int:
+        """Query-key pairs of all layers, most of which attend within windows."""
+        whole = len(visual.fullatt_block_indexes)
+        _, ends = get_vision_window_index(
+            grid_V3, visual.spatial_merge_size, visual.window_size, visual.config.patch_size
+        )
+        windows = ends.unique_consecutive().diff().long()
+        num_t, num_h, num_w = grid_V3.unbind(-1)
+        in_windows = (len(visual.blocks) - whole) * int(windows.square().sum())
+        return in_windows + whole * int((num_t * (num_h * num_w) ** 2).sum())
 
 
 def seconds_to_bits(seconds_V: Tensor) -> Tensor:
@@ -83,8 +96,15 @@ def rope_index(
     if image_grid_thw is not None or video_grid_thw is None or second_per_grid_ts is None:
         raise ValueError("positions need video_grid_thw and second_per_grid_ts, and are of videos only")
     vision = backbone.config.vision_config
-    seconds = second_per_grid_ts.view(torch.float32).tolist()
-    cells = _cells(video_grid_thw, seconds, vision.tokens_per_second, vision.spatial_merge_size)
+    steps = [cell_s * vision.tokens_per_second for cell_s in second_per_grid_ts.view(torch.float32).tolist()]
+    cells = video_cells(video_grid_thw, steps, vision.spatial_merge_size)
+    return batch_positions(input_ids, mm_token_type_ids, cells, attention_mask)
+
+
+def batch_positions(
+    input_ids: Tensor, mm_token_type_ids: Tensor, cells: Iterator[Tensor], attention_mask: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """What ``rope_index`` returns, of videos whose ``video_cells`` are given in order."""
     position_ids = torch.zeros((3, *input_ids.shape), dtype=torch.long, device=input_ids.device)
     ahead = []
     for b, types_L in enumerate(mm_token_type_ids):
@@ -95,10 +115,14 @@ def rope_index(
     return position_ids, torch.tensor(ahead, device=input_ids.device)
 
 
-def _cells(grids: Tensor, seconds: Sequence[float], tokens_per_second: float, merge: int) -> Iterator[Tensor]:
-    """(3, T·H·W) of every video from 0 on, in vLLM's own arithmetic: float64, rounded down after the product."""
-    for (num_t, num_h, num_w), cell_s in zip(grids.tolist(), seconds, strict=True):
-        times_T = (torch.arange(num_t, dtype=torch.float64) * (cell_s * tokens_per_second)).long()
+def video_cells(grids: Tensor, steps: Sequence[float], merge: int) -> Iterator[Tensor]:
+    """(3, T·H·W) of every video from 0 on, in vLLM's own arithmetic: float64, rounded down after the product.
+
+    Args:
+        steps: by video, positions from one temporal grid cell to the next.
+    """
+    for (num_t, num_h, num_w), step in zip(grids.tolist(), steps, strict=True):
+        times_T = (torch.arange(num_t, dtype=torch.float64) * step).long()
         axes = (times_T, torch.arange(num_h // merge), torch.arange(num_w // merge))
         yield torch.stack(torch.meshgrid(*axes, indexing="ij")).flatten(1)
 

@@ -5,7 +5,7 @@ Architecture and processor: transformers ``models/qwen3_vl``; report arXiv 2511.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import AutoProcessor, Qwen3VLForConditionalGeneration
 
-from models.families._base import EncodedPrompts, Family, video_metadata
+from models.families._base import EncodedPrompts, Family, VisionWork, video_metadata
 from models.vision_attention import attend_in_batches
 from operators.records import Prompt
 
@@ -46,6 +46,8 @@ class Qwen3Vl(Family):
     model_types: ClassVar[tuple[str, ...]] = ("qwen3_vl",)
     model_class: ClassVar[Any] = Qwen3VLForConditionalGeneration
     video_tensors: ClassVar[tuple[str, ...]] = ("pixel_values_videos", "video_grid_thw")  # of what the processor makes
+    vision_tower: ClassVar[tuple[str, ...]] = ("model.visual.",)
+    projector: ClassVar[tuple[str, ...]] = ("model.visual.merger.", "model.visual.deepstack_merger_list.")
 
     def load_model(self, path: Path, dtype: torch.dtype) -> nn.Module:
         """The policy on the CPU; it cannot say media tokens, in training as in generation."""
@@ -82,6 +84,23 @@ class Qwen3Vl(Family):
     def shard_blocks(self, model: nn.Module) -> list[nn.Module]:
         inner: Any = model.model
         return [*inner.visual.blocks, *inner.language_model.layers]
+
+    def vision_work(self, model: nn.Module, model_inputs: Mapping[str, torch.Tensor]) -> VisionWork:
+        """Every patch attends to those of its own pair of frames."""
+        visual: Any = model.model.visual  # type: ignore[union-attr]
+        attention = visual.blocks[0].attn
+        num_patches = int(model_inputs["video_grid_thw"].prod(-1).sum())
+        return VisionWork(
+            num_patches=num_patches,
+            num_merged=num_patches // visual.spatial_merge_size**2,
+            attention_pairs=self.attention_pairs(visual, model_inputs["video_grid_thw"]),
+            attention_width=attention.num_heads * attention.head_dim,
+        )
+
+    def attention_pairs(self, visual: Any, grid_V3: torch.Tensor) -> int:
+        """Query-key pairs of all layers."""
+        num_t, num_h, num_w = grid_V3.unbind(-1)
+        return len(visual.blocks) * int((num_t * (num_h * num_w) ** 2).sum())
 
     def banned_token_ids(self, processor: Any) -> tuple[int, ...]:
         vocabulary = processor.tokenizer.get_vocab()

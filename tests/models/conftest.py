@@ -26,3 +26,13 @@ def tiny_qwen2_5_vl(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("tiny_qwen2_5_vl") / "model"
     build_qwen2_5_vl(out)
     return out
+
+
+@pytest.fixture(scope="session")
+def tiny_qwen2_vl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Qwen2-VL of two layers."""
+    from tests.models.tiny_qwen2_vl import build_qwen2_vl
+
+    out = tmp_path_factory.mktemp("tiny_qwen2_vl") / "model"
+    build_qwen2_vl(out)
+    return out

@@ -114,7 +114,7 @@ def edit_manifest(old: str, new: str) -> Spoil:
         (lambda folder: (folder / MANIFEST).write_text("[]"), f"{MANIFEST} cannot be read"),
         (edit_manifest('"step": 2', '"step": 3'), f"{MANIFEST} is not what was written"),
         (edit_manifest('"next_sample": 7', '"next_sample": 8'), f"{MANIFEST} is not what was written"),
-        (edit_manifest('"schema_version": 2', '"schema_version": 1'), "is of version 1, not 2"),
+        (edit_manifest('"schema_version": 3', '"schema_version": 1'), "is of version 1, not 3"),
     ],
 )
 def test_a_checkpoint_that_is_not_whole_is_passed_over_and_said(

@@ -1,4 +1,4 @@
-"""The Qwen3-VL family against transformers' own model and processor, and what ``family_of`` refuses."""
+"""What every family keeps, Qwen3-VL against transformers' own model and processor, and what is refused."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import pytest
 import torch
 from transformers import Qwen3VLForConditionalGeneration
 
-from models.families._base import Family, family_of
+from models.families._base import FAMILIES, Family, family_of
 from models.families.qwen3_vl import LinearPatchEmbed
 from operators.errors import UserError
+from operators.plugins import available, load
 from operators.records import Prompt
 
 
@@ -41,6 +42,44 @@ def prompt(processor: Any, shape: tuple[int, ...], key: str = "p") -> Prompt:
         add_generation_prompt=True,
     )
     return Prompt(key=key, text=text, frames_THWC=frames_THWC, fps=4.0)
+
+
+@pytest.fixture(params=available(FAMILIES))
+def every(request: pytest.FixtureRequest) -> tuple[Family, Any, Any]:
+    """Each family with a tiny model and its processor; a new one needs a fixture ``tiny_NAME``."""
+    name = request.param
+    path: Path = request.getfixturevalue("tiny_model" if name == "qwen3_vl" else f"tiny_{name}")
+    family = family_of(path)
+    assert type(family) is load(FAMILIES, name)
+    return family, family.load_processor(path), family.load_model(path, torch.float32)
+
+
+def test_parts_are_where_the_family_says(every: tuple[Family, Any, Any]) -> None:
+    family, _, model = every
+    names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
+    assert {family.part_of(name) for name in names} == {"vision_tower", "projector", "text", "head"}
+    for prefix in (*family.vision_tower, *family.projector, *family.head):
+        assert any(name.startswith(prefix) for name in names), prefix
+    blocks = {id(block) for block in family.shard_blocks(model)}
+    parts = [family.part_of(name) for name, module in model.named_modules() if id(module) in blocks]
+    assert parts == sorted(parts, reverse=True) and set(parts) == {"vision_tower", "text"}  # as they are computed
+
+
+def test_every_family_encodes_a_batch_as_its_prompts(every: tuple[Family, Any, Any]) -> None:
+    family, processor, model = every
+    prompts = [prompt(processor, (8, 48, 48, 3)), prompt(processor, (5, 32, 64, 3))]
+    together, alone = family.encode(processor, prompts), [family.encode(processor, [p]) for p in prompts]
+    assert together.prompt_ids == tuple(encoded.prompt_ids[0] for encoded in alone)
+    work = family.vision_work(model, together.video_tensors)
+    each = [family.vision_work(model, encoded.video_tensors) for encoded in alone]
+    assert work.num_patches == sum(w.num_patches for w in each) > 0
+    assert work.attention_pairs == sum(w.attention_pairs for w in each)
+    num_media = sum(
+        int((family.token_types(processor, torch.tensor([ids]))["mm_token_type_ids"] > 0).sum())
+        for ids in together.prompt_ids
+    )
+    assert work.num_merged == num_media
+    assert set(family.banned_token_ids(processor)) & set(together.prompt_ids[0])
 
 
 @pytest.mark.parametrize(("num_frames", "side_px"), [(8, 48), (24, 96), (2, 32)])
@@ -120,7 +159,7 @@ def set_config(**changes: Any) -> Callable[[Path], None]:
         (remove("config.json"), "is not a model folder"),
         (remove("model.safetensors"), r"no \*\.safetensors"),
         (set_config(auto_map={"AutoModel": "own.Model"}), "never run"),
-        (set_config(model_type="bert"), "'bert' model; give one of: qwen2_5_vl, qwen3_vl"),
+        (set_config(model_type="bert"), "'bert' model; give one of: qwen2_5_vl, qwen2_vl, qwen3_vl"),
         (lambda folder: (folder / "config.json").write_text("{"), "is not JSON"),
     ],
 )

@@ -17,6 +17,7 @@ from torch.multiprocessing.spawn import spawn
 from models.checkpoint import MANIFEST, export, latest, load, save
 from models.collate import collate_samples
 from models.families.qwen3_vl import Qwen3Vl
+from models.parallel import this_process
 from models.policy import OptimizerConfig, Policy, lr_factor, supervised
 from operators.errors import UserError
 from operators.records import Prompt
@@ -220,3 +221,44 @@ def test_export_loads_with_transformers(tiny_model: Path, tmp_path: Path, traine
     assert {f.name for f in tiny_model.iterdir()} - {f.name for f in (tmp_path / "model").iterdir()} == {
         "model.safetensors"
     }
+
+
+def _bfloat16_rank(rank: int, rendezvous: Path, model: Path, out: Path, world_size: int) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=world_size)
+    torch.set_num_threads(1)
+    family = Qwen3Vl()
+    policy = Policy(
+        family.load_model(model, torch.float32),
+        family,
+        OptimizerConfig(lr=5e-4, weight_decay=0.1, warmup_steps=2),
+        total_steps=8,
+        parallel=this_process(torch.device("cpu"), "bfloat16"),
+        precision="bfloat16",
+    )
+    curve = train(policy, model, NUM_STEPS, rows_per_pass=1)
+    types = {str(parameter.dtype) for parameter in policy.model.parameters()}
+    (out / f"curve_{world_size}_{rank}.json").write_text(json.dumps({"curve": curve, "types": sorted(types)}))
+    dist.barrier()
+    dist.destroy_process_group()
+    os._exit(0)  # as above
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_bfloat16_passes_learn_what_float32_passes_do(
+    tiny_model: Path, tmp_path: Path, trained: Trained, world_size: int
+) -> None:
+    """Within the few digits that the type has, with float32 weights, and not the same."""
+    arguments = (tmp_path / "rendezvous", tiny_model, tmp_path, world_size)
+    spawn(_bfloat16_rank, arguments, nprocs=world_size)  # type: ignore[no-untyped-call]
+    found = json.loads((tmp_path / f"curve_{world_size}_0.json").read_text())
+    assert found["types"] == ["torch.float32"]
+    curve, expected = torch.tensor(found["curve"]), torch.tensor(trained[1])
+    torch.testing.assert_close(curve, expected, atol=0.02, rtol=0.02)
+    assert not torch.allclose(curve, expected, atol=1e-5, rtol=0)
+
+
+def test_bfloat16_needs_a_process_group(tiny_model: Path) -> None:
+    family = Qwen3Vl()
+    model = family.load_model(tiny_model, torch.float32)
+    with pytest.raises(ValueError, match="needs a process group"):
+        Policy(model, family, OptimizerConfig(), total_steps=1, precision="bfloat16")

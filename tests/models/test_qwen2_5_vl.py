@@ -133,17 +133,21 @@ def test_seconds_survive_bfloat16(family: Family, processor: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["local", "vllm"])
-def test_engine_and_trainer_agree(name: str, family: Family, processor: Any, tiny_qwen2_5_vl: Path) -> None:
+def test_engine_and_trainer_agree(name: str, tiny_qwen2_5_vl: Path) -> None:
+    assert_engine_agrees(name, tiny_qwen2_5_vl)
+
+
+def assert_engine_agrees(name: str, path: Path) -> None:
     """Prompt ids exactly and log-probabilities within 1e-4, through the collator, with new weights."""
     if name == "vllm":
         try:
             importlib.import_module("vllm")
         except ImportError as error:
             pytest.skip(f"vLLM cannot be imported: {error}")
-    engine = load("models.engines", name)(
-        tiny_qwen2_5_vl, EngineSettings(max_model_len=256, max_num_seqs=16, kv_cache_mib=32)
-    )
-    model: Any = family.load_model(tiny_qwen2_5_vl, torch.float32)
+    family = family_of(path)
+    processor = family.load_processor(path)
+    engine = load("models.engines", name)(path, EngineSettings(max_model_len=256, max_num_seqs=16, kv_cache_mib=32))
+    model: Any = family.load_model(path, torch.float32)
     policy = Policy(model, family, OptimizerConfig(lr=1e-3), total_steps=2)
     prompts = make_prompts(processor)
     sampling = Sampling(num_rollouts=2, temperature=1.0, max_tokens=8, seed=1)

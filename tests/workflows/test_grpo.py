@@ -170,20 +170,6 @@ def test_a_reward_that_never_works_stops_the_run_and_says_why(data: Path, model:
 
 
 @pytest.mark.usefixtures("ray_cluster")
-def test_poisoned_rewards_are_masked_and_counted(data: Path, model: Path, tmp_path: Path) -> None:
-    rewards = RewardConfig(weights={"tests.workflows.hostile_rewards:poisoned": 1.0})
-    summary = run(config(data, model, tmp_path, rewards=rewards, num_steps=6))
-    rows = rows_of(tmp_path)
-    crashed = sum(row.get("status_crashed", 0) for row in rows)
-    assert 0 < crashed == summary["rollouts_without_reward"] < 6 * 3 * 4
-    assert sum(group is None for row in rows for group in row["group_rewards"]) > 0
-    assert all(math.isfinite(row["reward"]) for row in rows)
-    assert sum("loss" in row for row in rows) >= 2, "what was not poisoned is learned from"
-    after = load_file(tmp_path / "model/model.safetensors")
-    assert all(bool(tensor.isfinite().all()) for tensor in after.values())
-
-
-@pytest.mark.usefixtures("ray_cluster")
 def test_a_blind_model_is_stopped_before_the_first_step(data: Path, model: Path, tmp_path: Path) -> None:
     """A model whose vision tower gives nothing answers grey frames as it answers real ones."""
     from tests.blind_model import write_blind

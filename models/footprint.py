@@ -1,0 +1,158 @@
+"""What a batch costs: floating-point operations by part of the model, and how near a run comes to its devices' peak.
+
+Counted from the model's own layers and the batch's own sizes: 2 · weights for every row of a matrix product, 4 · width
+for every query-key pair of attention (both triangles, as PaLM, arXiv 2204.02311, appendix B, and torch's
+``FlopCounterMode`` have it). Padding and what is computed a second time are no useful work and not counted. A backward
+pass costs a product again for each of the two gradients it needs: that of its input where anything before it is
+trained, that of its weight where the weight is. Embeddings, norms and activations, well below one per cent, are left
+out.
+
+Shapes: B sequences, L positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from models.collate import Batch
+from models.families._base import Family, Part, VisionWork
+
+# Dense bfloat16 products with float32 sums, in 1e12 per second, by a part of the device's name; NVIDIA's data sheets
+# halve what they print "with sparsity". The first that fits counts.
+PEAK_TFLOPS: tuple[tuple[str, float], ...] = (
+    ("GB200", 2500.0),
+    ("B200", 2250.0),
+    ("H200 NVL", 835.5),
+    ("H200", 989.4),
+    ("H100 PCIe", 756.5),
+    ("H100 NVL", 835.5),
+    ("H100", 989.4),
+    ("H800 PCIe", 756.5),
+    ("H800", 989.4),
+    ("H20", 148.0),
+    ("A100", 311.8),
+    ("A800", 311.8),
+    ("L40S", 362.1),
+    ("L40", 181.0),
+    ("L4", 121.0),
+    ("A10G", 70.0),
+    ("A10", 125.0),
+    ("RTX 4090", 165.2),
+    ("RTX 3090", 71.0),
+    ("MI300X", 1307.4),
+)
+NO_VISION = VisionWork(num_patches=0, num_merged=0, attention_pairs=0, attention_width=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flops:
+    """Floating-point operations of one forward pass and of forward and backward together."""
+
+    forward: float
+    training: float
+    text_training: float  # of ``training``, what the text part and the output layer take
+
+
+@dataclass(slots=True)
+class _Product:
+    """Operations by row of one part's matrix products."""
+
+    forward: float = 0.0
+    backward: float = 0.0
+
+
+class FlopCounter:
+    """Counts batches of one model; adapters and frozen weights are taken as they are when it is made."""
+
+    def __init__(self, model: nn.Module, family: Family) -> None:
+        self._model, self._family = model, family
+        self._products: dict[Part, _Product] = {part: _Product() for part in ("vision_tower", "projector", "text")}
+        self._products["head"] = _Product()
+        trained = {id(p) for p in model.parameters() if p.requires_grad}
+        self._flows: dict[Part, bool] = dict.fromkeys(self._products, False)  # whether gradients pass its attention
+        anything_before = False
+        for name, module in model.named_modules():  # in the order of computation, but for parallel branches
+            own = [id(p) in trained for p in module.parameters(recurse=False)]
+            part = family.part_of(name)
+            if isinstance(module, nn.Linear | nn.Conv2d | nn.Conv3d):
+                product, cost = self._products[part], 2.0 * module.weight.numel()
+                product.forward += cost
+                product.backward += cost * (anything_before + (id(module.weight) in trained))
+            anything_before = anything_before or any(own)
+            self._flows[part] = self._flows[part] or anything_before
+        config: Any = model.config.get_text_config()  # type: ignore[operator, union-attr]
+        heads = config.num_attention_heads
+        head_dim = getattr(config, "head_dim", None) or config.hidden_size // heads
+        self._text_width, self._num_layers = heads * head_dim, config.num_hidden_layers
+
+    def count(self, batch: Batch) -> Flops:
+        """One forward and backward pass of a batch's tokens and patches, padding left out."""
+        lengths_B = batch.attention_mask_BL.sum(-1)
+        vision = NO_VISION
+        if any(name.startswith("pixel_values") for name in batch.model_inputs):
+            vision = self._family.vision_work(self._model, batch.model_inputs)
+        rows: dict[Part, float] = {
+            "vision_tower": vision.num_patches,
+            "projector": vision.num_merged,
+            "text": float(lengths_B.sum()),
+            "head": float((batch.completion_mask_BL[:, 1:] > 0).sum()),
+        }
+        pairs: dict[Part, float] = {
+            "vision_tower": 4.0 * vision.attention_width * vision.attention_pairs,
+            "text": 4.0 * self._text_width * self._num_layers * float(lengths_B.square().sum()),
+        }
+        forward = {part: rows[part] * self._products[part].forward + pairs.get(part, 0.0) for part in rows}
+        backward = {
+            part: rows[part] * self._products[part].backward + 2 * pairs.get(part, 0.0) * self._flows[part]
+            for part in rows
+        }
+        return Flops(
+            forward=sum(forward.values()),
+            training=sum(forward.values()) + sum(backward.values()),
+            text_training=sum(forward[part] + backward[part] for part in ("text", "head")),
+        )
+
+
+def peak_flops(device: torch.device, dtype: torch.dtype, given_tflops: float | None) -> float | None:
+    """What one device could do at most in a second.
+
+    Args:
+        dtype: of the passes.
+        given_tflops: in 1e12 per second, from the user, who is believed.
+
+    Returns:
+        None for CPUs, unknown devices and passes in float32: nothing is invented.
+    """
+    if given_tflops is not None:
+        return given_tflops * 1e12
+    if device.type != "cuda" or dtype != torch.bfloat16:
+        return None
+    return known_peak(torch.cuda.get_device_name(device))
+
+
+def known_peak(device_name: str) -> float | None:
+    """Peak of a device by what its driver calls it, dense in bfloat16; None when it is not in the table."""
+    words = device_name.replace("-", " ").split()
+    for known, tflops in PEAK_TFLOPS:
+        if set(known.split()) <= set(words):
+            return tflops * 1e12
+    return None
+
+
+def utilization(flops: Mapping[str, float], seconds: float, num_devices: int, peak: float | None) -> dict[str, float]:
+    """Rates of all devices together, and where the peak is known the share of it (``mfu``, by name of the count).
+
+    Args:
+        flops: of all devices: ``flops`` of the whole model, ``text_flops`` of what is not vision.
+        peak: of one device, per second.
+    """
+    rates = {f"{name}_per_s": count / seconds for name, count in flops.items()}
+    if peak is None:
+        return rates
+    shares = {name.replace("flops", "mfu"): count / seconds / (num_devices * peak) for name, count in flops.items()}
+    return {**rates, **shares}

@@ -1,0 +1,134 @@
+"""Which weights of a model are trained: all or low-rank adapters beside them (LoRA), by part of the model.
+
+    Trained → what requires a gradient → optimizer and checkpoint
+                                       → merged weights → engines, export
+
+Adapters are peft's (arXiv 2106.09685), put into the model in place: its class, and so its scoring head and the blocks
+that FSDP2 wraps, stay as they are. Engines never see them: they get base + scale · B A under the base's own name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal, Self
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from models.families._base import Family
+from operators.errors import UserError
+
+ADAPTER = "default"  # peft's name of the only one there is
+BASE = ".base_layer."  # in names of weights that have an adapter beside them
+Choice = Literal["trained", "frozen"]
+
+
+class Lora(BaseModel):
+    """Low-rank adapters beside linear layers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rank: int = Field(default=16, ge=1)
+    alpha: float = Field(default=32.0, gt=0)  # the product of the two factors counts alpha / rank times
+    dropout: float = Field(default=0.0, ge=0, lt=1)  # of an adapter's input, while training
+    modules: tuple[str, ...] = ()  # last names of linear layers, e.g. q_proj v_proj; (): all of the trained parts
+    seed: int = 0  # of the factors that do not start at 0
+
+
+class Trained(BaseModel):
+    """What of a model is trained. Text layers always are; the default is every weight."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weights: Literal["all", "lora"] = "all"  # of the trained parts: themselves, or adapters beside them
+    vision_tower: Choice = "trained"
+    projector: Choice = "trained"  # what brings patches into the text part; Qwen's mergers
+    lora: Lora = Lora()
+
+    @model_validator(mode="after")
+    def _lora_is_meant(self) -> Self:
+        if self.weights == "all" and self.lora != Lora():
+            raise ValueError("lora has settings, but weights is all; give weights lora, or leave them out")
+        return self
+
+
+EVERYTHING = Trained()
+
+
+def set_trained(model: nn.Module, family: Family, trained: Trained) -> None:
+    """Marks what requires a gradient and adds adapters, in place. Call it before sharding, alike on every rank.
+
+    Raises:
+        UserError: no linear layer of the trained parts has one of the names in ``lora.modules``.
+    """
+    frozen = {part for part in ("vision_tower", "projector") if getattr(trained, part) == "frozen"}
+    if trained.weights == "all":
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(family.part_of(name) not in frozen)
+        return
+    targets = _targets(model, family, frozen | {"head"}, trained.lora.modules)
+    config = LoraConfig(
+        r=trained.lora.rank,
+        lora_alpha=trained.lora.alpha,  # type: ignore[arg-type] # its formula is a quotient of floats
+        lora_dropout=trained.lora.dropout,
+        target_modules=targets,
+        bias="none",
+    )
+    with torch.random.fork_rng(devices=[]):  # ranks shard what they made themselves: it must be the same
+        torch.manual_seed(trained.lora.seed)
+        inject_adapter_in_model(config, model, adapter_name=ADAPTER)
+
+
+def _targets(model: nn.Module, family: Family, left_out: set[str], wanted: tuple[str, ...]) -> list[str]:
+    linear = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and family.part_of(name) not in left_out
+    ]
+    chosen = [name for name in linear if not wanted or name.rpartition(".")[2] in wanted]
+    known = sorted({name.rpartition(".")[2] for name in linear})
+    missing = sorted(set(wanted) - set(known))
+    if missing or not chosen:
+        raise UserError(f"lora.modules has {', '.join(missing)}, but the trained parts have: {', '.join(known)}")
+    return chosen
+
+
+def has_adapters(model: nn.Module) -> bool:
+    """Whether ``set_trained`` has put adapters into a model."""
+    return any(name.endswith(f".lora_A.{ADAPTER}") for name, _ in model.named_modules())
+
+
+def adapter_scales(model: nn.Module) -> dict[str, float]:
+    """alpha / rank by the name of the linear layer that an adapter is beside."""
+    modules = dict(model.named_modules())
+    names = [name.removesuffix(".lora_A") for name in modules if name.endswith(".lora_A")]
+    return {name: float(modules[name].scaling[ADAPTER]) for name in names}
+
+
+def merged(state: Mapping[str, Tensor], scales: Mapping[str, float]) -> Iterator[tuple[str, Tensor]]:
+    """A model's whole weights without adapters: names and tensors as if it never had any. Inputs stay as they are."""
+    for name, tensor in state.items():
+        if ".lora_A." in name or ".lora_B." in name:
+            continue
+        module, base, last = name.rpartition(BASE)
+        if base and last == "weight":
+            low, high = (state[f"{module}.lora_{factor}.{ADAPTER}.weight"].float() for factor in "AB")
+            tensor = (tensor.float() + scales[module] * (high @ low)).to(tensor.dtype)
+        yield name.replace(BASE, "."), tensor
+
+
+def save_adapter(model: nn.Module, state: Mapping[str, Tensor], base: Path, out: Path) -> None:
+    """Writes a folder that ``peft.PeftModel.from_pretrained`` loads onto the model in ``base``."""
+    config: LoraConfig = model.peft_config[ADAPTER]  # type: ignore[index, assignment]
+    config.base_model_name_or_path = str(base)
+    config.save_pretrained(str(out))
+    factors = {
+        f"base_model.model.{name.replace(f'.{ADAPTER}.', '.')}": tensor.contiguous()
+        for name, tensor in state.items()
+        if ".lora_A." in name or ".lora_B." in name
+    }
+    save_file(factors, out / "adapter_model.safetensors", metadata={"format": "pt"})

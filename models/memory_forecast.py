@@ -1,0 +1,293 @@
+"""Memory of a training step on one rank, forecast before it is taken, so that what cannot fit never starts.
+
+    the sharded policy → bytes of weights, gradients, AdamW
+    passes over small probes → bytes of activations by token, by token pair and by patch → any micro-batch
+
+What autograd keeps is measured rather than derived, on the device, in the type and with the sharding and checkpointing
+of the run: no formula would follow transformers' layers from release to release.
+
+Shapes: B sequences, L positions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.distributed.tensor import DTensor
+
+from models.collate import Batch, collate_samples
+from models.policy import Policy
+from models.scoring_head import MAX_LOGITS
+from operators.errors import UserError
+from operators.records import Prompt
+
+GIB = 1 << 30
+TEXT_PROBES = ((1, 32), (1, 96), (2, 160))  # rows and length
+VIDEO_PROBES = ((4, 64), (8, 96))  # frames and side, px
+ADAMW_BYTES = 8  # two float32 by trained weight
+LOGIT_BYTES = 16  # logits, their log-softmax, its exponential and a product, all float32
+GRADIENT_SHARE = 0.25  # of what a block keeps, measured: the gradients that are alive while it is computed
+CGROUP = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSize:
+    """Of a micro-batch, padding included."""
+
+    num_rows: int
+    length: int
+    num_patches: int
+    num_scored: int
+
+    @property
+    def num_tokens(self) -> int:
+        return self.num_rows * self.length
+
+    def within(self, other: BatchSize) -> bool:
+        """Whether it needs no more of anything."""
+        return (
+            self.num_tokens <= other.num_tokens
+            and self.num_tokens * self.length <= other.num_tokens * other.length
+            and self.num_patches <= other.num_patches
+            and self.num_scored <= other.num_scored
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """Bytes that a forward pass keeps for the backward pass."""
+
+    fixed: float
+    by_token: float
+    by_pair: float  # of positions of one row: attention masks
+    by_patch: float
+
+    def text(self, size: BatchSize) -> float:
+        return self.by_token * size.num_tokens + self.by_pair * size.num_tokens * size.length
+
+
+def size_of(policy: Policy, batch: Batch) -> BatchSize:
+    """The size of a micro-batch."""
+    num_patches = 0
+    if any(name.startswith("pixel_values") for name in batch.model_inputs):
+        num_patches = policy.family.vision_work(policy.model, batch.model_inputs).num_patches
+    num_rows, length = batch.input_ids_BL.shape
+    num_scored = int((batch.completion_mask_BL[:, 1:] > 0).sum())
+    return BatchSize(num_rows=num_rows, length=length, num_patches=num_patches, num_scored=num_scored)
+
+
+class MemoryForecast:
+    """What one rank needs for micro-batches of any size."""
+
+    def __init__(self, policy: Policy, processor: Any, *, reference: bool = False) -> None:
+        """Runs a few small forward passes; every rank must make one.
+
+        Args:
+            reference: whether a second, frozen model will be sharded over the same ranks.
+        """
+        self._policy = policy
+        probes = [*map(_text_probe, TEXT_PROBES), *(_video_probe(policy, processor, *p) for p in VIDEO_PROBES)]
+        with torch.random.fork_rng():
+            self._kept = measure(policy, probes)
+            policy.model.eval()  # layers are not checkpointed then
+            self._whole = measure(policy, probes) if policy.gradient_checkpointing else self._kept
+            policy.model.train()
+        self._states = state_bytes(policy, reference=reference)
+
+    def bytes(self, size: BatchSize | None) -> dict[str, float]:
+        """By what it is for; of the states alone when there is no micro-batch."""
+        if size is None:
+            return dict(self._states)
+        kept = self._kept.text(size) + self._kept.by_patch * size.num_patches
+        # Backward works block by block, on gradients beside what the block kept, or on what it makes again.
+        again = self._policy.gradient_checkpointing
+        by_text = self._whole.text(size) - again * self._kept.text(size)
+        by_patch = self._whole.by_patch - again * self._kept.by_patch
+        num_text, num_vision = blocks_by_part(self._policy)
+        block = max(by_text / num_text, by_patch * size.num_patches / num_vision) if again else by_text / num_text
+        activations = kept + (GRADIENT_SHARE + again) * block
+        vocabulary: Any = self._policy.model.get_output_embeddings().out_features  # type: ignore[operator]
+        rows = min(size.num_scored, max(1, MAX_LOGITS // vocabulary))
+        return {**self._states, "activations": activations, "logits": float(LOGIT_BYTES * vocabulary * rows)}
+
+    def check(self, size: BatchSize | None, available: float) -> dict[str, float]:
+        """The forecast, when it fits.
+
+        Args:
+            available: bytes, as ``available_bytes`` counts them.
+
+        Raises:
+            UserError: more is needed than there is.
+        """
+        parts = self.bytes(size)
+        if sum(parts.values()) <= available:
+            return parts
+        what = "training" if size is None else f"a micro-batch of {size.num_rows} x {size.length} tokens"
+        if size is not None and size.num_patches:
+            what += f" and {size.num_patches} video patches"
+        sums = " + ".join(f"{name} {count / GIB:.2f}" for name, count in parts.items())
+        raise UserError(
+            f"{what} needs {sum(parts.values()) / GIB:.2f} GiB on every rank ({sums}), but {available / GIB:.2f} GiB "
+            f"are there; {self._advice(size)}; hardware.memory_forecast report would start it all the same"
+        )
+
+    def _advice(self, size: BatchSize | None) -> str:
+        advice = []
+        if size is not None and size.num_rows > 1:
+            advice.append(f"put fewer than {size.num_rows} samples into a micro-batch")
+        if size is not None and not self._policy.gradient_checkpointing:
+            advice.append("set gradient_checkpointing")
+        if self._policy.trained.weights == "all":
+            advice.append("train adapters (trained.weights lora)")
+        advice.append(f"use more workers than {self._policy.parallel.world_size}")
+        return ", ".join(advice)
+
+
+def state_bytes(policy: Policy, *, reference: bool) -> dict[str, float]:
+    """What a rank holds through a whole step, whatever the batch, and the parameters it gathers for one block."""
+    local = [(_local(p), p.requires_grad) for p in policy.model.parameters()]
+    weights = sum(p.numel() * p.element_size() for p, _ in local)
+    trained = [p for p, is_trained in local if is_trained]
+    states = {
+        "weights": weights,
+        "gradients": sum(p.numel() * p.element_size() for p in trained),
+        "AdamW": ADAMW_BYTES * sum(p.numel() for p in trained),
+        "reference": weights if reference else 0,
+        "gathered": _gathered_bytes(policy),
+    }
+    return {name: float(count) for name, count in states.items() if count}
+
+
+def _gathered_bytes(policy: Policy) -> int:
+    """FSDP2 holds what no block has, the block at work and the next one whole, and one's gradient before it is cut."""
+    if policy.parallel.mesh is None:
+        return 0
+    blocks = [sum(p.numel() for p in block.parameters()) for block in policy.family.shard_blocks(policy.model)]
+    root = sum(p.numel() for p in policy.model.parameters()) - sum(blocks)
+    width = policy.pass_dtype.itemsize
+    return (root + 2 * max(blocks)) * width + max(root, *blocks) * (width + 4)
+
+
+def blocks_by_part(policy: Policy) -> tuple[int, int]:
+    """Blocks of the text part and of the vision tower."""
+    blocks = {id(block) for block in policy.family.shard_blocks(policy.model)}
+    parts = [policy.family.part_of(name) for name, module in policy.model.named_modules() if id(module) in blocks]
+    return max(1, parts.count("text")), max(1, parts.count("vision_tower"))
+
+
+def measure(policy: Policy, probes: Sequence[Batch]) -> Kept:
+    """Solves for the bytes by token, by pair and by patch that explain what the probes keep."""
+    sizes = [size_of(policy, probe) for probe in probes]
+    rows = [[1.0, size.num_tokens, size.num_tokens * size.length, size.num_patches] for size in sizes]
+    kept = [float(kept_bytes(policy, probe)) for probe in probes]
+    solution, *_ = np.linalg.lstsq(np.array(rows), np.array(kept), rcond=None)
+    fixed, by_token, by_pair, by_patch = (max(0.0, float(value)) for value in solution)
+    return Kept(fixed=fixed, by_token=by_token, by_pair=by_pair, by_patch=by_patch)
+
+
+def kept_bytes(policy: Policy, batch: Batch) -> int:
+    """Bytes of a batch and of what autograd keeps after its forward pass, parameters left out."""
+    own = {_local(tensor).untyped_storage().data_ptr() for tensor in _tensors(policy.model)}
+    storages: dict[int, Any] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = _local(tensor).untyped_storage()
+        storages[storage.data_ptr()] = storage
+        return tensor
+
+    on_device = batch.to(policy.parallel.device)
+    for tensor in (on_device.input_ids_BL, on_device.attention_mask_BL, *on_device.model_inputs.values()):
+        keep(tensor)
+    with saved_tensors_hooks(keep, lambda tensor: tensor):
+        scores = policy.scores(on_device)
+    total: int = sum(storage.nbytes() for pointer, storage in storages.items() if pointer not in own)
+    del scores
+    return total
+
+
+def _tensors(model: nn.Module) -> list[Tensor]:
+    return [*model.parameters(), *model.buffers()]
+
+
+def _local(tensor: Tensor) -> Tensor:
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+def _text_probe(shape: tuple[int, int]) -> Batch:
+    """Ids of no meaning, the last one padding, so that there is a mask."""
+    mask_BL = torch.ones(shape, dtype=torch.long)
+    mask_BL[:, -1] = 0
+    scored_BL = torch.zeros(shape)
+    scored_BL[:, -2] = 1.0
+    return Batch(
+        input_ids_BL=torch.ones(shape, dtype=torch.long),
+        attention_mask_BL=mask_BL,
+        completion_mask_BL=scored_BL,
+        model_inputs={},
+    )
+
+
+def _video_probe(policy: Policy, processor: Any, num_frames: int, side_px: int) -> Batch:
+    chat = [{"role": "user", "content": [{"type": "video"}, {"type": "text", "text": "?"}]}]
+    prompt = Prompt(
+        key="probe",
+        text=processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True),
+        frames_THWC=np.zeros((num_frames, side_px, side_px, 3), np.uint8),
+        fps=4.0,
+    )
+    batch = collate_samples(policy.family, processor, [prompt], ["A"])
+    mask_BL = batch.attention_mask_BL.clone()
+    mask_BL[:, -1] = 0
+    scored_BL = torch.zeros_like(batch.completion_mask_BL)
+    scored_BL[:, -2] = 1.0
+    return dataclasses.replace(batch, attention_mask_BL=mask_BL, completion_mask_BL=scored_BL)
+
+
+def available_bytes(policy: Policy, *, ranks_on_host: int) -> float:
+    """What one rank may use: its GPU, or its share of the host, with what it holds already."""
+    device = policy.parallel.device
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return float(free + torch.cuda.memory_reserved(device))
+    held = sum(p.numel() * p.element_size() for p in map(_local, policy.model.parameters()))
+    return host_bytes() / ranks_on_host + held
+
+
+def host_bytes() -> float:
+    """Memory this machine, or the container's limit, has left."""
+    left = float(psutil.virtual_memory().available)
+    limit = CGROUP / "memory.max"
+    if not limit.exists() or (allowed := limit.read_text().strip()) == "max":
+        return left
+    stat: Mapping[str, str] = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
+    used = int((CGROUP / "memory.current").read_text()) - int(stat["inactive_file"])  # the cache makes room
+    return min(left, float(int(allowed) - used))
+
+
+def check_loading(path: Path, *, ranks_on_host: int, host: float) -> None:
+    """Every rank loads the whole model in float32 before it is sharded.
+
+    Raises:
+        UserError: they do not fit into the host's memory together.
+    """
+    num_weights = 0
+    for file in path.glob("*.safetensors"):
+        with safe_open(file, "pt") as weights:
+            num_weights += sum(int(np.prod(weights.get_slice(name).get_shape())) for name in weights.keys())  # noqa: SIM118
+    needed = 4.0 * num_weights * ranks_on_host
+    if needed > host:
+        raise UserError(
+            f"{ranks_on_host} workers on one host load {num_weights / 1e6:.0f} M weights of {path} in float32, "
+            f"{needed / GIB:.2f} GiB, but the host has {host / GIB:.2f} GiB left; use fewer workers on a host, a "
+            "smaller model or more memory"
+        )

@@ -1,0 +1,111 @@
+"""The forecast against what torch allocates, and what it refuses."""
+
+from __future__ import annotations
+
+import dataclasses
+import weakref
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakIdKeyDictionary
+
+from models.families._base import family_of
+from models.lora import EVERYTHING, Lora, Trained
+from models.memory_forecast import GIB, MemoryForecast, available_bytes, check_loading, host_bytes, size_of
+from models.policy import OptimizerConfig, Policy, supervised
+from operators.errors import UserError
+from tests.models.test_footprint import make_batch
+
+
+def make_policy(model: Path, *, trained: Trained = EVERYTHING, gradient_checkpointing: bool = False) -> Policy:
+    family = family_of(model)
+    return Policy(
+        family.load_model(model, torch.float32),
+        family,
+        OptimizerConfig(),
+        total_steps=1,
+        trained=trained,
+        gradient_checkpointing=gradient_checkpointing,
+    )
+
+
+class Peak(TorchDispatchMode):
+    """Bytes of all storages that operations made and that are alive, at most."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._alive: Any = WeakIdKeyDictionary()
+        self.now = self.peak = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, torch.Tensor):
+                self._see(tensor.untyped_storage())
+        return out
+
+    def _see(self, storage: Any) -> None:
+        if storage in self._alive:
+            return
+        size = storage.nbytes()
+        self._alive[storage] = size
+        self.now += size
+        self.peak = max(self.peak, self.now)
+        weakref.finalize(storage, self._drop, size)
+
+    def _drop(self, size: int) -> None:
+        self.now -= size
+
+
+@pytest.mark.parametrize("gradient_checkpointing", [False, True])
+@pytest.mark.parametrize("trained", [EVERYTHING, Trained(weights="lora", lora=Lora(rank=4))], ids=["all", "lora"])
+def test_forecast_of_a_step_is_what_is_allocated(
+    tiny_model: Path, trained: Trained, gradient_checkpointing: bool
+) -> None:
+    """Two steps, the second with AdamW's state there already; weights are there before."""
+    policy = make_policy(tiny_model, trained=trained, gradient_checkpointing=gradient_checkpointing)
+    forecast = MemoryForecast(policy, policy.family.load_processor(tiny_model))
+    batch = make_batch(policy, tiny_model, num_rows=6)
+    parts = forecast.bytes(size_of(policy, batch))
+    with Peak() as peak:
+        for _ in range(2):
+            policy.forward_backward([batch], supervised)
+            policy.step()
+    inputs = [batch.input_ids_BL, batch.attention_mask_BL, batch.completion_mask_BL, *batch.model_inputs.values()]
+    measured = peak.peak + parts["weights"] + sum(tensor.nbytes for tensor in inputs)
+    assert sum(parts.values()) == pytest.approx(measured, rel=0.15)
+
+
+def test_what_cannot_fit_is_refused_with_the_sum(tiny_model: Path) -> None:
+    policy = make_policy(tiny_model)
+    forecast = MemoryForecast(policy, policy.family.load_processor(tiny_model))
+    size = size_of(policy, make_batch(policy, tiny_model, num_rows=2))
+    needed = sum(forecast.bytes(size).values())
+    assert forecast.check(size, needed) == forecast.bytes(size)
+    many = dataclasses.replace(size, num_rows=2000, num_patches=1000 * size.num_patches)
+    with pytest.raises(
+        UserError, match=r"2000 x \d+ tokens and \d+ video patches needs .* GiB .*activations"
+    ) as refusal:
+        forecast.check(many, 1 * GIB)
+    for advice in ("fewer than 2000 samples", "set gradient_checkpointing", "weights lora", "more workers than 1"):
+        assert advice in str(refusal.value)
+    with pytest.raises(UserError, match=r"training needs .*weights 0\.00 \+ gradients"):
+        forecast.check(None, 1000.0)
+    reference = MemoryForecast(policy, policy.family.load_processor(tiny_model), reference=True).bytes(None)
+    assert reference["reference"] == reference["weights"]
+    assert size.within(many) and not many.within(size)
+
+
+def test_what_is_there(tiny_model: Path) -> None:
+    assert 0 < host_bytes() <= psutil.virtual_memory().total
+    policy = make_policy(tiny_model)
+    alone, shared = (available_bytes(policy, ranks_on_host=n) for n in (1, 4))
+    assert alone > 3 * shared
+    check_loading(tiny_model, ranks_on_host=8, host=1 * GIB)
+    with pytest.raises(UserError, match="8 workers on one host load 0 M weights"):
+        check_loading(tiny_model, ranks_on_host=8, host=1e6)
