@@ -36,6 +36,7 @@ from workflows.progress import Fallbacks
 from workflows.rollout_pool import RolloutPool
 from workflows.run_dir import RunDir
 from workflows.session import ray_session
+from workflows.trackers import check_trackers, mirrored
 
 WORKER_STAGE = f"{STAGE}_worker"  # of what the training workers log
 
@@ -222,6 +223,7 @@ def check(config: GrpoConfig, dataset: Dataset) -> None:
                 f"{config.rollouts} has no rollouts of step {missing[0]} ({len(missing)} of {config.num_steps} are "
                 "missing); give fewer --num-steps, or sample them with --mode rollouts_only"
             )
+    check_trackers(config.trackers)
     levels = set(dataset.table["level"].to_pylist())
     if config.curriculum.enabled and len(levels) < 2:
         raise UserError(
@@ -243,7 +245,7 @@ def run_with(config: GrpoConfig, pool: Pool) -> dict[str, Any]:
     finished = run_dir.summary()
     if finished is not None:
         return finished
-    with run_dir.stage(STAGE):
+    with run_dir.stage(STAGE), mirrored(config.out, config.trackers):
         asyncio.run(reinforce(config, run_dir, dataset, pool))
     shutil.rmtree(config.out / RAY_STORAGE, ignore_errors=True)
     return run_dir.finish(summarize(run_dir.rows(STAGE), run_dir.rows(ledger.STAGE)))

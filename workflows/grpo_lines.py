@@ -24,7 +24,10 @@ from workflows.run_dir import RunDir, write_json
 
 STAGE = "grpo"
 STAGES = ("prompts", "generate", "reward", "train", "sync")
-HOW_IT_WENT = ("seconds", "tokens_per_s", "media_", "decodes_", "engines", "prompts_resent", "prompts_sent")
+HOW_IT_WENT = (
+    *("seconds", "tokens_per_s", "flops_per_s", "text_flops_per_s", "mfu", "text_mfu"),
+    *("media_", "decodes_", "engines", "prompts_resent", "prompts_sent"),
+)
 
 
 @dataclass(slots=True)

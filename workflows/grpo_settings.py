@@ -17,6 +17,7 @@ from workflows.config import Config
 from workflows.guards import GuardSettings
 from workflows.reward_tasks import RewardConfig
 from workflows.rollout_pool import PoolConfig
+from workflows.trackers import Trackers
 
 # train: both halves. rollouts_only: the weights stay as they are. from_rollouts: batches come from another run's files.
 Mode = Literal["train", "rollouts_only", "from_rollouts"]
@@ -50,6 +51,7 @@ class GrpoSettings(Config):
     micro_batch_size: int = Field(default=32, ge=1)  # rollouts per forward pass of one worker
     checkpoint_every: int = Field(default=20, ge=1)  # steps
     max_failures: int = Field(default=3, ge=0)  # restarts of the training workers from their newest checkpoint
+    trackers: Trackers = ("tensorboard",)  # where curves go beside metrics.jsonl; wandb, mlflow: their own packages
     keep_rollouts_every: int = Field(default=10, ge=1)  # steps; others' rollouts go when no checkpoint needs them
 
     @property

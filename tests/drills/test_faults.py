@@ -22,6 +22,7 @@ from operators import ledger
 from tests.drills.commands import Command
 from tests.drills.drawn_runs import SETUPS, Setup, draw
 from tests.drills.faults import Story, draw_faults, live, step_rows
+from workflows.grpo_lines import what_was_learned
 
 pytestmark = [pytest.mark.drill, pytest.mark.timeout(3600)]
 
@@ -160,7 +161,8 @@ def metric_hash(out: Path, stage: str) -> str:
 
 
 def timeless(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if not any(clock in name for clock in CLOCKS)}
+    learned = what_was_learned(row)
+    return {name: value for name, value in learned.items() if not any(clock in name for clock in CLOCKS)}
 
 
 def lost_groups(out: Path, stage: str) -> int:
