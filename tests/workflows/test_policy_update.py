@@ -10,7 +10,7 @@ import torch
 from models.collate import Batch
 from models.losses import Counts, GrpoLossSettings
 from models.scoring_head import Scores
-from workflows.policy_learner import GrpoUpdateLoss, UpdateConfig
+from workflows.policy_update import GrpoUpdateLoss, UpdateConfig
 
 
 def batch(engine_logprobs: list[float], reference_logprobs: list[float] | None = None) -> Batch:
