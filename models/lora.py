@@ -11,10 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import torch
-from peft import LoraConfig, inject_adapter_in_model
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -70,6 +69,8 @@ def set_trained(model: nn.Module, family: Family, trained: Trained) -> None:
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(family.part_of(name) not in frozen)
         return
+    from peft import LoraConfig, inject_adapter_in_model  # seconds to import: for adapters only
+
     targets = _targets(model, family, frozen | {"head"}, trained.lora.modules)
     config = LoraConfig(
         r=trained.lora.rank,
@@ -123,7 +124,7 @@ def merged(state: Mapping[str, Tensor], scales: Mapping[str, float]) -> Iterator
 
 def save_adapter(model: nn.Module, state: Mapping[str, Tensor], base: Path, out: Path) -> None:
     """Writes a folder that ``peft.PeftModel.from_pretrained`` loads onto the model in ``base``."""
-    config: LoraConfig = model.peft_config[ADAPTER]  # type: ignore[index, assignment]
+    config: Any = model.peft_config[ADAPTER]  # type: ignore[index] # peft's LoraConfig
     config.base_model_name_or_path = str(base)
     config.save_pretrained(str(out))
     factors = {

@@ -241,7 +241,6 @@ class Prompt:
     text: str
     frames_THWC: Frames | None  # None: a blind prompt, text only
     fps: float
-    frames_digest: str = ""  # of the frames' bytes and shape, by whoever computed it; engines cache by it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

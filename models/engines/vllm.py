@@ -265,8 +265,6 @@ def _pieces(index: int, group: Group) -> list[Piece]:
 def _fingerprint(prompt: Prompt) -> str:
     """By content: arms of an evaluation show other frames under the same key."""
     assert prompt.frames_THWC is not None
-    if prompt.frames_digest:
-        return f"{prompt.frames_digest}:{prompt.fps}"
     digest = hashlib.blake2b(repr((prompt.frames_THWC.shape, prompt.fps)).encode(), digest_size=16)
     digest.update(prompt.frames_THWC.tobytes())
     return digest.hexdigest()
