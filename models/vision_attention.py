@@ -1,8 +1,9 @@
 """Attention of a vision tower over many small grids in a few calls.
 
 transformers' Qwen towers attend to one grid of a video after the other, a call each: 128 calls a layer for a batch of
-16 clips of 16 frames, a fifth of a training step on a CPU. Grids of one size that follow each other, as those of a
-video do, are a batch. Parameters and results are as before; the order of sums is not, so results differ by rounding.
+16 clips of 16 frames. Grids of one size that follow each other, as those of a video do, are a batch. A training step of
+the tiny model with two threads took 1.5 s instead of 3.1 s on two busy cores; with one thread there is no difference.
+Parameters and results are as before; the order of sums is not, so results differ by rounding.
 
 Shapes: N patches of all grids together, H heads, D of a head; G grids of L patches each.
 """

@@ -1,11 +1,14 @@
 """Supervised fine-tuning against a plain Hugging Face Trainer, and against our own loop without data: `make bench-sft`.
 
-Three sides train the same tiny Qwen3-VL on the same mp4 clips with the same batch size, in float32 on the CPU:
+Three sides train the same tiny Qwen3-VL on the same mp4 clips with the same batch size, in float32 on the CPU. Clips
+have 8 to 32 frames, because no real dataset has one length:
 
-- ours: `temporay sft` as a user runs it, with Ray, its decoding tasks, logs and last checkpoint;
+- ours: `temporay sft` as a user runs it, with Ray, its decoding tasks and logs; a step's samples are passed through the
+  model in parts of like length, by `micro_batch_tokens`;
 - trainer: transformers' Trainer with a dataset that decodes the same bytes by the same PyAV calls and a collator that
-  calls the processor once a batch; with 0, 1 and 2 dataloader workers, of which the fastest of every repeat counts;
-- pre-made: our own updates on batches that lie in memory.
+  calls the processor once a batch and pads to the longest, as by default: samples of like length are not grouped. With
+  0, 1 and 2 dataloader workers, of which the fastest of every repeat counts;
+- pre-made: our own updates on micro-batches that lie in memory, cut as ours are.
 
 Every side is a process of its own that is held to the same two cores and gives torch two threads. Rates are samples
 per wall second between the end of a warm-up and the last step: start-up and export are left out, data is not. Sides
@@ -26,14 +29,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 import tyro
 
 from models.chat import to_prompt
-from models.collate import collate_samples
-from models.families._base import family_of
+from models.collate import Batch, collate_samples
+from models.families._base import Family, family_of
 from models.policy import OptimizerConfig, Policy, supervised
 from models.tiny import TinyShape, build
+from models.token_lengths import TokenLengths
 from operators.at_rest.shards import (
     DRAWN_FOLDER,
     RECIPE_FILE,
@@ -46,6 +51,7 @@ from operators.at_rest.shards import (
 from operators.primitives._base import Canvas
 from operators.prompts import messages, question_text
 from operators.recipe import Recipe, open_source
+from workflows.schedule import PassLimits, pack
 
 TRAINER_WORKERS = (0, 1, 2)
 THREADS = 2
@@ -57,8 +63,10 @@ IGNORED_LABEL = -100
 class Settings:
     num_samples: int = 256
     side_px: int = 64
-    num_frames: int = 16
+    min_frames: int = 8
+    max_frames: int = 32
     batch_size: int = 16
+    micro_batch_tokens: int = 2560  # of ours, with padding
     warmup_steps: int = 10  # not counted
     num_steps: int = 60  # with the warm-up
     repeats: int = 5
@@ -130,7 +138,7 @@ def make_inputs(settings: Settings, folder: Path) -> None:
         width=settings.side_px,
         height=settings.side_px,
         fps=8.0,
-        num_frames=(settings.num_frames, settings.num_frames),
+        num_frames=(settings.min_frames, settings.max_frames),
         num_scenes=(2, 2),
         frames_per_scene=(4, 4),
         jitter="none",
@@ -162,6 +170,7 @@ def ours(settings: Settings, folder: Path) -> list[float]:
             num_steps=settings.num_steps,
             batch_size=settings.batch_size,
             micro_batch_size=settings.batch_size,
+            micro_batch_tokens=settings.micro_batch_tokens,
             optimizer=OptimizerConfig(lr=LR, schedule="linear"),
             threads=THREADS,
             checkpoint_every=settings.num_steps,
@@ -183,17 +192,25 @@ def premade(settings: Settings, folder: Path) -> list[float]:
         OptimizerConfig(lr=LR, schedule="linear"),
         total_steps=settings.num_steps,
     )
-    batches = []
-    for start in range(0, len(dataset) - settings.batch_size + 1, settings.batch_size):
-        rows = range(start, start + settings.batch_size)
-        prompts = [to_prompt(processor, dataset.sample(i), dataset.frames(i), instruction="") for i in rows]
-        batches.append(collate_samples(family, processor, prompts, [dataset.sample(i).target for i in rows]))
+    samples = [dataset.sample(i) for i in range(len(dataset))]
+    tokens_N = np.asarray(TokenLengths(family, processor)(samples, [""] * len(samples)))
+    limits = PassLimits(micro_batch_size=settings.batch_size, micro_batch_tokens=settings.micro_batch_tokens)
+    order = np.random.default_rng(0).permutation(len(samples))
+    steps = []
+    for start in range(0, len(samples) - settings.batch_size + 1, settings.batch_size):
+        passes = pack(order[start : start + settings.batch_size].tolist(), tokens_N, limits, 1)
+        steps.append([made_batch(family, processor, dataset, one.rows) for one in passes])
     ends = []
     for step in range(settings.num_steps):
-        policy.forward_backward([batches[step % len(batches)]], supervised)
+        policy.forward_backward(steps[step % len(steps)], supervised)
         policy.step()
         ends.append(time.time())
     return ends
+
+
+def made_batch(family: Family, processor: Any, dataset: Dataset, rows: Sequence[int]) -> Batch:
+    prompts = [to_prompt(processor, dataset.sample(i), dataset.frames(i), instruction="") for i in rows]
+    return collate_samples(family, processor, prompts, [dataset.sample(i).target for i in rows])
 
 
 class Clips(torch.utils.data.Dataset[dict[str, Any]]):
