@@ -29,6 +29,7 @@ from workflows.grpo_batch import Produced, Producer, Prompting, prune
 from workflows.grpo_lines import STAGE, StepLines, summarize
 from workflows.grpo_settings import GrpoConfig
 from workflows.learner import RAY_STORAGE, LearnerConfig
+from workflows.mailbox import Published
 from workflows.media import StoredPrompt
 from workflows.policy_learner import PolicyLearner, Update
 from workflows.policy_update import TrainingBatch, UpdateConfig, UpdateReport
@@ -52,7 +53,7 @@ class Trainer(Protocol):
 class Pool(Prompting, Protocol):
     """What the loop asks of its engines; ``RolloutPool`` is the one that has some."""
 
-    async def load_weights(self, version: int, packet: Any) -> None: ...
+    async def load_weights(self, version: int, packet: Any, checksum: int | None = None) -> None: ...
 
     def counters(self) -> dict[str, float]: ...
 
@@ -105,12 +106,18 @@ async def train(loop: Loop, first_step: int) -> None:
         with produced.clock("train"):
             update = await loop.trainer.update(step, produced.batch)
         with produced.clock("sync"):
-            await loop.pool.load_weights(update.weights_version, update.weights)
+            await publish(loop.pool, update.weights_version, update.weights)
         await look_if_due(loop, step + 1)
         await loop.buffer.mark_done(step)
         loop.lines.write(step, produced, update.report, loop.pool.counters())
         await loop.trainer.mark_logged(step)
         forget(loop.config, step + 1)
+
+
+async def publish(pool: Pool, version: int, weights: Published | None) -> None:
+    """Gives the engines a version of the weights, unless there is none."""
+    if weights is not None:
+        await pool.load_weights(version, weights.packet_ref, weights.checksum)
 
 
 async def look_if_due(loop: Loop, steps_done: int) -> None:
@@ -148,7 +155,7 @@ async def reinforce(config: GrpoConfig, run_dir: RunDir, dataset: Dataset, pool:
     fallbacks = Fallbacks(config.out, WORKER_STAGE)
     async with started_learner(config) as learner:
         fallbacks.tell()
-        await pool.load_weights(learner.first_step, learner.weights)
+        await publish(pool, learner.first_step, learner.weights)
         loop = Loop.of(config, run_dir, dataset, pool, learner, learner.first_step)
         await both_halves(loop, learner.first_step)
 
@@ -199,7 +206,7 @@ class NoPool:
     async def generate(self, prompts: Sequence[Prompt | StoredPrompt], sampling: Sampling) -> list[Group]:
         raise RuntimeError("a run from rollouts asked for new ones")
 
-    async def load_weights(self, version: int, packet: Any) -> None:
+    async def load_weights(self, version: int, packet: Any, checksum: int | None = None) -> None:
         """Nobody serves."""
 
     def counters(self) -> dict[str, float]:

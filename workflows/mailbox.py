@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 import ray
 
 from models.weights import WeightPacket
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Weights in the object store, and what they must add up to."""
+
+    packet_ref: Any  # ObjectRef of a WeightPacket; inside a record, so that Ray does not fetch it
+    checksum: int
+
+
+def published(packet: WeightPacket) -> Published:
+    """Owned by whoever calls this."""
+    return Published(packet_ref=ray.put(packet), checksum=packet.checksum)
 
 
 class Mailbox:
@@ -16,8 +30,8 @@ class Mailbox:
     def __init__(self, num_kept: int) -> None:
         self._num_kept = num_kept  # batches behind the newest asked for, for workers that start again
         self._batches: dict[int, Any] = {}
-        self._results: dict[int, tuple[Any, Any]] = {}  # what the workers report, reference to the weights
-        self._first: tuple[int, Any] | None = None
+        self._results: dict[int, tuple[Any, Published]] = {}  # what the workers report, the weights after it
+        self._first: tuple[int, Published] | None = None
         self._next_line = 0
         self._closed = False
         self._changed = asyncio.Condition()
@@ -42,15 +56,15 @@ class Mailbox:
             return self._batches[step]  # type: ignore[no-any-return]
 
     async def put_result(self, step: int, report: Any, packet: WeightPacket) -> None:
-        await self._store(self._results, step, (report, ray.put(packet)))
+        await self._store(self._results, step, (report, published(packet)))
 
-    async def take_result(self, step: int) -> tuple[Any, list[Any]]:
+    async def take_result(self, step: int) -> tuple[Any, Published]:
         async with self._changed:
             await self._changed.wait_for(lambda: step in self._results)
             report, weights = self._results[step]
             for old in [known for known in self._results if known < step]:
                 del self._results[old]
-            return report, [weights]
+            return report, weights
 
     async def mark_logged(self, step: int) -> None:
         """The line of a step is in metrics.jsonl."""
@@ -67,15 +81,14 @@ class Mailbox:
     async def put_start(self, step: int, packet: WeightPacket) -> None:
         async with self._changed:
             if self._first is None:
-                self._first = (step, ray.put(packet))
+                self._first = (step, published(packet))
             self._changed.notify_all()
 
-    async def take_start(self) -> tuple[int, list[Any]]:
+    async def take_start(self) -> tuple[int, Published]:
         async with self._changed:
             await self._changed.wait_for(lambda: self._first is not None)
             assert self._first is not None
-            step, weights = self._first
-            return step, [weights]
+            return self._first
 
     async def _store(self, place: dict[int, Any], step: int, value: Any) -> None:
         async with self._changed:

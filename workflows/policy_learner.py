@@ -23,7 +23,7 @@ from torch.distributed.tensor import DTensor
 from models.policy import Policy
 from models.weights import pack
 from workflows.learner import Learner, LearnerConfig, make_trainer, scaling, worker_user_error
-from workflows.mailbox import Mailbox
+from workflows.mailbox import Mailbox, Published
 from workflows.policy_update import Ranks, TrainingBatch, UpdateConfig, UpdateReport, learn_from
 
 SPARE_CPUS = 0.0  # nothing else is computed for the trainer: batches come ready
@@ -31,17 +31,17 @@ SPARE_CPUS = 0.0  # nothing else is computed for the trainer: batches come ready
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """What the updates of one batch gave. ``weights`` is a reference to a WeightPacket, for engines to pull."""
+    """What the updates of one batch gave."""
 
     report: UpdateReport
     weights_version: int
-    weights: Any
+    weights: Published | None  # for engines to pull; None: they stay
 
 
 class PolicyLearner:
     """The driver's end."""
 
-    def __init__(self, mailbox: Any, fit: asyncio.Future[Any], first_step: int, weights: Any) -> None:
+    def __init__(self, mailbox: Any, fit: asyncio.Future[Any], first_step: int, weights: Published) -> None:
         self._mailbox = mailbox
         self._fit = fit
         self.first_step = first_step  # updates that were done before, by the checkpoint
@@ -62,7 +62,7 @@ class PolicyLearner:
             max_failures=max_failures,
         )
         fit = asyncio.ensure_future(asyncio.to_thread(trainer.fit))
-        first_step, [weights] = await _first_of(_resolve(mailbox.take_start.remote()), fit)
+        first_step, weights = await _first_of(_resolve(mailbox.take_start.remote()), fit)
         try:
             yield cls(mailbox, fit, first_step, weights)
         except BaseException:
@@ -74,7 +74,7 @@ class PolicyLearner:
     async def update(self, step: int, batch: TrainingBatch) -> Update:
         """The updates of one batch; a fault of the workers is raised here."""
         await self._mailbox.put_batch.remote(step, [ray.put(batch)])
-        report, [weights] = await _first_of(_resolve(self._mailbox.take_result.remote(step)), self._fit)
+        report, weights = await _first_of(_resolve(self._mailbox.take_result.remote(step)), self._fit)
         return Update(report=report, weights_version=step + 1, weights=weights)
 
     async def mark_logged(self, step: int) -> None:

@@ -25,6 +25,7 @@ from operators.seeding import rng
 from tests.small_runs import write_dataset, write_model
 from workflows.grpo import Loop, both_halves
 from workflows.grpo_settings import GrpoConfig
+from workflows.mailbox import Published
 from workflows.media import StoredPrompt
 from workflows.policy_learner import Update
 from workflows.policy_update import TrainingBatch, UpdateReport
@@ -76,7 +77,7 @@ class WaitingPool:
             for prompt in prompts
         ]
 
-    async def load_weights(self, version: int, packet: Any) -> None:
+    async def load_weights(self, version: int, packet: Any, checksum: int | None = None) -> None:
         await asyncio.sleep(self._sync_s)
         self._version = version
 
@@ -93,7 +94,7 @@ class WaitingTrainer:
     async def update(self, step: int, batch: TrainingBatch) -> Update:
         await asyncio.sleep(self._seconds)
         report = UpdateReport(metrics={}, trained=tuple(group.key for group in batch.groups))
-        return Update(report=report, weights_version=step + 1, weights=None)
+        return Update(report=report, weights_version=step + 1, weights=Published(packet_ref=None, checksum=0))
 
     async def mark_logged(self, step: int) -> None:
         """Nothing is saved."""
