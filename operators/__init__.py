@@ -22,8 +22,11 @@ arms            ordered, shuffled, single frame, blind
 answers         completion -> option, or why not
 rewards/        verifiable rewards: one file each
 scoring         rewards x rollouts -> scores with a status
+prompt_stream   which prompts come when
+curriculum      levels by how much signal they give
 advantage       group-relative advantages
 rollout_buffer  between produce and train, with a staleness bound
+ledger          every prompt group accounted for once
 metrics         accuracies with intervals, as a table
 pages/          offline pages and pictures
 """

@@ -22,13 +22,13 @@ from workflows.config import Config
 from workflows.evaluate import EvaluateConfig
 from workflows.export import ExportConfig
 from workflows.generate import GenerateConfig
-from workflows.grpo_settings import GrpoConfig
 from workflows.lint import LintConfig
 from workflows.pipeline import PipelineConfig
 from workflows.presets.datasets import PRESETS as DATASET_PRESETS
 from workflows.presets.quickstart import PRESETS as RUN_PRESETS
 from workflows.presets.training import GRPO_PRESETS, SFT_PRESETS, TUNE_PRESETS
 from workflows.preview import PreviewConfig
+from workflows.reinforcement.grpo_settings import GrpoConfig
 from workflows.report import ReportConfig
 from workflows.retry import RetryConfig
 from workflows.sft import SftConfig

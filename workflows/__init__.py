@@ -6,7 +6,6 @@ config          frozen settings
 environment     what libraries read while they are imported
 session         joins a cluster or starts one
 run_dir         a run's folder: resume, metrics, summary
-progress        a bar on a terminal, lines elsewhere
 presets/        named configurations: datasets, training, quickstart
 pipeline        run: everything in one folder
 generate        datasets on Ray Data
@@ -19,20 +18,13 @@ preview         page and picture of a dataset
 export          its rows as other trainers read them
 base_model      the quickstart's reading stage
 sft             fine-tuning on Ray Data and Ray Train
-training_data   what its workers read
-mixture         several datasets, weighted, in one order
-learner         what every training worker does
+training/       what training workers read, do and keep
 grpo            the two halves of GRPO
-policy_learner  its training half
-mailbox         what passes between the loop and its workers
-rollout_pool    its engines: who gets which prompts and weights
-engine_roster   which of them are there
-engine_actor    one of them, in a process
-media           frames in the object store, once
-reward_tasks    its rewards, in tasks with deadlines
+reinforcement/  its batches, lines and guards
+rollouts/       its engines in actors, its rewards in tasks
 evaluate        accuracy by primitive and arm
 report          the page of a run
-sample_cards    its samples with the models' words
+reports/        pieces of that page, progress, trackers
 tune            search on Ray Tune
 """
 

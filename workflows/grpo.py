@@ -23,21 +23,21 @@ from operators.at_rest.shards import Dataset
 from operators.errors import UserError
 from operators.records import Group, Prompt, Sampling
 from operators.rollout_buffer import RolloutBuffer
-from workflows import guards
 from workflows.command_line import parse
-from workflows.grpo_batch import Produced, Producer, Prompting, prune
-from workflows.grpo_lines import STAGE, StepLines, summarize
-from workflows.grpo_settings import GrpoConfig
-from workflows.learner import RAY_STORAGE, LearnerConfig
-from workflows.mailbox import Published
-from workflows.media import StoredPrompt
-from workflows.policy_learner import PolicyLearner, Update
-from workflows.policy_update import TrainingBatch, UpdateConfig, UpdateReport
-from workflows.progress import Fallbacks
-from workflows.rollout_pool import RolloutPool
+from workflows.reinforcement import guards
+from workflows.reinforcement.grpo_batch import Produced, Producer, Prompting, prune
+from workflows.reinforcement.grpo_lines import STAGE, StepLines, summarize
+from workflows.reinforcement.grpo_settings import GrpoConfig
+from workflows.reports.progress import Fallbacks
+from workflows.reports.trackers import check_trackers, mirrored
+from workflows.rollouts.media import StoredPrompt
+from workflows.rollouts.rollout_pool import RolloutPool
 from workflows.run_dir import RunDir
 from workflows.session import ray_session
-from workflows.trackers import check_trackers, mirrored
+from workflows.training.learner import RAY_STORAGE, LearnerConfig
+from workflows.training.mailbox import Published
+from workflows.training.policy_learner import PolicyLearner, Update
+from workflows.training.policy_update import TrainingBatch, UpdateConfig, UpdateReport
 
 WORKER_STAGE = f"{STAGE}_worker"  # of what the training workers log
 

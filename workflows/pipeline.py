@@ -33,11 +33,11 @@ from workflows.evaluate import (
     unread_share,
     write_rows,
 )
-from workflows.grpo_settings import GrpoConfig, GrpoSettings
-from workflows.learner import MODEL
-from workflows.rollout_pool import PoolConfig, RolloutPool
+from workflows.reinforcement.grpo_settings import GrpoConfig, GrpoSettings
+from workflows.rollouts.rollout_pool import PoolConfig, RolloutPool
 from workflows.run_dir import RunDir
 from workflows.session import ray_session
+from workflows.training.learner import MODEL
 
 KIND = "run"
 MODELS = ("base", "sft", "grpo")

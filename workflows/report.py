@@ -1,7 +1,7 @@
 """``temporay report``: one offline page of a run: accuracies, curves, arms, samples and rollouts.
 
 of temporay run:          summary.json, metrics.jsonl, evaluation/*.jsonl, data/, grpo/ -> RUN/report.html
-of temporay sft and grpo: workflows.stage_report                                        -> RUN/report.html
+of temporay sft and grpo: workflows.reports.stage_report                                        -> RUN/report.html
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from operators.pages.charts import CSS as CHART_CSS
 from operators.pages.charts import Bar, bar_chart, interval_mark, percent
 from operators.pages.page import escape, page, section, table, tiles
 from operators.pages.stacked import CSS as STACKED_CSS
-from workflows import stage_report
 from workflows.config import Config, explain
-from workflows.curves import curve, logged
-from workflows.rollout_cards import CSS as ROLLOUTS_CSS
-from workflows.rollout_cards import SCRIPT as ROLLOUTS_SCRIPT
-from workflows.rollout_cards import section_of
+from workflows.reports import stage_report
+from workflows.reports.curves import curve, logged
+from workflows.reports.rollout_cards import CSS as ROLLOUTS_CSS
+from workflows.reports.rollout_cards import SCRIPT as ROLLOUTS_SCRIPT
+from workflows.reports.rollout_cards import section_of
+from workflows.reports.sample_cards import CSS as CARDS_CSS
+from workflows.reports.sample_cards import MODELS, TONES, Answers, samples
 from workflows.run_dir import RunDir
-from workflows.sample_cards import CSS as CARDS_CSS
-from workflows.sample_cards import MODELS, TONES, Answers, samples
 
 PAGE = "report.html"
 DATA = "data"  # folder of a run

@@ -27,7 +27,11 @@ from operators.prompts import ANSWER_ONLY_INSTRUCTION
 from operators.sources.video_qa import VideoReading
 from workflows.command_line import parse
 from workflows.config import Config
-from workflows.learner import (
+from workflows.reports.progress import follow_metrics
+from workflows.reports.trackers import Trackers, check_trackers, mirrored
+from workflows.run_dir import RunDir
+from workflows.session import ray_session
+from workflows.training.learner import (
     MODEL,
     RAY_STORAGE,
     Learner,
@@ -36,15 +40,11 @@ from workflows.learner import (
     make_trainer,
     scaling,
 )
-from workflows.mixture import Mixture, Part, absolute, parts_of
-from workflows.progress import follow_metrics
-from workflows.run_dir import RunDir
-from workflows.session import ray_session
-from workflows.sft_inputs import Inputs, accounts, prepare, validation_account, wording_of
-from workflows.stopping import stop_on_sigterm
-from workflows.trackers import Trackers, check_trackers, mirrored
-from workflows.training_data import Collate, RankSteps, collated_steps, segments
-from workflows.validation import BEST, BestMetric, Validation, check_metric, finish_best
+from workflows.training.mixture import Mixture, Part, absolute, parts_of
+from workflows.training.sft_inputs import Inputs, accounts, prepare, validation_account, wording_of
+from workflows.training.stopping import stop_on_sigterm
+from workflows.training.training_data import Collate, RankSteps, collated_steps, segments
+from workflows.training.validation import BEST, BestMetric, Validation, check_metric, finish_best
 
 STAGE = "sft"
 MAY_CHANGE = ("num_workers", "threads", "max_failures")  # between two calls of one run

@@ -30,13 +30,13 @@ from operators.at_rest.shards import Dataset
 from operators.metrics import mean_interval
 from workflows import generate, grpo
 from workflows.evaluate import EvaluateSettings, EvaluationRow, evaluate
-from workflows.grpo_settings import GrpoConfig
-from workflows.learner import MODEL
 from workflows.presets.quickstart import quickstart
 from workflows.presets.training import tiny_grpo_settings
-from workflows.rollout_pool import RolloutPool
+from workflows.reinforcement.grpo_settings import GrpoConfig
+from workflows.rollouts.rollout_pool import RolloutPool
 from workflows.run_dir import RunDir
 from workflows.session import ray_session
+from workflows.training.learner import MODEL
 
 ARMS: dict[str, dict[str, Any]] = {
     "accuracy": {"rewards": {"weights": {"accuracy": 1.0}}},

@@ -24,13 +24,13 @@ from operators.records import FinishReason, Group, Prompt, Rollout, Sampling
 from operators.seeding import rng
 from tests.small_runs import write_dataset, write_model
 from workflows.grpo import Loop, both_halves
-from workflows.grpo_settings import GrpoConfig
-from workflows.mailbox import Published
-from workflows.media import StoredPrompt
-from workflows.policy_learner import Update
-from workflows.policy_update import TrainingBatch, UpdateReport
+from workflows.reinforcement.grpo_settings import GrpoConfig
+from workflows.rollouts.media import StoredPrompt
 from workflows.run_dir import RunDir
 from workflows.session import ray_session
+from workflows.training.mailbox import Published
+from workflows.training.policy_learner import Update
+from workflows.training.policy_update import TrainingBatch, UpdateReport
 
 REWARD = "tests.workflows.varied_rewards:Varied"
 

@@ -32,7 +32,7 @@ from models.engines.vllm import LLM, RequestOutputKind, SamplingParams, llm_argu
 from models.families._base import family_of, video_metadata
 from models.tiny import TinyShape, build
 from operators.records import Prompt, Sampling
-from workflows.rollout_pool import PoolConfig, RolloutPool
+from workflows.rollouts.rollout_pool import PoolConfig, RolloutPool
 from workflows.session import ray_session
 
 BOUND = 0.95

@@ -51,7 +51,7 @@ from operators.at_rest.shards import (
 from operators.primitives._base import Canvas
 from operators.prompts import messages, question_text
 from operators.recipe import Recipe, open_source
-from workflows.schedule import PassLimits, pack
+from workflows.training.schedule import PassLimits, pack
 
 TRAINER_WORKERS = (0, 1, 2)
 THREADS = 2

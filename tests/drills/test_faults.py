@@ -22,7 +22,7 @@ from operators import ledger
 from tests.drills.commands import Command
 from tests.drills.drawn_runs import SETUPS, Setup, draw
 from tests.drills.faults import Story, draw_faults, live, step_rows
-from workflows.grpo_lines import what_was_learned
+from workflows.reinforcement.grpo_lines import what_was_learned
 
 pytestmark = [pytest.mark.drill, pytest.mark.timeout(3600)]
 

@@ -27,8 +27,8 @@ from operators.at_rest.shards import Dataset
 from operators.primitives._base import Canvas
 from tests.small_runs import write_dataset
 from workflows import grpo, sft
-from workflows.grpo_settings import GrpoConfig
-from workflows.rollout_pool import PoolConfig
+from workflows.reinforcement.grpo_settings import GrpoConfig
+from workflows.rollouts.rollout_pool import PoolConfig
 from workflows.sft import SftConfig
 
 Shape = Literal["tiny", "2b", "4b"]

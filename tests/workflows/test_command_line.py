@@ -7,9 +7,9 @@ import pytest
 from operators.errors import UserError
 from workflows.command_line import parse
 from workflows.generate import GenerateConfig
-from workflows.grpo_settings import GrpoConfig
 from workflows.presets.datasets import PRESETS
 from workflows.presets.training import GRPO_PRESETS
+from workflows.reinforcement.grpo_settings import GrpoConfig
 
 
 def given(*arguments: str) -> GenerateConfig:

@@ -18,10 +18,10 @@ from operators.errors import UserError
 from operators.ledger import reconcile
 from tests.small_runs import write_dataset, write_model
 from workflows.grpo import check, forget, run
-from workflows.grpo_batch import Producer, prune
-from workflows.grpo_settings import GrpoConfig
-from workflows.reward_tasks import RewardConfig
-from workflows.rollout_pool import PoolConfig
+from workflows.reinforcement.grpo_batch import Producer, prune
+from workflows.reinforcement.grpo_settings import GrpoConfig
+from workflows.rollouts.reward_tasks import RewardConfig
+from workflows.rollouts.rollout_pool import PoolConfig
 
 NUM_STEPS = 4
 VARIED = RewardConfig(weights={"tests.workflows.varied_rewards:Varied": 1.0})
@@ -196,7 +196,7 @@ def test_rollouts_stay_while_a_checkpoint_needs_them(data: Path, model: Path, tm
 def test_a_resumed_run_draws_on(data: Path, model: Path, tmp_path: Path) -> None:
     """State that was written with a batch is the state the next one begins with; none is needed for the first."""
     from operators.at_rest.rollouts import write_step
-    from workflows.grpo_batch import RunState
+    from workflows.reinforcement.grpo_batch import RunState
 
     class NoEngines:
         processor = None

@@ -19,9 +19,9 @@ from operators.recipe import Recipe, open_source
 from tests.workflows.rollout_runs import write_run
 from workflows import report
 from workflows.evaluate import EvaluationRow, write_rows
-from workflows.grpo_lines import summarize
 from workflows.pipeline import accuracy
-from workflows.sample_cards import MIN_CARDS, MODELS, OUTCOMES, Answers, choose, in_turn
+from workflows.reinforcement.grpo_lines import summarize
+from workflows.reports.sample_cards import MIN_CARDS, MODELS, OUTCOMES, Answers, choose, in_turn
 
 SECTIONS = (
     "Accuracy on held-out videos",

@@ -36,12 +36,12 @@ from operators.errors import UserError
 from operators.primitives._base import Canvas
 from operators.recipe import Recipe, open_source
 from operators.sources.video_qa import VideoReading
-from workflows.mixture import Mixture, parts_of
-from workflows.schedule import PassLimits, make_schedule
 from workflows.sft import SftConfig, check_cursor, cursor_of, run
-from workflows.sft_inputs import accounts, prepare
-from workflows.token_counts import Wording
-from workflows.training_data import BLOCK_BYTES, Collate, RankSteps, ahead, load_block, tables_by_step
+from workflows.training.mixture import Mixture, parts_of
+from workflows.training.schedule import PassLimits, make_schedule
+from workflows.training.sft_inputs import accounts, prepare
+from workflows.training.token_counts import Wording
+from workflows.training.training_data import BLOCK_BYTES, Collate, RankSteps, ahead, load_block, tables_by_step
 from workflows.tune import TuneConfig
 from workflows.tune import run as run_tune
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import tyro
 
 from models.policy import OptimizerConfig
-from workflows.grpo_settings import GrpoConfig, GrpoSettings
+from workflows.reinforcement.grpo_settings import GrpoConfig, GrpoSettings
 from workflows.sft import SftConfig, SftSettings
 from workflows.tune import TuneConfig
 

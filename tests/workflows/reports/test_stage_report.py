@@ -1,0 +1,156 @@
+"""The pages of sft and grpo alone, from run folders written here; claims are marked where they stand."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from models.tiny import TinyShape, build
+from operators.at_rest.rollouts import path_of, read_step, steps_in
+from operators.at_rest.shards import Dataset, write_json
+from operators.pages.page import escape
+from operators.recipe import Recipe
+from operators.rewards.process import claims_by_sentence, primitive_of
+from tests.workflows.rollout_runs import write_run
+from tests.workflows.test_report import make_dataset, outline
+from workflows import report
+from workflows.reports import rollout_cards
+from workflows.reports.claim_marks import claim_marks, told
+from workflows.reports.rollout_cards import chosen, evenly, section_of, spread_by_reward, trainer_logprobs
+
+
+@pytest.fixture(scope="module")
+def made(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of grpo beside its data and model."""
+    folder = tmp_path_factory.mktemp("grpo")
+    changes = {"split": "rl", "num_samples": 12, "style": "detailed"}
+    dataset = make_dataset(recipe.model_copy(update=changes), folder / "data")
+    shape = TinyShape(hidden_size=64, num_layers=1, num_heads=2, num_kv_heads=1, vision_hidden_size=32, vision_depth=1)
+    build(folder / "model", [dataset.sample(i).target for i in range(len(dataset))] * 5, shape, seed=0)
+    return write_run(folder / "run", folder / "data", folder / "model", num_steps=9, keep_every=2)
+
+
+def test_every_claim_of_a_true_thought_is_right_and_a_changed_one_wrong(made: Path) -> None:
+    dataset = Dataset.open(made.parent / "data")
+    num_wrong = 0
+    for i in range(len(dataset)):
+        sample = dataset.sample(i)
+        primitive = primitive_of(sample.address.task)
+        assert primitive is not None
+        text = f"So: {sample.target}"
+        marks = claim_marks(text, sample)
+        claims = claims_by_sentence(primitive, sample.rationale)
+        assert [text[mark.start : mark.end] for mark in marks] == [claim.text for claim in claims] != []
+        assert {mark.kind for mark in marks} == {"right"}
+        gold = told(text, sample)
+        assert re.fullmatch(r"(\d+) of \1 facts told", gold)
+        times = re.compile(r"\d\.\d")
+        later = times.sub("99.9", text)
+        num_wrong += sum(mark.kind == "wrong" for mark in claim_marks(later, sample))
+        assert [mark.kind == "wrong" for mark in claim_marks(later, sample)] == [
+            bool(times.search(claim.text)) for claim in claims
+        ]
+    assert num_wrong > 0
+
+
+def test_numbers_of_a_path_are_marked_one_by_one(recipe: Recipe, tmp_path: Path) -> None:
+    changes = {"tasks": ("motion_direction",), "num_samples": 2, "style": "concise"}
+    sample = make_dataset(recipe.model_copy(update=changes), tmp_path / "data").sample(0)
+    xs, ys = re.findall(r"\d(?: \d)*", sample.rationale)[:2]
+    wrong = "".join("9" if digit != "9" else "0" for digit in xs[:1])
+    text = f"<think>{sample.rationale.replace('x ' + xs, 'x ' + wrong + xs[1:], 1)}</think>"
+    kinds = {text[mark.start - 1 : mark.end]: mark.kind for mark in claim_marks(text, sample)}
+    marks = sorted(claim_marks(text, sample), key=lambda mark: mark.start)
+    assert [text[mark.start : mark.end] for mark in marks] == (wrong + xs[1:] + " " + ys).split()
+    half = len(xs.split())
+    assert [mark.kind for mark in marks[:half]] == ["wrong", *["right"] * (half - 1)] and kinds
+    assert [mark.kind for mark in marks[half:]] == ["wrong", *["right"] * (half - 1)]
+
+
+def test_a_thought_that_is_not_closed_has_no_claims(made: Path) -> None:
+    sample = Dataset.open(made.parent / "data").sample(0)
+    assert claim_marks(f"<think>{sample.rationale}", sample) == []
+
+
+def test_the_page_of_grpo_shows_curves_seconds_and_rollouts(made: Path) -> None:
+    report.main([str(made)])
+    path = made / report.PAGE
+    text, found = path.read_text(), outline(path)
+    assert found.headings == ["Learning curves", "Where a step's time goes", "Rollouts"]
+    assert "9 of 9 steps, not finished" in text and "<b>generate</b>" in text
+    assert all(address.startswith("data:image/jpeg;base64,") for address in found.loads)
+    assert found.counts["script"] == 1 and not found.handlers
+    assert all(address.startswith("#step-") for address in found.links) and "step-8" in text
+    for kind in ("right", "wrong", "hit", "miss"):
+        assert text.count(f'<mark class="{kind}" title=') > 0
+    assert re.search(r'<s class="q\d" data-v="-?[\d.e-]+ -?[\d.e-]+ 0">', text)
+    assert path.stat().st_size < 10_000_000
+
+
+def test_what_is_shown_is_chosen_the_same_way_every_time_and_bounded(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    html = section_of(made)
+    assert html == section_of(made)
+    assert html.count("<article") == 15 and html.count("<h3") == 5
+    monkeypatch.setattr(rollout_cards, "MAX_BYTES", 200_000)
+    fewer = section_of(made)
+    assert 0 < fewer.count("<article") < 15 and len(fewer) < 220_000
+
+
+def test_groups_with_a_signal_come_first_and_one_without_is_shown(made: Path) -> None:
+    for step in steps_in(made):
+        groups = read_step(path_of(made, step)).groups
+        outcomes = [one.outcome.value for one in chosen(groups, trainer_logprobs(made, step), step, 0)]
+        assert len(outcomes) == 3 and outcomes[:2] == ["trained", "trained"]
+        assert ("flat" in outcomes) == any(one.outcome == "flat" for one in groups)
+        rewards = [groups[0].scores[n].reward or 0.0 for n in spread_by_reward(groups[0])]
+        assert rewards == sorted(rewards, reverse=True)
+    assert evenly(list(range(100)), 5) == [0, 25, 50, 74, 99]
+
+
+def test_what_is_missing_is_said_in_its_place(made: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    (copy / "rollouts").mkdir(parents=True)
+    (copy / "rollouts" / path_of(made, 0).name).write_bytes(path_of(made, 0).read_bytes())
+    settings = json.loads((made / "config.json").read_text())
+    write_json(copy / "config.json", {**settings, "model": str(tmp_path / "gone")})
+    html = section_of(copy)
+    assert "log-probabilities of this group were not kept" in html and 'class="q' not in html.replace('class="q0"', "")
+    write_json(copy / "config.json", {**settings, "data": str(tmp_path / "gone")})
+    assert "The rollouts cannot be shown" in section_of(copy) and escape(str(tmp_path / "gone")) in section_of(copy)
+
+
+def test_words_of_a_model_are_harmless(made: Path, tmp_path: Path) -> None:
+    attack = '<script>alert(1)</script><think><img src=x onerror=alert(1)></think><answer>"><b></answer>'
+    [first, *_] = read_step(path_of(made, 0)).groups
+    viewer = rollout_cards.RolloutViewer.open(made)
+    rollout = first.group.rollouts[0]
+    hostile = type(rollout)(**{name: getattr(rollout, name) for name in rollout.__slots__} | {"text": attack})
+    group = type(first.group)(key=first.group.key, prompt_ids=(1,), rollouts=(hostile,))
+    scored = type(first)(
+        **{name: getattr(first, name) for name in first.__slots__}
+        | {"group": group, "scores": first.scores[:1], "advantages": first.advantages[:1]}
+    )
+    shown = viewer.shown(scored, {})
+    assert shown is not None
+    html = rollout_cards.group_card(shown)
+    assert "<script>" not in html and "<img src=x" not in html and "&lt;script&gt;" in html
+
+
+def test_the_page_of_sft_shows_its_loss_and_validation(tmp_path: Path) -> None:
+    write_json(tmp_path / "config.json", {"command": "sft", "data": "d", "model": "m", "num_steps": 4})
+    rows = [{"stage": "sft", "step": 0, "pid": 1}]
+    rows += [{"stage": "sft", "step": s, "loss": 4.0 - s, "tokens_per_s": 10.0, "wait": 0.25} for s in range(4)]
+    rows += [{"stage": "sft_validation", "step": 3, "accuracy_ordered": 0.5, "loss": float("nan")}]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    entry = {"path": "d", "weight": 1.0, "num_samples": 8, "drawn": 4, "epochs": 0.5, "dropped_lines": {"empty": 2}}
+    write_json(tmp_path / "summary.json", {"loss": 1.0, "data": [entry]})
+    report.main([str(tmp_path)])
+    text = (tmp_path / report.PAGE).read_text()
+    assert outline(tmp_path / report.PAGE).headings == ["Learning curves", "Validation", "Data"]
+    assert "4.000 → 1.000" in text and "4 of 4 steps, finished" in text and "25.0%" in text
+    assert "Validation: accuracy ordered" in text and escape('{"empty": 2}') in text

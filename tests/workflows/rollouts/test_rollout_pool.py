@@ -1,0 +1,268 @@
+"""The pool on a real local Ray with engines that say what a file tells them, and with a real model."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import pickle
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import ray
+import torch
+from ray.experimental import get_object_locations
+
+from models.engines._base import EngineSettings
+from models.families._base import family_of
+from models.tiny import TinyShape, build
+from models.weights import pack
+from operators.errors import UserError
+from operators.records import Group, Prompt, Sampling
+from workflows.config import validated
+from workflows.rollouts.engine_actor import choose_engine
+from workflows.rollouts.media import MediaStore
+from workflows.rollouts.rollout_pool import PoolConfig, RolloutPool
+
+SAMPLING = Sampling(num_rollouts=2, temperature=1.0, max_tokens=16, seed=0)
+CRASHING = "tests.workflows.crashing_engine:Crashing"  # the workers have the repository's root on their path
+SETTINGS = EngineSettings(max_model_len=128, max_num_seqs=8)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model with a script beside it."""
+    out = tmp_path_factory.mktemp("pool") / "model"
+    shape = TinyShape(hidden_size=64, num_layers=1, num_heads=2, num_kv_heads=1, vision_hidden_size=32, vision_depth=1)
+    build(out, ["Which way does the red circle move? It moves left."] * 20, shape, seed=0)
+    (out / "scripted.json").write_text(json.dumps({"": ["left", "right"], "p3": ["up"]}))
+    return out
+
+
+@pytest.fixture(scope="module")
+def scripted(ray_cluster: None, model: Path) -> Iterator[RolloutPool]:
+    """Two engines, one prompt per call. Shared, because a process that imports torch takes seconds to start."""
+    config = PoolConfig(engine="scripted", num_engines=2, threads=1, prompts_per_call=1, settings=SETTINGS)
+    with RolloutPool.started(config, model) as pool:
+        yield pool
+
+
+def prompts(num: int) -> list[Prompt]:
+    frames_THWC = np.zeros((2, 32, 32, 3), dtype=np.uint8)
+    text = "<|vision_start|><|video_pad|><|vision_end|>Which way?"
+    return [Prompt(key=f"p{i}", text=text, frames_THWC=frames_THWC, fps=4.0) for i in range(num)]
+
+
+def texts(groups: list[Group]) -> list[tuple[str, ...]]:
+    return [tuple(rollout.text for rollout in group.rollouts) for group in groups]
+
+
+def test_order_is_kept(scripted: RolloutPool) -> None:
+    before = scripted.num_resent
+    groups = asyncio.run(scripted.generate(prompts(7), SAMPLING))
+    assert [group.key for group in groups] == [f"p{i}" for i in range(7)]
+    assert texts(groups) == [("left", "right")] * 3 + [("up", "up")] + [("left", "right")] * 3
+    assert scripted.engine_name == "scripted"
+    assert scripted.num_resent == before
+    assert asyncio.run(scripted.generate([], SAMPLING)) == []
+
+
+def test_damaged_weights_are_not_taken(scripted: RolloutPool) -> None:
+    packet = pack({"w": torch.ones(2)}, version=1)
+    packet.arrays["w"][0] = 2.0
+    with pytest.raises(RuntimeError, match="damaged"):
+        asyncio.run(scripted.load_weights(1, packet))
+    with pytest.raises(RuntimeError, match="asked for weights of version 5, got those of 1"):
+        asyncio.run(scripted.load_weights(5, pack({"w": torch.ones(2)}, version=1)))
+    asyncio.run(scripted.load_weights(2, pack({"w": torch.ones(2)}, version=2)))  # and sound ones still are
+
+
+def test_user_errors_keep_their_type(scripted: RolloutPool, model: Path, tmp_path: Path) -> None:
+    too_long = Sampling(num_rollouts=1, temperature=1.0, max_tokens=1000, seed=0)
+    with pytest.raises(UserError, match="max_model_len is 128"):
+        asyncio.run(scripted.generate(prompts(4), too_long))
+    assert len(asyncio.run(scripted.generate(prompts(2), SAMPLING))) == 2  # and it still serves
+    bare = tmp_path / "bare"
+    shutil.copytree(model, bare, ignore=shutil.ignore_patterns("scripted.json"))
+    with pytest.raises(UserError, match=r"scripted\.json"):
+        RolloutPool.start(PoolConfig(engine="scripted", threads=1, settings=SETTINGS), bare)
+    with pytest.raises(UserError, match="did you mean 'scripted'"):
+        RolloutPool.start(PoolConfig(engine="script", threads=1, settings=SETTINGS), model)
+
+
+def test_published_weights_are_those_engines_hold(scripted: RolloutPool) -> None:
+    """Groups carry the checksum of each version; an engine that holds other bytes under its number is found out."""
+    packet = pack({"w": torch.full((2,), 5.0)}, version=2)
+    asyncio.run(scripted.load_weights(2, packet))  # the same number again, other bytes: taken
+    groups = asyncio.run(scripted.generate(prompts(2), SAMPLING))
+    assert [group.weight_checksums for group in groups] == [{2: packet.checksum}] * 2
+    reference = ray.put(pack({"w": torch.ones(2)}, version=2))
+    asyncio.run(scripted.load_weights(2, reference, checksum=packet.checksum + 1))
+    with pytest.raises(RuntimeError, match=f"published was version 2 with {packet.checksum + 1}"):
+        asyncio.run(scripted.generate(prompts(2), SAMPLING))
+    asyncio.run(scripted.load_weights(2, reference))
+
+
+def test_segments_take_weights_published_meanwhile(scripted: RolloutPool) -> None:
+    """Versions of a rollout rise while it is written; what it says is the same."""
+    sampling = replace(SAMPLING, segment_tokens=1)
+
+    async def scenario() -> list[Group]:
+        await scripted.load_weights(1, pack({"w": torch.ones(2)}, version=1))
+        running = asyncio.create_task(scripted.generate(prompts(8), sampling))
+        sent = scripted.num_segments
+        while scripted.num_segments < sent + 12:
+            await asyncio.sleep(0)
+        await scripted.load_weights(2, pack({"w": torch.ones(2)}, version=2))
+        return await running
+
+    groups = asyncio.run(scenario())
+    assert texts(groups) == [("left", "right")] * 3 + [("up", "up")] + [("left", "right")] * 4
+    rollouts = [rollout for group in groups for rollout in group.rollouts]
+    assert all(list(r.weight_versions) == sorted(r.weight_versions) for r in rollouts)
+    assert any(len(set(r.weight_versions)) == 2 for r in rollouts)
+    for group in groups:
+        assert set(group.weight_checksums) == {v for r in group.rollouts for v in r.weight_versions}
+    with pytest.raises(UserError, match="segment_tokens is 0"):
+        asyncio.run(scripted.generate(prompts(1), replace(SAMPLING, segment_tokens=0)))
+
+
+def test_engines_join_and_leave(scripted: RolloutPool) -> None:
+    """One joins in the middle of a call and serves under the newest weights; one leaves after its prompts."""
+
+    async def scenario() -> list[Group]:
+        await scripted.load_weights(4, pack({"w": torch.ones(2)}, version=4))
+        scripted.add_engine()
+        late = scripted.roster.slots[-1]
+        served = False
+        while not served:  # it takes seconds to start; calls go on
+            running = asyncio.create_task(scripted.generate(prompts(20), SAMPLING))
+            while not running.done() and not served:
+                await asyncio.sleep(0.001)
+                served = late.num_in_flight > 0
+            if served:
+                scripted.remove_engine()
+            groups = await running
+        return groups
+
+    before = scripted.counters()
+    groups = asyncio.run(scenario())
+    assert [group.key for group in groups] == [f"p{i}" for i in range(20)]
+    assert {rollout.weight_version for group in groups for rollout in group.rollouts} == {4}
+    after = scripted.counters()
+    changes = {name: after[name] - before[name] for name in after if name != "prompts_sent"}
+    assert changes == {"engines": 0, "engines_joined": 1, "engines_left": 1, "prompts_resent": 0}
+    assert after["engines"] == after["engines_joined"] - after["engines_left"]
+
+
+def test_dead_engines(scripted: RolloutPool) -> None:
+    """Both die while prompts are in flight, later one for good: all is answered, with the weights of before."""
+
+    async def scenario() -> list[Group]:
+        await scripted.load_weights(3, pack({"w": torch.ones(2)}, version=3))
+        running = asyncio.create_task(scripted.generate(prompts(40), SAMPLING))
+        await asyncio.sleep(0.05)
+        for slot in scripted.roster.slots:
+            ray.kill(slot.actor, no_restart=False)
+        return await running
+
+    groups = asyncio.run(scenario())
+    assert [group.key for group in groups] == [f"p{i}" for i in range(40)]
+    assert {rollout.weight_version for group in groups for rollout in group.rollouts} == {3}
+    assert scripted.num_resent >= 1
+    assert [slot.num_in_flight for slot in scripted.roster.slots] == [0, 0]
+    ray.kill(scripted.roster.slots[0].actor, no_restart=True)
+    while len(scripted.roster.slots) > 1:
+        assert len(asyncio.run(scripted.generate(prompts(6), SAMPLING))) == 6
+    assert len(asyncio.run(scripted.generate(prompts(6), SAMPLING))) == 6
+    with pytest.raises(ValueError, match="the last engine cannot be removed"):
+        scripted.remove_engine()
+
+
+def test_hanging_engine_is_ended(ray_cluster: None, model: Path) -> None:
+    """A call that takes too long ends the engine; without restarts none is left."""
+    config = PoolConfig(engine="scripted", threads=1, max_restarts=0, settings=SETTINGS)
+    with RolloutPool.started(config, model) as pool:
+        pool.config = config.model_copy(update={"call_timeout_s": 1e-4})
+        with pytest.raises(RuntimeError, match="no engine is left after 0 restarts"):
+            asyncio.run(pool.generate(prompts(2), SAMPLING))
+        assert (pool.roster.slots, pool.num_resent, pool.counters()["engines"]) == ([], 2, 0)
+
+
+def test_prompts_that_end_engines_fail_the_run(ray_cluster: None, model: Path) -> None:
+    config = PoolConfig(engine=CRASHING, threads=1, max_attempts=2, settings=SETTINGS)
+    with RolloutPool.started(config, model) as pool:
+        assert len(asyncio.run(pool.generate(prompts(2), SAMPLING))) == 2
+        fatal = replace(prompts(1)[0], key="fatal")
+        with pytest.raises(RuntimeError, match="2 engines ended while they answered: fatal"):
+            asyncio.run(pool.generate([fatal], SAMPLING))
+
+
+def test_frames_are_stored_once(scripted: RolloutPool) -> None:
+    """Physical bytes are what Ray holds: one copy per clip, whatever the number of rollouts, segments and calls."""
+    num_rollouts = 8
+    clips = [np.full((8, 64, 64, 3), i % 3, dtype=np.uint8) for i in range(4)]  # the first and the last are the same
+    store = MediaStore()
+    stored = [
+        store.put(replace(prompt, frames_THWC=store.decode(lambda clip=clip: clip)), num_rollouts)
+        for prompt, clip in zip(prompts(4), clips, strict=True)
+    ]
+    stored.append(store.put(Prompt(key="blind", text="Which way?", frames_THWC=None, fps=4.0), num_rollouts))
+    references = {prompt.frames_ref for prompt in stored if prompt.frames_ref is not None}
+    held = sum(place["object_size"] for place in get_object_locations(list(references)).values())
+    counters = store.counters()
+    assert counters["decodes"] == 4
+    assert counters["media_physical_bytes"] == 3 * clips[0].nbytes
+    assert held == pytest.approx(counters["media_physical_bytes"], rel=0.02)
+    assert held / counters["media_logical_bytes"] <= 1 / num_rollouts + 0.02
+    assert len(pickle.dumps(stored)) < clips[0].nbytes / 10  # what travels is references
+    loaded = [prompt.load() for prompt in stored]
+    for prompt, clip in zip(loaded[:-1], clips, strict=True):
+        assert prompt.frames_THWC is not None
+        assert np.array_equal(prompt.frames_THWC, clip)
+        assert not prompt.frames_THWC.flags.owndata  # mapped, not copied
+    assert loaded[-1].frames_THWC is None
+    answers = asyncio.run(scripted.generate(stored, replace(SAMPLING, num_rollouts=num_rollouts, segment_tokens=1)))
+    assert [group.key for group in answers] == [prompt.key for prompt in stored]
+
+
+def test_real_engine_takes_new_weights(ray_cluster: None, model: Path) -> None:
+    """Through the object store into a real model: the same seeds, another policy."""
+    greedy = Sampling(num_rollouts=1, temperature=0.0, max_tokens=6, seed=0)
+    with RolloutPool.started(PoolConfig(engine="local", threads=1, settings=SETTINGS), model) as pool:
+        before = asyncio.run(pool.generate(prompts(2), greedy))
+        state = family_of(model).load_model(model, torch.float32).state_dict()
+        changed = {name: tensor + 0.1 * torch.randn_like(tensor) for name, tensor in state.items()}
+        asyncio.run(pool.load_weights(1, ray.put(pack(changed, version=1))))
+        after = asyncio.run(pool.generate(prompts(2), greedy))
+        asyncio.run(pool.load_weights(2, ray.put(pack(state, version=2))))
+        again = asyncio.run(pool.generate(prompts(2), greedy))
+    assert before[0].rollouts[0].logprobs != after[0].rollouts[0].logprobs
+    assert before[0].rollouts[0].logprobs == pytest.approx(again[0].rollouts[0].logprobs)
+    assert [groups[0].rollouts[0].weight_version for groups in (before, after, again)] == [0, 1, 2]
+
+
+def test_segments_of_a_real_engine(ray_cluster: None, model: Path) -> None:
+    """Through the pool as in one call, over two engines."""
+    greedy = Sampling(num_rollouts=2, temperature=0.0, max_tokens=9, seed=0)
+    config = PoolConfig(engine="local", num_engines=1, max_engines=2, threads=1, prompts_per_call=1, settings=SETTINGS)
+    with RolloutPool.started(config, model) as pool:
+        whole = asyncio.run(pool.generate(prompts(3), greedy))
+        parts = asyncio.run(pool.generate(prompts(3), replace(greedy, segment_tokens=4)))
+    for group, expected in zip(parts, whole, strict=True):
+        assert group.prompt_ids == expected.prompt_ids
+        for rollout, other in zip(group.rollouts, expected.rollouts, strict=True):
+            assert rollout.completion_ids == other.completion_ids
+            assert rollout.logprobs == pytest.approx(other.logprobs, abs=1e-5)
+
+
+def test_more_engines_than_asked_for_at_least() -> None:
+    with pytest.raises(UserError, match=r"max_engines is 1; give at least num_engines \(2\)"):
+        validated(PoolConfig, {"num_engines": 2, "max_engines": 1})
+
+
+def test_choice_of_engine_says_why() -> None:
+    assert choose_engine("local") == ("local", "as configured")

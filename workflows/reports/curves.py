@@ -1,0 +1,109 @@
+"""What stages logged, as charts: curves by step, where the seconds went, and a table of everything else.
+
+RUN/metrics.jsonl -> rows of a stage -> figures
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from operators.pages.charts import Curve, Tone, line_chart, running_mean
+from operators.pages.page import table
+from operators.pages.stacked import stacked_chart
+from workflows.reports.metrics_tail import numbers
+from workflows.run_dir import RunDir
+
+SMOOTHING = 12  # a smoothed curve averages over one part in so many of its steps
+SECONDS = "seconds"  # a table of a row, by stage of the step
+VALIDATION = "sft_validation"
+
+SFT_CURVES = {
+    "loss": "Loss",
+    "lr": "Learning rate",
+    "grad_norm": "Gradient norm",
+    "tokens_per_s": "Tokens per second",
+    "mfu": "Model FLOPs used (MFU)",
+    "wait": "Share of the time waiting for data",
+}
+GRPO_CURVES = {
+    "reward": "Reward",
+    "useful_groups": "Share of useful groups",
+    "completion_tokens": "Completion length, tokens",
+    "entropy": "Entropy, nats per token",
+    "kl": "KL to the starting weights, nats per token",
+    "engine_kl": "KL of engine and trainer, nats per token",
+    "parity_max_abs": "Engine against trainer, largest, nats",
+    "staleness": "Staleness, updates",
+    "tokens_per_s": "Tokens per second",
+    "loss": "Loss",
+    "grad_norm": "Gradient norm",
+    "level": "Level of the prompts",
+}
+
+
+def logged(run: Path, stage: str) -> list[dict[str, Any]]:
+    """The steps that a stage logged; the starts of its workers are not among them."""
+    return [row for row in RunDir(path=run, resumed=True).rows(stage) if "pid" not in row]
+
+
+def curve(title: str, rows: Sequence[Mapping[str, Any]], name: str, tone: Tone) -> str:
+    """One value by step: as logged, faint, and its running mean."""
+    kept = [row for row in rows if row.get(name) is not None and math.isfinite(row[name])]
+    steps, values = [float(row["step"]) for row in kept], [float(row[name]) for row in kept]
+    window = max(1, len(values) // SMOOTHING)
+    smooth = running_mean(values, window)
+    note = f"{smooth[0]:.3g} → {smooth[-1]:.3g} in {len(rows)} steps" if smooth else ""
+    curves = [
+        Curve(steps=steps, values=values, tone=tone, faint=True),
+        Curve(steps=steps, values=smooth, tone=tone),
+    ]
+    return line_chart(title, curves, note=note, low=min(0.0, *values) if values else None)
+
+
+def curves_of(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str], tone: Tone) -> str:
+    """A chart of each of the named values that any step logged."""
+    there = {name for row in rows for name in row}
+    figures = [curve(title, rows, name, tone) for name, title in names.items() if name in there]
+    return f'<div class="charts">{"".join(figures)}</div>'
+
+
+def validation_curves(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A chart of every number that validation logged; "" where there was none."""
+    flat = [{"step": row["step"], **dict(_values(row))} for row in rows]
+    names = dict.fromkeys(name for row in flat for name in row if name != "step")
+    if not names:
+        return ""
+    return curves_of(flat, {name: f"Validation: {name.replace('_', ' ')}" for name in names}, "base")
+
+
+def seconds_chart(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Where the time of the steps went; says so where no step logged it."""
+    kept = [row for row in rows if isinstance(row.get(SECONDS), Mapping)]
+    if not kept:
+        return '<p class="why">The steps of this run logged no seconds by stage.</p>'
+    return stacked_chart("Seconds by stage of a step", [row["step"] for row in kept], [row[SECONDS] for row in kept])
+
+
+def other_values(rows: Sequence[Mapping[str, Any]], shown: Iterable[str]) -> str:
+    """First, last, lowest and highest of every number that has no chart, folded."""
+    left_out = {*shown, SECONDS}
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        for name, value in _values(row):
+            if name.partition("/")[0] not in left_out and math.isfinite(value):
+                found.setdefault(name, []).append(value)
+    if not found:
+        return ""
+    lines = [
+        (name, *(f"{value:.4g}" for value in (values[0], values[-1], min(values), max(values))))
+        for name, values in sorted(found.items())
+    ]
+    inner = table(("value", "first", "last", "lowest", "highest"), lines)
+    return f"<details><summary>Values without a chart: {len(found)}</summary>{inner}</details>"
+
+
+def _values(row: Mapping[str, Any]) -> Iterable[tuple[str, float]]:
+    return numbers({name: value for name, value in row.items() if name not in ("stage", "step")})

@@ -1,0 +1,216 @@
+"""The rollouts that a run of GRPO has kept, on a report's page: a fixed choice of steps and groups, as cards.
+
+RUN/rollouts/step-*.parquet and .trainer.json, config.json's data and model -> ShownGroup -> section
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from models.families._base import family_of
+from operators.advantage import is_flat
+from operators.answers import parse_answer
+from operators.at_rest.rollouts import path_of, read_step, steps_in
+from operators.at_rest.shards import Dataset
+from operators.errors import SampleRejected, UserError
+from operators.pages import rollouts, token_strip
+from operators.pages.page import escape, filmstrip, task_filter
+from operators.pages.rollouts import ShownGroup, ShownRollout, group_card
+from operators.pages.token_strip import Tokens
+from operators.records import Sample, ScoredGroup
+from operators.seeding import rng
+from workflows.reports.claim_marks import answer_mark, claim_marks, told
+
+CSS = rollouts.CSS + token_strip.CSS
+SCRIPT = token_strip.SCRIPT
+MAX_STEPS, GROUPS_PER_STEP, MAX_ROLLOUTS = 5, 3, 8
+MAX_BYTES = 8_000_000  # of all cards; what is beyond is left out, and said
+
+
+@dataclass(frozen=True)
+class RolloutViewer:
+    """Makes the cards of one run; opened by ``open``."""
+
+    run: Path
+    config: Mapping[str, Any]
+    dataset: Dataset
+    tokenizer: Any  # None: the model is gone, so tokens are shown by number
+
+    @classmethod
+    def open(cls, run: Path) -> RolloutViewer:
+        """Reads what the rollouts are about.
+
+        Raises:
+            UserError: the run has no config.json, or its dataset is gone.
+        """
+        path = run / "config.json"
+        if not path.is_file():
+            raise UserError(f"{run} is not a run of `temporay grpo` (no config.json); give the --out of one")
+        config = json.loads(path.read_text())
+        model = Path(config["model"])
+        try:
+            tokenizer = family_of(model).load_processor(model).tokenizer
+        except UserError:
+            tokenizer = None
+        return cls(run, config, Dataset.open(Path(config["data"])), tokenizer)
+
+    @cached_property
+    def weights(self) -> dict[str, float]:
+        return dict(self.config["rewards"]["weights"])
+
+    def shown(self, scored: ScoredGroup, trainer: Mapping[str, Sequence[Sequence[float]]]) -> ShownGroup | None:
+        """What the page shows of a group; None when its row holds another sample by now."""
+        if scored.row >= len(self.dataset):
+            return None
+        sample = self.dataset.sample(scored.row)
+        if sample.key != scored.group.key:
+            return None
+        try:
+            film = filmstrip(self.dataset.frames(scored.row), sample.fps)
+        except (SampleRejected, UserError) as error:
+            film = f'<p class="bad">{escape(error)}</p>'
+        logprobs = trainer.get(scored.group.key)
+        parsed = [parse_answer(r.text, sample.question.options).index for r in scored.group.rollouts]
+        return ShownGroup(
+            scored=scored,
+            sample=sample,
+            film=film,
+            rollouts=[self._rollout(scored, n, sample, logprobs) for n in spread_by_reward(scored)],
+            weights=self.weights,
+            votes=[parsed.count(n) for n in range(len(sample.question.options))],
+        )
+
+    def _rollout(
+        self, scored: ScoredGroup, n: int, sample: Sample, logprobs: Sequence[Sequence[float]] | None
+    ) -> ShownRollout:
+        rollout = scored.group.rollouts[n]
+        answer = answer_mark(rollout.text, parse_answer(rollout.text, sample.question.options), sample)
+        return ShownRollout(
+            number=n + 1,
+            rollout=rollout,
+            score=scored.scores[n],
+            advantage=scored.advantages[n],
+            marks=sorted([*claim_marks(rollout.text, sample), *answer], key=lambda mark: mark.start),
+            told=told(rollout.text, sample),
+            tokens=Tokens(
+                pieces=[self._piece(token) for token in rollout.completion_ids],
+                engine=rollout.logprobs,
+                trainer=None if logprobs is None else logprobs[n],
+                versions=rollout.weight_versions,
+            ),
+        )
+
+    def _piece(self, token: int) -> str:
+        return f"{token} " if self.tokenizer is None else str(self.tokenizer.decode([token]))
+
+
+def section_of(run: Path) -> str:
+    """Cards of the steps that were kept, and what the choice was made from; why there are none, if so."""
+    steps = steps_in(run)
+    if not steps:
+        return '<p class="why">This run has kept no rollouts.</p>'
+    try:
+        viewer = RolloutViewer.open(run)
+    except UserError as error:
+        return f'<p class="bad">The rollouts cannot be shown: {escape(error)}</p>'
+    groups = {step: read_step(path_of(run, step)).groups for step in evenly(steps, MAX_STEPS)}
+    cards = cards_within(viewer, groups)
+    tasks = Counter(task for made in cards.values() for task, _ in made)
+    num_shown, num_groups = sum(map(len, cards.values())), sum(map(len, groups.values()))
+    links = ", ".join(f'<a href="#step-{step}">step {step}</a>' for step in groups)
+    parts = [
+        f'<p class="why">{num_shown} of the {num_groups} groups of {len(groups)} out of {len(steps)} kept steps '
+        f"({links}), by a fixed seed: two that rewards tell apart, in turn over the primitives, and one that they do "
+        f"not, where there is one. At most {MAX_ROLLOUTS} rollouts of each, from the highest reward to the lowest. "
+        "The frames are those the model was given.</p>",
+        legend(),
+        task_filter(tasks),
+    ]
+    for step, made in cards.items():
+        parts.append(f'<h3 id="step-{step}">Step {step}<span>{escape(summary(groups[step]))}</span></h3>')
+        parts += [html for _, html in made]
+    return "".join(parts)
+
+
+def legend() -> str:
+    return (
+        '<div class="key"><span class="said"><mark class="right">claim that the event log confirms</mark></span>'
+        '<span class="said"><mark class="wrong">claim that is not so</mark></span>'
+        '<span class="said"><mark class="hit">right answer</mark> <mark class="miss">wrong answer</mark></span>'
+        f"<span>engine against trainer, nats per token: {token_strip.scale()}</span></div>"
+    )
+
+
+def summary(groups: Sequence[ScoredGroup]) -> str:
+    """A step's groups in one line."""
+    rewards = [score.reward for one in groups for score in one.scores if score.reward is not None]
+    outcomes = Counter(one.outcome.value for one in groups)
+    counts = ", ".join(f"{count} {name}" for name, count in outcomes.most_common())
+    return f"{len(groups)} groups: {counts}" + (f"; mean reward {sum(rewards) / len(rewards):.3f}" if rewards else "")
+
+
+def cards_within(
+    viewer: RolloutViewer, groups: Mapping[int, Sequence[ScoredGroup]]
+) -> dict[int, list[tuple[str, str]]]:
+    """Task and HTML of the chosen groups by step: the first of every step, then the second, while there is room."""
+    trainer = {step: trainer_logprobs(viewer.run, step) for step in groups}
+    turns = [[(step, one) for one in chosen(groups[step], trainer[step], step, nth)] for nth, step in enumerate(groups)]
+    cards: dict[int, list[tuple[str, str]]] = {step: [] for step in groups}
+    room = MAX_BYTES
+    for item in (item for items in zip_longest(*turns) for item in items if item is not None):
+        step, scored = item
+        shown = viewer.shown(scored, trainer[step])
+        made = group_card(shown) if shown else gone(scored)
+        if len(made) <= room:
+            room -= len(made)
+            cards[step].append((shown.sample.address.task if shown else "gone", made))
+    return cards
+
+
+def gone(scored: ScoredGroup) -> str:
+    return f'<p class="bad">Row {scored.row} of the data is no longer {escape(scored.group.key)}.</p>'
+
+
+def chosen(groups: Sequence[ScoredGroup], trainer: Mapping[str, Any], step: int, nth: int) -> list[ScoredGroup]:
+    """Groups of a step: those with a signal first, tasks in turn, beginning with another one at every step."""
+    order = [groups[i] for i in rng("rollouts", step).permutation(len(groups))]
+    order.sort(key=lambda one: one.group.key not in trainer)  # stable: those with the trainer's values come first
+    with_signal = [one for one in order if not is_flat([score.reward for score in one.scores])]
+    without = [one for one in order if one not in with_signal]
+    by_task: dict[str, list[ScoredGroup]] = {}
+    for one in with_signal:
+        by_task.setdefault(one.group.key.partition("-")[0], []).append(one)
+    tasks = sorted(by_task)
+    turned = [by_task[tasks[(i + nth) % len(tasks)]] for i in range(len(tasks))]
+    varied = [one for items in zip_longest(*turned) for one in items if one is not None]
+    first = [*varied[: GROUPS_PER_STEP - bool(without)], *without[:1]]
+    return [*first, *varied[GROUPS_PER_STEP - 1 :], *without[1:]][:GROUPS_PER_STEP]
+
+
+def spread_by_reward(scored: ScoredGroup) -> list[int]:
+    """Indices of the rollouts to show, highest reward first; of many, evenly from the highest to the lowest."""
+    ranked = sorted(
+        range(len(scored.scores)),
+        key=lambda n: (scored.scores[n].reward is None, -(scored.scores[n].reward or 0.0), n),
+    )
+    return evenly(ranked, MAX_ROLLOUTS)
+
+
+def evenly(items: Sequence[int], most: int) -> list[int]:
+    """At most so many, the first and the last among them."""
+    if len(items) <= most:
+        return list(items)
+    return [items[round(n * (len(items) - 1) / (most - 1))] for n in range(most)]
+
+
+def trainer_logprobs(run: Path, step: int) -> dict[str, list[list[float]]]:
+    """The trainer's log-probabilities of some groups of a step, per rollout and token; none where not kept."""
+    path = path_of(run, step).with_suffix(".trainer.json")
+    return json.loads(path.read_text()) if path.is_file() else {}

@@ -1,0 +1,116 @@
+"""The page of one stage alone: a run of ``temporay sft`` or ``temporay grpo``, finished or not.
+
+RUN/config.json, metrics.jsonl, summary.json, rollouts/ -> title, lead, sections
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from operators.pages.page import section, table, tiles
+from workflows.reports.curves import (
+    GRPO_CURVES,
+    SFT_CURVES,
+    VALIDATION,
+    curves_of,
+    logged,
+    other_values,
+    seconds_chart,
+    validation_curves,
+)
+from workflows.reports.rollout_cards import section_of
+from workflows.run_dir import RunDir
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def lead(run: Path, config: Mapping[str, Any]) -> str:
+    """The run in one sentence."""
+    done, asked = len(logged(run, config["command"])), config["num_steps"]
+    state = "finished" if RunDir(path=run, resumed=True).summary() is not None else "not finished"
+    names = f"{Path(config['model']).name} on {Path(config['data']).name}"
+    return f"temporay {config['command']}: {names}, {done:,} of {asked:,} steps, {state}."
+
+
+def sft_body(run: Path) -> str:
+    """Loss, validation, speed, and what was drawn of which dataset."""
+    rows, checked = logged(run, "sft"), logged(run, VALIDATION)
+    parts = [
+        tiles(sft_figures(rows)),
+        section("Learning curves", curves_of(rows, SFT_CURVES, "sft") + other_values(rows, SFT_CURVES)),
+    ]
+    if checked:
+        parts.append(section("Validation", validation_curves(checked)))
+    summary = RunDir(path=run, resumed=True).summary()
+    if summary is not None and "data" in summary:
+        parts.append(section("Data", data_table(summary["data"])))
+    return "\n".join(parts)
+
+
+def sft_figures(rows: Rows) -> list[tuple[str, str]]:
+    first, last = quarters(rows)
+    return [
+        (f"{mean(first, 'loss'):.3f} → {mean(last, 'loss'):.3f}", f"loss, first and last quarter of {len(rows)} steps"),
+        (f"{mean(rows, 'tokens_per_s'):,.0f}", "tokens per second"),
+        (f"{mean(rows, 'wait'):.1%}", "of the time waiting for data"),
+    ]
+
+
+def data_table(entries: Sequence[Mapping[str, Any]]) -> str:
+    """What was drawn of every dataset."""
+    lines = [
+        (
+            entry["path"],
+            f"{entry['weight']:.3g}",
+            f"{entry['num_samples']:,}",
+            f"{entry['drawn']:,}",
+            f"{entry['epochs']:.2f}",
+            json.dumps(entry["dropped_lines"]) if entry["dropped_lines"] else "none",
+        )
+        for entry in entries
+    ]
+    header = ("dataset", "share", "samples", "drawn", "epochs", "lines left out")
+    return f'<div class="card">{table(header, lines)}</div>'
+
+
+def grpo_body(run: Path) -> str:
+    """Reward, signal, divergence, time, and the rollouts themselves."""
+    rows = logged(run, "grpo")
+    curves = curves_of(rows, GRPO_CURVES, "grpo") + other_values(rows, (*GRPO_CURVES, "group_rewards"))
+    return "\n".join(
+        (
+            tiles(grpo_figures(rows)),
+            section("Learning curves", curves),
+            section("Where a step's time goes", seconds_chart(rows)),
+            section("Rollouts", section_of(run)),
+        )
+    )
+
+
+def grpo_figures(rows: Rows) -> list[tuple[str, str]]:
+    first, last = quarters(rows)
+    worst = max((row["parity_max_abs"] for row in rows if "parity_max_abs" in row), default=float("nan"))
+    return [
+        (
+            f"{mean(first, 'reward'):.3f} → {mean(last, 'reward'):.3f}",
+            f"reward, first and last quarter of {len(rows)} steps",
+        ),
+        (f"{mean(rows, 'useful_groups'):.0%}", "of the groups had rewards that differ, so something to learn from"),
+        (f"{worst:.1e}", f"nats at most between engine and trainer; mean KL {mean(rows, 'engine_kl'):.1e}"),
+        (f"{mean(rows, 'completion_tokens'):.0f}", "tokens in a completion, on average"),
+    ]
+
+
+def quarters(rows: Rows) -> tuple[Rows, Rows]:
+    """First and last quarter of the steps."""
+    size = max(1, len(rows) // 4)
+    return rows[:size], rows[-size:]
+
+
+def mean(rows: Rows, name: str) -> float:
+    """Of the steps that logged it; NaN if none did."""
+    values = [row[name] for row in rows if row.get(name) is not None]
+    return sum(values) / len(values) if values else float("nan")

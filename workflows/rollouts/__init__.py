@@ -1,0 +1,8 @@
+"""Rollouts and their rewards: engines in actors, checkers in tasks.
+
+rollout_pool   who gets which prompts and weights
+engine_roster  which engines are there; they may come and go
+engine_actor   one of them, in a process
+media          frames in the object store, once
+reward_tasks   rewards in tasks with deadlines
+"""

@@ -1,0 +1,105 @@
+"""One rollout engine in a process of its own.
+
+StoredPrompts, groups begun, weights to use → EngineActor → groups, and which weights it really held
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from models.engines._base import ENGINES, Engine, EngineSettings
+from models.weights import WeightPacket, unpack
+from operators.plugins import load
+from operators.records import Group, Sampling
+from workflows.rollouts.media import StoredPrompt
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedWeights:
+    """A version that engines pull when they need it."""
+
+    version: int
+    checksum: int | None  # None: the checkpoint's own, which every engine loads by itself
+    packet_refs: tuple[Any, ...] = ()  # one reference, so that Ray does not fetch it where it is not needed
+
+
+OF_CHECKPOINT = PublishedWeights(version=0, checksum=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Groups and the weights that the engine held while it wrote on them."""
+
+    groups: list[Group]
+    version: int
+    checksum: int | None  # of the packet it pulled, computed over the bytes that arrived
+
+
+class EngineActor:
+    """One engine. Loaded by a call and not by the constructor, so that its errors reach the caller as they are."""
+
+    def __init__(self, engine: str, model: Path, settings: EngineSettings) -> None:
+        self._requested = engine
+        self._model = model
+        self._settings = settings
+        self._engine: Engine | None = None
+        self._checksum: int | None = None
+        self._reason = ""
+
+    def ping(self) -> None:
+        """Answers as soon as the process is there."""
+
+    def start(self) -> tuple[str, str]:
+        """Loads the engine; its name and why it was chosen."""
+        engine = self._started()
+        return engine.name, self._reason
+
+    def generate(
+        self,
+        prompts: Sequence[StoredPrompt],
+        sampling: Sampling,
+        begun: Sequence[Group | None],
+        weights: PublishedWeights,
+    ) -> Answer:
+        """Groups written on under some weights, pulled first if this engine holds others."""
+        self.load_weights(weights)
+        engine = self._started()
+        groups = engine.generate([prompt.load() for prompt in prompts], sampling, begun)
+        return Answer(groups=groups, version=engine.weight_version, checksum=self._checksum)
+
+    def load_weights(self, weights: PublishedWeights) -> None:
+        """Pulls a version unless this engine holds it."""
+        engine = self._started()
+        if (engine.weight_version, self._checksum) == (weights.version, weights.checksum):
+            return
+        if not weights.packet_refs:
+            raise RuntimeError(f"version {weights.version} was never published, and the engine holds another")
+        packet: WeightPacket = ray.get(weights.packet_refs[0])
+        if packet.version != weights.version:
+            raise RuntimeError(f"asked for weights of version {weights.version}, got those of {packet.version}")
+        engine.load_weights(unpack(packet), packet.version)
+        self._checksum = packet.checksum
+
+    def _started(self) -> Engine:
+        if self._engine is None:
+            name, self._reason = choose_engine(self._requested)
+            self._engine = load(ENGINES, name)(self._model, self._settings)
+        return self._engine
+
+
+def choose_engine(requested: str) -> tuple[str, str]:
+    """The engine to use on this machine, and why."""
+    if requested != AUTO:
+        return requested, "as configured"
+    try:
+        load(ENGINES, "vllm")
+    except ImportError as error:
+        return "local", f"vLLM cannot be imported: {error}"
+    return "vllm", "vLLM can be imported"

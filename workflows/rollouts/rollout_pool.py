@@ -1,0 +1,332 @@
+"""Rollout engines in Ray actors: prompts are split over those that live, weights are pulled by version.
+
+    prompts → frames into the object store, once → chunks → engines → groups, in the order of the prompts
+                                                      ↑          │
+                                                      └──────────┘ cut by ``segment_tokens``, or their engine was lost
+    weights → object store → every engine, or whoever comes later, before it serves
+
+Engines may come and go at any time (``engine_roster``); whatever they hold, groups say which weights wrote each token,
+and the checksum of those weights is compared with what was published.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+import ray
+from pydantic import Field, model_validator
+from ray.exceptions import ObjectLostError, RayActorError
+
+from models.engines._base import ENGINES, EngineSettings
+from models.families._base import family_of
+from models.weights import WeightPacket
+from operators.errors import UserError, unknown_name
+from operators.plugins import available
+from operators.records import FinishReason, Group, Prompt, Sampling
+from workflows.config import Config, Weights
+from workflows.rollouts.engine_actor import AUTO, OF_CHECKPOINT, Answer, EngineActor, PublishedWeights
+from workflows.rollouts.engine_roster import EngineRoster, Slot
+from workflows.rollouts.media import MediaStore, StoredPrompt
+
+REFRESH_INTERVAL_S = 0.2
+LOST = (RayActorError, ObjectLostError, TimeoutError)  # the engine, its node, or its answer on the way
+
+
+class PoolConfig(Config):
+    """How many engines there are and what each gets."""
+
+    engine: str = AUTO  # a name in models/engines or "module:Class"; auto: vllm where it can be imported, else local
+    num_engines: int = Field(default=1, ge=1)  # that must be up before the run starts
+    max_engines: int | None = Field(default=None, ge=1)  # asked for; those beyond join when there is a place for them
+    num_cpus: float = Field(default=0.5, ge=0)  # Ray's share per engine; trainer and engines take turns on few cores
+    num_gpus: float = Field(default=0.0, ge=0)  # per engine
+    resources: Weights = Field(default={})  # custom Ray resources per engine, e.g. rollout=1
+    # CPU threads of each engine. On busy cores threads wait for each other: with 2 on two shared cores, rollouts of the
+    # tiny model came at 600 tokens/s instead of 4,000.
+    threads: int = Field(default=1, ge=1)
+    prompts_per_call: int = Field(default=64, ge=1)
+    call_timeout_s: float = Field(default=1800.0, gt=0)  # an engine that takes longer is ended and started again
+    max_restarts: int = Field(default=3, ge=0)  # of an engine in a row, without having served anything in between
+    max_attempts: int = Field(default=3, ge=1)  # times the same prompts are sent before the run fails
+    settings: EngineSettings = EngineSettings()
+
+    @model_validator(mode="after")
+    def _enough(self) -> Self:
+        if self.max_engines is not None and self.max_engines < self.num_engines:
+            raise ValueError(f"max_engines is {self.max_engines}; give at least num_engines ({self.num_engines})")
+        return self
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """A prompt on its way to a finished group."""
+
+    place: int  # among the prompts of its call
+    prompt: StoredPrompt
+    begun: Group | None = None
+    attempts: int = 0  # in a row, at the same segment
+
+
+@dataclass(slots=True)
+class Job:
+    """One call of ``generate``."""
+
+    sampling: Sampling
+    pending: deque[Work]
+    chunk_size: int
+    done: dict[int, Group] = field(default_factory=dict)  # by place
+    serving: dict[asyncio.Task[None], Slot] = field(default_factory=dict)
+    stuck_since_s: float | None = None  # monotonic time since when no engine has been there
+
+
+@dataclass(slots=True)
+class RolloutPool:
+    """The engines of a run. ``generate`` and ``load_weights`` may overlap: each engine does one thing at a time.
+
+    May be used from one event loop after the other.
+    """
+
+    config: PoolConfig
+    engine_name: str
+    processor: Any  # of the model's family, for prompts
+    roster: EngineRoster
+    num_resent: int = 0  # prompts sent again because their engine died or hung
+    num_segments: int = 0  # prompts sent to an engine, however often
+    _weights: PublishedWeights = OF_CHECKPOINT
+
+    @classmethod
+    def start(cls, config: PoolConfig, model: Path) -> Self:
+        """Asks for the engines, waits for ``num_engines`` of them and prints which and why.
+
+        Raises:
+            UserError: the model folder or a setting is not valid.
+        """
+        if config.engine != AUTO and ":" not in config.engine and config.engine not in available(ENGINES):
+            raise unknown_name("engine", config.engine, (AUTO, *available(ENGINES)))
+        model = model.absolute()
+        processor = family_of(model).load_processor(model)
+        remote = ray.remote(EngineActor).options(
+            num_cpus=config.num_cpus,
+            num_gpus=config.num_gpus,
+            resources=config.resources,
+            max_restarts=-1,  # the roster counts: a node that leaves is no fault of the engine on it
+            runtime_env={"env_vars": {"OMP_NUM_THREADS": str(config.threads)}},
+        )
+        roster = EngineRoster(
+            lambda: remote.remote(config.engine, model, config.settings),
+            max_restarts=config.max_restarts,
+            start_timeout_s=config.call_timeout_s,
+        )
+        try:
+            engine_name = _started(roster, config)
+        except BaseException:
+            roster.close()
+            raise
+        return cls(config=config, engine_name=engine_name, processor=processor, roster=roster)
+
+    @classmethod
+    @contextmanager
+    def started(cls, config: PoolConfig, model: Path) -> Iterator[Self]:
+        """A pool that is closed at the end of the block."""
+        pool = cls.start(config, model)
+        try:
+            yield pool
+        finally:
+            pool.close()
+
+    def close(self) -> None:
+        """Ends the engines."""
+        self.roster.close()
+
+    def add_engine(self) -> None:
+        """Asks for one more engine, which joins as soon as it is up, also in the middle of ``generate``."""
+        self.roster.add()
+
+    def remove_engine(self) -> None:
+        """Ends one engine, after what it is working on; one that is not up yet before one that is.
+
+        Raises:
+            ValueError: it is the last one.
+        """
+        self.roster.remove()
+
+    def counters(self) -> dict[str, float]:
+        """For the line of a step; all but the first count from the start of the pool."""
+        return {
+            "engines": len(self.roster.serving()),
+            "engines_joined": self.roster.num_joined,
+            "engines_left": self.roster.num_left,
+            "prompts_resent": self.num_resent,
+            "prompts_sent": self.num_segments,
+        }
+
+    async def generate(self, prompts: Sequence[Prompt | StoredPrompt], sampling: Sampling) -> list[Group]:
+        """One finished group per prompt, in order.
+
+        With ``segment_tokens``, weights that are published meanwhile are used from the next segment on.
+
+        Raises:
+            UserError: a prompt does not fit the engine.
+            RuntimeError: the engines are gone for good, the same prompts ended them ``max_attempts`` times, or an
+                engine held other weights than were published.
+        """
+        if sampling.segment_tokens is not None and sampling.segment_tokens < 1:
+            raise UserError(f"segment_tokens is {sampling.segment_tokens}; give at least 1, or none")
+        media = MediaStore()
+        stored = [p if isinstance(p, StoredPrompt) else media.put(p, sampling.num_rollouts) for p in prompts]
+        self.roster.refresh()
+        share = -(-len(stored) // max(1, len(self.roster.serving())))
+        job = Job(
+            sampling=sampling,
+            pending=deque(Work(place=i, prompt=prompt) for i, prompt in enumerate(stored)),
+            chunk_size=max(1, min(self.config.prompts_per_call, share)),
+        )
+        try:
+            while len(job.done) < len(stored):
+                self._dispatch(job)
+                await self._wait(job)
+        finally:
+            for task in job.serving:
+                task.cancel()
+            await asyncio.gather(*job.serving, return_exceptions=True)
+        return [job.done[place] for place in range(len(stored))]
+
+    async def load_weights(
+        self, version: int, packet: WeightPacket | ray.ObjectRef, checksum: int | None = None
+    ) -> None:
+        """Publishes a version and waits until every engine that is up has it; later ones pull it before serving.
+
+        Args:
+            packet: a packet, or a reference to one whose owner outlives the next call of this method.
+            checksum: of a packet given by reference; without it the packet is fetched to read it.
+        """
+        if isinstance(packet, WeightPacket):
+            packet, checksum = ray.put(packet), packet.checksum
+        if checksum is None:
+            checksum = (await packet).checksum
+        self._weights = PublishedWeights(version=version, checksum=checksum, packet_refs=(packet,))
+        self.roster.refresh()
+        await asyncio.gather(*(self._publish(slot) for slot in self.roster.serving()))
+
+    def _dispatch(self, job: Job) -> None:
+        """Gives a chunk to every engine that is free."""
+        self.roster.refresh()
+        busy = {id(slot) for slot in job.serving.values()}
+        for slot in self.roster.serving():
+            if job.pending and id(slot) not in busy:
+                chunk = [job.pending.popleft() for _ in range(min(job.chunk_size, len(job.pending)))]
+                job.serving[asyncio.create_task(self._serve(slot, chunk, job))] = slot
+
+    async def _wait(self, job: Job) -> None:
+        """Until a chunk is done, or it is time to see who has come; faults are raised here."""
+        if not job.serving:
+            self._check_someone_comes(job)
+            await asyncio.sleep(REFRESH_INTERVAL_S)
+            return
+        job.stuck_since_s = None
+        done, _ = await asyncio.wait(job.serving, timeout=REFRESH_INTERVAL_S, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            del job.serving[task]
+            task.result()
+
+    def _check_someone_comes(self, job: Job) -> None:
+        now_s = time.monotonic()
+        job.stuck_since_s = job.stuck_since_s or now_s
+        if not self.roster.slots:
+            raise RuntimeError(
+                f"no engine is left after {self.config.max_restarts} restarts of each; see Ray's logs"
+            ) from self.roster.fault
+        if now_s - job.stuck_since_s > self.config.call_timeout_s:
+            raise RuntimeError(f"no engine has been up for {self.config.call_timeout_s:g} s; see `ray status`")
+
+    async def _serve(self, slot: Slot, chunk: Sequence[Work], job: Job) -> None:
+        """One call of one engine."""
+        weights = self._weights
+        slot.num_in_flight += len(chunk)
+        self.num_segments += len(chunk)
+        try:
+            prompts, begun = [work.prompt for work in chunk], [work.begun for work in chunk]
+            answer: Answer = await self._call(slot, "generate", prompts, job.sampling, begun, weights)
+        except LOST as error:
+            self.num_resent += len(chunk)
+            self.roster.lost(slot, error)
+            self._send_again(chunk, job, error)
+        else:
+            self.roster.served(slot)
+            _accept(answer, weights, chunk, job)
+        finally:
+            slot.num_in_flight -= len(chunk)
+            self.roster.release(slot)
+
+    async def _publish(self, slot: Slot) -> None:
+        try:
+            await self._call(slot, "load_weights", self._weights)
+        except LOST as error:
+            self.roster.lost(slot, error)  # it pulls the weights with its next prompts
+
+    async def _call(self, slot: Slot, method: str, *arguments: Any) -> Any:
+        reference = getattr(slot.actor, method).remote(*arguments)
+        try:
+            async with asyncio.timeout(self.config.call_timeout_s):
+                return await reference
+        except TimeoutError:
+            ray.kill(slot.actor, no_restart=False)
+            raise
+
+    def _send_again(self, chunk: Sequence[Work], job: Job, error: Exception) -> None:
+        for work in chunk:
+            work.attempts += 1
+        job.pending.extendleft(reversed(chunk))
+        worst = max(work.attempts for work in chunk)
+        if worst >= self.config.max_attempts:
+            keys = ", ".join(work.prompt.key for work in chunk if work.attempts == worst)
+            raise RuntimeError(f"{worst} engines ended while they answered: {keys}") from error
+
+
+def _started(roster: EngineRoster, config: PoolConfig) -> str:
+    """Waits for as many engines as must be up; their name."""
+    for _ in range(config.max_engines or config.num_engines):
+        roster.add()
+    replies: list[tuple[str, str]] = []
+    while len(replies) < config.num_engines:
+        replies += roster.refresh()
+        if roster.fault is not None:
+            raise roster.fault
+        if len(replies) < config.num_engines:
+            time.sleep(REFRESH_INTERVAL_S / 4)
+    counts = {reply: replies.count(reply) for reply in replies}
+    print("rollouts: " + "; ".join(f"{n} x {name} ({why})" for (name, why), n in counts.items()), flush=True)
+    return "+".join(sorted({name for name, _ in replies}))
+
+
+def _accept(answer: Answer, weights: PublishedWeights, chunk: Sequence[Work], job: Job) -> None:
+    """Takes the groups of a call; those that were cut go on.
+
+    Raises:
+        RuntimeError: they are not what was asked for, or not by the weights that were published.
+    """
+    if (answer.version, answer.checksum) != (weights.version, weights.checksum):
+        raise RuntimeError(
+            f"an engine wrote under version {answer.version} with checksum {answer.checksum}; published was version "
+            f"{weights.version} with {weights.checksum}"
+        )
+    for work, group in zip(chunk, answer.groups, strict=True):
+        if group.key != work.prompt.key or len(group.rollouts) != job.sampling.num_rollouts:
+            raise RuntimeError(
+                f"asked for {job.sampling.num_rollouts} rollouts of {work.prompt.key}, got {len(group.rollouts)} of "
+                f"{group.key}"
+            )
+        checksums = {**(work.begun.weight_checksums if work.begun else {}), answer.version: answer.checksum}
+        group = replace(group, weight_checksums=checksums)
+        if any(rollout.finish_reason is FinishReason.SEGMENT for rollout in group.rollouts):
+            work.begun, work.attempts = group, 0
+            job.pending.append(work)
+        else:
+            job.done[work.place] = group
