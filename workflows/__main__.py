@@ -25,10 +25,7 @@ COMMANDS = {  # name → module with ``main(arguments) -> None`` and a phrase fo
     "sft": ("workflows.sft", "fine-tune a model on a dataset's reasoning (Ray Train, FSDP2)"),
     "grpo": ("workflows.grpo", "improve a model against verifiable rewards"),
     "evaluate": ("workflows.evaluate", "accuracy by primitive, with ordered, shuffled, single-frame and blind arms"),
-    "report": (
-        "workflows.report",
-        "one offline page of a run: curves, arms, samples, rollouts with every claim checked",
-    ),
+    "report": ("workflows.report", "one offline page of a run: curves, arms, samples, rollouts with claims checked"),
     "tune": ("workflows.tune", "search SFT settings by dotted names (Ray Tune, ASHA)"),
     "submit": ("cluster.submit", "send any of these commands to a cluster as a Ray job"),
 }

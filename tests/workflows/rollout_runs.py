@@ -112,7 +112,10 @@ def values_of(groups: Sequence[ScoredGroup], step: int) -> dict[str, Any]:
         "parity_max_abs": 0.02 + 0.01 * draw.random(),
         "staleness": float(step > 0),
         "tokens_per_s": 1500.0 + 100 * draw.random(),
-        "seconds": {"generate": 4.0 + draw.random(), "reward": 0.4, "train": 3.0 + draw.random(), "sync": 0.5},
+        "seconds_generate": 4.0 + draw.random(),
+        "seconds_reward": 0.4,
+        "seconds_train": 3.0 + draw.random(),
+        "seconds_sync": 0.5,
         "group_rewards": rewards,
         "status_ok": float(len(rewards)),
     }

@@ -17,7 +17,7 @@ from workflows.reports.metrics_tail import numbers
 from workflows.run_dir import RunDir
 
 SMOOTHING = 12  # a smoothed curve averages over one part in so many of its steps
-SECONDS = "seconds"  # a table of a row, by stage of the step
+SECONDS = "seconds_"  # begins the name of what one stage of a step took
 VALIDATION = "sft_validation"
 
 SFT_CURVES = {
@@ -81,19 +81,21 @@ def validation_curves(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def seconds_chart(rows: Sequence[Mapping[str, Any]]) -> str:
     """Where the time of the steps went; says so where no step logged it."""
-    kept = [row for row in rows if isinstance(row.get(SECONDS), Mapping)]
-    if not kept:
+    by_step = [
+        {name.removeprefix(SECONDS): value for name, value in row.items() if name.startswith(SECONDS)} for row in rows
+    ]
+    if not any(by_step):
         return '<p class="why">The steps of this run logged no seconds by stage.</p>'
-    return stacked_chart("Seconds by stage of a step", [row["step"] for row in kept], [row[SECONDS] for row in kept])
+    return stacked_chart("Seconds by stage of a step", [row["step"] for row in rows], by_step)
 
 
 def other_values(rows: Sequence[Mapping[str, Any]], shown: Iterable[str]) -> str:
     """First, last, lowest and highest of every number that has no chart, folded."""
-    left_out = {*shown, SECONDS}
+    left_out = set(shown)
     found: dict[str, list[float]] = {}
     for row in rows:
         for name, value in _values(row):
-            if name.partition("/")[0] not in left_out and math.isfinite(value):
+            if name not in left_out and not name.startswith(SECONDS) and math.isfinite(value):
                 found.setdefault(name, []).append(value)
     if not found:
         return ""

@@ -12,7 +12,8 @@ from models.tiny import TinyShape, build
 from operators.at_rest.rollouts import path_of, read_step, steps_in
 from operators.at_rest.shards import Dataset, write_json
 from operators.pages.page import escape
-from operators.recipe import Recipe
+from operators.primitives._base import Canvas
+from operators.recipe import CocoPaths, Recipe
 from operators.rewards.process import claims_by_sentence, primitive_of
 from tests.workflows.rollout_runs import write_run
 from tests.workflows.test_report import make_dataset, outline
@@ -21,13 +22,18 @@ from workflows.reports import rollout_cards
 from workflows.reports.claim_marks import claim_marks, told
 from workflows.reports.rollout_cards import chosen, evenly, section_of, spread_by_reward, trainer_logprobs
 
+CANVAS = Canvas(
+    width=48, height=48, fps=8.0, num_frames=(6, 9), num_scenes=(2, 3), frames_per_scene=(2, 4), jitter="smooth"
+)
+
 
 @pytest.fixture(scope="module")
-def made(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(drawn_coco: CocoPaths, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of grpo beside its data and model."""
     folder = tmp_path_factory.mktemp("grpo")
-    changes = {"split": "rl", "num_samples": 12, "style": "detailed"}
-    dataset = make_dataset(recipe.model_copy(update=changes), folder / "data")
+    tasks = ("motion_direction", "first_last")
+    recipe = Recipe(tasks=tasks, num_samples=12, split="rl", canvas=CANVAS, coco=drawn_coco, style="detailed")
+    dataset = make_dataset(recipe, folder / "data")
     shape = TinyShape(hidden_size=64, num_layers=1, num_heads=2, num_kv_heads=1, vision_hidden_size=32, vision_depth=1)
     build(folder / "model", [dataset.sample(i).target for i in range(len(dataset))] * 5, shape, seed=0)
     return write_run(folder / "run", folder / "data", folder / "model", num_steps=9, keep_every=2)
