@@ -27,7 +27,11 @@ SHAPE = TinyShape(hidden_size=64, num_layers=2, num_heads=2, num_kv_heads=1, vis
 def write_dataset(folder: Path, **changes: Any) -> Path:
     """Clips of 32 px of drawn motion, in shards like those of ``temporay generate``."""
     settings = {"tasks": ("motion_direction",), "num_samples": 8, "canvas": CANVAS, "instruct": False, **changes}
-    recipe = Recipe(**settings)
+    return write_recipe(Recipe(**settings), folder)
+
+
+def write_recipe(recipe: Recipe, folder: Path) -> Path:
+    """All shards of a recipe and its index, without Ray."""
     folder.mkdir(parents=True, exist_ok=True)
     source = open_source(recipe, folder / DRAWN_FOLDER)
     identity = recipe_json(recipe, source)

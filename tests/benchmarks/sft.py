@@ -40,17 +40,12 @@ from models.policy import OptimizerConfig, Policy, supervised
 from models.tiny import TinyShape, build
 from models.token_lengths import TokenLengths
 from operators.at_rest.shards import (
-    DRAWN_FOLDER,
-    RECIPE_FILE,
     Dataset,
-    recipe_json,
-    write_index,
-    write_json,
-    write_shard,
 )
 from operators.primitives._base import Canvas
 from operators.prompts import messages, question_text
-from operators.recipe import Recipe, open_source
+from operators.recipe import Recipe
+from tests.small_runs import write_recipe
 from workflows.training.schedule import PassLimits, pack
 
 TRAINER_WORKERS = (0, 1, 2)
@@ -144,14 +139,7 @@ def make_inputs(settings: Settings, folder: Path) -> None:
         jitter="none",
     )
     recipe = Recipe(tasks=("motion_direction",), num_samples=settings.num_samples, canvas=canvas)
-    data = folder / "data"
-    data.mkdir()
-    source = open_source(recipe, data / DRAWN_FOLDER)
-    identity = recipe_json(recipe, source)
-    write_json(data / RECIPE_FILE, identity)
-    for shard in range(recipe.num_shards):
-        write_shard(recipe, source, identity["recipe_hash"], shard, data)
-    write_index(recipe, data)
+    data = write_recipe(recipe, folder / "data")
     dataset = Dataset.open(data)
     samples = [dataset.sample(i) for i in range(len(dataset))]
     build(folder / "model", [t for s in samples for t in (question_text(s.question), s.target)], TinyShape(), seed=0)

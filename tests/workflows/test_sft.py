@@ -22,20 +22,12 @@ import torch
 from safetensors.torch import load_file
 
 from models.policy import OptimizerConfig
-from models.tiny import TinyShape, build
 from operators.at_rest.shards import (
-    DRAWN_FOLDER,
-    RECIPE_FILE,
     Dataset,
-    recipe_json,
-    write_index,
-    write_json,
-    write_shard,
 )
 from operators.errors import UserError
-from operators.primitives._base import Canvas
-from operators.recipe import Recipe, open_source
 from operators.sources.video_qa import VideoReading
+from tests.small_runs import write_dataset, write_model
 from workflows.sft import SftConfig, check_cursor, cursor_of, run
 from workflows.training.mixture import Mixture, parts_of
 from workflows.training.schedule import PassLimits, make_schedule
@@ -51,26 +43,12 @@ NUM_STEPS, KILL_AFTER = 24, 4  # enough steps after the first checkpoint to be k
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten clips of drawn motion."""
-    folder = tmp_path_factory.mktemp("data")
-    canvas = Canvas(
-        width=32, height=32, fps=4.0, num_frames=(6, 8), num_scenes=(2, 2), frames_per_scene=(2, 2), jitter="none"
-    )
-    recipe = Recipe(tasks=("motion_direction",), num_samples=10, canvas=canvas, instruct=False)
-    source = open_source(recipe, folder / DRAWN_FOLDER)
-    identity = recipe_json(recipe, source)
-    write_json(folder / RECIPE_FILE, identity)
-    write_shard(recipe, source, identity["recipe_hash"], 0, folder)
-    write_index(recipe, folder)
-    return folder
+    return write_dataset(tmp_path_factory.mktemp("data"), num_samples=10)
 
 
 @pytest.fixture(scope="module")
 def model(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("base") / "model"
-    dataset = Dataset.open(data)
-    shape = TinyShape(hidden_size=64, num_layers=2, num_heads=2, num_kv_heads=1, vision_hidden_size=32, vision_depth=1)
-    build(out, [dataset.sample(i).target for i in range(len(dataset))] * 5, shape, seed=0)
-    return out
+    return write_model(data, tmp_path_factory.mktemp("base") / "model")
 
 
 def config(data: Path, model: Path, out: Path, **changes: object) -> SftConfig:
