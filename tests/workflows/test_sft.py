@@ -331,6 +331,7 @@ def test_validation_keeps_the_best_weights(validated: Path) -> None:
     assert not (validated / "best_so_far").exists()
 
 
+@pytest.mark.drill
 def test_one_two_one_workers_and_sigterm_train_every_sample_once_per_epoch(
     validated: Path, data: Path, model: Path, tmp_path: Path
 ) -> None:
