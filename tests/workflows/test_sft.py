@@ -252,6 +252,7 @@ def start(data: Path, model: Path, out: Path, **changes: object) -> subprocess.P
     return subprocess.Popen([sys.executable, "-c", code, settings], env=environment, start_new_session=True)
 
 
+@pytest.mark.drill
 def test_driver_killed_and_run_again_gives_the_same_weights(
     ray_cluster: None, undisturbed: Path, data: Path, model: Path, tmp_path: Path
 ) -> None:
