@@ -93,8 +93,9 @@ async def produce(loop: Loop, first_step: int) -> None:
     """prompts → rollouts → scores → advantages, one batch per step, no further ahead than the buffer allows."""
     state = loop.producer.state_before(first_step)
     for step in range(first_step, loop.config.num_steps):
+        prompts = await loop.producer.prepared(step, state)
         await loop.buffer.room_for(step)
-        produced = await loop.producer.batch_of(step, state)
+        produced = await loop.producer.batch_of(step, state, prompts)
         state = produced.state
         await loop.buffer.put(step, produced)
 

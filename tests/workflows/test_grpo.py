@@ -188,7 +188,7 @@ def test_rollouts_stay_while_a_checkpoint_needs_them(data: Path, model: Path, tm
 def test_a_resumed_run_draws_on(data: Path, model: Path, tmp_path: Path) -> None:
     """State that was written with a batch is the state the next one begins with; none is needed for the first."""
     from operators.at_rest.rollouts import write_step
-    from workflows.reinforcement.grpo_batch import RunState
+    from workflows.reinforcement.run_state import RunState
 
     class NoEngines:
         processor = None

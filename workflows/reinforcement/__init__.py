@@ -2,6 +2,7 @@
 
 grpo_settings  what a run can be told
 grpo_batch     prompts drawn, answered, scored, refilled
+run_state      where a run stands between two batches
 grpo_lines     what a run says of itself
 guards         what stops a run that would learn the wrong thing
 stage_clock    seconds by stage

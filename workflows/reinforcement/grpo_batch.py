@@ -9,8 +9,9 @@ had already made, trains on those, and draws on from where they end.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -29,6 +30,7 @@ from operators.scoring import load_rewards, needs_of
 from operators.seeding import digest
 from workflows.reinforcement.grpo_settings import GrpoConfig
 from workflows.reinforcement.guards import Answering, check_usable
+from workflows.reinforcement.run_state import RunState
 from workflows.reinforcement.stage_clock import StageClock
 from workflows.rollouts.media import MediaStore, StoredPrompt
 from workflows.rollouts.reward_tasks import score_groups
@@ -38,39 +40,23 @@ SHUFFLED_SHARE = 0.5  # rollouts on shuffled frames for each on ordered ones (Vi
 NUM_SHOWN = 4  # groups of a step whose log-probs under the trainer are kept for the report
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunState:
-    """Where a run stands between two batches: a value, which resumes as it was written."""
-
-    cursor: Cursor = field(default_factory=Cursor)
-    scales: TaskScales = field(default_factory=TaskScales)
-    rates: PassRates = field(default_factory=PassRates)
-    num_unusable: int = 0  # steps in a row without two rewards in any group
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON values, from which ``from_json`` gives an equal state."""
-        return {
-            "cursor": self.cursor.to_json(),
-            "scales": self.scales.to_json(),
-            "rates": self.rates.to_json(),
-            "num_unusable": self.num_unusable,
-        }
-
-    @classmethod
-    def from_json(cls, tree: Mapping[str, Any]) -> Self:
-        """What ``to_json`` gave."""
-        return cls(
-            cursor=Cursor.from_json(tree["cursor"]),
-            scales=TaskScales.from_json(tree["scales"]),
-            rates=PassRates.from_json(tree["rates"]),
-            num_unusable=tree["num_unusable"],
-        )
-
-
 class Prompting(Answering, Protocol):
     """Engines, and the processor of their model's family."""
 
     processor: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompts:
+    """Prompts that were drawn, ready to be sent. Lists have one entry per prompt."""
+
+    draws: list[Draw]
+    samples: list[Sample]
+    frames: list[Frames]
+    prompts: list[StoredPrompt]
+    cursor: Cursor  # behind them
+    clock: StageClock  # of the step they are for
+    media: MediaStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,25 +124,31 @@ class Producer:
             return RunState()
         return RunState.from_json(read_step(path_of(self.config.out, step - 1)).state)
 
-    async def batch_of(self, step: int, state: RunState) -> Produced:
-        """The batch of a step: from its file when that is there, else made and written."""
+    async def prepared(self, step: int, state: RunState) -> Prompts | None:
+        """The first prompts of a step, made in a thread while the trainer is at work; None when its batch is there."""
+        if self.config.mode == "from_rollouts" or path_of(self.config.out, step).exists():
+            return None
+        num_prompts = self.config.prompts_per_step
+        return await asyncio.to_thread(
+            self._prompts, state.cursor, state.rates, num_prompts, StageClock(), MediaStore()
+        )
+
+    async def batch_of(self, step: int, state: RunState, first: Prompts | None) -> Produced:
+        """The batch of a step: made of the prompts that ``prepared`` gave and written, or read from its file."""
         folder = self.config.rollouts if self.config.mode == "from_rollouts" else self.config.out
         assert folder is not None
         path = path_of(folder, step)
-        if self.config.mode == "from_rollouts" or path.exists():
-            return self._read(path, step)
-        return await self._make(path, step, state)
+        return self._read(path, step) if first is None else await self._make(path, step, state, first)
 
-    async def _make(self, path: Path, step: int, state: RunState) -> Produced:
-        clock, media = StageClock(), MediaStore()
-        asked: list[Asked] = []
-        cursor = state.cursor
-        for attempt in range(1 + self.config.max_refills):
+    async def _make(self, path: Path, step: int, state: RunState, first: Prompts) -> Produced:
+        clock, media, cursor = first.clock, first.media, first.cursor
+        asked = await self.ask(step, 0, first)
+        for attempt in range(1, 1 + self.config.max_refills):
             missing = self.config.prompts_per_step - sum(one.outcome == Outcome.TRAINED for one in asked)
             if missing <= 0:
                 break
-            draws, cursor = self.draw(cursor, state.rates, missing)
-            asked += await self.ask(step, attempt, draws, clock, media)
+            further = self._prompts(cursor, state.rates, missing, clock, media)
+            asked, cursor = asked + await self.ask(step, attempt, further), further.cursor
         after = self._state_after(state, cursor, asked)
         groups = scored(self.config, step, asked, after.scales)
         write_step(path, groups, after.to_json())
@@ -170,18 +162,25 @@ class Producer:
         shares = level_shares(self.stream.sizes(), rates, self.config.group_size, curriculum.floor)
         return self.stream.draw(cursor, num_prompts, shares, curriculum.static_share)
 
-    async def ask(
-        self, step: int, attempt: int, draws: Sequence[Draw], clock: StageClock, media: MediaStore
-    ) -> list[Asked]:
-        """prompts → rollouts → scores; every clip is decoded here once and nowhere else."""
-        config = self.config
+    def _prompts(
+        self, cursor: Cursor, rates: PassRates, num_prompts: int, clock: StageClock, media: MediaStore
+    ) -> Prompts:
+        """The prompts at the cursor; every clip is decoded here once and nowhere else."""
         with clock("prompts"):
+            draws, cursor = self.draw(cursor, rates, num_prompts)
             samples = [self.dataset.sample(draw.row) for draw in draws]
             frames = [media.decode(partial(self.dataset.frames, draw.row)) for draw in draws]
             prompts = [
-                media.put(self._prompt(sample, clip), config.group_size)
+                media.put(self._prompt(sample, clip), self.config.group_size)
                 for sample, clip in zip(samples, frames, strict=True)
             ]
+        return Prompts(
+            draws=draws, samples=samples, frames=frames, prompts=prompts, cursor=cursor, clock=clock, media=media
+        )
+
+    async def ask(self, step: int, attempt: int, given: Prompts) -> list[Asked]:
+        """prompts → rollouts → scores."""
+        config, samples = self.config, given.samples
         sampling = Sampling(
             num_rollouts=config.group_size,
             temperature=config.temperature,
@@ -189,12 +188,12 @@ class Producer:
             segment_tokens=config.segment_tokens,
             seed=digest("rollout", config.seed, step, attempt) % 2**31,
         )
-        with clock("generate"):
-            groups = await self.pool.generate(prompts, sampling)
-            shuffled = await self._shuffled(samples, frames, sampling)
-        with clock("reward"):
+        with given.clock("generate"):
+            groups = await self.pool.generate(given.prompts, sampling)
+            shuffled = await self._shuffled(samples, given.frames, sampling)
+        with given.clock("reward"):
             scores = await score_groups(groups, samples, config.rewards, shuffled)
-        rows = zip(draws, samples, prompts, groups, scores, strict=True)
+        rows = zip(given.draws, samples, given.prompts, groups, scores, strict=True)
         return [Asked(draw=d, sample=s, prompt=p, group=g, scores=c) for d, s, p, g, c in rows]
 
     async def _shuffled(
