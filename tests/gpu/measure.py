@@ -33,6 +33,7 @@ from workflows.sft import SftConfig
 
 Shape = Literal["tiny", "2b", "4b"]
 VOCAB_SIZE = 151_936
+MAX_POSITION = 16_384  # tokens
 # Sizes of Qwen3-VL-2B and 4B as their config.json has them; both share a vision tower but for its last layer.
 TEXT: dict[str, dict[str, Any]] = {
     "2b": {"hidden_size": 2048, "intermediate_size": 6144, "num_hidden_layers": 28, "num_attention_heads": 16},
@@ -68,9 +69,9 @@ def write_model(settings: Settings, data: Path, out: Path) -> Path:
     dataset = Dataset.open(data)
     corpus = [dataset.sample(i).target for i in range(len(dataset))]
     if settings.shape == "tiny":
-        build(out, corpus, TinyShape(), seed=0)
+        build(out, corpus, TinyShape(max_position=MAX_POSITION), seed=0)
         return out
-    shape = TinyShape(patch_px=VISION["patch_size"], max_position=16_384)  # type: ignore[arg-type]
+    shape = TinyShape(patch_px=VISION["patch_size"], max_position=MAX_POSITION)  # type: ignore[arg-type]
     tokenizer = train_tokenizer(corpus, shape)
     tree = model_config(tokenizer, shape).to_dict()
     tree["text_config"] |= TEXT[settings.shape] | {
@@ -115,7 +116,7 @@ def measure_sft(settings: Settings, data: Path, model: Path, out: Path) -> None:
         )
     )
     rows = rows_of(out, "sft")[settings.warmup_steps :]
-    show("SFT", rows, ("tokens_per_s", "mfu", "seconds", "wait", "peak_memory_gb"))
+    show("SFT", rows, ("tokens_per_s", "flops_per_s", "mfu", "seconds", "wait"))
 
 
 def measure_grpo(settings: Settings, data: Path, model: Path, out: Path) -> None:
