@@ -61,6 +61,7 @@ bench-data: setup
 
 bench-pool: setup
 	PYTHONPATH=. RAY_AUTH_MODE=disabled $(BIN)/python tests/benchmarks/pool.py
+
 bench-sft: setup
 	PYTHONPATH=. RAY_AUTH_MODE=disabled $(BIN)/python tests/benchmarks/sft.py
 
