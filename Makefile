@@ -7,7 +7,7 @@
 #   make bench-pool   the rollout pool against a bare vLLM; a table, about five minutes
 #   make bench-sft    SFT against a plain Hugging Face Trainer and against batches made before; a table, half an hour
 #   make bench-loop   what the loop of GRPO costs beside its stages, and what overlapping gains
-#   make bench-learning   rewards and curriculum against plain accuracy, three seeds; half an hour
+#   make bench-learning   rewards and curriculum against plain accuracy, three seeds; an hour
 #   make measure-gpu  SFT and GRPO of a real architecture with random weights on a GPU
 #   make drill        slow fault drills: processes killed, frozen and starved
 
@@ -69,7 +69,7 @@ bench-loop: setup
 	PYTHONPATH=. RAY_AUTH_MODE=disabled $(BIN)/python tests/benchmarks/loop.py
 
 bench-learning: quickstart
-	PYTHONPATH=. RAY_AUTH_MODE=disabled $(BIN)/python tests/benchmarks/learning.py --run runs/quickstart
+	PYTHONPATH=. RAY_AUTH_MODE=disabled $(BIN)/python tests/benchmarks/learning.py --run runs/quickstart --out runs/learning
 
 measure-gpu: setup
 	PYTHONPATH=. RAY_AUTH_MODE=disabled $(BIN)/python tests/gpu/measure.py --shape 2b

@@ -1,4 +1,4 @@
-"""What rewards and a curriculum teach at equal rollouts: `make bench-learning` prints the table, about half an hour.
+"""What rewards and a curriculum teach at equal rollouts: `make bench-learning` prints the table, about an hour.
 
 A run of the quickstart gives the fine-tuned policy. From there every arm gets the same number of prompts and rollouts
 on the same data (pairs of twins, three levels), with three seeds, and is measured on the same held-out pairs:
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +49,7 @@ FIRST_VERSION = 1 << 40  # of weights that are only evaluated: engines tell weig
 @dataclass(frozen=True)
 class Settings:
     run: Path  # a finished run of the quickstart
+    out: Path  # where the arms' runs are kept; the same command goes on where it was stopped
     task: str = "motion_direction"
     levels: tuple[int, ...] = (0, 1, 2)
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -71,14 +71,13 @@ class Outcome:
 
 def main() -> None:
     settings = tyro.cli(Settings)
-    with tempfile.TemporaryDirectory() as folder, ray_session():
-        out = Path(folder)
-        data = {split: make_data(settings, split, out / split) for split in ("rl", "test")}
+    with ray_session():
+        data = {split: make_data(settings, split, settings.out / split) for split in ("rl", "test")}
         with RolloutPool.started(quickstart().pool, settings.run / "sft" / MODEL) as pool:
             before = measure(pool, settings.run / "sft" / MODEL, data["test"], 0)
             print(f"before: accuracy {accuracy(before):.3f}, both of a pair {both(before):.3f}", flush=True)
             outcomes = {
-                arm: [learn(settings, pool, data, arm, seed, out / f"{arm}-{seed}") for seed in settings.seeds]
+                arm: [learn(settings, pool, data, arm, seed, settings.out / f"{arm}-{seed}") for seed in settings.seeds]
                 for arm in ARMS
             }
     print(table(settings, outcomes))
