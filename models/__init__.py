@@ -11,6 +11,7 @@ scoring_head         log-probabilities without whole logits
 policy               one rank's model and optimizer
 lora                 which weights are trained: all, or adapters
 vision_attention     many small grids in a few calls
+positions            time, height and width of every token
 parallel             FSDP2 from outside
 footprint            operations of a batch, share of the peak
 memory_forecast      refuses what cannot fit

@@ -175,10 +175,13 @@ class Policy:
         return {name: tensor for name, tensor in state.items() if name not in tied and isinstance(tensor, Tensor)}
 
     def scores(self, batch: Batch) -> Scores:
-        """Of a batch on the policy's device, with gradients where they are enabled."""
+        """Of a batch on the policy's device, with gradients where they are enabled.
+
+        The model is given no attention mask: what a token attends to comes before it, padding comes after it, and
+        without a mask attention takes its causal kernel, which does half the work.
+        """
         scores = self.model(
             input_ids=batch.input_ids_BL,
-            attention_mask=batch.attention_mask_BL,
             scored_mask_BL=batch.completion_mask_BL,
             temperature=self.temperature,
             **batch.model_inputs,

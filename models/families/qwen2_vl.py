@@ -4,21 +4,19 @@ Architecture and processor: transformers ``models/qwen2_vl``; report arXiv 2409.
 5.17 goes on with text after a video's largest side, but the original code and vLLM after the largest position of all:
 the two differ for every video with more pairs of frames than merged patches to a side. Positions are the latter's.
 
-Shapes: B sequences, L positions, V videos.
+Shapes: V videos.
 """
 
 from __future__ import annotations
 
-import types
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import Qwen2VLForConditionalGeneration
 
-from models.families.qwen2_5_vl import batch_positions, video_cells
 from models.families.qwen3_vl import Qwen3Vl
+from models.positions import Positions, video_cells
 
 
 class Qwen2Vl(Qwen3Vl):
@@ -28,37 +26,8 @@ class Qwen2Vl(Qwen3Vl):
     model_class: ClassVar[Any] = Qwen2VLForConditionalGeneration
     projector: ClassVar[tuple[str, ...]] = ("model.visual.merger.",)
 
-    def load_model(self, path: Path, dtype: torch.dtype) -> nn.Module:
-        """The policy on the CPU, with ``rope_index`` in place of its own in training as in generation."""
-        model: Any = super().load_model(path, dtype)
-        model.model.get_rope_index = types.MethodType(rope_index, model.model)
-        return model  # type: ignore[no-any-return]
-
-
-def rope_index(
-    backbone: Any,
-    input_ids: Tensor,
-    mm_token_type_ids: Tensor,
-    image_grid_thw: Tensor | None = None,
-    video_grid_thw: Tensor | None = None,
-    attention_mask: Tensor | None = None,
-    **_unused: Any,  # generation passes on all that it was given
-) -> tuple[Tensor, Tensor]:
-    """Positions in time, height and width as vLLM has them, in place of ``get_rope_index``.
-
-    Args:
-        backbone: the ``Qwen2VLModel`` that asks.
-        input_ids: (B, L), padded on either side where ``attention_mask`` is 0.
-        mm_token_type_ids: (B, L), 0 text, 2 video.
-        video_grid_thw: (V, 3) cells before merging.
-
-    Returns:
-        ``position_ids`` (3, B, L), 0 on padding, and (B, 1) what a later position is ahead of its number of tokens.
-
-    Raises:
-        ValueError: there are images, or no videos.
-    """
-    if image_grid_thw is not None or video_grid_thw is None:
-        raise ValueError("positions need video_grid_thw, and are of videos only")
-    cells = video_cells(video_grid_thw, [1.0] * len(video_grid_thw), backbone.config.vision_config.spatial_merge_size)
-    return batch_positions(input_ids, mm_token_type_ids, cells, attention_mask)
+    def video_cells(self, vision: Any, grid_V3: Tensor, inputs: Mapping[str, Any]) -> Iterable[Positions]:
+        """Cells one position apart."""
+        merge = vision.spatial_merge_size
+        for num_t, num_h, num_w in grid_V3.tolist():
+            yield video_cells(num_t, num_h // merge, num_w // merge, 1.0)

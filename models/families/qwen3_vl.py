@@ -5,7 +5,7 @@ Architecture and processor: transformers ``models/qwen3_vl``; report arXiv 2511.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from transformers import AutoProcessor, Qwen3VLForConditionalGeneration
 
 from models.families._base import EncodedPrompts, Family, VisionWork, video_metadata
+from models.positions import Positions, position_by, video_cells
 from models.vision_attention import attend_in_batches
 from operators.records import Prompt
 
@@ -57,6 +58,7 @@ class Qwen3Vl(Family):
         visual = model.model.visual
         visual.patch_embed = LinearPatchEmbed(visual.patch_embed.proj)
         attend_in_batches(visual)
+        position_by(model.model, self.video_cells)
         forbid_tokens(model.lm_head, self.banned_token_ids(self.load_processor(path)))
         return model.eval()  # type: ignore[no-any-return]
 
@@ -80,6 +82,19 @@ class Qwen3Vl(Family):
     def token_types(self, processor: Any, input_ids_BL: torch.Tensor) -> dict[str, torch.Tensor]:
         """``mm_token_type_ids``; without it the model would take a video for text in silence."""
         return {"mm_token_type_ids": (input_ids_BL == processor.video_token_id).int() * VIDEO_TOKEN_TYPE}
+
+    def video_cells(self, vision: Any, grid_V3: torch.Tensor, inputs: Mapping[str, Any]) -> Iterable[Positions]:
+        """Positions of every run of video tokens, for ``models.positions``: here of every pair of frames.
+
+        Args:
+            vision: the vision part of the model's config.
+            grid_V3: cells before merging.
+            inputs: what else the processor made of the videos.
+        """
+        merge = vision.spatial_merge_size
+        for num_t, num_h, num_w in grid_V3.tolist():
+            for _ in range(num_t):
+                yield video_cells(1, num_h // merge, num_w // merge, 1.0)
 
     def shard_blocks(self, model: nn.Module) -> list[nn.Module]:
         inner: Any = model.model

@@ -170,3 +170,23 @@ def test_family_of_refuses(tmp_path: Path, spoil: Callable[[Path], Any], message
     spoil(tmp_path)
     with pytest.raises(UserError, match=message):
         family_of(tmp_path)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_positions_of_qwen3_vl_are_those_of_transformers(
+    family: Family, processor: Any, model: Any, tiny_model: Path, side: str
+) -> None:
+    plain = Qwen3VLForConditionalGeneration.from_pretrained(tiny_model)
+    prompts = [prompt(processor, shape) for shape in ((8, 48, 48, 3), (5, 64, 32, 3), (3, 32, 96, 3))]
+    encoded = family.encode(processor, prompts)
+    rows = {"input_ids": [list(ids) for ids in encoded.prompt_ids]}
+    padded = processor.tokenizer.pad(rows, padding_side=side, return_tensors="pt")
+    types = family.token_types(processor, padded["input_ids"])["mm_token_type_ids"]
+    for mask in (padded["attention_mask"], None):
+        theirs, ours = (
+            one.model.get_rope_index(
+                padded["input_ids"], types, video_grid_thw=encoded.video_tensors["video_grid_thw"], attention_mask=mask
+            )
+            for one in (plain, model)
+        )
+        assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))

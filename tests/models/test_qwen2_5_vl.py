@@ -15,8 +15,9 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 from models.collate import collate_groups, collate_samples
 from models.engines._base import EngineSettings
 from models.families._base import Family, family_of
-from models.families.qwen2_5_vl import SECONDS, rope_index, seconds_to_bits
+from models.families.qwen2_5_vl import SECONDS, Qwen25Vl, seconds_to_bits
 from models.policy import OptimizerConfig, Policy, supervised
+from models.positions import rope_index
 from operators.plugins import load
 from operators.records import Prompt, Sampling
 
@@ -61,6 +62,7 @@ def backbone(tokens_per_second: int = 4) -> Any:
 def positions(types_L: list[int], grid: tuple[int, int, int], seconds: float, mask_L: list[int] | None = None) -> Any:
     types = torch.tensor([types_L])
     return rope_index(
+        Qwen25Vl().video_cells,
         backbone(),
         torch.zeros_like(types),
         types,
@@ -102,7 +104,7 @@ def test_wrong_inputs_are_refused() -> None:
         positions([2, 2, 2], (2, 2, 2), 0.5)
     ids = torch.zeros((1, 3), dtype=torch.long)
     with pytest.raises(ValueError, match="second_per_grid_ts"):
-        rope_index(backbone(), ids, ids, video_grid_thw=torch.tensor([[2, 2, 2]]))
+        rope_index(Qwen25Vl().video_cells, backbone(), ids, ids, video_grid_thw=torch.tensor([[2, 2, 2]]))
 
 
 def test_where_transformers_is_right_it_agrees(family: Family, processor: Any, tiny_qwen2_5_vl: Path) -> None:

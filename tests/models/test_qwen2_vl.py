@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from models.families.qwen2_vl import rope_index
+from models.families.qwen2_vl import Qwen2Vl
+from models.positions import rope_index
 from tests.models.test_qwen2_5_vl import assert_engine_agrees
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")  # of vLLM's own start
@@ -18,7 +19,10 @@ def test_positions_by_hand() -> None:
     """Three cells in time, one by two in space: text goes on after the third cell, not after the second column."""
     types = torch.tensor([[0, 2, 2, 2, 2, 2, 2, 0, 0]])
     backbone = SimpleNamespace(config=SimpleNamespace(vision_config=SimpleNamespace(spatial_merge_size=2)))
-    ids, ahead = rope_index(backbone, torch.zeros_like(types), types, video_grid_thw=torch.tensor([[3, 2, 4]]))
+    cells_of = Qwen2Vl().video_cells
+    ids, ahead = rope_index(
+        cells_of, backbone, torch.zeros_like(types), types, video_grid_thw=torch.tensor([[3, 2, 4]])
+    )
     assert ids[:, 0].tolist() == [
         [0, 1, 1, 2, 2, 3, 3, 4, 5],
         [0, 1, 1, 1, 1, 1, 1, 4, 5],
@@ -26,7 +30,7 @@ def test_positions_by_hand() -> None:
     ]
     assert ahead.tolist() == [[-3]]
     with pytest.raises(ValueError, match="videos only"):
-        rope_index(backbone, types, types)
+        rope_index(cells_of, backbone, types, types)
 
 
 @pytest.mark.parametrize("name", ["local", "vllm"])
