@@ -27,7 +27,7 @@ from workflows.command_line import parse
 from workflows.reinforcement import guards
 from workflows.reinforcement.grpo_batch import Produced, Producer, Prompting, prune
 from workflows.reinforcement.grpo_lines import STAGE, StepLines, summarize
-from workflows.reinforcement.grpo_settings import GrpoConfig
+from workflows.reinforcement.grpo_settings import UNUSED, GrpoConfig
 from workflows.reports.progress import Fallbacks
 from workflows.reports.trackers import check_trackers, mirrored
 from workflows.rollouts.media import StoredPrompt
@@ -253,6 +253,8 @@ def run_with(config: GrpoConfig, pool: Pool) -> dict[str, Any]:
     finished = run_dir.summary()
     if finished is not None:
         return finished
+    if UNUSED[config.mode]:
+        print(f"grpo: mode {config.mode} has no use for {', '.join(UNUSED[config.mode])}", flush=True)
     with run_dir.stage(STAGE), mirrored(config.out, config.trackers):
         asyncio.run(reinforce(config, run_dir, dataset, pool))
     shutil.rmtree(config.out / RAY_STORAGE, ignore_errors=True)

@@ -18,9 +18,10 @@ from operators.errors import UserError
 from operators.ledger import reconcile
 from tests.blind_model import write_blind
 from tests.small_runs import write_dataset, write_model
+from workflows.config import dotted_names
 from workflows.grpo import check, forget, run
 from workflows.reinforcement.grpo_batch import Producer, prune
-from workflows.reinforcement.grpo_settings import GrpoConfig
+from workflows.reinforcement.grpo_settings import UNUSED, GrpoConfig
 from workflows.rollouts.reward_tasks import RewardConfig
 from workflows.rollouts.rollout_pool import PoolConfig
 
@@ -163,14 +164,24 @@ def test_what_stops_a_run_before_it_learns_the_wrong_thing(data: Path, model: Pa
 
 
 @pytest.mark.usefixtures("ray_cluster")
-def test_rollouts_alone_and_training_from_them(data: Path, model: Path, tmp_path: Path) -> None:
+def test_rollouts_alone_and_training_from_them(
+    data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     sampled = run(config(data, model, tmp_path / "sampled", mode="rollouts_only", num_steps=2))
     assert sampled["groups"] == {"trained": 0, "flat": 0, "unscored": 0, "observed": 6}
     assert not (tmp_path / "sampled/model").exists()
+    assert "mode rollouts_only has no use for optimizer, loss" in capsys.readouterr().out
     changes = {"mode": "from_rollouts", "rollouts": tmp_path / "sampled", "num_steps": 2}
     learned = run(config(data, model, tmp_path / "learned", **changes))
     assert learned["groups"] == {"trained": 6, "flat": 0, "unscored": 0, "observed": 0}
+    assert "mode from_rollouts has no use for pool" in capsys.readouterr().out
     assert changed(model, tmp_path / "learned/model")
+
+
+def test_what_a_mode_does_not_use_are_settings(data: Path, model: Path, tmp_path: Path) -> None:
+    names = dotted_names(config(data, model, tmp_path))
+    for unused in UNUSED.values():
+        assert all(any(f"{name}.".startswith(f"{part}.") for name in names) for part in unused)
 
 
 def test_rollouts_stay_while_a_checkpoint_needs_them(data: Path, model: Path, tmp_path: Path) -> None:

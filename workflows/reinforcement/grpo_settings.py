@@ -21,6 +21,14 @@ from workflows.rollouts.rollout_pool import PoolConfig
 
 # train: both halves. rollouts_only: the weights stay as they are. from_rollouts: batches come from another run's files.
 Mode = Literal["train", "rollouts_only", "from_rollouts"]
+OF_TRAINING = ("optimizer", "loss", "trained", "hardware", "num_iterations", "mini_batches", "num_workers", "threads")
+OF_RECOVERY = ("micro_batch_size", "checkpoint_every", "max_failures")
+OF_SAMPLING = ("pool", "prompts_per_step", "group_size", "segment_tokens", "max_refills", "rewards", "curriculum")
+UNUSED: dict[Mode, tuple[str, ...]] = {  # settings that a mode has no use for; a run says so
+    "train": (),
+    "rollouts_only": (*OF_TRAINING, *OF_RECOVERY),
+    "from_rollouts": (*OF_SAMPLING, "guards.canary_every", "keep_rollouts_every"),
+}
 
 
 class GrpoSettings(Config):
