@@ -111,13 +111,13 @@ class RunDir:
     def drop_from(self, stage: str, first_step: int) -> None:
         """Forgets what a stage logged from a step on, because a resumed run takes these steps again.
 
-        A line that a kill cut short goes too, whoever wrote it.
+        What its workers logged when they started stays. A line that a kill cut short goes, whoever wrote it.
         """
         rows = [(line, whole_row(line)) for line in _lines(self.metrics_path)]
         kept = [
             line
             for line, row in rows
-            if row is not None and not (row.get("stage") == stage and row["step"] >= first_step)
+            if row is not None and (row.get("stage") != stage or row["step"] < first_step or "pid" in row)
         ]
         temporary = self.metrics_path.with_suffix(".jsonl.tmp")
         temporary.write_text("".join(f"{line}\n" for line in kept))

@@ -38,6 +38,19 @@ def test_a_torn_line_is_left_out_and_does_not_swallow_the_next(run_dir: RunDir, 
     assert all(json.loads(line) for line in run_dir.metrics_path.read_text().splitlines())  # the torn one is gone
 
 
+def test_what_workers_said_when_they_started_stays(run_dir: RunDir) -> None:
+    run_dir.log({"stage": "grpo", "step": 2, "pid": 7})
+    run_dir.drop_from("grpo", 1)
+    assert [(row["step"], row.get("pid")) for row in run_dir.rows("grpo")] == [(0, None), (2, 7)]
+
+
+def test_a_line_of_another_process_does_not_cut_one(run_dir: RunDir) -> None:
+    with run_dir.metrics_path.open("a") as worker:
+        run_dir.log({"stage": "grpo", "step": 3})
+        worker.write('{"stage": "grpo_worker", "step": 3}\n')
+    assert steps(run_dir, "grpo")[-1] == steps(run_dir, "grpo_worker")[-1] == 3
+
+
 def test_a_whole_line_whose_end_is_missing_counts(run_dir: RunDir) -> None:
     with run_dir.metrics_path.open("ab") as file:
         file.write(b'{"stage": "grpo", "step": 3}')

@@ -7,7 +7,6 @@ in between would end the run.
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import threading
@@ -33,6 +32,7 @@ from models.parallel import Hardware, this_process
 from models.policy import Loss, OptimizerConfig, Policy
 from operators.errors import UserError
 from operators.seeding import rng
+from workflows.run_dir import RunDir
 from workflows.training.stopping import asked_to_stop
 
 DEFAULT_HARDWARE = Hardware()
@@ -88,8 +88,9 @@ class Learner:
         self.cost = StepCost(self.policy, self.processor, config, self._ranks_on_host)
         found = parallel.from_rank_0(checkpoint.latest(config.out / CHECKPOINTS) if parallel.rank == 0 else None)
         self.cursor = checkpoint.load(self.policy, found.path) if found.path is not None else {}  # of its data
-        retaken = None if config.shares_metrics else self.step
-        self._log = StageLog(config.out, config.stage, retaken) if parallel.rank == 0 else None
+        self._run_dir = RunDir(path=config.out, resumed=True) if parallel.rank == 0 else None
+        if self._run_dir is not None and not config.shares_metrics:
+            self._run_dir.drop_from(config.stage, self.step)
         self._saved_step = self.step
         self.stopping = False  # SIGTERM came, and the checkpoint it asked for is written: the loop ends now
         started = {"world_size": parallel.world_size, "host": socket.gethostname(), "pid": os.getpid()}
@@ -118,8 +119,8 @@ class Learner:
 
     def log(self, row: Mapping[str, Any]) -> None:
         """One line of metrics.jsonl; only rank 0 writes."""
-        if self._log is not None:
-            self._log.write(row)
+        if self._run_dir is not None:
+            self._run_dir.log({"stage": self.config.stage, **row})
 
     def save_if_due(
         self,
@@ -200,37 +201,6 @@ class StepCost:
         if not self._refuses:
             return sum(self._forecast.bytes(size).values())
         return sum(self._forecast.check(size, self.available).values())
-
-
-class StageLog:
-    """A stage's lines in metrics.jsonl: one for every start of the workers, one for every step.
-
-    Lines of steps that a resumed run takes again, from ``first_step`` on, are dropped first; None: nothing is.
-    """
-
-    def __init__(self, out: Path, stage: str, first_step: int | None) -> None:
-        self._stage = stage
-        self._path = out / "metrics.jsonl"
-        if first_step is not None:
-            self._drop_from(first_step)
-
-    def write(self, row: Mapping[str, Any]) -> None:
-        with self._path.open("a") as file:
-            file.write(json.dumps({"stage": self._stage, **row}) + "\n")
-
-    def _drop_from(self, first_step: int) -> None:
-        lines = self._path.read_text().splitlines() if self._path.exists() else []
-        kept = [line for line in lines if self._stays(line, first_step)]
-        temporary = self._path.with_suffix(".jsonl.tmp")
-        temporary.write_text("".join(f"{line}\n" for line in kept))
-        temporary.replace(self._path)
-
-    def _stays(self, line: str, first_step: int) -> bool:
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            return False  # the line a kill cut short
-        return bool(row.get("stage") != self._stage or row["step"] < first_step or "pid" in row)
 
 
 def epoch_rows(purpose: str, seed: int, num_rows: int, first: int, count: int) -> list[int]:

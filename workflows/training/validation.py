@@ -21,8 +21,8 @@ import torch
 from models import checkpoint
 from operators.arms import Arm, apply_arm
 from operators.errors import UserError
-from workflows.run_dir import write_json
-from workflows.training.learner import Learner, StageLog
+from workflows.run_dir import RunDir, write_json
+from workflows.training.learner import Learner
 from workflows.training.mixture import Part
 from workflows.training.schedule import Numbers, Pass, PassLimits, pack
 from workflows.training.training_data import Collate
@@ -78,9 +78,10 @@ class Validation:
         parallel = learner.policy.parallel
         passes = pack(held_out.rows, held_out.tokens_N, held_out.limits, parallel.world_size)
         self._passes: list[Pass] = passes[parallel.rank :: parallel.world_size]
-        out = learner.config.out
-        stage = f"{learner.config.stage}_validation"
-        self._log = StageLog(out, stage, learner.step + 1) if parallel.rank == 0 else None
+        self._stage = f"{learner.config.stage}_validation"
+        self._run_dir = RunDir(path=learner.config.out, resumed=True) if parallel.rank == 0 else None
+        if self._run_dir is not None:
+            self._run_dir.drop_from(self._stage, learner.step + 1)
 
     def run_if_due(self) -> None:
         """Validates every so many steps and after the last, logs it, and keeps the weights if none were better."""
@@ -88,8 +89,8 @@ class Validation:
         if learner.step % self._held_out.every and not learner.finished:
             return
         metrics = self.metrics()
-        if self._log is not None:
-            self._log.write({"step": learner.step, **metrics})
+        if self._run_dir is not None:
+            self._run_dir.log({"stage": self._stage, "step": learner.step, **metrics})
         keep_if_best(learner, self._held_out.best_metric, metrics[self._held_out.best_metric])
 
     def metrics(self) -> dict[str, float]:
