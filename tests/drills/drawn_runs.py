@@ -65,7 +65,14 @@ SETUPS = {
     "sft, 2 workers": Setup(stage="sft", settings={**SFT, "num-workers": 2}),
     "grpo": Setup(stage="grpo", settings=GRPO),
     "grpo, 2 engines": Setup(
-        stage="grpo", settings={**GRPO, "pool.num-engines": 2, "scale-rewards": "task", "loss.beta": 0.05}
+        stage="grpo",
+        settings={
+            **GRPO,
+            "pool.num-engines": 2,
+            "pool.prompts-per-call": 1,  # what is batched with what would depend on who is alive, and rounding on that
+            "scale-rewards": "task",
+            "loss.beta": 0.05,
+        },
     ),
     "grpo, vllm": Setup(stage="grpo", settings={**GRPO, **FEW_STEPS, "pool.engine": "vllm"}),
     "grpo, staleness 1": Setup(stage="grpo", settings={**GRPO, "max-staleness": 1}),
