@@ -93,7 +93,7 @@ def settled_rates(rows: Sequence[StepRow]) -> dict[int, float]:
     """Prompts per second by the number of engines, medians of the steps through which that number served."""
     rates: dict[int, list[float]] = {}
     for row in rows:
-        if row.engines.is_integer():
+        if row.engines == round(row.engines):
             rates.setdefault(int(row.engines), []).append(row.prompts_per_s)
     return {engines: statistics.median(found) for engines, found in sorted(rates.items())}
 
