@@ -82,6 +82,8 @@ def test_nodes_come_and_go(tmp_path: Path) -> None:
     assert rows[-1].resent > 0  # nodes went away under prompts in flight
     assert rows[-1].joined >= 1 + PLAN.count(1)
     assert rows[-1].left >= PLAN.count(-1)
+    efficiency = [row.prompts_per_s * SECONDS_PER_PROMPT / row.engines for row in rows]
+    assert 0.7 < statistics.median(efficiency) < 1.05
     rates = settled_rates(rows)
     assert sorted(rates) == [1, 2, 3, 4][: max(rates)] and max(rates) > 2
     for engines, rate in rates.items():

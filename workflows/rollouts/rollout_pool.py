@@ -51,7 +51,7 @@ class PoolConfig(Config):
     # CPU threads of each engine. On busy cores threads wait for each other: with 2 on two shared cores, rollouts of the
     # tiny model came at 600 tokens/s instead of 4,000.
     threads: int = Field(default=1, ge=1)
-    prompts_per_call: int = Field(default=64, ge=1)  # 1: the same rollouts to the last bit, whichever engines there are
+    prompts_per_call: int = Field(default=64, ge=1)  # 1: on CPUs the same bits, however many engines there are
     call_timeout_s: float = Field(default=1800.0, gt=0)  # an engine that takes longer is ended and started again
     max_restarts: int = Field(default=3, ge=0)  # of an engine in a row, without having served anything in between
     max_attempts: int = Field(default=3, ge=1)  # times the same prompts are sent before the run fails
