@@ -68,6 +68,8 @@ class Settings:
     side: Literal["all", "ours", "trainer", "premade"] = "all"
     folder: Path | None = None  # with data and model, where one side alone is asked for
     trainer_workers: int = 0
+    threads: int = 2
+    num_workers: int = 1
 
 
 def main(settings: Settings) -> None:
@@ -160,7 +162,8 @@ def ours(settings: Settings, folder: Path) -> list[float]:
             micro_batch_size=settings.batch_size,
             micro_batch_tokens=settings.micro_batch_tokens,
             optimizer=OptimizerConfig(lr=LR, schedule="linear"),
-            threads=THREADS,
+            threads=settings.threads,
+            num_workers=settings.num_workers,
             checkpoint_every=settings.num_steps,
         )
     )
@@ -171,7 +174,7 @@ def ours(settings: Settings, folder: Path) -> list[float]:
 
 def premade(settings: Settings, folder: Path) -> list[float]:
     """When every step of our own updates ended, on batches made before."""
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(settings.threads)
     family, dataset = family_of(folder / "model"), Dataset.open(folder / "data")
     processor = family.load_processor(folder / "model")
     policy = Policy(
@@ -254,7 +257,7 @@ def trainer(settings: Settings, folder: Path) -> list[float]:
         def on_step_end(self, *_: Any, **__: Any) -> None:
             ends.append(time.time())
 
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(settings.threads)
     processor = AutoProcessor.from_pretrained(folder / "model")
     workers = settings.trainer_workers
     arguments = TrainingArguments(

@@ -9,6 +9,7 @@ a step samples of like length go together, so that little of a padded batch is p
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -114,22 +115,31 @@ def _cut_by_tokens(
 
 
 def pack(rows: Sequence[int], tokens_N: Numbers, limits: PassLimits, num_ranks: int) -> list[Pass]:
-    """Passes from the longest to the shortest, a multiple of ``num_ranks``.
+    """As few passes as the limits allow, a multiple of ``num_ranks``, and none larger than it must be.
 
-    Where passes do not divide evenly the largest are halved, and where nothing is left to halve, blanks are added.
+    They go from the longest samples to the shortest, so that ranks, which take them in turn and wait for each other
+    after every one, have about as much to compute. Where there are fewer samples than passes, blanks are added.
     """
     if not rows:
         return []
     lengths: dict[Any, int] = dict(zip(rows, tokens_N[list(rows)].tolist(), strict=True))
-    passes: list[list[int]] = []
-    for row in sorted(rows, key=lambda row: -lengths[row]):  # stable: equal ones stay in the order they are drawn
-        fits = passes and len(passes[-1]) < limits.micro_batch_size
-        if fits and limits.micro_batch_tokens is not None:  # the first is the longest: all are padded to it
-            fits = (len(passes[-1]) + 1) * lengths[passes[-1][0]] <= limits.micro_batch_tokens
-        if fits:
-            passes[-1].append(row)
-        else:
-            passes.append([row])
+    ordered = sorted(rows, key=lambda row: -lengths[row])  # stable: equal ones stay in the order they are drawn
+
+    def cut(most_tokens: int) -> list[list[int]]:
+        passes: list[list[int]] = []
+        for row in ordered:
+            full = not passes or len(passes[-1]) == limits.micro_batch_size
+            if full or (len(passes[-1]) + 1) * lengths[passes[-1][0]] > most_tokens:  # all are padded to the first
+                passes.append([row])
+            else:
+                passes[-1].append(row)
+        return passes
+
+    longest = lengths[ordered[0]]
+    widest = limits.micro_batch_tokens or longest * len(rows)
+    wanted = -(-len(cut(widest)) // num_ranks) * num_ranks
+    enough = range(longest, max(longest, widest) + 1)
+    passes = cut(enough[bisect_left(enough, True, key=lambda most_tokens: len(cut(most_tokens)) <= wanted)])
     while len(passes) % num_ranks and any(len(one) > 1 for one in passes):
         largest = max(range(len(passes)), key=lambda i: len(passes[i]))
         half = len(passes[largest]) // 2
