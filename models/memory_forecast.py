@@ -147,6 +147,8 @@ class MemoryForecast:
             advice.append(f"put fewer than {size.num_rows} samples into a micro-batch")
         if size is not None and not self._policy.gradient_checkpointing:
             advice.append("set gradient_checkpointing")
+        if self._policy.hardware.sharding == "optimizer" and self._policy.parallel.mesh is not None:
+            advice.append("set hardware.sharding parameters")
         if self._policy.trained.weights == "all":
             advice.append("train adapters (trained.weights lora)")
         advice.append(f"use more workers than {self._policy.parallel.world_size}")
@@ -169,9 +171,15 @@ def state_bytes(policy: Policy, *, reference: bool) -> dict[str, float]:
 
 
 def _gathered_bytes(policy: Policy) -> int:
-    """FSDP2 holds what no block has, the block at work and the next one whole, and one's gradient before it is cut."""
+    """FSDP2 holds what no block has, the block at work and the next one whole, and one's gradient before it is cut.
+
+    Where only the optimizer is sharded, it holds all weights, the sum of their gradients, and its copy to be cut.
+    """
     if policy.parallel.mesh is None:
         return 0
+    if policy.hardware.sharding == "optimizer":
+        numbers = [(p.numel(), p.requires_grad) for p in policy.model.parameters()]
+        return sum(n * (policy.pass_dtype.itemsize + 8 * is_trained) for n, is_trained in numbers)
     blocks = [sum(p.numel() for p in block.parameters()) for block in policy.family.shard_blocks(policy.model)]
     root = sum(p.numel() for p in policy.model.parameters()) - sum(blocks)
     width = policy.pass_dtype.itemsize

@@ -10,11 +10,12 @@ import torch.distributed as dist
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 
 from models.families._base import Family
 
 Precision = Literal["auto", "float32", "bfloat16"]
+Sharding = Literal["parameters", "optimizer"]
 
 
 class Hardware(BaseModel):
@@ -23,8 +24,12 @@ class Hardware(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     precision: Precision = "auto"  # of passes; auto: bfloat16 on GPUs, float32 elsewhere
+    sharding: Sharding = "parameters"  # what ranks hold a part of; optimizer: more memory, one exchange a step
     peak_tflops: float | None = Field(default=None, gt=0)  # of one device, dense; None: by its name, if that is known
     memory_forecast: Literal["refuse", "report"] = "refuse"  # when more is needed than there is
+
+
+DEFAULT_HARDWARE = Hardware()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +86,12 @@ def shard(
     parallel: Parallel,
     *,
     gradient_checkpointing: bool,
-    precision: Precision = "auto",
+    hardware: Hardware = DEFAULT_HARDWARE,
 ) -> None:
-    """Moves a model to its device and shards its parameters, gradients and optimizer state over the ranks, in place.
+    """Moves a model to its device and shards it over the ranks, in place.
 
+    With ``sharding`` parameters, a rank holds its part of weights, gradients and optimizer state and gathers one block
+    at a time (ZeRO-3, arXiv 1910.02054); with ``optimizer``, weights and gradients are whole while a step is computed.
     Where passes run in bfloat16, master weights and gradient sums stay in float32.
 
     Raises:
@@ -94,14 +101,25 @@ def shard(
         model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
     model.to(parallel.device)
     if parallel.mesh is None:
-        if precision == "bfloat16":
+        if hardware.precision == "bfloat16":
             raise ValueError("precision bfloat16 needs a process group, of one rank at least")
         return
     policy = MixedPrecisionPolicy()
-    if pass_dtype(parallel.device, precision) == torch.bfloat16:
+    if pass_dtype(parallel.device, hardware.precision) == torch.bfloat16:
         policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
         for buffer in model.get_output_embeddings().buffers():  # type: ignore[operator]
             buffer.data = buffer.data.to(torch.bfloat16)  # FSDP2 casts parameters only
-    for block in family.shard_blocks(model):
-        fully_shard(block, mesh=parallel.mesh, mp_policy=policy)
+    if hardware.sharding == "parameters":
+        for block in family.shard_blocks(model):
+            fully_shard(block, mesh=parallel.mesh, mp_policy=policy)
     fully_shard(model, mesh=parallel.mesh, mp_policy=policy)
+
+
+def exchange_after(model: nn.Module, hardware: Hardware, *, is_last: bool) -> None:
+    """To be called before every micro-batch: only the last one of a step ends in an exchange between the ranks.
+
+    With ``sharding`` parameters every one does, because no rank holds a whole gradient.
+    """
+    if hardware.sharding == "optimizer" and isinstance(model, FSDPModule):
+        model.set_requires_gradient_sync(is_last)
+        model.set_reshard_after_backward(is_last)

@@ -20,7 +20,7 @@ from models.collate import Batch
 from models.families._base import Family
 from models.lora import EVERYTHING, Trained, adapter_scales, merged, set_trained
 from models.losses import Counts, sft_loss
-from models.parallel import Parallel, Precision, pass_dtype, shard, this_process
+from models.parallel import DEFAULT_HARDWARE, Hardware, Parallel, exchange_after, pass_dtype, shard, this_process
 from models.scoring_head import Scores, add_scoring_head
 
 Loss = Callable[[Scores, Batch, Counts], tuple[Tensor, Mapping[str, Tensor]]]
@@ -78,7 +78,7 @@ class Policy:
         temperature: float = 1.0,
         gradient_checkpointing: bool = False,
         trained: Trained = EVERYTHING,
-        precision: Precision = "auto",
+        hardware: Hardware = DEFAULT_HARDWARE,
     ) -> None:
         """Takes a model on the CPU over: marks what is trained, adds adapters and the scoring head, and shards it.
 
@@ -89,7 +89,7 @@ class Policy:
         parallel = parallel or this_process(torch.device("cpu"))
         set_trained(model, family, trained)
         add_scoring_head(model)
-        shard(model, family, parallel, gradient_checkpointing=gradient_checkpointing, precision=precision)
+        shard(model, family, parallel, gradient_checkpointing=gradient_checkpointing, hardware=hardware)
         model.train()
         self.model = model
         self.family = family
@@ -97,7 +97,8 @@ class Policy:
         self.parallel = parallel
         self.config = optimizer
         self.total_steps = total_steps
-        self.pass_dtype = pass_dtype(parallel.device, precision)
+        self.hardware = hardware
+        self.pass_dtype = pass_dtype(parallel.device, hardware.precision)
         self.gradient_checkpointing = gradient_checkpointing
         self.temperature = temperature
         self.step_index = 0  # optimizer steps done
@@ -117,7 +118,8 @@ class Policy:
         """
         counts = self._count(batches)
         totals: dict[str, Tensor] = {}
-        for batch in batches:
+        for position, batch in enumerate(batches, 1):
+            exchange_after(self.model, self.hardware, is_last=position == len(batches))
             on_device = batch.to(self.parallel.device)
             scores = self.scores(on_device)
             value, metrics = loss(scores, on_device, counts)

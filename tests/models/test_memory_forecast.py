@@ -16,7 +16,16 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from models.families._base import family_of
 from models.lora import EVERYTHING, Lora, Trained
-from models.memory_forecast import GIB, MemoryForecast, available_bytes, check_loading, host_bytes, size_of
+from models.memory_forecast import (
+    GIB,
+    MemoryForecast,
+    available_bytes,
+    check_loading,
+    host_bytes,
+    size_of,
+    state_bytes,
+)
+from models.parallel import Hardware
 from models.policy import OptimizerConfig, Policy, supervised
 from operators.errors import UserError
 from tests.models.test_footprint import make_batch
@@ -99,6 +108,18 @@ def test_what_cannot_fit_is_refused_with_the_sum(tiny_model: Path) -> None:
     reference = MemoryForecast(policy, policy.family.load_processor(tiny_model), reference=True).bytes(None)
     assert reference["reference"] == reference["weights"]
     assert size.within(many) and not many.within(size)
+
+
+def test_whole_weights_and_gradients_are_counted_where_only_the_optimizer_is_sharded(tiny_model: Path) -> None:
+    policy = make_policy(tiny_model)
+    policy.parallel = dataclasses.replace(policy.parallel, mesh=object())
+    by_block = state_bytes(policy, reference=False)["gathered"]
+    policy.hardware = Hardware(sharding="optimizer")
+    whole = state_bytes(policy, reference=False)
+    assert whole["gathered"] == whole["weights"] + 2 * whole["gradients"] > by_block  # a sum, and a copy to be cut
+    forecast = MemoryForecast(policy, policy.family.load_processor(tiny_model))
+    with pytest.raises(UserError, match="set hardware.sharding parameters"):
+        forecast.check(None, 1000.0)
 
 
 def test_what_is_there(tiny_model: Path) -> None:

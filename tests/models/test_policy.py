@@ -6,18 +6,20 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.fsdp import FSDPModule
 from torch.multiprocessing.spawn import spawn
 
 from models.checkpoint import MANIFEST, export, latest, load, save
 from models.collate import collate_samples
 from models.families.qwen3_vl import Qwen3Vl
-from models.parallel import this_process
+from models.parallel import Hardware, Sharding, this_process
 from models.policy import OptimizerConfig, Policy, lr_factor, supervised
 from operators.errors import UserError
 from operators.records import Prompt
@@ -46,7 +48,7 @@ def rows(step: int) -> list[tuple[Prompt, str]]:
     ]
 
 
-def make_policy(model: Path, *, gradient_checkpointing: bool = False) -> Policy:
+def make_policy(model: Path, *, gradient_checkpointing: bool = False, sharding: Sharding = "parameters") -> Policy:
     family = Qwen3Vl()
     return Policy(
         family.load_model(model, torch.float32),
@@ -54,6 +56,7 @@ def make_policy(model: Path, *, gradient_checkpointing: bool = False) -> Policy:
         OptimizerConfig(lr=5e-4, weight_decay=0.1, warmup_steps=2),
         total_steps=8,
         gradient_checkpointing=gradient_checkpointing,
+        hardware=Hardware(sharding=sharding),
     )
 
 
@@ -133,25 +136,28 @@ def test_learning_rate_by_step() -> None:
         OptimizerConfig(schedule="constant", final_lr_ratio=0.5)
 
 
-def _rank(rank: int, rendezvous: Path, model: Path, out: Path) -> None:
+def _rank(rank: int, rendezvous: Path, model: Path, out: Path, sharding: Sharding) -> None:
     dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=2)
     torch.set_num_threads(1)
-    policy = make_policy(model)
+    policy = make_policy(model, sharding=sharding)
     train(policy, model, NUM_STEPS // 2, rows_per_pass=1)
     save(policy, out / "checkpoints", keep=1)
-    curve = train(policy, model, NUM_STEPS - NUM_STEPS // 2, rows_per_pass=1)
+    with patch("torch.distributed.reduce_scatter_single", wraps=dist.reduce_scatter_single) as exchange:
+        curve = train(policy, model, NUM_STEPS - NUM_STEPS // 2, rows_per_pass=1)
     export(policy, model, out / "model")
-    (out / f"curve_{rank}.json").write_text(json.dumps(curve))
+    units = sum(isinstance(module, FSDPModule) for module in policy.model.modules())
+    found = {"curve": curve, "exchanges": exchange.call_count / len(curve), "units": units, "sharding": sharding}
+    (out / f"rank_{rank}.json").write_text(json.dumps(found))
     dist.barrier()
     dist.destroy_process_group()
     os._exit(0)  # all is written; gloo's threads now and then abort an interpreter that is taken apart around them
 
 
-@pytest.fixture(scope="module")
-def two_ranks(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["parameters", "optimizer"])
+def two_ranks(request: pytest.FixtureRequest, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What two FSDP2 ranks leave: a checkpoint after half of the steps, and the model after all."""
     out = tmp_path_factory.mktemp("two_ranks")
-    spawn(_rank, (out / "rendezvous", tiny_model, out), nprocs=2)  # type: ignore[no-untyped-call]
+    spawn(_rank, (out / "rendezvous", tiny_model, out, request.param), nprocs=2)  # type: ignore[no-untyped-call]
     return out
 
 
@@ -159,8 +165,11 @@ def test_two_ranks_equal_one(two_ranks: Path, trained: Trained) -> None:
     exported = Qwen3Vl().load_model(two_ranks / "model", torch.float32).state_dict()
     assert_same({name: exported[name] for name in trained[0]}, trained[0], atol=1e-5)
     for rank in (0, 1):
-        curve = torch.tensor(json.loads((two_ranks / f"curve_{rank}.json").read_text()))
+        found = json.loads((two_ranks / f"rank_{rank}.json").read_text())
+        curve = torch.tensor(found["curve"])
         torch.testing.assert_close(curve, torch.tensor(trained[1][NUM_STEPS // 2 :]), atol=1e-4, rtol=0)
+        # Of every block in both micro-batches, or of the whole once.
+        assert found["exchanges"] == (1 if found["sharding"] == "optimizer" else 2 * found["units"])
 
 
 def test_one_rank_goes_on_from_the_checkpoint_of_two(tiny_model: Path, two_ranks: Path, trained: Trained) -> None:
@@ -233,7 +242,7 @@ def _bfloat16_rank(rank: int, rendezvous: Path, model: Path, out: Path, world_si
         OptimizerConfig(lr=5e-4, weight_decay=0.1, warmup_steps=2),
         total_steps=8,
         parallel=this_process(torch.device("cpu"), "bfloat16"),
-        precision="bfloat16",
+        hardware=Hardware(precision="bfloat16"),
     )
     curve = train(policy, model, NUM_STEPS, rows_per_pass=1)
     types = {str(parameter.dtype) for parameter in policy.model.parameters()}
@@ -261,4 +270,4 @@ def test_bfloat16_needs_a_process_group(tiny_model: Path) -> None:
     family = Qwen3Vl()
     model = family.load_model(tiny_model, torch.float32)
     with pytest.raises(ValueError, match="needs a process group"):
-        Policy(model, family, OptimizerConfig(), total_steps=1, precision="bfloat16")
+        Policy(model, family, OptimizerConfig(), total_steps=1, hardware=Hardware(precision="bfloat16"))

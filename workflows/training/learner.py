@@ -28,14 +28,13 @@ from models.families._base import Family, family_of
 from models.footprint import FlopCounter, peak_flops, utilization
 from models.lora import EVERYTHING, Trained
 from models.memory_forecast import BatchSize, MemoryForecast, available_bytes, check_loading, host_bytes, size_of
-from models.parallel import Hardware, this_process
+from models.parallel import DEFAULT_HARDWARE, Hardware, this_process
 from models.policy import Loss, OptimizerConfig, Policy
 from operators.errors import UserError
 from operators.seeding import rng
 from workflows.run_dir import RunDir
 from workflows.training.stopping import asked_to_stop
 
-DEFAULT_HARDWARE = Hardware()
 CHECKPOINTS, MODEL, RAY_STORAGE = "checkpoints", "model", "ray_train"
 
 
@@ -83,7 +82,7 @@ class Learner:
             temperature=config.temperature,
             gradient_checkpointing=config.gradient_checkpointing,
             trained=config.trained,
-            precision=config.hardware.precision,
+            hardware=config.hardware,
         )
         self.cost = StepCost(self.policy, self.processor, config, self._ranks_on_host)
         found = parallel.from_rank_0(checkpoint.latest(config.out / CHECKPOINTS) if parallel.rank == 0 else None)

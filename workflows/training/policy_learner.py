@@ -147,7 +147,7 @@ def starting_policy(learner: Learner) -> Policy:
         total_steps=config.num_steps,
         parallel=learner.policy.parallel,
         temperature=config.temperature,
-        precision=config.hardware.precision,
+        hardware=config.hardware,
     )
     reference.model.requires_grad_(False)
     return reference
