@@ -10,22 +10,27 @@ have 8 to 32 frames, because no real dataset has one length:
   0, 1 and 2 dataloader workers, of which the fastest of every repeat counts;
 - pre-made: our own updates on micro-batches that lie in memory, cut as ours are.
 
-Every side is a process of its own that is held to the same two cores and gives torch two threads. Rates are samples
-per wall second between the end of a warm-up and the last step: start-up and export are left out, data is not. Sides
-take turns; figures are medians over the repeats with their range.
+A machine's cores may go to the model or to what feeds it, so sides run in two ways: on as many ranks as there are
+cores, with one thread each, and on one rank with one thread, which leaves a core to data as a GPU would leave all of
+them. Trainer also runs on one rank with all threads, which is its default. Every side is held to the same two cores.
+Rates are samples per wall second between the end of a warm-up and the last step: start-up and export are left out,
+data is not. Sides take turns; figures are medians over the repeats with their range.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import pickle
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,6 +41,7 @@ import tyro
 from models.chat import to_prompt
 from models.collate import Batch, collate_samples
 from models.families._base import Family, family_of
+from models.parallel import Hardware, this_process
 from models.policy import OptimizerConfig, Policy, supervised
 from models.tiny import TinyShape, build
 from models.token_lengths import TokenLengths
@@ -48,10 +54,38 @@ from operators.recipe import Recipe
 from tests.small_runs import write_recipe
 from workflows.training.schedule import PassLimits, pack
 
-TRAINER_WORKERS = (0, 1, 2)
-THREADS = 2
+CORES = 2
 LR = 1e-3
 IGNORED_LABEL = -100
+HARDWARE = Hardware(sharding="optimizer")  # of ours: ranks exchange once a step
+Kind = Literal["ours", "trainer", "premade"]
+
+
+@dataclass(frozen=True)
+class Side:
+    """Who trains, and on what."""
+
+    kind: Kind
+    ranks: int = 1
+    threads: int = 1  # of every rank
+    loaders: int = 0  # dataloader workers of every rank of Trainer
+
+    def __str__(self) -> str:
+        text = f"{self.kind}, {self.ranks} x {self.threads}"
+        return f"{text}, {self.loaders} loaders" if self.kind == "trainer" else text
+
+
+TRAINER_ON_ALL_CORES = [
+    *(Side("trainer", threads=CORES, loaders=loaders) for loaders in (0, 1, 2)),
+    *(Side("trainer", ranks=CORES, loaders=loaders) for loaders in (0, 1)),
+]
+TRAINER_ON_ONE = [Side("trainer", loaders=loaders) for loaders in (0, 1)]
+OURS_ON_ALL_CORES, OURS_ON_ONE = Side("ours", ranks=CORES), Side("ours")
+PREMADE_ON_ALL_CORES, PREMADE_ON_ONE = Side("premade", ranks=CORES), Side("premade")
+SIDES = [
+    *(PREMADE_ON_ONE, OURS_ON_ONE, *TRAINER_ON_ONE),
+    *(PREMADE_ON_ALL_CORES, OURS_ON_ALL_CORES, *TRAINER_ON_ALL_CORES),
+]
 
 
 @dataclass(frozen=True)
@@ -60,73 +94,95 @@ class Settings:
     side_px: int = 64
     min_frames: int = 8
     max_frames: int = 32
-    batch_size: int = 16
-    micro_batch_tokens: int = 2560  # of ours, with padding
+    batch_size: int = 16  # of all ranks together
+    micro_batch_tokens: int = 1280  # of ours, with padding
     warmup_steps: int = 10  # not counted
-    num_steps: int = 60  # with the warm-up
-    repeats: int = 5
-    side: Literal["all", "ours", "trainer", "premade"] = "all"
-    folder: Path | None = None  # with data and model, where one side alone is asked for
-    trainer_workers: int = 0
-    threads: int = 2
-    num_workers: int = 1
+    num_steps: int = 50  # with the warm-up
+    repeats: int = 3
 
 
-def main(settings: Settings) -> None:
-    if settings.side != "all":
-        assert settings.folder is not None
-        sides = {"ours": ours, "trainer": trainer, "premade": premade}
-        ends = sides[settings.side](settings, settings.folder)
+@dataclass(frozen=True)
+class One:
+    """One side alone, as a process of its own or a rank of it."""
+
+    settings: Settings
+    side: Side
+    folder: Path  # with data and model
+
+
+def main(given: Settings | One) -> None:
+    if isinstance(given, One):
+        settings = given.settings
+        ends = {"ours": ours, "trainer": trainer, "premade": premade}[given.side.kind](given)
         seconds = ends[-1] - ends[settings.warmup_steps - 1]
-        print((settings.num_steps - settings.warmup_steps) * settings.batch_size / seconds)
-        return
+        print((settings.num_steps - settings.warmup_steps) * settings.batch_size / seconds, flush=True)
+        os._exit(0)  # gloo's threads now and then abort an interpreter that is taken apart around them
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        make_inputs(settings, folder)
-        print_table(settings, measure(settings, folder))
+        make_inputs(given, Path(scratch))
+        print_table(measure(given, Path(scratch)))
 
 
-def measure(settings: Settings, folder: Path) -> dict[str, list[float]]:
+def measure(settings: Settings, folder: Path) -> dict[Side, list[float]]:
     """Samples per second of every side, repeat by repeat, the sides in turn."""
-    sides = [("premade", 0), ("ours", 0), *(("trainer", workers) for workers in TRAINER_WORKERS)]
-    rates: dict[str, list[float]] = {}
+    rates: dict[Side, list[float]] = {side: [] for side in SIDES}
     for repeat in range(settings.repeats):
-        for side, workers in sides if repeat % 2 == 0 else reversed(sides):
-            name = f"{side} {workers}" if side == "trainer" else side
-            rates.setdefault(name, []).append(rate_in_a_process(settings, folder, side, workers))
-            print(f"repeat {repeat + 1}, {name}: {rates[name][-1]:.1f} samples/s", file=sys.stderr, flush=True)
+        for side in SIDES if repeat % 2 == 0 else reversed(SIDES):
+            rates[side].append(rate_in_processes(One(settings, side, folder)))
+            print(f"repeat {repeat + 1}, {side}: {rates[side][-1]:.1f} samples/s", file=sys.stderr, flush=True)
     return rates
 
 
-def print_table(settings: Settings, rates: dict[str, list[float]]) -> None:
-    best_trainer = [max(rates[f"trainer {w}"][i] for w in TRAINER_WORKERS) for i in range(settings.repeats)]
-    lines = [(f"samples/s, {name}", values, "") for name, values in rates.items()]
-    lines.append(("ours / fastest trainer of the repeat", ratios(rates["ours"], best_trainer), ">= 1.2"))
-    lines.append(("ours / pre-made batches", ratios(rates["ours"], rates["premade"]), ">= 0.9"))
-    print(f"{'':40} {'min':>8} {'median':>8} {'max':>8}  bound")
+def print_table(rates: dict[Side, list[float]]) -> None:
+    def fastest(sides: Sequence[Side]) -> list[float]:
+        return [max(of_repeat) for of_repeat in zip(*(rates[side] for side in sides), strict=True)]
+
+    on_all, on_one = rates[OURS_ON_ALL_CORES], rates[OURS_ON_ONE]
+    lines = [(f"{side}, samples/s", values, "") for side, values in rates.items()]
+    lines += [
+        ("all cores: ours / fastest trainer", ratios(on_all, fastest(TRAINER_ON_ALL_CORES)), ">= 1.2"),
+        ("a core for data: ours / fastest trainer", ratios(on_one, fastest(TRAINER_ON_ONE)), ">= 1.2"),
+        ("a core for data: ours / pre-made", ratios(on_one, rates[PREMADE_ON_ONE]), ">= 0.9"),
+        ("all cores: ours / pre-made", ratios(on_all, rates[PREMADE_ON_ALL_CORES]), "data and Ray take what they take"),
+    ]
+    print(f"{'ranks x threads':42} {'min':>8} {'median':>8} {'max':>8}  bound")
     for what, values, bound in lines:
-        print(f"{what:40} {min(values):8.2f} {statistics.median(values):8.2f} {max(values):8.2f}  {bound}".rstrip())
+        print(f"{what:42} {min(values):8.2f} {statistics.median(values):8.2f} {max(values):8.2f}  {bound}".rstrip())
 
 
 def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
     return [a / b for a, b in zip(ours, theirs, strict=True)]
 
 
-def rate_in_a_process(settings: Settings, folder: Path, side: str, workers: int) -> float:
-    given = {**asdict(settings), "side": side, "folder": folder, "trainer_workers": workers}
-    command = [sys.executable, __file__, *(f"--{name.replace('_', '-')}={value}" for name, value in given.items())]
-    environment = os.environ | {"OMP_NUM_THREADS": str(THREADS), "TOKENIZERS_PARALLELISM": "false"}
-    cores = sorted(os.sched_getaffinity(0))[:THREADS]
-    done = subprocess.run(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        check=True,
-        env=environment,
-        preexec_fn=lambda: os.sched_setaffinity(0, cores),
-    )
-    return float(done.stdout.split()[-1])
+def rate_in_processes(one: One) -> float:
+    """A process for every rank; of ours a single one, because Ray Train starts the ranks."""
+    command = [sys.executable, __file__, base64.b64encode(pickle.dumps(one)).decode()]
+    cores = sorted(os.sched_getaffinity(0))[:CORES]
+    num_processes = 1 if one.side.kind == "ours" else one.side.ranks
+    common = os.environ | {"OMP_NUM_THREADS": str(one.side.threads), "TOKENIZERS_PARALLELISM": "false"}
+    if num_processes > 1:
+        common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(num_processes)}
+    processes = [
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=common | ({"RANK": str(rank), "LOCAL_RANK": str(rank)} if num_processes > 1 else {}),
+            preexec_fn=lambda: os.sched_setaffinity(0, cores),
+        )
+        for rank in range(num_processes)
+    ]
+    texts = [process.communicate()[0] for process in processes]
+    if any(process.returncode for process in processes):
+        raise RuntimeError(f"{one.side} failed")
+    return float(texts[0].split()[-1])
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
 
 
 def make_inputs(settings: Settings, folder: Path) -> None:
@@ -147,10 +203,11 @@ def make_inputs(settings: Settings, folder: Path) -> None:
     build(folder / "model", [t for s in samples for t in (question_text(s.question), s.target)], TinyShape(), seed=0)
 
 
-def ours(settings: Settings, folder: Path) -> list[float]:
+def ours(one: One) -> list[float]:
     """When every step of `temporay sft` ended."""
     from workflows.sft import SftConfig, run
 
+    settings, folder = one.settings, one.folder
     out = folder / f"run-{time.time_ns()}"
     run(
         SftConfig(
@@ -162,8 +219,9 @@ def ours(settings: Settings, folder: Path) -> list[float]:
             micro_batch_size=settings.batch_size,
             micro_batch_tokens=settings.micro_batch_tokens,
             optimizer=OptimizerConfig(lr=LR, schedule="linear"),
-            threads=settings.threads,
-            num_workers=settings.num_workers,
+            threads=one.side.threads,
+            num_workers=one.side.ranks,
+            hardware=HARDWARE,
             checkpoint_every=settings.num_steps,
         )
     )
@@ -172,9 +230,12 @@ def ours(settings: Settings, folder: Path) -> list[float]:
     return [row["time"] for row in rows if "loss" in row]
 
 
-def premade(settings: Settings, folder: Path) -> list[float]:
+def premade(one: One) -> list[float]:
     """When every step of our own updates ended, on batches made before."""
-    torch.set_num_threads(settings.threads)
+    settings, folder, ranks = one.settings, one.folder, one.side.ranks
+    torch.set_num_threads(one.side.threads)
+    if ranks > 1:
+        torch.distributed.init_process_group("gloo")
     family, dataset = family_of(folder / "model"), Dataset.open(folder / "data")
     processor = family.load_processor(folder / "model")
     policy = Policy(
@@ -182,6 +243,8 @@ def premade(settings: Settings, folder: Path) -> list[float]:
         family,
         OptimizerConfig(lr=LR, schedule="linear"),
         total_steps=settings.num_steps,
+        parallel=(parallel := this_process(torch.device("cpu"))),
+        hardware=HARDWARE,
     )
     samples = [dataset.sample(i) for i in range(len(dataset))]
     tokens_N = np.asarray(TokenLengths(family, processor)(samples, [""] * len(samples)))
@@ -189,8 +252,10 @@ def premade(settings: Settings, folder: Path) -> list[float]:
     order = np.random.default_rng(0).permutation(len(samples))
     steps = []
     for start in range(0, len(samples) - settings.batch_size + 1, settings.batch_size):
-        passes = pack(order[start : start + settings.batch_size].tolist(), tokens_N, limits, 1)
-        steps.append([made_batch(family, processor, dataset, one.rows) for one in passes])
+        passes = pack(order[start : start + settings.batch_size].tolist(), tokens_N, limits, ranks)[
+            parallel.rank :: ranks
+        ]
+        steps.append([made_batch(family, processor, dataset, made.rows) for made in passes])
     ends = []
     for step in range(settings.num_steps):
         policy.forward_backward(steps[step % len(steps)], supervised)
@@ -247,7 +312,7 @@ class Collator:
         return {**batch, "mm_token_type_ids": types, "labels": labels}
 
 
-def trainer(settings: Settings, folder: Path) -> list[float]:
+def trainer(one: One) -> list[float]:
     """When every step of transformers' Trainer ended."""
     from transformers import AutoModelForImageTextToText, AutoProcessor, Trainer, TrainerCallback, TrainingArguments
 
@@ -257,17 +322,18 @@ def trainer(settings: Settings, folder: Path) -> list[float]:
         def on_step_end(self, *_: Any, **__: Any) -> None:
             ends.append(time.time())
 
-    torch.set_num_threads(settings.threads)
+    settings, folder, workers = one.settings, one.folder, one.side.loaders
+    torch.set_num_threads(one.side.threads)
     processor = AutoProcessor.from_pretrained(folder / "model")
-    workers = settings.trainer_workers
     arguments = TrainingArguments(
         output_dir=str(folder / "trainer"),
-        per_device_train_batch_size=settings.batch_size,
+        per_device_train_batch_size=settings.batch_size // one.side.ranks,
         max_steps=settings.num_steps,
         learning_rate=LR,
         optim="adamw_torch_fused",
         lr_scheduler_type="linear",
         use_cpu=True,
+        ddp_backend="gloo" if one.side.ranks > 1 else None,
         dataloader_num_workers=workers,
         dataloader_persistent_workers=workers > 0,
         dataloader_drop_last=True,
@@ -289,4 +355,5 @@ def trainer(settings: Settings, folder: Path) -> list[float]:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Settings))
+    alone = sys.argv[1:] and not sys.argv[1].startswith("-")
+    main(pickle.loads(base64.b64decode(sys.argv[1])) if alone else tyro.cli(Settings))

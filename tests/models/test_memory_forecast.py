@@ -118,7 +118,7 @@ def test_whole_weights_and_gradients_are_counted_where_only_the_optimizer_is_sha
     whole = state_bytes(policy, reference=False)
     assert whole["gathered"] == whole["weights"] + 2 * whole["gradients"] > by_block  # a sum, and a copy to be cut
     forecast = MemoryForecast(policy, policy.family.load_processor(tiny_model))
-    with pytest.raises(UserError, match="set hardware.sharding parameters"):
+    with pytest.raises(UserError, match=r"set hardware\.sharding parameters"):
         forecast.check(None, 1000.0)
 
 

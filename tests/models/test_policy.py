@@ -79,6 +79,12 @@ def train(policy: Policy, model: Path, num_steps: int, *, rows_per_pass: int) ->
     return curve
 
 
+def score(policy: Policy, model: Path) -> Tensor:
+    """Log-probabilities of one global batch."""
+    prompts, targets = zip(*rows(0), strict=True)
+    return policy.logprobs(collate_samples(Qwen3Vl(), Qwen3Vl().load_processor(model), prompts, targets))
+
+
 @pytest.fixture(scope="module")
 def trained(tiny_model: Path) -> Trained:
     """Weights and losses after four steps in one process."""
@@ -141,12 +147,20 @@ def _rank(rank: int, rendezvous: Path, model: Path, out: Path, sharding: Shardin
     torch.set_num_threads(1)
     policy = make_policy(model, sharding=sharding)
     train(policy, model, NUM_STEPS // 2, rows_per_pass=1)
+    score(policy, model)  # as validation does, with weights that FSDP2 does not cut again after it
     save(policy, out / "checkpoints", keep=1)
     with patch("torch.distributed.reduce_scatter_single", wraps=dist.reduce_scatter_single) as exchange:
         curve = train(policy, model, NUM_STEPS - NUM_STEPS // 2, rows_per_pass=1)
+    scores_BL = score(policy, model)
     export(policy, model, out / "model")
     units = sum(isinstance(module, FSDPModule) for module in policy.model.modules())
-    found = {"curve": curve, "exchanges": exchange.call_count / len(curve), "units": units, "sharding": sharding}
+    found = {
+        "curve": curve,
+        "exchanges": exchange.call_count / len(curve),
+        "units": units,
+        "scores": scores_BL.tolist(),
+        "sharding": sharding,
+    }
     (out / f"rank_{rank}.json").write_text(json.dumps(found))
     dist.barrier()
     dist.destroy_process_group()
@@ -161,13 +175,16 @@ def two_ranks(request: pytest.FixtureRequest, tiny_model: Path, tmp_path_factory
     return out
 
 
-def test_two_ranks_equal_one(two_ranks: Path, trained: Trained) -> None:
+def test_two_ranks_equal_one(tiny_model: Path, two_ranks: Path, trained: Trained) -> None:
+    alone = make_policy(two_ranks / "model")
+    expected_BL = score(alone, tiny_model)
     exported = Qwen3Vl().load_model(two_ranks / "model", torch.float32).state_dict()
     assert_same({name: exported[name] for name in trained[0]}, trained[0], atol=1e-5)
     for rank in (0, 1):
         found = json.loads((two_ranks / f"rank_{rank}.json").read_text())
         curve = torch.tensor(found["curve"])
         torch.testing.assert_close(curve, torch.tensor(trained[1][NUM_STEPS // 2 :]), atol=1e-4, rtol=0)
+        torch.testing.assert_close(torch.tensor(found["scores"]), expected_BL, atol=1e-4, rtol=0)
         # Of every block in both micro-batches, or of the whole once.
         assert found["exchanges"] == (1 if found["sharding"] == "optimizer" else 2 * found["units"])
 

@@ -147,7 +147,7 @@ def starting_policy(learner: Learner) -> Policy:
         total_steps=config.num_steps,
         parallel=learner.policy.parallel,
         temperature=config.temperature,
-        hardware=config.hardware,
+        hardware=config.hardware.model_copy(update={"sharding": "parameters"}),  # no step needs it whole
     )
     reference.model.requires_grad_(False)
     return reference
