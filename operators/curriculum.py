@@ -1,11 +1,13 @@
-"""Difficulty that follows the learner: how much of each primitive's prompts every level gets, from its pass rate.
+"""Difficulty that follows the learner: how much of each primitive's prompts every level gets, from its pass rates.
 
-    groups of a step → pass rates by stratum (task, level) → shares of the next step's prompts
+    groups of a step → by stratum (task, level), how many had rollouts of both kinds → shares of the next step's prompts
 
-A group of G rollouts of which each is right with probability p carries a signal unless all are right or all wrong:
-u(p) = 1 - p^G - (1 - p)^G. Levels share their task's prompts by u, averaged over what is known of p (a Beta posterior
-whose counts fade, so that it follows a policy that learns). Every level keeps a floor, or what was once too hard would
-never be asked again. Shares between tasks stay those of the data: this steers difficulty, not content.
+A group carries a signal when its pass rate is neither 0 nor 1. That is counted group by group: the pass rate of a
+whole level says little, because prompts of a level differ. (Measured with groups of 8: a level with a pass rate of
+0.14 had 18 % of groups of both kinds; were all its prompts alike, it would be 1 - 0.86^8 - 0.14^8, that is 70 %.)
+Levels share their task's prompts by the square of the share of such groups, so that they go where they teach; counts
+fade, so that shares follow a policy that learns. Every level keeps a floor, or what was once too hard would never be
+asked again. Shares between tasks stay those of the data: this steers difficulty, not content.
 """
 
 from __future__ import annotations
@@ -33,10 +35,18 @@ class CurriculumSettings(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Faded numbers of right and wrong rollouts."""
+    """Faded numbers of groups: with right and wrong rollouts, and with rollouts of one kind."""
 
-    right: float = 0.0
-    wrong: float = 0.0
+    mixed: float = 0.0
+    flat: float = 0.0
+
+    @property
+    def signal(self) -> float:
+        """Expected share of mixed groups, a priori Beta(1, 1)."""
+        return (1.0 + self.mixed) / (2.0 + self.mixed + self.flat)
+
+
+UNKNOWN = Counts()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,52 +55,37 @@ class PassRates:
 
     counts: Mapping[Stratum, Counts] = field(default_factory=dict)
 
-    def updated(self, strata: Sequence[Stratum], right: Sequence[int], wrong: Sequence[int], decay: float) -> Self:
+    def updated(self, strata: Sequence[Stratum], pass_rates: Sequence[float], decay: float) -> Self:
         """With one step more; a stratum that was not asked keeps what is known of it.
 
         Args:
-            strata, right, wrong: one entry per group: where it is from, and how many of its rollouts were what.
+            strata, pass_rates: one entry per group: where it is from, and the share of its rollouts that were right.
         """
         counts = dict(self.counts)
         for stratum in dict.fromkeys(strata):
-            old = counts.get(stratum, Counts())
-            mine = [i for i, other in enumerate(strata) if other == stratum]
+            old = counts.get(stratum, UNKNOWN)
+            mixed = [0.0 < rate < 1.0 for other, rate in zip(strata, pass_rates, strict=True) if other == stratum]
             counts[stratum] = Counts(
-                right=decay * old.right + sum(right[i] for i in mine),
-                wrong=decay * old.wrong + sum(wrong[i] for i in mine),
+                mixed=decay * old.mixed + sum(mixed),
+                flat=decay * old.flat + len(mixed) - sum(mixed),
             )
         return type(self)(counts=counts)
 
-    def pass_rate(self, stratum: Stratum) -> float | None:
-        """Share of right rollouts, faded; None before the first."""
-        counts = self.counts.get(stratum, Counts())
-        total = counts.right + counts.wrong
-        return counts.right / total if total else None
+    def signal(self, stratum: Stratum) -> float:
+        """Of a stratum that may not have been asked yet."""
+        return self.counts.get(stratum, UNKNOWN).signal
 
     def to_json(self) -> list[list[Any]]:
         """JSON values, from which ``from_json`` gives the very same rates."""
-        return [[task, level, c.right, c.wrong] for (task, level), c in sorted(self.counts.items())]
+        return [[task, level, c.mixed, c.flat] for (task, level), c in sorted(self.counts.items())]
 
     @classmethod
     def from_json(cls, rows: Sequence[Sequence[Any]]) -> Self:
         """What ``to_json`` gave."""
-        return cls(counts={(task, level): Counts(right=right, wrong=wrong) for task, level, right, wrong in rows})
+        return cls(counts={(task, level): Counts(mixed=mixed, flat=flat) for task, level, mixed, flat in rows})
 
 
-def signal(counts: Counts, group_size: int) -> float:
-    """Expected probability that a group has rollouts of both kinds, with p ~ Beta(1 + right, 1 + wrong).
-
-    E[p^G] = B(a + G, b) / B(a, b), in closed form.
-    """
-    a, b = 1.0 + counts.right, 1.0 + counts.wrong
-    all_right = math.exp(_log_beta(a + group_size, b) - _log_beta(a, b))
-    all_wrong = math.exp(_log_beta(a, b + group_size) - _log_beta(a, b))
-    return 1.0 - all_right - all_wrong
-
-
-def level_shares(
-    task_sizes: Mapping[Stratum, int], rates: PassRates, group_size: int, floor: float
-) -> dict[Stratum, float]:
+def level_shares(task_sizes: Mapping[Stratum, int], rates: PassRates, floor: float) -> dict[Stratum, float]:
     """What part of all prompts each stratum gets; the parts come to 1, and each task keeps its part of the data.
 
     Args:
@@ -101,12 +96,8 @@ def level_shares(
     for task in dict.fromkeys(task for task, _ in task_sizes):
         strata = [stratum for stratum in task_sizes if stratum[0] == task]
         of_task = sum(task_sizes[stratum] for stratum in strata) / total
-        signals = [signal(rates.counts.get(stratum, Counts()), group_size) for stratum in strata]
-        whole = math.fsum(signals)
-        for stratum, value in zip(strata, signals, strict=True):
+        worth = [rates.signal(stratum) ** 2 for stratum in strata]
+        whole = math.fsum(worth)
+        for stratum, value in zip(strata, worth, strict=True):
             shares[stratum] = of_task * (floor / len(strata) + (1.0 - floor) * value / whole)
     return shares
-
-
-def _log_beta(a: float, b: float) -> float:
-    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)

@@ -25,7 +25,7 @@ from operators.records import FinishReason, Group, Outcome, Rollout, Score, Scor
 FOLDER = "rollouts"  # inside a run
 NAME = re.compile(r"step-(\d{8})\.parquet")
 STATE = b"temporay_state"  # key of the file's metadata
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 ROLLOUT = pa.struct(
     {
         "completion_ids": pa.list_(pa.int32()),

@@ -159,7 +159,7 @@ class Producer:
         curriculum = self.config.curriculum
         if not curriculum.enabled:
             return self.stream.draw(cursor, num_prompts)
-        shares = level_shares(self.stream.sizes(), rates, self.config.group_size, curriculum.floor)
+        shares = level_shares(self.stream.sizes(), rates, curriculum.floor)
         return self.stream.draw(cursor, num_prompts, shares, curriculum.static_share)
 
     def _prompts(
@@ -213,15 +213,11 @@ class Producer:
     def _state_after(self, state: RunState, cursor: Cursor, asked: Sequence[Asked]) -> RunState:
         usable = any(one.outcome != Outcome.UNSCORED for one in asked)
         right = [sum(is_right(r, one.sample) for r in one.group.rollouts) for one in asked]
+        pass_rates = [n / max(1, len(one.group.rollouts)) for one, n in zip(asked, right, strict=True)]
         return RunState(
             cursor=cursor,
             scales=state.scales.updated([one.sample.address.task for one in asked], [one.rewards_G for one in asked]),
-            rates=state.rates.updated(
-                [one.draw.stratum for one in asked],
-                right,
-                [len(one.group.rollouts) - n for one, n in zip(asked, right, strict=True)],
-                self.config.curriculum.decay,
-            ),
+            rates=state.rates.updated([one.draw.stratum for one in asked], pass_rates, self.config.curriculum.decay),
             num_unusable=0 if usable else state.num_unusable + 1,
         )
 
