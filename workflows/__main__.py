@@ -51,7 +51,8 @@ def dispatch(arguments: Sequence[str]) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point: turns what the user can mend into one sentence on stderr."""
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # a stopped job ends like Ctrl-C, resumable
+    # A stopped job ends like Ctrl-C, resumable; not by SIGINT's handler, which shells take from background jobs.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return dispatch(sys.argv[1:] if arguments is None else arguments)
     except UserError as error:

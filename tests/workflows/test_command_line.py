@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+from types import SimpleNamespace
+from unittest.mock import patch
+
 import pytest
 
 from operators.errors import UserError
+from workflows import __main__ as program
 from workflows.command_line import parse
 from workflows.generate import GenerateConfig
 from workflows.presets.datasets import PRESETS
@@ -57,3 +64,21 @@ def test_without_a_preset_the_presets_are_named() -> None:
         parse("generate", GenerateConfig, PRESETS, [])
     with pytest.raises(UserError, match="quickstart"):
         parse("generate", GenerateConfig, PRESETS, ["quickstrat"])
+
+
+def test_a_stopped_background_job_ends_resumable(capsys: pytest.CaptureFixture[str]) -> None:
+    """A shell without job control has those ignore SIGINT, which must not make SIGTERM ignored as well."""
+
+    def stopped(_arguments: list[str]) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10.0)
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with patch.object(program.importlib, "import_module", return_value=SimpleNamespace(main=stopped)):
+            assert program.main(["generate"]) == program.RESUMABLE
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert "interrupted; run the same command again" in capsys.readouterr().err

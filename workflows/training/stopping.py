@@ -37,7 +37,7 @@ def stop_on_sigterm(out: Path) -> Iterator[None]:
 
     def ask(_number: int, _frame: Any) -> None:
         flag.touch()
-        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # not SIGINT's: shells have background jobs ignore it
         print("stopping at the end of this step; another signal stops at once", flush=True)
 
     before = signal.signal(signal.SIGTERM, ask)

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,15 @@ def test_a_signal_is_seen_by_workers_and_ends_the_block(tmp_path: Path) -> None:
     assert not (tmp_path / STOP).exists()
 
 
+@pytest.fixture(params=[signal.default_int_handler, signal.SIG_IGN], ids=["foreground", "background"])
+def sigint(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a shell leaves SIGINT to do in a job of either kind."""
+    before = signal.signal(signal.SIGINT, request.param)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("sigint")
 def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
     reached = False
     with pytest.raises(KeyboardInterrupt), stop_on_sigterm(tmp_path):
