@@ -15,7 +15,9 @@ positions            time, height and width of every token
 parallel             FSDP2 from outside
 footprint            operations of a batch, share of the peak
 memory_forecast      refuses what cannot fit
-checkpoint           sharded checkpoints, export to Hugging Face layout
+host_memory          how much memory a rank may use
+checkpoint           sharded checkpoints with a manifest
+export               a model in Hugging Face layout
 weights              weights on their way to the engines
 torchvision_schemas  lets torchvision load beside a CPU torch
 """

@@ -1,4 +1,4 @@
-"""State that survives: sharded checkpoints with a manifest, and export in the Hugging Face layout.
+"""State that survives: sharded checkpoints with a manifest.
 
 A checkpoint is a folder ``step-00000010`` of torch's distributed checkpoint files: trained weights, optimizer and the
 states of torch's random generators, the only ones that training draws from. ``manifest.json`` is written last: step,
@@ -22,21 +22,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import split_torch_state_dict_into_shards
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
-from torch.distributed.tensor import DTensor
 
-from models.lora import adapter_scales, has_adapters, merged, save_adapter
+from models.parallel import local_part
 from models.policy import Policy
 from operators.errors import UserError
 
-MANIFEST, ADAPTER = "manifest.json", "adapter"
+MANIFEST = "manifest.json"
 FOLDER = re.compile(r"step-(\d{8})")
 SCHEMA_VERSION = 3  # of the manifest
-WEIGHT_SUFFIXES = {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,27 +173,6 @@ def _fault_of(file: Path, expected: Mapping[str, Any]) -> str | None:
     return None
 
 
-def export(policy: Policy, source: Path, out: Path, *, max_shard_bytes: int = 5 << 30) -> None:
-    """Writes the weights as safetensors, beside the config, tokenizer and processor files of the model it began as.
-
-    Transformers and vLLM load the folder as it is. Adapters are merged, and beside that in ``out/adapter`` as peft
-    loads them. Every rank must call it; rank 0 writes, and ``out`` appears whole.
-    """
-    full = policy.full_state()
-    if policy.parallel.rank == 0:
-        partial = out.with_name(out.name + ".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        _copy_all_but_weights(source, partial)
-        if has_adapters(policy.model):
-            save_adapter(policy.model, full, source, partial / ADAPTER)
-        state = {name: tensor.contiguous() for name, tensor in merged(full, adapter_scales(policy.model))}
-        _write_safetensors(state, partial, max_shard_bytes)
-        shutil.rmtree(out, ignore_errors=True)
-        partial.rename(out)
-    policy.parallel.barrier()
-
-
 @contextmanager
 def _single_process_is_meant() -> Iterator[None]:
     with warnings.catch_warnings():
@@ -221,7 +196,7 @@ def frozen_fingerprint(policy: Policy) -> str:
     named = [(name, p) for name, p in policy.model.named_parameters() if not p.requires_grad]
     if not named:
         return ""
-    shards = [p.to_local() if isinstance(p, DTensor) else p for _, p in named]
+    shards = [local_part(p) for _, p in named]
     bits = {2: torch.int16, 4: torch.int32}
     sums = [shard.contiguous().view(bits[shard.element_size()]).sum(dtype=torch.int64) for shard in shards]
     totals = policy.parallel.sum(torch.stack(sums)).tolist()
@@ -309,18 +284,3 @@ def _sha256(path: Path) -> str:
 
 def _sha256_of_json(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def _copy_all_but_weights(source: Path, out: Path) -> None:
-    for file in sorted(source.iterdir()):
-        if file.is_file() and file.suffix not in WEIGHT_SUFFIXES and not file.name.endswith(".index.json"):
-            shutil.copyfile(file, out / file.name)
-
-
-def _write_safetensors(state: dict[str, Tensor], out: Path, max_shard_bytes: int) -> None:
-    split = split_torch_state_dict_into_shards(state, max_shard_size=max_shard_bytes)
-    for name, keys in split.filename_to_tensors.items():
-        save_file({key: state[key] for key in keys}, out / name, metadata={"format": "pt"})
-    if split.is_sharded:
-        index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
-        (out / "model.safetensors.index.json").write_text(json.dumps(index, indent=1))

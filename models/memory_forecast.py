@@ -12,32 +12,28 @@ Shapes: B sequences, L positions.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
-from torch.distributed.tensor import DTensor
 
 from models.collate import Batch, collate_samples
+from models.host_memory import GIB
+from models.parallel import local_part
 from models.policy import Policy
 from models.scoring_head import MAX_LOGITS
 from operators.errors import UserError
 from operators.records import Prompt
 
-GIB = 1 << 30
 TEXT_PROBES = ((1, 32), (1, 96), (2, 160))  # rows and length
 VIDEO_PROBES = ((4, 64), (8, 96))  # frames and side, px
 ADAMW_BYTES = 8  # two float32 by trained weight
 LOGIT_BYTES = 16  # logits, their log-softmax, its exponential and a product, all float32
 GRADIENT_SHARE = 0.25  # of what a block keeps, measured: the gradients that are alive while it is computed
-CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +153,7 @@ class MemoryForecast:
 
 def state_bytes(policy: Policy, *, reference: bool) -> dict[str, float]:
     """What a rank holds through a whole step, whatever the batch, and the parameters it gathers for one block."""
-    local = [(_local(p), p.requires_grad) for p in policy.model.parameters()]
+    local = [(local_part(p), p.requires_grad) for p in policy.model.parameters()]
     weights = sum(p.numel() * p.element_size() for p, _ in local)
     trained = [p for p, is_trained in local if is_trained]
     states = {
@@ -205,11 +201,11 @@ def measure(policy: Policy, probes: Sequence[Batch]) -> Kept:
 
 def kept_bytes(policy: Policy, batch: Batch) -> int:
     """Bytes of a batch and of what autograd keeps after its forward pass, parameters left out."""
-    own = {_local(tensor).untyped_storage().data_ptr() for tensor in _tensors(policy.model)}
+    own = {local_part(tensor).untyped_storage().data_ptr() for tensor in _tensors(policy.model)}
     storages: dict[int, Any] = {}
 
     def keep(tensor: Tensor) -> Tensor:
-        storage = _local(tensor).untyped_storage()
+        storage = local_part(tensor).untyped_storage()
         storages[storage.data_ptr()] = storage
         return tensor
 
@@ -225,10 +221,6 @@ def kept_bytes(policy: Policy, batch: Batch) -> int:
 
 def _tensors(model: nn.Module) -> list[Tensor]:
     return [*model.parameters(), *model.buffers()]
-
-
-def _local(tensor: Tensor) -> Tensor:
-    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
 def _text_probe(shape: tuple[int, int]) -> Batch:
@@ -259,43 +251,3 @@ def _video_probe(policy: Policy, processor: Any, num_frames: int, side_px: int) 
     scored_BL = torch.zeros_like(batch.completion_mask_BL)
     scored_BL[:, -2] = 1.0
     return dataclasses.replace(batch, attention_mask_BL=mask_BL, completion_mask_BL=scored_BL)
-
-
-def available_bytes(policy: Policy, *, ranks_on_host: int) -> float:
-    """What one rank may use: its GPU, or its share of the host, with what it holds already."""
-    device = policy.parallel.device
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        return float(free + torch.cuda.memory_reserved(device))
-    held = sum(p.numel() * p.element_size() for p in map(_local, policy.model.parameters()))
-    return host_bytes() / ranks_on_host + held
-
-
-def host_bytes() -> float:
-    """Memory this machine, or the container's limit, has left."""
-    left = float(psutil.virtual_memory().available)
-    limit = CGROUP / "memory.max"
-    if not limit.exists() or (allowed := limit.read_text().strip()) == "max":
-        return left
-    stat: Mapping[str, str] = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
-    used = int((CGROUP / "memory.current").read_text()) - int(stat["inactive_file"])  # the cache makes room
-    return min(left, float(int(allowed) - used))
-
-
-def check_loading(path: Path, *, ranks_on_host: int, host: float) -> None:
-    """Every rank loads the whole model in float32 before it is sharded.
-
-    Raises:
-        UserError: they do not fit into the host's memory together.
-    """
-    num_weights = 0
-    for file in path.glob("*.safetensors"):
-        with safe_open(file, "pt") as weights:
-            num_weights += sum(int(np.prod(weights.get_slice(name).get_shape())) for name in weights.keys())  # noqa: SIM118
-    needed = 4.0 * num_weights * ranks_on_host
-    if needed > host:
-        raise UserError(
-            f"{ranks_on_host} workers on one host load {num_weights / 1e6:.0f} M weights of {path} in float32, "
-            f"{needed / GIB:.2f} GiB, but the host has {host / GIB:.2f} GiB left; use fewer workers on a host, a "
-            "smaller model or more memory"
-        )

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import DTensor
 
 from models.families._base import Family
 
@@ -113,6 +114,11 @@ def shard(
         for block in family.shard_blocks(model):
             fully_shard(block, mesh=parallel.mesh, mp_policy=policy)
     fully_shard(model, mesh=parallel.mesh, mp_policy=policy)
+
+
+def local_part(tensor: Tensor) -> Tensor:
+    """What this rank holds of it."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
 def exchange_after(model: nn.Module, hardware: Hardware, *, is_last: bool) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from pydantic import Field
 
-from models.checkpoint import export
 from models.collate import collate_samples
+from models.export import export
 from models.families._base import family_of
 from models.policy import OptimizerConfig, Policy, supervised
 from models.tiny import TinyShape, build

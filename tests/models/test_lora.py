@@ -14,9 +14,10 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 from torch.multiprocessing.spawn import spawn
 
-from models.checkpoint import ADAPTER, MANIFEST, export, load, save
+from models.checkpoint import MANIFEST, load, save
 from models.collate import Batch, collate_groups, collate_samples
 from models.engines._base import EngineSettings
+from models.export import ADAPTER, export
 from models.families._base import family_of
 from models.lora import Lora, Trained
 from models.policy import OptimizerConfig, Policy, supervised

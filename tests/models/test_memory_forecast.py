@@ -15,16 +15,9 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
 from models.families._base import family_of
+from models.host_memory import GIB, available_bytes, check_loading, host_bytes
 from models.lora import EVERYTHING, Lora, Trained
-from models.memory_forecast import (
-    GIB,
-    MemoryForecast,
-    available_bytes,
-    check_loading,
-    host_bytes,
-    size_of,
-    state_bytes,
-)
+from models.memory_forecast import MemoryForecast, size_of, state_bytes
 from models.parallel import Hardware
 from models.policy import OptimizerConfig, Policy, supervised
 from operators.errors import UserError

@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.distributed.fsdp import FSDPModule
 from torch.multiprocessing.spawn import spawn
 
-from models.checkpoint import MANIFEST, export, latest, load, save
+from models.checkpoint import MANIFEST, latest, load, save
 from models.collate import collate_samples
+from models.export import export
 from models.families.qwen3_vl import Qwen3Vl
 from models.parallel import Hardware, Sharding, this_process
 from models.policy import OptimizerConfig, Policy, lr_factor, supervised

@@ -24,15 +24,16 @@ from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
 from models import checkpoint
 from models.collate import Batch
+from models.export import export
 from models.families._base import Family, family_of
-from models.footprint import FlopCounter, peak_flops, utilization
+from models.host_memory import check_loading, host_bytes
 from models.lora import EVERYTHING, Trained
-from models.memory_forecast import BatchSize, MemoryForecast, available_bytes, check_loading, host_bytes, size_of
 from models.parallel import DEFAULT_HARDWARE, Hardware, this_process
 from models.policy import Loss, OptimizerConfig, Policy
 from operators.errors import UserError
 from operators.seeding import rng
 from workflows.run_dir import RunDir
+from workflows.training.step_cost import StepCost
 from workflows.training.stopping import asked_to_stop
 
 CHECKPOINTS, MODEL, RAY_STORAGE = "checkpoints", "model", "ray_train"
@@ -68,9 +69,9 @@ class Learner:
         parallel = this_process(get_device(), config.hardware.precision)
         self.config = config
         self.family: Family = family_of(config.model)
-        self._ranks_on_host = train.get_context().get_local_world_size()
+        ranks_on_host = train.get_context().get_local_world_size()
         if config.hardware.memory_forecast == "refuse":
-            check_loading(config.model, ranks_on_host=self._ranks_on_host, host=host_bytes())
+            check_loading(config.model, ranks_on_host=ranks_on_host, host=host_bytes())
         parallel.barrier()  # nobody has loaded when the last one looks
         self.processor: Any = self.family.load_processor(config.model)
         self.policy = Policy(
@@ -84,7 +85,7 @@ class Learner:
             trained=config.trained,
             hardware=config.hardware,
         )
-        self.cost = StepCost(self.policy, self.processor, config, self._ranks_on_host)
+        self.cost = StepCost(self.policy, self.processor, ranks_on_host=ranks_on_host, reference=config.reference)
         found = parallel.from_rank_0(checkpoint.latest(config.out / CHECKPOINTS) if parallel.rank == 0 else None)
         self.cursor = checkpoint.load(self.policy, found.path) if found.path is not None else {}  # of its data
         self._run_dir = RunDir(path=config.out, resumed=True) if parallel.rank == 0 else None
@@ -153,53 +154,7 @@ class Learner:
 
     def export(self) -> None:
         """Writes OUT/model, which transformers and vLLM load."""
-        checkpoint.export(self.policy, self.config.model, self.config.out / MODEL)
-
-
-class StepCost:
-    """What the steps of one rank need and do: memory, forecast before it is taken, and operations by the second."""
-
-    def __init__(self, policy: Policy, processor: Any, config: LearnerConfig, ranks_on_host: int) -> None:
-        """Every rank must make one.
-
-        Raises:
-            UserError: weights, gradients and optimizer alone need more memory than there is.
-        """
-        self._policy = policy
-        self._refuses = config.hardware.memory_forecast == "refuse"
-        self._flops = FlopCounter(policy.model, policy.family)
-        self._peak = peak_flops(policy.parallel.device, policy.pass_dtype, config.hardware.peak_tflops)
-        self._forecast = MemoryForecast(policy, processor, reference=config.reference)
-        policy.parallel.barrier()  # all ranks of a host hold their weights now
-        self.available = available_bytes(policy, ranks_on_host=ranks_on_host)
-        policy.parallel.barrier()
-        self._checked: list[BatchSize] = []
-        self.forecast_bytes = self._forecast_of(None)
-
-    def check(self, batches: Sequence[Batch]) -> None:
-        """Looks at what is larger than all that was seen.
-
-        Raises:
-            UserError: it needs more memory than there is.
-        """
-        for size in (size_of(self._policy, batch) for batch in batches):
-            if not any(size.within(other) for other in self._checked):
-                self._forecast_of(size)
-                self._checked = [size, *(other for other in self._checked if not other.within(size))]
-
-    def rates(self, batches: Sequence[Batch], num_tokens: float, seconds: float) -> dict[str, float]:
-        """Of an update by all ranks, waiting for data left out; ``mfu`` where the devices' peak is known."""
-        counts = [self._flops.count(batch) for batch in batches]
-        mine = [sum(count.training for count in counts), sum(count.text_training for count in counts)]
-        whole, text = self._policy.parallel.sum(torch.tensor(mine, dtype=torch.float64)).tolist()
-        flops = {"flops": whole, "text_flops": text}
-        shares = utilization(flops, seconds, self._policy.parallel.world_size, self._peak)
-        return {"tokens_per_s": num_tokens / seconds, **shares}
-
-    def _forecast_of(self, size: BatchSize | None) -> float:
-        if not self._refuses:
-            return sum(self._forecast.bytes(size).values())
-        return sum(self._forecast.check(size, self.available).values())
+        export(self.policy, self.config.model, self.config.out / MODEL)
 
 
 def epoch_rows(purpose: str, seed: int, num_rows: int, first: int, count: int) -> list[int]:

@@ -18,8 +18,8 @@ from typing import Any
 import ray
 import torch
 from ray import train
-from torch.distributed.tensor import DTensor
 
+from models.parallel import local_part
 from models.policy import Policy
 from models.weights import pack
 from workflows.training.learner import Learner, LearnerConfig, make_trainer, scaling, worker_user_error
@@ -155,5 +155,4 @@ def starting_policy(learner: Learner) -> Policy:
 
 def local_bytes(policy: Policy) -> int:
     """Bytes of the parameters that this rank holds."""
-    local = [p.to_local() if isinstance(p, DTensor) else p for p in policy.model.parameters()]
-    return sum(tensor.numel() * tensor.element_size() for tensor in local)
+    return sum(part.numel() * part.element_size() for part in map(local_part, policy.model.parameters()))

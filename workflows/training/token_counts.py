@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
 
-from models.checkpoint import WEIGHT_SUFFIXES
+from models.export import WEIGHT_SUFFIXES
 from models.families._base import family_of
 from models.token_lengths import TokenLengths
 from operators.at_rest.shards import sha256_of

@@ -18,7 +18,7 @@ from typing import Literal
 
 import torch
 
-from models import checkpoint
+from models.export import export
 from operators.arms import Arm, apply_arm
 from operators.errors import UserError
 from workflows.run_dir import RunDir, write_json
@@ -139,7 +139,7 @@ def keep_if_best(learner: Learner, metric: BestMetric, value: float) -> None:
     if before is not None and sign * value <= sign * before.value:
         return
     folder = f"step-{learner.step:08d}"
-    checkpoint.export(learner.policy, learner.config.model, root / folder)
+    export(learner.policy, learner.config.model, root / folder)
     if parallel.rank == 0:
         write_json(root / RECORD, {"step": learner.step, "value": value, "metric": metric, "folder": folder})
         for other in root.glob("step-*"):

@@ -13,7 +13,8 @@ from models.parallel import Hardware
 from models.policy import OptimizerConfig, Policy
 from models.tiny import TinyShape, build
 from operators.errors import UserError
-from workflows.training.learner import LearnerConfig, StepCost, epoch_rows, worker_user_error
+from workflows.training.learner import epoch_rows, worker_user_error
+from workflows.training.step_cost import StepCost
 
 
 def test_every_row_once_an_epoch_from_any_position() -> None:
@@ -42,20 +43,10 @@ def test_user_error_of_a_worker_is_found() -> None:
 
 
 def make_cost(model: Path, hardware: Hardware) -> StepCost:
-    optimizer = OptimizerConfig()
-    config = LearnerConfig(
-        stage="sft",
-        model=model,
-        out=model,
-        optimizer=optimizer,
-        num_steps=1,
-        checkpoint_every=1,
-        threads=1,
-        hardware=hardware,
-    )
     family = family_of(model)
-    policy = Policy(family.load_model(model, torch.float32), family, optimizer, total_steps=1)
-    return StepCost(policy, family.load_processor(model), config, ranks_on_host=1)
+    loaded = family.load_model(model, torch.float32)
+    policy = Policy(loaded, family, OptimizerConfig(), total_steps=1, hardware=hardware)
+    return StepCost(policy, family.load_processor(model), ranks_on_host=1, reference=False)
 
 
 def text_batch(num_rows: int) -> Batch:

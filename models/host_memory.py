@@ -1,0 +1,58 @@
+"""How much memory one rank may use: its GPU's, or its share of the machine's or container's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import psutil
+import torch
+from safetensors import safe_open
+
+from models.parallel import local_part
+from models.policy import Policy
+from operators.errors import UserError
+
+GIB = 1 << 30
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def available_bytes(policy: Policy, *, ranks_on_host: int) -> float:
+    """What one rank may use: its GPU, or its share of the host, with what it holds already."""
+    device = policy.parallel.device
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return float(free + torch.cuda.memory_reserved(device))
+    held = sum(p.numel() * p.element_size() for p in map(local_part, policy.model.parameters()))
+    return host_bytes() / ranks_on_host + held
+
+
+def host_bytes() -> float:
+    """Memory this machine, or the container's limit, has left."""
+    left = float(psutil.virtual_memory().available)
+    limit = CGROUP / "memory.max"
+    if not limit.exists() or (allowed := limit.read_text().strip()) == "max":
+        return left
+    stat: Mapping[str, str] = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
+    used = int((CGROUP / "memory.current").read_text()) - int(stat["inactive_file"])  # the cache makes room
+    return min(left, float(int(allowed) - used))
+
+
+def check_loading(path: Path, *, ranks_on_host: int, host: float) -> None:
+    """Every rank loads the whole model in float32 before it is sharded.
+
+    Raises:
+        UserError: they do not fit into the host's memory together.
+    """
+    num_weights = 0
+    for file in path.glob("*.safetensors"):
+        with safe_open(file, "pt") as weights:
+            num_weights += sum(int(np.prod(weights.get_slice(name).get_shape())) for name in weights.keys())  # noqa: SIM118
+    needed = 4.0 * num_weights * ranks_on_host
+    if needed > host:
+        raise UserError(
+            f"{ranks_on_host} workers on one host load {num_weights / 1e6:.0f} M weights of {path} in float32, "
+            f"{needed / GIB:.2f} GiB, but the host has {host / GIB:.2f} GiB left; use fewer workers on a host, a "
+            "smaller model or more memory"
+        )

@@ -1,0 +1,64 @@
+"""What the steps of one rank need and do: memory, forecast before it is taken, and operations by the second."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from models.collate import Batch
+from models.footprint import FlopCounter, peak_flops, utilization
+from models.host_memory import available_bytes
+from models.memory_forecast import BatchSize, MemoryForecast, size_of
+from models.policy import Policy
+
+
+class StepCost:
+    """What the steps of one rank need and do: memory, forecast before it is taken, and operations by the second."""
+
+    def __init__(self, policy: Policy, processor: Any, *, ranks_on_host: int, reference: bool) -> None:
+        """Every rank must make one.
+
+        Args:
+            reference: whether a second, frozen model will stand beside this one.
+
+        Raises:
+            UserError: weights, gradients and optimizer alone need more memory than there is.
+        """
+        self._policy = policy
+        hardware = policy.hardware
+        self._refuses = hardware.memory_forecast == "refuse"
+        self._flops = FlopCounter(policy.model, policy.family)
+        self._peak = peak_flops(policy.parallel.device, policy.pass_dtype, hardware.peak_tflops)
+        self._forecast = MemoryForecast(policy, processor, reference=reference)
+        policy.parallel.barrier()  # all ranks of a host hold their weights now
+        self.available = available_bytes(policy, ranks_on_host=ranks_on_host)
+        policy.parallel.barrier()
+        self._checked: list[BatchSize] = []
+        self.forecast_bytes = self._forecast_of(None)
+
+    def check(self, batches: Sequence[Batch]) -> None:
+        """Looks at what is larger than all that was seen.
+
+        Raises:
+            UserError: it needs more memory than there is.
+        """
+        for size in (size_of(self._policy, batch) for batch in batches):
+            if not any(size.within(other) for other in self._checked):
+                self._forecast_of(size)
+                self._checked = [size, *(other for other in self._checked if not other.within(size))]
+
+    def rates(self, batches: Sequence[Batch], num_tokens: float, seconds: float) -> dict[str, float]:
+        """Of an update by all ranks, waiting for data left out; ``mfu`` where the devices' peak is known."""
+        counts = [self._flops.count(batch) for batch in batches]
+        mine = [sum(count.training for count in counts), sum(count.text_training for count in counts)]
+        whole, text = self._policy.parallel.sum(torch.tensor(mine, dtype=torch.float64)).tolist()
+        flops = {"flops": whole, "text_flops": text}
+        shares = utilization(flops, seconds, self._policy.parallel.world_size, self._peak)
+        return {"tokens_per_s": num_tokens / seconds, **shares}
+
+    def _forecast_of(self, size: BatchSize | None) -> float:
+        if not self._refuses:
+            return sum(self._forecast.bytes(size).values())
+        return sum(self._forecast.check(size, self.available).values())
