@@ -23,7 +23,8 @@ from operators.metrics import Interval, accuracy_interval
 from operators.records import Group, Prompt, Sample, Sampling
 from workflows.command_line import parse
 from workflows.config import Config
-from workflows.rollouts.rollout_pool import PoolConfig, RolloutPool
+from workflows.rollouts.pool_config import PoolConfig
+from workflows.rollouts.rollout_pool import RolloutPool
 from workflows.run_dir import RunDir
 from workflows.session import ray_session
 

@@ -34,7 +34,8 @@ from workflows.evaluate import (
     write_rows,
 )
 from workflows.reinforcement.grpo_settings import GrpoConfig, GrpoSettings
-from workflows.rollouts.rollout_pool import PoolConfig, RolloutPool
+from workflows.rollouts.pool_config import PoolConfig
+from workflows.rollouts.rollout_pool import RolloutPool
 from workflows.run_dir import RunDir
 from workflows.session import ray_session
 from workflows.training.learner import MODEL

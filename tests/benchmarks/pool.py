@@ -32,7 +32,8 @@ from models.engines.vllm import LLM, RequestOutputKind, SamplingParams, llm_argu
 from models.families._base import family_of, video_metadata
 from models.tiny import TinyShape, build
 from operators.records import Prompt, Sampling
-from workflows.rollouts.rollout_pool import PoolConfig, RolloutPool
+from workflows.rollouts.pool_config import PoolConfig
+from workflows.rollouts.rollout_pool import RolloutPool
 from workflows.session import ray_session
 
 BOUND = 0.95

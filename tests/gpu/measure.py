@@ -28,7 +28,7 @@ from operators.primitives._base import Canvas
 from tests.small_runs import write_dataset
 from workflows import grpo, sft
 from workflows.reinforcement.grpo_settings import GrpoConfig
-from workflows.rollouts.rollout_pool import PoolConfig
+from workflows.rollouts.pool_config import PoolConfig
 from workflows.sft import SftConfig
 
 Shape = Literal["tiny", "2b", "4b"]

@@ -119,7 +119,8 @@ def main(model: Path) -> None:
     from ray.cluster_utils import Cluster
 
     from models.engines._base import EngineSettings
-    from workflows.rollouts.rollout_pool import PoolConfig, RolloutPool
+    from workflows.rollouts.pool_config import PoolConfig
+    from workflows.rollouts.rollout_pool import RolloutPool
 
     node = {"num_cpus": 1, "resources": {"rollout": 1}, "object_store_memory": 80 << 20}
     cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})

@@ -22,8 +22,8 @@ from workflows.config import dotted_names
 from workflows.grpo import check, forget, run
 from workflows.reinforcement.grpo_batch import Producer, prune
 from workflows.reinforcement.grpo_settings import UNUSED, GrpoConfig
+from workflows.rollouts.pool_config import PoolConfig
 from workflows.rollouts.reward_tasks import RewardConfig
-from workflows.rollouts.rollout_pool import PoolConfig
 
 NUM_STEPS = 4
 VARIED = RewardConfig(weights={"tests.workflows.varied_rewards:Varied": 1.0})

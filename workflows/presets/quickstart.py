@@ -17,7 +17,7 @@ from workflows.base_model import BaseModelSettings
 from workflows.evaluate import EvaluateSettings
 from workflows.pipeline import PipelineConfig
 from workflows.presets.training import tiny_grpo_settings
-from workflows.rollouts.rollout_pool import PoolConfig
+from workflows.rollouts.pool_config import PoolConfig
 from workflows.sft import SftSettings
 
 MAX_TOKENS = 192  # drawn scenes need about 40, photographs' captions more

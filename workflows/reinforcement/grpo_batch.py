@@ -17,20 +17,20 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from models.chat import to_prompt
-from operators.advantage import TaskScales, group_advantages, is_flat
 from operators.arms import apply_arm
 from operators.at_rest.rollouts import path_of, read_step, steps_in, write_step
 from operators.at_rest.shards import Dataset
 from operators.curriculum import PassRates, level_shares
 from operators.errors import UserError
 from operators.prompt_stream import Cursor, Draw, PromptStream
-from operators.records import Frames, Group, Outcome, Prompt, Sample, Sampling, Score, ScoredGroup
+from operators.records import Frames, Group, Outcome, Prompt, Sample, Sampling, ScoredGroup
 from operators.rewards._base import is_right
 from operators.scoring import load_rewards, needs_of
 from operators.seeding import digest
 from workflows.reinforcement.grpo_settings import GrpoConfig
 from workflows.reinforcement.guards import Answering, check_usable
 from workflows.reinforcement.run_state import RunState
+from workflows.reinforcement.scored_groups import Asked, oldest_version, scored, trainable
 from workflows.reinforcement.stage_clock import StageClock
 from workflows.rollouts.media import MediaStore, StoredPrompt
 from workflows.rollouts.reward_tasks import score_groups
@@ -57,27 +57,6 @@ class Prompts:
     cursor: Cursor  # behind them
     clock: StageClock  # of the step they are for
     media: MediaStore
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A prompt, its rollouts, and what they earned."""
-
-    draw: Draw
-    sample: Sample
-    prompt: StoredPrompt
-    group: Group
-    scores: list[Score]
-
-    @property
-    def rewards_G(self) -> list[float | None]:
-        return [score.reward for score in self.scores]
-
-    @property
-    def outcome(self) -> Outcome:
-        if sum(reward is not None for reward in self.rewards_G) < 2:
-            return Outcome.UNSCORED
-        return Outcome.FLAT if is_flat(self.rewards_G) else Outcome.TRAINED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,37 +246,6 @@ class Producer:
         counted = media.counters()
         counted["decodes_per_prompt"] = counted.pop("decodes") / max(1, sum(prompt is not None for prompt in prompts))
         return Produced(groups=tuple(groups), batch=batch, state=state, clock=clock, media=counted)
-
-
-def scored(config: GrpoConfig, step: int, asked: Sequence[Asked], scales: TaskScales) -> tuple[ScoredGroup, ...]:
-    """Groups with advantages and outcome; a group without a signal is dropped whole, and says why."""
-    return tuple(
-        ScoredGroup(
-            position=one.draw.position,
-            row=one.draw.row,
-            step=step,
-            static=one.draw.static,
-            group=one.group,
-            scores=tuple(one.scores),
-            advantages=group_advantages(
-                one.rewards_G, scale_rewards=config.scale_rewards, task_std=scales.std(one.sample.address.task)
-            ),
-            outcome=Outcome.OBSERVED
-            if config.mode == "rollouts_only" and one.outcome == Outcome.TRAINED
-            else one.outcome,
-        )
-        for one in asked
-    )
-
-
-def trainable(outcome: Outcome) -> Outcome:
-    """What becomes of a group when training comes after a run that only sampled."""
-    return Outcome.TRAINED if outcome == Outcome.OBSERVED else outcome
-
-
-def oldest_version(groups: Sequence[ScoredGroup], step: int) -> int:
-    """The oldest weights that any rollout of a step came from."""
-    return min((r.weight_version for one in groups for r in one.group.rollouts), default=step)
 
 
 def prune(run: Path, *, before: int, keep_every: int) -> None:

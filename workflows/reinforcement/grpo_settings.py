@@ -16,8 +16,8 @@ from operators.curriculum import CurriculumSettings
 from workflows.config import Config
 from workflows.reinforcement.guards import GuardSettings
 from workflows.reports.trackers import Trackers
+from workflows.rollouts.pool_config import PoolConfig
 from workflows.rollouts.reward_tasks import RewardConfig
-from workflows.rollouts.rollout_pool import PoolConfig
 
 # train: both halves. rollouts_only: the weights stay as they are. from_rollouts: batches come from another run's files.
 Mode = Literal["train", "rollouts_only", "from_rollouts"]

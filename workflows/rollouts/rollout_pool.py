@@ -16,74 +16,27 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import ray
-from pydantic import Field, model_validator
 from ray.exceptions import ObjectLostError, RayActorError
 
-from models.engines._base import ENGINES, EngineSettings
+from models.engines._base import ENGINES
 from models.families._base import family_of
 from models.weights import WeightPacket
 from operators.errors import UserError, unknown_name
 from operators.plugins import available
-from operators.records import FinishReason, Group, Prompt, Sampling
-from workflows.config import Config, Weights
+from operators.records import Group, Prompt, Sampling
 from workflows.rollouts.engine_actor import AUTO, OF_CHECKPOINT, Answer, EngineActor, PublishedWeights
 from workflows.rollouts.engine_roster import EngineRoster, Slot
+from workflows.rollouts.job import Job, Work, accept
 from workflows.rollouts.media import MediaStore, StoredPrompt
+from workflows.rollouts.pool_config import PoolConfig
 
 REFRESH_INTERVAL_S = 0.2
 LOST = (RayActorError, ObjectLostError, TimeoutError)  # the engine, its node, or its answer on the way
-
-
-class PoolConfig(Config):
-    """How many engines there are and what each gets."""
-
-    engine: str = AUTO  # a name in models/engines or "module:Class"; auto: vllm where it can be imported, else local
-    num_engines: int = Field(default=1, ge=1)  # that must be up before the run starts
-    max_engines: int | None = Field(default=None, ge=1)  # asked for; those beyond join when there is a place for them
-    num_cpus: float = Field(default=0.5, ge=0)  # Ray's share per engine; trainer and engines take turns on few cores
-    num_gpus: float = Field(default=0.0, ge=0)  # per engine
-    resources: Weights = Field(default={})  # custom Ray resources per engine, e.g. rollout=1
-    # CPU threads of each engine. On busy cores threads wait for each other: with 2 on two shared cores, rollouts of the
-    # tiny model came at 600 tokens/s instead of 4,000.
-    threads: int = Field(default=1, ge=1)
-    prompts_per_call: int = Field(default=64, ge=1)  # 1: on CPUs the same bits, however many engines there are
-    call_timeout_s: float = Field(default=1800.0, gt=0)  # an engine that takes longer is ended and started again
-    max_restarts: int = Field(default=3, ge=0)  # of an engine in a row, without having served anything in between
-    max_attempts: int = Field(default=3, ge=1)  # times the same prompts are sent before the run fails
-    settings: EngineSettings = EngineSettings()
-
-    @model_validator(mode="after")
-    def _enough(self) -> Self:
-        if self.max_engines is not None and self.max_engines < self.num_engines:
-            raise ValueError(f"max_engines is {self.max_engines}; give at least num_engines ({self.num_engines})")
-        return self
-
-
-@dataclass(slots=True, eq=False)
-class Work:
-    """A prompt on its way to a finished group."""
-
-    place: int  # among the prompts of its call
-    prompt: StoredPrompt
-    begun: Group | None = None
-    attempts: int = 0  # in a row, at the same segment
-
-
-@dataclass(slots=True)
-class Job:
-    """One call of ``generate``."""
-
-    sampling: Sampling
-    pending: deque[Work]
-    chunk_size: int
-    done: dict[int, Group] = field(default_factory=dict)  # by place
-    serving: dict[asyncio.Task[None], Slot] = field(default_factory=dict)
-    stuck_since_s: float | None = None  # monotonic time since when no engine has been there
 
 
 @dataclass(slots=True)
@@ -260,7 +213,7 @@ class RolloutPool:
             self._send_again(chunk, job, error)
         else:
             self.roster.served(slot)
-            _accept(answer, weights, chunk, job)
+            accept(answer, weights, chunk, job)
         finally:
             slot.num_in_flight -= len(chunk)
             self.roster.release(slot)
@@ -304,29 +257,3 @@ def _started(roster: EngineRoster, config: PoolConfig) -> str:
     counts = {reply: replies.count(reply) for reply in replies}
     print("rollouts: " + "; ".join(f"{n} x {name} ({why})" for (name, why), n in counts.items()), flush=True)
     return "+".join(sorted({name for name, _ in replies}))
-
-
-def _accept(answer: Answer, weights: PublishedWeights, chunk: Sequence[Work], job: Job) -> None:
-    """Takes the groups of a call; those that were cut go on.
-
-    Raises:
-        RuntimeError: they are not what was asked for, or not by the weights that were published.
-    """
-    if (answer.version, answer.checksum) != (weights.version, weights.checksum):
-        raise RuntimeError(
-            f"an engine wrote under version {answer.version} with checksum {answer.checksum}; published was version "
-            f"{weights.version} with {weights.checksum}"
-        )
-    for work, group in zip(chunk, answer.groups, strict=True):
-        if group.key != work.prompt.key or len(group.rollouts) != job.sampling.num_rollouts:
-            raise RuntimeError(
-                f"asked for {job.sampling.num_rollouts} rollouts of {work.prompt.key}, got {len(group.rollouts)} of "
-                f"{group.key}"
-            )
-        checksums = {**(work.begun.weight_checksums if work.begun else {}), answer.version: answer.checksum}
-        group = replace(group, weight_checksums=checksums)
-        if any(rollout.finish_reason is FinishReason.SEGMENT for rollout in group.rollouts):
-            work.begun, work.attempts = group, 0
-            job.pending.append(work)
-        else:
-            job.done[work.place] = group

@@ -25,7 +25,8 @@ from operators.records import Group, Prompt, Sampling
 from workflows.config import validated
 from workflows.rollouts.engine_actor import choose_engine
 from workflows.rollouts.media import MediaStore
-from workflows.rollouts.rollout_pool import PoolConfig, RolloutPool
+from workflows.rollouts.pool_config import PoolConfig
+from workflows.rollouts.rollout_pool import RolloutPool
 
 SAMPLING = Sampling(num_rollouts=2, temperature=1.0, max_tokens=16, seed=0)
 CRASHING = "tests.workflows.crashing_engine:Crashing"  # the workers have the repository's root on their path

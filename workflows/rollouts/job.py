@@ -1,0 +1,61 @@
+"""One call of the rollout pool: which prompts are where, and how an engine's answer is taken."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from operators.records import FinishReason, Group, Sampling
+from workflows.rollouts.engine_actor import Answer, PublishedWeights
+from workflows.rollouts.engine_roster import Slot
+from workflows.rollouts.media import StoredPrompt
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """A prompt on its way to a finished group."""
+
+    place: int  # among the prompts of its call
+    prompt: StoredPrompt
+    begun: Group | None = None
+    attempts: int = 0  # in a row, at the same segment
+
+
+@dataclass(slots=True)
+class Job:
+    """One call of ``generate``."""
+
+    sampling: Sampling
+    pending: deque[Work]
+    chunk_size: int
+    done: dict[int, Group] = field(default_factory=dict)  # by place
+    serving: dict[asyncio.Task[None], Slot] = field(default_factory=dict)
+    stuck_since_s: float | None = None  # monotonic time since when no engine has been there
+
+
+def accept(answer: Answer, weights: PublishedWeights, chunk: Sequence[Work], job: Job) -> None:
+    """Takes the groups of a call; those that were cut go on.
+
+    Raises:
+        RuntimeError: they are not what was asked for, or not by the weights that were published.
+    """
+    if (answer.version, answer.checksum) != (weights.version, weights.checksum):
+        raise RuntimeError(
+            f"an engine wrote under version {answer.version} with checksum {answer.checksum}; published was version "
+            f"{weights.version} with {weights.checksum}"
+        )
+    for work, group in zip(chunk, answer.groups, strict=True):
+        if group.key != work.prompt.key or len(group.rollouts) != job.sampling.num_rollouts:
+            raise RuntimeError(
+                f"asked for {job.sampling.num_rollouts} rollouts of {work.prompt.key}, got {len(group.rollouts)} of "
+                f"{group.key}"
+            )
+        checksums = {**(work.begun.weight_checksums if work.begun else {}), answer.version: answer.checksum}
+        group = replace(group, weight_checksums=checksums)
+        if any(rollout.finish_reason is FinishReason.SEGMENT for rollout in group.rollouts):
+            work.begun, work.attempts = group, 0
+            job.pending.append(work)
+        else:
+            job.done[work.place] = group

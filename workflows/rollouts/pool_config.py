@@ -1,0 +1,36 @@
+"""Settings of the rollout pool."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from models.engines._base import EngineSettings
+from workflows.config import Config, Weights
+from workflows.rollouts.engine_actor import AUTO
+
+
+class PoolConfig(Config):
+    """How many engines there are and what each gets."""
+
+    engine: str = AUTO  # a name in models/engines or "module:Class"; auto: vllm where it can be imported, else local
+    num_engines: int = Field(default=1, ge=1)  # that must be up before the run starts
+    max_engines: int | None = Field(default=None, ge=1)  # asked for; those beyond join when there is a place for them
+    num_cpus: float = Field(default=0.5, ge=0)  # Ray's share per engine; trainer and engines take turns on few cores
+    num_gpus: float = Field(default=0.0, ge=0)  # per engine
+    resources: Weights = Field(default={})  # custom Ray resources per engine, e.g. rollout=1
+    # CPU threads of each engine. On busy cores threads wait for each other: with 2 on two shared cores, rollouts of the
+    # tiny model came at 600 tokens/s instead of 4,000.
+    threads: int = Field(default=1, ge=1)
+    prompts_per_call: int = Field(default=64, ge=1)  # 1: on CPUs the same bits, however many engines there are
+    call_timeout_s: float = Field(default=1800.0, gt=0)  # an engine that takes longer is ended and started again
+    max_restarts: int = Field(default=3, ge=0)  # of an engine in a row, without having served anything in between
+    max_attempts: int = Field(default=3, ge=1)  # times the same prompts are sent before the run fails
+    settings: EngineSettings = EngineSettings()
+
+    @model_validator(mode="after")
+    def _enough(self) -> Self:
+        if self.max_engines is not None and self.max_engines < self.num_engines:
+            raise ValueError(f"max_engines is {self.max_engines}; give at least num_engines ({self.num_engines})")
+        return self
