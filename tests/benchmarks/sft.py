@@ -11,10 +11,13 @@ have 8 to 32 frames, because no real dataset has one length:
 
 A machine's cores may go to the model or to what feeds it, so sides run in two ways: on as many ranks as there are
 cores, with one thread each, and on one rank with one thread, which leaves a core to data as a GPU would leave all of
-them. Trainer also runs on one rank with all threads, which is its default, with 0, 1 and 2 dataloader workers; of all
-its ways the fastest of every repeat counts. Every side is held to the same two cores.
-Rates are samples per wall second between the end of a warm-up and the last step: start-up and export are left out,
-data is not. Sides take turns; figures are medians over the repeats with their range.
+them. Trainer also runs on one rank with all threads, which is its default, with 0, 1 and 2 dataloader workers, of which
+the fastest counts. Every side is held to the same two cores.
+
+All sides are there at once, but each runs in turns of a few seconds and stands still otherwise (SIGSTOP): shared
+machines change their speed from one minute to the next. Rates are samples per wall second between the first and the
+last step that end in a turn, after a warm-up; ratios are taken round by round, and figures are medians over the rounds
+with their range.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ import base64
 import json
 import os
 import pickle
+import signal
 import socket
 import statistics
 import subprocess
@@ -30,11 +34,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import psutil
 import torch
 import tyro
 
@@ -57,6 +63,7 @@ from workflows.training.schedule import PassLimits, pack
 CORES = 2
 LR = 1e-3
 IGNORED_LABEL = -100
+ENDLESS = 20_000  # steps; sides are ended when all turns are over
 HARDWARE = Hardware(sharding="optimizer")  # of ours: ranks exchange once a step
 Kind = Literal["ours", "trainer", "premade"]
 
@@ -75,16 +82,14 @@ class Side:
         return f"{text}, {self.loaders} loaders" if self.kind == "trainer" else text
 
 
-TRAINER_ON_ALL_CORES = [
-    *(Side("trainer", threads=CORES, loaders=loaders) for loaders in (0, 1, 2)),
-    Side("trainer", ranks=CORES),
-]
+PLAIN_TRAINER = [Side("trainer", threads=CORES, loaders=loaders) for loaders in (0, 1, 2)]
+TRAINER_ON_RANKS = Side("trainer", ranks=CORES)
 TRAINER_ON_ONE = Side("trainer", loaders=1)
 OURS_ON_ALL_CORES, OURS_ON_ONE = Side("ours", ranks=CORES), Side("ours")
 PREMADE_ON_ALL_CORES, PREMADE_ON_ONE = Side("premade", ranks=CORES), Side("premade")
 SIDES = [
     *(PREMADE_ON_ONE, OURS_ON_ONE, TRAINER_ON_ONE),
-    *(PREMADE_ON_ALL_CORES, OURS_ON_ALL_CORES, *TRAINER_ON_ALL_CORES),
+    *(PREMADE_ON_ALL_CORES, OURS_ON_ALL_CORES, *PLAIN_TRAINER, TRAINER_ON_RANKS),
 ]
 
 
@@ -97,52 +102,122 @@ class Settings:
     batch_size: int = 16  # of all ranks together
     micro_batch_tokens: int = 1280  # of ours, with padding
     warmup_steps: int = 10  # not counted
-    num_steps: int = 40  # with the warm-up
-    repeats: int = 3
+    rounds: int = 8
+    turn_s: float = 10.0
 
 
 @dataclass(frozen=True)
 class One:
-    """One side alone, as a process of its own or a rank of it."""
+    """One side, as a process of its own or a rank of it. Every step leaves a line with ``loss`` and ``time``."""
 
     settings: Settings
     side: Side
     folder: Path  # with data and model
+    out: Path
+
+    @property
+    def lines(self) -> Path:
+        return self.out / "metrics.jsonl"
+
+
+class Racer:
+    """A side's processes, which stand still while it is not their turn."""
+
+    def __init__(self, one: One) -> None:
+        """A process for every rank; of ours a single one, because Ray Train starts the ranks."""
+        self._one = one
+        command = [sys.executable, __file__, base64.b64encode(pickle.dumps(one)).decode()]
+        cores = sorted(os.sched_getaffinity(0))[:CORES]
+        num_processes = 1 if one.side.kind == "ours" else one.side.ranks
+        common = os.environ | {"OMP_NUM_THREADS": str(one.side.threads), "TOKENIZERS_PARALLELISM": "false"}
+        if num_processes > 1:
+            common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(num_processes)}
+        self._processes = [
+            subprocess.Popen(
+                command,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=common | ({"RANK": str(rank), "LOCAL_RANK": str(rank)} if num_processes > 1 else {}),
+                preexec_fn=lambda: os.sched_setaffinity(0, cores),
+                start_new_session=True,
+            )
+            for rank in range(num_processes)
+        ]
+
+    def ends(self) -> list[float]:
+        """When every step ended."""
+        if any(process.poll() is not None for process in self._processes):
+            raise RuntimeError(f"{self._one.side} ended")
+        rows = self._one.lines.read_text().splitlines() if self._one.lines.exists() else []
+        return [row["time"] for row in map(json.loads, rows) if "loss" in row]
+
+    def warm_up(self) -> None:
+        while len(self.ends()) < self._one.settings.warmup_steps:
+            time.sleep(0.5)
+        self._signal(signal.SIGSTOP)
+
+    def turn(self) -> float:
+        """Samples per second between the first and the last step that end in it."""
+        start = time.time()
+        self._signal(signal.SIGCONT)
+        time.sleep(self._one.settings.turn_s)
+        self._signal(signal.SIGSTOP)
+        ends = [end for end in self.ends() if end > start]
+        return (len(ends) - 1) * self._one.settings.batch_size / (ends[-1] - ends[0])
+
+    def close(self) -> None:
+        self._signal(signal.SIGKILL)
+        for process in self._processes:
+            process.wait()
+
+    def _signal(self, number: int) -> None:
+        sessions = {process.pid for process in self._processes}
+        for pid in psutil.pids():
+            with suppress(ProcessLookupError):
+                if os.getsid(pid) in sessions:
+                    os.kill(pid, number)
 
 
 def main(given: Settings | One) -> None:
     if isinstance(given, One):
-        settings = given.settings
-        ends = {"ours": ours, "trainer": trainer, "premade": premade}[given.side.kind](given)
-        seconds = ends[-1] - ends[settings.warmup_steps - 1]
-        print((settings.num_steps - settings.warmup_steps) * settings.batch_size / seconds, flush=True)
-        os._exit(0)  # gloo's threads now and then abort an interpreter that is taken apart around them
+        {"ours": ours, "trainer": trainer, "premade": premade}[given.side.kind](given)
+        return
     with tempfile.TemporaryDirectory() as scratch:
         make_inputs(given, Path(scratch))
         print_table(measure(given, Path(scratch)))
 
 
 def measure(settings: Settings, folder: Path) -> dict[Side, list[float]]:
-    """Samples per second of every side, repeat by repeat, the sides in turn."""
+    """Samples per second of every side, round by round, the sides in turn."""
     rates: dict[Side, list[float]] = {side: [] for side in SIDES}
-    for repeat in range(settings.repeats):
-        for side in SIDES if repeat % 2 == 0 else reversed(SIDES):
-            rates[side].append(rate_in_processes(One(settings, side, folder)))
-            print(f"repeat {repeat + 1}, {side}: {rates[side][-1]:.1f} samples/s", file=sys.stderr, flush=True)
+    racers: dict[Side, Racer] = {}
+    try:
+        for i, side in enumerate(SIDES):
+            racers[side] = Racer(One(settings, side, folder, folder / f"run-{i}"))
+            racers[side].warm_up()
+        for n in range(settings.rounds):
+            for side in SIDES if n % 2 == 0 else reversed(SIDES):
+                rates[side].append(racers[side].turn())
+            row = ", ".join(f"{rates[side][-1]:.1f}" for side in SIDES)
+            print(f"round {n + 1}, samples/s: {row}", file=sys.stderr, flush=True)
+    finally:
+        for racer in racers.values():
+            racer.close()
     return rates
 
 
 def print_table(rates: dict[Side, list[float]]) -> None:
     def fastest(sides: Sequence[Side]) -> list[float]:
-        return [max(of_repeat) for of_repeat in zip(*(rates[side] for side in sides), strict=True)]
+        return rates[max(sides, key=lambda side: statistics.median(rates[side]))]
 
     on_all, on_one = rates[OURS_ON_ALL_CORES], rates[OURS_ON_ONE]
     lines = [(f"{side}, samples/s", values, "") for side, values in rates.items()]
     lines += [
-        ("all cores: ours / fastest trainer", ratios(on_all, fastest(TRAINER_ON_ALL_CORES)), ">= 1.2"),
+        ("all cores: ours / fastest plain trainer", ratios(on_all, fastest(PLAIN_TRAINER)), ">= 1.2"),
+        ("all cores: ours / trainer on two ranks", ratios(on_all, rates[TRAINER_ON_RANKS]), ""),
+        ("all cores: ours / pre-made", ratios(on_all, rates[PREMADE_ON_ALL_CORES]), ""),
         ("a core for data: ours / trainer", ratios(on_one, rates[TRAINER_ON_ONE]), ">= 1.2"),
         ("a core for data: ours / pre-made", ratios(on_one, rates[PREMADE_ON_ONE]), ">= 0.9"),
-        ("all cores: ours / pre-made", ratios(on_all, rates[PREMADE_ON_ALL_CORES]), "data and Ray take what they take"),
     ]
     print(f"{'ranks x threads':42} {'min':>8} {'median':>8} {'max':>8}  bound")
     for what, values, bound in lines:
@@ -153,36 +228,18 @@ def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
     return [a / b for a, b in zip(ours, theirs, strict=True)]
 
 
-def rate_in_processes(one: One) -> float:
-    """A process for every rank; of ours a single one, because Ray Train starts the ranks."""
-    command = [sys.executable, __file__, base64.b64encode(pickle.dumps(one)).decode()]
-    cores = sorted(os.sched_getaffinity(0))[:CORES]
-    num_processes = 1 if one.side.kind == "ours" else one.side.ranks
-    common = os.environ | {"OMP_NUM_THREADS": str(one.side.threads), "TOKENIZERS_PARALLELISM": "false"}
-    if num_processes > 1:
-        common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(num_processes)}
-    processes = [
-        subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=common | ({"RANK": str(rank), "LOCAL_RANK": str(rank)} if num_processes > 1 else {}),
-            preexec_fn=lambda: os.sched_setaffinity(0, cores),
-        )
-        for rank in range(num_processes)
-    ]
-    texts = [process.communicate()[0] for process in processes]
-    if any(process.returncode for process in processes):
-        raise RuntimeError(f"{one.side} failed")
-    return float(texts[0].split()[-1])
-
-
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
+
+
+def log_end(one: One, loss: float | None) -> None:
+    """One line for a step that has just ended."""
+    one.out.mkdir(exist_ok=True)
+    with one.lines.open("a") as file:
+        file.write(json.dumps({"loss": loss, "time": time.time()}) + "\n")
 
 
 def make_inputs(settings: Settings, folder: Path) -> None:
@@ -203,18 +260,17 @@ def make_inputs(settings: Settings, folder: Path) -> None:
     build(folder / "model", [t for s in samples for t in (question_text(s.question), s.target)], TinyShape(), seed=0)
 
 
-def ours(one: One) -> list[float]:
-    """When every step of `temporay sft` ended."""
+def ours(one: One) -> None:
+    """`temporay sft`, without end."""
     from workflows.sft import SftConfig, run
 
-    settings, folder = one.settings, one.folder
-    out = folder / f"run-{time.time_ns()}"
+    settings = one.settings
     run(
         SftConfig(
-            data=folder / "data",
-            model=folder / "model",
-            out=out,
-            num_steps=settings.num_steps,
+            data=one.folder / "data",
+            model=one.folder / "model",
+            out=one.out,
+            num_steps=ENDLESS,
             batch_size=settings.batch_size,
             micro_batch_size=settings.batch_size,
             micro_batch_tokens=settings.micro_batch_tokens,
@@ -222,16 +278,13 @@ def ours(one: One) -> list[float]:
             threads=one.side.threads,
             num_workers=one.side.ranks,
             hardware=HARDWARE,
-            checkpoint_every=settings.num_steps,
+            checkpoint_every=ENDLESS,
         )
     )
-    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    print(f"waited {json.loads((out / 'summary.json').read_text())['wait']:.3f}")
-    return [row["time"] for row in rows if "loss" in row]
 
 
-def premade(one: One) -> list[float]:
-    """When every step of our own updates ended, on batches made before."""
+def premade(one: One) -> None:
+    """Our own updates without end, on batches made before."""
     settings, folder, ranks = one.settings, one.folder, one.side.ranks
     torch.set_num_threads(one.side.threads)
     if ranks > 1:
@@ -242,7 +295,7 @@ def premade(one: One) -> list[float]:
         family.load_model(folder / "model", torch.float32),
         family,
         OptimizerConfig(lr=LR, schedule="linear"),
-        total_steps=settings.num_steps,
+        total_steps=ENDLESS,
         parallel=(parallel := this_process(torch.device("cpu"))),
         hardware=HARDWARE,
     )
@@ -256,12 +309,11 @@ def premade(one: One) -> list[float]:
             parallel.rank :: ranks
         ]
         steps.append([made_batch(family, processor, dataset, made.rows) for made in passes])
-    ends = []
-    for step in range(settings.num_steps):
-        policy.forward_backward(steps[step % len(steps)], supervised)
+    for step in range(ENDLESS):
+        loss = policy.forward_backward(steps[step % len(steps)], supervised)["loss"]
         policy.step()
-        ends.append(time.time())
-    return ends
+        if parallel.rank == 0:
+            log_end(one, loss)
 
 
 def made_batch(family: Family, processor: Any, dataset: Dataset, rows: Sequence[int]) -> Batch:
@@ -312,15 +364,14 @@ class Collator:
         return {**batch, "mm_token_type_ids": types, "labels": labels}
 
 
-def trainer(one: One) -> list[float]:
-    """When every step of transformers' Trainer ended."""
+def trainer(one: One) -> None:
+    """transformers' Trainer, without end."""
     from transformers import AutoModelForImageTextToText, AutoProcessor, Trainer, TrainerCallback, TrainingArguments
-
-    ends: list[float] = []
 
     class Clock(TrainerCallback):  # type: ignore[misc] # transformers has no types
         def on_step_end(self, *_: Any, **__: Any) -> None:
-            ends.append(time.time())
+            if int(os.environ.get("RANK", 0)) == 0:
+                log_end(one, None)
 
     settings, folder, workers = one.settings, one.folder, one.side.loaders
     torch.set_num_threads(one.side.threads)
@@ -328,7 +379,7 @@ def trainer(one: One) -> list[float]:
     arguments = TrainingArguments(
         output_dir=str(folder / "trainer"),
         per_device_train_batch_size=settings.batch_size // one.side.ranks,
-        max_steps=settings.num_steps,
+        max_steps=ENDLESS,
         learning_rate=LR,
         optim="adamw_torch_fused",
         lr_scheduler_type="linear",
@@ -340,7 +391,7 @@ def trainer(one: One) -> list[float]:
         remove_unused_columns=False,
         save_strategy="no",
         report_to="none",
-        logging_steps=settings.num_steps,
+        logging_steps=ENDLESS,
         disable_tqdm=True,
     )
     model = AutoModelForImageTextToText.from_pretrained(folder / "model", dtype=torch.float32)
@@ -351,7 +402,6 @@ def trainer(one: One) -> list[float]:
         data_collator=Collator(processor),
         callbacks=[Clock()],
     ).train()
-    return ends
 
 
 if __name__ == "__main__":
