@@ -17,7 +17,7 @@ retry           its failed samples made again
 preview         page and picture of a dataset
 export          its rows as other trainers read them
 base_model      the quickstart's reading stage
-sft             fine-tuning on Ray Data and Ray Train
+sft             fine-tuning on Ray tasks and Ray Train
 training/       what training workers read, do and keep
 grpo            the two halves of GRPO
 reinforcement/  its batches, lines and guards

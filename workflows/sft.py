@@ -1,6 +1,6 @@
-"""Supervised fine-tuning on one or several datasets: Ray Data decodes, Ray Train's workers learn (FSDP2).
+"""Supervised fine-tuning on one or several datasets: Ray tasks decode, Ray Train's workers learn (FSDP2).
 
-samples → token counts → schedule of steps → clips (Ray Data tasks) → micro-batches (prefetch thread) → updates →
+samples → token counts → schedule of steps → clips (Ray tasks) → micro-batches (prefetch thread) → updates →
 validation now and then → OUT/model, OUT/best
 """
 
@@ -43,7 +43,7 @@ from workflows.training.learner import (
 from workflows.training.mixture import Mixture, Part, absolute, parts_of
 from workflows.training.sft_inputs import Inputs, accounts, prepare, validation_account, wording_of
 from workflows.training.stopping import stop_on_sigterm
-from workflows.training.training_data import Collate, RankSteps, collated_steps, segments
+from workflows.training.training_data import Collate, RankSteps, clips, collated_steps
 from workflows.training.validation import BEST, BestMetric, Validation, check_metric, finish_best
 
 STAGE = "sft"
@@ -109,7 +109,7 @@ def train_loop(arguments: Mapping[str, Any]) -> None:
         steps = RankSteps(schedule=inputs.schedule, rank=rank, world_size=world_size, first_step=learner.step)
         lock = Lock()
         collate = make_collate(learner, inputs.parts, inputs.schedule.tokens_N, config, lock)
-        batches = collated_steps(segments(steps.blocks(inputs.frame_bytes_N), inputs.parts), steps, collate)
+        batches = collated_steps(clips(steps.blocks(inputs.frame_bytes_N), inputs.parts), steps, collate)
         validation = None
         if inputs.held_out is not None:
             held_out = inputs.held_out

@@ -78,15 +78,18 @@ def table_of(data: Path, first_step: int = 0) -> tuple[RankSteps, Mixture]:
     return RankSteps(schedule=schedule, rank=0, world_size=1, first_step=first_step), mixture
 
 
-def test_blocks_hold_whole_steps_and_steps_are_put_together_again(data: Path) -> None:
+def test_blocks_hold_whole_steps(data: Path) -> None:
     steps, mixture = table_of(data, first_step=1)
     (whole,) = steps.blocks(np.full(10, 1000))
     assert sorted(set(whole["step"].to_pylist())) == [1, 2]
     single = list(steps.blocks(np.full(10, BLOCK_BYTES)))
     assert [set(block["step"].to_pylist()) for block in single] == [{1}, {2}]
     loaded = load_block(whole, parts=mixture.parts)
-    cut = [loaded.slice(0, 4), loaded.slice(4, 5), loaded.slice(9)]  # as Ray Data does with large blocks
-    assert [(step, len(table)) for step, table in tables_by_step(cut, steps)] == [(1, 6), (2, 6)]
+    assert [(step, len(table)) for step, table in tables_by_step([loaded], steps)] == [(1, 6), (2, 6)]
+    one_by_one = [loaded.slice(0, 6), loaded.slice(6)]
+    assert [(step, len(table)) for step, table in tables_by_step(one_by_one, steps)] == [(1, 6), (2, 6)]
+    with pytest.raises(RuntimeError, match="the data of step 1 are rows"):
+        list(tables_by_step([loaded.slice(0, 4), loaded.slice(4)], steps))
     with pytest.raises(RuntimeError, match="the data of step 1 are rows"):
         list(tables_by_step([loaded.take(list(reversed(range(12))))], steps))
 
