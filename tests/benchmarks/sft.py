@@ -14,7 +14,7 @@ cores, with one thread each, and on one rank with one thread, which leaves a cor
 them. Trainer also runs on one rank with all threads, which is its default, with 0, 1 and 2 dataloader workers, of which
 the fastest counts. Every side is held to the same two cores.
 
-All sides are there at once, but each runs in turns of a few seconds and stands still otherwise (SIGSTOP): shared
+All sides of a way are there at once, but each runs in turns of a few seconds and stands still otherwise (SIGSTOP): shared
 machines change their speed from one minute to the next. Rates are samples per wall second between the first and the
 last step that end in a turn, after a warm-up; ratios are taken round by round, and figures are medians over the rounds
 with their range.
@@ -87,9 +87,9 @@ TRAINER_ON_RANKS = Side("trainer", ranks=CORES)
 TRAINER_ON_ONE = Side("trainer", loaders=1)
 OURS_ON_ALL_CORES, OURS_ON_ONE = Side("ours", ranks=CORES), Side("ours")
 PREMADE_ON_ALL_CORES, PREMADE_ON_ONE = Side("premade", ranks=CORES), Side("premade")
-SIDES = [
-    *(PREMADE_ON_ONE, OURS_ON_ONE, TRAINER_ON_ONE),
-    *(PREMADE_ON_ALL_CORES, OURS_ON_ALL_CORES, *PLAIN_TRAINER, TRAINER_ON_RANKS),
+HEATS = [
+    [PREMADE_ON_ONE, OURS_ON_ONE, TRAINER_ON_ONE],
+    [PREMADE_ON_ALL_CORES, OURS_ON_ALL_CORES, *PLAIN_TRAINER, TRAINER_ON_RANKS],
 ]
 
 
@@ -104,6 +104,7 @@ class Settings:
     warmup_steps: int = 10  # not counted
     rounds: int = 8
     turn_s: float = 10.0
+    catch_up_s: float = 4.0  # before a turn: timers of many processes are due when they wake
 
 
 @dataclass(frozen=True)
@@ -158,8 +159,9 @@ class Racer:
 
     def turn(self) -> float:
         """Samples per second between the first and the last step that end in it."""
-        start = time.time()
         self._signal(signal.SIGCONT)
+        time.sleep(self._one.settings.catch_up_s)
+        start = time.time()
         time.sleep(self._one.settings.turn_s)
         self._signal(signal.SIGSTOP)
         ends = [end for end in self.ends() if end > start]
@@ -184,21 +186,24 @@ def main(given: Settings | One) -> None:
         return
     with tempfile.TemporaryDirectory() as scratch:
         make_inputs(given, Path(scratch))
-        print_table(measure(given, Path(scratch)))
+        rates: dict[Side, list[float]] = {}
+        for heat in HEATS:
+            rates |= measure(given, Path(scratch), heat)
+        print_table(rates)
 
 
-def measure(settings: Settings, folder: Path) -> dict[Side, list[float]]:
-    """Samples per second of every side, round by round, the sides in turn."""
-    rates: dict[Side, list[float]] = {side: [] for side in SIDES}
+def measure(settings: Settings, folder: Path, heat: Sequence[Side]) -> dict[Side, list[float]]:
+    """Samples per second of every side of a heat, round by round, the sides in turn."""
+    rates: dict[Side, list[float]] = {side: [] for side in heat}
     racers: dict[Side, Racer] = {}
     try:
-        for i, side in enumerate(SIDES):
-            racers[side] = Racer(One(settings, side, folder, folder / f"run-{i}"))
+        for side in heat:
+            racers[side] = Racer(One(settings, side, folder, folder / f"run {side}"))
             racers[side].warm_up()
         for n in range(settings.rounds):
-            for side in SIDES if n % 2 == 0 else reversed(SIDES):
+            for side in heat if n % 2 == 0 else reversed(heat):
                 rates[side].append(racers[side].turn())
-            row = ", ".join(f"{rates[side][-1]:.1f}" for side in SIDES)
+            row = ", ".join(f"{rates[side][-1]:.1f}" for side in heat)
             print(f"round {n + 1}, samples/s: {row}", file=sys.stderr, flush=True)
     finally:
         for racer in racers.values():
