@@ -14,7 +14,7 @@ cores, with one thread each, and on one rank with one thread, which leaves a cor
 them. Trainer also runs on one rank with all threads, which is its default, with 0, 1 and 2 dataloader workers, of which
 the fastest counts. Every side is held to the same two cores.
 
-All sides of a way are there at once, but each runs in turns of a few seconds and stands still otherwise (SIGSTOP): shared
+Sides of one way are there at once, but each runs in turns of a few seconds and stands still otherwise (SIGSTOP): shared
 machines change their speed from one minute to the next. Rates are samples per wall second between the first and the
 last step that end in a turn, after a warm-up; ratios are taken round by round, and figures are medians over the rounds
 with their range.
