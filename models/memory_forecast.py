@@ -23,7 +23,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from models.collate import Batch, collate_samples
 from models.host_memory import GIB
-from models.parallel import local_part
+from models.parallel import cut_again, local_part
 from models.policy import Policy
 from models.scoring_head import MAX_LOGITS
 from operators.errors import UserError
@@ -98,6 +98,7 @@ class MemoryForecast:
             policy.model.eval()  # layers are not checkpointed then
             self._whole = measure(policy, probes) if policy.gradient_checkpointing else self._kept
             policy.model.train()
+        cut_again(policy.model)
         self._states = state_bytes(policy, reference=reference)
 
     def bytes(self, size: BatchSize | None) -> dict[str, float]:

@@ -116,6 +116,13 @@ def shard(
     fully_shard(model, mesh=parallel.mesh, mp_policy=policy)
 
 
+def cut_again(model: nn.Module) -> None:
+    """Leaves every rank its part alone, as a backward pass does, after passes without one."""
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
+
+
 def local_part(tensor: Tensor) -> Tensor:
     """What this rank holds of it."""
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor

@@ -20,7 +20,16 @@ from models.collate import Batch
 from models.families._base import Family
 from models.lora import EVERYTHING, Trained, adapter_scales, merged, set_trained
 from models.losses import Counts, sft_loss
-from models.parallel import DEFAULT_HARDWARE, Hardware, Parallel, exchange_after, pass_dtype, shard, this_process
+from models.parallel import (
+    DEFAULT_HARDWARE,
+    Hardware,
+    Parallel,
+    cut_again,
+    exchange_after,
+    pass_dtype,
+    shard,
+    this_process,
+)
 from models.scoring_head import Scores, add_scoring_head
 
 Loss = Callable[[Scores, Batch, Counts], tuple[Tensor, Mapping[str, Tensor]]]
@@ -160,6 +169,7 @@ class Policy:
         self.model.eval()
         scores = self.scores(batch.to(self.parallel.device))
         self.model.train()
+        cut_again(self.model)
         return scores.logprobs_BL.cpu()
 
     def state_dict(self) -> dict[str, Tensor]:

@@ -20,6 +20,7 @@ from models.checkpoint import MANIFEST, latest, load, save
 from models.collate import collate_samples
 from models.export import export
 from models.families.qwen3_vl import Qwen3Vl
+from models.memory_forecast import MemoryForecast
 from models.parallel import Hardware, Sharding, this_process
 from models.policy import OptimizerConfig, Policy, lr_factor, supervised
 from operators.errors import UserError
@@ -147,6 +148,7 @@ def _rank(rank: int, rendezvous: Path, model: Path, out: Path, sharding: Shardin
     dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=2)
     torch.set_num_threads(1)
     policy = make_policy(model, sharding=sharding)
+    states = MemoryForecast(policy, Qwen3Vl().load_processor(model)).bytes(None)
     train(policy, model, NUM_STEPS // 2, rows_per_pass=1)
     score(policy, model)  # as validation does, with weights that FSDP2 does not cut again after it
     save(policy, out / "checkpoints", keep=1)
@@ -160,6 +162,7 @@ def _rank(rank: int, rendezvous: Path, model: Path, out: Path, sharding: Shardin
         "exchanges": exchange.call_count / len(curve),
         "units": units,
         "scores": scores_BL.tolist(),
+        "weights": states["weights"],
         "sharding": sharding,
     }
     (out / f"rank_{rank}.json").write_text(json.dumps(found))
@@ -179,12 +182,16 @@ def two_ranks(request: pytest.FixtureRequest, tiny_model: Path, tmp_path_factory
 def test_two_ranks_equal_one(tiny_model: Path, two_ranks: Path, trained: Trained) -> None:
     alone = make_policy(two_ranks / "model")
     expected_BL = score(alone, tiny_model)
+    whole_bytes = sum(parameter.nbytes for parameter in alone.model.parameters())
     exported = Qwen3Vl().load_model(two_ranks / "model", torch.float32).state_dict()
     assert_same({name: exported[name] for name in trained[0]}, trained[0], atol=1e-5)
     for rank in (0, 1):
         found = json.loads((two_ranks / f"rank_{rank}.json").read_text())
         curve = torch.tensor(found["curve"])
         torch.testing.assert_close(curve, torch.tensor(trained[1][NUM_STEPS // 2 :]), atol=1e-4, rtol=0)
+        assert found["weights"] == pytest.approx(
+            whole_bytes / 2, rel=0.01
+        )  # a rank's part, after the forecast's passes
         torch.testing.assert_close(torch.tensor(found["scores"]), expected_BL, atol=1e-4, rtol=0)
         # Of every block in both micro-batches, or of the whole once.
         assert found["exchanges"] == (1 if found["sharding"] == "optimizer" else 2 * found["units"])
