@@ -1,6 +1,7 @@
 """Training workers: what they read, what each step does, what they keep.
 
 learner         what every training worker does, whatever the loss
+step_cost       memory and operations of a rank's steps
 mixture         several datasets, weighted, in one order
 token_counts    tokens of every sample, before training begins
 schedule        which samples make up a step and its passes
