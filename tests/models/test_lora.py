@@ -20,6 +20,7 @@ from models.engines._base import EngineSettings
 from models.export import ADAPTER, export
 from models.families._base import family_of
 from models.lora import Lora, Trained
+from models.memory_forecast import MemoryForecast
 from models.policy import OptimizerConfig, Policy, supervised
 from operators.errors import UserError
 from operators.plugins import load as load_plugin
@@ -198,16 +199,19 @@ def _rank(rank: int, rendezvous: Path, model: Path, out: Path) -> None:
         policy = make_policy(model, trained, gradient_checkpointing=name == "lora")
         torch.rand(rank)  # ranks whose random states differ still make the same adapters
         train(policy, model, 1, rows_per_pass=1)
-        save(policy, out / name / "checkpoints", keep=1)
-        train(policy, model, NUM_STEPS - 1, rows_per_pass=1)
-        export(policy, model, out / name / "model")
+        path = save(policy, out / name / "checkpoints", keep=1)
+        resumed = make_policy(model, trained, gradient_checkpointing=name == "lora")
+        MemoryForecast(resumed, resumed.family.load_processor(model))  # as runs do, before they load a checkpoint
+        load(resumed, path)
+        train(resumed, model, NUM_STEPS - 1, rows_per_pass=1)
+        export(resumed, model, out / name / "model")
     dist.barrier()
     dist.destroy_process_group()
     os._exit(0)  # as in test_policy
 
 
 def test_two_ranks_equal_one(tiny_model: Path, tmp_path: Path) -> None:
-    """Also from the checkpoint of two on, whose frozen weights have one fingerprint however they are sharded."""
+    """Two go on from their own checkpoint, and one from that of two: frozen weights have one fingerprint."""
     spawn(_rank, (tmp_path / "rendezvous", tiny_model, tmp_path), nprocs=2)  # type: ignore[no-untyped-call]
     for name, trained in (("lora", LORA), ("frozen", FROZEN_TOWER)):
         alone = make_policy(tiny_model, trained)

@@ -189,9 +189,8 @@ def test_two_ranks_equal_one(tiny_model: Path, two_ranks: Path, trained: Trained
         found = json.loads((two_ranks / f"rank_{rank}.json").read_text())
         curve = torch.tensor(found["curve"])
         torch.testing.assert_close(curve, torch.tensor(trained[1][NUM_STEPS // 2 :]), atol=1e-4, rtol=0)
-        assert found["weights"] == pytest.approx(
-            whole_bytes / 2, rel=0.01
-        )  # a rank's part, after the forecast's passes
+        part_bytes = pytest.approx(whole_bytes / 2, rel=0.01)  # also after the forecast's passes
+        assert found["weights"] == part_bytes
         torch.testing.assert_close(torch.tensor(found["scores"]), expected_BL, atol=1e-4, rtol=0)
         # Of every block in both micro-batches, or of the whole once.
         assert found["exchanges"] == (1 if found["sharding"] == "optimizer" else 2 * found["units"])
