@@ -16,7 +16,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 STAMP := .venv/.stamp
 ENGINE ?= $(shell nvidia-smi --list-gpus >/dev/null 2>&1 && echo gpu || echo cpu)
-PURE := tests/operators tests/test_components.py
+NO_RAY := tests/operators tests/models $(wildcard tests/test_*.py)
 CODE := operators models workflows cluster tests .ci
 
 .PHONY: setup quickstart test check drill bench-data bench-pool bench-sft bench-loop bench-learning measure-gpu
@@ -45,8 +45,8 @@ quickstart: setup
 	$(BIN)/temporay run quickstart --out runs/quickstart
 
 test: setup
-	$(BIN)/python -m pytest -q -n 2 $(PURE)
-	$(BIN)/python -m pytest -q -m "not drill and not gpu" $(PURE:%=--ignore=%)
+	$(BIN)/python -m pytest -q -n 2 $(NO_RAY)
+	$(BIN)/python -m pytest -q -m "not drill and not gpu" $(NO_RAY:%=--ignore=%)
 
 check: setup
 	$(BIN)/ruff format --check $(CODE)

@@ -4,7 +4,8 @@ records         the records that flow, one per stage
 errors          what is the user's to mend, and what is not
 seeding         randomness by address
 plugins         a component is one file; the directory is the registry
-recipe          recipe and index -> sample, frames and clip
+recipe          what a dataset is to be
+samples         recipe and index -> sample, frames and clip
 attempts        addresses tried before the one that was good
 licenses        which of COCO's images may be shown
 param_hash      what is shown and asked as one hash, which decides the split

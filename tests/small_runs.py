@@ -16,7 +16,8 @@ from operators.at_rest.shards import (
     write_shard,
 )
 from operators.primitives._base import Canvas
-from operators.recipe import Recipe, open_source
+from operators.recipe import Recipe
+from operators.samples import open_source
 
 CANVAS = Canvas(
     width=32, height=32, fps=4.0, num_frames=(6, 8), num_scenes=(2, 2), frames_per_scene=(2, 2), jitter="none"

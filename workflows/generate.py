@@ -24,7 +24,8 @@ from operators.at_rest.markers import counts_of, labels_checked, marker_path, re
 from operators.at_rest.replacing import settle
 from operators.at_rest.shards import DRAWN_FOLDER, RECIPE_FILE, recipe_json, write_index, write_json, write_shard
 from operators.errors import UserError
-from operators.recipe import Recipe, Source, check, open_source
+from operators.recipe import Recipe, check
+from operators.samples import Source, open_source
 from operators.sources.drawn_scenes import write_drawn_coco
 from operators.watching.checks import Verdict
 from workflows.command_line import parse

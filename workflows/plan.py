@@ -11,7 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from operators.recipe import check, open_source, primitives_of
+from operators.recipe import check, primitives_of
+from operators.samples import open_source
 from operators.sources.drawn_scenes import write_drawn_coco
 from workflows.command_line import parse
 from workflows.generate import GenerateConfig

@@ -21,8 +21,9 @@ from operators.pages.contact_sheet import contact_sheet
 from operators.pages.gallery import Take, dead_letter, gallery, item, overlay_of
 from operators.pages.gallery_style import CSS, SCRIPT
 from operators.pages.page import page
-from operators.recipe import Source, plan_sample, primitives_of
+from operators.recipe import primitives_of
 from operators.records import Sample
+from operators.samples import Source, plan_sample
 from workflows.config import Config, explain
 
 

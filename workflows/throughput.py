@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from operators.at_rest.markers import REPLACED
 from operators.prompts import to_row
-from operators.recipe import Made, Recipe, Source, make_unit, task_and_index
+from operators.recipe import Recipe, task_and_index
+from operators.samples import Made, Source, make_unit
 
 REPORT_EVERY_S = 5.0
 SEARCHED_UNITS = 20_000  # of a recipe, for samples of its rarest task

@@ -12,7 +12,8 @@ from pathlib import Path
 from operators.at_rest.markers import SampleRecord, ShardStats, read_markers
 from operators.at_rest.shards import AUDIT_FILE, METADATA_FILE, entry_of, read_entries, write_entries
 from operators.attempts import DUPLICATE
-from operators.recipe import Made, Recipe, Source, make_unit
+from operators.recipe import Recipe
+from operators.samples import Made, Source, make_unit
 
 
 def settle(recipe: Recipe, source: Source, folder: Path, again: Set[int] = frozenset()) -> int:

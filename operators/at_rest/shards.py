@@ -34,8 +34,9 @@ from operators.at_rest.markers import (
 from operators.clip import decode
 from operators.errors import UserError
 from operators.prompts import from_row, to_row
-from operators.recipe import Made, Recipe, Source, make_unit, open_source, render_address
+from operators.recipe import Recipe
 from operators.records import Frames, Sample
+from operators.samples import Made, Source, make_unit, open_source, render_address
 
 RECIPE_FILE, METADATA_FILE = "recipe.json", "metadata.parquet"
 DEAD_LETTER_FILE, AUDIT_FILE = "dead_letter.parquet", "audit.json"

@@ -28,8 +28,9 @@ from operators.at_rest.shards import Dataset, write_shard
 from operators.clip import Codec, encode
 from operators.drawing.render import render, render_i420
 from operators.primitives._base import Canvas
-from operators.recipe import CocoPaths, Recipe, Source, make_sample_at, open_source, plan_sample
+from operators.recipe import CocoPaths, Recipe
 from operators.records import Address, Frames, ScenePlan
+from operators.samples import Source, make_sample_at, open_source, plan_sample
 from operators.sources.drawn_scenes import DrawnScenes, write_drawn_coco
 from operators.sources.shapes import OUTLINES
 

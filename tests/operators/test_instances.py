@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from operators.errors import UserError
-from operators.recipe import CocoPaths, Recipe, make_sample_at, open_source
+from operators.recipe import CocoPaths, Recipe
 from operators.records import Scene
+from operators.samples import make_sample_at, open_source
 from operators.sources.coco import CocoScenes
 from operators.sources.instances import attach_instances
 

@@ -19,7 +19,8 @@ from operators.at_rest.shards import (
     write_json,
     write_shard,
 )
-from operators.recipe import Recipe, open_source
+from operators.recipe import Recipe
+from operators.samples import open_source
 from workflows.__main__ import main
 from workflows.audit import AuditConfig, clips_to_see, edge_limits, line, run
 

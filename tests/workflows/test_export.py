@@ -15,7 +15,8 @@ from operators.answers import parse_answer
 from operators.at_rest.shards import RECIPE_FILE, Dataset, recipe_json, write_index, write_json, write_shard
 from operators.clip import decode
 from operators.errors import UserError
-from operators.recipe import Recipe, open_source
+from operators.recipe import Recipe
+from operators.samples import open_source
 from workflows import export
 from workflows.export import ExportConfig, format_of
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from operators.recipe import make_sample_at, open_source
+from operators.samples import make_sample_at, open_source
 from operators.sources.drawn_scenes import write_drawn_coco
 from operators.watching.checks import Verdict
 from workflows import pipeline

@@ -6,7 +6,8 @@ import pytest
 
 from operators.at_rest.markers import shard_name
 from operators.at_rest.shards import write_shard
-from operators.recipe import Recipe, make_sample_at, open_source
+from operators.recipe import Recipe
+from operators.samples import make_sample_at, open_source
 from workflows import plan, throughput
 from workflows.__main__ import main
 from workflows.generate import GenerateConfig

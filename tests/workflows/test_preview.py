@@ -22,7 +22,8 @@ from operators.at_rest.shards import (
 )
 from operators.clip import decode
 from operators.errors import UserError
-from operators.recipe import CocoPaths, Recipe, open_source
+from operators.recipe import CocoPaths, Recipe
+from operators.samples import open_source
 from workflows import preview
 
 

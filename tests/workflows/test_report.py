@@ -15,7 +15,8 @@ from operators.at_rest.card import write_card
 from operators.at_rest.shards import AUDIT_FILE, RECIPE_FILE, Dataset, recipe_json, write_index, write_json, write_shard
 from operators.errors import UserError
 from operators.pages.page import escape
-from operators.recipe import Recipe, open_source
+from operators.recipe import Recipe
+from operators.samples import open_source
 from tests.workflows.rollout_runs import write_run
 from workflows import report
 from workflows.evaluate import EvaluationRow, write_rows

@@ -20,7 +20,8 @@ from operators.at_rest.shards import (
     write_shard,
 )
 from operators.audit import audit
-from operators.recipe import CocoPaths, Recipe, open_source
+from operators.recipe import CocoPaths, Recipe
+from operators.samples import open_source
 
 
 @pytest.fixture

@@ -24,7 +24,8 @@ from operators.at_rest.shards import (
     write_json,
     write_shard,
 )
-from operators.recipe import Recipe, open_source
+from operators.recipe import Recipe
+from operators.samples import open_source
 
 
 def make(recipe: Recipe, folder: Path) -> Dataset:

@@ -29,8 +29,9 @@ from operators.at_rest.shards import (
 from operators.clip import decode
 from operators.errors import UserError
 from operators.param_hash import param_hash
-from operators.recipe import CocoPaths, Recipe, make_sample_at, open_source, render_address
+from operators.recipe import CocoPaths, Recipe
 from operators.records import ScenePlan
+from operators.samples import make_sample_at, open_source, render_address
 from operators.sources.drawn_scenes import DrawnScenes, write_drawn_coco
 
 
@@ -186,7 +187,7 @@ def test_duplicates_are_replaced_as_if_made_one_after_the_other(
         """So few different parameter sets that many samples share one."""
         return f"{3 * (int(param_hash(plan), 16) % 40):016x}"  # all of split train
 
-    monkeypatch.setattr("operators.recipe.param_hash", coarse)
+    monkeypatch.setattr("operators.samples.param_hash", coarse)
     few = recipe.model_copy(update={"num_samples": 24})
     source = open_source(few, tmp_path)
     taken: set[str] = set()

@@ -8,8 +8,9 @@ import pytest
 
 from operators.clip import decode
 from operators.pages.contact_sheet import MARGIN, MAX_FRAMES, ROW_GAP, WIDTH, contact_sheet, film, sample_row
-from operators.recipe import Recipe, make_sample_at, open_source
+from operators.recipe import Recipe
 from operators.records import Frames, Sample
+from operators.samples import make_sample_at, open_source
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import pytest
 
 from operators.errors import UserError
 from operators.plugins import available
-from operators.recipe import CocoPaths, Recipe, check, make_sample_at, open_source, task_and_index
+from operators.recipe import CocoPaths, Recipe, check, task_and_index
+from operators.samples import make_sample_at, open_source
 from workflows.generate import GenerateConfig
 from workflows.presets.datasets import LONG_TERM, PRESETS, PSEUDO_VIDEO, RELATED_SCENES, SHORT_TERM
 from workflows.presets.quickstart import recipe as quickstart_recipe
