@@ -57,7 +57,7 @@ class StepRow:
 
 @pytest.mark.drill
 @pytest.mark.timeout(TIMEOUT_S + 60)
-def test_nodes_come_and_go(tmp_path: Path) -> None:
+def test_nodes_come_and_go(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from models.tiny import TinyShape, build
 
     model = tmp_path / "model"
@@ -76,7 +76,11 @@ def test_nodes_come_and_go(tmp_path: Path) -> None:
             check=True,
         )
     rows = [StepRow(**json.loads(line)) for line in done.stdout.splitlines() if line.startswith("{")]
-    print(table(rows))
+    rates = settled_rates(rows)
+    with capsys.disabled():
+        print(f"\n\n{table(rows)}")
+        for engines, rate in rates.items():
+            print(f"{engines} engines: {rate:.2f} prompts/s, {rate / rates[1]:.2f} times that of one")
     assert len(rows) >= CHANGE_EVERY * (len(PLAN) + 1)
     assert all(row.complete and row.current for row in rows)
     assert rows[-1].resent > 0  # nodes went away under prompts in flight
@@ -84,10 +88,8 @@ def test_nodes_come_and_go(tmp_path: Path) -> None:
     assert rows[-1].left >= PLAN.count(-1)
     efficiency = [row.prompts_per_s * SECONDS_PER_PROMPT / row.engines for row in rows]
     assert 0.7 < statistics.median(efficiency) < 1.05
-    rates = settled_rates(rows)
     assert sorted(rates) == [1, 2, 3, 4][: max(rates)] and max(rates) > 2
     for engines, rate in rates.items():
-        print(f"{engines} engines: {rate:.2f} prompts/s, {rate / rates[1]:.2f} times that of one")
         assert 0.75 * engines < rate / rates[1] < 1.33 * engines
 
 

@@ -28,7 +28,7 @@ from operators.at_rest.shards import (
 from operators.errors import UserError
 from operators.sources.video_qa import VideoReading
 from tests.small_runs import write_dataset, write_model
-from workflows.sft import SftConfig, check_cursor, cursor_of, run
+from workflows.sft import SftConfig, SftSettings, check_cursor, cursor_of, run
 from workflows.training.mixture import Mixture, parts_of
 from workflows.training.schedule import PassLimits, make_schedule
 from workflows.training.sft_inputs import accounts, prepare
@@ -371,7 +371,7 @@ def wait_for_step(out: Path, step: int, process: subprocess.Popen[bytes]) -> Non
 
 @pytest.mark.drill
 def test_search_stops_bad_trials_and_keeps_the_best(ray_cluster: None, data: Path, model: Path, tmp_path: Path) -> None:
-    shared = config(data, model, tmp_path).model_dump(exclude={"data", "model", "out"})
+    shared = config(data, model, tmp_path).model_dump(include=set(SftSettings.model_fields))
     summary = run_tune(
         TuneConfig.model_validate(
             {
