@@ -12,6 +12,9 @@ LOCAL_OBJECT_STORE_BYTES = 400 << 20
 # A local cluster counts twice the cores, at least 4: engine, trainer and data actors take turns on few cores, and Ray
 # Data waits for ever without a word when actors hold every CPU.
 LOCAL_CPU_FACTOR, LOCAL_MIN_CPUS = 2, 4
+# Where tasks run. Left to itself, Ray Tune keeps what a trial starts in the trial's placement group, whose CPUs
+# are taken: the tasks would wait for ever.
+ANYWHERE = "SPREAD"
 
 
 @contextmanager

@@ -15,10 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
+import ray
 import torch
+from ray.util.placement_group import placement_group, remove_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from safetensors.torch import load_file
 
 from models.policy import OptimizerConfig
@@ -32,8 +36,8 @@ from workflows.sft import SftConfig, SftSettings, check_cursor, cursor_of, run
 from workflows.training.mixture import Mixture, parts_of
 from workflows.training.schedule import PassLimits, make_schedule
 from workflows.training.sft_inputs import accounts, prepare
-from workflows.training.token_counts import Wording
-from workflows.training.training_data import BLOCK_BYTES, Collate, RankSteps, ahead, load_block, tables_by_step
+from workflows.training.token_counts import Wording, count_tokens
+from workflows.training.training_data import BLOCK_BYTES, Collate, RankSteps, ahead, clips, load_block, tables_by_step
 from workflows.tune import TuneConfig
 from workflows.tune import run as run_tune
 
@@ -112,6 +116,29 @@ def test_an_unreadable_clip_is_named(data: Path, tmp_path: Path) -> None:
     collate = Collate(nothing, nothing, mixture=mixture, tokens_N=np.full(10, 7), wording=wording, lock=Lock())
     with pytest.raises(UserError, match=f"{bad['id']} of .*broken cannot be read"):
         collate.step(first, steps.passes(1))
+
+
+def test_a_trial_of_a_search_reads_with_cpus_that_are_not_its_own(
+    ray_cluster: None, data: Path, model: Path, tmp_path: Path
+) -> None:
+    """Ray Tune captures what a trial starts in a placement group without a free CPU."""
+    trial = placement_group([{"CPU": 0.01}])
+    steps, mixture = table_of(data)
+    blocks, parts = list(steps.blocks(np.full(10, 1000))), mixture.parts
+
+    @ray.remote(num_cpus=0.01)
+    def in_trial() -> tuple[int, int]:
+        wording = Wording(instruction="", answer_only_instruction="")
+        with patch("workflows.training.token_counts.CHUNK", 4):  # several tasks
+            counts = count_tokens(parts, model, wording, tmp_path)
+        return sum(table.num_rows for table in clips(blocks, parts)), len(counts.tokens_N)
+
+    inside = PlacementGroupSchedulingStrategy(trial, placement_group_capture_child_tasks=True)
+    try:
+        task: Any = in_trial.options(scheduling_strategy=inside).remote()
+        assert ray.get(task, timeout=120) == (18, 10)
+    finally:
+        remove_placement_group(trial)
 
 
 def test_what_comes_ahead_is_what_was_made_and_faults_arrive() -> None:

@@ -23,6 +23,7 @@ from operators.at_rest.shards import sha256_of
 from operators.errors import UserError
 from operators.records import Sample
 from operators.seeding import digest
+from workflows.session import ANYWHERE
 from workflows.training.mixture import Mixture, Part
 from workflows.training.schedule import Numbers
 
@@ -75,7 +76,7 @@ def count_tokens(parts: tuple[Part, ...], model: Path, wording: Wording, out: Pa
     if len(chunks) == 1:
         counted = [count_rows(parts, model, wording, chunks[0])]
     else:
-        task = ray.remote(count_rows)
+        task = ray.remote(count_rows).options(scheduling_strategy=ANYWHERE)
         counted = ray.get([task.remote(parts, model, wording, chunk) for chunk in chunks])
     counts = TokenCounts(
         tokens_N=np.concatenate([one.tokens_N for one in counted]),

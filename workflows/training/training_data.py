@@ -26,6 +26,7 @@ from models.collate import Batch, collate_samples
 from models.families._base import Family
 from operators.errors import SampleRejected, UserError
 from operators.records import Frames
+from workflows.session import ANYWHERE
 from workflows.training.mixture import Mixture, Part
 from workflows.training.schedule import Numbers, Pass, Schedule
 from workflows.training.token_counts import Wording
@@ -94,7 +95,7 @@ def clips(blocks: Iterable[pa.Table], parts: tuple[Part, ...]) -> Iterator[pa.Ta
     process and with the interpreter's lock: every small operation of the model waits for it (measured: 1.8 s a step
     instead of 0.5 s). Cut into short pipelines it still took 17 % of the speed on batches made before; tasks take 8 %.
     """
-    load = ray.remote(load_block)
+    load = ray.remote(load_block).options(scheduling_strategy=ANYWHERE)
     pending: deque[ray.ObjectRef[pa.Table]] = deque()
     for block in blocks:
         pending.append(load.remote(block, parts=parts))
