@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from operators.prompts import messages
+from operators.dataset.rows import messages
 from operators.records import Frames, Prompt, Sample
 
 

@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from models.tiny import TinyShape, build
-from operators.at_rest.shards import (
+from operators.canvas import Canvas
+from operators.dataset.recipe import Recipe
+from operators.dataset.samples import open_source
+from operators.dataset.shards import (
     DRAWN_FOLDER,
     RECIPE_FILE,
     Dataset,
@@ -15,9 +18,6 @@ from operators.at_rest.shards import (
     write_json,
     write_shard,
 )
-from operators.primitives._base import Canvas
-from operators.recipe import Recipe
-from operators.samples import open_source
 
 CANVAS = Canvas(
     width=32, height=32, fps=4.0, num_frames=(6, 8), num_scenes=(2, 2), frames_per_scene=(2, 2), jitter="none"

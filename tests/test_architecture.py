@@ -41,7 +41,7 @@ Rule = Callable[[Path, str], Iterator[str]]
 
 
 def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Every imported name in full, also inside functions: (line, "operators.primitives.scene_order")."""
+    """Every imported name in full, also inside functions: (line, "operators.primitives.scenes.scene_order")."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
@@ -65,8 +65,8 @@ def core_knows_no_component(path: Path, source: str) -> Iterator[str]:
         return
     for line, name in imports(ast.parse(source)):
         for package in COMPONENT_PACKAGES:
-            module = name.removeprefix(package + ".").partition(".")[0] if name.startswith(package) else "_"
-            if not module.startswith("_"):
+            modules = name.removeprefix(package + ".").split(".") if name.startswith(package) else ["_"]
+            if not any(module.startswith("_") for module in modules):
                 yield f"{path}:{line} imports the component {name}; load it by name, or move what is shared to _base"
 
 
@@ -128,7 +128,7 @@ BAD: list[tuple[Rule, str, str]] = [
     (import_arrows, "workflows/a.py", "from cluster.submit import submit"),
     (import_arrows, "cluster/a.py", "from operators.errors import UserError"),
     (import_arrows, "operators/a.py", "from . import records"),
-    (core_knows_no_component, "operators/a.py", "from operators.primitives.scene_order import SceneOrder"),
+    (core_knows_no_component, "operators/a.py", "from operators.primitives.scenes.scene_order import SceneOrder"),
     (core_knows_no_component, "operators/a.py", "from operators.primitives import scene_order"),
     (core_knows_no_component, "operators/a.py", "import operators.rewards.accuracy"),
     (core_knows_no_component, "operators/primitives/a.py", "from operators.primitives.b import B"),
@@ -150,7 +150,7 @@ GOOD: list[tuple[Rule, str, str]] = [
     (import_arrows, "models/a.py", "import torch\nfrom operators.records import Sample"),
     (import_arrows, "cluster/a.py", "import ray"),
     (core_knows_no_component, "operators/a.py", "from operators.primitives._base import Primitive"),
-    (core_knows_no_component, "workflows/a.py", "from operators.primitives.scene_order import SceneOrder"),
+    (core_knows_no_component, "workflows/a.py", "from operators.primitives.scenes.scene_order import SceneOrder"),
     (size_budget, "operators/a.py", LONG_FUNCTION.removesuffix("    pass\n")),
     (telling_names, "operators/a.py", "from contextlib import contextmanager\ndef futile(): ..."),
     (safe_calls, "models/a.py", "torch.load(path, weights_only=True)\nmodel.eval()\nyaml.safe_load(text)"),

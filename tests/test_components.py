@@ -16,16 +16,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from operators.claims import holds
-from operators.clip import Codec, decode, encode
-from operators.drawing.render import render
+from operators.canvas import Canvas
+from operators.components import available, load
+from operators.dataset.label_check import Verdict, check_pixels
 from operators.errors import SampleRejected, UserError
-from operators.plugins import available, load
-from operators.primitives._base import Canvas, Primitive
+from operators.pixels.clip import Codec, decode, encode
+from operators.pixels.render import render
+from operators.pixels.shapes import COLORS, EASY_COLORS, EASY_SHAPES, paint
+from operators.primitives._base import Primitive
+from operators.primitives._claims import holds
 from operators.records import Address, Frames, Question, Scene, ScenePlan
 from operators.seeding import rng
-from operators.sources.shapes import COLORS, EASY_COLORS, EASY_SHAPES, paint
-from operators.watching.checks import Verdict, check_pixels
 
 PACKAGE = "operators.primitives"
 TASKS = available(PACKAGE)

@@ -16,22 +16,22 @@ import tyro
 from cluster.submit import add_arguments
 from operators.errors import UserError
 from workflows.__main__ import COMMANDS
-from workflows.audit import AuditConfig
 from workflows.command_line import parse
 from workflows.config import Config
+from workflows.data.audit import AuditConfig
+from workflows.data.export import ExportConfig
+from workflows.data.generate import GenerateConfig
+from workflows.data.lint import LintConfig
+from workflows.data.retry import RetryConfig
 from workflows.evaluate import EvaluateConfig
-from workflows.export import ExportConfig
-from workflows.generate import GenerateConfig
-from workflows.lint import LintConfig
+from workflows.grpo.settings import GrpoConfig
 from workflows.pipeline import PipelineConfig
 from workflows.presets.datasets import PRESETS as DATASET_PRESETS
 from workflows.presets.quickstart import PRESETS as RUN_PRESETS
 from workflows.presets.training import GRPO_PRESETS, SFT_PRESETS, TUNE_PRESETS
-from workflows.preview import PreviewConfig
-from workflows.reinforcement.grpo_settings import GrpoConfig
-from workflows.report import ReportConfig
-from workflows.retry import RetryConfig
-from workflows.sft import SftConfig
+from workflows.reports.preview import PreviewConfig
+from workflows.reports.report import ReportConfig
+from workflows.sft.settings import SftConfig
 from workflows.tune import TuneConfig
 
 ROOT = Path(__file__).parent.parent
@@ -154,7 +154,7 @@ def test_links_and_pictures_exist() -> None:
 def test_primitives_named_exist() -> None:
     section = README.split("## What it asks")[1].split("## ")[0]
     named = set(re.findall(r"`([a-z_]+)`", section))
-    assert len(named) > 10 and named <= {p.stem for p in (ROOT / "operators/primitives").glob("[a-z]*.py")}
+    assert len(named) > 10 and named <= {p.stem for p in (ROOT / "operators/primitives").rglob("[a-z]*.py")}
 
 
 @pytest.mark.parametrize(

@@ -1,31 +1,22 @@
-"""The only package that imports Ray: one file per verb, each with a config, ``run(config)`` and ``main(arguments)``.
+"""The only package that imports Ray: commands, each with a config and ``run(config)``.
 
-__main__        the command ``temporay``
-command_line    presets and dotted flags
-config          frozen settings
-environment     what libraries read while they are imported
-session         joins a cluster or starts one
-run_dir         a run's folder: resume, metrics, summary
-presets/        named configurations: datasets, training, quickstart
-pipeline        run: everything in one folder
-generate        datasets on Ray Data
-throughput      what a sample costs on this machine
-plan            what a dataset would cost
-audit           audit of a dataset
-lint            every byte of a dataset checked
-retry           its failed samples made again
-preview         page and picture of a dataset
-export          its rows as other trainers read them
-base_model      the quickstart's reading stage
-sft             fine-tuning on Ray tasks and Ray Train
-training/       what training workers read, do and keep
-grpo            the two halves of GRPO
-reinforcement/  its batches, lines and guards
-rollouts/       its engines in actors, its rewards in tasks
-evaluate        accuracy by primitive and arm
-report          the page of a run
-reports/        pieces of that page, progress, trackers
-tune            search on Ray Tune
+__main__      the command ``temporay``
+command_line  presets and dotted flags
+config        frozen settings
+environment   what libraries read while they are imported
+session       joins a cluster or starts one
+presets/      named configurations: datasets, training, quickstart
+runs/         a run's folder, progress and trackers
+data/         datasets: generate, plan, audit, lint, retry, export
+base_model    the quickstart's reading stage
+learner/      what training workers do in SFT and GRPO alike
+sft/          supervised fine-tuning
+grpo/         the two halves of GRPO
+rollouts/     engines in actors, rewards in tasks
+evaluate      accuracy by primitive and arm
+reports/      the pages of a run and of a dataset
+tune          search on Ray Tune
+pipeline      run: everything in one folder
 """
 
 from workflows import environment as environment  # first of all: libraries read it while they are imported

@@ -15,17 +15,23 @@ from operators.errors import UserError, unknown_name
 DONE, FAULT, USER, RESUMABLE = 0, 1, 2, 75
 COMMANDS = {  # name → module with ``main(arguments) -> None`` and a phrase for --help
     "run": ("workflows.pipeline", "everything: data, base model, SFT, GRPO, evaluation, report"),
-    "plan": ("workflows.plan", "what a dataset would cost: samples, core-hours, GB, tokens, from a two-second probe"),
-    "generate": ("workflows.generate", "make a dataset of videos with questions, answers and reasoning"),
-    "audit": ("workflows.audit", "what can be guessed from a dataset without watching"),
-    "lint": ("workflows.lint", "check a dataset: schema, checksums, clips, answers, duplicates, twins"),
-    "retry": ("workflows.retry", "make a dataset's failed samples again, once what broke them is mended"),
-    "preview": ("workflows.preview", "one offline page that plays a dataset's samples"),
-    "export": ("workflows.export", "a dataset as verl, ms-swift or LLaMA-Factory read it"),
-    "sft": ("workflows.sft", "fine-tune a model on a dataset's reasoning (Ray Train, FSDP2)"),
-    "grpo": ("workflows.grpo", "improve a model against verifiable rewards"),
+    "plan": (
+        "workflows.data.plan",
+        "what a dataset would cost: samples, core-hours, GB, tokens, by a short probe",
+    ),
+    "generate": ("workflows.data.generate", "make a dataset of videos with questions, answers and reasoning"),
+    "audit": ("workflows.data.audit", "what can be guessed from a dataset without watching"),
+    "lint": ("workflows.data.lint", "check a dataset: schema, checksums, clips, answers, duplicates, twins"),
+    "retry": ("workflows.data.retry", "make a dataset's failed samples again, once what broke them is mended"),
+    "preview": ("workflows.reports.preview", "one offline page that plays a dataset's samples"),
+    "export": ("workflows.data.export", "a dataset as verl, ms-swift or LLaMA-Factory read it"),
+    "sft": ("workflows.sft.loop", "fine-tune a model on a dataset's reasoning (Ray Train, FSDP2)"),
+    "grpo": ("workflows.grpo.loop", "improve a model against verifiable rewards"),
     "evaluate": ("workflows.evaluate", "accuracy by primitive, with ordered, shuffled, single-frame and blind arms"),
-    "report": ("workflows.report", "one offline page of a run: curves, arms, samples, rollouts with claims checked"),
+    "report": (
+        "workflows.reports.report",
+        "one offline page of a run: curves, arms, samples, rollouts and claims",
+    ),
     "tune": ("workflows.tune", "search SFT settings by dotted names (Ray Tune, ASHA)"),
     "submit": ("cluster.submit", "send any of these commands to a cluster as a Ray job"),
 }

@@ -19,11 +19,11 @@ from models.export import export
 from models.families._base import family_of
 from models.policy import OptimizerConfig, Policy, supervised
 from models.tiny import TinyShape, build
-from operators.prompts import question_text
+from operators.dataset.rows import question_text
 from operators.records import Prompt, Sample
 from operators.seeding import rng
 from workflows.config import Config
-from workflows.run_dir import RunDir
+from workflows.runs.run_dir import RunDir
 
 STAGE = "base_model"
 

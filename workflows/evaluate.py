@@ -15,17 +15,17 @@ from typing import Any
 import tyro
 
 from models.chat import to_prompt
-from operators.answers import parse_answer
-from operators.arms import ARMS, Arm, apply_arm
-from operators.at_rest.shards import Dataset
+from operators.dataset.shards import Dataset
 from operators.errors import UserError
-from operators.metrics import Interval, accuracy_interval
 from operators.records import Group, Prompt, Sample, Sampling
+from operators.scoring.answers import parse_answer
+from operators.scoring.arms import ARMS, Arm, apply_arm
+from operators.scoring.metrics import Interval, accuracy_interval
 from workflows.command_line import parse
 from workflows.config import Config
 from workflows.rollouts.pool_config import PoolConfig
 from workflows.rollouts.rollout_pool import RolloutPool
-from workflows.run_dir import RunDir
+from workflows.runs.run_dir import RunDir
 from workflows.session import ray_session
 
 CHUNK = 64  # prompts in flight at a time: frames are held for these alone

@@ -15,14 +15,14 @@ from pydantic import Field
 from safetensors.torch import load_file
 
 from models.weights import pack
-from operators.arms import ARMS
-from operators.at_rest.shards import Dataset
-from operators.metrics import Interval, TableRow, render_table
-from operators.recipe import Recipe
-from workflows import audit, generate, grpo, report, sft
+from operators.dataset.recipe import Recipe
+from operators.dataset.shards import Dataset
+from operators.scoring.arms import ARMS
+from operators.scoring.metrics import Interval, TableRow, render_table
 from workflows.base_model import BaseModelSettings, make_base_model
 from workflows.command_line import parse
 from workflows.config import Config
+from workflows.data import audit, generate
 from workflows.evaluate import (
     EvaluateSettings,
     EvaluationRow,
@@ -33,12 +33,16 @@ from workflows.evaluate import (
     unread_share,
     write_rows,
 )
-from workflows.reinforcement.grpo_settings import GrpoConfig, GrpoSettings
+from workflows.grpo import loop as grpo
+from workflows.grpo.settings import GrpoConfig, GrpoSettings
+from workflows.learner.learner import MODEL
+from workflows.reports import report
 from workflows.rollouts.pool_config import PoolConfig
 from workflows.rollouts.rollout_pool import RolloutPool
-from workflows.run_dir import RunDir
+from workflows.runs.run_dir import RunDir
 from workflows.session import ray_session
-from workflows.training.learner import MODEL
+from workflows.sft import loop as sft
+from workflows.sft.settings import SftConfig, SftSettings
 
 KIND = "run"
 MODELS = ("base", "sft", "grpo")
@@ -56,7 +60,7 @@ class PipelineConfig(Recipe, Config):
     num_test_samples: int = Field(ge=1)
     num_data_workers: int = Field(default=2, ge=1)
     base_model: BaseModelSettings
-    sft: sft.SftSettings
+    sft: SftSettings
     grpo: GrpoSettings
     evaluate: EvaluateSettings
     pool: PoolConfig = PoolConfig()
@@ -127,8 +131,8 @@ def base_model(config: PipelineConfig, data: Path, run_dir: RunDir) -> Path:
     return out
 
 
-def sft_config(config: PipelineConfig, data: Path, model: Path) -> sft.SftConfig:
-    return sft.SftConfig(**dict(config.sft), data=data, model=model, out=config.out / "sft")
+def sft_config(config: PipelineConfig, data: Path, model: Path) -> SftConfig:
+    return SftConfig(**dict(config.sft), data=data, model=model, out=config.out / "sft")
 
 
 def grpo_config(config: PipelineConfig, data: Path) -> GrpoConfig:

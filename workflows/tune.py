@@ -24,11 +24,11 @@ from operators.errors import UserError
 from operators.seeding import rng
 from workflows.command_line import parse
 from workflows.config import Config, replaced
-from workflows.run_dir import RunDir
+from workflows.learner.learner import worker_user_error
+from workflows.runs.run_dir import RunDir
 from workflows.session import ray_session
-from workflows.sft import SftConfig, SftSettings
-from workflows.sft import run as fine_tune
-from workflows.training.learner import worker_user_error
+from workflows.sft.loop import run as fine_tune
+from workflows.sft.settings import SftConfig, SftSettings
 
 TRIAL_CPU = 0.01  # of the process that only waits for a trial's workers
 SPARE_CPUS = 1  # a trial loads its data with

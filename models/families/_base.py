@@ -15,8 +15,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import nn
 
+from operators.components import available, load
 from operators.errors import UserError
-from operators.plugins import available, load
 from operators.records import Prompt
 
 FAMILIES = "models.families"

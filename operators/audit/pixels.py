@@ -22,8 +22,8 @@ import numpy.typing as npt
 from operators.audit.gate import AttackResult, Credits, Row, chances_of, measure
 from operators.audit.learners import Features, answer_forest, option_forest, rank_of
 from operators.audit.stills import SIDE, Stills
+from operators.pixels.shapes import COLORS
 from operators.records import Frames
-from operators.sources.shapes import COLORS
 
 NUM_FOLDS = 3
 GRID = 6  # cells along a side of the layout

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from operators.prompts import plain_messages
+from operators.dataset.rows import plain_messages
 from operators.records import Sample
 
 Stage = Literal["sft", "rl"]

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from operators.claims import Claim
 from operators.pages.page import escape
+from operators.pixels.shapes import COLORS
+from operators.primitives._claims import Claim
 from operators.records import LETTERS, Event, Sample, ScenePlan, Shot, Track
-from operators.sources.shapes import COLORS
 
 STATUSES = {"ok": "Single samples", "pair": "Twin pairs", "unreadable": "Unreadable", "dead": "Dead letters"}
 ROLES = ("clip", "twin")  # of the two takes of a pair

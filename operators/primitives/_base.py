@@ -8,42 +8,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
 
-from operators.claims import Claim, Phrases, read_claims, tell
+from operators.canvas import Canvas
+from operators.pixels.colors_seen import Witness
+from operators.primitives._claims import Claim, Phrases, read_claims, tell
 from operators.records import Address, Event, Question, Scene, ScenePlan
 from operators.seeding import rng
-from operators.watching.witness import Witness
 
 Style = Literal["concise", "detailed"]
-Jitter = Literal["paper", "smooth", "none"]
 Twin = Literal["reversed", "reordered", "restaged"]
 CONCLUSIONS = ("So the answer is {answer}.", "That makes it {answer}.", "The answer is therefore {answer}.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Canvas:
-    """The frame every clip is drawn on, and how pseudo-videos are cut. Ranges are inclusive."""
-
-    width: int  # px
-    height: int  # px
-    fps: float
-    num_frames: tuple[int, int]  # length of drawn-motion clips
-    num_scenes: tuple[int, int]  # scenes of a pseudo-video; the second is the paper's S
-    frames_per_scene: tuple[int, int]  # the second is the paper's F
-    jitter: Jitter
-
-    def limited(self, most_scenes: int, most_frames: int) -> Canvas:
-        """With other upper bounds of scenes and of frames per scene; a lower bound above one comes down to it."""
-        (few_scenes, _), (few_frames, _) = self.num_scenes, self.frames_per_scene
-        return replace(
-            self,
-            num_scenes=(min(few_scenes, most_scenes), most_scenes),
-            frames_per_scene=(min(few_frames, most_frames), most_frames),
-        )
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from operators.prompts import messages
+from operators.dataset.rows import messages
 from operators.records import Group, Sample
 from operators.rewards._base import Beside, GroupReward
 

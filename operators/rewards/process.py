@@ -1,8 +1,8 @@
 """How much of a chain of thought is true, by the event log: no judge model, because what happened is known.
 
-A thought is read back as claims in its primitive's phrases (``operators.claims``). The claims of the sample's own
-chain of thought are what there is to tell. A claim tells one of them when both hold of the same event; claims without
-times must come in the order of the telling, because their order is what they say. Then
+A thought is read back as claims in its primitive's phrases (``operators.primitives._claims``). The claims of the
+sample's own chain of thought are what there is to tell. A claim tells one of them when both hold of the same event;
+claims without times must come in the order of the telling, because their order is what they say. Then
 
     precision = told / (told + wasted),  coverage = told / max(number to tell, told + wasted)
     reward    = precision × coverage
@@ -21,12 +21,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from operators.answers import THINK_CLOSE, THINK_OPEN
-from operators.claims import Claim, holds
-from operators.plugins import available, load
+from operators.components import available, load
 from operators.primitives._base import Primitive
+from operators.primitives._claims import Claim, holds
 from operators.records import Event, Rollout, Sample
 from operators.rewards._base import Reward
+from operators.scoring.answers import THINK_CLOSE, THINK_OPEN
 
 MAX_THOUGHT_CHARS = 20_000  # 4,096 tokens of English; longer thoughts are worth nothing
 MAX_SENTENCE_CHARS = 400  # of longer ones nothing is read: patterns take more than linear time in it

@@ -25,17 +25,18 @@ import tyro
 from safetensors.torch import load_file
 
 from models.weights import pack
-from operators.at_rest.shards import Dataset
-from operators.metrics import mean_interval
-from workflows import generate, grpo
+from operators.dataset.shards import Dataset
+from operators.scoring.metrics import mean_interval
+from workflows.data import generate
 from workflows.evaluate import EvaluateSettings, EvaluationRow, evaluate
+from workflows.grpo import loop as grpo
+from workflows.grpo.settings import GrpoConfig
+from workflows.learner.learner import MODEL
 from workflows.presets.quickstart import quickstart
 from workflows.presets.training import tiny_grpo_settings
-from workflows.reinforcement.grpo_settings import GrpoConfig
 from workflows.rollouts.rollout_pool import RolloutPool
-from workflows.run_dir import RunDir
+from workflows.runs.run_dir import RunDir
 from workflows.session import ray_session
-from workflows.training.learner import MODEL
 
 ARMS: dict[str, dict[str, Any]] = {
     "accuracy": {"rewards": {"weights": {"accuracy": 1.0}}},

@@ -19,18 +19,18 @@ import numpy as np
 import tyro
 
 from models.families._base import family_of
-from operators.at_rest.shards import Dataset
+from operators.dataset.shards import Dataset
 from operators.records import FinishReason, Group, Prompt, Rollout, Sampling
 from operators.seeding import rng
 from tests.small_runs import write_dataset, write_model
-from workflows.grpo import Loop, both_halves
-from workflows.reinforcement.grpo_settings import GrpoConfig
+from workflows.grpo.learner import Update
+from workflows.grpo.loop import Loop, both_halves
+from workflows.grpo.mailbox import Published
+from workflows.grpo.settings import GrpoConfig
+from workflows.grpo.update import TrainingBatch, UpdateReport
 from workflows.rollouts.media import StoredPrompt
-from workflows.run_dir import RunDir
+from workflows.runs.run_dir import RunDir
 from workflows.session import ray_session
-from workflows.training.mailbox import Published
-from workflows.training.policy_learner import Update
-from workflows.training.policy_update import TrainingBatch, UpdateReport
 
 REWARD = "tests.workflows.varied_rewards:Varied"
 

@@ -32,10 +32,10 @@ from pathlib import Path
 import tyro
 
 from models.tiny import TinyShape, build
-from operators.at_rest.shards import Dataset
-from operators.primitives._base import Canvas
-from operators.prompts import question_text
-from operators.recipe import Recipe
+from operators.canvas import Canvas
+from operators.dataset.recipe import Recipe
+from operators.dataset.rows import question_text
+from operators.dataset.shards import Dataset
 from tests.benchmarks.sft_sides import One, Side, command
 from tests.benchmarks.turns import Racer, Turns
 from tests.small_runs import write_recipe

@@ -22,9 +22,9 @@ from models.families._base import Family, family_of
 from models.parallel import Hardware, this_process
 from models.policy import OptimizerConfig, Policy, supervised
 from models.token_lengths import TokenLengths
-from operators.at_rest.shards import Dataset
-from operators.prompts import messages
-from workflows.training.schedule import PassLimits, pack
+from operators.dataset.rows import messages
+from operators.dataset.shards import Dataset
+from workflows.sft.schedule import PassLimits, pack
 
 LR = 1e-3
 IGNORED_LABEL = -100
@@ -71,7 +71,7 @@ def log_end(one: One, loss: float | None) -> None:
 
 def ours(one: One) -> None:
     """`temporay sft`, without end."""
-    from workflows.sft import SftConfig, run
+    from workflows.sft.loop import SftConfig, run
 
     run(
         SftConfig(

@@ -18,11 +18,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from operators import ledger
+from operators.reinforcement import ledger
 from tests.drills.commands import Command
 from tests.drills.drawn_runs import SETUPS, Setup, draw
 from tests.drills.faults import Story, draw_faults, live, step_rows
-from workflows.reinforcement.grpo_lines import what_was_learned
+from workflows.grpo.log import what_was_learned
 
 pytestmark = [pytest.mark.drill, pytest.mark.timeout(3600)]
 

@@ -23,13 +23,14 @@ from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 from models.engines._base import EngineSettings
 from models.policy import OptimizerConfig
 from models.tiny import TinyShape, build, model_config, processor, train_tokenizer
-from operators.at_rest.shards import Dataset
-from operators.primitives._base import Canvas
+from operators.canvas import Canvas
+from operators.dataset.shards import Dataset
 from tests.small_runs import write_dataset
-from workflows import grpo, sft
-from workflows.reinforcement.grpo_settings import GrpoConfig
+from workflows.grpo import loop as grpo
+from workflows.grpo.settings import GrpoConfig
 from workflows.rollouts.pool_config import PoolConfig
-from workflows.sft import SftConfig
+from workflows.sft import loop as sft
+from workflows.sft.settings import SftConfig
 
 Shape = Literal["tiny", "2b", "4b"]
 VOCAB_SIZE = 151_936

@@ -14,8 +14,8 @@ from transformers import Qwen3VLForConditionalGeneration
 
 from models.families._base import FAMILIES, Family, family_of
 from models.families.qwen3_vl import LinearPatchEmbed
+from operators.components import available, load
 from operators.errors import UserError
-from operators.plugins import available, load
 from operators.records import Prompt
 
 

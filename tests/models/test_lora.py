@@ -22,8 +22,8 @@ from models.families._base import family_of
 from models.lora import Lora, Trained
 from models.memory_forecast import MemoryForecast
 from models.policy import OptimizerConfig, Policy, supervised
+from operators.components import load as load_plugin
 from operators.errors import UserError
-from operators.plugins import load as load_plugin
 from operators.records import Sampling
 from tests.models.test_policy import assert_same, rows, train
 

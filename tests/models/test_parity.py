@@ -15,8 +15,8 @@ import torch
 
 from models.engines._base import Engine, EngineSettings
 from models.families._base import Family, family_of
+from operators.components import load
 from operators.errors import UserError
-from operators.plugins import load
 from operators.records import FinishReason, Group, Prompt, Sampling
 
 TIED = ("lm_head.weight",)

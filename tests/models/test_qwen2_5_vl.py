@@ -18,7 +18,7 @@ from models.families._base import Family, family_of
 from models.families.qwen2_5_vl import SECONDS, Qwen25Vl, seconds_to_bits
 from models.policy import OptimizerConfig, Policy, supervised
 from models.positions import rope_index
-from operators.plugins import load
+from operators.components import load
 from operators.records import Prompt, Sampling
 
 TOLERANCE = 1e-4  # nats, float32

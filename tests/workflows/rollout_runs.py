@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from models.families._base import family_of
-from operators.advantage import group_advantages, is_flat
-from operators.at_rest.rollouts import path_of, write_step
-from operators.at_rest.shards import Dataset, write_json
+from operators.dataset.shards import Dataset, write_json
 from operators.records import FinishReason, Group, Outcome, Rollout, Sample, ScoredGroup
+from operators.reinforcement.advantage import group_advantages, is_flat
+from operators.reinforcement.rollout_files import path_of, write_step
 from operators.rewards.process import claims_by_sentence, primitive_of
-from operators.scoring import load_rewards, score_group
+from operators.scoring.scores import load_rewards, score_group
 from operators.seeding import rng
 
 WEIGHTS = {"accuracy": 1.0, "process": 0.5}

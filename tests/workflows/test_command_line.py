@@ -13,10 +13,10 @@ import pytest
 from operators.errors import UserError
 from workflows import __main__ as program
 from workflows.command_line import parse
-from workflows.generate import GenerateConfig
+from workflows.data.generate import GenerateConfig
+from workflows.grpo.settings import GrpoConfig
 from workflows.presets.datasets import PRESETS
 from workflows.presets.training import GRPO_PRESETS
-from workflows.reinforcement.grpo_settings import GrpoConfig
 
 
 def given(*arguments: str) -> GenerateConfig:

@@ -1,6 +1,6 @@
 """How answers become accuracies: silence is wrong where the video is shown and a guess where it is taken away."""
 
-from operators.arms import Arm
+from operators.scoring.arms import Arm
 from workflows.evaluate import EvaluationRow, by_task, credit, unread_share
 
 

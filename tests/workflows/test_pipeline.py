@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from operators.samples import make_sample_at, open_source
-from operators.sources.drawn_scenes import write_drawn_coco
-from operators.watching.checks import Verdict
+from operators.dataset.drawn_coco import write_drawn_coco
+from operators.dataset.label_check import Verdict
+from operators.dataset.samples import make_sample_at, open_source
 from workflows import pipeline
 from workflows.pipeline import PipelineConfig
 from workflows.presets.quickstart import quickstart

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from operators.clip import Codec
-from operators.primitives._base import Canvas
-from workflows.generate import GenerateConfig
+from operators.canvas import Canvas
+from operators.pixels.clip import Codec
+from workflows.data.generate import GenerateConfig
 
 PSEUDO_VIDEO = ("scene_order", "before_after", "first_last", "adjacent_scene", "scene_count", "scene_at")
 SHORT_TERM = (
@@ -75,7 +75,7 @@ def pseudo_video_all() -> GenerateConfig:
 def synrl() -> GenerateConfig:
     """SynRL's synthetic fine-tuning set (arXiv 2603.17693): 6,700 chains of thought over its 18 primitives, alike.
 
-    The paper adds 1,000 real questions with the answer alone: ``operators.sources.video_qa`` reads those.
+    The paper adds 1,000 real questions with the answer alone: ``operators.dataset.video_qa`` reads those.
     """
     return GenerateConfig(
         out=OUT / "synrl",

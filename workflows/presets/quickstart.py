@@ -9,16 +9,16 @@ import tyro
 from models.engines._base import EngineSettings
 from models.policy import OptimizerConfig
 from models.tiny import TinyShape
-from operators.clip import Codec
-from operators.primitives._base import Canvas
-from operators.recipe import Recipe
-from operators.sources.drawn_scenes import DrawnScenes
+from operators.canvas import Canvas
+from operators.dataset.drawn_coco import DrawnScenes
+from operators.dataset.recipe import Recipe
+from operators.pixels.clip import Codec
 from workflows.base_model import BaseModelSettings
 from workflows.evaluate import EvaluateSettings
 from workflows.pipeline import PipelineConfig
 from workflows.presets.training import tiny_grpo_settings
 from workflows.rollouts.pool_config import PoolConfig
-from workflows.sft import SftSettings
+from workflows.sft.settings import SftSettings
 
 MAX_TOKENS = 192  # drawn scenes need about 40, photographs' captions more
 

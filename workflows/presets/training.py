@@ -7,8 +7,8 @@ from collections.abc import Callable
 import tyro
 
 from models.policy import OptimizerConfig
-from workflows.reinforcement.grpo_settings import GrpoConfig, GrpoSettings
-from workflows.sft import SftConfig, SftSettings
+from workflows.grpo.settings import GrpoConfig, GrpoSettings
+from workflows.sft.settings import SftConfig, SftSettings
 from workflows.tune import TuneConfig
 
 

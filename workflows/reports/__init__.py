@@ -1,8 +1,7 @@
-"""What a person sees of a run, while it goes on and after.
+"""Offline pages of runs and datasets.
 
-progress       a bar on a terminal, lines elsewhere
-metrics_tail   follows a metrics.jsonl
-trackers       TensorBoard, W&B, MLflow
+report         the page of a run
+preview        page and picture of a dataset
 curves         what stages logged, as charts
 sample_cards   held-out samples with the models' words
 rollout_cards  rollouts with claims and token differences

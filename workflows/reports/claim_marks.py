@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from operators.answers import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN, ParsedAnswer
-from operators.claims import holds
-from operators.drawing.motion import PATH
 from operators.pages.rollouts import Mark
 from operators.primitives._base import Primitive
+from operators.primitives._claims import holds
+from operators.primitives.motion._stage import PATH
 from operators.records import Sample
 from operators.rewards.process import (
     MAX_SENTENCE_CHARS,
@@ -21,6 +20,7 @@ from operators.rewards.process import (
     tally,
     thought,
 )
+from operators.scoring.answers import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN, ParsedAnswer
 
 
 def claim_marks(text: str, sample: Sample) -> list[Mark]:

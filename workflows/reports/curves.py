@@ -13,8 +13,8 @@ from typing import Any
 from operators.pages.charts import Curve, Tone, line_chart, running_mean
 from operators.pages.page import table
 from operators.pages.stacked import stacked_chart
-from workflows.reports.metrics_tail import numbers
-from workflows.run_dir import RunDir
+from workflows.runs.metrics_tail import numbers
+from workflows.runs.run_dir import RunDir
 
 SMOOTHING = 12  # a smoothed curve averages over one part in so many of its steps
 SECONDS = "seconds_"  # begins the name of what one stage of a step took

@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from models.families._base import family_of
-from operators.advantage import is_flat
-from operators.answers import parse_answer
-from operators.at_rest.rollouts import path_of, read_step, steps_in
-from operators.at_rest.shards import Dataset
+from operators.dataset.shards import Dataset
 from operators.errors import SampleRejected, UserError
 from operators.pages import rollouts, token_strip
 from operators.pages.page import escape, filmstrip, task_filter
 from operators.pages.rollouts import ShownGroup, ShownRollout, group_card
 from operators.pages.token_strip import Tokens
 from operators.records import Sample, ScoredGroup
+from operators.reinforcement.advantage import is_flat
+from operators.reinforcement.rollout_files import path_of, read_step, steps_in
+from operators.scoring.answers import parse_answer
 from operators.seeding import rng
 from workflows.reports.claim_marks import answer_mark, claim_marks, told
 

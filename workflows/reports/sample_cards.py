@@ -12,12 +12,12 @@ from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TypeVar
 
-from operators.at_rest.shards import Dataset
+from operators.dataset.shards import Dataset
 from operators.errors import SampleRejected, UserError
-from operators.metrics import Interval, macro_interval
 from operators.pages.charts import Tone
 from operators.pages.page import OptionMark, card, escape, filmstrip, options, table, task_filter
 from operators.records import LETTERS, Sample
+from operators.scoring.metrics import Interval, macro_interval
 from operators.seeding import rng
 from workflows.evaluate import EvaluationRow, credit, read_rows
 

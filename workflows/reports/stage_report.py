@@ -22,7 +22,7 @@ from workflows.reports.curves import (
     validation_curves,
 )
 from workflows.reports.rollout_cards import section_of
-from workflows.run_dir import RunDir
+from workflows.runs.run_dir import RunDir
 
 Rows = Sequence[Mapping[str, Any]]
 

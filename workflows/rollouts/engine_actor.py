@@ -14,7 +14,7 @@ import ray
 
 from models.engines._base import ENGINES, Engine, EngineSettings
 from models.weights import WeightPacket, unpack
-from operators.plugins import load
+from operators.components import load
 from operators.records import Group, Sampling
 from workflows.rollouts.media import StoredPrompt
 

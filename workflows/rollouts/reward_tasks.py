@@ -21,7 +21,7 @@ from ray.exceptions import RayError
 from operators.errors import UserError
 from operators.records import Group, Sample, Score, ScoreStatus
 from operators.rewards._base import Beside, Need
-from operators.scoring import load_rewards, needs_of, score_group, unscored
+from operators.scoring.scores import load_rewards, needs_of, score_group, unscored
 from workflows.config import Config, Weights
 
 

@@ -26,8 +26,8 @@ from ray.exceptions import ObjectLostError, RayActorError
 from models.engines._base import ENGINES
 from models.families._base import family_of
 from models.weights import WeightPacket
+from operators.components import available
 from operators.errors import UserError, unknown_name
-from operators.plugins import available
 from operators.records import Group, Prompt, Sampling
 from workflows.rollouts.engine_actor import AUTO, OF_CHECKPOINT, Answer, EngineActor, PublishedWeights
 from workflows.rollouts.engine_roster import EngineRoster, Slot

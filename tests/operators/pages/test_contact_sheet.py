@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from operators.clip import decode
+from operators.dataset.recipe import Recipe
+from operators.dataset.samples import make_sample_at, open_source
 from operators.pages.contact_sheet import MARGIN, MAX_FRAMES, ROW_GAP, WIDTH, contact_sheet, film, sample_row
-from operators.recipe import Recipe
+from operators.pixels.clip import decode
 from operators.records import Frames, Sample
-from operators.samples import make_sample_at, open_source
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from operators.claims import Claim
 from operators.pages import gallery
 from operators.pages.gallery import Take
 from operators.pages.gallery_style import CSS, SCRIPT
 from operators.pages.page import page
+from operators.primitives._claims import Claim
 from operators.records import Address, Backdrop, Event, Question, Sample, Scene, ScenePlan, Shot, Track
 
 VOID = {"img", "meta", "br", "input"}

@@ -1,8 +1,9 @@
 """Samples of real primitives, and completions of them, for the tests of rewards."""
 
-from operators.plugins import load
-from operators.primitives._base import Canvas, Style
-from operators.prompts import make_sample
+from operators.canvas import Canvas
+from operators.components import load
+from operators.dataset.rows import make_sample
+from operators.primitives._base import Style
 from operators.records import Address, FinishReason, Group, Rollout, Sample
 
 CANVAS = Canvas(

@@ -5,7 +5,7 @@ import pytest
 from operators.records import ScoreStatus
 from operators.rewards._base import Beside
 from operators.rewards.shuffled_contrast import shuffled_contrast
-from operators.scoring import load_rewards, needs_of, score_group
+from operators.scoring.scores import load_rewards, needs_of, score_group
 from tests.operators.rewards.samples import group_of, real_sample
 
 MAIN, TWIN = real_sample("motion_direction"), real_sample("motion_direction", twin=True)

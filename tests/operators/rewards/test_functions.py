@@ -9,7 +9,7 @@ from trl.rewards import get_repetition_penalty_reward, think_format_reward
 
 from operators.errors import UserError
 from operators.records import ScoreStatus
-from operators.scoring import load_rewards, score_group
+from operators.scoring.scores import load_rewards, score_group
 from tests.operators.rewards.samples import group_of, real_sample
 
 SAMPLE = real_sample("event_order")

@@ -6,7 +6,7 @@ from trl.rewards import get_repetition_penalty_reward, get_soft_overlong_punishm
 
 from operators.errors import UserError
 from operators.records import FinishReason, Rollout
-from operators.scoring import load_rewards, score_rollout
+from operators.scoring.scores import load_rewards, score_rollout
 from tests.operators.rewards.samples import real_sample
 
 DRAW = np.random.default_rng(0)

@@ -5,10 +5,10 @@ from itertools import product
 
 import pytest
 
-from operators.claims import tell
-from operators.plugins import available, load
+from operators.components import available, load
+from operators.primitives._claims import tell
 from operators.records import Sample
-from operators.scoring import load_rewards, score_rollout
+from operators.scoring.scores import load_rewards, score_rollout
 from tests.operators.rewards.samples import real_sample, rollout
 
 TASKS = ("event_order", "event_span", "shell_game", "card_stack", "rotation", "bounce_count", "motion_direction")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from operators.components import available
+from operators.dataset.recipe import CocoPaths, Recipe, check, task_and_index
+from operators.dataset.samples import make_sample_at, open_source
 from operators.errors import UserError
-from operators.plugins import available
-from operators.recipe import CocoPaths, Recipe, check, task_and_index
-from operators.samples import make_sample_at, open_source
-from workflows.generate import GenerateConfig
+from workflows.data.generate import GenerateConfig
 from workflows.presets.datasets import LONG_TERM, PRESETS, PSEUDO_VIDEO, RELATED_SCENES, SHORT_TERM
 from workflows.presets.quickstart import recipe as quickstart_recipe
 

@@ -9,16 +9,15 @@ from pathlib import Path
 import pytest
 
 from models.tiny import TinyShape, build
-from operators.at_rest.rollouts import path_of, read_step, steps_in
-from operators.at_rest.shards import Dataset, write_json
+from operators.canvas import Canvas
+from operators.dataset.recipe import CocoPaths, Recipe
+from operators.dataset.shards import Dataset, write_json
 from operators.pages.page import escape
-from operators.primitives._base import Canvas
-from operators.recipe import CocoPaths, Recipe
+from operators.reinforcement.rollout_files import path_of, read_step, steps_in
 from operators.rewards.process import claims_by_sentence, primitive_of
+from tests.workflows.reports.test_report import make_dataset, outline
 from tests.workflows.rollout_runs import write_run
-from tests.workflows.test_report import make_dataset, outline
-from workflows import report
-from workflows.reports import rollout_cards
+from workflows.reports import report, rollout_cards
 from workflows.reports.claim_marks import claim_marks, told
 from workflows.reports.rollout_cards import chosen, evenly, section_of, spread_by_reward, trainer_logprobs
 

@@ -1,0 +1,30 @@
+"""The frame that clips are drawn on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Jitter = Literal["paper", "smooth", "none"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Canvas:
+    """The frame every clip is drawn on, and how pseudo-videos are cut. Ranges are inclusive."""
+
+    width: int  # px
+    height: int  # px
+    fps: float
+    num_frames: tuple[int, int]  # length of drawn-motion clips
+    num_scenes: tuple[int, int]  # scenes of a pseudo-video; the second is the paper's S
+    frames_per_scene: tuple[int, int]  # the second is the paper's F
+    jitter: Jitter
+
+    def limited(self, most_scenes: int, most_frames: int) -> Canvas:
+        """With other upper bounds of scenes and of frames per scene; a lower bound above one comes down to it."""
+        (few_scenes, _), (few_frames, _) = self.num_scenes, self.frames_per_scene
+        return replace(
+            self,
+            num_scenes=(min(few_scenes, most_scenes), most_scenes),
+            frames_per_scene=(min(few_frames, most_frames), most_frames),
+        )

@@ -1,0 +1,19 @@
+"""Datasets: what one is to be, how its samples are made, and how they are stored, read and checked.
+
+recipe          settings from which the address of every sample follows
+samples         recipe and index -> sample, frames and clip
+attempts        addresses tried before the one that was good
+content_hash    what is shown and asked as one hash, which decides the split
+licenses        which of COCO's images may be shown
+label_check     the answer from pixels against the log
+rows            plan -> sample -> messages and rows
+shards          datasets on disk, and their reader
+markers         finished shards, and files that appear whole
+replacing       samples made again in finished shards
+lint            is a dataset what it says it is
+card            the dataset card
+coco            captions JSON and image folder -> captioned scenes
+coco_instances  COCO instances JSON -> what can be cut out
+drawn_coco      a drawn stand-in, written as a genuine COCO folder
+video_qa        a user's own questions about their own videos
+"""

@@ -1,0 +1,122 @@
+"""COCO instances JSON -> what can be cut out of the scenes of a captions file.
+
+    instances.json -> polygons of single, whole objects of a fair size -> by image id -> attached to the scenes
+
+Annotations are outside text: every field is checked before it is used, and category names are cleaned like captions.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from operators.dataset.coco import CocoScenes, clean_caption, counts, load_json
+from operators.errors import UserError
+from operators.records import Instance, Scene
+
+LISTS = ("images", "annotations", "categories")
+AREA_RANGE = (0.01, 0.25)  # of the image: smaller objects blur when shown, larger ones are scenery
+MAX_ASPECT = 2.5  # longer over shorter side of the box: thinner ones are lost when shown small
+BORDER = 0.004  # of the image's side; what comes nearer to the edge is probably cut off by it
+
+
+def attach_instances(found: CocoScenes, instances: Path) -> CocoScenes:
+    """The scenes with the objects that can be cut out of them, from a COCO instances file of the same images.
+
+    Only polygons of single objects count, of 1 to 25 % of the image, neither thin nor touching its border.
+
+    Raises:
+        UserError: the file is missing, broken, or holds no object that can be cut out of these images.
+    """
+    tree = load_json(instances, "instances")
+    if not isinstance(tree, dict) or not all(isinstance(tree.get(name), list) for name in LISTS):
+        raise UserError(
+            f"{instances} holds no instances; give a COCO instances file, with lists `images`, `annotations` and "
+            f"`categories`"
+        )
+    sizes = {e["id"]: (e["width"], e["height"]) for e in tree["images"] if _has_size(e)}
+    names = {
+        e["id"]: clean_caption(e["name"])
+        for e in tree["categories"]
+        if isinstance(e, dict) and isinstance(e.get("id"), int) and isinstance(e.get("name"), str)
+    }
+    wanted = {scene.image_id for scene in found.scenes}
+    dropped: Counter[str] = Counter(found.dropped)
+    by_image: dict[int, list[Instance]] = {}
+    for entry in tree["annotations"]:
+        kept = _instance(entry, sizes, names, wanted)
+        if isinstance(kept, str):
+            dropped[kept] += 1
+        else:
+            by_image.setdefault(entry["image_id"], []).append(kept)
+    if not by_image:
+        raise UserError(
+            f"{instances} holds no object that can be cut out of the images of the captions file "
+            f"({counts(dropped)}); give the instances file of the same images"
+        )
+    scenes = tuple(replace(s, instances=tuple(by_image.get(s.image_id, ()))) for s in found.scenes)
+    return CocoScenes(scenes=scenes, dropped=dict(sorted(dropped.items())))
+
+
+def cuttable(scene: Scene) -> list[object]:
+    """JSON values that tell the objects of a scene apart from others; none where it has no objects."""
+    return [[instance.category, instance.polygons] for instance in scene.instances]
+
+
+def _has_size(entry: Any) -> bool:
+    return isinstance(entry, dict) and all(
+        isinstance(entry.get(name), int) and entry[name] > 0 for name in ("id", "width", "height")
+    )
+
+
+def _instance(
+    entry: Any, sizes: Mapping[int, tuple[int, int]], names: Mapping[int, str], wanted: set[int]
+) -> Instance | str:
+    """An object that can be cut out, or the reason why this one cannot."""
+    if not isinstance(entry, dict) or not all(isinstance(entry.get(n), int) for n in ("image_id", "category_id")):
+        return "malformed_instance"
+    image_id, name = entry["image_id"], names.get(entry["category_id"])
+    if image_id not in wanted or image_id not in sizes:
+        return "instance_of_unknown_image"
+    if entry.get("iscrowd") or isinstance(entry.get("segmentation"), dict):
+        return "instance_is_a_crowd"
+    polygons = _polygons(entry.get("segmentation"), sizes[image_id])
+    if not name or polygons is None:
+        return "malformed_instance"
+    area = sum(_area(points_N2) for points_N2 in polygons)
+    if not AREA_RANGE[0] <= area <= AREA_RANGE[1]:
+        return "instance_too_small" if area < AREA_RANGE[0] else "instance_too_large"
+    points_N2 = np.concatenate(polygons)
+    sides = np.ptp(points_N2, axis=0) * sizes[image_id]
+    if max(sides) > MAX_ASPECT * min(sides):
+        return "instance_too_thin"
+    if points_N2.min() < BORDER or points_N2.max() > 1 - BORDER:
+        return "instance_at_border"
+    flat = tuple(tuple(round(float(v), 5) for v in points.ravel()) for points in polygons)
+    return Instance(category=name, polygons=flat)
+
+
+def _polygons(segmentation: Any, size: tuple[int, int]) -> list[npt.NDArray[np.float64]] | None:
+    """Each polygon as (N, 2) shares of the image's width and height; None when they are not polygons."""
+    if not isinstance(segmentation, list) or not segmentation:
+        return None
+    polygons = []
+    for flat in segmentation:
+        if not isinstance(flat, list) or len(flat) < 6 or len(flat) % 2:
+            return None
+        if not all(isinstance(v, int | float) and np.isfinite(v) for v in flat):
+            return None
+        polygons.append(np.array(flat, dtype=np.float64).reshape(-1, 2) / size)
+    return polygons
+
+
+def _area(points_N2: npt.NDArray[np.float64]) -> float:
+    """Of a polygon, as a share of the image (shoelace formula)."""
+    x, y = points_N2.T
+    return 0.5 * abs(float(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))))

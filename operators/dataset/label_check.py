@@ -1,0 +1,51 @@
+"""Is what the log says what the frames show? The answer recovered from decoded frames, held against the sample's.
+
+plan, question, decoded frames -> Witness (nothing of the log in it) -> Primitive.recover -> agrees, differs, unsure
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from operators.pixels.colors_seen import Witness
+from operators.pixels.render import ImageLoader, fit
+from operators.primitives._base import Primitive
+from operators.records import Frames, Question, ScenePlan
+
+
+class Verdict(StrEnum):
+    AGREES = "agrees"
+    DIFFERS = "differs"
+    UNSURE = "unsure"  # pixels do not allow an answer: too small, too alike, or the primitive has no such check
+
+
+def check_pixels(
+    primitive: Primitive, plan: ScenePlan, question: Question, frames_THWC: Frames, load_image: ImageLoader | None
+) -> Verdict:
+    """Whether the frames alone lead to the sample's answer.
+
+    Args:
+        frames_THWC: decoded from the clip, uint8 RGB.
+    """
+    seen = primitive.recover(witness_of(plan, question, frames_THWC, load_image))
+    if seen is None:
+        return Verdict.UNSURE
+    return Verdict.AGREES if seen == question.answer_index else Verdict.DIFFERS
+
+
+def witness_of(plan: ScenePlan, question: Question, frames_THWC: Frames, load_image: ImageLoader | None) -> Witness:
+    """What a witness is given; pictures come by caption in alphabetical order, which is not the order shown."""
+    captions = {event.start_ms: event.subject for event in plan.events if event.kind == "scene"}
+    pictures = {}
+    for shot in plan.shots:
+        caption = captions.get(1000.0 * shot.start_frame / plan.fps)
+        if load_image is not None and caption is not None:
+            pictures[caption] = fit(load_image(shot.scene), plan.width, plan.height)
+    return Witness(
+        frames_THWC=frames_THWC,
+        fps=plan.fps,
+        question=question.text,
+        options=question.options,
+        facts=plan.facts,
+        images={caption: pictures[caption] for caption in sorted(pictures)},
+    )

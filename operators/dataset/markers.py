@@ -1,0 +1,150 @@
+"""Markers of finished shards, and files that appear whole or not at all.
+
+A marker says what its shard holds, sample by sample, so that duplicates, failures and labels checked of a whole dataset
+are known without opening a tar.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from operators.dataset.attempts import ANSWER_NOT_SEEN
+from operators.dataset.label_check import Verdict
+from operators.errors import UserError
+
+REPLACED = "replaced_"  # before a reason, among the counts of a shard
+STORAGE_ERRORS = (  # the user can mend these; any other OSError is a fault of ours
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleRecord:
+    """What became of one index of the recipe."""
+
+    i: int
+    id: str
+    task: str
+    param_hash: str
+    verdict: str  # of the pixels on the answer; "" when they were not asked
+    replaced: Mapping[str, int]  # addresses tried before this one, by reason
+    failed: tuple[Mapping[str, str], ...]  # those of them that failed: id, reason, detail, address_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardStats:
+    """The marker of a finished shard."""
+
+    shard: str
+    recipe_hash: str
+    sha256: str
+    nbytes: int
+    samples: tuple[SampleRecord, ...]
+
+    @property
+    def num_samples(self) -> int:
+        return len(self.samples)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Samples as ``ok``, and addresses that were replaced as ``replaced_<reason>``."""
+        return counts_of(self.samples)
+
+    @property
+    def letters(self) -> Iterator[dict[str, Any]]:
+        """Rows of the dead letter file."""
+        for record in self.samples:
+            for failed in record.failed:
+                yield {**failed, "sample_index": record.i, "replaced_by": record.id}
+
+
+def counts_of(samples: Iterable[SampleRecord]) -> Counter[str]:
+    """How many samples there are, and how many addresses were replaced for which reason."""
+    counts: Counter[str] = Counter()
+    for record in samples:
+        counts["ok"] += 1
+        for reason, n in record.replaced.items():
+            counts[f"{REPLACED}{reason}"] += n
+    return counts
+
+
+def labels_checked(markers: Iterable[ShardStats]) -> dict[str, dict[str, int]]:
+    """By task: how often the answer that pixels show agreed, differed (the sample was replaced), or was unsure."""
+    checked: dict[str, Counter[str]] = {}
+    for marker in markers:
+        for record in marker.samples:
+            if record.verdict:
+                by_verdict = checked.setdefault(record.task, Counter({verdict.value: 0 for verdict in Verdict}))
+                by_verdict[record.verdict] += 1
+                by_verdict[Verdict.DIFFERS.value] += sum(f["reason"] == ANSWER_NOT_SEEN for f in record.failed)
+    return {task: dict(sorted(counts.items())) for task, counts in sorted(checked.items())}
+
+
+def shard_name(shard: int) -> str:
+    return f"shard-{shard:06d}.tar"
+
+
+def marker_path(folder: Path, shard: int) -> Path:
+    return (folder / shard_name(shard)).with_suffix(".stats.json")
+
+
+def write_marker(path: Path, stats: ShardStats) -> None:
+    """Writes the marker beside its shard."""
+    with whole_file(path) as file:
+        file.write(json.dumps(asdict(stats), ensure_ascii=False).encode())
+
+
+def read_marker(folder: Path, shard: int) -> ShardStats | None:
+    """The marker of a shard, or None when the shard is not finished."""
+    path = marker_path(folder, shard)
+    if not path.exists():
+        return None
+    fields = json.loads(path.read_text())
+    samples = tuple(SampleRecord(**{**r, "failed": tuple(r["failed"])}) for r in fields.pop("samples"))
+    return ShardStats(**fields, samples=samples)
+
+
+def read_markers(folder: Path, num_shards: int) -> Iterator[ShardStats]:
+    """The markers of all shards, in order.
+
+    Raises:
+        ValueError: one is missing.
+    """
+    for shard in range(num_shards):
+        marker = read_marker(folder, shard)
+        if marker is None:
+            raise ValueError(f"{shard_name(shard)} of {num_shards} shards in {folder} has no marker")
+        yield marker
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file that appears whole or not at all, whatever is killed; safe when two processes write the same one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)  # noqa: PTH105 - atomic on one file system
+    except OSError as error:
+        if error.errno not in STORAGE_ERRORS:
+            raise
+        raise UserError(f"cannot write {path}: {error.strerror}; make room for it or give another --out") from error
+    finally:
+        temporary.unlink(missing_ok=True)

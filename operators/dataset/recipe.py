@@ -1,0 +1,208 @@
+"""What a dataset is to be: settings from which the address of every sample follows.
+
+recipe, index -> task, index within the task, twin -> address
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from operators import components
+from operators.canvas import Canvas
+from operators.dataset.drawn_coco import DrawnScenes
+from operators.dataset.rows import INSTRUCTIONS
+from operators.errors import UserError
+from operators.pixels.clip import Codec
+from operators.primitives._base import Primitive, Style
+from operators.records import (
+    GENERATOR_VERSION,
+    Address,
+    AnswerFormat,
+    BackdropKind,
+)
+
+MAX_INDEX = 10_000_000  # retries of an index are this far apart, in ranges no first attempt reaches
+LEVELS = 5
+Level = Annotated[int, Field(ge=0, lt=LEVELS)]
+
+
+class CocoPaths(BaseModel):
+    """Where COCO's captions, images and instances are; none: scenes are drawn."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    captions: Path | None = None
+    images: Path | None = None
+    instances: Path | None = None  # of the same images; gives moving cut-outs
+    # Ids of COCO's list of licences; 0: images of which the file names none. The default permits derivatives and sale.
+    licenses: tuple[int, ...] = (4, 5, 7, 8)
+
+
+class Recipe(BaseModel):
+    """Everything that decides the content of a dataset."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    tasks: tuple[str, ...]
+    weights: tuple[float, ...] = ()  # one per task, any positive scale; none: all alike
+    num_samples: int = Field(ge=1, le=MAX_INDEX)
+    seed: int = Field(default=0, ge=0)
+    split: Literal["train", "rl", "test"] = "train"
+    test_fraction: float = Field(default=0.1, ge=0.0, lt=1.0)  # of the images; `test` shows no image of the others
+    level: Level = 1
+    levels: tuple[Level, ...] = ()  # several in turn, where a curriculum is to choose among them; none: ``level``
+    style: Style = "concise"  # of the chain of thought
+    answer_format: AnswerFormat = "letter"
+    instruct: bool = True  # the stored messages say how to answer
+    canvas: Canvas
+    limits_by_task: tuple[tuple[str, int, int], ...] = ()  # task, its most scenes S and most frames of each F
+    codec: Codec = Codec()
+    wordings: int | None = Field(default=None, ge=1)  # only the first so many of every question; None: all
+    twins: bool = False  # every second sample is the one before it with another course of events and another answer
+    backdrops: tuple[BackdropKind, ...] = ("flat",)  # of drawn motion, drawn alike
+    camera_drift: bool = False  # over the backdrop
+    check_pixels: bool = True  # answers are recovered from the decoded clip too; those that differ are dropped, counted
+    storage: Literal["mp4", "virtual"] = "mp4"  # virtual: rows only, frames are rendered whenever they are read
+    coco: CocoPaths = CocoPaths()
+    drawn: DrawnScenes = DrawnScenes()
+    samples_per_shard: int = Field(default=128, ge=1)
+
+    @property
+    def instruction(self) -> str:
+        return INSTRUCTIONS[self.answer_format] if self.instruct else ""
+
+    @property
+    def num_shards(self) -> int:
+        return -(-self.num_samples // self.shard_size)
+
+    @property
+    def shows_images(self) -> bool:
+        shown = any(p.family == "pseudo_video" for p in primitives_of(self.tasks).values())
+        return shown or "photo" in self.backdrops or self.coco.instances is not None
+
+    @property
+    def unit_size(self) -> int:
+        """Samples that are made and replaced together: a sample and its twin."""
+        return 2 if self.twins else 1
+
+    @property
+    def shard_size(self) -> int:
+        """Samples of a full shard; the two of a pair are never parted."""
+        return -(-self.samples_per_shard // self.unit_size) * self.unit_size
+
+    def canvas_of(self, task: str) -> Canvas:
+        """The canvas, with the task's own limits of scenes and of frames per scene where it has any."""
+        limits = [(scenes, frames) for name, scenes, frames in self.limits_by_task if name == task]
+        return self.canvas.limited(*limits[-1]) if limits else self.canvas
+
+    def shard_indices(self, shard: int) -> range:
+        start = shard * self.shard_size
+        return range(start, min(start + self.shard_size, self.num_samples))
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the bytes, as JSON values: all but the places where files happen to lie."""
+        tree: dict[str, Any] = json.loads(self.model_dump_json(exclude={"coco"}))
+        return {"generator_version": GENERATOR_VERSION, "coco_licenses": list(self.coco.licenses), **tree}
+
+
+def address_of(recipe: Recipe, task: str, index: int, twin: bool) -> Address:
+    levels = recipe.levels or (recipe.level,)
+    level = levels[index % MAX_INDEX % len(levels)]  # an index tried again, in a later range, keeps its level
+    return Address(task=task, split=recipe.split, index=index, seed=recipe.seed, level=level, twin=twin)
+
+
+def task_and_index(recipe: Recipe, i: int) -> tuple[str, int, bool]:
+    """Task of the i-th sample, how many of that task came before it, and whether it is a twin.
+
+    A weighted round robin, over samples or, with twins, over pairs: the two of a pair stand one after the other.
+    """
+    num_units = -(-recipe.num_samples // 2) if recipe.twins else recipe.num_samples
+    unit, twin = (i // 2, bool(i % 2)) if recipe.twins else (i, False)
+    tasks_N, indices_N = _schedule(len(recipe.tasks), recipe.weights, num_units)
+    return list(primitives_of(recipe.tasks))[int(tasks_N[unit])], int(indices_N[unit]), twin
+
+
+@functools.lru_cache(maxsize=8)
+def primitives_of(tasks: tuple[str, ...]) -> dict[str, Primitive]:
+    """The primitives of a recipe by task name.
+
+    Raises:
+        UserError: one does not exist or is listed twice.
+    """
+    if not tasks:
+        names = ", ".join(components.available("operators.primitives"))
+        raise UserError(f"tasks is empty; name at least one of: {names}")
+    loaded = [components.load("operators.primitives", name)() for name in tasks]
+    by_task = {primitive.task: primitive for primitive in loaded}
+    if len(by_task) < len(tasks):
+        raise UserError(f"tasks names a primitive twice: {', '.join(tasks)}; give each once and use weights")
+    return by_task
+
+
+def check(recipe: Recipe) -> None:
+    """What a field alone cannot tell; called before any work.
+
+    Raises:
+        UserError: settings do not fit each other or no clip can be drawn.
+    """
+    primitives_of(recipe.tasks)
+    positive = all(0 < weight < float("inf") for weight in recipe.weights)
+    if recipe.weights and (len(recipe.weights) != len(recipe.tasks) or not positive):
+        given = " ".join(map(str, recipe.weights))
+        raise UserError(f"weights is {given}; give {len(recipe.tasks)} positive numbers, one per task, or none")
+    if not recipe.backdrops:
+        raise UserError("backdrops is empty; give at least one of flat, gradient, noise, photo")
+    if not recipe.coco.licenses or min(recipe.coco.licenses) < 0:
+        raise UserError("coco.licenses holds no id of a licence; give at least one of 1 to 8, or 0 for images without")
+    if recipe.coco.instances is not None and recipe.coco.captions is None:
+        raise UserError(
+            "coco.instances is given without coco.captions; give captions and images of the same images too"
+        )
+    if (recipe.coco.captions is None) != (recipe.coco.images is None):
+        missing = "coco.captions" if recipe.coco.captions is None else "coco.images"
+        raise UserError(f"{missing} is missing; give both coco.captions and coco.images, or neither to draw scenes")
+    if not 0 <= recipe.codec.crf <= 51 or recipe.codec.keyframe_interval < 1:
+        raise UserError(f"codec is {recipe.codec}; crf goes from 0 to 51 and keyframe_interval from 1")
+    _check_canvas(recipe.canvas)
+    few_scenes, few_frames = recipe.canvas.num_scenes[0], recipe.canvas.frames_per_scene[0]
+    for task, most_scenes, most_frames in recipe.limits_by_task:
+        if task not in recipe.tasks:
+            raise UserError(f"limits_by_task names {task!r}, which is not among tasks: {', '.join(recipe.tasks)}")
+        _check_canvas(recipe.canvas_of(task))
+        if few_scenes > most_scenes or few_frames > most_frames:
+            raise UserError(
+                f"canvas asks for {few_scenes} scenes of {few_frames} frames at least, but limits_by_task allows "
+                f"{task} {most_scenes} of {most_frames}; change canvas.num_scenes, canvas.frames_per_scene or "
+                f"limits_by_task"
+            )
+
+
+def _check_canvas(canvas: Canvas) -> None:
+    if min(canvas.width, canvas.height) < 16 or canvas.width % 2 or canvas.height % 2:
+        raise UserError(f"canvas is {canvas.width} x {canvas.height} px; both sides must be even and 16 or more")
+    if not 0.1 <= canvas.fps <= 240:
+        raise UserError(f"canvas.fps is {canvas.fps}; it must be from 0.1 to 240")
+    for name in ("num_frames", "num_scenes", "frames_per_scene"):
+        low, high = getattr(canvas, name)
+        if not 1 <= low <= high:
+            raise UserError(f"canvas.{name} is {low} {high}; give two whole numbers with 1 <= first <= second")
+
+
+@functools.lru_cache(maxsize=8)
+def _schedule(num_tasks: int, weights: tuple[float, ...], num_samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) task numbers and (N,) indices within the task; shares by largest remainder, spread evenly."""
+    shares = np.array(weights or (1.0,) * num_tasks)
+    exact = num_samples * shares / shares.sum()
+    counts = np.floor(exact).astype(int)
+    for task in np.argsort(-(exact - counts), kind="stable")[: num_samples - counts.sum()]:
+        counts[task] += 1
+    tasks_N = np.repeat(np.arange(num_tasks), counts)
+    indices_N = np.concatenate([np.arange(n) for n in counts])
+    order = np.argsort((indices_N + 0.5) / counts[tasks_N], kind="stable")
+    return tasks_N[order], indices_N[order]

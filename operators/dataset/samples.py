@@ -1,0 +1,209 @@
+"""A recipe and an index -> a sample and its frames: the data path from source to pixels as one pure function.
+
+    index -> task and address -> plan -> question, chain of thought -> frames
+
+Nothing depends on a worker, a clock or an order, so any process can make any sample again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
+
+from operators.dataset.attempts import ANSWER_NOT_SEEN, DUPLICATE, OTHER_SPLIT, Attempts, Failure
+from operators.dataset.coco import image_loader, read_scenes, split_scenes
+from operators.dataset.coco_instances import attach_instances, cuttable
+from operators.dataset.content_hash import param_hash, split_of
+from operators.dataset.drawn_coco import CAPTIONS_FILE, IMAGES_FOLDER
+from operators.dataset.label_check import Verdict, check_pixels
+from operators.dataset.licenses import allowed_scenes
+from operators.dataset.recipe import MAX_INDEX, Recipe, address_of, primitives_of, task_and_index
+from operators.dataset.rows import make_sample
+from operators.errors import SampleRejected, UserError
+from operators.pixels.backdrops import dress
+from operators.pixels.clip import decode, encode
+from operators.pixels.cutouts import add_decoys
+from operators.pixels.render import ImageLoader, render, render_i420
+from operators.primitives._base import Primitive
+from operators.records import (
+    Address,
+    Clip,
+    Frames,
+    Sample,
+    Scene,
+    ScenePlan,
+    scenes_of,
+)
+from operators.seeding import digest, rng
+
+NUM_CANDIDATE_SCENES = 64  # drawn per sample, so that a primitive's work does not grow with the annotation file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """The captioned scenes of a recipe's split, and their pixels. Empty for drawn motion."""
+
+    scenes: tuple[Scene, ...]
+    load_image: ImageLoader
+    fingerprint: str  # of images and captions, wherever the files lie
+    dropped: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """One index of a recipe, done."""
+
+    sample: Sample
+    plan: ScenePlan
+    param_hash: str
+    clip: Clip | None  # None: virtual storage
+    verdict: Verdict | None  # None: the recipe does not check pixels
+    rejected: Mapping[str, int] = field(default_factory=dict)  # addresses tried before this one, by reason
+    failures: tuple[Failure, ...] = ()  # addresses that failed before this one
+
+
+def open_source(recipe: Recipe, drawn_folder: Path) -> Source:
+    """Reads the scenes of the recipe's split.
+
+    Args:
+        drawn_folder: where drawn scenes were written; used when the recipe names no COCO files.
+
+    Raises:
+        UserError: files are missing or broken, or the split has too few images for a task.
+    """
+    side = max(recipe.canvas.width, recipe.canvas.height)
+    scenes: tuple[Scene, ...] = ()
+    dropped: Mapping[str, int] = {}
+    if recipe.shows_images:
+        found = read_scenes(
+            recipe.coco.captions or drawn_folder / CAPTIONS_FILE, recipe.coco.images or drawn_folder / IMAGES_FOLDER
+        )
+        if recipe.coco.instances is not None:
+            found = attach_instances(found, recipe.coco.instances)
+        of_others = recipe.coco.captions is not None  # drawn scenes may be used by anybody
+        allowed, left_out = allowed_scenes(found.scenes, recipe.coco.licenses) if of_others else (found.scenes, {})
+        scenes, dropped = split_scenes(allowed, recipe.split, recipe.test_fraction), {**found.dropped, **left_out}
+        _check_enough_images(recipe, len(scenes), len(allowed))
+    content = [(scene.image_id, Path(scene.path).name, scene.captions, *cuttable(scene)) for scene in scenes]
+    return Source(scenes=scenes, load_image=image_loader(side), fingerprint=f"{digest(content):032x}", dropped=dropped)
+
+
+def make_sample_at(recipe: Recipe, source: Source, i: int, taken: Set[str] = frozenset()) -> Made:
+    """The i-th sample of a recipe, as ``make_unit`` makes it."""
+    return make_unit(recipe, source, i // recipe.unit_size, taken)[i % recipe.unit_size]
+
+
+def make_unit(recipe: Recipe, source: Source, unit: int, taken: Set[str] = frozenset()) -> tuple[Made, ...]:
+    """One sample, or with twins the two of a pair. An address that gives nothing good is replaced by the next one.
+
+    Args:
+        taken: parameter hashes that samples before this one have.
+
+    Raises:
+        UserError: too many addresses in a row gave nothing; says why and what to do.
+    """
+    task, index, _ = task_and_index(recipe, unit * recipe.unit_size)
+    primitive = primitives_of(recipe.tasks)[task]
+    attempts = Attempts(task)
+    for attempt in count():
+        addresses = [
+            address_of(recipe, task, index + attempt * MAX_INDEX, twin) for twin in (False, True)[: recipe.unit_size]
+        ]
+        made: list[Made] = []
+        try:
+            plans = [_plan(recipe, source, primitive, address) for address in addresses]
+            hashes = [param_hash(plan) for plan in plans]
+            _check_hashes(recipe, hashes, taken)
+            for plan, plan_hash in zip(plans, hashes, strict=True):
+                made.append(_finish(recipe, source, primitive, plan, plan_hash))
+        except SampleRejected as error:
+            attempts.add(addresses, error, culprit=len(made))
+            continue
+        return tuple(
+            replace(one, rejected=dict(attempts.rejected), failures=tuple(pair[n] for pair in attempts.failures))
+            for n, one in enumerate(made)
+        )
+    raise AssertionError("unreachable: attempts are bounded")
+
+
+def _check_hashes(recipe: Recipe, hashes: Sequence[str], taken: Set[str]) -> None:
+    if any(split_of(plan_hash) != recipe.split for plan_hash in hashes):
+        raise SampleRejected(OTHER_SPLIT, f"these parameters belong to another split than {recipe.split}")
+    if len({*hashes} - taken) < len(hashes):
+        raise SampleRejected(DUPLICATE, "an earlier sample shows and asks the same")
+
+
+def _finish(recipe: Recipe, source: Source, primitive: Primitive, plan: ScenePlan, plan_hash: str) -> Made:
+    """The sample of a plan, encoded, and its answer recovered from the pixels that a reader will see.
+
+    Raises:
+        SampleRejected: an image is missing or broken, or the frames lead to another answer than the log.
+    """
+    sample = make_sample(primitive, plan, recipe.style, recipe.answer_format)
+    clip = None
+    if recipe.storage == "mp4":
+        clip = encode(render_i420(plan, source.load_image), plan.fps, recipe.codec)
+    else:
+        for scene in scenes_of(plan):  # a broken image must be found now, not while a model trains
+            source.load_image(scene)
+    verdict = _look(recipe, source, primitive, plan, sample, clip) if recipe.check_pixels else None
+    if verdict is Verdict.DIFFERS:
+        raise SampleRejected(ANSWER_NOT_SEEN, f"the frames lead to another option than {sample.question.letter}")
+    return Made(sample=sample, plan=plan, param_hash=plan_hash, clip=clip, verdict=verdict)
+
+
+def _look(
+    recipe: Recipe, source: Source, primitive: Primitive, plan: ScenePlan, sample: Sample, clip: Clip | None
+) -> Verdict:
+    if type(primitive).recover is Primitive.recover:  # pixels are not needed to know that they will not be used
+        return Verdict.UNSURE
+    frames_THWC = render(plan, source.load_image) if clip is None else decode(clip.data)
+    return check_pixels(primitive, plan, sample.question, frames_THWC, source.load_image)
+
+
+def plan_sample(recipe: Recipe, source: Source, address: Address) -> tuple[ScenePlan, Sample]:
+    """Plan and question of one address. With twins, both of a pair must be good, or the next pair is taken for both.
+
+    Raises:
+        SampleRejected: this address gives nothing good.
+    """
+    primitive = primitives_of(recipe.tasks)[address.task]
+    if recipe.twins:
+        _plan(recipe, source, primitive, replace(address, twin=not address.twin))
+    plan = _plan(recipe, source, primitive, address)
+    return plan, make_sample(primitive, plan, recipe.style, recipe.answer_format)
+
+
+def _plan(recipe: Recipe, source: Source, primitive: Primitive, address: Address) -> ScenePlan:
+    scenes = _candidates(source.scenes, address)
+    plan = primitive.plan(scenes, recipe.canvas_of(address.task), address)
+    if recipe.wordings is not None:
+        plan = replace(plan, facts={**plan.facts, "wording": plan.facts["wording"] % recipe.wordings})
+    plan = dress(plan, recipe.backdrops, recipe.camera_drift, scenes, address)
+    return add_decoys(plan, scenes, address)
+
+
+def render_address(recipe: Recipe, source: Source, address: Address) -> Frames:
+    """The frames of an address, again: frames_THWC uint8 RGB."""
+    plan, _ = plan_sample(recipe, source, address)
+    return render(plan, source.load_image)
+
+
+def _candidates(scenes: tuple[Scene, ...], address: Address) -> tuple[Scene, ...]:
+    if len(scenes) <= NUM_CANDIDATE_SCENES:
+        return scenes
+    chosen = rng(*address.parts(), "candidates").choice(len(scenes), NUM_CANDIDATE_SCENES, replace=False)
+    return tuple(scenes[i] for i in chosen)
+
+
+def _check_enough_images(recipe: Recipe, num_scenes: int, num_all: int) -> None:
+    for task, primitive in primitives_of(recipe.tasks).items():
+        needed = primitive.num_distinct_scenes(recipe.canvas_of(task))
+        if needed > num_scenes:
+            raise UserError(
+                f"{task} needs S = {needed} different images (canvas.num_scenes), but split {recipe.split!r} has "
+                f"{num_scenes} of the {num_all} images; lower canvas.num_scenes, change test_fraction "
+                f"({recipe.test_fraction}), or give more images"
+            )

@@ -1,0 +1,151 @@
+"""What outline is seen, and how far it is turned: masks from decoded frames held against painted templates.
+
+frames, colour -> mask -> scaled to a template's area about its centroid -> the likest shape and angle
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from operators.pixels.shapes import COLORS, SHAPES, paint
+from operators.records import Frames
+
+Mask = npt.NDArray[np.bool_]  # (H, W)
+
+TOLERANCE = 75  # summed over the channels; less than half of what lies between any two colours of the palette
+BRIGHT = 150  # the largest channel of every drawn colour is above it, that of every backdrop below
+MIN_AREA_PX = 12  # anything smaller is a trace of the video coding
+PATCH_PX = 48
+TEMPLATE_RADIUS_PX = 16.0
+ANGLE_STEP_DEG = 5
+MIN_RADIUS_RATIO = 1.35  # of two sizes
+MIN_FORM_RADIUS_PX = 3.5  # forms that are smaller are too alike
+MIN_FORM_MARGIN = 0.025  # as measured: coded forms of 5 px and less are mistaken, nearly all by less than this
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Likeness:
+    """The template most like a mask. ``score`` is their correlation, 1 when they are the same."""
+
+    shape: str
+    angle_deg: float  # clockwise on the screen
+    radius_px: float
+    score: float
+    margin: float  # over the likest other shape
+
+
+def color_masks(frames_THWC: Frames, color: tuple[int, int, int]) -> npt.NDArray[np.bool_]:
+    """(T, H, W): where each frame has nearly this colour."""
+    distance_THW = np.abs(frames_THWC.astype(np.int16) - np.array(color, np.int16)).sum(axis=3)
+    return np.asarray(distance_THW < TOLERANCE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What stands at one place at first, and what about it is another at the end."""
+
+    color: str
+    form: str
+    changed: Literal["", "color", "size", "form", "place"]  # "place": something has come or gone
+    frame: int  # in which it changes most
+
+
+def places_seen(frames_THWC: Frames) -> list[Place] | None:
+    """Every place where a shape is ever seen, told from the first and the last frame; None when one is unclear."""
+    bright_THW = frames_THWC.max(axis=3) > BRIGHT
+    places = []
+    for region_HW in _regions(bright_THW.any(axis=0)):
+        ends = [_state(frames_THWC[t], bright_THW[t] & region_HW) for t in (0, -1)]
+        present = [end for end in ends if end is not None]
+        if not present or any(_unsure(like) for _, like in present):
+            return None
+        (color, like), (end_color, end_like) = present[0], present[-1]
+        ratio = like.radius_px / end_like.radius_px
+        changed: Literal["", "color", "size", "form", "place"] = ""
+        if len(present) == 1:
+            changed = "place"
+        elif color != end_color:
+            changed = "color"
+        elif like.shape != end_like.shape:
+            changed = "form"
+        elif max(ratio, 1 / ratio) > MIN_RADIUS_RATIO:
+            changed = "size"
+        steps_TPC = np.diff(frames_THWC[:, region_HW].astype(np.int16), axis=0)
+        frame = 1 + int(np.abs(steps_TPC).sum(axis=(1, 2)).argmax())
+        places.append(Place(color=color, form=like.shape, changed=changed, frame=frame))
+    return places
+
+
+def _unsure(like: Likeness) -> bool:
+    return like.radius_px < MIN_FORM_RADIUS_PX or like.margin < MIN_FORM_MARGIN
+
+
+def _regions(ever_HW: Mask) -> list[Mask]:
+    """Parts of a mask that do not touch each other."""
+    count, labels_HW, stats, _ = cv2.connectedComponentsWithStats(ever_HW.astype(np.uint8), connectivity=8)
+    return [labels_HW == i for i in range(1, count) if stats[i, cv2.CC_STAT_AREA] >= MIN_AREA_PX]
+
+
+def _state(frame_HWC: Frames, mask_HW: Mask) -> tuple[str, Likeness] | None:
+    """Colour, and form and size, of what is in the mask; None for next to nothing."""
+    like = likest(mask_HW, SHAPES, turned=False)
+    if like is None:
+        return None
+    seen = np.median(frame_HWC[mask_HW], axis=0)
+    return min(COLORS, key=lambda name: float(np.abs(seen - COLORS[name]).sum())), like
+
+
+def likest(mask_HW: Mask, shapes: Sequence[str], *, turned: bool) -> Likeness | None:
+    """Which of the shapes the mask shows, at what angle; None when the mask is too small.
+
+    Args:
+        turned: every angle is tried, else only shapes that stand upright.
+    """
+    rows, columns = np.nonzero(mask_HW)
+    if len(rows) < MIN_AREA_PX:
+        return None
+    best = Likeness(shape="", angle_deg=0.0, radius_px=0.0, score=0.0, margin=1.0)
+    for shape in shapes:
+        area_px, templates_AP = _templates(shape, turned)
+        scale = float(np.sqrt(area_px / len(rows)))
+        middle = (PATCH_PX - 1) / 2
+        affine = np.array([[scale, 0, middle - scale * columns.mean()], [0, scale, middle - scale * rows.mean()]])
+        patch = cv2.warpAffine(mask_HW.astype(np.float32), affine, (PATCH_PX, PATCH_PX)).ravel()
+        scores_A = templates_AP @ patch / max(1e-6, float(np.linalg.norm(patch)))
+        i = int(scores_A.argmax())
+        score = float(scores_A[i])
+        best = max(
+            replace(best, margin=min(best.margin, best.score - score)),
+            Likeness(
+                shape=shape,
+                angle_deg=float(ANGLE_STEP_DEG * i),
+                radius_px=TEMPLATE_RADIUS_PX / scale,
+                score=score,
+                margin=score - best.score,
+            ),
+            key=lambda likeness: likeness.score,
+        )
+    return best
+
+
+@functools.lru_cache(maxsize=32)
+def _templates(shape: str, turned: bool) -> tuple[float, npt.NDArray[np.float32]]:
+    """Area in px and unit vectors (A, P) of the shape at every angle, its centroid in the patch's middle."""
+    patches, middle, area_px = [], (PATCH_PX - 1) / 2, 0.0
+    for angle_deg in range(0, 360, ANGLE_STEP_DEG) if turned else (0,):
+        painted = np.zeros((PATCH_PX, PATCH_PX, 3), np.uint8)
+        paint(painted, shape, (255, 255, 255), (middle, middle), TEMPLATE_RADIUS_PX, angle_deg)
+        patch = painted[..., 0].astype(np.float32) / 255
+        area_px = float(patch.sum())
+        x, y = (float((patch.sum(axis=axis) * np.arange(PATCH_PX)).sum()) / area_px for axis in (0, 1))
+        shift = np.array([[1, 0, middle - x], [0, 1, middle - y]])
+        moved = cv2.warpAffine(patch, shift, (PATCH_PX, PATCH_PX)).ravel()
+        patches.append(moved / np.linalg.norm(moved))
+    return area_px, np.stack(patches).astype(np.float32)

@@ -1,0 +1,51 @@
+"""Where shapes that keep their place stand: apart from each other, each in a cell of its own.
+
+    how many, how much room each needs -> cells of a grid -> a place in each
+
+Shapes that do not touch can be told apart in every frame, whatever each of them does within its room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+
+import numpy as np
+import numpy.typing as npt
+
+from operators.canvas import Canvas
+
+CORNER = 1.28  # how far the farthest corner of an outline is from its centre, in radii
+MARGIN_PX = 1.0  # between a shape's room and the border of its cell
+
+
+def cell_room_px(canvas: Canvas, num_shapes: int) -> float:
+    """The largest radius of a disc that fits, with a margin, into each of so many cells."""
+    columns, rows = _grid(canvas, num_shapes)
+    return min(canvas.width / columns, canvas.height / rows) / 2 - MARGIN_PX
+
+
+def place_apart(draw: np.random.Generator, canvas: Canvas, rooms_px: Sequence[float]) -> list[npt.NDArray[np.float64]]:
+    """One centre per room, (2,) px each; the discs of these radii do not touch each other or the frame's edge.
+
+    Raises:
+        ValueError: a room is larger than ``cell_room_px``.
+    """
+    most = cell_room_px(canvas, len(rooms_px))
+    if max(rooms_px) > most + 1e-6:
+        raise ValueError(f"a shape needs {max(rooms_px):.1f} px around it, but its cell has {most:.1f} px")
+    columns, rows = _grid(canvas, len(rooms_px))
+    size = np.array([canvas.width / columns, canvas.height / rows])
+    cells = draw.permutation(columns * rows)[: len(rooms_px)]
+    places = []
+    for cell, room_px in zip(cells, rooms_px, strict=True):
+        slack = np.maximum(0.0, size / 2 - MARGIN_PX - room_px)
+        middle = size * (np.array([cell % columns, cell // columns]) + 0.5)
+        places.append(middle + draw.uniform(-slack, slack))
+    return places
+
+
+def _grid(canvas: Canvas, num_shapes: int) -> tuple[int, int]:
+    """Columns and rows of nearly square cells, at least as many as shapes."""
+    columns = max(1, min(num_shapes, round((num_shapes * canvas.width / canvas.height) ** 0.5)))
+    return columns, ceil(num_shapes / columns)

@@ -1,0 +1,220 @@
+"""Where is one shape relative to another when the picture flashes? (SynRL, arXiv 2603.17693, short-term: relative
+position.)
+
+Two shapes go round each other. Their whole course is drawn before the answer and takes A to every side of B that is
+an option; the answer only decides where in it the flash is put. While it lasts nothing else is seen and nothing moves,
+so every other answer shows the same frames in another order and no frame holds both the flash and the shapes.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from operators.canvas import Canvas
+from operators.errors import SampleRejected
+from operators.pixels.colors_seen import Witness, follow
+from operators.pixels.shapes import COLORS
+from operators.primitives._base import Primitive, Twin, draw_truth
+from operators.primitives._claims import Phrases
+from operators.primitives.motion._stage import draw_actors, draw_num_frames, drawn_plan, frame_ms
+from operators.records import Address, Event, Question, Scene, ScenePlan, Track
+from operators.seeding import rng
+
+SIDES = {"to the right of": 0.0, "below": 90.0, "to the left of": 180.0, "above": 270.0}  # degrees, clockwise
+NUM_SIDES_BY_LEVEL = (2, 4, 4, 4, 4)
+MAX_TURNS_BY_LEVEL = (0.8, 1.0, 1.25, 1.5, 2.0)  # of A about B; a full one at least where all sides are options
+NUM_DISTRACTORS_BY_LEVEL = (0, 0, 1, 2, 3)
+FLASH_FRAMES = 2
+FLASH_COLOR = (255, 255, 255)
+FLASH_LEVEL = 200  # of the darkest channel's mean, seen only in a flash
+NEAR_AXIS_DEG = 40.0  # both places beside the flash are so near to the middle of the side they are on
+MIN_FRAMES_FOR_ALL_SIDES = 14  # of the canvas's shortest clip
+APART = (0.36, 0.44)  # between the two centres, of the frame's shorter side
+MAX_RADIUS = 0.12
+MAX_DRAWS = 1000
+WORDINGS = (
+    "Where is the {name} relative to the {anchor} when the picture flashes white?",
+    "At the moment of the white flash, where is the {name}, seen from the {anchor}?",
+    "When the screen turns white, on which side of the {anchor} is the {name}?",
+    "What is the position of the {name} relative to the {anchor} during the flash?",
+    "The picture flashes once. Where is the {name} then?",
+    "Track the {name} and the {anchor}. Where is the first relative to the second at the flash?",
+    "At the flash, the {name} is where in relation to the {anchor}?",
+    "Which option says where the {name} is when the flash comes?",
+)
+
+
+class RelativePosition(Primitive):
+    task: ClassVar[str] = "relative_position"
+    family: ClassVar[Literal["pseudo_video", "shapes"]] = "shapes"
+    order_dependent: ClassVar[bool] = True
+    needs_time: ClassVar[bool] = True
+    twin: ClassVar[Twin] = "reordered"
+    phrases: ClassVar[Phrases] = {
+        "side": (
+            "From {start} s to {end} s the {subject} is {detail}.",
+            "Between {start} s and {end} s it is the {subject} that is {detail}.",
+            "Starting at {start} s and until {end} s, the {subject} stays {detail}.",
+        ),
+        "flash": (
+            "At {start} s, when the picture flashes, the {subject} is {detail}.",
+            "The flash at {start} s comes while the {subject} is {detail}.",
+            "When the flash comes at {start} s, the place of the {subject} is {detail}.",
+        ),
+    }
+    concise_phrases: ClassVar[Phrases] = {"flash": ("At the flash the {subject} is {detail}.",)}
+
+    def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
+        draw = rng(*address.parts(), "plan")
+        level = address.level
+        first = int(draw.integers(2))  # of an opposite pair of sides
+        all_sides = NUM_SIDES_BY_LEVEL[level] == 4 and canvas.num_frames[0] >= MIN_FRAMES_FOR_ALL_SIDES
+        sides = list(SIDES) if all_sides else list(SIDES)[first::2]
+        sides = [sides[i] for i in draw.permutation(len(sides))]
+        truth = draw_truth(draw, len(sides), address)
+        num_frames = draw_num_frames(address, canvas)
+        turns = (1.0, max(1.0, MAX_TURNS_BY_LEVEL[level])) if all_sides else (0.55, 0.8)
+        angle_deg_T, places = _draw_course(draw, sides, turns, num_frames - FLASH_FRAMES)
+        chosen = [where[int(draw.integers(len(where)))] for where in places]  # drawn for every side alike
+        flash = chosen[truth]
+        actors = draw_actors(draw, canvas, 2 + NUM_DISTRACTORS_BY_LEVEL[level], level)
+        flashing_T = (np.arange(num_frames) >= flash) & (np.arange(num_frames) < flash + FLASH_FRAMES)
+        paths = _draw_paths(draw, canvas, angle_deg_T, len(actors))
+        tracks = [
+            Track(
+                name=actor.name,
+                shape=actor.shape,
+                color=COLORS[actor.color_name],
+                radius_px=max(4.0, min(actor.radius_px, MAX_RADIUS * min(canvas.width, canvas.height))),
+                xy_T2=np.insert(xy_T2, [flash] * FLASH_FRAMES, xy_T2[flash], axis=0),
+                visible_T=~flashing_T,
+            )
+            for actor, xy_T2 in zip(actors, paths, strict=True)
+        ]
+        name, anchor = actors[0].name, actors[1].name
+        return drawn_plan(
+            address,
+            canvas,
+            num_frames,
+            tracks=(*tracks[::-1], _flash_track(flashing_T, canvas)),  # A and B over the distractors
+            events=_log(tracks[0], tracks[1], flash, canvas),
+            facts={
+                "name": name,
+                "anchor": anchor,
+                "options": [f"{side} the {anchor}" for side in sides],
+                "wording": int(draw.integers(len(WORDINGS))),
+            },
+        )
+
+    def ask(self, plan: ScenePlan) -> Question:
+        options = tuple(plan.facts["options"])
+        truth = next(event.detail for event in plan.events if event.kind == "flash")
+        text = WORDINGS[plan.facts["wording"]].format(name=plan.facts["name"], anchor=plan.facts["anchor"])
+        return Question(text=text, options=options, answer_index=options.index(truth))
+
+    def told(self, plan: ScenePlan, question: Question) -> list[Event]:
+        """Where A has been, then where it is at the flash."""
+        return sorted(plan.events, key=lambda event: (event.kind == "flash", event.start_ms))
+
+    def recover(self, witness: Witness) -> int | None:
+        """By the places of both colours beside the frames that are white all over."""
+        frames_THWC, facts = witness.frames_THWC, witness.facts
+        white = np.nonzero(frames_THWC.mean(axis=(1, 2)).min(axis=1) > FLASH_LEVEL)[0]
+        if not len(white) or white[0] == 0 or white[-1] + 1 == len(frames_THWC):
+            return None
+        beside_THWC = frames_THWC[[white[0] - 1, white[-1] + 1]]
+        seen, anchor = (follow(beside_THWC, COLORS[facts[key].split()[0]])[:, :2] for key in ("name", "anchor"))
+        x, y = (seen - anchor).mean(axis=0)
+        if np.isnan(x):
+            return None
+        told = f"{_side(float(np.rad2deg(np.arctan2(y, x))))} the {facts['anchor']}"
+        return witness.options.index(told) if told in witness.options else None
+
+
+def _side(angle_deg: float) -> str:
+    """The side whose middle is nearest to this direction."""
+    return min(SIDES, key=lambda side: _off_deg(angle_deg, side))
+
+
+def _off_deg(angle_deg: float, side: str) -> float:
+    return abs((angle_deg - SIDES[side] + 180) % 360 - 180)
+
+
+def _draw_course(
+    draw: np.random.Generator, sides: list[str], turns: tuple[float, float], num_frames: int
+) -> tuple[npt.NDArray[np.float64], list[list[int]]]:
+    """Direction of A from B in every frame, and for each side the frames before which a flash may be put.
+
+    Redrawn until every side has such a frame, so what is thrown away does not depend on the answer.
+
+    Raises:
+        SampleRejected: none of many courses has (``no_room_for_a_flash``).
+    """
+    for _ in range(MAX_DRAWS):
+        total_deg = 360.0 * float(draw.uniform(*turns)) * (1 if draw.integers(2) else -1)
+        angle_deg_T = draw.uniform(0, 360) + total_deg * np.linspace(0, 1, num_frames)
+        places = [
+            [
+                f
+                for f in range(1, num_frames)
+                if max(_off_deg(a, side) for a in angle_deg_T[f - 1 : f + 1]) <= NEAR_AXIS_DEG
+            ]
+            for side in sides
+        ]
+        if all(places):
+            return angle_deg_T, places
+    raise SampleRejected("no_room_for_a_flash", f"{num_frames} frames")
+
+
+def _draw_paths(
+    draw: np.random.Generator, canvas: Canvas, angle_deg_T: npt.NDArray[np.float64], num_actors: int
+) -> list[npt.NDArray[np.float64]]:
+    """(T, 2) px each: A and B about a middle that drifts, the distractors straight from one place to another."""
+    size, side = np.array([canvas.width, canvas.height]), min(canvas.width, canvas.height)
+    share_T1 = np.linspace(0, 1, len(angle_deg_T))[:, None]
+    radius_px = MAX_RADIUS * side
+    half_px = side * float(draw.uniform(*APART)) / 2
+    margin = half_px + radius_px
+    start, end = draw.uniform(margin, size - margin), draw.uniform(margin, size - margin)
+    angle_T = np.deg2rad(angle_deg_T)
+    arm_T2 = half_px * np.stack([np.cos(angle_T), np.sin(angle_T)], axis=1)
+    middle_T2 = start + (end - start) * share_T1
+    paths = [middle_T2 + arm_T2, middle_T2 - arm_T2]
+    for _ in range(num_actors - 2):
+        start, end = draw.uniform(radius_px, size - radius_px), draw.uniform(radius_px, size - radius_px)
+        paths.append(start + (end - start) * share_T1)
+    return paths
+
+
+def _flash_track(flashing_T: npt.NDArray[np.bool_], canvas: Canvas) -> Track:
+    """White all over."""
+    middle = np.array([canvas.width, canvas.height]) / 2
+    return Track(
+        name="flash",
+        shape="square",
+        color=FLASH_COLOR,
+        radius_px=float(max(canvas.width, canvas.height)),
+        xy_T2=np.tile(middle, (len(flashing_T), 1)),
+        visible_T=flashing_T,
+    )
+
+
+def _log(track: Track, anchor: Track, flash: int, canvas: Canvas) -> tuple[Event, ...]:
+    """On which side of B A is, from when to when, and the flash with the side that A is on then."""
+    x_T, y_T = (track.xy_T2 - anchor.xy_T2).T
+    sides = [_side(angle_deg) for angle_deg in np.rad2deg(np.arctan2(y_T, x_T))]
+    starts = [f for f in range(len(sides)) if f == 0 or sides[f] != sides[f - 1]]
+    spans = [("side", start, end, sides[start]) for start, end in zip(starts, [*starts[1:], len(sides)], strict=True)]
+    return tuple(
+        Event(
+            kind=kind,
+            subject=track.name,
+            start_ms=frame_ms(start, canvas),
+            end_ms=frame_ms(end, canvas),
+            detail=f"{side} the {anchor.name}",
+        )
+        for kind, start, end, side in (*spans, ("flash", flash, flash + FLASH_FRAMES, sides[flash]))
+    )

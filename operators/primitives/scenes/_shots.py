@@ -1,0 +1,209 @@
+"""Pseudo-videos: captioned images shown one after the other, each for some frames (arXiv 2506.06928, section 3).
+
+    scenes → captioned scenes → cut into shots with a jitter per frame → ScenePlan with one `scene` event per shot
+
+The paper draws the jitter of every frame by itself (rotation 15 degrees, scale 10 %, translation 10 %, black fill).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from operators.canvas import Canvas, Jitter
+from operators.errors import SampleRejected, UserError
+from operators.records import Address, Backdrop, Event, Scene, ScenePlan, Shot
+from operators.seeding import rng
+
+MAX_SCENES_BY_LEVEL = (3, 4, 5, 6, 8)
+MAX_CAPTION_JACCARD = 0.5  # of content words; two scenes that reach it could be taken for each other
+MAX_ROTATION_DEG = 15.0
+MAX_SCALE_CHANGE = 0.1
+MAX_TRANSLATION = 0.1  # of the frame's width and height
+CONTENT_WORD = re.compile(
+    r"\b(?!(?:an?|the|of|in|on|at|to|and|or|with|by|for|from|is|are|was|were|being|been|its?|his|her|their|this|that|"
+    r"there|some|two|while|as|near|next|into|over|under|up|down|off|out)\b)\w+"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptionedScene:
+    """A scene and the one of its captions that this sample uses."""
+
+    scene: Scene
+    caption: str
+
+
+def scene_limits(canvas: Canvas, level: int, minimum: int) -> tuple[int, int]:
+    """Fewest and most scenes of a video at this level, both inclusive; ``minimum`` is what the question needs.
+
+    Raises:
+        UserError: the canvas allows fewer scenes than the question needs.
+    """
+    low = max(minimum, canvas.num_scenes[0])
+    if canvas.num_scenes[1] < low:
+        raise UserError(
+            f"canvas.num_scenes={canvas.num_scenes} gives at most {canvas.num_scenes[1]} scenes, but this task needs "
+            f"{low}; raise its second number to {low} or more"
+        )
+    return low, max(low, min(canvas.num_scenes[1], MAX_SCENES_BY_LEVEL[level]))
+
+
+def draw_num_scenes(draw: np.random.Generator, canvas: Canvas, level: int, minimum: int = 2) -> int:
+    low, high = scene_limits(canvas, level, minimum)
+    return int(draw.integers(low, high + 1))
+
+
+def pick_scenes(scenes: Sequence[Scene], num_scenes: int, address: Address) -> list[CaptionedScene]:
+    """Different images in random order, each with one of its captions.
+
+    Raises:
+        SampleRejected: two of the captions could be taken for each other (``captions_alike``).
+        ValueError: fewer different images than needed were given.
+    """
+    draw = rng(*address.parts(), "scenes")
+    distinct = list({scene.image_id: scene for scene in scenes}.values())
+    if len(distinct) < num_scenes:
+        raise ValueError(f"{num_scenes} different images are needed, {len(distinct)} were given")
+    chosen = [distinct[i] for i in draw.choice(len(distinct), num_scenes, replace=False)]
+    picked = [CaptionedScene(scene=s, caption=s.captions[int(draw.integers(len(s.captions)))]) for s in chosen]
+    for one, other in combinations(picked, 2):
+        if caption_jaccard(one.caption, other.caption) >= MAX_CAPTION_JACCARD:
+            raise SampleRejected("captions_alike", f"{one.caption!r} and {other.caption!r}")
+    return picked
+
+
+def caption_jaccard(one: str, other: str) -> float:
+    """Shared content words over all content words; 1.0 when the captions are equal or neither has any."""
+    words, other_words = _content_words(one), _content_words(other)
+    union = words | other_words
+    return len(words & other_words) / len(union) if union and one != other else 1.0
+
+
+def _content_words(caption: str) -> frozenset[str]:
+    return frozenset(CONTENT_WORD.findall(caption.lower()))
+
+
+def draw_shot_lengths(order: Sequence[CaptionedScene], canvas: Canvas, address: Address) -> list[int]:
+    """F_j ~ U over ``canvas.frames_per_scene`` for every shot (the paper's rule).
+
+    Drawn per image and not per place, like the jitter: a twin then shows the same frames in another order.
+    """
+    low, high = canvas.frames_per_scene
+    return [
+        int(rng(*address.parts(), "shot_length", captioned.scene.image_id).integers(low, high + 1))
+        for captioned in order
+    ]
+
+
+def split_length(num_shots: int, max_shots: int, canvas: Canvas, address: Address, *, min_shots: int = 1) -> list[int]:
+    """Shot lengths of a clip whose total was drawn first, so that it says nothing about how many shots there are.
+
+    The total is uniform over the lengths possible for ``min_shots`` and for ``max_shots`` shots alike. Where the canvas
+    leaves no such length, every clip has max_shots times the shortest scene, and few scenes may last longer than
+    ``frames_per_scene`` says.
+    """
+    low, high = canvas.frames_per_scene
+    shortest = max_shots * low
+    total = int(rng(*address.parts(), "num_frames").integers(shortest, max(shortest, min_shots * high) + 1))
+    draw = rng(*address.parts(), "shot_lengths")
+    spare = total - num_shots * low
+    cuts = np.sort(draw.integers(0, spare + 1, num_shots - 1))
+    return [int(low + n) for n in np.diff([0, *cuts, spare])]
+
+
+def compose(
+    order: Sequence[CaptionedScene],
+    shot_lengths: Sequence[int],
+    canvas: Canvas,
+    address: Address,
+    facts: Mapping[str, Any],
+) -> ScenePlan:
+    """The scenes in this order, each for its number of frames, with one ``scene`` event per shot.
+
+    ``detail`` of an event is the shot's place, from 1. A scene that comes again goes on with the jitter of its first
+    shot, so the frames of each image are the same in whatever order and in however many shots they are shown.
+    """
+    left_by_image = _affine_by_image(order, shot_lengths, canvas, address)
+    shots, events, start_frame = [], [], 0
+    for place, (captioned, num_frames) in enumerate(zip(order, shot_lengths, strict=True), start=1):
+        end_frame, image_id = start_frame + num_frames, captioned.scene.image_id
+        affine_T23, left_by_image[image_id] = np.split(left_by_image[image_id], [num_frames])
+        shots.append(Shot(scene=captioned.scene, start_frame=start_frame, end_frame=end_frame, affine_T23=affine_T23))
+        start_ms, end_ms = 1000.0 * start_frame / canvas.fps, 1000.0 * end_frame / canvas.fps
+        events.append(
+            Event(kind="scene", subject=captioned.caption, start_ms=start_ms, end_ms=end_ms, detail=str(place))
+        )
+        start_frame = end_frame
+    return ScenePlan(
+        address=address,
+        width=canvas.width,
+        height=canvas.height,
+        fps=canvas.fps,
+        num_frames=start_frame,
+        backdrop=Backdrop(),
+        shots=tuple(shots),
+        events=tuple(events),
+        facts=facts,
+    )
+
+
+def _affine_by_image(
+    order: Sequence[CaptionedScene], shot_lengths: Sequence[int], canvas: Canvas, address: Address
+) -> dict[int, npt.NDArray[np.float64]]:
+    totals: Counter[int] = Counter()
+    for captioned, num_frames in zip(order, shot_lengths, strict=True):
+        totals[captioned.scene.image_id] += num_frames
+    return {
+        image_id: draw_affine(
+            rng(*address.parts(), "jitter", image_id), canvas.jitter, total, canvas.width, canvas.height
+        )
+        for image_id, total in totals.items()
+    }
+
+
+def draw_affine(
+    draw: np.random.Generator, jitter: Jitter, num_frames: int, width: int, height: int
+) -> npt.NDArray[np.float64]:
+    """Rotation and scale about the frame's centre, then translation: (T, 2, 3), in pixels."""
+    limits = np.array([np.deg2rad(MAX_ROTATION_DEG), MAX_SCALE_CHANGE, MAX_TRANSLATION, MAX_TRANSLATION])
+    if jitter == "paper":
+        angle_T, growth_T, right_T, down_T = draw.uniform(-limits, limits, (num_frames, 4)).T
+    elif jitter == "smooth":
+        start, end = draw.uniform(-limits, limits, (2, 4))
+        eased_T1 = (1 - np.cos(np.pi * np.linspace(0, 1, num_frames)))[:, None] / 2
+        angle_T, growth_T, right_T, down_T = (start + (end - start) * eased_T1).T
+    else:
+        angle_T, growth_T, right_T, down_T = np.zeros((4, num_frames))
+    return affine_matrices(np.stack([angle_T, growth_T, right_T, down_T], axis=1), width, height)
+
+
+def affine_matrices(warps_T4: npt.NDArray[np.float64], width: int, height: int) -> npt.NDArray[np.float64]:
+    """(T, 2, 3) matrices in pixels from (T, 4): radians, growth, shift right and down in shares of the frame."""
+    angle_T, growth_T, right_T, down_T = warps_T4.T
+    cos_T, sin_T = (1 + growth_T) * np.cos(angle_T), (1 + growth_T) * np.sin(angle_T)
+    center_x, center_y = (width - 1) / 2, (height - 1) / 2
+    shift_x_T = center_x + right_T * width - cos_T * center_x - sin_T * center_y
+    shift_y_T = center_y + down_T * height + sin_T * center_x - cos_T * center_y
+    rows = [np.stack([cos_T, sin_T, shift_x_T], axis=1), np.stack([-sin_T, cos_T, shift_y_T], axis=1)]
+    return np.stack(rows, axis=1)
+
+
+def shown(plan: ScenePlan) -> list[Event]:
+    """The ``scene`` events in the order in which they are seen."""
+    return sorted((e for e in plan.events if e.kind == "scene"), key=lambda e: e.start_ms)
+
+
+def tell_order(captions: Sequence[str]) -> str:
+    """The scenes in one sentence: "First a, then b, last c."."""
+    if len(captions) == 1:
+        return f"Only {captions[0]}."
+    middle = "".join(f"then {caption}, " for caption in captions[1:-1])
+    return f"First {captions[0]}, {middle}last {captions[-1]}."

@@ -1,0 +1,163 @@
+"""Scenes that come again: how often, which one, and what lies between. (Proposed as an extension in arXiv 2506.06928.)
+
+Every scene has its number of frames, whatever the number of its shots, so neither a single frame nor the frames
+without their order say what comes again; the first scene and the last one are drawn before the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import numpy as np
+
+from operators.canvas import Canvas
+from operators.primitives._base import draw_truth
+from operators.primitives.scenes._question import PseudoVideo
+from operators.primitives.scenes._shots import CaptionedScene, compose, pick_scenes, scene_limits
+from operators.records import Address, Scene, ScenePlan
+from operators.seeding import rng
+
+ALL_MODES = ("count", "between", "which")
+MODES_BY_LEVEL = (("count",), ("count", "between"), ALL_MODES, ALL_MODES, ALL_MODES)
+MIN_SCENES = 3
+MIN_SCENES_OF_WHICH = 4  # with fewer, the first or the last scene would tell
+MAX_OPTIONS = 4
+MAX_SHOTS_PER_SCENE = 3
+SPARE_SHOTS = 4  # shots beside one per scene when they are counted: room for any count and any first and last scene
+GAPS = ("first and second", "second and third")
+WORDINGS = {
+    "count": (
+        'How many separate times does the scene "{anchor}" appear?',
+        'How often does the video come to the scene "{anchor}"?',
+        'Count the appearances of "{anchor}". How many are there?',
+        'In how many separate stretches of the video is "{anchor}" shown?',
+        'The scene "{anchor}" may come, go and come again. How many times does it come?',
+        'How many times does the video cut to, or begin with, "{anchor}"?',
+        'What is the number of appearances of the scene "{anchor}"?',
+        'Watch for "{anchor}". How many times is it on the screen, with other scenes between?',
+    ),
+    "which": (
+        "One scene comes again after another scene was shown. Which one?",
+        "Which scene appears twice?",
+        "All scenes but one are shown once. Which one comes back?",
+        "To which scene does the video return?",
+        "Which of these scenes is the one that recurs?",
+        "Which scene is shown, leaves, and is shown again?",
+        "The video shows one of its scenes a second time. Which is it?",
+        "Which scene has two separate appearances?",
+    ),
+    "between": (
+        'What is shown between the {gap} appearance of "{anchor}"?',
+        'The scene "{anchor}" comes several times. Which scene lies between its {gap} appearance?',
+        'Between the {gap} time that "{anchor}" is on the screen, what does the video show?',
+        'Which scene separates the {gap} appearance of the scene "{anchor}"?',
+        'Look at the {gap} appearance of "{anchor}". Which scene comes between them?',
+        'What interrupts "{anchor}" between its {gap} appearance?',
+        'From "{anchor}" the video goes elsewhere and back. What does it show between the {gap} appearance?',
+        'Which of these scenes is seen after one and before the other of the {gap} appearance of "{anchor}"?',
+    ),
+}
+
+
+class RecurringScenes(PseudoVideo):
+    task: ClassVar[str] = "recurring_scenes"
+
+    def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
+        draw = rng(*address.parts(), "plan")
+        low, high = scene_limits(canvas, address.level, MIN_SCENES)
+        num_scenes = int(draw.integers(low, high + 1))
+        modes = [m for m in MODES_BY_LEVEL[address.level] if m != "which" or num_scenes >= MIN_SCENES_OF_WHICH]
+        mode = modes[int(draw.integers(len(modes)))]
+        picked = pick_scenes(scenes, num_scenes, address)
+        wording = int(draw.integers(len(WORDINGS[mode])))
+        captions = [scene.caption for scene in picked]
+        facts: dict[str, Any] = {"mode": mode, "wording": wording, "anchor": captions[0] if mode != "which" else ""}
+        if mode == "count":
+            counts = [1 + int(i) for i in draw.permutation(MAX_SHOTS_PER_SCENE)]
+            facts["options"] = [str(n) for n in counts]
+            order = _count_order(draw, num_scenes, counts[draw_truth(draw, len(counts), address)])
+        elif mode == "which":
+            facts["options"] = captions[:MAX_OPTIONS]
+            order = _which_order(draw, num_scenes, draw_truth(draw, MAX_OPTIONS, address))
+        else:
+            facts["gap"] = int(draw.integers(len(GAPS)))
+            facts["options"] = captions[1 : 1 + MAX_OPTIONS]
+            truth = 1 + draw_truth(draw, len(facts["options"]), address)
+            order = _between_order(draw, num_scenes, facts["gap"], truth)
+        lengths = _draw_lengths([picked[i] for i in order], canvas, address)
+        return compose([picked[i] for i in order], lengths, canvas, address, facts)
+
+    def text(self, facts: Mapping[str, Any]) -> str:
+        wording = WORDINGS[facts["mode"]][facts["wording"]]
+        return wording.format(anchor=facts["anchor"], gap=GAPS[facts.get("gap", 0)])
+
+    def answer(self, order: Sequence[str], facts: Mapping[str, Any]) -> str | None:
+        if facts["mode"] == "count":
+            return str(list(order).count(facts["anchor"]))
+        if facts["mode"] == "which":
+            again = {caption for caption in order if list(order).count(caption) > 1}
+            return again.pop() if len(again) == 1 else None
+        places = [place for place, caption in enumerate(order) if caption == facts["anchor"]]
+        if len(places) != len(GAPS) + 1:
+            return None
+        between = order[places[facts["gap"]] + 1 : places[facts["gap"] + 1]]
+        return between[0] if len(between) == 1 else None
+
+    def conclude(self, plan: ScenePlan, answer: str) -> str:
+        if plan.facts["mode"] == "count":
+            return f"The number of its appearances is {answer}."
+        return f"What {'comes again' if plan.facts['mode'] == 'which' else 'lies between'} is {answer}."
+
+
+def _count_order(draw: np.random.Generator, num_scenes: int, count: int) -> list[int]:
+    """Scene 0 ``count`` times, the others at least once each, so many shots in all whatever the count."""
+    first, last = (int(i) for i in draw.choice(num_scenes, 2, replace=False))
+    while True:
+        shots = [0] * count + list(range(1, num_scenes))
+        shots += [1 + int(i) for i in draw.integers(num_scenes - 1, size=num_scenes + SPARE_SHOTS - len(shots))]
+        order = _arrange(draw, shots, first, last)
+        if order is not None and max(np.bincount(order)) <= MAX_SHOTS_PER_SCENE:
+            return order
+
+
+def _which_order(draw: np.random.Generator, num_scenes: int, again: int) -> list[int]:
+    first, last = (int(i) for i in draw.choice(num_scenes, 2, replace=False))
+    while True:
+        order = _arrange(draw, [*range(num_scenes), again], first, last)
+        if order is not None:
+            return order
+
+
+def _between_order(draw: np.random.Generator, num_scenes: int, gap: int, truth: int) -> list[int]:
+    """Scene 0 three times, one scene in each gap, ``truth`` in the one asked about, the others before and after."""
+    others = [1 + int(i) for i in draw.permutation(num_scenes - 1)]
+    at = others.index(truth)
+    others[at], others[gap] = others[gap], others[at]
+    outside = others[len(GAPS) :]
+    before = int(draw.integers(len(outside) + 1))
+    return [*outside[:before], 0, others[0], 0, others[1], 0, *outside[before:]]
+
+
+def _arrange(draw: np.random.Generator, shots: list[int], first: int, last: int) -> list[int] | None:
+    """One random order of the shots from ``first`` to ``last``; None when a scene follows itself in it."""
+    inner = list(shots)
+    inner.remove(first)
+    inner.remove(last)
+    order = [first, *(inner[i] for i in draw.permutation(len(inner))), last]
+    return order if all(one != other for one, other in pairwise(order)) else None
+
+
+def _draw_lengths(order: Sequence[CaptionedScene], canvas: Canvas, address: Address) -> list[int]:
+    """Frames of every shot: those of a scene are drawn by its image alone and then divided among its shots."""
+    low, high = canvas.frames_per_scene
+    fewest = MAX_SHOTS_PER_SCENE * low
+    ids = [captioned.scene.image_id for captioned in order]
+    parts: dict[int, list[int]] = {}
+    for image_id in sorted(set(ids)):
+        draw, num_shots = rng(*address.parts(), "frames_of_scene", image_id), ids.count(image_id)
+        spare = int(draw.integers(fewest, max(fewest, high) + 1)) - num_shots * low
+        cuts = np.sort(draw.integers(0, spare + 1, num_shots - 1))
+        parts[image_id] = [int(low + n) for n in np.diff([0, *cuts, spare])]
+    return [parts[image_id].pop(0) for image_id in ids]

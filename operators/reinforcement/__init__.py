@@ -1,0 +1,9 @@
+"""The bookkeeping of reinforcement learning: prompts in, every group accounted for once.
+
+prompt_stream   which prompts come when
+curriculum      levels by how much signal they give
+advantage       group-relative advantages
+rollout_buffer  between produce and train, with a staleness bound
+rollout_files   a step on disk: groups, scores, outcomes
+ledger          every prompt group accounted for once
+"""

@@ -1,0 +1,153 @@
+"""Which prompts come when: a stream without end over a dataset's rows, with a cursor that is a value.
+
+    units (rows, or pairs of twins) → permutations per epoch → draws at the cursor, the next cursor
+
+Without a curriculum, units come in the permutations of all of them laid end to end: each once per epoch. With one,
+every stratum has such a stream of its own, and which stratum a draw takes is drawn by the shares of the step. All of it
+depends on the seed, the data and the cursor, so a run that resumes draws what it would have drawn.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from operators.errors import UserError
+from operators.reinforcement.curriculum import Stratum
+from operators.seeding import rng
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """Rows that are drawn together: one, or a sample and its twin."""
+
+    rows: tuple[int, ...]
+    stratum: Stratum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """A prompt that was drawn."""
+
+    position: int  # among all prompts drawn so far
+    row: int
+    stratum: Stratum
+    static: bool  # from the stream of all units, which no curriculum steers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor:
+    """Where the streams stand."""
+
+    num_prompts: int = 0  # drawn so far
+    static: int = 0  # units taken from the stream of all
+    by_stratum: Mapping[Stratum, int] = field(default_factory=dict)  # units taken from each stratum's own
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values, from which ``from_json`` gives an equal cursor."""
+        rows = [[task, level, taken] for (task, level), taken in sorted(self.by_stratum.items())]
+        return {"num_prompts": self.num_prompts, "static": self.static, "by_stratum": rows}
+
+    @classmethod
+    def from_json(cls, tree: Mapping[str, Any]) -> Self:
+        """What ``to_json`` gave."""
+        by_stratum = {(task, level): taken for task, level, taken in tree["by_stratum"]}
+        return cls(num_prompts=tree["num_prompts"], static=tree["static"], by_stratum=by_stratum)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptStream:
+    """The units of a dataset and the seed of their orders."""
+
+    units: tuple[Unit, ...]
+    by_stratum: Mapping[Stratum, tuple[Unit, ...]]
+    seed: int
+
+    @classmethod
+    def of(
+        cls, tasks: Sequence[str], levels: Sequence[int], pair_ids: Sequence[str], *, seed: int, pairs: bool
+    ) -> Self:
+        """The stream over rows, given column by column.
+
+        Raises:
+            UserError: pairs are asked for, and a row has no twin.
+        """
+        strata = list(zip(tasks, levels, strict=True))
+        if not pairs:
+            return cls._over([Unit(rows=(row,), stratum=stratum) for row, stratum in enumerate(strata)], seed)
+        by_pair: dict[str, list[int]] = {}
+        for row, pair_id in enumerate(pair_ids):
+            by_pair.setdefault(pair_id, []).append(row)
+        for pair_id, rows_of_pair in by_pair.items():
+            if len(rows_of_pair) != 2:
+                raise UserError(
+                    f"a reward compares twins, but the data has {len(rows_of_pair)} sample of pair {pair_id}; "
+                    "generate it with --twins True"
+                )
+        return cls._over([Unit(rows=tuple(rows), stratum=strata[rows[0]]) for rows in by_pair.values()], seed)
+
+    @classmethod
+    def _over(cls, units: Sequence[Unit], seed: int) -> Self:
+        by_stratum: dict[Stratum, list[Unit]] = {}
+        for unit in units:
+            by_stratum.setdefault(unit.stratum, []).append(unit)
+        return cls(
+            units=tuple(units), by_stratum={stratum: tuple(some) for stratum, some in by_stratum.items()}, seed=seed
+        )
+
+    @property
+    def unit_size(self) -> int:
+        return len(self.units[0].rows)
+
+    def sizes(self) -> dict[Stratum, int]:
+        """Number of units of every stratum."""
+        return {stratum: len(units) for stratum, units in self.by_stratum.items()}
+
+    def draw(
+        self, cursor: Cursor, num_prompts: int, shares: Mapping[Stratum, float] | None = None, static_share: float = 1.0
+    ) -> tuple[list[Draw], Cursor]:
+        """At least so many prompts, in whole units, and the cursor behind them.
+
+        Args:
+            shares: what part of the steered draws each stratum gets; None: nothing is steered.
+            static_share: part of the draws that is not steered; with ``shares`` alone.
+        """
+        draws: list[Draw] = []
+        while len(draws) < num_prompts:
+            unit, static, cursor = self._next(cursor, shares, static_share)
+            draws += [
+                Draw(position=cursor.num_prompts + i, row=row, stratum=unit.stratum, static=static)
+                for i, row in enumerate(unit.rows)
+            ]
+            cursor = replace(cursor, num_prompts=cursor.num_prompts + len(unit.rows))
+        return draws, cursor
+
+    def _next(
+        self, cursor: Cursor, shares: Mapping[Stratum, float] | None, static_share: float
+    ) -> tuple[Unit, bool, Cursor]:
+        choice = rng("prompt", self.seed, cursor.num_prompts)  # one generator per prompt, whatever step it falls into
+        if shares is None or choice.random() < static_share:
+            unit = self._at("all", self.units, cursor.static)
+            return unit, True, replace(cursor, static=cursor.static + 1)
+        strata = list(shares)
+        stratum = strata[int(choice.choice(len(strata), p=_normal([shares[s] for s in strata])))]
+        taken = cursor.by_stratum.get(stratum, 0)
+        unit = self._at(stratum, self.by_stratum[stratum], taken)
+        return unit, False, replace(cursor, by_stratum={**cursor.by_stratum, stratum: taken + 1})
+
+    def _at(self, name: object, units: Sequence[Unit], place: int) -> Unit:
+        epoch, i = divmod(place, len(units))
+        order = _permutation(str(name), self.seed, epoch, len(units))
+        return units[order[i]]
+
+
+@functools.lru_cache(maxsize=64)
+def _permutation(name: str, seed: int, epoch: int, size: int) -> tuple[int, ...]:
+    return tuple(int(i) for i in rng("prompts", name, seed, epoch).permutation(size))
+
+
+def _normal(shares: Sequence[float]) -> list[float]:
+    total = sum(shares)
+    return [share / total for share in shares]

@@ -1,0 +1,174 @@
+"""A step's rollouts at rest: all prompt groups with scores, advantages and outcome, and where the run stood after them.
+
+    ScoredGroups, state → RUN/rollouts/step-00000012.parquet → ScoredGroups, state
+
+What a file gives back is equal to what was written, log-probabilities to the last bit: a run that resumes trains on
+the batch it had already paid for, a report shows it, and training can be repeated from files alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from operators.dataset.markers import whole_file
+from operators.errors import UserError
+from operators.records import FinishReason, Group, Outcome, Rollout, Score, ScoredGroup, ScoreStatus
+
+FOLDER = "rollouts"  # inside a run
+NAME = re.compile(r"step-(\d{8})\.parquet")
+STATE = b"temporay_state"  # key of the file's metadata
+SCHEMA_VERSION = 2
+ROLLOUT = pa.struct(
+    {
+        "completion_ids": pa.list_(pa.int32()),
+        "logprobs": pa.list_(pa.float64()),
+        "weight_versions": pa.list_(pa.int64()),
+        "text": pa.string(),
+        "finish_reason": pa.string(),
+        "reward": pa.float64(),  # null: none
+        "advantage": pa.float64(),  # null: none
+        "status": pa.string(),
+        "detail": pa.string(),
+        "breakdown_json": pa.string(),
+    }
+)
+SCHEMA = pa.schema(
+    {
+        "position": pa.int64(),
+        "row": pa.int64(),
+        "step": pa.int64(),
+        "static": pa.bool_(),
+        "key": pa.string(),
+        "outcome": pa.string(),
+        "prompt_ids": pa.list_(pa.int32()),
+        "weight_checksums": pa.map_(pa.int64(), pa.int64()),  # by version; null: the checkpoint's own
+        "rollouts": pa.list_(ROLLOUT),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRollouts:
+    """What one file holds."""
+
+    groups: tuple[ScoredGroup, ...]
+    state: Mapping[str, Any]  # JSON values
+
+
+def path_of(run: Path, step: int) -> Path:
+    """Where the rollouts of a step are."""
+    return run / FOLDER / f"step-{step:08d}.parquet"
+
+
+def steps_in(run: Path) -> list[int]:
+    """The steps whose rollouts a run has kept, in order."""
+    matches = (NAME.fullmatch(path.name) for path in (run / FOLDER).glob("step-*.parquet"))
+    return sorted(int(match[1]) for match in matches if match)
+
+
+def write_step(path: Path, groups: Sequence[ScoredGroup], state: Mapping[str, Any]) -> None:
+    """Writes the file whole or not at all.
+
+    Raises:
+        UserError: the folder cannot be written, or the disk is full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    head = {"schema_version": SCHEMA_VERSION, "state": dict(state)}
+    schema = SCHEMA.with_metadata({STATE: json.dumps(head).encode()})
+    table = pa.Table.from_pylist([_to_row(group) for group in groups], schema=schema)
+    with whole_file(path) as file:
+        pq.write_table(table, file, compression="zstd")
+
+
+def read_step(path: Path) -> StepRollouts:
+    """What ``write_step`` was given.
+
+    Raises:
+        UserError: there is no such file, or it is not one of ours.
+    """
+    try:
+        table = pq.read_table(path)
+        head = json.loads(table.schema.metadata[STATE])
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path} does not hold the rollouts of a step ({error}); give a folder that grpo wrote"
+        ) from error
+    if head["schema_version"] != SCHEMA_VERSION:
+        raise UserError(
+            f"{path} is of version {head['schema_version']}, this program reads {SCHEMA_VERSION}; run grpo again"
+        )
+    return StepRollouts(groups=tuple(_from_row(row) for row in table.to_pylist()), state=head["state"])
+
+
+def _to_row(scored: ScoredGroup) -> dict[str, Any]:
+    rollouts = [
+        {
+            "completion_ids": list(rollout.completion_ids),
+            "logprobs": list(rollout.logprobs),
+            "weight_versions": list(rollout.weight_versions),
+            "text": rollout.text,
+            "finish_reason": rollout.finish_reason.value,
+            "reward": score.reward,
+            "advantage": advantage,
+            "status": score.status.value,
+            "detail": score.detail,
+            "breakdown_json": json.dumps(dict(score.breakdown)),
+        }
+        for rollout, score, advantage in zip(scored.group.rollouts, scored.scores, scored.advantages, strict=True)
+    ]
+    return {
+        "position": scored.position,
+        "row": scored.row,
+        "step": scored.step,
+        "static": scored.static,
+        "key": scored.group.key,
+        "outcome": scored.outcome.value,
+        "prompt_ids": list(scored.group.prompt_ids),
+        "weight_checksums": list(scored.group.weight_checksums.items()),
+        "rollouts": rollouts,
+    }
+
+
+def _from_row(row: Mapping[str, Any]) -> ScoredGroup:
+    rollouts = tuple(
+        Rollout(
+            completion_ids=tuple(one["completion_ids"]),
+            logprobs=tuple(one["logprobs"]),
+            text=one["text"],
+            finish_reason=FinishReason(one["finish_reason"]),
+            weight_versions=tuple(one["weight_versions"]),
+        )
+        for one in row["rollouts"]
+    )
+    scores = tuple(
+        Score(
+            reward=one["reward"],
+            breakdown=json.loads(one["breakdown_json"]),
+            status=ScoreStatus(one["status"]),
+            detail=one["detail"],
+        )
+        for one in row["rollouts"]
+    )
+    return ScoredGroup(
+        position=row["position"],
+        row=row["row"],
+        step=row["step"],
+        static=row["static"],
+        group=Group(
+            key=row["key"],
+            prompt_ids=tuple(row["prompt_ids"]),
+            rollouts=rollouts,
+            weight_checksums=dict(row["weight_checksums"]),
+        ),
+        scores=scores,
+        advantages=tuple(one["advantage"] for one in row["rollouts"]),
+        outcome=Outcome(row["outcome"]),
+    )

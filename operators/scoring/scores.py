@@ -1,0 +1,176 @@
+"""Rewards × rollouts → scores: the weighted sum, what each reward gave, and a status.
+
+Group, Sample, weights (and what was generated beside the group) → score_group → one Score per rollout
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from operators.components import load
+from operators.errors import UserError, unknown_name
+from operators.records import Group, Rollout, Sample, Score, ScoreStatus
+from operators.rewards._base import Beside, GroupReward, Need, Reward
+from operators.rewards._function import FunctionReward
+from operators.scoring.answers import parse_answer
+
+MAX_DETAIL_CHARS = 300
+LARGEST = 1e6  # of a reward and of a weight; beyond, one poisoned value would drown every other of its group and task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightedReward:
+    """A reward under the name it has in the configuration."""
+
+    name: str
+    weight: float
+    reward: Reward | GroupReward
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A reward gave no usable value, and why."""
+
+    detail: str
+
+
+Values = list[float | Crash | None]  # of one reward, one per rollout
+
+
+def load_rewards(
+    weights: Mapping[str, float], settings: Mapping[str, Mapping[str, Any]] | None = None
+) -> tuple[WeightedReward, ...]:
+    """Rewards with their weights: by component name, or from elsewhere as ``module:Class`` or ``module:function``.
+
+    Args:
+        settings: by the names in ``weights``, fields of the reward that are not to have their defaults.
+
+    Raises:
+        UserError: there is none, a name or a setting is unknown or missing, or a number is not valid.
+    """
+    if not weights:
+        raise UserError("rewards is empty, so nothing would be learned; give at least one, e.g. {'accuracy': 1.0}")
+    for name, weight in weights.items():
+        if not abs(weight) <= LARGEST:
+            raise UserError(
+                f"rewards.{name} is {weight}; a weight must be a finite number from -{LARGEST:g} to {LARGEST:g}"
+            )
+    for name in settings or {}:
+        if name not in weights:
+            raise unknown_name("reward in settings", name, weights)
+    return tuple(
+        WeightedReward(name=name, weight=weight, reward=build_reward(name, (settings or {}).get(name, {})))
+        for name, weight in weights.items()
+    )
+
+
+def build_reward(name: str, settings: Mapping[str, Any]) -> Reward | GroupReward:
+    """One reward; what is not a class is a function in TRL's form.
+
+    Raises:
+        UserError: there is no such reward, or a setting is unknown, missing or not valid.
+    """
+    loaded = load("operators.rewards", name)
+    if not isinstance(loaded, type):
+        if settings or not callable(loaded):
+            what = "a function, which takes no settings" if callable(loaded) else "neither a class nor a function"
+            raise UserError(f"reward {name!r} is {what}")
+        return FunctionReward(function=loaded)
+    if not issubclass(loaded, Reward | GroupReward):
+        raise UserError(f"reward {name!r} is a class but no Reward or GroupReward of operators.rewards._base")
+    try:
+        return loaded(**settings)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join([f"rewards.settings.{name}", *(str(part) for part in fault["loc"])])
+        raise UserError(f"{where}: {fault['msg'].removeprefix('Value error, ')}") from error
+
+
+def needs_of(rewards: Sequence[WeightedReward]) -> frozenset[Need]:
+    """What must be generated beside every group before it can be scored."""
+    kinds = (weighted.reward.needs for weighted in rewards if isinstance(weighted.reward, GroupReward))
+    return frozenset(need for need in kinds if need is not None)
+
+
+def score_group(
+    group: Group, sample: Sample, rewards: Sequence[WeightedReward], beside: Beside | None = None
+) -> list[Score]:
+    """One score per rollout, in order. The group must be the sample's own."""
+    if group.key != sample.key:
+        raise ValueError(f"group {group.key} was scored against sample {sample.key}")
+    values_by_reward = [_values(weighted.reward, group, sample, beside or Beside()) for weighted in rewards]
+    return [
+        _score(rollout, sample, rewards, values)
+        for rollout, *values in zip(group.rollouts, *values_by_reward, strict=True)
+    ]
+
+
+def score_rollout(rollout: Rollout, sample: Sample, rewards: Sequence[WeightedReward]) -> Score:
+    """The score of one completion alone."""
+    [score] = score_group(Group(key=sample.key, prompt_ids=(), rollouts=(rollout,)), sample, rewards)
+    return score
+
+
+def unscored(group: Group, status: ScoreStatus, detail: str) -> list[Score]:
+    """Scores of a whole group that could not be scored; none of them has a reward."""
+    detail = detail[:MAX_DETAIL_CHARS]
+    return [Score(reward=None, breakdown={}, status=status, detail=detail) for _ in group.rollouts]
+
+
+def _values(reward: Reward | GroupReward, group: Group, sample: Sample, beside: Beside) -> Values:
+    """What one reward gives the completions of a group; a checker's crash costs it what it was asked for."""
+    if isinstance(reward, Reward):
+        return [_value(reward, rollout, sample) for rollout in group.rollouts]
+    try:
+        given = [_checked(value) for value in reward.score_group(group, sample, beside)]
+    except Exception as error:  # a checker is the user's code: its crash is counted as a status, with its words
+        return [Crash(f"{type(error).__name__}: {error}") for _ in group.rollouts]
+    if len(given) != len(group.rollouts):
+        return [Crash(f"gave {len(given)} values for {len(group.rollouts)} completions") for _ in group.rollouts]
+    return given
+
+
+def _value(reward: Reward, rollout: Rollout, sample: Sample) -> float | Crash | None:
+    try:
+        return _checked(reward.score(rollout, sample))
+    except Exception as error:  # as above
+        return Crash(f"{type(error).__name__}: {error}")
+
+
+def _checked(value: Any) -> float | Crash | None:
+    if value is None:
+        return None
+    number = float(value)
+    if abs(number) <= LARGEST:
+        return number
+    return Crash(f"gave {number}, which is not a finite number from -{LARGEST:g} to {LARGEST:g}")
+
+
+def _score(
+    rollout: Rollout, sample: Sample, rewards: Sequence[WeightedReward], values: Sequence[float | Crash | None]
+) -> Score:
+    """The weighted sum of the rewards that apply; None when any of them crashed or none applies."""
+    breakdown: dict[str, float] = {}
+    for weighted, value in zip(rewards, values, strict=True):
+        if isinstance(value, Crash):
+            return _crashed(breakdown, f"{weighted.name}: {value.detail}")
+        if value is not None:
+            breakdown[weighted.name] = value
+    if rewards and not breakdown:
+        return _crashed({}, f"none of the rewards applies to {sample.address.task}")
+    failure = parse_answer(rollout.text, sample.question.options).failure
+    return Score(
+        reward=math.fsum(weighted.weight * breakdown.get(weighted.name, 0.0) for weighted in rewards),
+        breakdown=breakdown,
+        status=ScoreStatus.OK if failure is None else ScoreStatus.PARSE_ERROR,
+        detail="" if failure is None else failure.value,
+    )
+
+
+def _crashed(breakdown: Mapping[str, float], detail: str) -> Score:
+    return Score(reward=None, breakdown=breakdown, status=ScoreStatus.CRASHED, detail=detail[:MAX_DETAIL_CHARS])

@@ -1,0 +1,205 @@
+"""Tier C: leaks planted in small frames are found by the probe that can see them, and only where it is promised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from operators.audit import Stills, audit, stills_of
+from operators.audit.gate import judge
+from operators.audit.pixels import pixel_attacks
+from operators.audit.stills import NUM_EVEN, SIDE
+from operators.pixels.shapes import COLORS, paint
+from operators.records import Frames
+
+NUM_ROWS = 150
+NUM_FRAMES = 10
+NUM_COMPARISONS = 30
+CANVAS = 48  # px
+OPTIONS = ("accelerating", "decelerating", "moving at a constant speed")
+DIRECTIONS = ("left", "right", "up", "down")
+Draw = np.random.Generator
+
+
+def clip(xs: np.ndarray, ys: np.ndarray, background: int = 20, color: str = "red") -> Frames:
+    """A circle on a frame whose edges are joined."""
+    frames_THWC = np.full((NUM_FRAMES, CANVAS, CANVAS, 3), background, np.uint8)
+    for frame_HWC, x, y in zip(frames_THWC, xs % CANVAS, ys % CANVAS, strict=True):
+        for dx in (-CANVAS, 0, CANVAS):
+            for dy in (-CANVAS, 0, CANVAS):
+                paint(frame_HWC, "circle", COLORS[color], (float(x + dx), float(y + dy)), 5.0)
+    return frames_THWC
+
+
+def speeding(draw: Draw, answer: int, first_speeds: tuple[float, float, float]) -> Frames:
+    """Speeds up, slows down or goes on, at first with one of these speeds in px per frame."""
+    start = draw.uniform(0, CANVAS, 2)
+    steps = first_speeds[answer] + np.array([0.5, -0.5, 0.0])[answer] * np.arange(NUM_FRAMES - 1)
+    path = np.concatenate([[0.0], np.cumsum(np.maximum(steps, 0.0))])
+    return clip(start[0] + path, np.full(NUM_FRAMES, start[1]))
+
+
+def fair_speed(draw: Draw, answer: int) -> Frames:
+    """The mean speed is drawn apart from the answer."""
+    mean = float(draw.uniform(2.5, 7.0))
+    return speeding(draw, answer, (mean - 2.0, mean + 2.0, mean))
+
+
+def telling_speed(draw: Draw, answer: int) -> Frames:
+    """As in the released SynRL generator: 0.5 and faster, 12 and slower, 7."""
+    return speeding(draw, answer, (0.5, 5.0, 2.75))
+
+
+def telling_brightness(draw: Draw, answer: int) -> Frames:
+    frames_THWC = fair_speed(draw, answer)
+    return np.maximum(frames_THWC, np.uint8(15 + 25 * answer))
+
+
+def telling_first_frame(draw: Draw, answer: int) -> Frames:
+    """The shape is always in one place at first, and that place tells."""
+    frames_THWC = fair_speed(draw, answer)
+    frames_THWC[0] = clip(np.full(NUM_FRAMES, 8.0 + 16 * answer), np.full(NUM_FRAMES, 24.0))[0]
+    return frames_THWC
+
+
+def samples(
+    show: Callable[[Draw, int], Frames], *, promises: dict[str, bool], num_options: int = 3
+) -> tuple[list[dict[str, Any]], dict[str, Stills]]:
+    draw = np.random.default_rng(0)
+    rows, stills = [], {}
+    texts = OPTIONS if num_options == 3 else DIRECTIONS
+    for index in range(NUM_ROWS):
+        answer = int(draw.integers(num_options))
+        options = [texts[i] for i in draw.permutation(num_options)]
+        row = {
+            "id": f"made_up-{index}",
+            "pair_id": f"made_up-{index}",
+            "pair_role": "main",
+            "task": "made_up",
+            "index": index,
+            "level": 0,
+            "question": "What does the red circle do?",
+            "options": options,
+            "answer": "ABCD"[options.index(texts[answer])],
+            "answer_text": texts[answer],
+            "facts_json": "{}",
+            "num_frames": NUM_FRAMES,
+            "nbytes": 0,
+            "duration_ms": 1000.0,
+            "fps": 10.0,
+            "width": CANVAS,
+            "height": CANVAS,
+            **promises,
+        }
+        rows.append(row)
+        stills[row["id"]] = stills_of(show(draw, answer), row["id"])
+    return rows, stills
+
+
+ORDER = {"needs_time": True, "order_dependent": True}
+
+
+def failed_probes(rows: list[dict[str, Any]], stills: dict[str, Stills], limits: tuple[float, float]) -> set[str]:
+    attacks = pixel_attacks(rows, [stills[row["id"]] for row in rows], limits, only_gates=True)
+    return {attack.attack for attack in attacks if not judge(attack, NUM_COMPARISONS).passed}
+
+
+def test_fair_clips_pass_and_their_order_tells() -> None:
+    rows, stills = samples(fair_speed, promises=ORDER)
+    result = audit(rows, stills, {"made_up": (0.0, 1.0)})
+    assert result["passed"], result["failures"]
+    by_name = {attack["attack"]: attack for attack in result["tasks"][0]["attacks"]}
+    assert by_name["ordered_frames"]["accuracy"] > by_name["random_frame"]["accuracy"] + 0.1
+    assert not by_name["ordered_frames"]["gates"]
+    assert result["tasks"][0]["num_stills"] == NUM_ROWS
+
+
+def test_a_first_speed_that_tells_is_found() -> None:
+    rows, stills = samples(telling_speed, promises=ORDER)
+    found = failed_probes(rows, stills, (0.0, 0.0))
+    assert "first_two_frames" in found and not {"random_frame", "first_frame"} & found
+
+
+def test_a_primitive_is_held_to_what_it_promises_of_two_frames() -> None:
+    """Where two frames may give the answer in 60 %, 90 % are too many; where nothing is promised, nothing is judged."""
+    rows, stills = samples(telling_speed, promises=ORDER)
+    assert "first_two_frames" in failed_probes(rows, stills, (0.0, 0.6))
+    assert "first_two_frames" not in failed_probes(rows, stills, (0.0, 1.0))
+
+
+def test_a_frame_that_tells_is_found_and_named() -> None:
+    rows, stills = samples(telling_brightness, promises=ORDER)
+    result = audit(rows, stills)
+    (failure,) = [failure for failure in result["failures"] if "random_frame" in failure]
+    assert not result["passed"] and failure.startswith("made_up: random_frame is right in ") and "layout" in failure
+    failed = {attack["attack"] for attack in result["tasks"][0]["attacks"] if not attack["passed"]}
+    assert failed == {"random_frame", "mean_frame", "bag_of_frames"}, "the first frame is not promised to be silent"
+
+
+def test_a_first_frame_that_tells_is_found_where_the_primitive_promises_otherwise() -> None:
+    rows, stills = samples(telling_first_frame, promises=ORDER)
+    assert "first_frame" in failed_probes(rows, stills, (0.0, 1.0))
+    assert "first_frame" not in failed_probes(rows, stills, (1.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("promises", "gating"),
+    [
+        ({"needs_time": False, "order_dependent": False}, set()),
+        ({"needs_time": True, "order_dependent": False}, {"random_frame"}),
+        ({"needs_time": True, "order_dependent": True}, {"random_frame", "mean_frame", "bag_of_frames"}),
+    ],
+)
+def test_what_a_primitive_declares_is_what_it_is_judged_by(promises: dict[str, bool], gating: set[str]) -> None:
+    rows, stills = samples(telling_brightness, promises=promises)
+    attacks = pixel_attacks(rows, [stills[row["id"]] for row in rows], (1.0, 1.0), only_gates=True)
+    assert {attack.attack for attack in attacks} == gating
+    assert failed_probes(rows, stills, (1.0, 1.0)) == gating
+
+
+def test_a_bag_may_leave_two_answers_but_not_one() -> None:
+    """Which of two opposite ways a shape goes is in the order alone; the axis is in the bag."""
+
+    def go(draw: Draw, answer: int) -> Frames:
+        start, distance = draw.uniform(0, CANVAS, 2), np.linspace(0, CANVAS / 2, NUM_FRAMES)
+        sign = (-1, 1, -1, 1)[answer]
+        x, y = (sign * distance, 0 * distance) if answer < 2 else (0 * distance, sign * distance)
+        return clip(start[0] + x, start[1] + y)
+
+    rows, stills = samples(go, promises=ORDER, num_options=4)
+    attacks = pixel_attacks(rows, [stills[row["id"]] for row in rows], (0.0, 1.0), only_gates=True)
+    bag = next(attack for attack in attacks if attack.attack == "bag_of_frames")
+    assert all(judge(attack, NUM_COMPARISONS).passed for attack in attacks)
+    assert bag.chance == 0.625 and bag.accuracy > 0.33
+
+
+def test_options_that_name_colors_are_looked_for_in_the_frame() -> None:
+    """Texts that never come back, of which the right one names the colour that is seen."""
+    draw = np.random.default_rng(1)
+    names = list(COLORS)[:6]
+    rows, stills = samples(fair_speed, promises=ORDER)
+    for n, row in enumerate(rows):
+        shown, other, third = (names[i] for i in draw.permutation(6)[:3])
+        texts = [f"the {shown} one, {n}", f"the {other} one, {n}", f"the {third} one, {n}"]
+        row |= {"options": [texts[i] for i in draw.permutation(3)], "answer_text": texts[0], "question": "Which?"}
+        row["answer"] = "ABC"[row["options"].index(texts[0])]
+        place = draw.uniform(0, CANVAS, 2)
+        frames_THWC = clip(np.full(NUM_FRAMES, place[0]), np.full(NUM_FRAMES, place[1]), color=shown)
+        stills[row["id"]] = stills_of(frames_THWC, row["id"])
+    assert "random_frame_options" in failed_probes(rows, stills, (1.0, 1.0))
+
+
+def test_stills_are_the_frames_they_say() -> None:
+    frames_THWC = np.zeros((17, 60, 80, 3), np.uint8) + np.arange(17, dtype=np.uint8)[:, None, None, None] * 10
+    stills = stills_of(frames_THWC, "some id")
+    assert stills.even_THWC.shape == (NUM_EVEN, SIDE, SIDE, 3)
+    assert [int(frame[0, 0, 0]) for frame in stills.even_THWC][:: NUM_EVEN - 1] == [0, 160]
+    assert [int(f[0, 0, 0]) for f in (*stills.start_THWC, *stills.end_THWC)] == [0, 10, 150, 160]
+    assert int(stills.mean_HWC[0, 0, 0]) == 80
+    assert (stills_of(frames_THWC, "some id").random_HWC == stills.random_HWC).all()
+    drawn = {int(stills_of(frames_THWC, f"id {n}").random_HWC[0, 0, 0]) for n in range(60)}
+    assert len(drawn) > 12, "any frame can be the random one"
+    assert stills_of(frames_THWC[:1], "one frame").start_THWC.shape == (2, SIDE, SIDE, 3)

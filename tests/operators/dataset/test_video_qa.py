@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from operators.dataset.video_qa import Stream, VideoQa, VideoQaSettings, taken_frames
+from operators.errors import SampleRejected, UserError
+from operators.pixels.clip import Codec, encode
+
+NUM_FRAMES, FPS = 20, 10.0
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A video whose n-th frame is grey level 10 n."""
+    levels_T = np.arange(NUM_FRAMES, dtype=np.uint8) * 10
+    frames_THWC = np.broadcast_to(levels_T[:, None, None, None], (NUM_FRAMES, 48, 64, 3)).copy()
+    (tmp_path / "a.mp4").write_bytes(encode(frames_THWC, FPS, Codec(crf=8)).data)
+    (tmp_path / "broken.mp4").write_bytes(b"not a video")
+    return tmp_path
+
+
+def plain(**changes: object) -> dict[str, object]:
+    return {"video": "a.mp4", "question": "Brighter?", "options": ["yes", "no"], "answer": "A", **changes}
+
+
+def conversation(asked: str, answer: str) -> dict[str, object]:
+    turns = [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
+    return {"videos": ["a.mp4"], "messages": turns}
+
+
+def opened(folder: Path, *lines: object, **settings: object) -> VideoQa:
+    file = folder / "qa.jsonl"
+    file.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines))
+    return VideoQa.open(VideoQaSettings(file=file, **settings))  # type: ignore[arg-type]
+
+
+def test_both_forms_give_the_same_question_and_only_an_answer_to_learn(folder: Path) -> None:
+    asked = "<video>\nBrighter?\n(A) yes\n(B) no\nAnswer with a letter."
+    data = opened(folder, plain(), conversation(asked, "<answer>A</answer>"), conversation(asked, "yes"))
+    first, *others = (data.sample(i) for i in range(len(data)))
+    assert [other.question for other in others] == [first.question] * 2
+    assert first.question.text == "Brighter?" and first.question.options == ("yes", "no")
+    assert first.target == "<answer>A</answer>"
+    assert len({data.sample(i).key for i in range(3)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "answer", "index"),
+    [
+        (["A. yes", "B. no"], "B", 1),
+        (["(A) yes", "(B) no"], "(B) no", 1),
+        ({"A": "yes", "B": "no"}, "yes", 0),
+        (["yes", "no"], "b.", None),
+    ],
+)
+def test_options_and_answers_are_read_as_people_write_them(
+    folder: Path, options: object, answer: str, index: int | None
+) -> None:
+    data = opened(folder, plain(), plain(options=options, answer=answer))
+    if index is None:
+        assert [(d.line, d.reason) for d in data.dropped] == [(2, "bad_answer")]
+    else:
+        assert data.sample(1).question.options == ("yes", "no") and data.sample(1).question.answer_index == index
+
+
+def test_malformed_lines_are_dropped_with_their_number(folder: Path) -> None:
+    bad = {
+        "{": "not_json",
+        "[1]": "not_json",
+        json.dumps(plain(options=["yes"])): "bad_options",
+        json.dumps(plain(options=["yes", "yes"])): "bad_options",
+        json.dumps(plain(options="yes no")): "bad_options",
+        json.dumps(plain(answer="C")): "bad_answer",
+        json.dumps(plain(answer=1)): "bad_answer",
+        json.dumps(plain(question="")): "bad_question",
+        json.dumps(plain(video=["a.mp4", "a.mp4"])): "bad_video",
+        json.dumps(plain(video="none.mp4")): "video_missing",
+        json.dumps(plain(video="broken.mp4")): "video_undecodable",
+        json.dumps({"video": "a.mp4", "messages": "hello"}): "bad_messages",
+        json.dumps(conversation("Brighter?\n(B) yes\n(A) no", "A")): "bad_options",
+    }
+    data = opened(folder, plain(), "", *bad)
+    assert len(data) == 1
+    assert [(d.line, d.reason) for d in data.dropped] == [(3 + n, reason) for n, reason in enumerate(bad.values())]
+
+
+def test_a_file_without_a_usable_line_is_the_users_to_mend(folder: Path) -> None:
+    with pytest.raises(UserError, match=r"no usable line \(line 1: bad_answer"):
+        opened(folder, plain(answer="Z"))
+    with pytest.raises(UserError, match="it is empty"):
+        opened(folder)
+    with pytest.raises(UserError, match="cannot read"):
+        VideoQa.open(VideoQaSettings(file=folder / "none.jsonl"))
+
+
+def test_frames_are_spread_over_the_whole_video(folder: Path) -> None:
+    data = opened(folder, plain(), fps=2.0)
+    frames_THWC = data.frames(0)
+    assert frames_THWC.shape == (4, 48, 64, 3) and data.sample(0).num_frames == 4 and data.sample(0).fps == 2.0
+    assert np.abs(frames_THWC.mean(axis=(1, 2, 3)) - 10 * np.array([2, 7, 12, 17])).max() < 4
+
+
+def test_long_videos_give_the_most_frames_and_large_ones_are_scaled(folder: Path) -> None:
+    data = opened(folder, plain(), fps=10.0, max_frames=5, max_side=32)
+    sample, frames_THWC = data.sample(0), data.frames(0)
+    assert frames_THWC.shape == (5, 24, 32, 3) == (sample.num_frames, sample.height, sample.width, 3)
+    assert sample.num_frames / sample.fps == pytest.approx(
+        NUM_FRAMES / FPS
+    )  # as long as the video, whatever is left out
+
+
+def test_more_frames_than_there_are_repeat_some() -> None:
+    stream = Stream(num_frames=3, fps=10.0, width=8, height=8)
+    assert taken_frames(stream, 6) == [0, 0, 1, 1, 2, 2]
+    assert taken_frames(stream, 1) == [1]
+
+
+def test_a_video_that_is_gone_is_said_so(folder: Path) -> None:
+    data = opened(folder, plain(video=str(folder / "a.mp4")), max_frames=6)
+    (folder / "a.mp4").write_bytes(b"")
+    with pytest.raises(SampleRejected, match="video_undecodable"):
+        data.frames(0)

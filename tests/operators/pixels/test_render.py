@@ -1,0 +1,39 @@
+"""The planes that are encoded show what the RGB frames show."""
+
+import numpy as np
+
+from operators.canvas import Canvas
+from operators.pixels.clip import Codec, decode, encode
+from operators.pixels.render import render, render_i420, to_i420
+from operators.primitives.scenes.scene_order import SceneOrder
+from operators.records import Address, Frames, Scene
+from operators.seeding import rng
+
+CANVAS = Canvas(
+    width=96, height=64, fps=8.0, num_frames=(8, 8), num_scenes=(3, 3), frames_per_scene=(2, 3), jitter="paper"
+)
+SCENES = tuple(
+    Scene(image_id=i, path=str(i), captions=(f"{word} alone",), license_id=None, source_url="")
+    for i, word in enumerate(("cat", "dog", "bus"))
+)
+
+
+def smooth_picture(scene: Scene) -> Frames:
+    coarse = rng("picture", scene.image_id).integers(0, 256, (4, 5, 3)).astype(np.uint8)
+    return np.repeat(np.repeat(coarse, 16, axis=0), 16, axis=1)
+
+
+def test_planes_are_the_rgb_frames_converted() -> None:
+    plan = SceneOrder().plan(SCENES, CANVAS, Address(task="scene_order", split="train", index=0, seed=0, level=0))
+    planes_TXW, converted = render_i420(plan, smooth_picture), to_i420(render(plan, smooth_picture))
+    assert planes_TXW.shape == converted.shape == (plan.num_frames, 96, 96)
+    difference = np.abs(planes_TXW.astype(int) - converted)
+    assert difference.mean() < 2.0  # interpolated in another order, and chroma at its own resolution
+    assert abs(planes_TXW[:, 64:].astype(float).mean() - converted[:, 64:].mean()) < 0.5
+
+
+def test_planes_and_rgb_frames_encode_alike() -> None:
+    frames_THWC = np.stack([smooth_picture(SCENES[i % 3]) for i in range(4)])
+    codec = Codec(crf=10)
+    assert encode(frames_THWC, 8.0, codec) == encode(to_i420(frames_THWC), 8.0, codec)
+    assert np.abs(decode(encode(to_i420(frames_THWC), 8.0, codec).data).astype(int) - frames_THWC).mean() < 6

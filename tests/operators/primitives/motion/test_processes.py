@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from operators.canvas import Canvas
+from operators.pixels.render import render
+from operators.pixels.shapes import COLORS
+from operators.primitives.motion._processes import ARROWS, BACKWARDS, STAGES, Process, ProcessKind, backwards
+from operators.primitives.motion._stage import draw_actors
+from operators.records import Address, Backdrop, Frames, ScenePlan
+from operators.seeding import rng
+
+CANVAS = Canvas(
+    width=96, height=72, fps=8.0, num_frames=(24, 24), num_scenes=(1, 1), frames_per_scene=(1, 1), jitter="none"
+)
+NUM_FRAMES = 24
+
+
+def stage(kind: ProcessKind, index: int) -> tuple[Process, tuple[int, int, int]]:
+    draw = rng("irreversible", kind, index)
+    actor = draw_actors(draw, CANVAS, 1)[0]
+    return STAGES[kind](draw, actor, CANVAS, NUM_FRAMES), COLORS[actor.color_name]
+
+
+def show(process: Process) -> Frames:
+    address = Address(task="time_arrow", split="train", index=0, seed=0, level=0)
+    return render(
+        ScenePlan(
+            address=address,
+            width=96,
+            height=72,
+            fps=8.0,
+            num_frames=NUM_FRAMES,
+            backdrop=Backdrop(),
+            tracks=process.tracks,
+        )
+    )
+
+
+@pytest.mark.parametrize("kind", STAGES)
+def test_the_pixels_show_which_way_time_runs(kind: ProcessKind) -> None:
+    for index in range(12):
+        process, color = stage(kind, index)
+        reverse = backwards(process, CANVAS, NUM_FRAMES)
+        frames_THWC = show(process)
+        assert np.array_equal(show(reverse), frames_THWC[::-1])
+        assert ARROWS[kind](frames_THWC, color) > 0.2
+        assert ARROWS[kind](frames_THWC[::-1], color) < -0.2
+
+
+@pytest.mark.parametrize("kind", STAGES)
+def test_the_log_backwards_is_the_log_mirrored(kind: ProcessKind) -> None:
+    end_ms = 1000 * NUM_FRAMES / CANVAS.fps
+    for index in range(12):
+        process, _ = stage(kind, index)
+        reverse = backwards(process, CANVAS, NUM_FRAMES)
+        assert process.events
+        for event, other in zip(process.events, reversed(reverse.events), strict=True):
+            assert other == replace(
+                event, start_ms=end_ms - event.end_ms, end_ms=end_ms - event.start_ms, detail=BACKWARDS[event.detail]
+            )
+
+
+@pytest.mark.parametrize("kind", STAGES)
+def test_the_first_frame_is_like_the_last(kind: ProcessKind) -> None:
+    """Were every clip to start at the beginning of a course, the first frame would tell."""
+
+    def size(process: Process, frame: int) -> float:
+        if kind == "drop":
+            scale_T = process.tracks[0].scale_T
+            assert scale_T is not None
+            return float(scale_T[frame])
+        if kind == "burst":
+            return float(np.linalg.norm(process.tracks[0].xy_T2[frame] - process.tracks[3].xy_T2[frame]))
+        return float(process.tracks[0].xy_T2[frame, 1])
+
+    processes = [stage(kind, index)[0] for index in range(600)]
+    first, last = (np.array([size(process, frame) for process in processes]) for frame in (0, NUM_FRAMES - 1))
+    error = np.sqrt((first.var() + last.var()) / len(processes))
+    assert abs(first.mean() - last.mean()) < 4 * error

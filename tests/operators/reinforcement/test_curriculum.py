@@ -1,0 +1,46 @@
+"""Levels get prompts by what they are worth, tasks keep theirs, and nothing is starved."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from operators.reinforcement.curriculum import Counts, PassRates, level_shares
+from operators.seeding import rng
+
+SIZES = {("a", 0): 10, ("a", 1): 10, ("a", 2): 10, ("b", 0): 70}
+
+
+def test_signal_is_the_share_of_groups_with_rollouts_of_both_kinds() -> None:
+    """Of prompts of which 8 in 10 are always or never answered, whatever the pass rate of all together."""
+    draw = rng("test_signal")
+    rates = PassRates()
+    for _ in range(200):
+        p = draw.choice([0.0, 1.0, 0.5], 10, p=[0.4, 0.4, 0.2])
+        rates = rates.updated([("a", 0)] * 10, (draw.binomial(8, p) / 8).tolist(), 0.99)
+    assert rates.signal(("a", 0)) == pytest.approx(0.2, abs=0.04)
+    assert rates.signal(("a", 1)) == 0.5
+
+
+def test_unknown_levels_share_alike_and_tasks_keep_their_part() -> None:
+    shares = level_shares(SIZES, PassRates(), 0.1)
+    assert shares == pytest.approx({("a", 0): 0.1, ("a", 1): 0.1, ("a", 2): 0.1, ("b", 0): 0.7})
+
+
+def test_what_has_no_signal_gets_little_but_a_floor() -> None:
+    known = {("a", 0): Counts(flat=60), ("a", 1): Counts(mixed=30, flat=30), ("a", 2): Counts(flat=60)}
+    shares = level_shares(SIZES, PassRates(counts=known), 0.1)
+    assert math.fsum(shares.values()) == pytest.approx(1.0)
+    assert shares[("a", 1)] > 0.9 * 0.3 * 0.95
+    assert min(shares[("a", 0)], shares[("a", 2)]) >= 0.3 * 0.1 / 3
+    assert shares[("b", 0)] == pytest.approx(0.7)
+
+
+def test_what_is_known_fades_where_it_is_asked_again() -> None:
+    rates = PassRates().updated([("a", 0), ("a", 0), ("b", 0)], [0.5, 0.125, 0.0], 0.5)
+    assert rates.counts == {("a", 0): Counts(mixed=2), ("b", 0): Counts(flat=1)}
+    later = rates.updated([("a", 0)], [1.0], 0.5)
+    assert later.counts == {("a", 0): Counts(mixed=1, flat=1), ("b", 0): Counts(flat=1)}
+    assert PassRates.from_json(json.loads(json.dumps(later.to_json()))) == later

@@ -1,0 +1,87 @@
+"""``temporay audit`` on a dataset at rest: which clips it looks at, what it writes and prints, what makes it fail."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from operators.dataset.recipe import Recipe
+from operators.dataset.samples import open_source
+from operators.dataset.shards import (
+    METADATA_FILE,
+    RECIPE_FILE,
+    Dataset,
+    recipe_json,
+    write_index,
+    write_json,
+    write_shard,
+)
+from workflows.__main__ import main
+from workflows.data.audit import AuditConfig, clips_to_see, edge_limits, line, run
+
+
+@pytest.fixture
+def made(recipe: Recipe, tmp_path: Path) -> Path:
+    """Eighty samples of two primitives, as twins, with their clips."""
+    sized = recipe.model_copy(update={"num_samples": 80, "samples_per_shard": 80, "twins": True})
+    source = open_source(sized, tmp_path)
+    described = recipe_json(sized, source)
+    write_json(tmp_path / RECIPE_FILE, described)
+    write_shard(sized, source, described["recipe_hash"], 0, tmp_path)
+    write_index(sized, tmp_path)
+    return tmp_path
+
+
+def test_every_tier_is_in_the_file_the_card_and_the_lines(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = run(AuditConfig(data=made))
+    assert result == json.loads((made / "audit.json").read_text())
+    assert result["passed"], result["failures"]
+    for task in result["tasks"]:
+        assert task["num_stills"] == task["num_samples"] == 40
+        assert {attack["tier"] for attack in task["attacks"]} == {"priors", "forest", "pixels"}
+        assert all(attack["accuracy"] <= attack["bound"] for attack in task["attacks"])
+    printed = capsys.readouterr().out.splitlines()
+    assert [part.split()[0] for part in printed[:2]] == ["first_last", "motion_direction"]
+    assert all("  A " in part and "  B " in part and "  C " in part and part.endswith("ok") for part in printed[:2])
+    card = (made / "README.md").read_text()
+    assert all(title in card for title in ("A. Answer letters", "B. Forests", "C. One frame"))
+
+
+def test_a_leak_fails_the_audit_and_is_named(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Clip lengths that follow the letter, as an index would show them."""
+    rows = [{**row, "num_frames": 10 + 5 * "ABCD".index(row["answer"])} for row in Dataset.open(made).rows]
+    schema = pq.read_schema(made / METADATA_FILE)
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), made / METADATA_FILE)
+    assert not run(AuditConfig(data=made, num_clips=0))["passed"]
+    printed = capsys.readouterr().out
+    assert "FAILED motion_direction: num_frames is right in " in printed
+    assert "frames of 0 of 80 clips were looked at" in printed
+    card = (made / "README.md").read_text()
+    assert "- motion_direction: num_frames is right in" in card and "C. One frame" not in card
+
+
+def test_the_clips_looked_at_are_shared_out_and_keep_their_twins() -> None:
+    rows: list[dict[str, Any]] = [{"task": "ab"[i % 3 == 2]} for i in range(30)]
+    seen = clips_to_see(rows, 9)
+    assert [sum(rows[i]["task"] == task for i in seen) for task in "ab"] == [4, 4]
+    assert clips_to_see(rows, 0) == []
+    assert len(clips_to_see(rows, 1000)) == 30
+
+
+def test_a_primitive_from_elsewhere_promises_nothing() -> None:
+    assert set(edge_limits(["motion_direction", "not_installed"])) == {"motion_direction"}
+
+
+def test_too_few_samples_are_said_so() -> None:
+    task = {"task": "some", "num_samples": 3, "letter_z": 0.0, "judged": False}
+    assert line(task).endswith("too few samples to judge")
+
+
+def test_a_folder_without_a_dataset_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", str(tmp_path)]) == 2
+    assert "not a dataset" in capsys.readouterr().err

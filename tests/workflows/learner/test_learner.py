@@ -1,0 +1,73 @@
+"""Order of samples, logs that survive a kill, errors behind errors, and what a step costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.collate import Batch
+from models.families._base import family_of
+from models.parallel import Hardware
+from models.policy import OptimizerConfig, Policy
+from models.tiny import TinyShape, build
+from operators.errors import UserError
+from workflows.learner.learner import epoch_rows, worker_user_error
+from workflows.learner.step_cost import StepCost
+
+
+def test_every_row_once_an_epoch_from_any_position() -> None:
+    whole = epoch_rows("sft", 3, num_rows=10, first=0, count=30)
+    for epoch in range(3):
+        assert sorted(whole[10 * epoch : 10 * epoch + 10]) == list(range(10))
+    assert whole[:10] != whole[10:20] != whole[20:]
+    assert epoch_rows("sft", 3, num_rows=10, first=7, count=9) == whole[7:16]
+    assert epoch_rows("sft", 4, num_rows=10, first=0, count=30) != whole
+
+
+class GroupFailed(Exception):
+    def __init__(self, worker_failures: dict[int, Exception]) -> None:
+        super().__init__("a worker failed")
+        self.worker_failures = worker_failures
+
+
+def test_user_error_of_a_worker_is_found() -> None:
+    cause = UserError("sample 3 cannot be read")
+    task_error = RuntimeError("ray")
+    task_error.cause = cause  # type: ignore[attr-defined]
+    outer = RuntimeError("fit")
+    outer.__cause__ = GroupFailed({1: task_error})
+    assert worker_user_error(outer) is cause
+    assert worker_user_error(GroupFailed({0: RuntimeError("ours")})) is None
+
+
+def make_cost(model: Path, hardware: Hardware) -> StepCost:
+    family = family_of(model)
+    loaded = family.load_model(model, torch.float32)
+    policy = Policy(loaded, family, OptimizerConfig(), total_steps=1, hardware=hardware)
+    return StepCost(policy, family.load_processor(model), ranks_on_host=1, reference=False)
+
+
+def text_batch(num_rows: int) -> Batch:
+    ones = torch.ones((num_rows, 16), dtype=torch.long)
+    return Batch(input_ids_BL=ones, attention_mask_BL=ones, completion_mask_BL=ones.float(), model_inputs={})
+
+
+def test_a_step_is_forecast_and_rated(tmp_path: Path) -> None:
+    build(tmp_path / "model", ["Which way?"], TinyShape(hidden_size=64, num_layers=2, num_heads=2), seed=0)
+    cost = make_cost(tmp_path / "model", Hardware(peak_tflops=0.5))
+    assert 0 < cost.forecast_bytes < cost.available
+    rates = cost.rates([text_batch(2), text_batch(1)], num_tokens=45.0, seconds=2.0)
+    assert rates["tokens_per_s"] == 22.5
+    assert rates["mfu"] == pytest.approx(rates["flops_per_s"] / 0.5e12)
+    assert rates["text_flops_per_s"] == rates["flops_per_s"]
+    cost.check([text_batch(4)])
+    cost.available = cost.forecast_bytes + 1000
+    cost.check([text_batch(2)])  # no larger than what was checked
+    with pytest.raises(UserError, match="a micro-batch of 5 x 16 tokens needs"):
+        cost.check([text_batch(5)])
+    reporting = make_cost(tmp_path / "model", Hardware(memory_forecast="report"))
+    reporting.available = 0.0
+    reporting.check([text_batch(5)])
+    assert "mfu" not in reporting.rates([text_batch(1)], num_tokens=15.0, seconds=1.0)

@@ -1,0 +1,246 @@
+"""The page of a run, from a run folder drawn here."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.tiny import TinyShape, build
+from operators.dataset.card import write_card
+from operators.dataset.recipe import Recipe
+from operators.dataset.samples import open_source
+from operators.dataset.shards import AUDIT_FILE, RECIPE_FILE, Dataset, recipe_json, write_index, write_json, write_shard
+from operators.errors import UserError
+from operators.pages.page import escape
+from operators.scoring.arms import ARMS, Arm
+from tests.workflows.rollout_runs import write_run
+from workflows.evaluate import EvaluationRow, write_rows
+from workflows.grpo.log import summarize
+from workflows.pipeline import accuracy
+from workflows.reports import report
+from workflows.reports.sample_cards import MIN_CARDS, MODELS, OUTCOMES, Answers, choose, in_turn
+
+SECTIONS = (
+    "Accuracy on held-out videos",
+    "Does it look at time?",
+    "Learning curves",
+    "Samples, with the models' own words",
+    "Rollouts of GRPO",
+    "Data",
+    "Seconds per stage",
+)
+ATTACK = "<script>alert('{key}')</script><img src=https://evil.example/x onerror=alert(1)> & \"quoted\""
+SECONDS = {"data": 12.5, "sft": 300.0, "grpo": 87.5}
+NUM_STEPS = 30
+
+
+def make_dataset(recipe: Recipe, folder: Path) -> Dataset:
+    folder.mkdir(parents=True)
+    source = open_source(recipe, folder)
+    described = recipe_json(recipe, source)
+    write_json(folder / RECIPE_FILE, described)
+    for shard in range(recipe.num_shards):
+        write_shard(recipe, source, described["recipe_hash"], shard, folder)
+    write_index(recipe, folder)
+    write_card(folder)
+    return Dataset.open(folder)
+
+
+def answer(dataset: Dataset, i: int, model: str, arm: Arm, *, right: bool) -> EvaluationRow:
+    sample = dataset.sample(i)
+    return EvaluationRow(
+        key=sample.key,
+        task=sample.address.task,
+        arm=arm,
+        correct=right,
+        parsed=sample.question.answer if right else None,
+        text=f"<think>{model} {ATTACK.format(key=sample.key)}</think>",
+        chance=sample.question.chance,
+    )
+
+
+def is_right(model: str, i: int) -> bool:
+    """Every one of the four outcomes, in both primitives."""
+    turn = i // 2
+    return bool(turn % 2) if model == "base" else turn % 4 < 2
+
+
+def write_metrics(path: Path, stage: str, **values: Any) -> list[dict[str, Any]]:
+    rows = [{"stage": stage, "step": step, **values} for step in range(NUM_STEPS)]
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return rows
+
+
+@pytest.fixture
+def policy(recipe: Recipe, tmp_path: Path) -> Path:
+    """A model of a few thousand weights, for its tokenizer."""
+    dataset = make_dataset(recipe.model_copy(update={"split": "rl", "num_samples": 16}), tmp_path / "words")
+    shape = TinyShape(hidden_size=64, num_layers=1, num_heads=2, num_kv_heads=1, vision_hidden_size=32, vision_depth=1)
+    build(tmp_path / "policy", [dataset.sample(i).target for i in range(len(dataset))] * 5, shape, seed=0)
+    return tmp_path / "policy"
+
+
+@pytest.fixture
+def run(recipe: Recipe, tmp_path: Path) -> Path:
+    """A finished run of two primitives, 16 held-out samples."""
+    folder = tmp_path / "my run"
+    for split in ("train", "rl", "test"):
+        made = make_dataset(recipe.model_copy(update={"split": split, "num_samples": 16}), folder / "data" / split)
+    rows = {
+        model: [
+            answer(made, i, model, arm, right=is_right(model, i))
+            for arm in (ARMS if model == "grpo" else ARMS[:1])
+            for i in range(len(made))
+        ]
+        for model in MODELS
+    }
+    (folder / "evaluation").mkdir()
+    for model in MODELS:
+        write_rows(folder / "evaluation" / f"{model}.jsonl", rows[model])
+    write_json(folder / "data" / "train" / AUDIT_FILE, {"passed": False})
+    write_metrics(folder / "metrics.jsonl", "base_model", loss=4.25)
+    write_metrics(folder / "sft" / "metrics.jsonl", "sft", loss=0.5)
+    logged = {"reward": 0.75, "useful_groups": 0.5, "completion_tokens": 27.5, "decodes_per_prompt": 1.0}
+    steps = write_metrics(folder / "grpo" / "metrics.jsonl", "grpo", group_rewards=[0.5, 1.0], **logged)
+    result = {"engine": "vllm", "accuracy": accuracy(rows), "grpo": summarize(steps), "seconds": SECONDS}
+    write_json(folder / "config.json", {"command": "run"})
+    write_json(folder / "summary.json", result)
+    return folder
+
+
+class Outline(HTMLParser):
+    """What a page loads and links, its scripts and handlers, its headings, and how its cards are filled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.links: list[str] = []
+        self.handlers: list[str] = []
+        self.counts: dict[str, int] = {}
+        self.headings: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.counts[tag] = self.counts.get(tag, 0) + 1
+        self.open.append(tag)
+        for name, value in attrs:
+            if name == "src":
+                self.loads.append(value or "")
+            if name == "href":
+                self.links.append(value or "")
+            if name.startswith("on"):
+                self.handlers.append(name)
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.open and self.open.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "h2":
+            self.headings.append(data)
+
+
+def outline(path: Path) -> Outline:
+    parsed = Outline()
+    parsed.feed(path.read_text())
+    return parsed
+
+
+def page_of(run: Path) -> Path:
+    report.main([str(run)])
+    return run / report.PAGE
+
+
+def test_every_section_is_there_with_its_figures(run: Path) -> None:
+    path = page_of(run)
+    text = path.read_text()
+    assert tuple(outline(path).headings) == SECTIONS
+    for figure in ("first_last", "motion_direction", "shuffled", "single frame", "blind", "0.750 → 0.750", "300.0"):
+        assert figure in text
+    assert text.count("4.25 → 4.25 in 30 steps") == 1 and "27.5 → 27.5 in 30 steps" in text
+    assert "No step logged this." in text  # parity: no update was made
+    assert "FAILED" in text and text.count("not audited") == 2
+
+
+def test_nothing_is_loaded_from_outside(run: Path) -> None:
+    found = outline(page_of(run))
+    assert found.loads and all(address.startswith("data:image/jpeg;base64,") for address in found.loads)
+    assert all("://" not in address and (run / address).is_file() for address in found.links)
+    assert sum("README.md" in address for address in found.links) == 3
+
+
+def test_words_of_every_model_are_shown_and_harmless(run: Path) -> None:
+    path = page_of(run)
+    text, found = path.read_text(), outline(path)
+    answers = Answers.read(run)
+    keys = choose(answers, MIN_CARDS)
+    assert len(keys) == len(set(keys)) == found.counts["article"] == 12
+    for key in keys:
+        for model in MODELS:
+            assert escape(f"{model} {ATTACK.format(key=key)}") in text
+    assert found.counts["script"] == 1 and not found.handlers and "evil.example" not in "".join(found.loads)
+
+
+def test_the_choice_shows_both_primitives_and_every_outcome(run: Path) -> None:
+    answers = Answers.read(run)
+    keys = choose(answers, MIN_CARDS)
+    assert keys == choose(answers, MIN_CARDS) != choose(answers, MIN_CARDS, seed=1)
+    for task in ("first_last", "motion_direction"):
+        of_task = [key for key in keys if answers.of("base", key).task == task]
+        assert len(of_task) == 6
+        assert {answers.outcome(key) for key in of_task} == set(OUTCOMES.values())
+
+
+def test_taking_turns_goes_on_when_a_part_is_used_up() -> None:
+    assert list(in_turn([["a"], ["b", "c", "d"], []])) == ["a", "b", "c", "d"]
+
+
+def test_a_clip_that_cannot_be_read_is_said_in_its_place(run: Path) -> None:
+    folder = run / "data" / "test"
+    offset = next(row["offset"] for row in Dataset.open(folder).rows if row["shard"] == "shard-000000.tar")
+    with (folder / "shard-000000.tar").open("r+b") as file:
+        file.seek(offset)
+        file.write(bytes(2000))
+    assert 'class="bad">clip_' in page_of(run).read_text()
+
+
+def test_before_the_run_has_ended_the_page_says_where_the_seconds_will_be(run: Path) -> None:
+    result = json.loads((run / "summary.json").read_text())
+    del result["seconds"]
+    assert "Known when the run has ended" in report.write(run, result).read_text()
+
+
+@pytest.mark.parametrize(
+    ("gone", "message"),
+    [
+        ("summary.json", "no summary.json"),
+        ("evaluation/sft.jsonl", "no evaluation/sft.jsonl"),
+        ("data/test/metadata.parquet", "is not finished"),
+    ],
+)
+def test_a_run_that_is_not_finished_is_refused(run: Path, gone: str, message: str) -> None:
+    (run / gone).unlink()
+    with pytest.raises(UserError, match=message):
+        report.main([str(run)])
+    assert not (run / report.PAGE).exists()
+
+
+def test_the_rollouts_of_its_grpo_are_shown(run: Path, policy: Path) -> None:
+    assert "This run has kept no rollouts." in page_of(run).read_text()
+    made = write_run(run.parent / "other", run / "data" / "rl", policy, num_steps=2, keep_every=1)
+    (made / "rollouts").rename(run / "grpo" / "rollouts")
+    (made / "config.json").rename(run / "grpo" / "config.json")
+    assert page_of(run).read_text().count('class="roll"') > 0
+
+
+def test_other_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not a finished run"):
+        report.main([str(tmp_path)])
+    write_json(tmp_path / "summary.json", {"loss": 1.0})
+    with pytest.raises(UserError, match="not a run of `temporay run`"):
+        report.main([str(tmp_path)])

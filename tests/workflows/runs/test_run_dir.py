@@ -1,0 +1,65 @@
+"""metrics.jsonl after a SIGKILL: the torn line is dropped, every whole one stays."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from workflows.runs.run_dir import RunDir
+
+TORN = (b'{"stage": "grpo", "st', b'{"stage": "grpo", "step": 3', b'{"stage": "gr\xc3', b"1")
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> RunDir:
+    made = RunDir(path=tmp_path, resumed=False)
+    for step in range(3):
+        made.log({"stage": "grpo", "step": step})
+        made.log({"stage": "grpo_worker", "step": step})
+    return made
+
+
+def steps(run_dir: RunDir, stage: str) -> list[int]:
+    return [row["step"] for row in run_dir.rows(stage)]
+
+
+@pytest.mark.parametrize("torn", TORN)
+def test_a_torn_line_is_left_out_and_does_not_swallow_the_next(run_dir: RunDir, torn: bytes) -> None:
+    with run_dir.metrics_path.open("ab") as file:
+        file.write(torn)
+    assert steps(run_dir, "grpo") == [0, 1, 2]
+    run_dir.log({"stage": "grpo", "step": 3})
+    assert steps(run_dir, "grpo") == [0, 1, 2, 3]
+    run_dir.drop_from("grpo", 2)
+    assert steps(run_dir, "grpo") == [0, 1]
+    assert steps(run_dir, "grpo_worker") == [0, 1, 2]
+    assert all(json.loads(line) for line in run_dir.metrics_path.read_text().splitlines())  # the torn one is gone
+
+
+def test_what_workers_said_when_they_started_stays(run_dir: RunDir) -> None:
+    run_dir.log({"stage": "grpo", "step": 2, "pid": 7})
+    run_dir.drop_from("grpo", 1)
+    assert [(row["step"], row.get("pid")) for row in run_dir.rows("grpo")] == [(0, None), (2, 7)]
+
+
+def test_a_line_of_another_process_does_not_cut_one(run_dir: RunDir) -> None:
+    with run_dir.metrics_path.open("a") as worker:
+        run_dir.log({"stage": "grpo", "step": 3})
+        worker.write('{"stage": "grpo_worker", "step": 3}\n')
+    assert steps(run_dir, "grpo")[-1] == steps(run_dir, "grpo_worker")[-1] == 3
+
+
+def test_a_whole_line_whose_end_is_missing_counts(run_dir: RunDir) -> None:
+    with run_dir.metrics_path.open("ab") as file:
+        file.write(b'{"stage": "grpo", "step": 3}')
+    run_dir.log({"stage": "grpo", "step": 4})
+    assert steps(run_dir, "grpo") == [0, 1, 2, 3, 4]
+
+
+def test_a_run_that_logged_nothing_has_no_rows(tmp_path: Path) -> None:
+    run_dir = RunDir(path=tmp_path, resumed=True)
+    assert run_dir.rows("grpo") == []
+    run_dir.drop_from("grpo", 0)
+    assert run_dir.rows("grpo") == []

@@ -1,0 +1,124 @@
+"""What training workers read: blocks of whole steps, clips from tasks, faults by name."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Lock
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+import ray
+from ray.util.placement_group import placement_group, remove_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from operators.dataset.shards import (
+    Dataset,
+)
+from operators.dataset.video_qa import VideoReading
+from operators.errors import UserError
+from tests.small_runs import write_dataset, write_model
+from workflows.sft.clips import BLOCK_BYTES, Collate, RankSteps, ahead, clips, load_block, tables_by_step
+from workflows.sft.mixture import Mixture, parts_of
+from workflows.sft.schedule import PassLimits, make_schedule
+from workflows.sft.token_counts import Wording, count_tokens
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten clips of drawn motion."""
+    return write_dataset(tmp_path_factory.mktemp("data"), num_samples=10)
+
+
+@pytest.fixture(scope="module")
+def model(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(data, tmp_path_factory.mktemp("base") / "model")
+
+
+def table_of(data: Path, first_step: int = 0) -> tuple[RankSteps, Mixture]:
+    """One rank's steps of six samples, its data in order."""
+    mixture = Mixture.open(parts_of(data, (), VideoReading()))
+    schedule = make_schedule(
+        lambda first, count: [place % 10 for place in range(first, first + count)],
+        np.full(10, 7),
+        PassLimits(micro_batch_size=4, micro_batch_tokens=None),
+        num_steps=3,
+        batch_size=6,
+        tokens_per_step=None,
+    )
+    return RankSteps(schedule=schedule, rank=0, world_size=1, first_step=first_step), mixture
+
+
+def test_blocks_hold_whole_steps(data: Path) -> None:
+    steps, mixture = table_of(data, first_step=1)
+    (whole,) = steps.blocks(np.full(10, 1000))
+    assert sorted(set(whole["step"].to_pylist())) == [1, 2]
+    single = list(steps.blocks(np.full(10, BLOCK_BYTES)))
+    assert [set(block["step"].to_pylist()) for block in single] == [{1}, {2}]
+    loaded = load_block(whole, parts=mixture.parts)
+    assert [(step, len(table)) for step, table in tables_by_step([loaded], steps)] == [(1, 6), (2, 6)]
+    one_by_one = [loaded.slice(0, 6), loaded.slice(6)]
+    assert [(step, len(table)) for step, table in tables_by_step(one_by_one, steps)] == [(1, 6), (2, 6)]
+    with pytest.raises(RuntimeError, match="the data of step 1 are rows"):
+        list(tables_by_step([loaded.slice(0, 4), loaded.slice(4)], steps))
+    with pytest.raises(RuntimeError, match="the data of step 1 are rows"):
+        list(tables_by_step([loaded.take(list(reversed(range(12))))], steps))
+
+
+def test_an_unreadable_clip_is_named(data: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(data, broken)
+    bad = Dataset.open(broken).rows[7]
+    with (broken / bad["shard"]).open("r+b") as file:
+        file.seek(bad["offset"])
+        file.write(bytes(bad["nbytes"]))
+    steps, mixture = table_of(broken, first_step=1)
+    (block,) = steps.blocks(np.full(10, 1000))
+    loaded = load_block(block, parts=mixture.parts)
+    faulty = [row for row, error in zip(loaded["row"].to_pylist(), loaded["error"].to_pylist(), strict=True) if error]
+    assert set(faulty) == {7}
+    _, first = next(tables_by_step([loaded], steps))
+    nothing: Any = None
+    wording = Wording(instruction="", answer_only_instruction="")
+    collate = Collate(nothing, nothing, mixture=mixture, tokens_N=np.full(10, 7), wording=wording, lock=Lock())
+    with pytest.raises(UserError, match=f"{bad['id']} of .*broken cannot be read"):
+        collate.step(first, steps.passes(1))
+
+
+def test_a_trial_of_a_search_reads_with_cpus_that_are_not_its_own(
+    ray_cluster: None, data: Path, model: Path, tmp_path: Path
+) -> None:
+    """Ray Tune captures what a trial starts in a placement group without a free CPU."""
+    trial = placement_group([{"CPU": 0.01}])
+    steps, mixture = table_of(data)
+    blocks, parts = list(steps.blocks(np.full(10, 1000))), mixture.parts
+
+    @ray.remote(num_cpus=0.01)
+    def in_trial() -> tuple[int, int]:
+        wording = Wording(instruction="", answer_only_instruction="")
+        with patch("workflows.sft.token_counts.CHUNK", 4):  # several tasks
+            counts = count_tokens(parts, model, wording, tmp_path)
+        return sum(table.num_rows for table in clips(blocks, parts)), len(counts.tokens_N)
+
+    inside = PlacementGroupSchedulingStrategy(trial, placement_group_capture_child_tasks=True)
+    try:
+        task: Any = in_trial.options(scheduling_strategy=inside).remote()
+        assert ray.get(task, timeout=120) == (18, 10)
+    finally:
+        remove_placement_group(trial)
+
+
+def test_what_comes_ahead_is_what_was_made_and_faults_arrive() -> None:
+    assert list(ahead(iter(range(5)), 2)) == list(range(5))
+
+    def broken() -> Iterator[int]:
+        yield 1
+        raise ValueError("broken")
+
+    items = ahead(broken(), 2)
+    assert next(items) == 1
+    with pytest.raises(ValueError, match="broken"):
+        next(items)

@@ -1,0 +1,10 @@
+"""Commands about datasets.
+
+generate    datasets on Ray Data
+throughput  what a sample costs on this machine
+plan        what a dataset would cost
+audit       what can be guessed from a dataset
+lint        every byte of a dataset checked
+retry       failed samples made again
+export      rows as other trainers read them
+"""

@@ -1,0 +1,89 @@
+"""``temporay audit``: what can be guessed from a dataset without watching it all in order; audit.json and a table."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tyro
+from pydantic import Field, ValidationError
+
+from operators import components
+from operators.audit import MAX_ROWS_PER_TASK, Stills, audit, stills_of
+from operators.dataset.card import write_card
+from operators.dataset.shards import AUDIT_FILE, Dataset, write_json
+from operators.errors import UserError
+from workflows.config import Config, explain
+
+TIERS = {"priors": "A", "forest": "B", "pixels": "C"}
+
+
+class AuditConfig(Config):
+    """Settings of ``temporay audit``."""
+
+    data: tyro.conf.Positional[Path]  # a dataset made by ``temporay generate``
+    num_clips: int = Field(default=2000, ge=0)  # whose frames are looked at, spread over the primitives; 0: none
+
+
+def run(config: AuditConfig) -> dict[str, Any]:
+    """Audits, writes audit.json into the dataset, renews its card, and prints a table. ``passed`` is the verdict."""
+    dataset = Dataset.open(config.data)
+    looked_at = clips_to_see(dataset.rows, config.num_clips)
+    stills: dict[str, Stills] = {}
+    for i in looked_at:
+        stills[dataset.rows[i]["id"]] = stills_of(dataset.frames(i), dataset.rows[i]["id"])
+    result = audit(dataset.rows, stills, edge_limits(sorted({row["task"] for row in dataset.rows})))
+    write_json(dataset.path / AUDIT_FILE, result)
+    write_card(dataset.path)
+    if len(looked_at) < len(dataset):
+        print(f"frames of {len(looked_at)} of {len(dataset)} clips were looked at (num_clips {config.num_clips})")
+    for task in result["tasks"]:
+        print(line(task))
+    for failure in result["failures"]:
+        print(f"FAILED {failure}")
+    print(
+        f"{'passed' if result['passed'] else 'FAILED'} ({result['num_comparisons']} comparisons, each within "
+        f"{result['z_bound']:.1f} standard errors of chance; fair data fails in at most "
+        f"{result['family_false_alarms']:.0%} of audits): {dataset.path / AUDIT_FILE}"
+    )
+    return result
+
+
+def clips_to_see(rows: Sequence[Mapping[str, Any]], num_clips: int) -> list[int]:
+    """Which clips are decoded: as many of each task, and the first of each, so that samples keep their twins."""
+    by_task: dict[str, list[int]] = defaultdict(list)
+    for i, row in enumerate(rows):
+        by_task[row["task"]].append(i)
+    share = min(MAX_ROWS_PER_TASK, num_clips // max(1, len(by_task)))
+    share -= share % 2
+    return sorted(i for of_task in by_task.values() for i in of_task[:share])
+
+
+def edge_limits(tasks: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """What each primitive promises of its first and last frames; one that is not installed here promises nothing."""
+    package = "operators.primitives"
+    return {task: components.load(package, task).edge_limits for task in tasks if task in components.available(package)}
+
+
+def line(task: Mapping[str, Any]) -> str:
+    """One task: its size, the balance of letters, and the strongest attack of every tier."""
+    start = f"{task['task']:<20} {task['num_samples']:>6} samples  letters z {task['letter_z']:+.1f}"
+    if not task["judged"]:
+        return f"{start}  too few samples to judge"
+    parts = [start]
+    for tier, letter in TIERS.items():
+        gating = [attack for attack in task["attacks"] if attack["tier"] == tier and attack["gates"]]
+        if gating:
+            worst = max(gating, key=lambda attack: float(attack["z"]))
+            parts.append(f"{letter} {worst['attack']} {worst['accuracy']:.1%} (at most {worst['bound']:.1%})")
+    return "  ".join([*parts, "ok" if task["passed"] else "FAILED"])
+
+
+def main(arguments: list[str]) -> None:
+    try:
+        config = tyro.cli(AuditConfig, prog="temporay audit", args=arguments)
+    except ValidationError as error:
+        raise UserError(explain(error)) from error
+    run(config)

@@ -1,0 +1,104 @@
+"""``temporay export``: a dataset in another trainer's rows, its clips as files beside them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import tyro
+from pydantic import ValidationError
+from tqdm import tqdm
+
+from operators import components
+from operators.dataset.shards import Dataset
+from operators.errors import SampleRejected, UserError, unknown_name
+from operators.exports._base import CLIPS_FOLDER, Exported, ExportFormat, Stage
+from operators.pixels.clip import encode
+from workflows.config import Config, explain
+
+PACKAGE = "operators.exports"
+
+
+class ExportConfig(Config):
+    """Settings of ``temporay export``."""
+
+    data: tyro.conf.Positional[Path]  # a dataset made by ``temporay generate``
+    format: str  # verl, ms-swift or llama-factory
+    out: Path  # a folder
+    stage: Stage | None = None  # sft: with the assistant's turn; rl: without it. None: what the format is most used for
+    root: Path | None = None  # where the folder will lie when it is read, for formats with absolute paths; None: out
+
+
+def run(config: ExportConfig) -> list[Path]:
+    """Writes clips and rows; returns the files of the rows.
+
+    Raises:
+        UserError: the format or its stage does not exist, there is no finished dataset, a clip cannot be read, or the
+            folder cannot be written.
+    """
+    exporter = format_of(config.format)
+    stage = config.stage or exporter.stages[0]
+    if stage not in exporter.stages:
+        raise UserError(f"stage {stage!r} does not exist in {config.format}; give {' or '.join(exporter.stages)}")
+    dataset = Dataset.open(config.data)
+    folder = config.out.absolute()
+    with writing(folder):
+        (folder / CLIPS_FOLDER).mkdir(parents=True, exist_ok=True)
+    exported = list(write_clips(dataset, folder))
+    with writing(folder):
+        files = exporter.write(exported, folder, stage=stage, root=config.root or folder)
+    print(f"{len(exported)} samples for {config.format} ({stage}): {files[0]}")
+    return files
+
+
+def format_of(name: str) -> ExportFormat:
+    """The export of a name with hyphens.
+
+    Raises:
+        UserError: there is none; the message has the nearest name.
+    """
+    names = [module.replace("_", "-") for module in components.available(PACKAGE)]
+    if name not in names:
+        raise unknown_name("format", name, names)
+    exporter: ExportFormat = components.load(PACKAGE, name.replace("-", "_"))()
+    return exporter
+
+
+def write_clips(dataset: Dataset, folder: Path) -> Iterator[Exported]:
+    """Every sample with its clip as a file, rendered and encoded when the dataset is virtual."""
+    instruction = dataset.recipe.instruction
+    for i in tqdm(range(len(dataset)), unit="clip", disable=not sys.stderr.isatty()):
+        sample = dataset.sample(i)
+        clip = f"{CLIPS_FOLDER}/{sample.key}.mp4"
+        data = dataset.clip_bytes(i) or _rendered(dataset, i)
+        with writing(folder):
+            (folder / clip).write_bytes(data)
+        yield Exported(sample=sample, clip=clip, instruction=instruction)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """What the file system refuses is the user's to mend."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}; make room or give another --out") from error
+
+
+def _rendered(dataset: Dataset, i: int) -> bytes:
+    try:
+        return encode(dataset.frames(i), dataset.sample(i).fps, dataset.recipe.codec).data
+    except SampleRejected as error:
+        raise UserError(
+            f"{dataset.sample(i).key} of {dataset.path} cannot be rendered ({error}); make the dataset again"
+        ) from error
+
+
+def main(arguments: list[str]) -> None:
+    try:
+        config = tyro.cli(ExportConfig, prog="temporay export", args=arguments)
+    except ValidationError as error:
+        raise UserError(explain(error)) from error
+    run(config)

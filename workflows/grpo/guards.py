@@ -1,0 +1,152 @@
+"""What stops a run that would learn the wrong thing without a word.
+
+    blindness canary    the same questions with real and with blank frames: a model that sees answers them differently
+    engine against trainer    the KL per token between who samples and who learns
+    rewards that fail   steps in a row in which no checker gave a usable reward
+
+Video input has been lost on the way to an engine without an error (verl PR 7802: 0.50 instead of 0.79 on NextQA, and
+fluent answers), and prompts of engine and trainer have differed by two tokens (vllm issue 46817).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from pydantic import Field
+
+from models.chat import to_prompt
+from operators.dataset.shards import Dataset
+from operators.errors import UserError
+from operators.records import Group, Prompt, Sample, Sampling
+from operators.rewards._base import is_right
+from operators.seeding import rng
+from workflows.config import Config
+from workflows.rollouts.media import StoredPrompt
+
+STAGE = "canary"
+
+
+class Answering(Protocol):
+    """Whoever answers prompts: the engines of a run."""
+
+    async def generate(self, prompts: Sequence[Prompt | StoredPrompt], sampling: Sampling) -> list[Group]: ...
+
+
+class GuardSettings(Config):
+    """When a run is stopped. Every threshold that stops one is named in the message that does."""
+
+    canary_every: int = Field(default=25, ge=0)  # steps between two looks, the first before step 1; 0: never
+    canary_prompts: int = Field(default=16, ge=1)
+    canary_tokens: int = Field(default=256, ge=1)  # of each greedy answer
+    max_agreement: float = Field(default=0.95, gt=0, le=1)  # share of answers that real and blank frames have in common
+    max_engine_kl: float = Field(default=0.05, gt=0)  # nats per token between engine and trainer, on-policy
+    max_unusable_steps: int = Field(default=5, ge=1)  # in a row without two rewards in any group
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """Fixed questions with real and with blank frames, by the same keys and in the same order."""
+
+    samples: tuple[Sample, ...]
+    real: tuple[Prompt, ...]
+    blank: tuple[Prompt, ...]
+
+    @classmethod
+    def of(cls, dataset: Dataset, processor: Any, settings: GuardSettings, *, instruction: str) -> Probe:
+        """Rows that depend on the size of the dataset alone."""
+        rows = rng("canary", len(dataset)).permutation(len(dataset))[: settings.canary_prompts]
+        samples = tuple(dataset.sample(int(row)) for row in rows)
+        real = tuple(
+            to_prompt(processor, sample, dataset.frames(int(row)), instruction=instruction)
+            for sample, row in zip(samples, rows, strict=True)
+        )
+        return cls(samples=samples, real=real, blank=tuple(map(blanked, real)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What a look showed, as shares of the probe's questions."""
+
+    agreement: float  # answered word for word alike with real and with blank frames
+    accuracy_real: float
+    accuracy_blank: float
+
+
+def blanked(prompt: Prompt) -> Prompt:
+    """The same prompt over grey frames: as many tokens, nothing to see."""
+    assert prompt.frames_THWC is not None
+    return replace(prompt, frames_THWC=np.full_like(prompt.frames_THWC, 128))
+
+
+async def look(pool: Answering, probe: Probe, settings: GuardSettings) -> Sight:
+    """Greedy answers to the probe under the engines' weights as they are."""
+    greedy = Sampling(num_rollouts=1, temperature=0.0, max_tokens=settings.canary_tokens, seed=0)
+    real = await pool.generate(probe.real, greedy)
+    blank = await pool.generate(probe.blank, greedy)
+    same = [_ids(one) == _ids(other) for one, other in zip(real, blank, strict=True)]
+    return Sight(
+        agreement=sum(same) / len(same),
+        accuracy_real=_accuracy(real, probe.samples),
+        accuracy_blank=_accuracy(blank, probe.samples),
+    )
+
+
+def check_sight(sight: Sight, settings: GuardSettings) -> None:
+    """Stops a run whose model answers as if it saw nothing.
+
+    Raises:
+        UserError: real and blank frames get the same answers.
+    """
+    if sight.agreement > settings.max_agreement:
+        raise UserError(
+            f"the model does not look at the video: {sight.agreement:.0%} of its answers to {settings.canary_prompts} "
+            f"questions are the same, word for word, when every frame is grey (accuracy {sight.accuracy_real:.0%} and "
+            f"{sight.accuracy_blank:.0%}), and guards.max_agreement is {settings.max_agreement:g}. Check that the "
+            "engine gets the frames, start from a model that uses them, or raise the limit"
+        )
+
+
+def check_engine_kl(step: int, engine_kl: float, settings: GuardSettings) -> None:
+    """Stops a run whose engine samples from another distribution than the trainer believes.
+
+    Raises:
+        UserError: the KL per token is above the limit.
+    """
+    if engine_kl > settings.max_engine_kl:
+        raise UserError(
+            f"engine and trainer are {engine_kl:.3g} nats per token apart at step {step}, and guards.max_engine_kl is "
+            f"{settings.max_engine_kl:g}: one of them computes something else. Compare dtypes (pool.settings.dtype), "
+            "try --pool.engine local, or raise the limit if the distance is known"
+        )
+
+
+def check_usable(num_unusable: int, details: Sequence[str], settings: GuardSettings) -> None:
+    """Stops a run that only waits for rewards that do not come.
+
+    Args:
+        num_unusable: steps in a row without two rewards in any group, this one included.
+        details: what the checkers of this step said.
+
+    Raises:
+        UserError: there were too many such steps.
+    """
+    if num_unusable >= settings.max_unusable_steps:
+        [(said, count)] = Counter(filter(None, details)).most_common(1) or [("nothing", 0)]
+        raise UserError(
+            f"{num_unusable} steps in a row had no group with two rewards, so nothing was learned; of the last "
+            f"{len(details)} rollouts {count} have none because: {said}. Mend what rewards.weights names and run the "
+            "same command again, or give other rewards, or a longer rewards.deadline_s, and another --out"
+        )
+
+
+def _ids(group: Group) -> tuple[int, ...]:
+    return group.rollouts[0].completion_ids
+
+
+def _accuracy(groups: Sequence[Group], samples: Sequence[Sample]) -> float:
+    right = [is_right(group.rollouts[0], sample) for group, sample in zip(groups, samples, strict=True)]
+    return sum(right) / len(right)

@@ -1,0 +1,176 @@
+"""What a run of GRPO says of itself: a line per step on the terminal, its row and its account in metrics.jsonl.
+
+Produced, UpdateReport → step row, ledger line, trainer's log-probs beside the rollouts → summary.json
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from operators.dataset.shards import Dataset
+from operators.records import Outcome, ScoredGroup, ScoreStatus
+from operators.reinforcement import ledger
+from operators.reinforcement.rollout_files import path_of
+from operators.scoring.metrics import Interval, mean_interval
+from workflows.grpo import guards
+from workflows.grpo.producer import Produced
+from workflows.grpo.settings import GrpoConfig
+from workflows.grpo.update import UpdateReport
+from workflows.runs.run_dir import RunDir, write_json
+
+STAGE = "grpo"
+STAGES = ("prompts", "generate", "reward", "train", "sync")
+HOW_IT_WENT = (
+    *("seconds", "tokens_per_s", "flops_per_s", "text_flops_per_s", "mfu", "text_mfu"),
+    *("media_", "decodes_", "engines", "prompts_resent", "prompts_sent"),
+)
+
+
+@dataclass(slots=True)
+class StepLines:
+    """Writes the lines of one call of a run."""
+
+    config: GrpoConfig
+    run_dir: RunDir
+    dataset: Dataset
+    _last: float  # when the step before ended
+
+    @classmethod
+    def begin(cls, config: GrpoConfig, run_dir: RunDir, dataset: Dataset, first_step: int) -> Self:
+        """Forgets what an earlier call said of the steps that are taken again."""
+        for stage in (STAGE, ledger.STAGE, guards.STAGE):
+            run_dir.drop_from(stage, first_step)
+        return cls(config=config, run_dir=run_dir, dataset=dataset, _last=time.perf_counter())
+
+    def write(self, step: int, produced: Produced, report: UpdateReport, engines: Mapping[str, float]) -> None:
+        """All that is kept of a step; stops the run when engine and trainer are too far apart.
+
+        Args:
+            engines: the pool's counters.
+
+        Raises:
+            UserError: by ``guards.check_engine_kl``.
+        """
+        now = time.perf_counter()
+        seconds, self._last = now - self._last, now
+        measures = measured(produced.groups, self.dataset) | produced.media
+        row = step_row(step, produced, measures, report, seconds) | dict(engines)
+        if report.logprobs:
+            path = path_of(self.config.out, step)
+            path.parent.mkdir(exist_ok=True)
+            write_json(path.with_suffix(".trainer.json"), report.logprobs)
+        self.run_dir.log(ledger.ledger_line(step, produced.groups, report.trained))
+        self.run_dir.log(row)
+        print(terminal_line(row, self.config.num_steps), flush=True)
+        if row["staleness"] == 0 and "engine_kl" in row:
+            guards.check_engine_kl(step, row["engine_kl"], self.config.guards)
+
+
+def step_row(
+    step: int, produced: Produced, measures: Mapping[str, float], report: UpdateReport, seconds: float
+) -> dict[str, Any]:
+    """The row of a step in metrics.jsonl; what depends on the machine begins as ``HOW_IT_WENT`` says."""
+    spent = produced.clock.seconds
+    generate_s = spent.get("generate", 0.0)
+    sampled = measures["sampled_tokens"]
+    return {
+        "stage": STAGE,
+        "step": step,
+        **measures,
+        **report.metrics,
+        **{name: float(sum(one.outcome == name for one in produced.groups)) for name in Outcome},
+        "staleness": step - produced.batch.weight_version,
+        "group_rewards": [group_mean(one) for one in produced.groups],
+        "seconds": seconds,
+        **{f"seconds_{stage}": spent.get(stage, 0.0) for stage in STAGES},
+        "tokens_per_s_generate": sampled / generate_s if generate_s else None,
+        "tokens_per_s": sampled / seconds,
+    }
+
+
+def what_was_learned(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A step's row without what depends on the machine, on its faults and on the clock: of an on-policy run on a CPU
+    it is the same to the last bit, however often the run was killed."""
+    return {name: value for name, value in row.items() if not name.startswith(HOW_IT_WENT)}
+
+
+def terminal_line(row: dict[str, Any], num_steps: int) -> str:
+    """What somebody who waits wants to know."""
+    times = " ".join(f"{stage} {row[f'seconds_{stage}']:.1f}" for stage in STAGES)
+    guards_said = "".join(f"  {name} {row[name]:.0f}" for name in ("skipped", "skipped_not_finite") if row.get(name))
+    return (
+        f"step {row['step'] + 1}/{num_steps}  reward {row['reward']:.3f}  useful groups {row['useful_groups']:.0%} of "
+        f"{row['prompts']:.0f}  tokens {row['completion_tokens']:.0f}  engine kl {row.get('engine_kl', 0):.1e}  parity "
+        f"{row.get('parity_max_abs', 0):.1e}  stale {row['staleness']}  {row['seconds']:.1f} s ({times})  "
+        f"{row['tokens_per_s']:.0f} tokens/s{guards_said}"
+    )
+
+
+def measured(groups: Sequence[ScoredGroup], dataset: Dataset) -> dict[str, float]:
+    """What a step's rollouts came to: means over rollouts, shares of groups, counts."""
+    rewards = [score.reward for one in groups for score in one.scores if score.reward is not None]
+    lengths = [len(rollout.completion_ids) for one in groups for rollout in one.group.rollouts]
+    statuses = Counter(score.status.value for one in groups for score in one.scores)
+    static = [one for one in groups if one.static]
+    steered = [one for one in groups if not one.static]
+    levels = [int(dataset.table["level"][one.row].as_py()) for one in groups]
+    return {
+        "reward": sum(rewards) / max(1, len(rewards)),
+        "useful_groups": useful_share(groups),
+        **({"useful_steered": useful_share(steered)} if steered else {}),
+        **({"useful_static": useful_share(static)} if steered and static else {}),
+        "level": sum(levels) / len(levels),
+        "prompts": float(len(groups)),
+        "completion_tokens": sum(lengths) / len(lengths),
+        "sampled_tokens": float(sum(lengths)),
+        **{f"status_{status.value}": float(statuses[status.value]) for status in ScoreStatus if statuses[status.value]},
+    }
+
+
+def useful_share(groups: Sequence[ScoredGroup]) -> float:
+    """Share of groups whose rewards differ."""
+    return sum(one.outcome in (Outcome.TRAINED, Outcome.OBSERVED) for one in groups) / len(groups)
+
+
+def group_mean(scored: ScoredGroup) -> float | None:
+    """Mean reward of a group; None when none of its rollouts has one."""
+    known = [score.reward for score in scored.scores if score.reward is not None]
+    return sum(known) / len(known) if known else None
+
+
+def summarize(rows: Sequence[dict[str, Any]], account: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    """First and last quarter of the steps compared, the counters that must hold, and the account.
+
+    Args:
+        rows: of the steps.
+        account: the ledger's lines of the same steps.
+
+    Raises:
+        RuntimeError: a prompt group was trained on twice, or is not accounted for: a fault of ours.
+    """
+    quarter = max(1, len(rows) // 4)
+    first, last = reward_estimate(rows[:quarter]), reward_estimate(rows[-quarter:])
+    faults = ledger.reconcile(account)
+    if faults:
+        raise RuntimeError(f"the ledger does not reconcile: {'; '.join(faults[:5])}")
+    return {
+        "steps": len(rows),
+        "reward_first": first.value,
+        "reward_first_interval": [first.low, first.high],
+        "reward_last": last.value,
+        "reward_last_interval": [last.low, last.high],
+        "useful_groups": sum(row["useful_groups"] for row in rows) / len(rows),
+        "groups": ledger.totals(account),
+        "parity_max_abs": max(row.get("parity_max_abs", 0.0) for row in rows),
+        "decodes_per_prompt": rows[-1]["decodes_per_prompt"],
+        "rollouts_without_reward": sum(row.get("status_crashed", 0) + row.get("status_timeout", 0) for row in rows),
+    }
+
+
+def reward_estimate(rows: Sequence[dict[str, Any]]) -> Interval:
+    """Mean reward of some steps; a group is one observation, because its rollouts share their prompt."""
+    return mean_interval([reward for row in rows for reward in row["group_rewards"] if reward is not None])

@@ -1,0 +1,279 @@
+"""GRPO with verifiable rewards: two coroutines, produce and train, joined by one buffer.
+
+    produce: prompts → rollouts (engines) → scores (reward tasks) → advantages → buffer
+    train:   buffer → updates (Ray Train workers) → weights of the next version → engines
+
+``max_staleness`` 0 makes it the synchronous, exactly on-policy loop. Group-relative advantages: DeepSeekMath,
+arXiv 2402.03300, eq. 21; accuracy reward only and no KL term unless asked for, as SynRL (arXiv 2603.17693) trains.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from models.families._base import family_of
+from operators.dataset.shards import Dataset
+from operators.errors import UserError
+from operators.records import Group, Prompt, Sampling
+from operators.reinforcement import ledger
+from operators.reinforcement.rollout_buffer import RolloutBuffer
+from operators.reinforcement.rollout_files import steps_in
+from workflows.command_line import parse
+from workflows.grpo import guards
+from workflows.grpo.learner import PolicyLearner, Update
+from workflows.grpo.log import STAGE, StepLines, summarize
+from workflows.grpo.mailbox import Published
+from workflows.grpo.producer import Produced, Producer, Prompting, prune
+from workflows.grpo.settings import UNUSED, GrpoConfig
+from workflows.grpo.update import TrainingBatch, UpdateConfig, UpdateReport
+from workflows.learner.learner import RAY_STORAGE, LearnerConfig
+from workflows.rollouts.media import StoredPrompt
+from workflows.rollouts.rollout_pool import RolloutPool
+from workflows.runs.progress import Fallbacks
+from workflows.runs.run_dir import RunDir
+from workflows.runs.trackers import check_trackers, mirrored
+from workflows.session import ray_session
+
+WORKER_STAGE = f"{STAGE}_worker"  # of what the training workers log
+
+
+class Trainer(Protocol):
+    """What the loop asks of its training half; ``PolicyLearner`` is the one that learns."""
+
+    async def update(self, step: int, batch: TrainingBatch) -> Update: ...
+
+    async def mark_logged(self, step: int) -> None: ...
+
+
+class Pool(Prompting, Protocol):
+    """What the loop asks of its engines; ``RolloutPool`` is the one that has some."""
+
+    async def load_weights(self, version: int, packet: Any, checksum: int | None = None) -> None: ...
+
+    def counters(self) -> dict[str, float]: ...
+
+
+@dataclass(slots=True)
+class Loop:
+    """What the two halves share."""
+
+    config: GrpoConfig
+    producer: Producer
+    pool: Pool
+    trainer: Trainer
+    buffer: RolloutBuffer[Produced]
+    lines: StepLines
+    probe: guards.Probe | None  # of the blindness canary
+
+    @classmethod
+    def of(
+        cls, config: GrpoConfig, run_dir: RunDir, dataset: Dataset, pool: Pool, trainer: Trainer, first_step: int
+    ) -> Loop:
+        """A loop that begins after ``first_step`` batches."""
+        looks = config.mode != "from_rollouts" and config.guards.canary_every > 0
+        return cls(
+            config=config,
+            producer=Producer.of(config, dataset, pool),
+            pool=pool,
+            trainer=trainer,
+            buffer=RolloutBuffer(max_staleness=config.max_staleness, updates_done=first_step),
+            lines=StepLines.begin(config, run_dir, dataset, first_step),
+            probe=guards.Probe.of(dataset, pool.processor, config.guards, instruction=config.instruction)
+            if looks
+            else None,
+        )
+
+
+async def produce(loop: Loop, first_step: int) -> None:
+    """prompts → rollouts → scores → advantages, one batch per step, no further ahead than the buffer allows."""
+    state = loop.producer.state_before(first_step)
+    for step in range(first_step, loop.config.num_steps):
+        prompts = await loop.producer.prepared(step, state)
+        await loop.buffer.room_for(step)
+        produced = await loop.producer.batch_of(step, state, prompts)
+        state = produced.state
+        await loop.buffer.put(step, produced)
+
+
+async def train(loop: Loop, first_step: int) -> None:
+    """batch → updates → published weights → one line of metrics."""
+    for step in range(first_step, loop.config.num_steps):
+        produced = await loop.buffer.get(step)
+        with produced.clock("train"):
+            update = await loop.trainer.update(step, produced.batch)
+        with produced.clock("sync"):
+            await publish(loop.pool, update.weights_version, update.weights)
+        await look_if_due(loop, step + 1)
+        await loop.buffer.mark_done(step)
+        loop.lines.write(step, produced, update.report, loop.pool.counters())
+        await loop.trainer.mark_logged(step)
+        forget(loop.config, step + 1)
+
+
+async def publish(pool: Pool, version: int, weights: Published | None) -> None:
+    """Gives the engines a version of the weights, unless there is none."""
+    if weights is not None:
+        await pool.load_weights(version, weights.packet_ref, weights.checksum)
+
+
+async def look_if_due(loop: Loop, steps_done: int) -> None:
+    """The blindness canary: before the first step and every so many."""
+    settings = loop.config.guards
+    if loop.probe is not None and steps_done % settings.canary_every == 0:
+        sight = await guards.look(loop.pool, loop.probe, settings)
+        loop.lines.run_dir.log({"stage": guards.STAGE, "step": steps_done, **asdict(sight)})
+        guards.check_sight(sight, settings)
+
+
+def forget(config: GrpoConfig, steps_done: int) -> None:
+    """Drops rollouts that no checkpoint which is kept would ask for again."""
+    if config.mode == "train" and steps_done % config.checkpoint_every == 0:
+        # Two are kept, and that of this very step may not be whole yet.
+        oldest_kept = steps_done - 2 * config.checkpoint_every
+        prune(config.out, before=oldest_kept - 1, keep_every=config.keep_rollouts_every)
+
+
+async def both_halves(loop: Loop, first_step: int) -> None:
+    """The first fault of either half ends both."""
+    await look_if_due(loop, first_step)
+    async with asyncio.TaskGroup() as halves:
+        halves.create_task(produce(loop, first_step))
+        halves.create_task(train(loop, first_step))
+
+
+async def reinforce(config: GrpoConfig, run_dir: RunDir, dataset: Dataset, pool: Pool) -> None:
+    """Both halves from the newest checkpoint on; of a run that only samples, from the first step that is missing."""
+    if config.mode == "rollouts_only":
+        first_step = len(steps_in(config.out))
+        await both_halves(Loop.of(config, run_dir, dataset, pool, NoTrainer(), first_step), first_step)
+        return
+    run_dir.drop_from(STAGE, config.num_steps)  # no step, but the line that a kill cut short: workers add to the file
+    fallbacks = Fallbacks(config.out, WORKER_STAGE)
+    async with started_learner(config) as learner:
+        fallbacks.tell()
+        await publish(pool, learner.first_step, learner.weights)
+        loop = Loop.of(config, run_dir, dataset, pool, learner, learner.first_step)
+        await both_halves(loop, learner.first_step)
+
+
+def started_learner(config: GrpoConfig) -> AbstractAsyncContextManager[PolicyLearner]:
+    """The training workers, up and at their newest checkpoint inside."""
+    learner = LearnerConfig(
+        stage=WORKER_STAGE,
+        model=config.model.absolute(),
+        out=config.out.absolute(),
+        optimizer=config.optimizer,
+        num_steps=config.num_steps,
+        checkpoint_every=config.checkpoint_every,
+        threads=config.threads,
+        temperature=config.temperature,
+        updates_per_step=config.updates_per_step,
+        shares_metrics=True,
+        trained=config.trained,
+        hardware=config.hardware,
+        reference=bool(config.loss.beta),
+    )
+    update = UpdateConfig(
+        loss=config.loss,
+        micro_batch_size=config.micro_batch_size,
+        max_tokens=config.max_tokens,
+        num_iterations=config.num_iterations,
+        mini_batches=config.mini_batches,
+    )
+    return PolicyLearner.started(learner, update, num_workers=config.num_workers, max_failures=config.max_failures)
+
+
+class NoTrainer:
+    """The training half of a run that only samples: nothing is learned, the weights stay."""
+
+    async def update(self, step: int, batch: TrainingBatch) -> Update:
+        return Update(report=UpdateReport(metrics={}), weights_version=0, weights=None)
+
+    async def mark_logged(self, step: int) -> None:
+        """No checkpoint waits for it."""
+
+
+class NoPool:
+    """The engines of a run whose rollouts are there already."""
+
+    def __init__(self, processor: Any) -> None:
+        self.processor = processor
+
+    async def generate(self, prompts: Sequence[Prompt | StoredPrompt], sampling: Sampling) -> list[Group]:
+        raise RuntimeError("a run from rollouts asked for new ones")
+
+    async def load_weights(self, version: int, packet: Any, checksum: int | None = None) -> None:
+        """Nobody serves."""
+
+    def counters(self) -> dict[str, float]:
+        return {"engines": 0.0}
+
+
+def check(config: GrpoConfig, dataset: Dataset) -> None:
+    """Refuses what cannot work, before anything starts.
+
+    Raises:
+        UserError: the dataset is empty, or settings contradict each other or the data.
+    """
+    if len(dataset) == 0:
+        raise UserError(f"{config.data} has no samples; generate some with `temporay generate … --split rl`")
+    if (config.mode == "from_rollouts") != (config.rollouts is not None):
+        raise UserError("mode from_rollouts and --rollouts RUN go together: give both, or neither")
+    if config.rollouts is not None:
+        missing = sorted(set(range(config.num_steps)) - set(steps_in(config.rollouts)))
+        if missing:
+            raise UserError(
+                f"{config.rollouts} has no rollouts of step {missing[0]} ({len(missing)} of {config.num_steps} are "
+                "missing); give fewer --num-steps, or sample them with --mode rollouts_only"
+            )
+    check_trackers(config.trackers)
+    levels = set(dataset.table["level"].to_pylist())
+    if config.curriculum.enabled and len(levels) < 2:
+        raise UserError(
+            f"curriculum.enabled is True, but all of {config.data} is of level {levels.pop()}; generate several: "
+            "`temporay generate … --levels 0 1 2`"
+        )
+    if config.trained.lora.dropout:
+        raise UserError(
+            f"trained.lora.dropout is {config.trained.lora.dropout:g}, but engines sample without, so that trainer and "
+            "engines would disagree; give 0"
+        )
+
+
+def run_with(config: GrpoConfig, pool: Pool) -> dict[str, Any]:
+    """The whole run on engines that are there already; returns what summary.json holds."""
+    dataset = Dataset.open(config.data)
+    check(config, dataset)
+    run_dir = RunDir.open(config.out, config, kind=STAGE)
+    finished = run_dir.summary()
+    if finished is not None:
+        return finished
+    if UNUSED[config.mode]:
+        print(f"grpo: mode {config.mode} has no use for {', '.join(UNUSED[config.mode])}", flush=True)
+    with run_dir.stage(STAGE), mirrored(config.out, config.trackers):
+        asyncio.run(reinforce(config, run_dir, dataset, pool))
+    shutil.rmtree(config.out / RAY_STORAGE, ignore_errors=True)
+    return run_dir.finish(summarize(run_dir.rows(STAGE), run_dir.rows(ledger.STAGE)))
+
+
+def run(config: GrpoConfig) -> dict[str, Any]:
+    """Starts engines of the policy itself and improves it."""
+    check(config, Dataset.open(config.data))
+    with ray_session():
+        if config.mode == "from_rollouts":
+            return run_with(config, NoPool(family_of(config.model).load_processor(config.model)))
+        with RolloutPool.started(config.pool, config.model) as pool:
+            return run_with(config, pool)
+
+
+def main(arguments: list[str]) -> None:
+    """``temporay grpo PRESET --data DATA --model MODEL --out RUN``."""
+    from workflows.presets.training import GRPO_PRESETS  # presets are made of this module's config
+
+    summary = run(parse(STAGE, GrpoConfig, GRPO_PRESETS, arguments))
+    print(f"reward {summary['reward_first']:.3f} → {summary['reward_last']:.3f} in {summary['steps']} steps")

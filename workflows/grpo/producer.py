@@ -1,0 +1,255 @@
+"""How a batch of GRPO comes to be: prompts are drawn, answered, scored, and refilled until enough carry a signal.
+
+    cursor → draws → prompts (each clip decoded once) → groups (engines) → scores (reward tasks)
+           → flat groups replaced by further draws, ``max_refills`` times → advantages → RUN/rollouts → Produced
+
+Everything a batch depends on is in ``RunState``, which is stored with the batch: a run that resumes finds batches it
+had already made, trains on those, and draws on from where they end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from models.chat import to_prompt
+from operators.dataset.shards import Dataset
+from operators.errors import UserError
+from operators.records import Frames, Group, Outcome, Prompt, Sample, Sampling, ScoredGroup
+from operators.reinforcement.curriculum import PassRates, level_shares
+from operators.reinforcement.prompt_stream import Cursor, Draw, PromptStream
+from operators.reinforcement.rollout_files import path_of, read_step, steps_in, write_step
+from operators.rewards._base import is_right
+from operators.scoring.arms import apply_arm
+from operators.scoring.scores import load_rewards, needs_of
+from operators.seeding import digest
+from workflows.grpo.guards import Answering, check_usable
+from workflows.grpo.run_state import RunState
+from workflows.grpo.scored_groups import Asked, oldest_version, scored, trainable
+from workflows.grpo.settings import GrpoConfig
+from workflows.grpo.stage_clock import StageClock
+from workflows.grpo.update import TrainingBatch
+from workflows.rollouts.media import MediaStore, StoredPrompt
+from workflows.rollouts.reward_tasks import score_groups
+
+SHUFFLED_SHARE = 0.5  # rollouts on shuffled frames for each on ordered ones (Video-R1: 4 for 8)
+NUM_SHOWN = 4  # groups of a step whose log-probs under the trainer are kept for the report
+
+
+class Prompting(Answering, Protocol):
+    """Engines, and the processor of their model's family."""
+
+    processor: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompts:
+    """Prompts that were drawn, ready to be sent. Lists have one entry per prompt."""
+
+    draws: list[Draw]
+    samples: list[Sample]
+    frames: list[Frames]
+    prompts: list[StoredPrompt]
+    cursor: Cursor  # behind them
+    clock: StageClock  # of the step they are for
+    media: MediaStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Produced:
+    """A batch, the whole account of it, and where the run stands after it."""
+
+    groups: tuple[ScoredGroup, ...]  # all that were drawn for the step
+    batch: TrainingBatch  # those that are trained on
+    state: RunState
+    clock: StageClock
+    media: dict[str, float]  # decodes per prompt, bytes of frames
+
+
+@dataclass(slots=True)
+class Producer:
+    """Makes the batches of a run, or finds them where an earlier call of the same run left them."""
+
+    config: GrpoConfig
+    dataset: Dataset
+    pool: Prompting
+    stream: PromptStream
+
+    @classmethod
+    def of(cls, config: GrpoConfig, dataset: Dataset, pool: Prompting) -> Self:
+        """A producer over the dataset's rows, in pairs when a reward compares twins.
+
+        Raises:
+            UserError: a reward is not known, or needs twins that the data does not have.
+        """
+        needs = needs_of(load_rewards(config.rewards.weights, config.rewards.settings))
+        columns = dataset.table.select(["task", "level", "pair_id"]).to_pydict()
+        stream = PromptStream.of(
+            columns["task"], columns["level"], columns["pair_id"], seed=config.seed, pairs="twin" in needs
+        )
+        return cls(config=config, dataset=dataset, pool=pool, stream=stream)
+
+    def state_before(self, step: int) -> RunState:
+        """Where the run stood when the batch of a step was begun.
+
+        Raises:
+            UserError: the rollouts of the step before are missing or damaged.
+        """
+        if step == 0:
+            return RunState()
+        return RunState.from_json(read_step(path_of(self.config.out, step - 1)).state)
+
+    async def prepared(self, step: int, state: RunState) -> Prompts | None:
+        """The first prompts of a step, made in a thread while the trainer is at work; None when its batch is there."""
+        if self.config.mode == "from_rollouts" or path_of(self.config.out, step).exists():
+            return None
+        num_prompts = self.config.prompts_per_step
+        return await asyncio.to_thread(
+            self._prompts, state.cursor, state.rates, num_prompts, StageClock(), MediaStore()
+        )
+
+    async def batch_of(self, step: int, state: RunState, first: Prompts | None) -> Produced:
+        """The batch of a step: made of the prompts that ``prepared`` gave and written, or read from its file."""
+        folder = self.config.rollouts if self.config.mode == "from_rollouts" else self.config.out
+        assert folder is not None
+        path = path_of(folder, step)
+        return self._read(path, step) if first is None else await self._make(path, step, state, first)
+
+    async def _make(self, path: Path, step: int, state: RunState, first: Prompts) -> Produced:
+        clock, media, cursor = first.clock, first.media, first.cursor
+        asked = await self.ask(step, 0, first)
+        for attempt in range(1, 1 + self.config.max_refills):
+            missing = self.config.prompts_per_step - sum(one.outcome == Outcome.TRAINED for one in asked)
+            if missing <= 0:
+                break
+            further = self._prompts(cursor, state.rates, missing, clock, media)
+            asked, cursor = asked + await self.ask(step, attempt, further), further.cursor
+        after = self._state_after(state, cursor, asked)
+        groups = scored(self.config, step, asked, after.scales)
+        write_step(path, groups, after.to_json())
+        return self._produced(step, groups, [one.prompt for one in asked], after, clock, media)
+
+    def draw(self, cursor: Cursor, rates: PassRates, num_prompts: int) -> tuple[list[Draw], Cursor]:
+        """The next prompts; with a curriculum all but its static share by what each level is worth now."""
+        curriculum = self.config.curriculum
+        if not curriculum.enabled:
+            return self.stream.draw(cursor, num_prompts)
+        shares = level_shares(self.stream.sizes(), rates, curriculum.floor)
+        return self.stream.draw(cursor, num_prompts, shares, curriculum.static_share)
+
+    def _prompts(
+        self, cursor: Cursor, rates: PassRates, num_prompts: int, clock: StageClock, media: MediaStore
+    ) -> Prompts:
+        """The prompts at the cursor; every clip is decoded here once and nowhere else."""
+        with clock("prompts"):
+            draws, cursor = self.draw(cursor, rates, num_prompts)
+            samples = [self.dataset.sample(draw.row) for draw in draws]
+            frames = [media.decode(partial(self.dataset.frames, draw.row)) for draw in draws]
+            prompts = [
+                media.put(self._prompt(sample, clip), self.config.group_size)
+                for sample, clip in zip(samples, frames, strict=True)
+            ]
+        return Prompts(
+            draws=draws, samples=samples, frames=frames, prompts=prompts, cursor=cursor, clock=clock, media=media
+        )
+
+    async def ask(self, step: int, attempt: int, given: Prompts) -> list[Asked]:
+        """prompts → rollouts → scores."""
+        config, samples = self.config, given.samples
+        sampling = Sampling(
+            num_rollouts=config.group_size,
+            temperature=config.temperature,
+            max_tokens=config.max_tokens,
+            segment_tokens=config.segment_tokens,
+            seed=digest("rollout", config.seed, step, attempt) % 2**31,
+        )
+        with given.clock("generate"):
+            groups = await self.pool.generate(given.prompts, sampling)
+            shuffled = await self._shuffled(samples, given.frames, sampling)
+        with given.clock("reward"):
+            scores = await score_groups(groups, samples, config.rewards, shuffled)
+        rows = zip(given.draws, samples, given.prompts, groups, scores, strict=True)
+        return [Asked(draw=d, sample=s, prompt=p, group=g, scores=c) for d, s, p, g, c in rows]
+
+    async def _shuffled(
+        self, samples: Sequence[Sample], frames: Sequence[Frames], sampling: Sampling
+    ) -> dict[str, Group]:
+        """Rollouts on shuffled frames, by key, where a reward compares with them; they are never trained on."""
+        needs = needs_of(load_rewards(self.config.rewards.weights, self.config.rewards.settings))
+        chosen = [i for i, sample in enumerate(samples) if "shuffled" in needs and sample.order_dependent]
+        prompts = [self._prompt(samples[i], apply_arm("shuffled", frames[i], samples[i].address)) for i in chosen]
+        fewer = max(1, round(SHUFFLED_SHARE * sampling.num_rollouts))
+        groups = await self.pool.generate(prompts, replace(sampling, num_rollouts=fewer))
+        return {samples[i].key: group for i, group in zip(chosen, groups, strict=True)}
+
+    def _prompt(self, sample: Sample, frames_THWC: Frames | None) -> Prompt:
+        return to_prompt(self.pool.processor, sample, frames_THWC, instruction=self.config.instruction)
+
+    def _state_after(self, state: RunState, cursor: Cursor, asked: Sequence[Asked]) -> RunState:
+        usable = any(one.outcome != Outcome.UNSCORED for one in asked)
+        right = [sum(is_right(r, one.sample) for r in one.group.rollouts) for one in asked]
+        pass_rates = [n / max(1, len(one.group.rollouts)) for one, n in zip(asked, right, strict=True)]
+        return RunState(
+            cursor=cursor,
+            scales=state.scales.updated([one.sample.address.task for one in asked], [one.rewards_G for one in asked]),
+            rates=state.rates.updated([one.draw.stratum for one in asked], pass_rates, self.config.curriculum.decay),
+            num_unusable=0 if usable else state.num_unusable + 1,
+        )
+
+    def _read(self, path: Path, step: int) -> Produced:
+        found = read_step(path)
+        groups = found.groups
+        if self.config.mode == "from_rollouts":
+            groups = tuple(replace(one, outcome=trainable(one.outcome)) for one in groups)
+        clock, media = StageClock(), MediaStore()
+        with clock("prompts"):
+            prompts = [self._prompt_again(one, media) if one.outcome == Outcome.TRAINED else None for one in groups]
+        return self._produced(step, groups, prompts, RunState.from_json(found.state), clock, media)
+
+    def _prompt_again(self, scored: ScoredGroup, media: MediaStore) -> StoredPrompt:
+        sample = self.dataset.sample(scored.row)
+        if sample.key != scored.group.key:
+            raise UserError(
+                f"the rollouts are of other data: row {scored.row} of {self.config.data} is {sample.key}, not "
+                f"{scored.group.key}; give the --data they were sampled from"
+            )
+        frames_THWC = media.decode(partial(self.dataset.frames, scored.row))
+        return media.put(self._prompt(sample, frames_THWC), len(scored.group.rollouts))
+
+    def _produced(
+        self,
+        step: int,
+        groups: Sequence[ScoredGroup],
+        prompts: Sequence[StoredPrompt | None],
+        state: RunState,
+        clock: StageClock,
+        media: MediaStore,
+    ) -> Produced:
+        details = [score.detail for one in groups for score in one.scores]
+        check_usable(state.num_unusable, details, self.config.guards)
+        trained = [
+            (one, prompt)
+            for one, prompt in zip(groups, prompts, strict=True)
+            if one.outcome == Outcome.TRAINED and prompt is not None
+        ]
+        batch = TrainingBatch(
+            weight_version=oldest_version(groups, step),
+            prompts=[prompt for _, prompt in trained],
+            groups=[one.group for one, _ in trained],
+            advantages=[list(one.advantages) for one, _ in trained],
+            num_shown=NUM_SHOWN if step % self.config.keep_rollouts_every == 0 else 0,
+        )
+        counted = media.counters()
+        counted["decodes_per_prompt"] = counted.pop("decodes") / max(1, sum(prompt is not None for prompt in prompts))
+        return Produced(groups=tuple(groups), batch=batch, state=state, clock=clock, media=counted)
+
+
+def prune(run: Path, *, before: int, keep_every: int) -> None:
+    """Drops the rollouts of steps that no checkpoint will ask for again, but for every ``keep_every``-th."""
+    for step in steps_in(run):
+        if step < before and step % keep_every:
+            path_of(run, step).unlink()

@@ -1,0 +1,221 @@
+"""What a training worker makes of one batch of rollouts: micro-batches, updates, and what it has to say of them.
+
+TrainingBatch → mini-batches → micro-batches of this rank → forward, backward, step → UpdateReport
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from models.collate import Batch, collate_groups
+from models.losses import (
+    Counts,
+    GrpoLossSettings,
+    engine_log_ratio,
+    grpo_loss,
+    importance_weights,
+    k3,
+    token_share,
+)
+from models.policy import Policy
+from models.scoring_head import Scores
+from operators.records import Group
+from operators.seeding import rng
+from workflows.learner.learner import Learner
+from workflows.rollouts.media import StoredPrompt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingBatch:
+    """Whole prompt groups with a reason to be trained on. Lists have one entry per group."""
+
+    weight_version: int  # of the weights it was sampled under, or newer
+    prompts: list[StoredPrompt]  # frames stay where the engines read them
+    groups: list[Group]
+    advantages: list[list[float | None]]
+    num_shown: int = 0  # of the first groups the trainer's log-probs are given back, for people to look at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateReport:
+    """What the workers say of a batch."""
+
+    metrics: dict[str, float]
+    trained: tuple[str, ...] = ()  # keys of the groups that the updates were made of, each as often as it was there
+    logprobs: dict[str, list[list[float]]] = field(default_factory=dict)  # by key: per rollout, of its tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateConfig:
+    """What a worker needs for GRPO beyond ``LearnerConfig``."""
+
+    loss: GrpoLossSettings
+    micro_batch_size: int  # rollouts
+    max_tokens: int
+    num_iterations: int = 1  # passes over a batch
+    mini_batches: int = 1  # updates of each pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranks:
+    """This worker among those that share a batch."""
+
+    rank: int
+    world_size: int
+
+
+def learn_from(
+    learner: Learner, batch: TrainingBatch, config: UpdateConfig, ranks: Ranks, reference: Policy | None = None
+) -> UpdateReport:
+    """All updates of one batch: ``num_iterations`` passes over it, each cut into ``mini_batches`` updates.
+
+    An update without a group, or whose gradient is not finite, is left out and counted; the schedule goes on.
+    """
+    logprobs = shown_logprobs(learner, batch)
+    parts = mini_batches(batch, config, learner.step)
+    ready = [prepared(learner, part, config, ranks, reference) for part in parts]
+    measured: list[dict[str, float]] = []
+    for _ in range(config.num_iterations):
+        measured += [update_once(learner, micro, config, ranks) for micro in ready]
+    trained = tuple(group.key for part in parts for group in part.groups)
+    return UpdateReport(metrics=mean_of(measured), trained=trained, logprobs=logprobs)
+
+
+def mini_batches(batch: TrainingBatch, config: UpdateConfig, step: int) -> list[TrainingBatch]:
+    """The groups of a batch in as many parts as a pass has updates; in an order of the step's own when it is cut."""
+    order = [int(i) for i in rng("mini_batches", step).permutation(len(batch.groups))]
+    chosen = [order[part :: config.mini_batches] for part in range(config.mini_batches)]
+    if config.mini_batches == 1:
+        return [batch]
+    return [
+        dataclasses.replace(
+            batch,
+            prompts=[batch.prompts[i] for i in part],
+            groups=[batch.groups[i] for i in part],
+            advantages=[batch.advantages[i] for i in part],
+        )
+        for part in chosen
+    ]
+
+
+def prepared(
+    learner: Learner, part: TrainingBatch, config: UpdateConfig, ranks: Ranks, reference: Policy | None
+) -> list[Batch]:
+    """This rank's micro-batches of an update, with log-probs of the weights that only exist before the first one.
+
+    Where a batch gets one update, the policy it starts from is the current one, and nothing is computed twice.
+    """
+    if not part.groups:
+        return []
+    batches = micro_batches(learner, part, config.micro_batch_size, ranks)
+    if reference is not None:
+        batches = [dataclasses.replace(b, reference_logprobs_BL=reference.logprobs(b)) for b in batches]
+    if config.num_iterations * config.mini_batches > 1:
+        batches = [dataclasses.replace(b, old_logprobs_BL=learner.policy.logprobs(b)) for b in batches]
+    return batches
+
+
+def update_once(learner: Learner, batches: list[Batch], config: UpdateConfig, ranks: Ranks) -> dict[str, float]:
+    """One optimizer step, or none when there is nothing to learn from or the gradient is not finite."""
+    if not batches:
+        learner.policy.skip_step()
+        return {"skipped": 1.0}
+    loss = GrpoUpdateLoss(config)
+    try:
+        metrics = learner.update(batches, loss)
+    except FloatingPointError:  # on every rank alike, because the norm is that of the whole gradient
+        learner.policy.skip_step()
+        return {"skipped_not_finite": 1.0}
+    worst_R = torch.zeros(ranks.world_size)
+    worst_R[ranks.rank] = loss.largest_gap
+    return {**metrics, "parity_max_abs": float(learner.policy.parallel.sum(worst_R).max())}
+
+
+def mean_of(measured: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """What the updates of a batch have in common: means, but counts of what was skipped, and the largest gap."""
+    names = dict.fromkeys(name for one in measured for name in one)
+    values = {name: [one[name] for one in measured if name in one] for name in names}
+    means = {name: math.fsum(some) / len(some) for name, some in values.items()}
+    sums = {name: math.fsum(some) for name, some in values.items() if name.startswith("skipped")}
+    largest = {name: max(some) for name, some in values.items() if name == "parity_max_abs"}
+    return {**means, **sums, **largest}
+
+
+def shown_logprobs(learner: Learner, batch: TrainingBatch) -> dict[str, list[list[float]]]:
+    """What the trainer gives the tokens of the batch's first groups, before it learns from them; all ranks alike."""
+    shown = range(min(batch.num_shown, len(batch.groups)))
+    logprobs: dict[str, list[list[float]]] = {}
+    for i in shown:
+        group = batch.groups[i]
+        whole = [0.0] * len(group.rollouts)  # no rollout is left out, as one without an advantage would be
+        collated = collate_groups(learner.family, learner.processor, [batch.prompts[i].load()], [group], [whole])
+        rows = learner.policy.logprobs(collated)
+        masks = collated.completion_mask_BL.bool()
+        logprobs[group.key] = [row[mask].tolist() for row, mask in zip(rows, masks, strict=True)]
+    return logprobs
+
+
+def micro_batches(learner: Learner, batch: TrainingBatch, micro_batch_size: int, ranks: Ranks) -> list[Batch]:
+    """This rank's groups in micro-batches; every rank gets as many, the last ones blank where groups run out."""
+    group_size = max(len(group.rollouts) for group in batch.groups)
+    per_micro = max(1, micro_batch_size // group_size)
+    per_rank = -(-len(batch.groups) // ranks.world_size)
+    mine = list(range(ranks.rank, len(batch.groups), ranks.world_size))
+    made = []
+    for start in range(0, per_rank, per_micro):
+        chosen = mine[start : start + per_micro]
+        rows = chosen or [0]
+        collated = collate_groups(
+            learner.family,
+            learner.processor,
+            [batch.prompts[i].load() for i in rows],
+            [batch.groups[i] for i in rows],
+            [batch.advantages[i] for i in rows],
+        )
+        if not chosen:
+            collated = dataclasses.replace(collated, completion_mask_BL=torch.zeros_like(collated.completion_mask_BL))
+        made.append(collated)
+    return made
+
+
+class GrpoUpdateLoss:
+    """The GRPO loss of one update, and how far engine and trainer are apart on the tokens that the engine sampled.
+
+    Metrics beside the loss's own: ``engine_gap``, the mean of |log p_trainer - log p_engine|, and ``engine_kl``, the k3
+    estimate of KL(engine ‖ trainer), both in nats per token; ``largest_gap`` is the largest such difference.
+
+    With one update per batch the policy it starts from is the current one: the ratio is 1 and its gradient is the
+    policy gradient. With several, the ratio is to the weights before the first. What the engine sampled differently is
+    corrected by importance weights.
+    """
+
+    def __init__(self, config: UpdateConfig) -> None:
+        self._config = config
+        self.largest_gap = 0.0  # |log p_trainer - log p_engine|, nats
+
+    def __call__(self, scores: Scores, batch: Batch, counts: Counts) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
+        assert batch.advantages_B is not None
+        assert batch.engine_logprobs_BL is not None
+        mask_BL = batch.completion_mask_BL
+        old_BL = scores.logprobs_BL.detach() if batch.old_logprobs_BL is None else batch.old_logprobs_BL
+        log_ratio_BL = engine_log_ratio(old_BL, batch.engine_logprobs_BL, mask_BL)
+        gap_BL, kl_BL = log_ratio_BL.abs(), k3(torch.zeros_like(log_ratio_BL), log_ratio_BL)
+        self.largest_gap = max(self.largest_gap, float(gap_BL.max()))
+        loss, metrics = grpo_loss(
+            scores.logprobs_BL,
+            old_BL,
+            mask_BL,
+            batch.advantages_B,
+            self._config.loss,
+            counts,
+            max_completion_length=self._config.max_tokens,
+            importance_weights_BT=importance_weights(old_BL, batch.engine_logprobs_BL, mask_BL, self._config.loss),
+            reference_logprobs_BT=batch.reference_logprobs_BL,
+        )
+        engine = {"engine_gap": gap_BL, "engine_kl": kl_BL}
+        return loss, {**metrics, **{name: token_share(value, mask_BL, counts) for name, value in engine.items()}}

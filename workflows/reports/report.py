@@ -1,0 +1,284 @@
+"""``temporay report``: one offline page of a run: accuracies, curves, arms, samples and rollouts.
+
+of temporay run:          summary.json, metrics.jsonl, evaluation/*.jsonl, data/, grpo/ -> RUN/report.html
+of temporay sft and grpo: workflows.reports.stage_report                                        -> RUN/report.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tyro
+from pydantic import ValidationError
+
+from operators.dataset.shards import AUDIT_FILE, Dataset
+from operators.errors import UserError
+from operators.pages.charts import CSS as CHART_CSS
+from operators.pages.charts import Bar, bar_chart, interval_mark, percent
+from operators.pages.page import escape, page, section, table, tiles
+from operators.pages.stacked import CSS as STACKED_CSS
+from operators.scoring.metrics import Interval
+from workflows.config import Config, explain
+from workflows.reports import stage_report
+from workflows.reports.curves import curve, logged
+from workflows.reports.rollout_cards import CSS as ROLLOUTS_CSS
+from workflows.reports.rollout_cards import SCRIPT as ROLLOUTS_SCRIPT
+from workflows.reports.rollout_cards import section_of
+from workflows.reports.sample_cards import CSS as CARDS_CSS
+from workflows.reports.sample_cards import MODELS, TONES, Answers, samples
+from workflows.runs.run_dir import RunDir
+
+PAGE = "report.html"
+DATA = "data"  # folder of a run
+SPLITS = ("train", "rl", "test")
+
+CSS = """
+.wide { overflow-x: auto; } .headline td, .headline th { padding: 8px 10px; }
+.headline td.number { min-width: 104px; } .headline td.narrow { min-width: 0; }
+.headline td svg { width: 100px; height: 12px; margin: 4px 0 0 auto; }
+.headline tr.mean td { font-weight: 600; border-bottom: 0; }
+.headline th.group { text-align: center; border-bottom: 0; padding-bottom: 0; }
+"""
+
+
+class ReportConfig(Config):
+    """Settings of ``temporay report``."""
+
+    run: tyro.conf.Positional[Path]  # of ``temporay run``, finished; of ``temporay sft`` or ``grpo``, also meanwhile
+
+
+def write(run: Path, result: Mapping[str, Any]) -> Path:
+    """Writes RUN/report.html.
+
+    Args:
+        result: what summary.json holds or will hold; without ``seconds`` the page says where they will be.
+
+    Raises:
+        UserError: a part of the run is missing, or the page cannot be written.
+    """
+    answers = Answers.read(run)
+    test = Dataset.open(run / DATA / "test")
+    body = "\n".join(
+        (
+            first_figures(result, answers),
+            section("Accuracy on held-out videos", headline(result, answers)),
+            section("Does it look at time?", arms(result)),
+            section("Learning curves", learning_curves(run)),
+            section("Samples, with the models' own words", samples(test, answers)),
+            section("Rollouts of GRPO", section_of(run / "grpo")),
+            section("Data", data(run)),
+            section("Seconds per stage", seconds(result)),
+        )
+    )
+    return write_page(run, lead(run, result, answers), body)
+
+
+def write_stage(run: Path, settings: Mapping[str, Any]) -> Path:
+    """Writes RUN/report.html of a run of sft or grpo alone.
+
+    Args:
+        settings: what config.json holds.
+    """
+    body = stage_report.grpo_body(run) if settings["command"] == "grpo" else stage_report.sft_body(run)
+    return write_page(run, stage_report.lead(run, settings), body)
+
+
+def write_page(run: Path, lead: str, body: str) -> Path:
+    """Puts the parts together.
+
+    Raises:
+        UserError: the page cannot be written.
+    """
+    path, css = run / PAGE, CHART_CSS + STACKED_CSS + CARDS_CSS + ROLLOUTS_CSS + CSS
+    try:
+        path.write_text(page(f"Report of {run.absolute().name}", lead, body, css=css, script=ROLLOUTS_SCRIPT))
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}; make the run's folder writable") from error
+    return path
+
+
+def lead(run: Path, result: Mapping[str, Any], answers: Answers) -> str:
+    """The run in one sentence."""
+    num_train = len(Dataset.open(run / DATA / "train"))
+    num_test = sum(entry["n"] for entry in result["accuracy"].values())
+    tasks = ", ".join(result["accuracy"])
+    scores = ", ".join(f"{answers.mean(name, 'ordered').value:.1%} {words}" for name, words in MODELS.items())
+    return (
+        f"{tasks}: learned from {num_train:,} videos, measured on {num_test:,} others. Mean accuracy {scores}; "
+        f"chance is {mean_chance(result):.1%}."
+    )
+
+
+def mean_chance(result: Mapping[str, Any]) -> float:
+    chances = [float(entry["chance"]) for entry in result["accuracy"].values()]
+    return sum(chances) / len(chances)
+
+
+def first_figures(result: Mapping[str, Any], answers: Answers) -> str:
+    """The four figures to look at first."""
+    rl = result["grpo"]
+    values = [f"{100 * answers.mean(name, 'ordered').value:.1f}" for name in MODELS]
+    low, high = rl["reward_last_interval"]
+    figures = [
+        (" → ".join(values), f"mean accuracy in %: before, after SFT, after GRPO (chance {mean_chance(result):.1%})"),
+        (
+            f"{rl['reward_first']:.3f} → {rl['reward_last']:.3f}",
+            f"GRPO reward, first and last quarter of {rl['steps']} steps (last: {low:.3f} to {high:.3f})",
+        ),
+        (f"{rl['useful_groups']:.0%}", "of the groups had rewards that differ, and so something to learn from"),
+        (
+            f"{rl['parity_max_abs']:.1e}",
+            f"nats at most between {result['engine']} and the trainer; {rl['decodes_per_prompt']:g} decodes per prompt",
+        ),
+    ]
+    return tiles(figures)
+
+
+def headline(result: Mapping[str, Any], answers: Answers) -> str:
+    """Per primitive: chance, the three models, and the last model under the other arms, all with intervals."""
+    accuracy = result["accuracy"]
+    others = other_arms(result)
+    rows = []
+    for task, entry in accuracy.items():
+        intervals = {name: Interval(**entry["intervals"][name]) for name in (*MODELS, *others)}
+        rows.append(headline_row(task, entry["n"], entry["chance"], intervals))
+    if len(accuracy) > 1:
+        means = {name: answers.mean(name, "ordered") for name in MODELS}
+        means |= {arm: answers.mean("grpo", arm) for arm in others}
+        rows.append(headline_row("mean", means["grpo"].n, mean_chance(result), means, kind="mean"))
+    names = [*MODELS.values(), *(arm.replace("_", " ") for arm in others)]
+    header = "".join(f'<th class="number">{escape(name)}</th>' for name in ("n", "chance", *names))
+    groups = f'<th class="group" colspan="3"></th><th class="group" colspan="{len(MODELS)}">frames in order</th>'
+    if others:
+        groups += f'<th class="group" colspan="{len(others)}">after GRPO, time taken away</th>'
+    return (
+        f'<div class="card wide"><table class="headline"><thead><tr>{groups}</tr><tr><th>primitive</th>{header}</tr>'
+        f"</thead><tbody>{''.join(rows)}</tbody></table></div>"
+        '<p class="why">In per cent, with the half-width of the 95 % interval (Wilson; the mean: stratified). The line '
+        "in a bar is the interval, the dashed tick is chance. An answer that names no option counts as wrong, and with "
+        "the time taken away as a guess.</p>"
+    )
+
+
+def headline_row(name: str, n: int, chance: float, intervals: Mapping[str, Interval], *, kind: str = "") -> str:
+    cells = "".join(
+        f'<td class="number">{percent(interval)}{interval_mark(interval, chance, TONES.get(of, "soft"))}</td>'
+        for of, interval in intervals.items()
+    )
+    start = (
+        f'<td>{escape(name)}</td><td class="number narrow">{n}</td><td class="number narrow">{100 * chance:.1f}</td>'
+    )
+    return f'<tr class="{kind}">{start}{cells}</tr>'
+
+
+def other_arms(result: Mapping[str, Any]) -> list[str]:
+    """The arms beside the one with the frames in their order, as they were run."""
+    return list(dict.fromkeys(arm for e in result["accuracy"].values() for arm in e["arms"] if arm != "ordered"))
+
+
+def arms(result: Mapping[str, Any]) -> str:
+    """The last model with the frames in order, and with order, motion or video taken away."""
+    groups = []
+    for task, entry in result["accuracy"].items():
+        bars = [
+            Bar(
+                name=arm.replace("_", " "),
+                interval=Interval(**entry["intervals"][arm]),
+                tone="grpo" if arm == "ordered" else "soft",
+            )
+            for arm in entry["arms"]
+        ]
+        groups.append((task, float(entry["chance"]), bars))
+    chart = bar_chart("Accuracy after GRPO by what the model is shown", groups, note="per cent; dashed: chance")
+    return (
+        f'{chart}<p class="why">Shuffled keeps the frames and takes their order; single frame repeats one of them; '
+        "blind shows no video at all. Only what ordered has above these is reasoning about time.</p>"
+    )
+
+
+def learning_curves(run: Path) -> str:
+    """What every stage logged, step by step."""
+    base = logged(run, "base_model")
+    sft, grpo = logged(run / "sft", "sft"), logged(run / "grpo", "grpo")
+    return (
+        f'<div class="charts">{curve("Base model: loss, reading text", base, "loss", "base")}'
+        f"{curve('SFT: loss', sft, 'loss', 'sft')}"
+        f"{curve('GRPO: reward', grpo, 'reward', 'grpo')}"
+        f"{curve('GRPO: share of useful groups', grpo, 'useful_groups', 'grpo')}"
+        f"{curve('GRPO: completion length, tokens', grpo, 'completion_tokens', 'grpo')}"
+        f"{curve('GRPO: engine against trainer, nats', grpo, 'parity_max_abs', 'grpo')}</div>"
+    )
+
+
+def data(run: Path) -> str:
+    """The three splits with their cards, and what the audit says of them."""
+    rows = []
+    for split in SPLITS:
+        dataset = Dataset.open(run / DATA / split)
+        tasks = ", ".join(f"{task} {n:,}" for task, n in sorted(Counter(dataset.table["task"].to_pylist()).items()))
+        path = dataset.path / AUDIT_FILE
+        passed = json.loads(path.read_text())["passed"] if path.is_file() else None
+        audit = {True: "passed", False: "FAILED", None: "not audited"}[passed]
+        link = f'<a href="{DATA}/{split}/README.md">dataset card</a>'
+        cells = (split, f"{len(dataset):,}", tasks, audit)
+        rows.append(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}<td>{link}</td></tr>")
+    header = "".join(f"<th>{name}</th>" for name in ("split", "samples", "primitives", "audit", ""))
+    return (
+        f'<div class="card"><table><thead><tr>{header}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+        '<p class="why">The audit measures what can be guessed without watching: from the wording, the options, the '
+        'length. All settings: <a href="config.json">config.json</a>.</p>'
+    )
+
+
+def seconds(result: Mapping[str, Any]) -> str:
+    """Where the time went."""
+    if "seconds" not in result:
+        return '<p class="why">Known when the run has ended: temporay report then shows them here.</p>'
+    total = sum(result["seconds"].values())
+    rows = [(name, f"{value:,.1f}", f"{value / total:.0%}") for name, value in result["seconds"].items() if total > 0]
+    return f'<div class="card">{table(("stage", "seconds", "share"), [*rows, ("all", f"{total:,.1f}", "")])}</div>'
+
+
+def run(config: ReportConfig) -> Path:
+    """Writes the page of a run: of ``temporay run`` once it is finished, of sft and grpo at any time.
+
+    Raises:
+        UserError: the folder is not such a run.
+    """
+    described = config.run / "config.json"
+    settings = json.loads(described.read_text()) if described.is_file() else {}
+    if settings.get("command") in ("sft", "grpo"):
+        path = write_stage(config.run, settings)
+    else:
+        path = write(config.run, finished(config.run))
+    print(f"report: {path}")
+    return path
+
+
+def finished(run: Path) -> dict[str, Any]:
+    """The summary of a run of ``temporay run``.
+
+    Raises:
+        UserError: the folder is not one, or it is not finished.
+    """
+    summary = RunDir(path=run, resumed=True).summary()
+    if summary is None:
+        raise UserError(f"{run} is not a finished run (no summary.json); run it to its end first")
+    if "grpo" not in summary or "accuracy" not in summary:
+        raise UserError(
+            f"{run} is not a run of `temporay run`, `temporay sft` or `temporay grpo`; give the --out of one"
+        )
+    return summary
+
+
+def main(arguments: list[str]) -> None:
+    """``temporay report RUN``."""
+    try:
+        config = tyro.cli(ReportConfig, prog="temporay report", args=arguments)
+    except ValidationError as error:
+        raise UserError(explain(error)) from error
+    run(config)

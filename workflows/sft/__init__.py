@@ -1,0 +1,11 @@
+"""Supervised fine-tuning.
+
+settings      what a run can be told
+loop          the run itself
+inputs        what a run trains and validates on
+mixture       several datasets, weighted, in one order
+token_counts  tokens of every sample, before training begins
+schedule      which samples make up a step and its passes
+clips         clips into batches, ahead of the learner
+validation    held-out loss under every arm, and the best weights
+"""

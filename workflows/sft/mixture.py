@@ -1,0 +1,218 @@
+"""Several datasets as one: rows laid end to end, and an order that takes from each by its weight.
+
+    DATA, PATH=SHARE … → parts → Mixture (samples and frames by row) and row_order (which row comes at which place)
+
+Part p has a permutation of its own per epoch, and its k-th sample is due at (k + 1/2) / weight; all parts' samples come
+in the order in which they are due. So shares are exact to one sample at any time, every sample of a part comes once
+before any of it comes again, and the order depends on seed, sizes and weights alone.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from operators.dataset.shards import Dataset
+from operators.dataset.video_qa import VideoQa, VideoQaSettings, VideoReading
+from operators.errors import UserError
+from operators.records import Frames, Sample
+from operators.seeding import digest
+from workflows.learner.learner import epoch_rows
+
+JSON_LINES = ".jsonl"
+
+
+class SampleSource(Protocol):
+    """What ``operators.dataset.shards.Dataset`` and ``operators.dataset.video_qa.VideoQa`` have in common."""
+
+    def __len__(self) -> int: ...
+
+    def sample(self, i: int) -> Sample: ...
+
+    def frames(self, i: int) -> Frames: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One dataset of a mixture, as it was when the run began."""
+
+    path: Path  # a folder made by ``temporay generate``, or JSON lines
+    weight: float  # share of all samples drawn
+    num_rows: int
+    fingerprint: str  # of what is asked and answered
+    videos: VideoReading
+
+    def identity(self) -> list[Any]:
+        """What must not change while a run is interrupted, as JSON values."""
+        return [str(self.path), self.weight, self.num_rows, self.fingerprint]
+
+
+def parts_of(data: Path, mixture: Sequence[str], videos: VideoReading) -> tuple[Part, ...]:
+    """The parts of a mixture: ``data`` with what the others leave, then every ``PATH=SHARE``.
+
+    Raises:
+        UserError: an entry is not ``PATH=SHARE``, the shares leave nothing to ``data``, a dataset cannot be read or is
+            empty, or one is named twice.
+    """
+    entries = [_entry(text) for text in mixture]
+    left = 1.0 - sum(share for _, share in entries)
+    if left <= 1e-9:
+        raise UserError(f"mixture leaves nothing to {data}: shares come to {1 - left:g}; give less than 1 in all")
+    parts = []
+    for path, weight in [(data, left), *entries]:
+        source = open_source(path, videos)
+        if len(source) == 0:
+            raise UserError(f"{path} has no samples; generate some first")
+        fingerprint = _fingerprint(source)
+        parts.append(Part(path=path, weight=weight, num_rows=len(source), fingerprint=fingerprint, videos=videos))
+    if len({part.path for part in parts}) < len(parts):
+        raise UserError("a dataset is named twice in data and mixture; name it once with the sum of its shares")
+    return tuple(parts)
+
+
+def absolute(entry: str) -> str:
+    """A ``PATH=SHARE`` that means the same in every process."""
+    path, share = _entry(entry)
+    return f"{path.absolute()}={share!r}"
+
+
+def open_source(path: Path, videos: VideoReading) -> SampleSource:
+    """A folder made by generate, or a file of JSON lines."""
+    if path.suffix != JSON_LINES:
+        return Dataset.open(path)
+    return VideoQa.open(VideoQaSettings(file=path, **dict(videos)))
+
+
+def dropped_lines(part: Part) -> dict[str, int]:
+    """Lines of a JSON lines file that give no sample, counted by reason."""
+    source = open_source(part.path, part.videos)
+    counts: dict[str, int] = {}
+    for line in source.dropped if isinstance(source, VideoQa) else ():
+        counts[line.reason] = counts.get(line.reason, 0) + 1
+    return counts
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Random access to the rows of all parts, part after part."""
+
+    parts: tuple[Part, ...]
+    sources: tuple[SampleSource, ...]
+
+    @classmethod
+    def open(cls, parts: tuple[Part, ...]) -> Mixture:
+        """Opens all parts.
+
+        Raises:
+            UserError: one has another number of samples than when the run began.
+        """
+        sources = tuple(open_source(part.path, part.videos) for part in parts)
+        for part, source in zip(parts, sources, strict=True):
+            if len(source) != part.num_rows:
+                raise UserError(
+                    f"{part.path} had {part.num_rows} samples when the run began and has {len(source)} now; restore it"
+                )
+        return cls(parts=parts, sources=sources)
+
+    def __len__(self) -> int:
+        return sum(part.num_rows for part in self.parts)
+
+    def path(self, row: int) -> Path:
+        return self.parts[self.part_of(row)].path
+
+    def part_of(self, row: int) -> int:
+        """Which part a row is of, by position."""
+        return self._locate(row)[0]
+
+    def rows_of(self, part: int) -> range:
+        """All rows of a part."""
+        first = sum(one.num_rows for one in self.parts[:part])
+        return range(first, first + self.parts[part].num_rows)
+
+    def sample(self, row: int) -> Sample:
+        part, i = self._locate(row)
+        return self.sources[part].sample(i)
+
+    def frames(self, row: int) -> Frames:
+        """frames_THWC uint8 RGB.
+
+        Raises:
+            SampleRejected: the clip or video cannot be decoded.
+        """
+        part, i = self._locate(row)
+        return self.sources[part].frames(i)
+
+    def _locate(self, row: int) -> tuple[int, int]:
+        for p, part in enumerate(self.parts):
+            if row < part.num_rows:
+                return p, row
+            row -= part.num_rows
+        raise IndexError(row)
+
+
+def row_order(parts: Sequence[Part], kept: Sequence[Sequence[int]], seed: int, first: int, count: int) -> list[int]:
+    """Rows at the places ``first`` to ``first + count``; of a single part, its epochs' permutations laid end to end.
+
+    Args:
+        kept: of every part, the rows of the mixture that are trained on.
+    """
+    if len(parts) == 1:
+        return [int(kept[0][i]) for i in epoch_rows("sft", seed, len(kept[0]), first, count)]
+    part_of_place, starts = _taken(tuple(part.weight for part in parts), first, count)
+    rows = np.empty(count, np.int64)
+    for p in range(len(parts)):
+        places = np.flatnonzero(part_of_place == p)
+        chosen = epoch_rows(f"sft/{p}", seed, len(kept[p]), starts[p], len(places))
+        rows[places] = [kept[p][i] for i in chosen]
+    return [int(row) for row in rows]
+
+
+@functools.lru_cache(maxsize=256)
+def _taken(weights: tuple[float, ...], first: int, count: int) -> tuple[np.ndarray[Any, Any], tuple[int, ...]]:
+    """Which part each of the places from ``first`` on takes from, and how much every part gave before.
+
+    At place n a part has given between n·weight - parts and n·weight + parts, so only samples due in that window are
+    sorted, however far the run is.
+    """
+    slack = len(weights) + 1
+    base = [max(0, int(first * weight) - slack) for weight in weights]
+    ends = [int((first + count) * weight) + slack for weight in weights]
+    indices = [np.arange(start, end) for start, end in zip(base, ends, strict=True)]
+    due = np.concatenate([(k + 0.5) / weight for k, weight in zip(indices, weights, strict=True)])
+    part = np.concatenate([np.full(len(k), p) for p, k in enumerate(indices)])
+    order = part[np.lexsort((part, due))]
+    skipped = first - sum(base)
+    before = np.bincount(order[:skipped], minlength=len(weights))
+    starts = tuple(int(start + n) for start, n in zip(base, before, strict=True))
+    return order[skipped : skipped + count], starts
+
+
+def samples_drawn(parts: Sequence[Part], num_samples: int) -> list[int]:
+    """How many of the first ``num_samples`` samples each part gives."""
+    if len(parts) == 1:
+        return [num_samples]
+    return list(_taken(tuple(part.weight for part in parts), num_samples, 0)[1])
+
+
+def _entry(text: str) -> tuple[Path, float]:
+    path, equals, share = text.rpartition("=")
+    try:
+        value = float(share)
+    except ValueError:
+        value = 0.0
+    if not equals or not path or not 0.0 < value < 1.0:
+        raise UserError(f"mixture entry {text!r} is not PATH=SHARE with a share between 0 and 1, e.g. qa.jsonl=0.3")
+    return Path(path), value
+
+
+def _fingerprint(source: SampleSource) -> str:
+    """Of the order, the questions and the answers, so that a resumed run notices other ones."""
+    if isinstance(source, Dataset):
+        return source.recipe_hash
+    samples = (source.sample(i) for i in range(len(source)))
+    return f"{digest(*([s.key, s.question.text, list(s.question.options), s.target] for s in samples)):032x}"

@@ -1,0 +1,162 @@
+"""Tokens of every sample of a mixture before training begins, and which samples are too long to be trained on.
+
+parts → chunks of rows (Ray tasks) → tokens and bytes of frames by row → OUT/token_counts.parquet, kept for a restart
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import ray
+
+from models.export import WEIGHT_SUFFIXES
+from models.families._base import family_of
+from models.token_lengths import TokenLengths
+from operators.dataset.shards import sha256_of
+from operators.errors import UserError
+from operators.records import Sample
+from operators.seeding import digest
+from workflows.session import ANYWHERE
+from workflows.sft.mixture import Mixture, Part
+from workflows.sft.schedule import Numbers
+
+FILE = "token_counts.parquet"
+CHUNK = 512  # rows of a task
+SHOWN = 3  # samples named in a line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """How samples are told to answer, with and without a chain of thought."""
+
+    instruction: str
+    answer_only_instruction: str
+
+    def of(self, sample: Sample) -> str:
+        return self.instruction if sample.rationale else self.answer_only_instruction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenCounts:
+    """By row of a mixture."""
+
+    tokens_N: Numbers  # of prompt, video, target and end of turn
+    frame_bytes_N: Numbers  # of the decoded clip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TooLong:
+    """A sample that is left out."""
+
+    row: int
+    tokens: int
+    reason: str  # over_ and the name of the limit
+
+
+def count_tokens(parts: tuple[Part, ...], model: Path, wording: Wording, out: Path) -> TokenCounts:
+    """Counts a whole mixture, or reads what was counted of the same data for the same model.
+
+    Args:
+        out: the run's folder, where counts are kept.
+    """
+    path, key = out / FILE, f"{digest(*_identity(parts, model, wording)):032x}"
+    if path.exists():
+        table = pq.read_table(path)
+        if (table.schema.metadata or {}).get(b"key") == key.encode():
+            return TokenCounts(tokens_N=_column(table, "tokens"), frame_bytes_N=_column(table, "frame_bytes"))
+    num_rows = sum(part.num_rows for part in parts)
+    chunks = [range(start, min(start + CHUNK, num_rows)) for start in range(0, num_rows, CHUNK)]
+    if len(chunks) == 1:
+        counted = [count_rows(parts, model, wording, chunks[0])]
+    else:
+        task = ray.remote(count_rows).options(scheduling_strategy=ANYWHERE)
+        counted = ray.get([task.remote(parts, model, wording, chunk) for chunk in chunks])
+    counts = TokenCounts(
+        tokens_N=np.concatenate([one.tokens_N for one in counted]),
+        frame_bytes_N=np.concatenate([one.frame_bytes_N for one in counted]),
+    )
+    table = pa.table({"tokens": counts.tokens_N, "frame_bytes": counts.frame_bytes_N})
+    temporary = path.with_suffix(".tmp")
+    pq.write_table(table.replace_schema_metadata({"key": key}), temporary)
+    temporary.replace(path)
+    return counts
+
+
+def count_rows(parts: tuple[Part, ...], model: Path, wording: Wording, rows: Sequence[int]) -> TokenCounts:
+    """Counts some rows, in their order."""
+    mixture, family = Mixture.open(parts), family_of(model)
+    samples = [mixture.sample(row) for row in rows]
+    lengths = TokenLengths(family, family.load_processor(model))
+    return TokenCounts(
+        tokens_N=np.asarray(lengths(samples, [wording.of(sample) for sample in samples]), np.int64),
+        frame_bytes_N=np.asarray([s.num_frames * s.height * s.width * 3 for s in samples], np.int64),
+    )
+
+
+def too_long(rows: Sequence[int], tokens_N: Numbers, limits: dict[str, int | None]) -> list[TooLong]:
+    """Rows over the lowest of some limits, each with the limit's name; None is no limit.
+
+    Args:
+        tokens_N: one count per entry of ``rows``.
+    """
+    set_limits = {name: limit for name, limit in limits.items() if limit is not None}
+    if not set_limits:
+        return []
+    name = min(set_limits, key=lambda name: set_limits[name])
+    counts = zip(rows, tokens_N.tolist(), strict=True)
+    return [TooLong(row=r, tokens=n, reason=f"over_{name}") for r, n in counts if n > set_limits[name]]
+
+
+def check_share(dropped: Sequence[TooLong], num_rows: int, largest_share: float, limits: dict[str, int | None]) -> None:
+    """Refuses to train on what is left when too much is left out.
+
+    Raises:
+        UserError: more than the share, or all of it.
+    """
+    if len(dropped) > largest_share * num_rows or len(dropped) == num_rows:
+        shown = ", ".join(f"{name} {limit}" for name, limit in limits.items() if limit is not None)
+        longest = max(one.tokens for one in dropped)
+        raise UserError(
+            f"{len(dropped)} of {num_rows} samples are too long ({shown}; the longest has {longest} tokens), and "
+            f"max_dropped_share is {largest_share:g}; raise the limit, use fewer or smaller frames, or raise the share"
+        )
+
+
+def dropped_summary(dropped: Sequence[TooLong], mixture: Mixture) -> dict[str, Any]:
+    """By reason: how many, and every one of them with its tokens, as JSON values."""
+    summary: dict[str, Any] = {}
+    for one in dropped:
+        entry = summary.setdefault(one.reason, {"count": 0, "tokens": {}})
+        entry["count"] += 1
+        entry["tokens"][mixture.sample(one.row).key] = one.tokens
+    return summary
+
+
+def dropped_line(dropped: Sequence[TooLong], mixture: Mixture) -> str:
+    """One line for the terminal."""
+    named = [f"{mixture.sample(one.row).key} ({one.tokens} tokens)" for one in dropped[:SHOWN]]
+    more = "" if len(dropped) <= SHOWN else f" and {len(dropped) - SHOWN} more, all in summary.json"
+    return f"{len(dropped)} of {len(mixture)} samples left out, {dropped[0].reason}: {', '.join(named)}{more}"
+
+
+def _column(table: pa.Table, name: str) -> Numbers:
+    column: Numbers = table[name].to_numpy()
+    return column
+
+
+def _identity(parts: tuple[Part, ...], model: Path, wording: Wording) -> list[Any]:
+    """What counts depend on; of the model all but its weights."""
+    files = [file for file in sorted(model.iterdir()) if file.is_file() and file.suffix not in WEIGHT_SUFFIXES]
+    return [
+        [part.identity() for part in parts],
+        [json.loads(part.videos.model_dump_json()) for part in parts],
+        [[file.name, sha256_of(file)] for file in files],
+        [wording.instruction, wording.answer_only_instruction],
+    ]

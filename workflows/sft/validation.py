@@ -1,0 +1,168 @@
+"""Validation during training: the loss of held-out targets under every arm, and the best weights so far.
+
+    samples of ``validation`` → frames of an arm → log-probabilities of the target → loss by arm, gaps → OUT/best
+
+The targets are given, not generated: no engine is needed. With the chain of thought given, ranking the options would
+read the answer off it, so accuracy is left to ``temporay evaluate``; what the order of the frames is worth shows in the
+gap between the loss of an arm and that of the ordered frames, which is 0 for a model that does not watch.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from models.export import export
+from operators.errors import UserError
+from operators.scoring.arms import Arm, apply_arm
+from workflows.learner.learner import Learner
+from workflows.runs.run_dir import RunDir, write_json
+from workflows.sft.clips import Collate
+from workflows.sft.mixture import Part
+from workflows.sft.schedule import Numbers, Pass, PassLimits, pack
+
+BEST = "best"  # the finished run's model with the best metric
+BEST_SO_FAR, RECORD = "best_so_far", "best.json"
+BestMetric = Literal["ordered_loss", "shuffled_gap", "single_frame_gap", "blind_gap"]  # a loss is to fall, gaps to grow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOut:
+    """What is validated on."""
+
+    part: Part
+    rows: tuple[int, ...]
+    tokens_N: Numbers  # by row of the part; of other rows 0
+    limits: PassLimits
+    arms: tuple[Arm, ...]
+    every: int  # steps; after the last one too
+    best_metric: BestMetric
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Best:
+    """The best weights so far; where they are is whole whenever the record names it."""
+
+    step: int
+    value: float
+    metric: str
+    folder: str
+
+
+def check_metric(metric: BestMetric, arms: Sequence[Arm]) -> None:
+    """Refuses a metric that the arms do not give.
+
+    Raises:
+        UserError: an arm is missing.
+    """
+    needed = {"ordered", metric.removesuffix("_loss").removesuffix("_gap")}
+    if missing := needed - set(arms):
+        raise UserError(
+            f"best_metric {metric} needs the arms {', '.join(sorted(needed))}, and validation_arms lacks "
+            f"{', '.join(sorted(missing))}; add it or choose another metric"
+        )
+
+
+class Validation:
+    """One rank's part in validating; every rank must make the same calls."""
+
+    def __init__(self, learner: Learner, held_out: HeldOut, collate: Collate) -> None:
+        """Args: ``collate`` of the held-out part alone."""
+        self._learner, self._held_out, self._collate = learner, held_out, collate
+        parallel = learner.policy.parallel
+        passes = pack(held_out.rows, held_out.tokens_N, held_out.limits, parallel.world_size)
+        self._passes: list[Pass] = passes[parallel.rank :: parallel.world_size]
+        self._stage = f"{learner.config.stage}_validation"
+        self._run_dir = RunDir(path=learner.config.out, resumed=True) if parallel.rank == 0 else None
+        if self._run_dir is not None:
+            self._run_dir.drop_from(self._stage, learner.step + 1)
+
+    def run_if_due(self) -> None:
+        """Validates every so many steps and after the last, logs it, and keeps the weights if none were better."""
+        learner = self._learner
+        if learner.step % self._held_out.every and not learner.finished:
+            return
+        metrics = self.metrics()
+        if self._run_dir is not None:
+            self._run_dir.log({"stage": self._stage, "step": learner.step, **metrics})
+        keep_if_best(learner, self._held_out.best_metric, metrics[self._held_out.best_metric])
+
+    def metrics(self) -> dict[str, float]:
+        """Per arm ``_loss`` in nats per token; of all but ordered ``_gap``, its loss less that of ordered frames, and
+        ``_wins``, the share of samples that are likelier in order: a half or less, if the model does not watch."""
+        arms = self._held_out.arms
+        nats_AS, tokens_AS = self._sums()
+        loss_A = nats_AS.sum(1) / tokens_AS.sum(1)
+        mean_AS = nats_AS / tokens_AS
+        ordered = arms.index("ordered")
+        metrics = {f"{arm}_loss": float(loss_A[a]) for a, arm in enumerate(arms)}
+        for a, arm in enumerate(arms):
+            if a != ordered:
+                metrics[f"{arm}_gap"] = float(loss_A[a] - loss_A[ordered])
+                metrics[f"{arm}_wins"] = float((mean_AS[ordered] < mean_AS[a]).double().mean())
+        return metrics
+
+    def _sums(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Nats and tokens of every sample's target under every arm, from all ranks, (A, S) float64."""
+        arms, policy = self._held_out.arms, self._learner.policy
+        place = {row: s for s, row in enumerate(self._held_out.rows)}
+        sums_2AS = torch.zeros(2, len(arms), len(place), dtype=torch.float64)
+        for one in self._passes:
+            clips = [self._collate.mixture.frames(row) for row in one.rows]
+            addresses = [self._collate.mixture.sample(row).address for row in one.rows]
+            for a, arm in enumerate(arms):
+                shown = [apply_arm(arm, clip, address) for clip, address in zip(clips, addresses, strict=True)]
+                batch = self._collate.batch(one, shown)
+                logprobs_BL = policy.logprobs(batch).double()  # a blank is scored as well: ranks go in step
+                if not one.is_blank:
+                    places = [place[row] for row in one.rows]
+                    sums_2AS[0, a, places] = -(logprobs_BL * batch.completion_mask_BL).sum(-1)
+                    sums_2AS[1, a, places] = batch.completion_mask_BL.sum(-1).double()
+        nats_AS, tokens_AS = policy.parallel.sum(sums_2AS).cpu()
+        return nats_AS, tokens_AS
+
+
+def keep_if_best(learner: Learner, metric: BestMetric, value: float) -> None:
+    """Exports the weights if no others measured in this run were better. Every rank must call it.
+
+    The record is replaced once the folder it names is whole, and the folder before that is removed last.
+    """
+    root, parallel = learner.config.out / BEST_SO_FAR, learner.policy.parallel
+    before = parallel.from_rank_0(read_best(learner.config.out) if parallel.rank == 0 else None)
+    sign = -1.0 if metric.endswith("_loss") else 1.0
+    if before is not None and sign * value <= sign * before.value:
+        return
+    folder = f"step-{learner.step:08d}"
+    export(learner.policy, learner.config.model, root / folder)
+    if parallel.rank == 0:
+        write_json(root / RECORD, {"step": learner.step, "value": value, "metric": metric, "folder": folder})
+        for other in root.glob("step-*"):
+            if other.name != folder:
+                shutil.rmtree(other)
+    parallel.barrier()
+
+
+def read_best(out: Path) -> Best | None:
+    """The record of a run, or None before the first validation."""
+    for path in (out / BEST_SO_FAR / RECORD, out / RECORD):
+        if path.exists():
+            return Best(**json.loads(path.read_text()))
+    return None
+
+
+def finish_best(out: Path) -> Best | None:
+    """Moves the best weights of a finished run to OUT/best and says which they are; again, if it was interrupted."""
+    best = read_best(out)
+    root = out / BEST_SO_FAR
+    if best is not None and root.exists():
+        if (root / best.folder).exists():
+            (root / best.folder).rename(out / BEST)
+        (root / RECORD).rename(out / RECORD)
+        shutil.rmtree(root)
+    return best
