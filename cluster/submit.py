@@ -57,7 +57,7 @@ class Job:
 
     @property
     def entrypoint(self) -> str:
-        return shlex.join([self.python, "-m", "workflows", *self.arguments])
+        return shlex.join([self.python, "-m", "temporay.workflows", *self.arguments])
 
 
 class JobClient(Protocol):

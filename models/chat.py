@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from operators.dataset.rows import messages
-from operators.records import Frames, Prompt, Sample
+from temporay.operators.dataset.rows import messages
+from temporay.operators.records import Frames, Prompt, Sample
 
 
 def to_prompt(processor: Any, sample: Sample, frames_THWC: Frames | None, *, instruction: str) -> Prompt:

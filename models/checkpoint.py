@@ -22,13 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from temporay.models.parallel import local_part
+from temporay.models.policy import Policy
+from temporay.operators.errors import UserError
 from torch import Tensor
 from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
-
-from models.parallel import local_part
-from models.policy import Policy
-from operators.errors import UserError
 
 MANIFEST = "manifest.json"
 FOLDER = re.compile(r"step-(\d{8})")

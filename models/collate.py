@@ -13,10 +13,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
+from temporay.models.families._base import EncodedPrompts, Family
+from temporay.operators.records import Group, Prompt
 from torch import Tensor
-
-from models.families._base import EncodedPrompts, Family
-from operators.records import Group, Prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors.torch import save_file
+from temporay.models.lora import adapter_scales, has_adapters, merged, save_adapter
+from temporay.models.policy import Policy
 from torch import Tensor
-
-from models.lora import adapter_scales, has_adapters, merged, save_adapter
-from models.policy import Policy
 
 ADAPTER = "adapter"
 WEIGHT_SUFFIXES = {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf"}

@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from temporay.models.collate import Batch
+from temporay.models.families._base import Family, Part, VisionWork
 from torch import nn
-
-from models.collate import Batch
-from models.families._base import Family, Part, VisionWork
 
 # Dense bfloat16 products with float32 sums, in 1e12 per second, by a part of the device's name; NVIDIA's data sheets
 # halve what they print "with sparsity". The first that fits counts.

@@ -9,10 +9,9 @@ import numpy as np
 import psutil
 import torch
 from safetensors import safe_open
-
-from models.parallel import local_part
-from models.policy import Policy
-from operators.errors import UserError
+from temporay.models.parallel import local_part
+from temporay.models.policy import Policy
+from temporay.operators.errors import UserError
 
 GIB = 1 << 30
 CGROUP = Path("/sys/fs/cgroup")

@@ -16,10 +16,9 @@ from typing import Any, Literal, Self
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from safetensors.torch import save_file
+from temporay.models.families._base import Family
+from temporay.operators.errors import UserError
 from torch import Tensor, nn
-
-from models.families._base import Family
-from operators.errors import UserError
 
 ADAPTER = "default"  # peft's name of the only one there is
 BASE = ".base_layer."  # in names of weights that have an adapter beside them

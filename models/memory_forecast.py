@@ -18,16 +18,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from temporay.models.collate import Batch, collate_samples
+from temporay.models.host_memory import GIB
+from temporay.models.parallel import cut_again, local_part
+from temporay.models.policy import Policy
+from temporay.models.scoring_head import MAX_LOGITS
+from temporay.operators.errors import UserError
+from temporay.operators.records import Prompt
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
-
-from models.collate import Batch, collate_samples
-from models.host_memory import GIB
-from models.parallel import cut_again, local_part
-from models.policy import Policy
-from models.scoring_head import MAX_LOGITS
-from operators.errors import UserError
-from operators.records import Prompt
 
 TEXT_PROBES = ((1, 32), (1, 96), (2, 160))  # rows and length
 VIDEO_PROBES = ((4, 64), (8, 96))  # frames and side, px

@@ -8,12 +8,11 @@ from typing import Any, Literal
 import torch
 import torch.distributed as dist
 from pydantic import BaseModel, ConfigDict, Field
+from temporay.models.families._base import Family
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
-
-from models.families._base import Family
 
 Precision = Literal["auto", "float32", "bfloat16"]
 Sharding = Literal["parameters", "optimizer"]

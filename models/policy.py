@@ -12,15 +12,11 @@ from typing import Literal, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from torch import Tensor, nn
-from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
-from torch.distributed.tensor import DTensor
-
-from models.collate import Batch
-from models.families._base import Family
-from models.lora import EVERYTHING, Trained, adapter_scales, merged, set_trained
-from models.losses import Counts, sft_loss
-from models.parallel import (
+from temporay.models.collate import Batch
+from temporay.models.families._base import Family
+from temporay.models.lora import EVERYTHING, Trained, adapter_scales, merged, set_trained
+from temporay.models.losses import Counts, sft_loss
+from temporay.models.parallel import (
     DEFAULT_HARDWARE,
     Hardware,
     Parallel,
@@ -30,7 +26,10 @@ from models.parallel import (
     shard,
     this_process,
 )
-from models.scoring_head import Scores, add_scoring_head
+from temporay.models.scoring_head import Scores, add_scoring_head
+from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch.distributed.tensor import DTensor
 
 Loss = Callable[[Scores, Batch, Counts], tuple[Tensor, Mapping[str, Tensor]]]
 

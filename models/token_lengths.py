@@ -11,14 +11,13 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
-
-from models.chat import to_prompt
-from models.families._base import Family
-from operators.records import Frames, Prompt, Sample
+from temporay.models.chat import to_prompt
+from temporay.models.families._base import Family
+from temporay.operators.records import Frames, Prompt, Sample
 
 
 class TokenLengths:
-    """Lengths as ``models.collate.collate_samples`` makes them; remembers what every shape of video adds."""
+    """Lengths as ``temporay.models.collate.collate_samples`` makes them; remembers what every shape of video adds."""
 
     def __init__(self, family: Family, processor: Any) -> None:
         self._family, self._processor = family, processor

@@ -10,7 +10,7 @@ import importlib
 import pkgutil
 from typing import Any
 
-from operators.errors import UserError, unknown_name
+from temporay.operators.errors import UserError, unknown_name
 
 
 def available(package: str) -> tuple[str, ...]:

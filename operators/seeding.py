@@ -17,7 +17,7 @@ def digest(*parts: object) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big")
 
 
-def rng(*parts: object) -> np.random.Generator:
+def rng_at(*parts: object) -> np.random.Generator:
     """A generator of its own for every address and purpose."""
     return np.random.default_rng(digest(*parts))
 

@@ -12,10 +12,9 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
-
-from operators.canvas import Canvas
-from operators.dataset.drawn_coco import DrawnScenes, write_drawn_coco
-from operators.dataset.recipe import CocoPaths, Recipe
+from temporay.operators.canvas import Canvas
+from temporay.operators.dataset.drawn_coco import DrawnScenes, write_drawn_coco
+from temporay.operators.dataset.recipe import CocoPaths, Recipe
 
 RAY_OBJECT_STORE_BYTES = 150 << 20
 RAY_LOGICAL_CPUS = 6  # more than the machine may have: what a test runs is small, and actors must not hold all of them

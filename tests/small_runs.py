@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from models.tiny import TinyShape, build
-from operators.canvas import Canvas
-from operators.dataset.recipe import Recipe
-from operators.dataset.samples import open_source
-from operators.dataset.shards import (
+from temporay.models.tiny import TinyShape, build
+from temporay.operators.canvas import Canvas
+from temporay.operators.dataset.recipe import Recipe
+from temporay.operators.dataset.samples import open_source
+from temporay.operators.dataset.shards import (
     DRAWN_FOLDER,
     RECIPE_FILE,
     Dataset,

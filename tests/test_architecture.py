@@ -32,7 +32,7 @@ FORBIDDEN_IMPORTS = {
     "workflows": {"cluster"},
     "cluster": {"operators", "models", "workflows"},
 }
-COMPONENT_PACKAGES = ("operators.primitives", "operators.rewards", "operators.benchmarks")
+COMPONENT_PACKAGES = ("temporay.operators.primitives", "temporay.operators.rewards", "operators.benchmarks")
 VAGUE_NAME = re.compile(r"(?:^|_)(?:utils?|helpers?|managers?)(?:_|$)")
 UNSAFE_CALLS = {"eval", "exec", "pickle.load", "pickle.loads", "yaml.load", "os.system"}
 UNSAFE_FLAGS = {"shell", "trust_remote_code", "allow_pickle"}
@@ -41,7 +41,7 @@ Rule = Callable[[Path, str], Iterator[str]]
 
 
 def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Every imported name in full, also inside functions: (line, "operators.primitives.scenes.scene_order")."""
+    """Every imported name in full, also inside functions: (line, "temporay.operators.records.Sample")."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
@@ -55,7 +55,9 @@ def import_arrows(path: Path, source: str) -> Iterator[str]:
     for line, name in imports(ast.parse(source)):
         if name.startswith("."):
             yield f"{path}:{line} relative import; write the full name"
-        elif name.partition(".")[0] in FORBIDDEN_IMPORTS[package]:
+        elif name.partition(".")[0] in PACKAGES:
+            yield f"{path}:{line} imports {name}; write temporay.{name}"
+        elif name.removeprefix("temporay.").partition(".")[0] in FORBIDDEN_IMPORTS[package]:
             yield f"{path}:{line} {package} must not import {name}"
 
 
@@ -122,16 +124,21 @@ LONG_FUNCTION = "def f():\n" + "    pass\n" * MAX_FUNCTION_LINES
 BAD: list[tuple[Rule, str, str]] = [
     (import_arrows, "operators/a.py", "import torch"),
     (import_arrows, "operators/a.py", "def f():\n    from ray.data import range"),
-    (import_arrows, "operators/a.py", "from models import x"),
+    (import_arrows, "operators/a.py", "from temporay.models import x"),
+    (import_arrows, "workflows/a.py", "from operators.records import Sample"),
     (import_arrows, "models/a.py", "import ray.train"),
-    (import_arrows, "models/a.py", "from workflows.config import Config"),
-    (import_arrows, "workflows/a.py", "from cluster.submit import submit"),
-    (import_arrows, "cluster/a.py", "from operators.errors import UserError"),
+    (import_arrows, "models/a.py", "from temporay.workflows.config import Config"),
+    (import_arrows, "workflows/a.py", "from temporay.cluster.submit import submit"),
+    (import_arrows, "cluster/a.py", "from temporay.operators.errors import UserError"),
     (import_arrows, "operators/a.py", "from . import records"),
-    (core_knows_no_component, "operators/a.py", "from operators.primitives.scenes.scene_order import SceneOrder"),
-    (core_knows_no_component, "operators/a.py", "from operators.primitives import scene_order"),
-    (core_knows_no_component, "operators/a.py", "import operators.rewards.accuracy"),
-    (core_knows_no_component, "operators/primitives/a.py", "from operators.primitives.b import B"),
+    (
+        core_knows_no_component,
+        "operators/a.py",
+        "from temporay.operators.primitives.scenes.scene_order import X",
+    ),
+    (core_knows_no_component, "operators/a.py", "from temporay.operators.primitives import scene_order"),
+    (core_knows_no_component, "operators/a.py", "import temporay.operators.rewards.accuracy"),
+    (core_knows_no_component, "operators/primitives/a.py", "from temporay.operators.primitives.b import B"),
     (size_budget, "operators/a.py", "x = 1\n" * (MAX_FILE_LINES + 1)),
     (size_budget, "operators/a.py", LONG_FUNCTION),
     (telling_names, "operators/video_utils.py", ""),
@@ -147,10 +154,14 @@ BAD: list[tuple[Rule, str, str]] = [
     (safe_calls, "models/a.py", "AutoModel.from_pretrained(path, trust_remote_code=True)"),
 ]
 GOOD: list[tuple[Rule, str, str]] = [
-    (import_arrows, "models/a.py", "import torch\nfrom operators.records import Sample"),
+    (import_arrows, "models/a.py", "import torch\nfrom temporay.operators.records import Sample"),
     (import_arrows, "cluster/a.py", "import ray"),
-    (core_knows_no_component, "operators/a.py", "from operators.primitives._base import Primitive"),
-    (core_knows_no_component, "workflows/a.py", "from operators.primitives.scenes.scene_order import SceneOrder"),
+    (core_knows_no_component, "operators/a.py", "from temporay.operators.primitives._base import Primitive"),
+    (
+        core_knows_no_component,
+        "workflows/a.py",
+        "from temporay.operators.primitives.scenes.scene_order import X",
+    ),
     (size_budget, "operators/a.py", LONG_FUNCTION.removesuffix("    pass\n")),
     (telling_names, "operators/a.py", "from contextlib import contextmanager\ndef futile(): ..."),
     (safe_calls, "models/a.py", "torch.load(path, weights_only=True)\nmodel.eval()\nyaml.safe_load(text)"),
@@ -171,13 +182,13 @@ def test_operators_load_nothing_heavy() -> None:
     """The rule above sees our imports; this also sees what those import."""
     program = """
 import importlib, json, pkgutil, sys
-import operators
+import temporay.operators as operators
 for module in pkgutil.walk_packages(operators.__path__, "operators."):
     importlib.import_module(module.name)
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "operators" in done.stdout
+    assert "temporay" in done.stdout
     assert not FORBIDDEN_IMPORTS["operators"] & set(re.findall(r'"(\w+)"', done.stdout))
 
 

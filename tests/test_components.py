@@ -15,20 +15,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from temporay.operators.canvas import Canvas
+from temporay.operators.components import available, load
+from temporay.operators.dataset.label_check import Verdict, check_pixels
+from temporay.operators.errors import SampleRejected, UserError
+from temporay.operators.pixels.clip import Codec, decode, encode
+from temporay.operators.pixels.render import render
+from temporay.operators.pixels.shapes import COLORS, EASY_COLORS, EASY_SHAPES, paint
+from temporay.operators.primitives._base import Primitive
+from temporay.operators.primitives._claims import holds
+from temporay.operators.records import Address, Frames, Question, Scene, ScenePlan
+from temporay.operators.seeding import rng_at
 
-from operators.canvas import Canvas
-from operators.components import available, load
-from operators.dataset.label_check import Verdict, check_pixels
-from operators.errors import SampleRejected, UserError
-from operators.pixels.clip import Codec, decode, encode
-from operators.pixels.render import render
-from operators.pixels.shapes import COLORS, EASY_COLORS, EASY_SHAPES, paint
-from operators.primitives._base import Primitive
-from operators.primitives._claims import holds
-from operators.records import Address, Frames, Question, Scene, ScenePlan
-from operators.seeding import rng
-
-PACKAGE = "operators.primitives"
+PACKAGE = "temporay.operators.primitives"
 TASKS = available(PACKAGE)
 NUM_SAMPLES = 320
 SMALL = Canvas(
@@ -68,8 +67,8 @@ def make_primitive(task: str) -> Primitive:
 def make_plan(task: str, index: int, level: int, canvas: Canvas, *, twin: bool = False) -> ScenePlan:
     primitive = make_primitive(task)
     address = Address(task=task, split="train", index=index, seed=7, level=level, twin=twin)
-    draw = rng("test scenes", task, index)
-    chosen = draw.choice(len(SCENES), primitive.num_distinct_scenes(canvas), replace=False)
+    rng = rng_at("test scenes", task, index)
+    chosen = rng.choice(len(SCENES), primitive.num_distinct_scenes(canvas), replace=False)
     return primitive.plan(tuple(SCENES[i] for i in chosen), canvas, address)
 
 
@@ -178,7 +177,7 @@ def test_the_scene_of_one_frame_is_not_the_answer(task: str) -> None:
     samples = sampled(task, 0) + sampled(task, 3)
     hits, questions = [], []
     for plan, question in samples:
-        frame = int(rng(*plan.address.parts(), "probe").integers(plan.num_frames))
+        frame = int(rng_at(*plan.address.parts(), "probe").integers(plan.num_frames))
         ms = 1000 * frame / plan.fps
         seen = next(e.subject for e in plan.events if e.start_ms <= ms < e.end_ms)
         if seen in question.options:
@@ -197,8 +196,8 @@ SINGLE_FRAMES = [
 @pytest.mark.parametrize(("task", "when"), SINGLE_FRAMES)
 def test_the_place_of_a_shape_in_one_frame_does_not_tell_the_answer(task: str, when: str) -> None:
     def place(plan: ScenePlan, question: Question) -> Hashable:
-        draw = rng(*plan.address.parts(), "probe")
-        frame = {"first": 0, "middle": plan.num_frames // 2, "random": int(draw.integers(plan.num_frames))}[when]
+        rng = rng_at(*plan.address.parts(), "probe")
+        frame = {"first": 0, "middle": plan.num_frames // 2, "random": int(rng.integers(plan.num_frames))}[when]
         x, y = plan.tracks[-1].xy_T2[frame] / (plan.width, plan.height)
         return int(4 * x), int(4 * y)
 
@@ -210,7 +209,7 @@ def test_the_pixels_of_one_frame_do_not_tell_the_direction() -> None:
     samples = [(plan, make_primitive("motion_direction").ask(plan)) for plan in _small_plans("motion_direction")]
 
     def place(plan: ScenePlan, question: Question) -> Hashable:
-        frame_HW = render(plan)[int(rng(*plan.address.parts(), "probe").integers(plan.num_frames))].max(axis=-1)
+        frame_HW = render(plan)[int(rng_at(*plan.address.parts(), "probe").integers(plan.num_frames))].max(axis=-1)
         rows, columns = np.nonzero(frame_HW > 150)
         return int(columns.mean() // 16), int(rows.mean() // 16)
 

@@ -12,27 +12,26 @@ from typing import Any
 
 import pytest
 import tyro
-
-from cluster.submit import add_arguments
-from operators.errors import UserError
-from workflows.__main__ import COMMANDS
-from workflows.command_line import parse
-from workflows.config import Config
-from workflows.data.audit import AuditConfig
-from workflows.data.export import ExportConfig
-from workflows.data.generate import GenerateConfig
-from workflows.data.lint import LintConfig
-from workflows.data.retry import RetryConfig
-from workflows.evaluate import EvaluateConfig
-from workflows.grpo.settings import GrpoConfig
-from workflows.pipeline import PipelineConfig
-from workflows.presets.datasets import PRESETS as DATASET_PRESETS
-from workflows.presets.quickstart import PRESETS as RUN_PRESETS
-from workflows.presets.training import GRPO_PRESETS, SFT_PRESETS, TUNE_PRESETS
-from workflows.reports.preview import PreviewConfig
-from workflows.reports.report import ReportConfig
-from workflows.sft.settings import SftConfig
-from workflows.tune import TuneConfig
+from temporay.cluster.submit import add_arguments
+from temporay.operators.errors import UserError
+from temporay.workflows.__main__ import COMMANDS
+from temporay.workflows.command_line import parse
+from temporay.workflows.config import Config
+from temporay.workflows.data.audit import AuditConfig
+from temporay.workflows.data.export import ExportConfig
+from temporay.workflows.data.generate import GenerateConfig
+from temporay.workflows.data.lint import LintConfig
+from temporay.workflows.data.retry import RetryConfig
+from temporay.workflows.evaluate import EvaluateConfig
+from temporay.workflows.grpo.settings import GrpoConfig
+from temporay.workflows.pipeline import PipelineConfig
+from temporay.workflows.presets.datasets import PRESETS as DATASET_PRESETS
+from temporay.workflows.presets.quickstart import PRESETS as RUN_PRESETS
+from temporay.workflows.presets.training import GRPO_PRESETS, SFT_PRESETS, TUNE_PRESETS
+from temporay.workflows.reports.preview import PreviewConfig
+from temporay.workflows.reports.report import ReportConfig
+from temporay.workflows.sft.settings import SftConfig
+from temporay.workflows.tune import TuneConfig
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -19,4 +19,4 @@ tune          search on Ray Tune
 pipeline      run: everything in one folder
 """
 
-from workflows import environment as environment  # first of all: libraries read it while they are imported
+from temporay.workflows import environment as environment  # first of all: libraries read it while they are imported

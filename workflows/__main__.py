@@ -1,4 +1,4 @@
-"""The command ``temporay`` (``python -m workflows`` is the same).
+"""The command ``temporay`` (``python -m temporay.workflows`` is the same).
 
 Exit codes: 0 done; 2 the user's input or configuration is wrong; 75 interrupted, run it again; 1 a fault of ours.
 """
@@ -10,30 +10,33 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from operators.errors import UserError, unknown_name
+from temporay.operators.errors import UserError, unknown_name
 
 DONE, FAULT, USER, RESUMABLE = 0, 1, 2, 75
 COMMANDS = {  # name → module with ``main(arguments) -> None`` and a phrase for --help
-    "run": ("workflows.pipeline", "everything: data, base model, SFT, GRPO, evaluation, report"),
+    "run": ("temporay.workflows.pipeline", "everything: data, base model, SFT, GRPO, evaluation, report"),
     "plan": (
-        "workflows.data.plan",
+        "temporay.workflows.data.plan",
         "what a dataset would cost: samples, core-hours, GB, tokens, by a short probe",
     ),
-    "generate": ("workflows.data.generate", "make a dataset of videos with questions, answers and reasoning"),
-    "audit": ("workflows.data.audit", "what can be guessed from a dataset without watching"),
-    "lint": ("workflows.data.lint", "check a dataset: schema, checksums, clips, answers, duplicates, twins"),
-    "retry": ("workflows.data.retry", "make a dataset's failed samples again, once what broke them is mended"),
-    "preview": ("workflows.reports.preview", "one offline page that plays a dataset's samples"),
-    "export": ("workflows.data.export", "a dataset as verl, ms-swift or LLaMA-Factory read it"),
-    "sft": ("workflows.sft.loop", "fine-tune a model on a dataset's reasoning (Ray Train, FSDP2)"),
-    "grpo": ("workflows.grpo.loop", "improve a model against verifiable rewards"),
-    "evaluate": ("workflows.evaluate", "accuracy by primitive, with ordered, shuffled, single-frame and blind arms"),
+    "generate": ("temporay.workflows.data.generate", "make a dataset of videos with questions, answers and reasoning"),
+    "audit": ("temporay.workflows.data.audit", "what can be guessed from a dataset without watching"),
+    "lint": ("temporay.workflows.data.lint", "check a dataset: schema, checksums, clips, answers, duplicates, twins"),
+    "retry": ("temporay.workflows.data.retry", "make a dataset's failed samples again, once what broke them is mended"),
+    "preview": ("temporay.workflows.reports.preview", "one offline page that plays a dataset's samples"),
+    "export": ("temporay.workflows.data.export", "a dataset as verl, ms-swift or LLaMA-Factory read it"),
+    "sft": ("temporay.workflows.sft.loop", "fine-tune a model on a dataset's reasoning (Ray Train, FSDP2)"),
+    "grpo": ("temporay.workflows.grpo.loop", "improve a model against verifiable rewards"),
+    "evaluate": (
+        "temporay.workflows.evaluate",
+        "accuracy by primitive and arm: ordered, shuffled, single-frame, blind",
+    ),
     "report": (
-        "workflows.reports.report",
+        "temporay.workflows.reports.report",
         "one offline page of a run: curves, arms, samples, rollouts and claims",
     ),
-    "tune": ("workflows.tune", "search SFT settings by dotted names (Ray Tune, ASHA)"),
-    "submit": ("cluster.submit", "send any of these commands to a cluster as a Ray job"),
+    "tune": ("temporay.workflows.tune", "search SFT settings by dotted names (Ray Tune, ASHA)"),
+    "submit": ("temporay.cluster.submit", "send any of these commands to a cluster as a Ray job"),
 }
 
 

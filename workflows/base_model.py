@@ -13,17 +13,16 @@ from typing import Any
 
 import torch
 from pydantic import Field
-
-from models.collate import collate_samples
-from models.export import export
-from models.families._base import family_of
-from models.policy import OptimizerConfig, Policy, supervised
-from models.tiny import TinyShape, build
-from operators.dataset.rows import question_text
-from operators.records import Prompt, Sample
-from operators.seeding import rng
-from workflows.config import Config
-from workflows.runs.run_dir import RunDir
+from temporay.models.collate import collate_samples
+from temporay.models.export import export
+from temporay.models.families._base import family_of
+from temporay.models.policy import OptimizerConfig, Policy, supervised
+from temporay.models.tiny import TinyShape, build
+from temporay.operators.dataset.rows import question_text
+from temporay.operators.records import Prompt, Sample
+from temporay.operators.seeding import rng_at
+from temporay.workflows.config import Config
+from temporay.workflows.runs.run_dir import RunDir
 
 STAGE = "base_model"
 
@@ -55,7 +54,7 @@ def make_base_model(settings: BaseModelSettings, samples: Sequence[Sample], run_
     )
     run_dir.drop_from(STAGE, 0)
     for step in range(settings.num_steps):
-        rows = rng(STAGE, settings.seed, step).integers(0, len(samples), settings.batch_size)
+        rows = rng_at(STAGE, settings.seed, step).integers(0, len(samples), settings.batch_size)
         prompts = [reading_prompt(processor, samples[row]) for row in rows]
         batch = collate_samples(family, processor, prompts, [samples[row].target for row in rows])
         metrics = {**policy.forward_backward([batch], supervised), **policy.step()}

@@ -10,9 +10,8 @@ from typing import TypeVar
 
 import tyro
 from pydantic import ValidationError
-
-from operators.errors import UserError, unknown_name
-from workflows.config import Config, dotted_names, explain
+from temporay.operators.errors import UserError, unknown_name
+from temporay.workflows.config import Config, dotted_names, explain
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from temporay.operators.errors import UserError, unknown_name
 from tyro.constructors import PrimitiveConstructorSpec
-
-from operators.errors import UserError, unknown_name
 
 ConfigT = TypeVar("ConfigT", bound="Config")
 

@@ -13,20 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import tyro
-
-from models.chat import to_prompt
-from operators.dataset.shards import Dataset
-from operators.errors import UserError
-from operators.records import Group, Prompt, Sample, Sampling
-from operators.scoring.answers import parse_answer
-from operators.scoring.arms import ARMS, Arm, apply_arm
-from operators.scoring.metrics import Interval, accuracy_interval
-from workflows.command_line import parse
-from workflows.config import Config
-from workflows.rollouts.pool_config import PoolConfig
-from workflows.rollouts.rollout_pool import RolloutPool
-from workflows.runs.run_dir import RunDir
-from workflows.session import ray_session
+from temporay.models.chat import to_prompt
+from temporay.operators.dataset.shards import Dataset
+from temporay.operators.errors import UserError
+from temporay.operators.records import Group, Prompt, Sample, Sampling
+from temporay.operators.scoring.answers import parse_answer
+from temporay.operators.scoring.arms import ARMS, Arm, apply_arm
+from temporay.operators.scoring.metrics import Interval, accuracy_interval
+from temporay.workflows.command_line import parse
+from temporay.workflows.config import Config
+from temporay.workflows.rollouts.pool_config import PoolConfig
+from temporay.workflows.rollouts.rollout_pool import RolloutPool
+from temporay.workflows.runs.run_dir import RunDir
+from temporay.workflows.session import ray_session
 
 CHUNK = 64  # prompts in flight at a time: frames are held for these alone
 

@@ -13,17 +13,16 @@ from typing import Any, Literal
 
 from pydantic import Field
 from safetensors.torch import load_file
-
-from models.weights import pack
-from operators.dataset.recipe import Recipe
-from operators.dataset.shards import Dataset
-from operators.scoring.arms import ARMS
-from operators.scoring.metrics import Interval, TableRow, render_table
-from workflows.base_model import BaseModelSettings, make_base_model
-from workflows.command_line import parse
-from workflows.config import Config
-from workflows.data import audit, generate
-from workflows.evaluate import (
+from temporay.models.weights import pack
+from temporay.operators.dataset.recipe import Recipe
+from temporay.operators.dataset.shards import Dataset
+from temporay.operators.scoring.arms import ARMS
+from temporay.operators.scoring.metrics import Interval, TableRow, render_table
+from temporay.workflows.base_model import BaseModelSettings, make_base_model
+from temporay.workflows.command_line import parse
+from temporay.workflows.config import Config
+from temporay.workflows.data import audit, generate
+from temporay.workflows.evaluate import (
     EvaluateSettings,
     EvaluationRow,
     by_task,
@@ -33,16 +32,16 @@ from workflows.evaluate import (
     unread_share,
     write_rows,
 )
-from workflows.grpo import loop as grpo
-from workflows.grpo.settings import GrpoConfig, GrpoSettings
-from workflows.learner.learner import MODEL
-from workflows.reports import report
-from workflows.rollouts.pool_config import PoolConfig
-from workflows.rollouts.rollout_pool import RolloutPool
-from workflows.runs.run_dir import RunDir
-from workflows.session import ray_session
-from workflows.sft import loop as sft
-from workflows.sft.settings import SftConfig, SftSettings
+from temporay.workflows.grpo import loop as grpo
+from temporay.workflows.grpo.settings import GrpoConfig, GrpoSettings
+from temporay.workflows.learner.learner import MODEL
+from temporay.workflows.reports import report
+from temporay.workflows.rollouts.pool_config import PoolConfig
+from temporay.workflows.rollouts.rollout_pool import RolloutPool
+from temporay.workflows.runs.run_dir import RunDir
+from temporay.workflows.session import ray_session
+from temporay.workflows.sft import loop as sft
+from temporay.workflows.sft.settings import SftConfig, SftSettings
 
 KIND = "run"
 MODELS = ("base", "sft", "grpo")
@@ -216,6 +215,6 @@ def table(summary: dict[str, Any]) -> str:
 
 def main(arguments: list[str]) -> None:
     """``temporay run PRESET --out RUN``."""
-    from workflows.presets.quickstart import PRESETS  # presets are made of this module's config
+    from temporay.workflows.presets.quickstart import PRESETS  # presets are made of this module's config
 
     run(parse(KIND, PipelineConfig, PRESETS, arguments))

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from workflows.environment import quiet_libraries
+from temporay.workflows.environment import quiet_libraries
 
 LOCAL_OBJECT_STORE_BYTES = 400 << 20
 # A local cluster counts twice the cores, at least 4: engine, trainer and data actors take turns on few cores, and Ray

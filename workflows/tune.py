@@ -19,16 +19,15 @@ from pydantic import Field
 from ray import tune
 from ray.tune.integration.ray_train import TuneReportCallback
 from ray.tune.schedulers import ASHAScheduler
-
-from operators.errors import UserError
-from operators.seeding import rng
-from workflows.command_line import parse
-from workflows.config import Config, replaced
-from workflows.learner.learner import worker_user_error
-from workflows.runs.run_dir import RunDir
-from workflows.session import ray_session
-from workflows.sft.loop import run as fine_tune
-from workflows.sft.settings import SftConfig, SftSettings
+from temporay.operators.errors import UserError
+from temporay.operators.seeding import rng_at
+from temporay.workflows.command_line import parse
+from temporay.workflows.config import Config, replaced
+from temporay.workflows.learner.learner import worker_user_error
+from temporay.workflows.runs.run_dir import RunDir
+from temporay.workflows.session import ray_session
+from temporay.workflows.sft.loop import run as fine_tune
+from temporay.workflows.sft.settings import SftConfig, SftSettings
 
 TRIAL_CPU = 0.01  # of the process that only waits for a trial's workers
 SPARE_CPUS = 1  # a trial loads its data with
@@ -85,10 +84,13 @@ def trial_settings(search: Sequence[str], num_samples: int, seed: int) -> list[d
             ) from error
     combinations = [dict(zip(listed, values, strict=True)) for values in itertools.product(*listed.values())]
     draws = [
-        {name: low * (high / low) ** float(rng("tune", seed, i, name).random()) for name, (low, high) in ranges.items()}
+        {
+            name: low * (high / low) ** float(rng_at("tune", seed, i, name).random())
+            for name, (low, high) in ranges.items()
+        }
         for i in range(num_samples if ranges else 1)
     ]
-    return [combination | draw for combination in combinations for draw in draws]
+    return [combination | rng for combination in combinations for rng in draws]
 
 
 def _value(text: str) -> Any:
@@ -222,6 +224,6 @@ def run(config: TuneConfig) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> None:
     """``temporay tune PRESET --data DATA --model MODEL --out RUN --search NAME=…``."""
-    from workflows.presets.training import TUNE_PRESETS  # presets are made of this module's config
+    from temporay.workflows.presets.training import TUNE_PRESETS  # presets are made of this module's config
 
     run(parse("tune", TuneConfig, TUNE_PRESETS, arguments))

@@ -14,12 +14,11 @@ from typing import Any, Literal, Protocol
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
+from temporay.operators.errors import UserError
+from temporay.operators.records import FinishReason, Group, Prompt, Rollout, Sampling
+from temporay.operators.seeding import digest
 
-from operators.errors import UserError
-from operators.records import FinishReason, Group, Prompt, Rollout, Sampling
-from operators.seeding import digest
-
-ENGINES = "models.engines"
+ENGINES = "temporay.models.engines"
 
 
 class EngineSettings(BaseModel):

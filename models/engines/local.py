@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
-
-from models.engines._base import (
+from temporay.models.engines._base import (
     EngineSettings,
     check_length,
     extended,
@@ -21,8 +19,9 @@ from models.engines._base import (
     rollout_seed,
     started_groups,
 )
-from models.families._base import family_of
-from operators.records import FinishReason, Group, Prompt, Rollout, Sampling
+from temporay.models.families._base import family_of
+from temporay.operators.records import FinishReason, Group, Prompt, Rollout, Sampling
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 
 class GumbelMax(LogitsProcessor):  # type: ignore[misc]

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
-from models.engines._base import EngineSettings, check_length, extended, num_new_tokens, started_groups
-from models.families._base import family_of
-from operators.errors import UserError
-from operators.records import FinishReason, Group, Prompt, Rollout, Sampling
+from temporay.models.engines._base import EngineSettings, check_length, extended, num_new_tokens, started_groups
+from temporay.models.families._base import family_of
+from temporay.operators.errors import UserError
+from temporay.operators.records import FinishReason, Group, Prompt, Rollout, Sampling
 
 SCRIPT = "scripted.json"  # in the model folder: prompt key, or "" for all others → completions, taken in turn
 SECONDS_PER_PROMPT = "seconds per prompt"  # in the script: how long it takes for each prompt of a call

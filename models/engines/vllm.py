@@ -19,10 +19,16 @@ from typing import Any
 
 import torch
 import torch._dynamo
-
-from models.engines._base import EngineSettings, check_length, extended, num_new_tokens, rollout_seed, started_groups
-from models.families._base import family_of, video_metadata
-from operators.records import FinishReason, Group, Prompt, Sampling
+from temporay.models.engines._base import (
+    EngineSettings,
+    check_length,
+    extended,
+    num_new_tokens,
+    rollout_seed,
+    started_groups,
+)
+from temporay.models.families._base import family_of, video_metadata
+from temporay.operators.records import FinishReason, Group, Prompt, Sampling
 
 # Read when vLLM is imported. In one process there is no engine core to talk to and no copy of the frames.
 ENVIRONMENT = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1"}

@@ -1,5 +1,5 @@
 """Model families: one file each, found by a checkpoint's ``model_type``.
 
 qwen2_5_vl   Qwen2.5-VL, with positions in time as the engine has them
-qwen3_vl     Qwen3-VL of every size, and the small one of ``models.tiny``
+qwen3_vl     Qwen3-VL of every size, and the small one of ``temporay.models.tiny``
 """

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
+from temporay.operators.components import available, load
+from temporay.operators.errors import UserError
+from temporay.operators.records import Prompt
 from torch import nn
 
-from operators.components import available, load
-from operators.errors import UserError
-from operators.records import Prompt
-
-FAMILIES = "models.families"
+FAMILIES = "temporay.models.families"
 Part = Literal["vision_tower", "projector", "text", "head"]  # of a model, in the order in which they are computed
 
 

@@ -15,14 +15,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
+from temporay.models.families._base import EncodedPrompts
+from temporay.models.families.qwen3_vl import Qwen3Vl
+from temporay.models.positions import Positions, video_cells
+from temporay.operators.records import Prompt
 from torch import Tensor
 from transformers import Qwen2_5_VLForConditionalGeneration
 from transformers.vision_utils import get_vision_window_index
-
-from models.families._base import EncodedPrompts
-from models.families.qwen3_vl import Qwen3Vl
-from models.positions import Positions, video_cells
-from operators.records import Prompt
 
 SECONDS = "second_per_grid_ts"
 

@@ -12,11 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
+from temporay.models.families.qwen3_vl import Qwen3Vl
+from temporay.models.positions import Positions, video_cells
 from torch import Tensor
 from transformers import Qwen2VLForConditionalGeneration
-
-from models.families.qwen3_vl import Qwen3Vl
-from models.positions import Positions, video_cells
 
 
 class Qwen2Vl(Qwen3Vl):

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from temporay.models.families._base import EncodedPrompts, Family, VisionWork, video_metadata
+from temporay.models.positions import Positions, position_by, video_cells
+from temporay.models.vision_attention import attend_in_batches
+from temporay.operators.records import Prompt
 from torch import nn
 from torch.nn import functional as F
 from transformers import AutoProcessor, Qwen3VLForConditionalGeneration
-
-from models.families._base import EncodedPrompts, Family, VisionWork, video_metadata
-from models.positions import Positions, position_by, video_cells
-from models.vision_attention import attend_in_batches
-from operators.records import Prompt
 
 FORBIDDEN_LOGIT = -1e4  # its probability is exactly 0 in every float type, and it has no gradient
 VIDEO_TOKEN_TYPE = 2  # transformers: 0 text, 1 image, 2 video
@@ -42,7 +41,7 @@ class LinearPatchEmbed(nn.Module):
 
 
 class Qwen3Vl(Family):
-    """Dense Qwen3-VL checkpoints of every size, and the tiny one of ``models.tiny``."""
+    """Dense Qwen3-VL checkpoints of every size, and the tiny one of ``temporay.models.tiny``."""
 
     model_types: ClassVar[tuple[str, ...]] = ("qwen3_vl",)
     model_class: ClassVar[Any] = Qwen3VLForConditionalGeneration
@@ -84,7 +83,7 @@ class Qwen3Vl(Family):
         return {"mm_token_type_ids": (input_ids_BL == processor.video_token_id).int() * VIDEO_TOKEN_TYPE}
 
     def video_cells(self, vision: Any, grid_V3: torch.Tensor, inputs: Mapping[str, Any]) -> Iterable[Positions]:
-        """Positions of every run of video tokens, for ``models.positions``: here of every pair of frames.
+        """Positions of every run of video tokens, for ``temporay.models.positions``: here of every pair of frames.
 
         Args:
             vision: the vision part of the model's config.

@@ -18,11 +18,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from operators.audit.forest import forest_attacks
-from operators.audit.gate import FAMILY_FALSE_ALARMS, GATE, AttackResult, Row, family_z, judge, measure
-from operators.audit.pixels import pixel_attacks
-from operators.audit.priors import ATTACKS, RULES, letter_balance
-from operators.audit.stills import Stills, stills_of
+from temporay.operators.audit.forest import forest_attacks
+from temporay.operators.audit.gate import FAMILY_FALSE_ALARMS, GATE, AttackResult, Row, family_z, judge, measure
+from temporay.operators.audit.pixels import pixel_attacks
+from temporay.operators.audit.priors import ATTACKS, RULES, letter_balance
+from temporay.operators.audit.stills import Stills, stills_of
 
 __all__ = [
     "ATTACKS",

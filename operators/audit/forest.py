@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-
-from operators.audit.gate import AttackResult, Row, measure
-from operators.audit.learners import Features, answer_forest, frequent_texts, option_forest, rank_of
-from operators.audit.priors import WORD, centrality
+from temporay.operators.audit.gate import AttackResult, Row, measure
+from temporay.operators.audit.learners import Features, answer_forest, frequent_texts, option_forest, rank_of
+from temporay.operators.audit.priors import WORD, centrality
 
 NUM_FOLDS = 5
 MAX_NGRAMS = 40

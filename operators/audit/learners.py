@@ -16,9 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import ExtraTreesRegressor
-
-from operators.audit.gate import Credits, Row
-from operators.audit.priors import credit, folds_of, ranks
+from temporay.operators.audit.gate import Credits, Row
+from temporay.operators.audit.priors import credit, folds_of, ranks
 
 NUM_TREES = 24
 BAG_SHARE = 0.6  # of the rows, drawn with replacement: so no row is in the bags of all trees

@@ -18,12 +18,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
-
-from operators.audit.gate import AttackResult, Credits, Row, chances_of, measure
-from operators.audit.learners import Features, answer_forest, option_forest, rank_of
-from operators.audit.stills import SIDE, Stills
-from operators.pixels.shapes import COLORS
-from operators.records import Frames
+from temporay.operators.audit.gate import AttackResult, Credits, Row, chances_of, measure
+from temporay.operators.audit.learners import Features, answer_forest, option_forest, rank_of
+from temporay.operators.audit.stills import SIDE, Stills
+from temporay.operators.pixels.shapes import COLORS
+from temporay.operators.records import Frames
 
 NUM_FOLDS = 3
 GRID = 6  # cells along a side of the layout

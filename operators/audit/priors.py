@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-from operators.audit.gate import Credits, Row, groups_of
-from operators.records import LETTERS
-from operators.seeding import rng
+from temporay.operators.audit.gate import Credits, Row, groups_of
+from temporay.operators.records import LETTERS
+from temporay.operators.seeding import rng_at
 
 NUM_FOLDS = 5
 NUM_BINS = 8
@@ -134,7 +133,7 @@ def folds_of(rows: Sequence[Row], num_folds: int) -> npt.NDArray[np.int64]:
     """(N,) fold of every row, drawn by pair."""
     groups_N = groups_of(rows)
     num_groups = int(groups_N.max()) + 1
-    fold_of_group = rng("audit_folds", num_groups).permutation(num_groups) % num_folds
+    fold_of_group = rng_at("audit_folds", num_groups).permutation(num_groups) % num_folds
     folds_N: npt.NDArray[np.int64] = fold_of_group[groups_N]
     return folds_N
 

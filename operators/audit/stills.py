@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-
-from operators.records import Frames
-from operators.seeding import rng
+from temporay.operators.records import Frames
+from temporay.operators.seeding import rng_at
 
 SIDE = 24  # px; a shape of 8 px in a frame of 96 px is 4 px wide
 NUM_EVEN = 8
@@ -40,6 +39,6 @@ def stills_of(frames_THWC: Frames, row_id: str) -> Stills:
         even_THWC=small_THWC[even],
         start_THWC=small_THWC[[0, min(1, num_frames - 1)]],
         end_THWC=small_THWC[[max(0, num_frames - 2), num_frames - 1]],
-        random_HWC=small_THWC[int(rng("audit_frame", row_id).integers(num_frames))],
+        random_HWC=small_THWC[int(rng_at("audit_frame", row_id).integers(num_frames))],
         mean_HWC=mean_HWC,
     )

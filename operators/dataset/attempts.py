@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from operators.errors import SampleRejected, UserError
-from operators.records import Address
+from temporay.operators.errors import SampleRejected, UserError
+from temporay.operators.records import Address
 
 MAX_ATTEMPTS = 5000  # addresses of one sample, those of other splits included
 MAX_FAILURES = 50  # of them that failed, each of which costs a clip

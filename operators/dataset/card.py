@@ -14,12 +14,11 @@ from typing import Any
 
 import pyarrow as pa
 from PIL import Image
-
-from operators.dataset.label_check import Verdict
-from operators.dataset.licenses import license_name
-from operators.dataset.markers import REPLACED, counts_of, labels_checked, read_markers, whole_file
-from operators.dataset.shards import AUDIT_FILE, DEAD_LETTER_FILE, RECIPE_FILE, ROW_SCHEMA, Dataset
-from operators.pages.contact_sheet import contact_sheet
+from temporay.operators.dataset.label_check import Verdict
+from temporay.operators.dataset.licenses import license_name
+from temporay.operators.dataset.markers import REPLACED, counts_of, labels_checked, read_markers, whole_file
+from temporay.operators.dataset.shards import AUDIT_FILE, DEAD_LETTER_FILE, RECIPE_FILE, ROW_SCHEMA, Dataset
+from temporay.operators.pages.contact_sheet import contact_sheet
 
 ATTRIBUTION_FILE = "ATTRIBUTION.tsv"
 SHEET_FILE = "samples.png"
@@ -33,7 +32,7 @@ AUDIT_TIERS = (
 USE = """## Use
 
 ```python
-from operators.dataset.shards import Dataset                      # temporay: random access, rendered again when virtual
+from temporay.operators.dataset.shards import Dataset  # random access, rendered again when virtual
 dataset = Dataset.open(Path("."))
 dataset.sample(0), dataset.frames(0)
 

@@ -21,10 +21,9 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
-
-from operators.errors import SampleRejected, UserError
-from operators.records import Frames, Scene
-from operators.seeding import fraction
+from temporay.operators.errors import SampleRejected, UserError
+from temporay.operators.records import Frames, Scene
+from temporay.operators.seeding import fraction
 
 MAX_PIXELS = 40_000_000
 MAX_FILE_BYTES = 50 << 20

@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-from operators.dataset.coco import CocoScenes, clean_caption, counts, load_json
-from operators.errors import UserError
-from operators.records import Instance, Scene
+from temporay.operators.dataset.coco import CocoScenes, clean_caption, counts, load_json
+from temporay.operators.errors import UserError
+from temporay.operators.records import Instance, Scene
 
 LISTS = ("images", "annotations", "categories")
 AREA_RANGE = (0.01, 0.25)  # of the image: smaller objects blur when shown, larger ones are scenery

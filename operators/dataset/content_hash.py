@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 
 import numpy as np
-
-from operators.records import Backdrop, Scene, ScenePlan
+from temporay.operators.records import Backdrop, Scene, ScenePlan
 
 SPLITS = ("train", "rl", "test")
 DECIMALS = 3  # nothing smaller can be seen: a thousandth of a pixel, of a degree

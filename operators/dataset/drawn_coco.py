@@ -14,10 +14,9 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
-
-from operators.pixels.shapes import BACKGROUND_LEVELS, COLORS, EASY_COLORS, paint
-from operators.records import Frames
-from operators.seeding import rng
+from temporay.operators.pixels.shapes import BACKGROUND_LEVELS, COLORS, EASY_COLORS, paint
+from temporay.operators.records import Frames
+from temporay.operators.seeding import rng_at
 
 CAPTIONS_FILE = "annotations/captions_drawn.json"
 IMAGES_FOLDER = "images"
@@ -65,10 +64,10 @@ def write_drawn_coco(folder: Path, drawn: DrawnScenes) -> tuple[Path, Path]:
 
 def draw_scene(color: str, shape: str, image_id: int, side: int) -> Frames:
     """One image, (side, side, 3) uint8 RGB, the whole shape inside."""
-    draw = rng("drawn_scene", image_id)
-    radius = side * float(draw.uniform(*RADIUS))
-    xy = tuple(float(v) for v in draw.uniform(radius, side - radius, 2))
-    image_HWC = np.full((side, side, 3), int(draw.integers(*BACKGROUND_LEVELS)), np.uint8)
+    rng = rng_at("drawn_scene", image_id)
+    radius = side * float(rng.uniform(*RADIUS))
+    xy = tuple(float(v) for v in rng.uniform(radius, side - radius, 2))
+    image_HWC = np.full((side, side, 3), int(rng.integers(*BACKGROUND_LEVELS)), np.uint8)
     paint(image_HWC, shape, COLORS[color], (xy[0], xy[1]), radius)
     return image_HWC
 

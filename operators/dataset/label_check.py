@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from operators.pixels.colors_seen import Witness
-from operators.pixels.render import ImageLoader, fit
-from operators.primitives._base import Primitive
-from operators.records import Frames, Question, ScenePlan
+from temporay.operators.pixels.colors_seen import Witness
+from temporay.operators.pixels.render import ImageLoader, fit
+from temporay.operators.primitives._base import Primitive
+from temporay.operators.records import Frames, Question, ScenePlan
 
 
 class Verdict(StrEnum):

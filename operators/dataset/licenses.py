@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 
-from operators.errors import UserError
-from operators.records import Scene
+from temporay.operators.errors import UserError
+from temporay.operators.records import Scene
 
 NO_LICENSE = 0  # the id by which a recipe allows images that name no licence
 COCO_LICENSES = {  # ids of the `licenses` list in COCO's annotation files

@@ -15,16 +15,22 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-from operators.dataset.content_hash import split_of
-from operators.dataset.markers import ShardStats, read_marker, shard_name
-from operators.dataset.recipe import Recipe, primitives_of
-from operators.dataset.rows import from_row, make_sample
-from operators.dataset.shards import METADATA_FILE, METADATA_SCHEMA, PLACE_SCHEMA, ROW_SCHEMA, Dataset, sha256_of
-from operators.errors import SampleRejected
-from operators.pixels.clip import decode
-from operators.primitives._base import Primitive
-from operators.records import Backdrop, Sample, ScenePlan
+from temporay.operators.dataset.content_hash import split_of
+from temporay.operators.dataset.markers import ShardStats, read_marker, shard_name
+from temporay.operators.dataset.recipe import Recipe, primitives_of
+from temporay.operators.dataset.rows import from_row, make_sample
+from temporay.operators.dataset.shards import (
+    METADATA_FILE,
+    METADATA_SCHEMA,
+    PLACE_SCHEMA,
+    ROW_SCHEMA,
+    Dataset,
+    sha256_of,
+)
+from temporay.operators.errors import SampleRejected
+from temporay.operators.pixels.clip import decode
+from temporay.operators.primitives._base import Primitive
+from temporay.operators.records import Backdrop, Sample, ScenePlan
 
 Row = Mapping[str, Any]
 

@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from operators.dataset.attempts import ANSWER_NOT_SEEN
-from operators.dataset.label_check import Verdict
-from operators.errors import UserError
+from temporay.operators.dataset.attempts import ANSWER_NOT_SEEN
+from temporay.operators.dataset.label_check import Verdict
+from temporay.operators.errors import UserError
 
 REPLACED = "replaced_"  # before a reason, among the counts of a shard
 STORAGE_ERRORS = (  # the user can mend these; any other OSError is a fault of ours

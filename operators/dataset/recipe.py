@@ -12,15 +12,14 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
-
-from operators import components
-from operators.canvas import Canvas
-from operators.dataset.drawn_coco import DrawnScenes
-from operators.dataset.rows import INSTRUCTIONS
-from operators.errors import UserError
-from operators.pixels.clip import Codec
-from operators.primitives._base import Primitive, Style
-from operators.records import (
+from temporay.operators import components
+from temporay.operators.canvas import Canvas
+from temporay.operators.dataset.drawn_coco import DrawnScenes
+from temporay.operators.dataset.rows import INSTRUCTIONS
+from temporay.operators.errors import UserError
+from temporay.operators.pixels.clip import Codec
+from temporay.operators.primitives._base import Primitive, Style
+from temporay.operators.records import (
     GENERATOR_VERSION,
     Address,
     AnswerFormat,
@@ -136,9 +135,9 @@ def primitives_of(tasks: tuple[str, ...]) -> dict[str, Primitive]:
         UserError: one does not exist or is listed twice.
     """
     if not tasks:
-        names = ", ".join(components.available("operators.primitives"))
+        names = ", ".join(components.available("temporay.operators.primitives"))
         raise UserError(f"tasks is empty; name at least one of: {names}")
-    loaded = [components.load("operators.primitives", name)() for name in tasks]
+    loaded = [components.load("temporay.operators.primitives", name)() for name in tasks]
     by_task = {primitive.task: primitive for primitive in loaded}
     if len(by_task) < len(tasks):
         raise UserError(f"tasks names a primitive twice: {', '.join(tasks)}; give each once and use weights")

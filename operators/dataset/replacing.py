@@ -9,11 +9,11 @@ from collections.abc import Iterator, Set
 from itertools import groupby
 from pathlib import Path
 
-from operators.dataset.attempts import DUPLICATE
-from operators.dataset.markers import SampleRecord, ShardStats, read_markers
-from operators.dataset.recipe import Recipe
-from operators.dataset.samples import Made, Source, make_unit
-from operators.dataset.shards import AUDIT_FILE, METADATA_FILE, entry_of, read_entries, write_entries
+from temporay.operators.dataset.attempts import DUPLICATE
+from temporay.operators.dataset.markers import SampleRecord, ShardStats, read_markers
+from temporay.operators.dataset.recipe import Recipe
+from temporay.operators.dataset.samples import Made, Source, make_unit
+from temporay.operators.dataset.shards import AUDIT_FILE, METADATA_FILE, entry_of, read_entries, write_entries
 
 
 def settle(recipe: Recipe, source: Source, folder: Path, again: Set[int] = frozenset()) -> int:

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from operators.primitives._base import Primitive, Style
-from operators.records import LETTERS, Address, AnswerFormat, Event, Question, Sample, ScenePlan, scenes_of
+from temporay.operators.primitives._base import Primitive, Style
+from temporay.operators.records import LETTERS, Address, AnswerFormat, Event, Question, Sample, ScenePlan, scenes_of
 
 SCHEMA_VERSION = 3  # of a row; changes when a column is added, removed or means something else
 VIDEO_MARKER = "<video>"  # verl, ms-swift and LLaMA-Factory replace it with the clip

@@ -12,22 +12,22 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
-from operators.dataset.attempts import ANSWER_NOT_SEEN, DUPLICATE, OTHER_SPLIT, Attempts, Failure
-from operators.dataset.coco import image_loader, read_scenes, split_scenes
-from operators.dataset.coco_instances import attach_instances, cuttable
-from operators.dataset.content_hash import param_hash, split_of
-from operators.dataset.drawn_coco import CAPTIONS_FILE, IMAGES_FOLDER
-from operators.dataset.label_check import Verdict, check_pixels
-from operators.dataset.licenses import allowed_scenes
-from operators.dataset.recipe import MAX_INDEX, Recipe, address_of, primitives_of, task_and_index
-from operators.dataset.rows import make_sample
-from operators.errors import SampleRejected, UserError
-from operators.pixels.backdrops import dress
-from operators.pixels.clip import decode, encode
-from operators.pixels.cutouts import add_decoys
-from operators.pixels.render import ImageLoader, render, render_i420
-from operators.primitives._base import Primitive
-from operators.records import (
+from temporay.operators.dataset.attempts import ANSWER_NOT_SEEN, DUPLICATE, OTHER_SPLIT, Attempts, Failure
+from temporay.operators.dataset.coco import image_loader, read_scenes, split_scenes
+from temporay.operators.dataset.coco_instances import attach_instances, cuttable
+from temporay.operators.dataset.content_hash import param_hash, split_of
+from temporay.operators.dataset.drawn_coco import CAPTIONS_FILE, IMAGES_FOLDER
+from temporay.operators.dataset.label_check import Verdict, check_pixels
+from temporay.operators.dataset.licenses import allowed_scenes
+from temporay.operators.dataset.recipe import MAX_INDEX, Recipe, address_of, primitives_of, task_and_index
+from temporay.operators.dataset.rows import make_sample
+from temporay.operators.errors import SampleRejected, UserError
+from temporay.operators.pixels.backdrops import dress
+from temporay.operators.pixels.clip import decode, encode
+from temporay.operators.pixels.cutouts import add_decoys
+from temporay.operators.pixels.render import ImageLoader, render, render_i420
+from temporay.operators.primitives._base import Primitive
+from temporay.operators.records import (
     Address,
     Clip,
     Frames,
@@ -36,7 +36,7 @@ from operators.records import (
     ScenePlan,
     scenes_of,
 )
-from operators.seeding import digest, rng
+from temporay.operators.seeding import digest, rng_at
 
 NUM_CANDIDATE_SCENES = 64  # drawn per sample, so that a primitive's work does not grow with the annotation file
 
@@ -194,7 +194,7 @@ def render_address(recipe: Recipe, source: Source, address: Address) -> Frames:
 def _candidates(scenes: tuple[Scene, ...], address: Address) -> tuple[Scene, ...]:
     if len(scenes) <= NUM_CANDIDATE_SCENES:
         return scenes
-    chosen = rng(*address.parts(), "candidates").choice(len(scenes), NUM_CANDIDATE_SCENES, replace=False)
+    chosen = rng_at(*address.parts(), "candidates").choice(len(scenes), NUM_CANDIDATE_SCENES, replace=False)
     return tuple(scenes[i] for i in chosen)
 
 

@@ -21,8 +21,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-from operators.dataset.markers import (
+from temporay.operators.dataset.markers import (
     SampleRecord,
     ShardStats,
     marker_path,
@@ -31,12 +30,12 @@ from operators.dataset.markers import (
     whole_file,
     write_marker,
 )
-from operators.dataset.recipe import Recipe
-from operators.dataset.rows import from_row, to_row
-from operators.dataset.samples import Made, Source, make_unit, open_source, render_address
-from operators.errors import UserError
-from operators.pixels.clip import decode
-from operators.records import Frames, Sample
+from temporay.operators.dataset.recipe import Recipe
+from temporay.operators.dataset.rows import from_row, to_row
+from temporay.operators.dataset.samples import Made, Source, make_unit, open_source, render_address
+from temporay.operators.errors import UserError
+from temporay.operators.pixels.clip import decode
+from temporay.operators.records import Frames, Sample
 
 RECIPE_FILE, METADATA_FILE = "recipe.json", "metadata.parquet"
 DEAD_LETTER_FILE, AUDIT_FILE = "dead_letter.parquet", "audit.json"

@@ -24,11 +24,10 @@ import av
 import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
-
-from operators.dataset.rows import VIDEO_MARKER
-from operators.errors import SampleRejected, UserError
-from operators.records import LETTERS, Address, Frames, Question, Sample
-from operators.scoring.answers import parse_answer, parse_choice
+from temporay.operators.dataset.rows import VIDEO_MARKER
+from temporay.operators.errors import SampleRejected, UserError
+from temporay.operators.records import LETTERS, Address, Frames, Question, Sample
+from temporay.operators.scoring.answers import parse_answer, parse_choice
 
 TASK = "video_qa"
 MAX_DROPPED_SHOWN = 3  # lines named in an error
@@ -74,7 +73,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class VideoQa:
-    """Random access to samples and frames, with the interface of ``operators.dataset.shards.Dataset``."""
+    """Random access to samples and frames, with the interface of ``temporay.operators.dataset.shards.Dataset``."""
 
     settings: VideoQaSettings
     samples: tuple[Sample, ...]

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from operators.dataset.rows import plain_messages
-from operators.records import Sample
+from temporay.operators.dataset.rows import plain_messages
+from temporay.operators.records import Sample
 
 Stage = Literal["sft", "rl"]
 CLIPS_FOLDER = "clips"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from operators.exports._base import Exported, ExportFormat, Stage
+from temporay.operators.exports._base import Exported, ExportFormat, Stage
 
 NAME = "temporay"  # what ``dataset:`` of a training file says
 DATA_FILE, INFO_FILE = "temporay.json", "dataset_info.json"

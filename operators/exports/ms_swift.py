@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from operators.exports._base import Exported, ExportFormat, Stage
+from temporay.operators.exports._base import Exported, ExportFormat, Stage
 
 
 class MsSwift(ExportFormat):

@@ -11,8 +11,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-from operators.exports._base import Exported, ExportFormat, Stage
+from temporay.operators.exports._base import Exported, ExportFormat, Stage
 
 MIN_FRAMES = 2  # Qwen2-VL reads frames in twos; its default of 4 would repeat those of shorter clips
 TEXT, COUNT = pa.string(), pa.int64()

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from operators.pages.page import escape
-from operators.scoring.metrics import Interval
+from temporay.operators.pages.page import escape
+from temporay.operators.scoring.metrics import Interval
 
 Tone = Literal["base", "sft", "grpo", "soft"]
 

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-
-from operators.records import LETTERS, Frames, Sample
+from temporay.operators.records import LETTERS, Frames, Sample
 
 WIDTH = 1120
 MARGIN, GAP, ROW_GAP = 28, 6, 26
@@ -67,37 +66,37 @@ def film(frames_THWC: Frames) -> Frames:
 
 def _write(image: Image.Image, sample: Sample) -> int:
     """The words under the frames; returns how many pixels of height they took."""
-    draw = ImageDraw.Draw(image)
+    rng = ImageDraw.Draw(image)
     title, font = ImageFont.load_default(TITLE_PX), ImageFont.load_default(TEXT_PX)
-    draw.text((0, 8), sample.address.task, fill=MARK, font=title)
+    rng.text((0, 8), sample.address.task, fill=MARK, font=title)
     seconds = f"{sample.num_frames} frames, {sample.num_frames / sample.fps:.1f} s"
-    draw.text((draw.textlength(sample.address.task, font=title) + 14, 8), seconds, fill=SOFT, font=title)
+    rng.text((rng.textlength(sample.address.task, font=title) + 14, 8), seconds, fill=SOFT, font=title)
     top = 8.0 + LINE_PX
-    for line in _wrapped(draw, sample.question.text, font, image.width):
-        draw.text((0, top), line, fill=INK, font=font)
+    for line in _wrapped(rng, sample.question.text, font, image.width):
+        rng.text((0, top), line, fill=INK, font=font)
         top += LINE_PX
     left = 0.0
     for n, option in enumerate(sample.question.options):
-        lines = _wrapped(draw, f"{LETTERS[n]}  {option}", font, image.width)
-        width = draw.textlength(lines[0], font=font)
+        lines = _wrapped(rng, f"{LETTERS[n]}  {option}", font, image.width)
+        width = rng.textlength(lines[0], font=font)
         if left and left + width > image.width:
             left, top = 0.0, top + LINE_PX
         right = n == sample.question.answer_index
         for line in lines:
-            draw.text((left, top), line, fill=RIGHT if right else SOFT, font=font)
+            rng.text((left, top), line, fill=RIGHT if right else SOFT, font=font)
             top += LINE_PX
         top -= LINE_PX
         if right:
-            draw.line((left, top + LINE_PX - 3, left + width, top + LINE_PX - 3), fill=RIGHT, width=2)
+            rng.line((left, top + LINE_PX - 3, left + width, top + LINE_PX - 3), fill=RIGHT, width=2)
         left += width + 30
     return round(top + LINE_PX + 4)
 
 
-def _wrapped(draw: ImageDraw.ImageDraw, text: str, font: Font, width: int) -> list[str]:
+def _wrapped(rng: ImageDraw.ImageDraw, text: str, font: Font, width: int) -> list[str]:
     lines = [""]
     for word in text.split(" "):
         longer = f"{lines[-1]} {word}".lstrip()
-        if draw.textlength(longer, font=font) <= width:
+        if rng.textlength(longer, font=font) <= width:
             lines[-1] = longer
         else:
             lines.append(word)

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-from operators.pages.page import escape
-from operators.pixels.shapes import COLORS
-from operators.primitives._claims import Claim
-from operators.records import LETTERS, Event, Sample, ScenePlan, Shot, Track
+from temporay.operators.pages.page import escape
+from temporay.operators.pixels.shapes import COLORS
+from temporay.operators.primitives._claims import Claim
+from temporay.operators.records import LETTERS, Event, Sample, ScenePlan, Shot, Track
 
 STATUSES = {"ok": "Single samples", "pair": "Twin pairs", "unreadable": "Unreadable", "dead": "Dead letters"}
 ROLES = ("clip", "twin")  # of the two takes of a pair

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-
-from operators.records import Frames
+from temporay.operators.records import Frames
 
 JPEG_QUALITY = 85
 MIN_SIDE_PX = 96  # smaller frames are enlarged without smoothing, so that single pixels can be told apart

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from operators.pages.page import card, escape, table
-from operators.pages.token_strip import Tokens, strip
-from operators.records import LETTERS, Event, Rollout, Sample, Score, ScoredGroup
-from operators.scoring.answers import TAGS
+from temporay.operators.pages.page import card, escape, table
+from temporay.operators.pages.token_strip import Tokens, strip
+from temporay.operators.records import LETTERS, Event, Rollout, Sample, Score, ScoredGroup
+from temporay.operators.scoring.answers import TAGS
 
 MAX_TEXT_CHARS = 6_000  # of a completion
 TAG = re.compile("|".join(re.escape(tag) for tag in TAGS))

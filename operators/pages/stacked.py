@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from operators.pages.charts import ticks
-from operators.pages.page import escape
+from temporay.operators.pages.charts import ticks
+from temporay.operators.pages.page import escape
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 980, 220, 46, 22, 8
 MAX_BARS = 100  # of more steps, a bar is the mean of several

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from operators.pages.page import escape
+from temporay.operators.pages.page import escape
 
 STEPS_NATS = (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0)  # a difference of at least the n-th has the n-th colour
 MAX_TOKENS = 800  # of one strip

@@ -11,10 +11,9 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-
-from operators.pixels.shapes import BACKGROUND_LEVELS
-from operators.records import Address, Backdrop, BackdropKind, Frames, Scene, ScenePlan
-from operators.seeding import rng
+from temporay.operators.pixels.shapes import BACKGROUND_LEVELS
+from temporay.operators.records import Address, Backdrop, BackdropKind, Frames, Scene, ScenePlan
+from temporay.operators.seeding import rng_at
 
 MAX_DRIFT = 0.3  # of the frame's side, over the whole clip
 NOISE_CELLS = 12  # blobs along the frame's longer side
@@ -33,16 +32,16 @@ def dress(
     """
     if plan.shots or (tuple(kinds) == ("flat",) and not drifts):
         return plan
-    draw = rng(*address.parts(), "backdrop")
-    color, end_color = ((int(level),) * 3 for level in draw.integers(*BACKGROUND_LEVELS, 2))
-    share = draw.uniform(-MAX_DRIFT, MAX_DRIFT, 2) / max(1, plan.num_frames - 1)
-    kind = kinds[int(draw.integers(len(kinds)))]
-    scene = scenes[int(draw.integers(len(scenes)))] if kind == "photo" else None
+    rng = rng_at(*address.parts(), "backdrop")
+    color, end_color = ((int(level),) * 3 for level in rng.integers(*BACKGROUND_LEVELS, 2))
+    share = rng.uniform(-MAX_DRIFT, MAX_DRIFT, 2) / max(1, plan.num_frames - 1)
+    kind = kinds[int(rng.integers(len(kinds)))]
+    scene = scenes[int(rng.integers(len(scenes)))] if kind == "photo" else None
     backdrop = Backdrop(
         kind=kind,
         color=color if kind != "flat" else plan.backdrop.color,
         end_color=end_color,
-        seed=int(draw.integers(2**31)),
+        seed=int(rng.integers(2**31)),
         scene=scene,
         drift_px=(float(share[0] * plan.width), float(share[1] * plan.height)) if drifts else (0.0, 0.0),
     )
@@ -86,11 +85,9 @@ def _gradient(backdrop: Backdrop, width: int, height: int) -> Frames:
 
 
 def _noise(backdrop: Backdrop, width: int, height: int) -> Frames:
-    draw = np.random.default_rng(backdrop.seed)
+    rng = np.random.default_rng(backdrop.seed)
     cell = max(width, height) / NOISE_CELLS
-    coarse = draw.normal(0, NOISE_LEVELS, (max(2, round(height / cell)), max(2, round(width / cell)))).astype(
-        np.float32
-    )
+    coarse = rng.normal(0, NOISE_LEVELS, (max(2, round(height / cell)), max(2, round(width / cell)))).astype(np.float32)
     smooth_HW = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
     grey_HW = np.clip(np.mean(backdrop.color) + smooth_HW, 0, 90).astype(np.uint8)
     return np.repeat(grey_HW[..., None], 3, axis=2)

@@ -17,9 +17,8 @@ from typing import Literal
 import av
 import cv2
 import numpy as np
-
-from operators.errors import SampleRejected
-from operators.records import Clip, Frames
+from temporay.operators.errors import SampleRejected
+from temporay.operators.records import Clip, Frames
 
 MAX_FRAMES = 4096  # of a clip that is read: a broken header must not fill the memory
 FREE_BOX_HEADER = 8  # bytes: size and type

@@ -13,8 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-
-from operators.records import Frames
+from temporay.operators.records import Frames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

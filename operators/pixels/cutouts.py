@@ -13,10 +13,9 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 import numpy.typing as npt
-
-from operators.pixels.shapes import COLORS
-from operators.records import Address, Cutout, Frames, Instance, Scene, ScenePlan, Track
-from operators.seeding import rng
+from temporay.operators.pixels.shapes import COLORS
+from temporay.operators.records import Address, Cutout, Frames, Instance, Scene, ScenePlan, Track
+from temporay.operators.seeding import rng_at
 
 FEATHER_PX = (0.7, 1.6)
 # No pixel of a sprite comes nearer than 80 (sum over RGB) to a colour of the palette, nor is one darker than LIFT.
@@ -31,8 +30,8 @@ def cutout_radius_px(radius_px: float, side_px: int) -> float:
     return max(radius_px, MIN_RADIUS_PX) if side_px >= MIN_SIDE_PX else radius_px
 
 
-def draw_cutouts(
-    draw: np.random.Generator, scenes: Sequence[Scene], num_cutouts: int, taken: Collection[str] = ()
+def choose_cutouts(
+    rng: np.random.Generator, scenes: Sequence[Scene], num_cutouts: int, taken: Collection[str] = ()
 ) -> list[Cutout]:
     """Objects of different categories, each category as likely as any other; fewer where the scenes hold fewer.
 
@@ -47,10 +46,10 @@ def draw_cutouts(
             by_category.setdefault(instance.category, []).append((scene, instance))
     names = sorted(name for name in by_category if name not in COLORS and name not in taken)
     cutouts = []
-    for i in draw.permutation(len(names))[:num_cutouts]:
+    for i in rng.permutation(len(names))[:num_cutouts]:
         choices = by_category[names[i]]
-        scene, instance = choices[int(draw.integers(len(choices)))]
-        mirrored, feather_px = bool(draw.integers(2)), float(draw.uniform(*FEATHER_PX))
+        scene, instance = choices[int(rng.integers(len(choices)))]
+        mirrored, feather_px = bool(rng.integers(2)), float(rng.uniform(*FEATHER_PX))
         cutouts.append(Cutout(scene=scene, instance=instance, mirrored=mirrored, feather_px=feather_px))
     return cutouts
 
@@ -63,7 +62,7 @@ def add_decoys(plan: ScenePlan, scenes: Sequence[Scene], address: Address) -> Sc
     moving = [track for track in plan.tracks if track.cutout is not None]
     if not moving:
         return plan
-    draw = rng(*address.parts(), "decoys")
+    rng = rng_at(*address.parts(), "decoys")
     taken = {track.name for track in plan.tracks}
     decoys = [
         Track(
@@ -71,12 +70,12 @@ def add_decoys(plan: ScenePlan, scenes: Sequence[Scene], address: Address) -> Sc
             shape="cutout",
             color=(0, 0, 0),
             radius_px=like.radius_px,
-            xy_T2=np.tile(draw.uniform((0.0, 0.0), (plan.width, plan.height)), (plan.num_frames, 1)),
+            xy_T2=np.tile(rng.uniform((0.0, 0.0), (plan.width, plan.height)), (plan.num_frames, 1)),
             visible_T=np.ones(plan.num_frames, np.bool_),
             wraps=True,
             cutout=cutout,
         )
-        for cutout, like in zip(draw_cutouts(draw, scenes, min(MAX_DECOYS, len(moving)), taken), moving, strict=False)
+        for cutout, like in zip(choose_cutouts(rng, scenes, min(MAX_DECOYS, len(moving)), taken), moving, strict=False)
     ]
     return replace(plan, tracks=(*decoys, *plan.tracks))
 

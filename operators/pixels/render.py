@@ -7,11 +7,10 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import numpy.typing as npt
-
-from operators.pixels.backdrops import paint_backdrop
-from operators.pixels.cutouts import Sprite
-from operators.pixels.shapes import paint, write_label
-from operators.records import Frames, Scene, ScenePlan, Shot, Track
+from temporay.operators.pixels.backdrops import paint_backdrop
+from temporay.operators.pixels.cutouts import Sprite
+from temporay.operators.pixels.shapes import paint, write_label
+from temporay.operators.records import Frames, Scene, ScenePlan, Shot, Track
 
 BLACK_Y, NO_CHROMA = 16, 128  # of limited range
 

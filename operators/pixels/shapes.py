@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-
-from operators.records import Frames
+from temporay.operators.records import Frames
 
 COLORS: dict[str, tuple[int, int, int]] = {  # RGB, far apart in hue so that video coding cannot merge them
     "red": (230, 40, 40),

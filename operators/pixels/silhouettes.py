@@ -13,9 +13,8 @@ from typing import Literal
 import cv2
 import numpy as np
 import numpy.typing as npt
-
-from operators.pixels.shapes import COLORS, SHAPES, paint
-from operators.records import Frames
+from temporay.operators.pixels.shapes import COLORS, SHAPES, paint
+from temporay.operators.records import Frames
 
 Mask = npt.NDArray[np.bool_]  # (H, W)
 

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
-
-from operators.canvas import Canvas
-from operators.pixels.colors_seen import Witness
-from operators.primitives._claims import Claim, Phrases, read_claims, tell
-from operators.records import Address, Event, Question, Scene, ScenePlan
-from operators.seeding import rng
+from temporay.operators.canvas import Canvas
+from temporay.operators.pixels.colors_seen import Witness
+from temporay.operators.primitives._claims import Claim, Phrases, read_claims, tell
+from temporay.operators.records import Address, Event, Question, Scene, ScenePlan
+from temporay.operators.seeding import rng_at
 
 Style = Literal["concise", "detailed"]
 Twin = Literal["reversed", "reordered", "restaged"]
@@ -49,7 +48,7 @@ class Primitive(ABC):
 
     @abstractmethod
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        """Draws one sample's scene. Uses only generators of ``seeding.rng(*address.parts(), purpose)``.
+        """Draws one sample's scene. Uses only generators of ``seeding.rng_at(*address.parts(), purpose)``.
 
         Raises:
             SampleRejected: this address gives nothing good (captions too alike, no room to move, …).
@@ -65,8 +64,8 @@ class Primitive(ABC):
     def explain(self, plan: ScenePlan, question: Question, style: Style) -> str:
         """Chain of thought from the event log alone, which ends in the content of the right option, not its letter."""
         phrases = self.concise_phrases if style == "concise" else self.phrases
-        draw = rng(*plan.address.parts(), "phrasing")
-        variant = int(draw.integers(12)) if style == "detailed" else 0
+        rng = rng_at(*plan.address.parts(), "phrasing")
+        variant = int(rng.integers(12)) if style == "detailed" else 0
         lines = [
             tell(event, phrases[event.kind][variant % len(phrases[event.kind])])
             for event in self.told(plan, question)
@@ -89,11 +88,11 @@ class Primitive(ABC):
         return None
 
 
-def draw_truth(draw: np.random.Generator, num_options: int, address: Address) -> int:
+def choose_truth(rng: np.random.Generator, num_options: int, address: Address) -> int:
     """Which option is made true: uniform, and for a twin uniform among the other ones.
 
     Takes as much from the generator for both, so that whatever is drawn later is the same for a sample and its twin.
     """
-    truth = int(draw.integers(num_options))
-    step = 1 + int(draw.integers(num_options - 1))
+    truth = int(rng.integers(num_options))
+    step = 1 + int(rng.integers(num_options - 1))
     return (truth + step) % num_options if address.twin else truth

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from operators.records import Event
+from temporay.operators.records import Event
 
 TIME_TOLERANCE_MS = 51.0  # a second is told with one decimal
 FIELD = re.compile(r"\{(subject|detail|d\d|start|end)\}")

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from operators.records import Outcome, ScoredGroup
+from temporay.operators.records import Outcome, ScoredGroup
 
 STAGE = "ledger"  # of its lines in metrics.jsonl
 

@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from operators.errors import UserError
-from operators.reinforcement.curriculum import Stratum
-from operators.seeding import rng
+from temporay.operators.errors import UserError
+from temporay.operators.reinforcement.curriculum import Stratum
+from temporay.operators.seeding import rng_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +127,7 @@ class PromptStream:
     def _next(
         self, cursor: Cursor, shares: Mapping[Stratum, float] | None, static_share: float
     ) -> tuple[Unit, bool, Cursor]:
-        choice = rng("prompt", self.seed, cursor.num_prompts)  # one generator per prompt, whatever step it falls into
+        choice = rng_at("prompt", self.seed, cursor.num_prompts)  # one per prompt, whatever its step
         if shares is None or choice.random() < static_share:
             unit = self._at("all", self.units, cursor.static)
             return unit, True, replace(cursor, static=cursor.static + 1)
@@ -145,7 +145,7 @@ class PromptStream:
 
 @functools.lru_cache(maxsize=64)
 def _permutation(name: str, seed: int, epoch: int, size: int) -> tuple[int, ...]:
-    return tuple(int(i) for i in rng("prompts", name, seed, epoch).permutation(size))
+    return tuple(int(i) for i in rng_at("prompts", name, seed, epoch).permutation(size))
 
 
 def _normal(shares: Sequence[float]) -> list[float]:

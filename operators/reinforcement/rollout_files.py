@@ -17,10 +17,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-from operators.dataset.markers import whole_file
-from operators.errors import UserError
-from operators.records import FinishReason, Group, Outcome, Rollout, Score, ScoredGroup, ScoreStatus
+from temporay.operators.dataset.markers import whole_file
+from temporay.operators.errors import UserError
+from temporay.operators.records import FinishReason, Group, Outcome, Rollout, Score, ScoredGroup, ScoreStatus
 
 FOLDER = "rollouts"  # inside a run
 NAME = re.compile(r"step-(\d{8})\.parquet")

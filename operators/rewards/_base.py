@@ -1,4 +1,4 @@
-"""What a verifiable reward provides; its file is its registration (``operators.components``).
+"""What a verifiable reward provides; its file is its registration (``temporay.operators.components``).
 
 A ``Reward`` sees one completion, a ``GroupReward`` all completions of a prompt and what was generated beside them.
 Fields are settings: ``weights`` says how much a reward counts, ``settings`` what it is like.
@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
-
-from operators.records import Group, Rollout, Sample
-from operators.scoring.answers import ParseFailure, answer_span, parse_answer
+from temporay.operators.records import Group, Rollout, Sample
+from temporay.operators.scoring.answers import ParseFailure, answer_span, parse_answer
 
 Need = Literal["twin", "shuffled"]
 

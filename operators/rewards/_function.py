@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from operators.dataset.rows import messages
-from operators.records import Group, Sample
-from operators.rewards._base import Beside, GroupReward
+from temporay.operators.dataset.rows import messages
+from temporay.operators.records import Group, Sample
+from temporay.operators.rewards._base import Beside, GroupReward
 
 
 class FunctionReward(GroupReward):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from operators.records import Rollout, Sample
-from operators.rewards._base import Reward, is_right
+from temporay.operators.records import Rollout, Sample
+from temporay.operators.rewards._base import Reward, is_right
 
 
 class Accuracy(Reward):

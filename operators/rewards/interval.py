@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 
-from operators.records import Rollout, Sample
-from operators.rewards._base import Reward, spoken_answer
+from temporay.operators.records import Rollout, Sample
+from temporay.operators.rewards._base import Reward, spoken_answer
 
 MAX_CHARS = 64
 _SECONDS = r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(?: ?s| ?seconds)?"

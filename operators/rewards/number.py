@@ -14,9 +14,8 @@ import math
 import re
 
 from pydantic import Field
-
-from operators.records import Rollout, Sample
-from operators.rewards._base import Reward, spoken_answer
+from temporay.operators.records import Rollout, Sample
+from temporay.operators.rewards._base import Reward, spoken_answer
 
 # Elsewhere a digit is a name (a tile, a symbol) and the next number is no nearer to being right.
 QUANTITIES = (

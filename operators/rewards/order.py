@@ -15,8 +15,8 @@ import re
 from collections.abc import Sequence
 from itertools import combinations
 
-from operators.records import Rollout, Sample
-from operators.rewards._base import Reward, spoken_answer
+from temporay.operators.records import Rollout, Sample
+from temporay.operators.rewards._base import Reward, spoken_answer
 
 MAX_STRETCH = 2  # an answer longer than this many times the right one names something more than once
 _NUMBERED = re.compile(r"(?:^|(?<=\. ))scene [0-9]{1,3}: ")  # "Scene 1: a. Scene 2: b."

@@ -12,9 +12,8 @@ from __future__ import annotations
 from typing import Self
 
 from pydantic import Field, model_validator
-
-from operators.records import Rollout, Sample
-from operators.rewards._base import Reward
+from temporay.operators.records import Rollout, Sample
+from temporay.operators.rewards._base import Reward
 
 
 class Overlong(Reward):

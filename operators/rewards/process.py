@@ -1,6 +1,6 @@
 """How much of a chain of thought is true, by the event log: no judge model, because what happened is known.
 
-A thought is read back as claims in its primitive's phrases (``operators.primitives._claims``). The claims of the
+A thought is read back as claims in its primitive's phrases (``primitives._claims``). The claims of the
 sample's own chain of thought are what there is to tell. A claim tells one of them when both hold of the same event;
 claims without times must come in the order of the telling, because their order is what they say. Then
 
@@ -21,12 +21,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from operators.components import available, load
-from operators.primitives._base import Primitive
-from operators.primitives._claims import Claim, holds
-from operators.records import Event, Rollout, Sample
-from operators.rewards._base import Reward
-from operators.scoring.answers import THINK_CLOSE, THINK_OPEN
+from temporay.operators.components import available, load
+from temporay.operators.primitives._base import Primitive
+from temporay.operators.primitives._claims import Claim, holds
+from temporay.operators.records import Event, Rollout, Sample
+from temporay.operators.rewards._base import Reward
+from temporay.operators.scoring.answers import THINK_CLOSE, THINK_OPEN
 
 MAX_THOUGHT_CHARS = 20_000  # 4,096 tokens of English; longer thoughts are worth nothing
 MAX_SENTENCE_CHARS = 400  # of longer ones nothing is read: patterns take more than linear time in it
@@ -71,9 +71,9 @@ class Process(Reward):
 @functools.cache
 def primitive_of(task: str) -> Primitive | None:
     """The primitive that a sample is of; None for a user's own videos, which have no event log."""
-    if task not in available("operators.primitives"):
+    if task not in available("temporay.operators.primitives"):
         return None
-    primitive: Primitive = load("operators.primitives", task)()
+    primitive: Primitive = load("temporay.operators.primitives", task)()
     return primitive
 
 

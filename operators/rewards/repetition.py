@@ -8,9 +8,8 @@ Same numbers as ``trl.rewards.get_repetition_penalty_reward`` (TRL 1.16).
 from __future__ import annotations
 
 from pydantic import Field
-
-from operators.records import Rollout, Sample
-from operators.rewards._base import Reward
+from temporay.operators.records import Rollout, Sample
+from temporay.operators.rewards._base import Reward
 
 
 class Repetition(Reward):

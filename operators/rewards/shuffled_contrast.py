@@ -18,9 +18,8 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from pydantic import Field
-
-from operators.records import Group, Sample
-from operators.rewards._base import Beside, GroupReward, Need, is_right
+from temporay.operators.records import Group, Sample
+from temporay.operators.rewards._base import Beside, GroupReward, Need, is_right
 
 
 class ShuffledContrast(GroupReward):

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from operators.records import Group, Sample
-from operators.rewards._base import Beside, GroupReward, Need, is_right
+from temporay.operators.records import Group, Sample
+from temporay.operators.rewards._base import Beside, GroupReward, Need, is_right
 
 
 class Twin(GroupReward):

@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 import numpy as np
-
-from operators.records import Address, Frames
-from operators.seeding import rng
+from temporay.operators.records import Address, Frames
+from temporay.operators.seeding import rng_at
 
 Arm = Literal["ordered", "shuffled", "single_frame", "blind"]
 ARMS: tuple[Arm, ...] = get_args(Arm)
@@ -30,7 +29,7 @@ def apply_arm(arm: Arm, frames_THWC: Frames, address: Address) -> Frames | None:
         shuffled_THWC: Frames = frames_THWC[_permutation(num_frames, address)]
         return shuffled_THWC
     if arm == "single_frame":
-        frame = int(rng(*address.parts(), "single_frame").integers(num_frames))
+        frame = int(rng_at(*address.parts(), "single_frame").integers(num_frames))
         return np.repeat(frames_THWC[frame : frame + 1], num_frames, axis=0)
     return None
 
@@ -38,8 +37,8 @@ def apply_arm(arm: Arm, frames_THWC: Frames, address: Address) -> Frames | None:
 def _permutation(num_frames: int, address: Address) -> np.ndarray:
     if num_frames < 2:
         raise ValueError(f"a clip of {num_frames} frame has no other order")
-    draw = rng(*address.parts(), "shuffle")
+    rng = rng_at(*address.parts(), "shuffle")
     while True:
-        order = draw.permutation(num_frames)
+        order = rng.permutation(num_frames)
         if not np.array_equal(order, np.arange(num_frames)):
             return order

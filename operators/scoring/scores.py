@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
-
-from operators.components import load
-from operators.errors import UserError, unknown_name
-from operators.records import Group, Rollout, Sample, Score, ScoreStatus
-from operators.rewards._base import Beside, GroupReward, Need, Reward
-from operators.rewards._function import FunctionReward
-from operators.scoring.answers import parse_answer
+from temporay.operators.components import load
+from temporay.operators.errors import UserError, unknown_name
+from temporay.operators.records import Group, Rollout, Sample, Score, ScoreStatus
+from temporay.operators.rewards._base import Beside, GroupReward, Need, Reward
+from temporay.operators.rewards._function import FunctionReward
+from temporay.operators.scoring.answers import parse_answer
 
 MAX_DETAIL_CHARS = 300
 LARGEST = 1e6  # of a reward and of a weight; beyond, one poisoned value would drown every other of its group and task
@@ -75,14 +74,14 @@ def build_reward(name: str, settings: Mapping[str, Any]) -> Reward | GroupReward
     Raises:
         UserError: there is no such reward, or a setting is unknown, missing or not valid.
     """
-    loaded = load("operators.rewards", name)
+    loaded = load("temporay.operators.rewards", name)
     if not isinstance(loaded, type):
         if settings or not callable(loaded):
             what = "a function, which takes no settings" if callable(loaded) else "neither a class nor a function"
             raise UserError(f"reward {name!r} is {what}")
         return FunctionReward(function=loaded)
     if not issubclass(loaded, Reward | GroupReward):
-        raise UserError(f"reward {name!r} is a class but no Reward or GroupReward of operators.rewards._base")
+        raise UserError(f"reward {name!r} is a class but no Reward or GroupReward of temporay.operators.rewards._base")
     try:
         return loaded(**settings)
     except ValidationError as error:

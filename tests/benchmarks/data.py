@@ -23,16 +23,15 @@ import av
 import cv2
 import numpy as np
 import tyro
-
-from operators.canvas import Canvas
-from operators.dataset.drawn_coco import DrawnScenes, write_drawn_coco
-from operators.dataset.recipe import CocoPaths, Recipe
-from operators.dataset.samples import Source, make_sample_at, open_source, plan_sample
-from operators.dataset.shards import Dataset, write_shard
-from operators.pixels.clip import Codec, encode
-from operators.pixels.render import render, render_i420
-from operators.pixels.shapes import OUTLINES
-from operators.records import Address, Frames, ScenePlan
+from temporay.operators.canvas import Canvas
+from temporay.operators.dataset.drawn_coco import DrawnScenes, write_drawn_coco
+from temporay.operators.dataset.recipe import CocoPaths, Recipe
+from temporay.operators.dataset.samples import Source, make_sample_at, open_source, plan_sample
+from temporay.operators.dataset.shards import Dataset, write_shard
+from temporay.operators.pixels.clip import Codec, encode
+from temporay.operators.pixels.render import render, render_i420
+from temporay.operators.pixels.shapes import OUTLINES
+from temporay.operators.records import Address, Frames, ScenePlan
 
 SHAPES_CANVAS = Canvas(
     width=320, height=240, fps=8.0, num_frames=(32, 32), num_scenes=(4, 4), frames_per_scene=(8, 8), jitter="paper"
@@ -299,8 +298,8 @@ def growth(settings: Settings, folder: Path) -> list[Line]:
 def generate_in_a_process(recipe: Recipe, out: Path, workers: int) -> float:
     """Runs generate as a user would; returns the peak memory of its driver in MB."""
     script = (
-        "import resource, sys; from pathlib import Path; from operators.dataset.recipe import Recipe;"
-        "from workflows.data.generate import build;"
+        "import resource, sys; from pathlib import Path; from temporay.operators.dataset.recipe import Recipe;"
+        "from temporay.workflows.data.generate import build;"
         "build(Recipe.model_validate_json(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]));"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
     )

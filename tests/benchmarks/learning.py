@@ -23,20 +23,19 @@ from typing import Any
 
 import tyro
 from safetensors.torch import load_file
-
-from models.weights import pack
-from operators.dataset.shards import Dataset
-from operators.scoring.metrics import mean_interval
-from workflows.data import generate
-from workflows.evaluate import EvaluateSettings, EvaluationRow, evaluate
-from workflows.grpo import loop as grpo
-from workflows.grpo.settings import GrpoConfig
-from workflows.learner.learner import MODEL
-from workflows.presets.quickstart import quickstart
-from workflows.presets.training import tiny_grpo_settings
-from workflows.rollouts.rollout_pool import RolloutPool
-from workflows.runs.run_dir import RunDir
-from workflows.session import ray_session
+from temporay.models.weights import pack
+from temporay.operators.dataset.shards import Dataset
+from temporay.operators.scoring.metrics import mean_interval
+from temporay.workflows.data import generate
+from temporay.workflows.evaluate import EvaluateSettings, EvaluationRow, evaluate
+from temporay.workflows.grpo import loop as grpo
+from temporay.workflows.grpo.settings import GrpoConfig
+from temporay.workflows.learner.learner import MODEL
+from temporay.workflows.presets.quickstart import quickstart
+from temporay.workflows.presets.training import tiny_grpo_settings
+from temporay.workflows.rollouts.rollout_pool import RolloutPool
+from temporay.workflows.runs.run_dir import RunDir
+from temporay.workflows.session import ray_session
 
 ARMS: dict[str, dict[str, Any]] = {
     "accuracy": {"rewards": {"weights": {"accuracy": 1.0}}},

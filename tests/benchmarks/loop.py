@@ -17,20 +17,20 @@ from typing import Any
 
 import numpy as np
 import tyro
+from temporay.models.families._base import family_of
+from temporay.operators.dataset.shards import Dataset
+from temporay.operators.records import FinishReason, Group, Prompt, Rollout, Sampling
+from temporay.operators.seeding import rng_at
+from temporay.workflows.grpo.learner import Update
+from temporay.workflows.grpo.loop import Loop, both_halves
+from temporay.workflows.grpo.mailbox import Published
+from temporay.workflows.grpo.settings import GrpoConfig
+from temporay.workflows.grpo.update import TrainingBatch, UpdateReport
+from temporay.workflows.rollouts.media import StoredPrompt
+from temporay.workflows.runs.run_dir import RunDir
+from temporay.workflows.session import ray_session
 
-from models.families._base import family_of
-from operators.dataset.shards import Dataset
-from operators.records import FinishReason, Group, Prompt, Rollout, Sampling
-from operators.seeding import rng
 from tests.small_runs import write_dataset, write_model
-from workflows.grpo.learner import Update
-from workflows.grpo.loop import Loop, both_halves
-from workflows.grpo.mailbox import Published
-from workflows.grpo.settings import GrpoConfig
-from workflows.grpo.update import TrainingBatch, UpdateReport
-from workflows.rollouts.media import StoredPrompt
-from workflows.runs.run_dir import RunDir
-from workflows.session import ray_session
 
 REWARD = "tests.workflows.varied_rewards:Varied"
 
@@ -156,7 +156,9 @@ def gains(fixture: Fixture, settings: Settings) -> list[tuple[float, float]]:
     """Measured and predicted gain of staleness 1 over 0, with generation times of a heavy tail."""
     found = []
     for repeat in range(settings.repeats):
-        generate_s = settings.median_s * np.exp(settings.sigma * rng("bench", repeat).standard_normal(settings.steps))
+        generate_s = settings.median_s * np.exp(
+            settings.sigma * rng_at("bench", repeat).standard_normal(settings.steps)
+        )
         walls, rewards = {}, []
         for staleness in (0, 1):
             walls[staleness], rows = measure(fixture, settings, list(generate_s), settings.median_s, 0.02, staleness)

@@ -26,15 +26,14 @@ import ray
 import torch
 import torch._dynamo
 import tyro
-
-from models.engines._base import EngineSettings, rollout_seed
-from models.engines.vllm import LLM, RequestOutputKind, SamplingParams, llm_arguments
-from models.families._base import family_of, video_metadata
-from models.tiny import TinyShape, build
-from operators.records import Prompt, Sampling
-from workflows.rollouts.pool_config import PoolConfig
-from workflows.rollouts.rollout_pool import RolloutPool
-from workflows.session import ray_session
+from temporay.models.engines._base import EngineSettings, rollout_seed
+from temporay.models.engines.vllm import LLM, RequestOutputKind, SamplingParams, llm_arguments
+from temporay.models.families._base import family_of, video_metadata
+from temporay.models.tiny import TinyShape, build
+from temporay.operators.records import Prompt, Sampling
+from temporay.workflows.rollouts.pool_config import PoolConfig
+from temporay.workflows.rollouts.rollout_pool import RolloutPool
+from temporay.workflows.session import ray_session
 
 BOUND = 0.95
 

@@ -30,12 +30,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import tyro
+from temporay.models.tiny import TinyShape, build
+from temporay.operators.canvas import Canvas
+from temporay.operators.dataset.recipe import Recipe
+from temporay.operators.dataset.rows import question_text
+from temporay.operators.dataset.shards import Dataset
 
-from models.tiny import TinyShape, build
-from operators.canvas import Canvas
-from operators.dataset.recipe import Recipe
-from operators.dataset.rows import question_text
-from operators.dataset.shards import Dataset
 from tests.benchmarks.sft_sides import One, Side, command
 from tests.benchmarks.turns import Racer, Turns
 from tests.small_runs import write_recipe

@@ -15,16 +15,15 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-
-from models.chat import to_prompt
-from models.collate import Batch, collate_samples
-from models.families._base import Family, family_of
-from models.parallel import Hardware, this_process
-from models.policy import OptimizerConfig, Policy, supervised
-from models.token_lengths import TokenLengths
-from operators.dataset.rows import messages
-from operators.dataset.shards import Dataset
-from workflows.sft.schedule import PassLimits, pack
+from temporay.models.chat import to_prompt
+from temporay.models.collate import Batch, collate_samples
+from temporay.models.families._base import Family, family_of
+from temporay.models.parallel import Hardware, this_process
+from temporay.models.policy import OptimizerConfig, Policy, supervised
+from temporay.models.token_lengths import TokenLengths
+from temporay.operators.dataset.rows import messages
+from temporay.operators.dataset.shards import Dataset
+from temporay.workflows.sft.schedule import PassLimits, pack
 
 LR = 1e-3
 IGNORED_LABEL = -100
@@ -71,7 +70,7 @@ def log_end(one: One, loss: float | None) -> None:
 
 def ours(one: One) -> None:
     """`temporay sft`, without end."""
-    from workflows.sft.loop import SftConfig, run
+    from temporay.workflows.sft.loop import SftConfig, run
 
     run(
         SftConfig(

@@ -182,7 +182,7 @@ def test_ray_is_the_installed_one(manifest: dict[str, Any]) -> None:
 
 
 def test_entrypoint_is_a_command_with_a_preset(manifest: dict[str, Any]) -> None:
-    from workflows.presets.training import SFT_PRESETS
+    from temporay.workflows.presets.training import SFT_PRESETS
 
     program, command, preset, *_ = manifest["spec"]["entrypoint"].split()
     assert (program, command) == ("temporay", "sft")

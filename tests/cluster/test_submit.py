@@ -16,8 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
-from cluster.submit import EXCLUDES, Job, SubmitError, check, exit_code, follow_log, main, send, wait_for_start
+from temporay.cluster.submit import EXCLUDES, Job, SubmitError, check, exit_code, follow_log, main, send, wait_for_start
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,8 +57,8 @@ def make_job(**changes: Any) -> Job:
 
 
 def test_the_entrypoint_is_quoted_for_a_shell() -> None:
-    assert make_job().entrypoint == "python -m workflows sft synrl --out '/shared/a run'"
-    assert make_job(python="/opt/venv/bin/python").entrypoint.startswith("/opt/venv/bin/python -m workflows")
+    assert make_job().entrypoint == "python -m temporay.workflows sft synrl --out '/shared/a run'"
+    assert make_job(python="/opt/venv/bin/python").entrypoint.startswith("/opt/venv/bin/python -m temporay.workflows")
 
 
 def test_a_job_carries_the_tree_and_no_secret() -> None:

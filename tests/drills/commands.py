@@ -40,7 +40,7 @@ class Command:
         environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "workflows", *self.arguments],
+                [sys.executable, "-m", "temporay.workflows", *self.arguments],
                 cwd=ROOT,
                 env=environment,
                 start_new_session=True,

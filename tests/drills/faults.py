@@ -33,7 +33,7 @@ class Fault:
     choice: float  # of several victims, in [0, 1)
 
 
-def draw_faults(seed: int, counts: Mapping[str, int], num_steps: int) -> list[Fault]:
+def choose_faults(seed: int, counts: Mapping[str, int], num_steps: int) -> list[Fault]:
     """Faults in the order of their moments; those of one kind are in different steps.
 
     None comes in the last quarter of the steps, so that the run is still there when its last one is due.

@@ -2,7 +2,8 @@
 
 import time
 
-from operators.records import Rollout, Sample
+from temporay.operators.records import Rollout, Sample
+
 from tests.workflows.varied_rewards import Varied
 
 SECONDS_PER_ROLLOUT = 0.06

@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from temporay.operators.reinforcement import ledger
+from temporay.workflows.grpo.log import what_was_learned
 
-from operators.reinforcement import ledger
 from tests.drills.commands import Command
-from tests.drills.drawn_runs import SETUPS, Setup, draw
-from tests.drills.faults import Story, draw_faults, live, step_rows
-from workflows.grpo.log import what_was_learned
+from tests.drills.drawn_runs import SETUPS, Setup, rng
+from tests.drills.faults import Story, choose_faults, live, step_rows
 
 pytestmark = [pytest.mark.drill, pytest.mark.timeout(3600)]
 
@@ -62,7 +62,7 @@ class Drill:
 @pytest.fixture(scope="module")
 def drill(tmp_path_factory: pytest.TempPathFactory) -> Drill:
     folder = tmp_path_factory.mktemp("drill")
-    draw(folder)
+    rng(folder)
     return Drill(folder)
 
 
@@ -98,7 +98,7 @@ def test_a_disturbed_run_ends_as_an_undisturbed_one(
     name, counts = RUNS[number]
     setup = SETUPS[name]
     out = drill.folder / f"run {number}"
-    faults = draw_faults(SEED + number, counts, setup.num_steps)
+    faults = choose_faults(SEED + number, counts, setup.num_steps)
     story = live(start(name, out.name), out / "metrics.jsonl", setup.stage, faults, LIMIT_S)
     said = (drill.folder / f"{out.name}.log").read_text()
     assert story.exit_code == 0, said[-3000:]

@@ -18,19 +18,19 @@ from typing import Any, Literal
 
 import torch
 import tyro
+from temporay.models.engines._base import EngineSettings
+from temporay.models.policy import OptimizerConfig
+from temporay.models.tiny import TinyShape, build, model_config, processor, train_tokenizer
+from temporay.operators.canvas import Canvas
+from temporay.operators.dataset.shards import Dataset
+from temporay.workflows.grpo import loop as grpo
+from temporay.workflows.grpo.settings import GrpoConfig
+from temporay.workflows.rollouts.pool_config import PoolConfig
+from temporay.workflows.sft import loop as sft
+from temporay.workflows.sft.settings import SftConfig
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
-from models.engines._base import EngineSettings
-from models.policy import OptimizerConfig
-from models.tiny import TinyShape, build, model_config, processor, train_tokenizer
-from operators.canvas import Canvas
-from operators.dataset.shards import Dataset
 from tests.small_runs import write_dataset
-from workflows.grpo import loop as grpo
-from workflows.grpo.settings import GrpoConfig
-from workflows.rollouts.pool_config import PoolConfig
-from workflows.sft import loop as sft
-from workflows.sft.settings import SftConfig
 
 Shape = Literal["tiny", "2b", "4b"]
 VOCAB_SIZE = 151_936

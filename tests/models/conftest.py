@@ -10,7 +10,7 @@ import pytest
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random Qwen3-VL of two layers with its own tokenizer and processor."""
-    from models.tiny import TinyShape, build
+    from temporay.models.tiny import TinyShape, build
 
     out = tmp_path_factory.mktemp("tiny") / "model"
     shape = TinyShape(hidden_size=64, num_layers=2, num_heads=2, num_kv_heads=1, vision_hidden_size=32, vision_depth=1)

@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
-from models.checkpoint import MANIFEST, latest, load, save
-from models.collate import Batch, collate_samples
-from models.families._base import Family, family_of
-from models.policy import OptimizerConfig, Policy, supervised
-from operators.errors import UserError
-from operators.records import Prompt
+from temporay.models.checkpoint import MANIFEST, latest, load, save
+from temporay.models.collate import Batch, collate_samples
+from temporay.models.families._base import Family, family_of
+from temporay.models.policy import OptimizerConfig, Policy, supervised
+from temporay.operators.errors import UserError
+from temporay.operators.records import Prompt
 
 DATA = "__0_0.distcp"
 VIDEO = "<|vision_start|><|video_pad|><|vision_end|>"

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
-from models.collate import collate_groups, collate_samples
-from models.families.qwen3_vl import Qwen3Vl
-from operators.records import FinishReason, Group, Prompt, Rollout
+from temporay.models.collate import collate_groups, collate_samples
+from temporay.models.families.qwen3_vl import Qwen3Vl
+from temporay.operators.records import FinishReason, Group, Prompt, Rollout
 
 CHAT = "<|im_start|>user\n{video}{question}<|im_end|>\n<|im_start|>assistant\n"
 VIDEO = "<|vision_start|><|video_pad|><|vision_end|>"

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from temporay.models.families._base import FAMILIES, Family, family_of
+from temporay.models.families.qwen3_vl import LinearPatchEmbed
+from temporay.operators.components import available, load
+from temporay.operators.errors import UserError
+from temporay.operators.records import Prompt
 from transformers import Qwen3VLForConditionalGeneration
-
-from models.families._base import FAMILIES, Family, family_of
-from models.families.qwen3_vl import LinearPatchEmbed
-from operators.components import available, load
-from operators.errors import UserError
-from operators.records import Prompt
 
 
 @pytest.fixture(scope="module")

@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from temporay.models.collate import Batch, collate_samples
+from temporay.models.families._base import family_of
+from temporay.models.footprint import FlopCounter, known_peak, peak_flops, utilization
+from temporay.models.lora import EVERYTHING, Lora, Trained
+from temporay.models.policy import OptimizerConfig, Policy, supervised
+from temporay.operators.records import Prompt
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
-
-from models.collate import Batch, collate_samples
-from models.families._base import family_of
-from models.footprint import FlopCounter, known_peak, peak_flops, utilization
-from models.lora import EVERYTHING, Lora, Trained
-from models.policy import OptimizerConfig, Policy, supervised
-from operators.records import Prompt
 
 TOLERANCE = 0.03
 

@@ -12,19 +12,19 @@ import torch
 import torch.distributed as dist
 from pydantic import ValidationError
 from safetensors.torch import load_file
+from temporay.models.checkpoint import MANIFEST, load, save
+from temporay.models.collate import Batch, collate_groups, collate_samples
+from temporay.models.engines._base import EngineSettings
+from temporay.models.export import ADAPTER, export
+from temporay.models.families._base import family_of
+from temporay.models.lora import Lora, Trained
+from temporay.models.memory_forecast import MemoryForecast
+from temporay.models.policy import OptimizerConfig, Policy, supervised
+from temporay.operators.components import load as load_plugin
+from temporay.operators.errors import UserError
+from temporay.operators.records import Sampling
 from torch.multiprocessing.spawn import spawn
 
-from models.checkpoint import MANIFEST, load, save
-from models.collate import Batch, collate_groups, collate_samples
-from models.engines._base import EngineSettings
-from models.export import ADAPTER, export
-from models.families._base import family_of
-from models.lora import Lora, Trained
-from models.memory_forecast import MemoryForecast
-from models.policy import OptimizerConfig, Policy, supervised
-from operators.components import load as load_plugin
-from operators.errors import UserError
-from operators.records import Sampling
 from tests.models.test_policy import assert_same, rows, train
 
 LORA = Trained(weights="lora", lora=Lora(rank=4, alpha=8.0))
@@ -174,7 +174,9 @@ def test_engines_get_whole_weights(tiny_model: Path) -> None:
     """The local engine, before and after an update of adapters alone."""
     policy = make_policy(tiny_model, LORA)
     processor = policy.family.load_processor(tiny_model)
-    engine = load_plugin("models.engines", "local")(tiny_model, EngineSettings(max_model_len=256, max_num_seqs=8))
+    engine = load_plugin("temporay.models.engines", "local")(
+        tiny_model, EngineSettings(max_model_len=256, max_num_seqs=8)
+    )
     prompts = [prompt for prompt, _ in rows(0)][:2]
     sampling = Sampling(num_rollouts=2, temperature=1.0, max_tokens=8, seed=1)
 

@@ -9,9 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
-
-from models.losses import (
+from temporay.models.losses import (
     Counts,
     GrpoLossSettings,
     LossType,
@@ -21,6 +19,7 @@ from models.losses import (
     k3,
     sft_loss,
 )
+from torch import Tensor
 
 B, T = 6, 5
 LOSS_TYPES: tuple[LossType, ...] = ("grpo", "dr_grpo", "dapo", "gspo", "cispo")

@@ -10,17 +10,17 @@ from typing import Any
 import psutil
 import pytest
 import torch
+from temporay.models.families._base import family_of
+from temporay.models.host_memory import GIB, available_bytes, check_loading, host_bytes
+from temporay.models.lora import EVERYTHING, Lora, Trained
+from temporay.models.memory_forecast import MemoryForecast, size_of, state_bytes
+from temporay.models.parallel import Hardware
+from temporay.models.policy import OptimizerConfig, Policy, supervised
+from temporay.operators.errors import UserError
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
-from models.families._base import family_of
-from models.host_memory import GIB, available_bytes, check_loading, host_bytes
-from models.lora import EVERYTHING, Lora, Trained
-from models.memory_forecast import MemoryForecast, size_of, state_bytes
-from models.parallel import Hardware
-from models.policy import OptimizerConfig, Policy, supervised
-from operators.errors import UserError
 from tests.models.test_footprint import make_batch
 
 

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
-from models.engines._base import Engine, EngineSettings
-from models.families._base import Family, family_of
-from operators.components import load
-from operators.errors import UserError
-from operators.records import FinishReason, Group, Prompt, Sampling
+from temporay.models.engines._base import Engine, EngineSettings
+from temporay.models.families._base import Family, family_of
+from temporay.operators.components import load
+from temporay.operators.errors import UserError
+from temporay.operators.records import FinishReason, Group, Prompt, Sampling
 
 TIED = ("lm_head.weight",)
 TOLERANCE = 1e-4  # nats, float32
@@ -33,7 +32,7 @@ def engine(request: pytest.FixtureRequest, tiny_model: Path) -> Iterator[Engine]
         except ImportError as error:
             pytest.skip(f"vLLM cannot be imported: {error}")
     settings = EngineSettings(max_model_len=256, max_num_seqs=8, kv_cache_mib=32)
-    yield load("models.engines", request.param)(tiny_model, settings)
+    yield load("temporay.models.engines", request.param)(tiny_model, settings)
 
 
 @pytest.fixture(scope="module")

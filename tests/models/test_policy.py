@@ -12,19 +12,18 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
+from temporay.models.checkpoint import MANIFEST, latest, load, save
+from temporay.models.collate import collate_samples
+from temporay.models.export import export
+from temporay.models.families.qwen3_vl import Qwen3Vl
+from temporay.models.memory_forecast import MemoryForecast
+from temporay.models.parallel import Hardware, Sharding, this_process
+from temporay.models.policy import OptimizerConfig, Policy, lr_factor, supervised
+from temporay.operators.errors import UserError
+from temporay.operators.records import Prompt
 from torch import Tensor
 from torch.distributed.fsdp import FSDPModule
 from torch.multiprocessing.spawn import spawn
-
-from models.checkpoint import MANIFEST, latest, load, save
-from models.collate import collate_samples
-from models.export import export
-from models.families.qwen3_vl import Qwen3Vl
-from models.memory_forecast import MemoryForecast
-from models.parallel import Hardware, Sharding, this_process
-from models.policy import OptimizerConfig, Policy, lr_factor, supervised
-from operators.errors import UserError
-from operators.records import Prompt
 
 VIDEO = "<|vision_start|><|video_pad|><|vision_end|>"
 TARGETS = ("It moves left.", "(B)", "<think>The red circle moves right.</think>(A)", "right")
@@ -35,13 +34,13 @@ Trained = tuple[dict[str, Tensor], Curve]
 
 def rows(step: int) -> list[tuple[Prompt, str]]:
     """The global batch of a step: four rows with clips of two lengths and targets of four."""
-    draw = np.random.default_rng(step)
+    rng = np.random.default_rng(step)
     return [
         (
             Prompt(
                 key=str(i),
                 text=f"<|im_start|>user\n{VIDEO}Which way?<|im_end|>\n<|im_start|>assistant\n",
-                frames_THWC=draw.integers(0, 256, (4 + 2 * (i % 2), 32, 32, 3), dtype=np.uint8),
+                frames_THWC=rng.integers(0, 256, (4 + 2 * (i % 2), 32, 32, 3), dtype=np.uint8),
                 fps=4.0,
             ),
             target,
@@ -113,7 +112,7 @@ def test_logprobs_are_the_models_own(tiny_model: Path, monkeypatch: pytest.Monke
     expected = (logits[:, :-1] / 0.7).log_softmax(-1).gather(-1, batch.input_ids_BL[:, 1:, None])[..., 0]
     expected = torch.nn.functional.pad(expected, (1, 0)) * batch.completion_mask_BL
     torch.testing.assert_close(policy.logprobs(batch), expected.detach(), atol=1e-5, rtol=0)
-    monkeypatch.setattr("models.scoring_head.MAX_LOGITS", 2000)  # a few rows at a time
+    monkeypatch.setattr("temporay.models.scoring_head.MAX_LOGITS", 2000)  # a few rows at a time
     torch.testing.assert_close(policy.logprobs(batch), expected.detach(), atol=1e-5, rtol=0)
 
 

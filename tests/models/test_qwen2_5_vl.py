@@ -10,16 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from temporay.models.collate import collate_groups, collate_samples
+from temporay.models.engines._base import EngineSettings
+from temporay.models.families._base import Family, family_of
+from temporay.models.families.qwen2_5_vl import SECONDS, Qwen25Vl, seconds_to_bits
+from temporay.models.policy import OptimizerConfig, Policy, supervised
+from temporay.models.positions import rope_index
+from temporay.operators.components import load
+from temporay.operators.records import Prompt, Sampling
 from transformers import Qwen2_5_VLForConditionalGeneration
-
-from models.collate import collate_groups, collate_samples
-from models.engines._base import EngineSettings
-from models.families._base import Family, family_of
-from models.families.qwen2_5_vl import SECONDS, Qwen25Vl, seconds_to_bits
-from models.policy import OptimizerConfig, Policy, supervised
-from models.positions import rope_index
-from operators.components import load
-from operators.records import Prompt, Sampling
 
 TOLERANCE = 1e-4  # nats, float32
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")  # of vLLM's own start
@@ -148,7 +147,9 @@ def assert_engine_agrees(name: str, path: Path) -> None:
             pytest.skip(f"vLLM cannot be imported: {error}")
     family = family_of(path)
     processor = family.load_processor(path)
-    engine = load("models.engines", name)(path, EngineSettings(max_model_len=256, max_num_seqs=16, kv_cache_mib=32))
+    engine = load("temporay.models.engines", name)(
+        path, EngineSettings(max_model_len=256, max_num_seqs=16, kv_cache_mib=32)
+    )
     model: Any = family.load_model(path, torch.float32)
     policy = Policy(model, family, OptimizerConfig(lr=1e-3), total_steps=2)
     prompts = make_prompts(processor)

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from temporay.models.families.qwen2_vl import Qwen2Vl
+from temporay.models.positions import rope_index
 
-from models.families.qwen2_vl import Qwen2Vl
-from models.positions import rope_index
 from tests.models.test_qwen2_5_vl import assert_engine_agrees
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")  # of vLLM's own start

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from temporay.models.tiny import WHOLE_TOKENS, TinyShape, build
 from transformers import AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
-
-from models.tiny import WHOLE_TOKENS, TinyShape, build
 
 
 @pytest.fixture(scope="module")

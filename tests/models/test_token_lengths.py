@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from models.chat import to_prompt
-from models.collate import collate_samples
-from models.families._base import family_of
-from models.token_lengths import TokenLengths
-from operators.records import Address, Question, Sample
+from temporay.models.chat import to_prompt
+from temporay.models.collate import collate_samples
+from temporay.models.families._base import family_of
+from temporay.models.token_lengths import TokenLengths
+from temporay.operators.records import Address, Question, Sample
 
 SHAPES = ((6, 48, 64, 4.0), (7, 33, 90, 3.3), (2, 300, 20, 29.97))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 SCHEMAS = "import torch; print([hasattr(torch.ops.torchvision, name) for name in ('nms', 'qnms')])"
 
-AGAIN = "from models.torchvision_schemas import register; register(); register()"
+AGAIN = "from temporay.models.torchvision_schemas import register; register(); register()"
 
 
 def run_python(program: str, *, path: Path | None = None) -> str:

@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-
-from models.weights import pack, unpack
+from temporay.models.weights import pack, unpack
 
 
 def make_state() -> dict[str, torch.Tensor]:

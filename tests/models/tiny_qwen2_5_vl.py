@@ -5,15 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from transformers import (
-    Qwen2_5_VLConfig,
-    Qwen2_5_VLForConditionalGeneration,
-    Qwen2_5_VLProcessor,
-    Qwen2VLImageProcessor,
-    Qwen2VLVideoProcessor,
-)
-
-from models.tiny import (
+from temporay.models.tiny import (
     CHAT_TEMPLATE,
     END_OF_TEXT,
     END_OF_TURN,
@@ -23,6 +15,13 @@ from models.tiny import (
     VISION_START,
     TinyShape,
     train_tokenizer,
+)
+from transformers import (
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2_5_VLProcessor,
+    Qwen2VLImageProcessor,
+    Qwen2VLVideoProcessor,
 )
 
 PATCH_PX = 8

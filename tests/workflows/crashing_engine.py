@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from models.engines.scripted import Scripted
-from operators.records import Group, Prompt, Sampling
+from temporay.models.engines.scripted import Scripted
+from temporay.operators.records import Group, Prompt, Sampling
 
 
 class Crashing(Scripted):

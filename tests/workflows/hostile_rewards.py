@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from operators.records import Rollout, Sample
-from operators.rewards._base import Reward
+from temporay.operators.records import Rollout, Sample
+from temporay.operators.rewards._base import Reward
 
 
 class Hostile(Reward):

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from models.families._base import family_of
-from operators.dataset.shards import Dataset, write_json
-from operators.records import FinishReason, Group, Outcome, Rollout, Sample, ScoredGroup
-from operators.reinforcement.advantage import group_advantages, is_flat
-from operators.reinforcement.rollout_files import path_of, write_step
-from operators.rewards.process import claims_by_sentence, primitive_of
-from operators.scoring.scores import load_rewards, score_group
-from operators.seeding import rng
+from temporay.models.families._base import family_of
+from temporay.operators.dataset.shards import Dataset, write_json
+from temporay.operators.records import FinishReason, Group, Outcome, Rollout, Sample, ScoredGroup
+from temporay.operators.reinforcement.advantage import group_advantages, is_flat
+from temporay.operators.reinforcement.rollout_files import path_of, write_step
+from temporay.operators.rewards.process import claims_by_sentence, primitive_of
+from temporay.operators.scoring.scores import load_rewards, score_group
+from temporay.operators.seeding import rng_at
 
 WEIGHTS = {"accuracy": 1.0, "process": 0.5}
 
@@ -27,7 +27,7 @@ def write_run(run: Path, data: Path, model: Path, *, num_steps: int, keep_every:
     write_json(run / "config.json", {"command": "grpo", **settings})
     lines = [json.dumps({"stage": "grpo_worker", "step": 0, "pid": 1, "world_size": 1})]
     for step in range(num_steps):
-        rows = rng("rows", step).permutation(len(dataset))[:8]
+        rows = rng_at("rows", step).permutation(len(dataset))[:8]
         skill = 0.25 + 0.6 * step / num_steps
         groups = [scored_group(dataset, tokenizer, int(row), step, skill, group_size) for row in rows]
         lines.append(json.dumps({"stage": "grpo", "step": step, **values_of(groups, step)}))
@@ -59,20 +59,20 @@ def scored_group(dataset: Dataset, tokenizer: Any, row: int, step: int, skill: f
 
 
 def rollout_of(sample: Sample, tokenizer: Any, address: tuple[int, ...], skill: float, step: int) -> Rollout:
-    draw = rng("words", *address)
-    text = altered(sample, draw, skill)
+    rng = rng_at("words", *address)
+    text = altered(sample, rng, skill)
     ids = tokenizer.encode(text, add_special_tokens=False)
-    newer = int(draw.integers(len(ids))) if draw.random() < 0.3 else len(ids)
+    newer = int(rng.integers(len(ids))) if rng.random() < 0.3 else len(ids)
     return Rollout(
         completion_ids=tuple(ids),
-        logprobs=tuple(float(-(draw.random() ** 4) * 2) for _ in ids),
+        logprobs=tuple(float(-(rng.random() ** 4) * 2) for _ in ids),
         text=text,
         finish_reason=FinishReason.STOP,
         weight_versions=tuple(max(0, step - 1) if n < newer else step for n in range(len(ids))),
     )
 
 
-def altered(sample: Sample, draw: Any, skill: float) -> str:
+def altered(sample: Sample, rng: Any, skill: float) -> str:
     """The sample's own reasoning and answer; without skill, claims and answer become others."""
     words, question = sample.rationale, sample.question
     primitive = primitive_of(sample.address.task)
@@ -80,41 +80,41 @@ def altered(sample: Sample, draw: Any, skill: float) -> str:
     details = sorted({claim.detail or claim.subject or "" for claim in claims} | set(question.options))
     for claim in claims:
         known = claim.detail or claim.subject or ""
-        if draw.random() > 0.55 + 0.45 * skill and known in claim.text:
-            other = details[int(draw.integers(len(details)))]
+        if rng.random() > 0.55 + 0.45 * skill and known in claim.text:
+            other = details[int(rng.integers(len(details)))]
             words = words.replace(claim.text, claim.text.replace(known, other), 1)
-    right = draw.random() < skill
-    answer = question.answer_index if right else int(draw.integers(len(question.options)))
+    right = rng.random() < skill
+    answer = question.answer_index if right else int(rng.integers(len(question.options)))
     said = (
         question.answer if right else question.options[answer] if question.answer_format == "text" else "ABCD"[answer]
     )
-    if draw.random() < 0.06:
+    if rng.random() < 0.06:
         return f"<think>{words}</think>"
     return f"<think>{words}</think><answer>{said}</answer>"
 
 
 def trainer_of(rollout: Rollout, step: int) -> list[float]:
-    draw = rng("trainer", step, rollout.text)
-    return [value - 10.0 ** draw.uniform(-7, -0.6) * draw.random() ** 3 for value in rollout.logprobs]
+    rng = rng_at("trainer", step, rollout.text)
+    return [value - 10.0 ** rng.uniform(-7, -0.6) * rng.random() ** 3 for value in rollout.logprobs]
 
 
 def values_of(groups: Sequence[ScoredGroup], step: int) -> dict[str, Any]:
-    draw = rng("values", step)
+    rng = rng_at("values", step)
     rewards = [score.reward for one in groups for score in one.scores if score.reward is not None]
     lengths = [len(rollout.completion_ids) for one in groups for rollout in one.group.rollouts]
     return {
         "reward": sum(rewards) / len(rewards),
         "useful_groups": sum(one.outcome == Outcome.TRAINED for one in groups) / len(groups),
         "completion_tokens": sum(lengths) / len(lengths),
-        "entropy": 0.9 - 0.01 * step + 0.05 * draw.random(),
+        "entropy": 0.9 - 0.01 * step + 0.05 * rng.random(),
         "kl": 0.002 * step,
-        "engine_kl": 1e-4 * draw.random(),
-        "parity_max_abs": 0.02 + 0.01 * draw.random(),
+        "engine_kl": 1e-4 * rng.random(),
+        "parity_max_abs": 0.02 + 0.01 * rng.random(),
         "staleness": float(step > 0),
-        "tokens_per_s": 1500.0 + 100 * draw.random(),
-        "seconds_generate": 4.0 + draw.random(),
+        "tokens_per_s": 1500.0 + 100 * rng.random(),
+        "seconds_generate": 4.0 + rng.random(),
         "seconds_reward": 0.4,
-        "seconds_train": 3.0 + draw.random(),
+        "seconds_train": 3.0 + rng.random(),
         "seconds_sync": 0.5,
         "group_rewards": rewards,
         "status_ok": float(len(rewards)),

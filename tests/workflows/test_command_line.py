@@ -9,14 +9,13 @@ from types import SimpleNamespace
 from unittest.mock import patch
 
 import pytest
-
-from operators.errors import UserError
-from workflows import __main__ as program
-from workflows.command_line import parse
-from workflows.data.generate import GenerateConfig
-from workflows.grpo.settings import GrpoConfig
-from workflows.presets.datasets import PRESETS
-from workflows.presets.training import GRPO_PRESETS
+from temporay.operators.errors import UserError
+from temporay.workflows import __main__ as program
+from temporay.workflows.command_line import parse
+from temporay.workflows.data.generate import GenerateConfig
+from temporay.workflows.grpo.settings import GrpoConfig
+from temporay.workflows.presets.datasets import PRESETS
+from temporay.workflows.presets.training import GRPO_PRESETS
 
 
 def given(*arguments: str) -> GenerateConfig:

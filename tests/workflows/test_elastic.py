@@ -58,7 +58,7 @@ class StepRow:
 @pytest.mark.drill
 @pytest.mark.timeout(TIMEOUT_S + 60)
 def test_nodes_come_and_go(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from models.tiny import TinyShape, build
+    from temporay.models.tiny import TinyShape, build
 
     model = tmp_path / "model"
     shape = TinyShape(hidden_size=64, num_layers=1, num_heads=2, num_kv_heads=1, vision_hidden_size=32, vision_depth=1)
@@ -119,10 +119,9 @@ def main(model: Path) -> None:
     """The loop, in its own process."""
     import ray
     from ray.cluster_utils import Cluster
-
-    from models.engines._base import EngineSettings
-    from workflows.rollouts.pool_config import PoolConfig
-    from workflows.rollouts.rollout_pool import RolloutPool
+    from temporay.models.engines._base import EngineSettings
+    from temporay.workflows.rollouts.pool_config import PoolConfig
+    from temporay.workflows.rollouts.rollout_pool import RolloutPool
 
     node = {"num_cpus": 1, "resources": {"rollout": 1}, "object_store_memory": 80 << 20}
     cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
@@ -168,9 +167,8 @@ def loop(pool: Any, cluster: Any, node: dict[str, Any]) -> None:
 
 async def one_step(pool: Any, step: int) -> StepRow:
     import torch
-
-    from models.weights import pack
-    from operators.records import Prompt, Sampling
+    from temporay.models.weights import pack
+    from temporay.operators.records import Prompt, Sampling
 
     packet = pack({"w": torch.full((1000,), float(step))}, step)
     await pool.load_weights(step, packet)

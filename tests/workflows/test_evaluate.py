@@ -1,7 +1,7 @@
 """How answers become accuracies: silence is wrong where the video is shown and a guess where it is taken away."""
 
-from operators.scoring.arms import Arm
-from workflows.evaluate import EvaluationRow, by_task, credit, unread_share
+from temporay.operators.scoring.arms import Arm
+from temporay.workflows.evaluate import EvaluationRow, by_task, credit, unread_share
 
 
 def row(arm: Arm, *, correct: bool = False, parsed: str | None = None) -> EvaluationRow:

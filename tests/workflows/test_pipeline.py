@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from operators.dataset.drawn_coco import write_drawn_coco
-from operators.dataset.label_check import Verdict
-from operators.dataset.samples import make_sample_at, open_source
-from workflows import pipeline
-from workflows.pipeline import PipelineConfig
-from workflows.presets.quickstart import quickstart
-from workflows.presets.quickstart import recipe as quickstart_recipe
+from temporay.operators.dataset.drawn_coco import write_drawn_coco
+from temporay.operators.dataset.label_check import Verdict
+from temporay.operators.dataset.samples import make_sample_at, open_source
+from temporay.workflows import pipeline
+from temporay.workflows.pipeline import PipelineConfig
+from temporay.workflows.presets.quickstart import quickstart
+from temporay.workflows.presets.quickstart import recipe as quickstart_recipe
 
 
 def small(out: Path) -> PipelineConfig:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from operators.errors import UserError
-from workflows.tune import Trial, max_concurrent_trials, table, trial_settings
+from temporay.operators.errors import UserError
+from temporay.workflows.tune import Trial, max_concurrent_trials, table, trial_settings
 
 
 def test_every_combination_times_the_draws() -> None:

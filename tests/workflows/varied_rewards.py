@@ -1,7 +1,7 @@
 """A reward that random weights get different amounts of; imported by name in the tasks, as a user's would be."""
 
-from operators.records import Rollout, Sample
-from operators.rewards._base import Reward
+from temporay.operators.records import Rollout, Sample
+from temporay.operators.rewards._base import Reward
 
 
 class Varied(Reward):

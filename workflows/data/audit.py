@@ -9,13 +9,12 @@ from typing import Any
 
 import tyro
 from pydantic import Field, ValidationError
-
-from operators import components
-from operators.audit import MAX_ROWS_PER_TASK, Stills, audit, stills_of
-from operators.dataset.card import write_card
-from operators.dataset.shards import AUDIT_FILE, Dataset, write_json
-from operators.errors import UserError
-from workflows.config import Config, explain
+from temporay.operators import components
+from temporay.operators.audit import MAX_ROWS_PER_TASK, Stills, audit, stills_of
+from temporay.operators.dataset.card import write_card
+from temporay.operators.dataset.shards import AUDIT_FILE, Dataset, write_json
+from temporay.operators.errors import UserError
+from temporay.workflows.config import Config, explain
 
 TIERS = {"priors": "A", "forest": "B", "pixels": "C"}
 
@@ -63,7 +62,7 @@ def clips_to_see(rows: Sequence[Mapping[str, Any]], num_clips: int) -> list[int]
 
 def edge_limits(tasks: Sequence[str]) -> dict[str, tuple[float, float]]:
     """What each primitive promises of its first and last frames; one that is not installed here promises nothing."""
-    package = "operators.primitives"
+    package = "temporay.operators.primitives"
     return {task: components.load(package, task).edge_limits for task in tasks if task in components.available(package)}
 
 

@@ -9,16 +9,15 @@ from pathlib import Path
 
 import tyro
 from pydantic import ValidationError
+from temporay.operators import components
+from temporay.operators.dataset.shards import Dataset
+from temporay.operators.errors import SampleRejected, UserError, unknown_name
+from temporay.operators.exports._base import CLIPS_FOLDER, Exported, ExportFormat, Stage
+from temporay.operators.pixels.clip import encode
+from temporay.workflows.config import Config, explain
 from tqdm import tqdm
 
-from operators import components
-from operators.dataset.shards import Dataset
-from operators.errors import SampleRejected, UserError, unknown_name
-from operators.exports._base import CLIPS_FOLDER, Exported, ExportFormat, Stage
-from operators.pixels.clip import encode
-from workflows.config import Config, explain
-
-PACKAGE = "operators.exports"
+PACKAGE = "temporay.operators.exports"
 
 
 class ExportConfig(Config):

@@ -18,21 +18,27 @@ from typing import Any
 
 import cv2
 from pydantic import Field
-
-from operators.dataset.card import write_card, write_sheet
-from operators.dataset.drawn_coco import write_drawn_coco
-from operators.dataset.label_check import Verdict
-from operators.dataset.markers import counts_of, labels_checked, marker_path, read_marker, read_markers
-from operators.dataset.recipe import Recipe, check
-from operators.dataset.replacing import settle
-from operators.dataset.samples import Source, open_source
-from operators.dataset.shards import DRAWN_FOLDER, RECIPE_FILE, recipe_json, write_index, write_json, write_shard
-from operators.errors import UserError
-from workflows.command_line import parse
-from workflows.config import Config, difference
-from workflows.data.throughput import FinishedShard, ceiling_per_s, cores, report_progress
-from workflows.runs.run_dir import RunDir
-from workflows.session import ray_session
+from temporay.operators.dataset.card import write_card, write_sheet
+from temporay.operators.dataset.drawn_coco import write_drawn_coco
+from temporay.operators.dataset.label_check import Verdict
+from temporay.operators.dataset.markers import counts_of, labels_checked, marker_path, read_marker, read_markers
+from temporay.operators.dataset.recipe import Recipe, check
+from temporay.operators.dataset.replacing import settle
+from temporay.operators.dataset.samples import Source, open_source
+from temporay.operators.dataset.shards import (
+    DRAWN_FOLDER,
+    RECIPE_FILE,
+    recipe_json,
+    write_index,
+    write_json,
+    write_shard,
+)
+from temporay.operators.errors import UserError
+from temporay.workflows.command_line import parse
+from temporay.workflows.config import Config, difference
+from temporay.workflows.data.throughput import FinishedShard, ceiling_per_s, cores, report_progress
+from temporay.workflows.runs.run_dir import RunDir
+from temporay.workflows.session import ray_session
 
 MAX_WORKER_CPUS = 1.0
 FREE_CPUS = 1.0  # kept for Ray Data's own tasks: it waits for ever, silently, when actors hold every CPU
@@ -234,7 +240,7 @@ def print_summary(summary: Mapping[str, Any], folder: Path) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    from workflows.presets.datasets import PRESETS  # presets are made of this module's config
+    from temporay.workflows.presets.datasets import PRESETS  # presets are made of this module's config
 
     presets: Mapping[str, Callable[[], GenerateConfig]] = PRESETS
     run(parse("generate", GenerateConfig, presets, arguments))

@@ -8,12 +8,11 @@ from typing import Annotated
 
 import tyro
 from pydantic import Field, ValidationError
-
-from operators.dataset.lint import Problem, lint_index, lint_shard
-from operators.dataset.shards import Dataset
-from operators.errors import UserError
-from workflows.config import Config, explain
-from workflows.session import ray_session
+from temporay.operators.dataset.lint import Problem, lint_index, lint_shard
+from temporay.operators.dataset.shards import Dataset
+from temporay.operators.errors import UserError
+from temporay.workflows.config import Config, explain
+from temporay.workflows.session import ray_session
 
 FOUND_PROBLEMS = 2  # exit code
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from operators.dataset.drawn_coco import write_drawn_coco
-from operators.dataset.recipe import check, primitives_of
-from operators.dataset.samples import open_source
-from workflows.command_line import parse
-from workflows.data.generate import GenerateConfig
-from workflows.data.throughput import cores, probe, share_of_tasks
+from temporay.operators.dataset.drawn_coco import write_drawn_coco
+from temporay.operators.dataset.recipe import check, primitives_of
+from temporay.operators.dataset.samples import open_source
+from temporay.workflows.command_line import parse
+from temporay.workflows.data.generate import GenerateConfig
+from temporay.workflows.data.throughput import cores, probe, share_of_tasks
 
 PROBE_S = 2.0
 
@@ -78,7 +78,7 @@ def table(plans: Mapping[str, FamilyPlan], dropped: Mapping[str, int]) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    from workflows.presets.datasets import PRESETS  # presets are made of generate's config
+    from temporay.workflows.presets.datasets import PRESETS  # presets are made of generate's config
 
     presets: Mapping[str, Callable[[], GenerateConfig]] = PRESETS
     run(parse("plan", GenerateConfig, presets, arguments))

@@ -12,14 +12,13 @@ from typing import Any
 
 import tyro
 from pydantic import ValidationError
-
-from operators.dataset.markers import read_markers
-from operators.dataset.replacing import to_retry
-from operators.dataset.shards import Dataset
-from operators.errors import UserError
-from workflows.config import Config, explain
-from workflows.data.generate import complete, print_summary
-from workflows.runs.run_dir import RunDir
+from temporay.operators.dataset.markers import read_markers
+from temporay.operators.dataset.replacing import to_retry
+from temporay.operators.dataset.shards import Dataset
+from temporay.operators.errors import UserError
+from temporay.workflows.config import Config, explain
+from temporay.workflows.data.generate import complete, print_summary
+from temporay.workflows.runs.run_dir import RunDir
 
 
 class RetryConfig(Config):

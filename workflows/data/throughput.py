@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from itertools import islice
 
 import cv2
+from temporay.operators.dataset.markers import REPLACED
+from temporay.operators.dataset.recipe import Recipe, task_and_index
+from temporay.operators.dataset.rows import to_row
+from temporay.operators.dataset.samples import Made, Source, make_unit
 from tqdm import tqdm
-
-from operators.dataset.markers import REPLACED
-from operators.dataset.recipe import Recipe, task_and_index
-from operators.dataset.rows import to_row
-from operators.dataset.samples import Made, Source, make_unit
 
 REPORT_EVERY_S = 5.0
 SEARCHED_UNITS = 20_000  # of a recipe, for samples of its rarest task

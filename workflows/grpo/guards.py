@@ -17,15 +17,14 @@ from typing import Any, Protocol
 
 import numpy as np
 from pydantic import Field
-
-from models.chat import to_prompt
-from operators.dataset.shards import Dataset
-from operators.errors import UserError
-from operators.records import Group, Prompt, Sample, Sampling
-from operators.rewards._base import is_right
-from operators.seeding import rng
-from workflows.config import Config
-from workflows.rollouts.media import StoredPrompt
+from temporay.models.chat import to_prompt
+from temporay.operators.dataset.shards import Dataset
+from temporay.operators.errors import UserError
+from temporay.operators.records import Group, Prompt, Sample, Sampling
+from temporay.operators.rewards._base import is_right
+from temporay.operators.seeding import rng_at
+from temporay.workflows.config import Config
+from temporay.workflows.rollouts.media import StoredPrompt
 
 STAGE = "canary"
 
@@ -58,7 +57,7 @@ class Probe:
     @classmethod
     def of(cls, dataset: Dataset, processor: Any, settings: GuardSettings, *, instruction: str) -> Probe:
         """Rows that depend on the size of the dataset alone."""
-        rows = rng("canary", len(dataset)).permutation(len(dataset))[: settings.canary_prompts]
+        rows = rng_at("canary", len(dataset)).permutation(len(dataset))[: settings.canary_prompts]
         samples = tuple(dataset.sample(int(row)) for row in rows)
         real = tuple(
             to_prompt(processor, sample, dataset.frames(int(row)), instruction=instruction)

@@ -18,13 +18,12 @@ from typing import Any
 import ray
 import torch
 from ray import train
-
-from models.parallel import local_part
-from models.policy import Policy
-from models.weights import pack
-from workflows.grpo.mailbox import Mailbox, Published
-from workflows.grpo.update import Ranks, TrainingBatch, UpdateConfig, UpdateReport, learn_from
-from workflows.learner.learner import Learner, LearnerConfig, make_trainer, scaling, worker_user_error
+from temporay.models.parallel import local_part
+from temporay.models.policy import Policy
+from temporay.models.weights import pack
+from temporay.workflows.grpo.mailbox import Mailbox, Published
+from temporay.workflows.grpo.update import Ranks, TrainingBatch, UpdateConfig, UpdateReport, learn_from
+from temporay.workflows.learner.learner import Learner, LearnerConfig, make_trainer, scaling, worker_user_error
 
 SPARE_CPUS = 0.0  # nothing else is computed for the trainer: batches come ready
 

@@ -11,16 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from operators.dataset.shards import Dataset
-from operators.records import Outcome, ScoredGroup, ScoreStatus
-from operators.reinforcement import ledger
-from operators.reinforcement.rollout_files import path_of
-from operators.scoring.metrics import Interval, mean_interval
-from workflows.grpo import guards
-from workflows.grpo.producer import Produced
-from workflows.grpo.settings import GrpoConfig
-from workflows.grpo.update import UpdateReport
-from workflows.runs.run_dir import RunDir, write_json
+from temporay.operators.dataset.shards import Dataset
+from temporay.operators.records import Outcome, ScoredGroup, ScoreStatus
+from temporay.operators.reinforcement import ledger
+from temporay.operators.reinforcement.rollout_files import path_of
+from temporay.operators.scoring.metrics import Interval, mean_interval
+from temporay.workflows.grpo import guards
+from temporay.workflows.grpo.producer import Produced
+from temporay.workflows.grpo.settings import GrpoConfig
+from temporay.workflows.grpo.update import UpdateReport
+from temporay.workflows.runs.run_dir import RunDir, write_json
 
 STAGE = "grpo"
 STAGES = ("prompts", "generate", "reward", "train", "sync")

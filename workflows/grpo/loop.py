@@ -16,28 +16,28 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from models.families._base import family_of
-from operators.dataset.shards import Dataset
-from operators.errors import UserError
-from operators.records import Group, Prompt, Sampling
-from operators.reinforcement import ledger
-from operators.reinforcement.rollout_buffer import RolloutBuffer
-from operators.reinforcement.rollout_files import steps_in
-from workflows.command_line import parse
-from workflows.grpo import guards
-from workflows.grpo.learner import PolicyLearner, Update
-from workflows.grpo.log import STAGE, StepLines, summarize
-from workflows.grpo.mailbox import Published
-from workflows.grpo.producer import Produced, Producer, Prompting, prune
-from workflows.grpo.settings import UNUSED, GrpoConfig
-from workflows.grpo.update import TrainingBatch, UpdateConfig, UpdateReport
-from workflows.learner.learner import RAY_STORAGE, LearnerConfig
-from workflows.rollouts.media import StoredPrompt
-from workflows.rollouts.rollout_pool import RolloutPool
-from workflows.runs.progress import Fallbacks
-from workflows.runs.run_dir import RunDir
-from workflows.runs.trackers import check_trackers, mirrored
-from workflows.session import ray_session
+from temporay.models.families._base import family_of
+from temporay.operators.dataset.shards import Dataset
+from temporay.operators.errors import UserError
+from temporay.operators.records import Group, Prompt, Sampling
+from temporay.operators.reinforcement import ledger
+from temporay.operators.reinforcement.rollout_buffer import RolloutBuffer
+from temporay.operators.reinforcement.rollout_files import steps_in
+from temporay.workflows.command_line import parse
+from temporay.workflows.grpo import guards
+from temporay.workflows.grpo.learner import PolicyLearner, Update
+from temporay.workflows.grpo.log import STAGE, StepLines, summarize
+from temporay.workflows.grpo.mailbox import Published
+from temporay.workflows.grpo.producer import Produced, Producer, Prompting, prune
+from temporay.workflows.grpo.settings import UNUSED, GrpoConfig
+from temporay.workflows.grpo.update import TrainingBatch, UpdateConfig, UpdateReport
+from temporay.workflows.learner.learner import RAY_STORAGE, LearnerConfig
+from temporay.workflows.rollouts.media import StoredPrompt
+from temporay.workflows.rollouts.rollout_pool import RolloutPool
+from temporay.workflows.runs.progress import Fallbacks
+from temporay.workflows.runs.run_dir import RunDir
+from temporay.workflows.runs.trackers import check_trackers, mirrored
+from temporay.workflows.session import ray_session
 
 WORKER_STAGE = f"{STAGE}_worker"  # of what the training workers log
 
@@ -273,7 +273,7 @@ def run(config: GrpoConfig) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> None:
     """``temporay grpo PRESET --data DATA --model MODEL --out RUN``."""
-    from workflows.presets.training import GRPO_PRESETS  # presets are made of this module's config
+    from temporay.workflows.presets.training import GRPO_PRESETS  # presets are made of this module's config
 
     summary = run(parse(STAGE, GrpoConfig, GRPO_PRESETS, arguments))
     print(f"reward {summary['reward_first']:.3f} → {summary['reward_last']:.3f} in {summary['steps']} steps")

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-
-from models.weights import WeightPacket
+from temporay.models.weights import WeightPacket
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,25 +16,25 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from models.chat import to_prompt
-from operators.dataset.shards import Dataset
-from operators.errors import UserError
-from operators.records import Frames, Group, Outcome, Prompt, Sample, Sampling, ScoredGroup
-from operators.reinforcement.curriculum import PassRates, level_shares
-from operators.reinforcement.prompt_stream import Cursor, Draw, PromptStream
-from operators.reinforcement.rollout_files import path_of, read_step, steps_in, write_step
-from operators.rewards._base import is_right
-from operators.scoring.arms import apply_arm
-from operators.scoring.scores import load_rewards, needs_of
-from operators.seeding import digest
-from workflows.grpo.guards import Answering, check_usable
-from workflows.grpo.run_state import RunState
-from workflows.grpo.scored_groups import Asked, oldest_version, scored, trainable
-from workflows.grpo.settings import GrpoConfig
-from workflows.grpo.stage_clock import StageClock
-from workflows.grpo.update import TrainingBatch
-from workflows.rollouts.media import MediaStore, StoredPrompt
-from workflows.rollouts.reward_tasks import score_groups
+from temporay.models.chat import to_prompt
+from temporay.operators.dataset.shards import Dataset
+from temporay.operators.errors import UserError
+from temporay.operators.records import Frames, Group, Outcome, Prompt, Sample, Sampling, ScoredGroup
+from temporay.operators.reinforcement.curriculum import PassRates, level_shares
+from temporay.operators.reinforcement.prompt_stream import Cursor, Draw, PromptStream
+from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in, write_step
+from temporay.operators.rewards._base import is_right
+from temporay.operators.scoring.arms import apply_arm
+from temporay.operators.scoring.scores import load_rewards, needs_of
+from temporay.operators.seeding import digest
+from temporay.workflows.grpo.guards import Answering, check_usable
+from temporay.workflows.grpo.run_state import RunState
+from temporay.workflows.grpo.scored_groups import Asked, oldest_version, scored, trainable
+from temporay.workflows.grpo.settings import GrpoConfig
+from temporay.workflows.grpo.stage_clock import StageClock
+from temporay.workflows.grpo.update import TrainingBatch
+from temporay.workflows.rollouts.media import MediaStore, StoredPrompt
+from temporay.workflows.rollouts.reward_tasks import score_groups
 
 SHUFFLED_SHARE = 0.5  # rollouts on shuffled frames for each on ordered ones (Video-R1: 4 for 8)
 NUM_SHOWN = 4  # groups of a step whose log-probs under the trainer are kept for the report

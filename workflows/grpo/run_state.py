@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from operators.reinforcement.advantage import TaskScales
-from operators.reinforcement.curriculum import PassRates
-from operators.reinforcement.prompt_stream import Cursor
+from temporay.operators.reinforcement.advantage import TaskScales
+from temporay.operators.reinforcement.curriculum import PassRates
+from temporay.operators.reinforcement.prompt_stream import Cursor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

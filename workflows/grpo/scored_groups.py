@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from operators.records import Group, Outcome, Sample, Score, ScoredGroup
-from operators.reinforcement.advantage import TaskScales, group_advantages, is_flat
-from operators.reinforcement.prompt_stream import Draw
-from workflows.grpo.settings import GrpoConfig
-from workflows.rollouts.media import StoredPrompt
+from temporay.operators.records import Group, Outcome, Sample, Score, ScoredGroup
+from temporay.operators.reinforcement.advantage import TaskScales, group_advantages, is_flat
+from temporay.operators.reinforcement.prompt_stream import Draw
+from temporay.workflows.grpo.settings import GrpoConfig
+from temporay.workflows.rollouts.media import StoredPrompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

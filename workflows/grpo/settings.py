@@ -6,18 +6,17 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
-
-from models.lora import Trained
-from models.losses import GrpoLossSettings
-from models.parallel import Hardware
-from models.policy import OptimizerConfig
-from operators.reinforcement.advantage import ScaleRewards
-from operators.reinforcement.curriculum import CurriculumSettings
-from workflows.config import Config
-from workflows.grpo.guards import GuardSettings
-from workflows.rollouts.pool_config import PoolConfig
-from workflows.rollouts.reward_tasks import RewardConfig
-from workflows.runs.trackers import Trackers
+from temporay.models.lora import Trained
+from temporay.models.losses import GrpoLossSettings
+from temporay.models.parallel import Hardware
+from temporay.models.policy import OptimizerConfig
+from temporay.operators.reinforcement.advantage import ScaleRewards
+from temporay.operators.reinforcement.curriculum import CurriculumSettings
+from temporay.workflows.config import Config
+from temporay.workflows.grpo.guards import GuardSettings
+from temporay.workflows.rollouts.pool_config import PoolConfig
+from temporay.workflows.rollouts.reward_tasks import RewardConfig
+from temporay.workflows.runs.trackers import Trackers
 
 # train: both halves. rollouts_only: the weights stay as they are. from_rollouts: batches come from another run's files.
 Mode = Literal["train", "rollouts_only", "from_rollouts"]

@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
-
-from models.collate import Batch, collate_groups
-from models.losses import (
+from temporay.models.collate import Batch, collate_groups
+from temporay.models.losses import (
     Counts,
     GrpoLossSettings,
     engine_log_ratio,
@@ -22,12 +21,12 @@ from models.losses import (
     k3,
     token_share,
 )
-from models.policy import Policy
-from models.scoring_head import Scores
-from operators.records import Group
-from operators.seeding import rng
-from workflows.learner.learner import Learner
-from workflows.rollouts.media import StoredPrompt
+from temporay.models.policy import Policy
+from temporay.models.scoring_head import Scores
+from temporay.operators.records import Group
+from temporay.operators.seeding import rng_at
+from temporay.workflows.learner.learner import Learner
+from temporay.workflows.rollouts.media import StoredPrompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +87,7 @@ def learn_from(
 
 def mini_batches(batch: TrainingBatch, config: UpdateConfig, step: int) -> list[TrainingBatch]:
     """The groups of a batch in as many parts as a pass has updates; in an order of the step's own when it is cut."""
-    order = [int(i) for i in rng("mini_batches", step).permutation(len(batch.groups))]
+    order = [int(i) for i in rng_at("mini_batches", step).permutation(len(batch.groups))]
     chosen = [order[part :: config.mini_batches] for part in range(config.mini_batches)]
     if config.mini_batches == 1:
         return [batch]

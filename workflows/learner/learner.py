@@ -21,20 +21,19 @@ import torch
 from ray import train
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
-
-from models import checkpoint
-from models.collate import Batch
-from models.export import export
-from models.families._base import Family, family_of
-from models.host_memory import check_loading, host_bytes
-from models.lora import EVERYTHING, Trained
-from models.parallel import DEFAULT_HARDWARE, Hardware, this_process
-from models.policy import Loss, OptimizerConfig, Policy
-from operators.errors import UserError
-from operators.seeding import rng
-from workflows.learner.step_cost import StepCost
-from workflows.learner.stopping import asked_to_stop
-from workflows.runs.run_dir import RunDir
+from temporay.models import checkpoint
+from temporay.models.collate import Batch
+from temporay.models.export import export
+from temporay.models.families._base import Family, family_of
+from temporay.models.host_memory import check_loading, host_bytes
+from temporay.models.lora import EVERYTHING, Trained
+from temporay.models.parallel import DEFAULT_HARDWARE, Hardware, this_process
+from temporay.models.policy import Loss, OptimizerConfig, Policy
+from temporay.operators.errors import UserError
+from temporay.operators.seeding import rng_at
+from temporay.workflows.learner.step_cost import StepCost
+from temporay.workflows.learner.stopping import asked_to_stop
+from temporay.workflows.runs.run_dir import RunDir
 
 CHECKPOINTS, MODEL, RAY_STORAGE = "checkpoints", "model", "ray_train"
 
@@ -167,7 +166,7 @@ def epoch_rows(purpose: str, seed: int, num_rows: int, first: int, count: int) -
     for position in range(first, first + count):
         epoch, place = divmod(position, num_rows)
         if epoch not in permutations:
-            permutations[epoch] = rng(purpose, seed, epoch).permutation(num_rows)
+            permutations[epoch] = rng_at(purpose, seed, epoch).permutation(num_rows)
         rows.append(int(permutations[epoch][place]))
     return rows
 

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-
-from models.collate import Batch
-from models.footprint import FlopCounter, peak_flops, utilization
-from models.host_memory import available_bytes
-from models.memory_forecast import BatchSize, MemoryForecast, size_of
-from models.policy import Policy
+from temporay.models.collate import Batch
+from temporay.models.footprint import FlopCounter, peak_flops, utilization
+from temporay.models.host_memory import available_bytes
+from temporay.models.memory_forecast import BatchSize, MemoryForecast, size_of
+from temporay.models.policy import Policy
 
 
 class StepCost:

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
-from models.parallel import Parallel
+from temporay.models.parallel import Parallel
 
 STOP = "stop"
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from operators.canvas import Canvas
-from operators.pixels.clip import Codec
-from workflows.data.generate import GenerateConfig
+from temporay.operators.canvas import Canvas
+from temporay.operators.pixels.clip import Codec
+from temporay.workflows.data.generate import GenerateConfig
 
 PSEUDO_VIDEO = ("scene_order", "before_after", "first_last", "adjacent_scene", "scene_count", "scene_at")
 SHORT_TERM = (
@@ -34,7 +34,7 @@ OUT = Path("data")
 
 def quickstart() -> GenerateConfig:
     """What ``temporay run quickstart`` makes and trains on: small clips that a tiny model reads."""
-    from workflows.presets.quickstart import recipe  # imports torch, which the other presets do without
+    from temporay.workflows.presets.quickstart import recipe  # imports torch, which the other presets do without
 
     return GenerateConfig(**dict(recipe()), out=OUT / "quickstart")
 
@@ -75,7 +75,7 @@ def pseudo_video_all() -> GenerateConfig:
 def synrl() -> GenerateConfig:
     """SynRL's synthetic fine-tuning set (arXiv 2603.17693): 6,700 chains of thought over its 18 primitives, alike.
 
-    The paper adds 1,000 real questions with the answer alone: ``operators.dataset.video_qa`` reads those.
+    The paper adds 1,000 real questions with the answer alone: ``temporay.operators.dataset.video_qa`` reads those.
     """
     return GenerateConfig(
         out=OUT / "synrl",

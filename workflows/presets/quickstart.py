@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import tyro
-
-from models.engines._base import EngineSettings
-from models.policy import OptimizerConfig
-from models.tiny import TinyShape
-from operators.canvas import Canvas
-from operators.dataset.drawn_coco import DrawnScenes
-from operators.dataset.recipe import Recipe
-from operators.pixels.clip import Codec
-from workflows.base_model import BaseModelSettings
-from workflows.evaluate import EvaluateSettings
-from workflows.pipeline import PipelineConfig
-from workflows.presets.training import tiny_grpo_settings
-from workflows.rollouts.pool_config import PoolConfig
-from workflows.sft.settings import SftSettings
+from temporay.models.engines._base import EngineSettings
+from temporay.models.policy import OptimizerConfig
+from temporay.models.tiny import TinyShape
+from temporay.operators.canvas import Canvas
+from temporay.operators.dataset.drawn_coco import DrawnScenes
+from temporay.operators.dataset.recipe import Recipe
+from temporay.operators.pixels.clip import Codec
+from temporay.workflows.base_model import BaseModelSettings
+from temporay.workflows.evaluate import EvaluateSettings
+from temporay.workflows.pipeline import PipelineConfig
+from temporay.workflows.presets.training import tiny_grpo_settings
+from temporay.workflows.rollouts.pool_config import PoolConfig
+from temporay.workflows.sft.settings import SftSettings
 
 MAX_TOKENS = 192  # drawn scenes need about 40, photographs' captions more
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import tyro
-
-from models.policy import OptimizerConfig
-from workflows.grpo.settings import GrpoConfig, GrpoSettings
-from workflows.sft.settings import SftConfig, SftSettings
-from workflows.tune import TuneConfig
+from temporay.models.policy import OptimizerConfig
+from temporay.workflows.grpo.settings import GrpoConfig, GrpoSettings
+from temporay.workflows.sft.settings import SftConfig, SftSettings
+from temporay.workflows.tune import TuneConfig
 
 
 def tiny_settings() -> SftSettings:

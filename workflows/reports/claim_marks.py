@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from operators.pages.rollouts import Mark
-from operators.primitives._base import Primitive
-from operators.primitives._claims import holds
-from operators.primitives.motion._stage import PATH
-from operators.records import Sample
-from operators.rewards.process import (
+from temporay.operators.pages.rollouts import Mark
+from temporay.operators.primitives._base import Primitive
+from temporay.operators.primitives._claims import holds
+from temporay.operators.primitives.motion._stage import PATH
+from temporay.operators.records import Sample
+from temporay.operators.rewards.process import (
     MAX_SENTENCE_CHARS,
     SENTENCE_END,
     primitive_of,
@@ -20,7 +20,7 @@ from operators.rewards.process import (
     tally,
     thought,
 )
-from operators.scoring.answers import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN, ParsedAnswer
+from temporay.operators.scoring.answers import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN, ParsedAnswer
 
 
 def claim_marks(text: str, sample: Sample) -> list[Mark]:

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from operators.pages.charts import Curve, Tone, line_chart, running_mean
-from operators.pages.page import table
-from operators.pages.stacked import stacked_chart
-from workflows.runs.metrics_tail import numbers
-from workflows.runs.run_dir import RunDir
+from temporay.operators.pages.charts import Curve, Tone, line_chart, running_mean
+from temporay.operators.pages.page import table
+from temporay.operators.pages.stacked import stacked_chart
+from temporay.workflows.runs.metrics_tail import numbers
+from temporay.workflows.runs.run_dir import RunDir
 
 SMOOTHING = 12  # a smoothed curve averages over one part in so many of its steps
 SECONDS = "seconds_"  # begins the name of what one stage of a step took

@@ -12,19 +12,18 @@ import pyarrow.parquet as pq
 import tyro
 from PIL import Image
 from pydantic import Field, ValidationError
-
-from operators.dataset.recipe import primitives_of
-from operators.dataset.samples import Source, plan_sample
-from operators.dataset.shards import DEAD_LETTER_FILE, Dataset
-from operators.errors import SampleRejected, UserError
-from operators.pages.contact_sheet import contact_sheet
-from operators.pages.gallery import Take, dead_letter, gallery, item, overlay_of
-from operators.pages.gallery_style import CSS, SCRIPT
-from operators.pages.page import page
-from operators.pixels.clip import decode, encode
-from operators.primitives._claims import Claim, holds
-from operators.records import Sample
-from workflows.config import Config, explain
+from temporay.operators.dataset.recipe import primitives_of
+from temporay.operators.dataset.samples import Source, plan_sample
+from temporay.operators.dataset.shards import DEAD_LETTER_FILE, Dataset
+from temporay.operators.errors import SampleRejected, UserError
+from temporay.operators.pages.contact_sheet import contact_sheet
+from temporay.operators.pages.gallery import Take, dead_letter, gallery, item, overlay_of
+from temporay.operators.pages.gallery_style import CSS, SCRIPT
+from temporay.operators.pages.page import page
+from temporay.operators.pixels.clip import decode, encode
+from temporay.operators.primitives._claims import Claim, holds
+from temporay.operators.records import Sample
+from temporay.workflows.config import Config, explain
 
 
 class PreviewConfig(Config):

@@ -1,7 +1,7 @@
 """``temporay report``: one offline page of a run: accuracies, curves, arms, samples and rollouts.
 
 of temporay run:          summary.json, metrics.jsonl, evaluation/*.jsonl, data/, grpo/ -> RUN/report.html
-of temporay sft and grpo: workflows.reports.stage_report                                        -> RUN/report.html
+of temporay sft and grpo: workflows.reports.stage_report                           -> RUN/report.html
 """
 
 from __future__ import annotations
@@ -14,23 +14,22 @@ from typing import Any
 
 import tyro
 from pydantic import ValidationError
-
-from operators.dataset.shards import AUDIT_FILE, Dataset
-from operators.errors import UserError
-from operators.pages.charts import CSS as CHART_CSS
-from operators.pages.charts import Bar, bar_chart, interval_mark, percent
-from operators.pages.page import escape, page, section, table, tiles
-from operators.pages.stacked import CSS as STACKED_CSS
-from operators.scoring.metrics import Interval
-from workflows.config import Config, explain
-from workflows.reports import stage_report
-from workflows.reports.curves import curve, logged
-from workflows.reports.rollout_cards import CSS as ROLLOUTS_CSS
-from workflows.reports.rollout_cards import SCRIPT as ROLLOUTS_SCRIPT
-from workflows.reports.rollout_cards import section_of
-from workflows.reports.sample_cards import CSS as CARDS_CSS
-from workflows.reports.sample_cards import MODELS, TONES, Answers, samples
-from workflows.runs.run_dir import RunDir
+from temporay.operators.dataset.shards import AUDIT_FILE, Dataset
+from temporay.operators.errors import UserError
+from temporay.operators.pages.charts import CSS as CHART_CSS
+from temporay.operators.pages.charts import Bar, bar_chart, interval_mark, percent
+from temporay.operators.pages.page import escape, page, section, table, tiles
+from temporay.operators.pages.stacked import CSS as STACKED_CSS
+from temporay.operators.scoring.metrics import Interval
+from temporay.workflows.config import Config, explain
+from temporay.workflows.reports import stage_report
+from temporay.workflows.reports.curves import curve, logged
+from temporay.workflows.reports.rollout_cards import CSS as ROLLOUTS_CSS
+from temporay.workflows.reports.rollout_cards import SCRIPT as ROLLOUTS_SCRIPT
+from temporay.workflows.reports.rollout_cards import section_of
+from temporay.workflows.reports.sample_cards import CSS as CARDS_CSS
+from temporay.workflows.reports.sample_cards import MODELS, TONES, Answers, samples
+from temporay.workflows.runs.run_dir import RunDir
 
 PAGE = "report.html"
 DATA = "data"  # folder of a run

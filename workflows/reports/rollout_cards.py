@@ -14,19 +14,19 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from models.families._base import family_of
-from operators.dataset.shards import Dataset
-from operators.errors import SampleRejected, UserError
-from operators.pages import rollouts, token_strip
-from operators.pages.page import escape, filmstrip, task_filter
-from operators.pages.rollouts import ShownGroup, ShownRollout, group_card
-from operators.pages.token_strip import Tokens
-from operators.records import Sample, ScoredGroup
-from operators.reinforcement.advantage import is_flat
-from operators.reinforcement.rollout_files import path_of, read_step, steps_in
-from operators.scoring.answers import parse_answer
-from operators.seeding import rng
-from workflows.reports.claim_marks import answer_mark, claim_marks, told
+from temporay.models.families._base import family_of
+from temporay.operators.dataset.shards import Dataset
+from temporay.operators.errors import SampleRejected, UserError
+from temporay.operators.pages import rollouts, token_strip
+from temporay.operators.pages.page import escape, filmstrip, task_filter
+from temporay.operators.pages.rollouts import ShownGroup, ShownRollout, group_card
+from temporay.operators.pages.token_strip import Tokens
+from temporay.operators.records import Sample, ScoredGroup
+from temporay.operators.reinforcement.advantage import is_flat
+from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in
+from temporay.operators.scoring.answers import parse_answer
+from temporay.operators.seeding import rng_at
+from temporay.workflows.reports.claim_marks import answer_mark, claim_marks, told
 
 CSS = rollouts.CSS + token_strip.CSS
 SCRIPT = token_strip.SCRIPT
@@ -180,7 +180,7 @@ def gone(scored: ScoredGroup) -> str:
 
 def chosen(groups: Sequence[ScoredGroup], trainer: Mapping[str, Any], step: int, nth: int) -> list[ScoredGroup]:
     """Groups of a step: those with a signal first, tasks in turn, beginning with another one at every step."""
-    order = [groups[i] for i in rng("rollouts", step).permutation(len(groups))]
+    order = [groups[i] for i in rng_at("rollouts", step).permutation(len(groups))]
     order.sort(key=lambda one: one.group.key not in trainer)  # stable: those with the trainer's values come first
     with_signal = [one for one in order if not is_flat([score.reward for score in one.scores])]
     without = [one for one in order if one not in with_signal]

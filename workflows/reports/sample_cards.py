@@ -12,14 +12,14 @@ from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TypeVar
 
-from operators.dataset.shards import Dataset
-from operators.errors import SampleRejected, UserError
-from operators.pages.charts import Tone
-from operators.pages.page import OptionMark, card, escape, filmstrip, options, table, task_filter
-from operators.records import LETTERS, Sample
-from operators.scoring.metrics import Interval, macro_interval
-from operators.seeding import rng
-from workflows.evaluate import EvaluationRow, credit, read_rows
+from temporay.operators.dataset.shards import Dataset
+from temporay.operators.errors import SampleRejected, UserError
+from temporay.operators.pages.charts import Tone
+from temporay.operators.pages.page import OptionMark, card, escape, filmstrip, options, table, task_filter
+from temporay.operators.records import LETTERS, Sample
+from temporay.operators.scoring.metrics import Interval, macro_interval
+from temporay.operators.seeding import rng_at
+from temporay.workflows.evaluate import EvaluationRow, credit, read_rows
 
 EVALUATION = "evaluation"  # folder of a run
 MODELS: dict[str, str] = {"base": "before", "sft": "after SFT", "grpo": "after GRPO"}
@@ -113,7 +113,7 @@ def choose(answers: Answers, num_samples: int, *, seed: int = 0) -> list[str]:
     """Keys in turn over primitives and, in each, over the outcomes there are; fewer when there are no more."""
     turns = []
     for task, keys in answers.keys_by_task().items():
-        order = [keys[i] for i in rng("report", seed, task).permutation(len(keys))]
+        order = [keys[i] for i in rng_at("report", seed, task).permutation(len(keys))]
         turns.append(list(in_turn([key for key in order if answers.outcome(key) == o] for o in OUTCOMES.values())))
     return list(islice(in_turn(turns), num_samples))
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from operators.pages.page import section, table, tiles
-from workflows.reports.curves import (
+from temporay.operators.pages.page import section, table, tiles
+from temporay.workflows.reports.curves import (
     GRPO_CURVES,
     SFT_CURVES,
     VALIDATION,
@@ -21,8 +21,8 @@ from workflows.reports.curves import (
     seconds_chart,
     validation_curves,
 )
-from workflows.reports.rollout_cards import section_of
-from workflows.runs.run_dir import RunDir
+from temporay.workflows.reports.rollout_cards import section_of
+from temporay.workflows.runs.run_dir import RunDir
 
 Rows = Sequence[Mapping[str, Any]]
 

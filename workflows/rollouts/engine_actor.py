@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import ray
-
-from models.engines._base import ENGINES, Engine, EngineSettings
-from models.weights import WeightPacket, unpack
-from operators.components import load
-from operators.records import Group, Sampling
-from workflows.rollouts.media import StoredPrompt
+from temporay.models.engines._base import ENGINES, Engine, EngineSettings
+from temporay.models.weights import WeightPacket, unpack
+from temporay.operators.components import load
+from temporay.operators.records import Group, Sampling
+from temporay.workflows.rollouts.media import StoredPrompt
 
 AUTO = "auto"
 

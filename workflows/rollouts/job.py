@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from operators.records import FinishReason, Group, Sampling
-from workflows.rollouts.engine_actor import Answer, PublishedWeights
-from workflows.rollouts.engine_roster import Slot
-from workflows.rollouts.media import StoredPrompt
+from temporay.operators.records import FinishReason, Group, Sampling
+from temporay.workflows.rollouts.engine_actor import Answer, PublishedWeights
+from temporay.workflows.rollouts.engine_roster import Slot
+from temporay.workflows.rollouts.media import StoredPrompt
 
 
 @dataclass(slots=True, eq=False)

@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 import ray
-
-from operators.records import Frames, Prompt
+from temporay.operators.records import Frames, Prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

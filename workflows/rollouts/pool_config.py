@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Self
 
 from pydantic import Field, model_validator
-
-from models.engines._base import EngineSettings
-from workflows.config import Config, Weights
-from workflows.rollouts.engine_actor import AUTO
+from temporay.models.engines._base import EngineSettings
+from temporay.workflows.config import Config, Weights
+from temporay.workflows.rollouts.engine_actor import AUTO
 
 
 class PoolConfig(Config):

@@ -17,12 +17,11 @@ from typing import Any
 import ray
 from pydantic import Field
 from ray.exceptions import RayError
-
-from operators.errors import UserError
-from operators.records import Group, Sample, Score, ScoreStatus
-from operators.rewards._base import Beside, Need
-from operators.scoring.scores import load_rewards, needs_of, score_group, unscored
-from workflows.config import Config, Weights
+from temporay.operators.errors import UserError
+from temporay.operators.records import Group, Sample, Score, ScoreStatus
+from temporay.operators.rewards._base import Beside, Need
+from temporay.operators.scoring.scores import load_rewards, needs_of, score_group, unscored
+from temporay.workflows.config import Config, Weights
 
 
 class RewardConfig(Config):

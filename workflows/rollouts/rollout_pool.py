@@ -22,18 +22,17 @@ from typing import Any, Self
 
 import ray
 from ray.exceptions import ObjectLostError, RayActorError
-
-from models.engines._base import ENGINES
-from models.families._base import family_of
-from models.weights import WeightPacket
-from operators.components import available
-from operators.errors import UserError, unknown_name
-from operators.records import Group, Prompt, Sampling
-from workflows.rollouts.engine_actor import AUTO, OF_CHECKPOINT, Answer, EngineActor, PublishedWeights
-from workflows.rollouts.engine_roster import EngineRoster, Slot
-from workflows.rollouts.job import Job, Work, accept
-from workflows.rollouts.media import MediaStore, StoredPrompt
-from workflows.rollouts.pool_config import PoolConfig
+from temporay.models.engines._base import ENGINES
+from temporay.models.families._base import family_of
+from temporay.models.weights import WeightPacket
+from temporay.operators.components import available
+from temporay.operators.errors import UserError, unknown_name
+from temporay.operators.records import Group, Prompt, Sampling
+from temporay.workflows.rollouts.engine_actor import AUTO, OF_CHECKPOINT, Answer, EngineActor, PublishedWeights
+from temporay.workflows.rollouts.engine_roster import EngineRoster, Slot
+from temporay.workflows.rollouts.job import Job, Work, accept
+from temporay.workflows.rollouts.media import MediaStore, StoredPrompt
+from temporay.workflows.rollouts.pool_config import PoolConfig
 
 REFRESH_INTERVAL_S = 0.2
 LOST = (RayActorError, ObjectLostError, TimeoutError)  # the engine, its node, or its answer on the way

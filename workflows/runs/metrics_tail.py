@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from workflows.runs.run_dir import whole_row
+from temporay.workflows.runs.run_dir import whole_row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from temporay.models.checkpoint import Latest
 from tqdm import tqdm
-
-from models.checkpoint import Latest
 
 POLL_S, PLAIN_LINE_S = 0.5, 15.0
 SHOWN = ("loss", "lr", "tokens_per_s", "wait")

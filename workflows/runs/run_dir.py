@@ -15,8 +15,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from operators.errors import UserError
-from workflows.config import Config, difference, to_json
+from temporay.operators.errors import UserError
+from temporay.workflows.config import Config, difference, to_json
 
 METRICS, SECONDS = "metrics.jsonl", "seconds.json"
 VERSIONED = ("temporay", "torch", "transformers", "ray", "trl")

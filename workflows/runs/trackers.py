@@ -22,9 +22,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from operators.errors import UserError
-from workflows.runs.metrics_tail import MetricsTail, StepRow
-from workflows.runs.run_dir import METRICS, write_json
+from temporay.operators.errors import UserError
+from temporay.workflows.runs.metrics_tail import MetricsTail, StepRow
+from temporay.workflows.runs.run_dir import METRICS, write_json
 
 TrackerName = Literal["tensorboard", "wandb", "mlflow"]
 Trackers = tuple[TrackerName, ...]

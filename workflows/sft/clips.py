@@ -20,16 +20,15 @@ import numpy as np
 import pyarrow as pa
 import ray
 import torch
-
-from models.chat import to_prompt
-from models.collate import Batch, collate_samples
-from models.families._base import Family
-from operators.errors import SampleRejected, UserError
-from operators.records import Frames
-from workflows.session import ANYWHERE
-from workflows.sft.mixture import Mixture, Part
-from workflows.sft.schedule import Numbers, Pass, Schedule
-from workflows.sft.token_counts import Wording
+from temporay.models.chat import to_prompt
+from temporay.models.collate import Batch, collate_samples
+from temporay.models.families._base import Family
+from temporay.operators.errors import SampleRejected, UserError
+from temporay.operators.records import Frames
+from temporay.workflows.session import ANYWHERE
+from temporay.workflows.sft.mixture import Mixture, Part
+from temporay.workflows.sft.schedule import Numbers, Pass, Schedule
+from temporay.workflows.sft.token_counts import Wording
 
 BLOCK_BYTES = 16 << 20  # of frames that one task makes
 MAX_STEPS_PER_BLOCK = 4

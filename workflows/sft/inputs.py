@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from models.families._base import family_of
-from operators.errors import UserError
-from operators.seeding import rng
-from workflows.sft.mixture import Mixture, Part, dropped_lines, parts_of, row_order, samples_drawn
-from workflows.sft.schedule import Numbers, PassLimits, Schedule, make_schedule
-from workflows.sft.token_counts import (
+from temporay.models.families._base import family_of
+from temporay.operators.errors import UserError
+from temporay.operators.seeding import rng_at
+from temporay.workflows.sft.mixture import Mixture, Part, dropped_lines, parts_of, row_order, samples_drawn
+from temporay.workflows.sft.schedule import Numbers, PassLimits, Schedule, make_schedule
+from temporay.workflows.sft.token_counts import (
     TooLong,
     Wording,
     check_share,
@@ -26,10 +25,10 @@ from workflows.sft.token_counts import (
     dropped_summary,
     too_long,
 )
-from workflows.sft.validation import HeldOut
+from temporay.workflows.sft.validation import HeldOut
 
 if TYPE_CHECKING:  # settings are part of the command, which is made of this
-    from workflows.sft.loop import SftConfig
+    from temporay.workflows.sft.settings import SftConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +118,7 @@ def hold_out(config: SftConfig, limits: dict[str, int | None]) -> tuple[HeldOut 
     if config.validation is None:
         return None, []
     (part,) = parts_of(config.validation, (), config.video_reading)
-    drawn = rng("sft/validation", config.seed).permutation(part.num_rows)[: config.validation_samples].tolist()
+    drawn = rng_at("sft/validation", config.seed).permutation(part.num_rows)[: config.validation_samples].tolist()
     counted = count_rows((part,), config.model, wording_of(config), drawn).tokens_N
     dropped = too_long(drawn, counted, limits)
     if dropped:

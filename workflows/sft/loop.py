@@ -14,12 +14,11 @@ from typing import Any
 
 import ray
 from ray import train
-
-from models.families._base import family_of
-from models.policy import supervised
-from operators.errors import UserError
-from workflows.command_line import parse
-from workflows.learner.learner import (
+from temporay.models.families._base import family_of
+from temporay.models.policy import supervised
+from temporay.operators.errors import UserError
+from temporay.workflows.command_line import parse
+from temporay.workflows.learner.learner import (
     MODEL,
     RAY_STORAGE,
     Learner,
@@ -28,16 +27,16 @@ from workflows.learner.learner import (
     make_trainer,
     scaling,
 )
-from workflows.learner.stopping import stop_on_sigterm
-from workflows.runs.progress import follow_metrics
-from workflows.runs.run_dir import RunDir
-from workflows.runs.trackers import check_trackers, mirrored
-from workflows.session import ray_session
-from workflows.sft.clips import Collate, RankSteps, clips, collated_steps
-from workflows.sft.inputs import Inputs, accounts, prepare, validation_account, wording_of
-from workflows.sft.mixture import Mixture, Part, absolute, parts_of
-from workflows.sft.settings import SftConfig
-from workflows.sft.validation import BEST, Validation, check_metric, finish_best
+from temporay.workflows.learner.stopping import stop_on_sigterm
+from temporay.workflows.runs.progress import follow_metrics
+from temporay.workflows.runs.run_dir import RunDir
+from temporay.workflows.runs.trackers import check_trackers, mirrored
+from temporay.workflows.session import ray_session
+from temporay.workflows.sft.clips import Collate, RankSteps, clips, collated_steps
+from temporay.workflows.sft.inputs import Inputs, accounts, prepare, validation_account, wording_of
+from temporay.workflows.sft.mixture import Mixture, Part, absolute, parts_of
+from temporay.workflows.sft.settings import SftConfig
+from temporay.workflows.sft.validation import BEST, Validation, check_metric, finish_best
 
 STAGE = "sft"
 MAY_CHANGE = ("num_workers", "threads", "max_failures")  # between two calls of one run
@@ -220,7 +219,7 @@ def learn(config: SftConfig, inputs: Inputs, callbacks: tuple[Any, ...]) -> None
 
 def main(arguments: list[str]) -> None:
     """``temporay sft PRESET --data DATA --model MODEL --out RUN``."""
-    from workflows.presets.training import SFT_PRESETS  # presets are made of this module's config
+    from temporay.workflows.presets.training import SFT_PRESETS  # presets are made of this module's config
 
     summary = run(parse(STAGE, SftConfig, SFT_PRESETS, arguments))
     print(f"loss {summary['loss']:.4f}; waited for data {summary['wait']:.1%} of the time; {model_line(summary)}")

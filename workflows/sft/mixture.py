@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-
-from operators.dataset.shards import Dataset
-from operators.dataset.video_qa import VideoQa, VideoQaSettings, VideoReading
-from operators.errors import UserError
-from operators.records import Frames, Sample
-from operators.seeding import digest
-from workflows.learner.learner import epoch_rows
+from temporay.operators.dataset.shards import Dataset
+from temporay.operators.dataset.video_qa import VideoQa, VideoQaSettings, VideoReading
+from temporay.operators.errors import UserError
+from temporay.operators.records import Frames, Sample
+from temporay.operators.seeding import digest
+from temporay.workflows.learner.learner import epoch_rows
 
 JSON_LINES = ".jsonl"
 

@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import Self
 
 from pydantic import Field, model_validator
-
-from models.lora import Trained
-from models.parallel import Hardware
-from models.policy import OptimizerConfig
-from operators.dataset.rows import ANSWER_ONLY_INSTRUCTION
-from operators.dataset.video_qa import VideoReading
-from operators.scoring.arms import ARMS, Arm
-from workflows.config import Config
-from workflows.runs.trackers import Trackers
-from workflows.sft.validation import BestMetric
+from temporay.models.lora import Trained
+from temporay.models.parallel import Hardware
+from temporay.models.policy import OptimizerConfig
+from temporay.operators.dataset.rows import ANSWER_ONLY_INSTRUCTION
+from temporay.operators.dataset.video_qa import VideoReading
+from temporay.operators.scoring.arms import ARMS, Arm
+from temporay.workflows.config import Config
+from temporay.workflows.runs.trackers import Trackers
+from temporay.workflows.sft.validation import BestMetric
 
 
 class SftSettings(Config):

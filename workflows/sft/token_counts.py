@@ -15,17 +15,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
-
-from models.export import WEIGHT_SUFFIXES
-from models.families._base import family_of
-from models.token_lengths import TokenLengths
-from operators.dataset.shards import sha256_of
-from operators.errors import UserError
-from operators.records import Sample
-from operators.seeding import digest
-from workflows.session import ANYWHERE
-from workflows.sft.mixture import Mixture, Part
-from workflows.sft.schedule import Numbers
+from temporay.models.export import WEIGHT_SUFFIXES
+from temporay.models.families._base import family_of
+from temporay.models.token_lengths import TokenLengths
+from temporay.operators.dataset.shards import sha256_of
+from temporay.operators.errors import UserError
+from temporay.operators.records import Sample
+from temporay.operators.seeding import digest
+from temporay.workflows.session import ANYWHERE
+from temporay.workflows.sft.mixture import Mixture, Part
+from temporay.workflows.sft.schedule import Numbers
 
 FILE = "token_counts.parquet"
 CHUNK = 512  # rows of a task

@@ -17,15 +17,14 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-
-from models.export import export
-from operators.errors import UserError
-from operators.scoring.arms import Arm, apply_arm
-from workflows.learner.learner import Learner
-from workflows.runs.run_dir import RunDir, write_json
-from workflows.sft.clips import Collate
-from workflows.sft.mixture import Part
-from workflows.sft.schedule import Numbers, Pass, PassLimits, pack
+from temporay.models.export import export
+from temporay.operators.errors import UserError
+from temporay.operators.scoring.arms import Arm, apply_arm
+from temporay.workflows.learner.learner import Learner
+from temporay.workflows.runs.run_dir import RunDir, write_json
+from temporay.workflows.sft.clips import Collate
+from temporay.workflows.sft.mixture import Part
+from temporay.workflows.sft.schedule import Numbers, Pass, PassLimits, pack
 
 BEST = "best"  # the finished run's model with the best metric
 BEST_SO_FAR, RECORD = "best_so_far", "best.json"

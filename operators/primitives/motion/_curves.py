@@ -56,10 +56,10 @@ CORNERS = {"square": 4, "triangle": 3}
 CURVES = ("straight line", "circle", "zigzag", "square", "figure eight", "triangle")
 
 
-def draw_curve(draw: np.random.Generator, name: str, num_frames: int) -> npt.NDArray[np.float64]:
+def choose_curve(rng: np.random.Generator, name: str, num_frames: int) -> npt.NDArray[np.float64]:
     """A way of length 1 along the curve, anywhere on it, turned and mirrored at random: (T, 2)."""
-    phase, angle, spread = (float(v) for v in draw.uniform(0, 1, 3))
-    mirrored = bool(draw.integers(2))
+    phase, angle, spread = (float(v) for v in rng.uniform(0, 1, 3))
+    mirrored = bool(rng.integers(2))
     path = curve(name, np.linspace(0, 1, num_frames), phase, _count(name, spread))
     path = (np.conj(path) if mirrored else path) * np.exp(2j * np.pi * angle)
     return np.stack([path.real, path.imag], axis=1)

@@ -12,8 +12,7 @@ from math import ceil
 
 import numpy as np
 import numpy.typing as npt
-
-from operators.canvas import Canvas
+from temporay.operators.canvas import Canvas
 
 CORNER = 1.28  # how far the farthest corner of an outline is from its centre, in radii
 MARGIN_PX = 1.0  # between a shape's room and the border of its cell
@@ -25,7 +24,7 @@ def cell_room_px(canvas: Canvas, num_shapes: int) -> float:
     return min(canvas.width / columns, canvas.height / rows) / 2 - MARGIN_PX
 
 
-def place_apart(draw: np.random.Generator, canvas: Canvas, rooms_px: Sequence[float]) -> list[npt.NDArray[np.float64]]:
+def place_apart(rng: np.random.Generator, canvas: Canvas, rooms_px: Sequence[float]) -> list[npt.NDArray[np.float64]]:
     """One centre per room, (2,) px each; the discs of these radii do not touch each other or the frame's edge.
 
     Raises:
@@ -36,12 +35,12 @@ def place_apart(draw: np.random.Generator, canvas: Canvas, rooms_px: Sequence[fl
         raise ValueError(f"a shape needs {max(rooms_px):.1f} px around it, but its cell has {most:.1f} px")
     columns, rows = _grid(canvas, len(rooms_px))
     size = np.array([canvas.width / columns, canvas.height / rows])
-    cells = draw.permutation(columns * rows)[: len(rooms_px)]
+    cells = rng.permutation(columns * rows)[: len(rooms_px)]
     places = []
     for cell, room_px in zip(cells, rooms_px, strict=True):
         slack = np.maximum(0.0, size / 2 - MARGIN_PX - room_px)
         middle = size * (np.array([cell % columns, cell // columns]) + 0.5)
-        places.append(middle + draw.uniform(-slack, slack))
+        places.append(middle + rng.uniform(-slack, slack))
     return places
 
 

@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-
-from operators.canvas import Canvas
-from operators.primitives.motion._stage import Actor, to_track, torus_path
-from operators.records import Frames, Track
+from temporay.operators.canvas import Canvas
+from temporay.operators.primitives.motion._stage import Actor, to_track, torus_path
+from temporay.operators.records import Frames, Track
 
 ROWS = {2: ("top", "bottom"), 3: ("top", "middle", "bottom")}
 COLUMNS = {2: ("left", "right"), 3: ("left", "middle", "right")}

@@ -12,11 +12,10 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-
-from operators.canvas import Canvas
-from operators.pixels.colors_seen import follow, steps
-from operators.primitives.motion._stage import Actor, frame_ms, to_track
-from operators.records import Event, Frames, Track
+from temporay.operators.canvas import Canvas
+from temporay.operators.pixels.colors_seen import follow, steps
+from temporay.operators.primitives.motion._stage import Actor, frame_ms, to_track
+from temporay.operators.records import Event, Frames, Track
 
 ProcessKind = Literal["drop", "burst", "ball"]
 BACKWARDS = {"wider": "narrower", "apart": "together", "lower": "higher"}  # what happens, and what it looks like then
@@ -56,26 +55,26 @@ def name_of(kind: ProcessKind, actor: Actor) -> str:
     return f"{actor.color_name} {'pieces' if kind == 'burst' else kind}"
 
 
-def spread(draw: np.random.Generator, actor: Actor, canvas: Canvas, num_frames: int) -> Process:
+def spread(rng: np.random.Generator, actor: Actor, canvas: Canvas, num_frames: int) -> Process:
     """A drop whose area grows evenly, then another elsewhere."""
-    courses = _draw_courses(draw, num_frames, LIFE)
+    courses = _choose_courses(rng, num_frames, LIFE)
     side = min(canvas.width, canvas.height)
     first, last = max(MIN_RADIUS_PX, DROP_RADIUS[0] * side), DROP_RADIUS[1] * side
-    places = draw.uniform((last, last), (canvas.width - last, canvas.height - last), (_most_runs(LIFE), 2))
+    places = rng.uniform((last, last), (canvas.width - last, canvas.height - last), (_most_runs(LIFE), 2))
     radius_T = np.sqrt(first**2 + (last**2 - first**2) * courses.phase_T)
     track = to_track(replace(actor, shape="circle", radius_px=last), places[courses.run_T], wraps=False)
     track = replace(track, name=name_of("drop", actor), scale_T=radius_T / last)
     return Process(tracks=(track,), events=_log("drop", actor, "wider", courses, canvas))
 
 
-def scatter(draw: np.random.Generator, actor: Actor, canvas: Canvas, num_frames: int) -> Process:
+def scatter(rng: np.random.Generator, actor: Actor, canvas: Canvas, num_frames: int) -> Process:
     """Pieces that fly from one place to all sides and are slowed down, then others from elsewhere."""
-    courses = _draw_courses(draw, num_frames, LIFE)
+    courses = _choose_courses(rng, num_frames, LIFE)
     side = min(canvas.width, canvas.height)
     reach, radius_px = REACH * side, max(MIN_RADIUS_PX, PIECE_RADIUS * side)
     margin = min(reach + radius_px, side / 2 - 1)
-    places = draw.uniform((margin, margin), (canvas.width - margin, canvas.height - margin), (_most_runs(LIFE), 2))
-    turns = draw.uniform(0, 2 * np.pi, _most_runs(LIFE))
+    places = rng.uniform((margin, margin), (canvas.width - margin, canvas.height - margin), (_most_runs(LIFE), 2))
+    turns = rng.uniform(0, 2 * np.pi, _most_runs(LIFE))
     distance_T = reach * (1 - np.exp(-DRAG * courses.phase_T)) / (1 - np.exp(-DRAG))
     piece = replace(actor, radius_px=radius_px)
     tracks = []
@@ -87,10 +86,10 @@ def scatter(draw: np.random.Generator, actor: Actor, canvas: Canvas, num_frames:
     return Process(tracks=tuple(tracks), events=_log("burst", actor, "apart", courses, canvas))
 
 
-def lose_height(draw: np.random.Generator, actor: Actor, canvas: Canvas, num_frames: int) -> Process:
+def lose_height(rng: np.random.Generator, actor: Actor, canvas: Canvas, num_frames: int) -> Process:
     """A ball that crosses the frame to either side, each bounce lower, and enters again where it first came in."""
-    courses = _draw_courses(draw, num_frames, PASS)
-    way = int(draw.integers(2))
+    courses = _choose_courses(rng, num_frames, PASS)
+    way = int(rng.integers(2))
     radius_px = actor.radius_px
     floor, height = canvas.height - radius_px - 1, canvas.height - 2 * radius_px - 2
     x_T = canvas.width * (courses.phase_T if way else 1 - courses.phase_T)
@@ -147,9 +146,9 @@ ARROWS: dict[ProcessKind, Callable[[Frames, tuple[int, int, int]], float]] = {
 }
 
 
-def _draw_courses(draw: np.random.Generator, num_frames: int, length: tuple[float, float]) -> Courses:
-    num_frames_each = num_frames * float(draw.uniform(*length))
-    reached_T = float(draw.uniform()) + np.arange(num_frames) / num_frames_each
+def _choose_courses(rng: np.random.Generator, num_frames: int, length: tuple[float, float]) -> Courses:
+    num_frames_each = num_frames * float(rng.uniform(*length))
+    reached_T = float(rng.uniform()) + np.arange(num_frames) / num_frames_each
     run_T = np.floor(reached_T).astype(np.int64)
     return Courses(run_T=run_T, phase_T=reached_T - run_T, num_frames_each=num_frames_each)
 

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-
-from operators.canvas import Canvas
-from operators.pixels.colors_seen import Witness, speed_px
-from operators.primitives.motion._stage import (
+from temporay.operators.canvas import Canvas
+from temporay.operators.pixels.colors_seen import Witness, speed_px
+from temporay.operators.primitives.motion._stage import (
     Actor,
     at_events,
     color_of,
@@ -23,7 +22,7 @@ from operators.primitives.motion._stage import (
     to_track,
     torus_path,
 )
-from operators.records import Event, ScenePlan, Track
+from temporay.operators.records import Event, ScenePlan, Track
 
 DIRECTION_PHRASES = (  # of ``moves`` events whose detail is a direction
     "From {start} s to {end} s the {subject} moves {detail}.",
@@ -37,17 +36,17 @@ SPEED_PHRASES = (  # of ``moves`` events whose detail is a speed in px/s
 )
 
 
-def draw_run(
-    draw: np.random.Generator, actor: Actor, step_px_T: npt.NDArray[np.float64], num_angles: int, canvas: Canvas
+def choose_run(
+    rng: np.random.Generator, actor: Actor, step_px_T: npt.NDArray[np.float64], num_angles: int, canvas: Canvas
 ) -> Track:
     """A shape that starts anywhere and goes in one of ``num_angles`` directions by these (T-1,) px steps."""
-    angle_deg = 360.0 * int(draw.integers(num_angles)) / num_angles
-    start_xy = draw.uniform((0.0, 0.0), (canvas.width, canvas.height))
+    angle_deg = 360.0 * int(rng.integers(num_angles)) / num_angles
+    start_xy = rng.uniform((0.0, 0.0), (canvas.width, canvas.height))
     return to_track(actor, torus_path(start_xy, straight_steps(angle_deg, step_px_T), canvas), wraps=True)
 
 
-def draw_race(
-    draw: np.random.Generator,
+def choose_race(
+    rng: np.random.Generator,
     actors: Sequence[Actor],
     travels: Sequence[float],
     num_angles: int,
@@ -63,13 +62,13 @@ def draw_race(
     events: list[Event] = []
     for actor, travel in zip(actors, travels, strict=True):
         step_px = min(canvas.width, canvas.height) * travel / (num_frames - 1)
-        track = draw_run(draw, actor, np.full(num_frames - 1, step_px), num_angles, canvas)
+        track = choose_run(rng, actor, np.full(num_frames - 1, step_px), num_angles, canvas)
         tracks.append(track)
         events.extend(at_events(actor.name, track.xy_T2, canvas, spread_frames(num_frames)))
         end_ms = frame_ms(num_frames, canvas)
         speed = f"{step_px * canvas.fps:.1f}"
         events.append(Event(kind="moves", subject=actor.name, start_ms=0.0, end_ms=end_ms, detail=speed))
-    return tuple(tracks[i] for i in draw.permutation(len(tracks))), tuple(events)
+    return tuple(tracks[i] for i in rng.permutation(len(tracks))), tuple(events)
 
 
 def logged_speeds(plan: ScenePlan) -> dict[str, float]:

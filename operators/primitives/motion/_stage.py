@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-from operators.canvas import Canvas
-from operators.errors import UserError
-from operators.pixels.cutouts import cutout_radius_px, draw_cutouts
-from operators.pixels.shapes import BACKGROUND_LEVELS, COLORS, EASY_COLORS, EASY_SHAPES, SHAPES
-from operators.primitives._claims import Claim
-from operators.records import Address, Backdrop, Cutout, Event, Scene, ScenePlan, Track
-from operators.seeding import rng
+from temporay.operators.canvas import Canvas
+from temporay.operators.errors import UserError
+from temporay.operators.pixels.cutouts import choose_cutouts, cutout_radius_px
+from temporay.operators.pixels.shapes import BACKGROUND_LEVELS, COLORS, EASY_COLORS, EASY_SHAPES, SHAPES
+from temporay.operators.primitives._claims import Claim
+from temporay.operators.records import Address, Backdrop, Cutout, Event, Scene, ScenePlan, Track
+from temporay.operators.seeding import rng_at
 
 NUM_LISTED_POSITIONS = 4
 MIN_FRAMES = 6
@@ -64,8 +63,8 @@ def color_of(name: str) -> tuple[int, int, int] | None:
     return COLORS.get(color_name) if shape else None
 
 
-def draw_actors(
-    draw: np.random.Generator, canvas: Canvas, num_actors: int, level: int = 0, scenes: tuple[Scene, ...] = ()
+def choose_actors(
+    rng: np.random.Generator, canvas: Canvas, num_actors: int, level: int = 0, scenes: tuple[Scene, ...] = ()
 ) -> list[Actor]:
     """Actors of different colours, each of which can so be followed by its colour alone.
 
@@ -77,25 +76,25 @@ def draw_actors(
             out; no category comes twice.
     """
     colors, shapes = (EASY_COLORS, EASY_SHAPES) if level <= EASY_LEVEL else (tuple(COLORS), SHAPES)
-    chosen = draw.choice(len(colors), num_actors, replace=False)
+    chosen = rng.choice(len(colors), num_actors, replace=False)
     side = min(canvas.width, canvas.height)
     actors = [
         Actor(
             color_name=colors[i],
-            shape=shapes[int(draw.integers(len(shapes)))],
-            radius_px=max(4.0, side * float(draw.uniform(0.10, 0.16))),
+            shape=shapes[int(rng.integers(len(shapes)))],
+            radius_px=max(4.0, side * float(rng.uniform(0.10, 0.16))),
         )
         for i in chosen
     ]
     if not any(scene.instances for scene in scenes):
         return actors
-    replaced = [i for i in range(num_actors) if draw.integers(2)]
-    for i, cutout in zip(replaced, draw_cutouts(draw, scenes, len(replaced)), strict=False):
+    replaced = [i for i in range(num_actors) if rng.integers(2)]
+    for i, cutout in zip(replaced, choose_cutouts(rng, scenes, len(replaced)), strict=False):
         actors[i] = replace(actors[i], cutout=cutout, radius_px=cutout_radius_px(actors[i].radius_px, side))
     return actors
 
 
-def draw_num_frames(address: Address, canvas: Canvas) -> int:
+def choose_num_frames(address: Address, canvas: Canvas) -> int:
     """Clip length by a generator of its own, so that nothing about the answer can reach it.
 
     Raises:
@@ -107,12 +106,12 @@ def draw_num_frames(address: Address, canvas: Canvas) -> int:
             f"canvas.num_frames={canvas.num_frames} allows clips of {low} frames, but motion needs {MIN_FRAMES}; raise "
             f"its first number to {MIN_FRAMES} or more"
         )
-    return int(rng(*address.parts(), "num_frames").integers(low, high + 1))
+    return int(rng_at(*address.parts(), "num_frames").integers(low, high + 1))
 
 
-def draw_backdrop(address: Address) -> Backdrop:
+def choose_backdrop(address: Address) -> Backdrop:
     """A dark grey; ``backdrops.dress`` puts another in its place where the recipe asks for one."""
-    level = int(rng(*address.parts(), "background").integers(*BACKGROUND_LEVELS))
+    level = int(rng_at(*address.parts(), "background").integers(*BACKGROUND_LEVELS))
     return Backdrop(color=(level, level, level))
 
 
@@ -132,7 +131,7 @@ def drawn_plan(
         height=canvas.height,
         fps=canvas.fps,
         num_frames=num_frames,
-        backdrop=draw_backdrop(address),
+        backdrop=choose_backdrop(address),
         tracks=tracks,
         events=events,
         facts=facts,

@@ -13,25 +13,24 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-
-from operators.canvas import Canvas
-from operators.pixels.colors_seen import Witness, follow, steps
-from operators.primitives._base import Primitive, Style, Twin, draw_truth
-from operators.primitives._claims import Claim, Phrases
-from operators.primitives.motion._races import draw_run
-from operators.primitives.motion._stage import (
+from temporay.operators.canvas import Canvas
+from temporay.operators.pixels.colors_seen import Witness, follow, steps
+from temporay.operators.primitives._base import Primitive, Style, Twin, choose_truth
+from temporay.operators.primitives._claims import Claim, Phrases
+from temporay.operators.primitives.motion._races import choose_run
+from temporay.operators.primitives.motion._stage import (
     AT_PHRASES,
     at_events,
+    choose_actors,
+    choose_num_frames,
     color_of,
-    draw_actors,
-    draw_num_frames,
     drawn_plan,
     frame_ms,
     read_path,
     tell_path,
 )
-from operators.records import Address, Event, Question, Scene, ScenePlan
-from operators.seeding import rng
+from temporay.operators.records import Address, Event, Question, Scene, ScenePlan
+from temporay.operators.seeding import rng_at
 
 OPTIONS = ("accelerating", "decelerating", "moving at a constant speed")
 RATIO_BY_LEVEL = (2.5, 2.3, 2.1, 1.9, 1.6)  # last speed over first one when accelerating
@@ -70,18 +69,18 @@ class Acceleration(Primitive):
     }
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        draw = rng(*address.parts(), "plan")
-        options = [OPTIONS[i] for i in draw.permutation(len(OPTIONS))]
-        truth = options[draw_truth(draw, len(options), address)]
-        actors = draw_actors(draw, canvas, 1 + NUM_DISTRACTORS_BY_LEVEL[address.level], address.level, scenes)
-        changes = [truth, *(OPTIONS[int(draw.integers(len(OPTIONS)))] for _ in actors[1:])]
-        num_frames = draw_num_frames(address, canvas)
+        rng = rng_at(*address.parts(), "plan")
+        options = [OPTIONS[i] for i in rng.permutation(len(OPTIONS))]
+        truth = options[choose_truth(rng, len(options), address)]
+        actors = choose_actors(rng, canvas, 1 + NUM_DISTRACTORS_BY_LEVEL[address.level], address.level, scenes)
+        changes = [truth, *(OPTIONS[int(rng.integers(len(OPTIONS)))] for _ in actors[1:])]
+        num_frames = choose_num_frames(address, canvas)
         tracks, events = [], []
         for actor, change in zip(actors, changes, strict=True):
-            travel = float(np.exp(draw.uniform(*np.log(TRAVEL_RANGE))))
+            travel = float(np.exp(rng.uniform(*np.log(TRAVEL_RANGE))))
             mean_step_px = min(canvas.width, canvas.height) * travel / (num_frames - 1)
             step_px_T = _steps(change, RATIO_BY_LEVEL[address.level], mean_step_px, num_frames - 1)
-            tracks.append(draw_run(draw, actor, step_px_T, NUM_ANGLES_BY_LEVEL[address.level], canvas))
+            tracks.append(choose_run(rng, actor, step_px_T, NUM_ANGLES_BY_LEVEL[address.level], canvas))
             speeds = f"{step_px_T[0] * canvas.fps:.1f} {step_px_T[-1] * canvas.fps:.1f}"
             end_ms = frame_ms(num_frames, canvas)
             events.append(Event(kind="moves", subject=actor.name, start_ms=0.0, end_ms=end_ms, detail=speeds))
@@ -92,7 +91,7 @@ class Acceleration(Primitive):
             num_frames,
             tracks=tuple(tracks[::-1]),  # the asked-about shape is painted last, over the distractors
             events=(*events, *at_events(actors[0].name, tracks[0].xy_T2, canvas, listed)),
-            facts={"name": actors[0].name, "options": options, "wording": int(draw.integers(len(WORDINGS)))},
+            facts={"name": actors[0].name, "options": options, "wording": int(rng.integers(len(WORDINGS)))},
         )
 
     def ask(self, plan: ScenePlan) -> Question:

@@ -11,17 +11,16 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-
-from operators.canvas import Canvas
-from operators.pixels.colors_seen import Witness
-from operators.pixels.shapes import COLORS, EASY_COLORS, SHAPES
-from operators.pixels.silhouettes import places_seen
-from operators.primitives._base import CONCLUSIONS, Primitive, Twin, draw_truth
-from operators.primitives._claims import Claim, Phrases, read_claims
-from operators.primitives.motion._layout import CORNER, cell_room_px, place_apart
-from operators.primitives.motion._stage import draw_num_frames, drawn_plan, frame_ms
-from operators.records import Address, Event, Question, Scene, ScenePlan, Track
-from operators.seeding import rng
+from temporay.operators.canvas import Canvas
+from temporay.operators.pixels.colors_seen import Witness
+from temporay.operators.pixels.shapes import COLORS, EASY_COLORS, SHAPES
+from temporay.operators.pixels.silhouettes import places_seen
+from temporay.operators.primitives._base import CONCLUSIONS, Primitive, Twin, choose_truth
+from temporay.operators.primitives._claims import Claim, Phrases, read_claims
+from temporay.operators.primitives.motion._layout import CORNER, cell_room_px, place_apart
+from temporay.operators.primitives.motion._stage import choose_num_frames, drawn_plan, frame_ms
+from temporay.operators.records import Address, Event, Question, Scene, ScenePlan, Track
+from temporay.operators.seeding import rng_at
 
 ATTRIBUTES = ("color", "size", "form", "place")
 ASKED = ATTRIBUTES[:3]  # of "which" and "when" questions
@@ -114,17 +113,17 @@ class AttributeChange(Primitive):
     concise_phrases: ClassVar[Phrases] = {"change": ("The {subject} changes its {d1} from {d2} to {d3}.",)}
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        draw = rng(*address.parts(), "plan")
+        rng = rng_at(*address.parts(), "plan")
         num_times = _num_times(canvas)
         modes = [mode for mode in WORDINGS if mode != "when" or num_times > 1]
-        mode = modes[int(draw.integers(len(modes)))]
-        asked = ASKED[int(draw.integers(len(ASKED)))]
-        num_frames = draw_num_frames(address, canvas)
-        stage = _draw_stage(draw, canvas, address.level)
-        times = _draw_times(draw, canvas, num_frames, num_times)
-        order = [int(i) for i in draw.permutation(stage.num_shapes)]  # the one that is asked about first
-        attributes = [ATTRIBUTES[i] for i in draw.permutation(len(ATTRIBUTES))]
-        facts: dict[str, Any] = {"mode": mode, "wording": int(draw.integers(len(WORDINGS[mode])))}
+        mode = modes[int(rng.integers(len(modes)))]
+        asked = ASKED[int(rng.integers(len(ASKED)))]
+        num_frames = choose_num_frames(address, canvas)
+        stage = _choose_stage(rng, canvas, address.level)
+        times = _choose_times(rng, canvas, num_frames, num_times)
+        order = [int(i) for i in rng.permutation(stage.num_shapes)]  # the one that is asked about first
+        attributes = [ATTRIBUTES[i] for i in rng.permutation(len(ATTRIBUTES))]
+        facts: dict[str, Any] = {"mode": mode, "wording": int(rng.integers(len(WORDINGS[mode])))}
         if mode == "which":
             facts |= {"attribute": asked, "options": [f"the {stage.name(i, asked)}" for i in order]}
         elif mode == "what":
@@ -132,7 +131,7 @@ class AttributeChange(Primitive):
         else:
             told = [_told(frame_ms(frame, canvas)) for frame in times]
             facts |= {"attribute": asked, "name": stage.name(order[0], asked), "options": told}
-        truth = draw_truth(draw, len(facts["options"]), address)
+        truth = choose_truth(rng, len(facts["options"]), address)
         own = asked
         if mode == "which":
             order.insert(0, order.pop(truth))
@@ -213,24 +212,24 @@ def _num_times(canvas: Canvas) -> int:
     return min(MAX_TIMES, 1 + (canvas.num_frames[0] - 2 * MIN_GAP_FRAMES) // _gap(canvas))
 
 
-def _draw_times(draw: np.random.Generator, canvas: Canvas, num_frames: int, num_times: int) -> list[int]:
+def _choose_times(rng: np.random.Generator, canvas: Canvas, num_frames: int, num_times: int) -> list[int]:
     """Frames in which a change may be, in any order, apart from each other and from the ends of the clip."""
     spare = num_frames - 2 * MIN_GAP_FRAMES - (num_times - 1) * _gap(canvas)
-    extra = draw.multinomial(spare, np.full(num_times + 1, 1 / (num_times + 1)))[:-1]
+    extra = rng.multinomial(spare, np.full(num_times + 1, 1 / (num_times + 1)))[:-1]
     frames = MIN_GAP_FRAMES + np.cumsum(extra) + _gap(canvas) * np.arange(num_times)
-    return [int(frame) for frame in draw.permutation(frames)]
+    return [int(frame) for frame in rng.permutation(frames)]
 
 
-def _draw_stage(draw: np.random.Generator, canvas: Canvas, level: int) -> Stage:
+def _choose_stage(rng: np.random.Generator, canvas: Canvas, level: int) -> Stage:
     num_shapes = NUM_SHAPES_BY_LEVEL[level]
     palette = EASY_COLORS if level <= EASY_LEVEL else tuple(COLORS)
     radius_px = min(RADIUS * min(canvas.width, canvas.height), cell_room_px(canvas, num_shapes + 1) / CORNER)
     return Stage(
         num_shapes=num_shapes,
-        colors=tuple(palette[i] for i in draw.permutation(len(palette))),
-        forms=tuple(SHAPES[i] for i in draw.permutation(len(SHAPES))),
-        large=tuple(bool(draw.integers(2)) for _ in range(num_shapes)),
-        centers=tuple(place_apart(draw, canvas, [CORNER * radius_px] * (num_shapes + 1))),
+        colors=tuple(palette[i] for i in rng.permutation(len(palette))),
+        forms=tuple(SHAPES[i] for i in rng.permutation(len(SHAPES))),
+        large=tuple(bool(rng.integers(2)) for _ in range(num_shapes)),
+        centers=tuple(place_apart(rng, canvas, [CORNER * radius_px] * (num_shapes + 1))),
         radius_px=radius_px,
     )
 

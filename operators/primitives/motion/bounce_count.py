@@ -16,26 +16,25 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-
-from operators.canvas import Canvas
-from operators.pixels.colors_seen import Witness, follow, turning_points
-from operators.primitives._base import Primitive, Style, Twin, draw_truth
-from operators.primitives._claims import Claim, Phrases
-from operators.primitives.motion._stage import (
+from temporay.operators.canvas import Canvas
+from temporay.operators.pixels.colors_seen import Witness, follow, turning_points
+from temporay.operators.primitives._base import Primitive, Style, Twin, choose_truth
+from temporay.operators.primitives._claims import Claim, Phrases
+from temporay.operators.primitives.motion._stage import (
     AT_PHRASES,
     Actor,
     at_events,
+    choose_actors,
+    choose_num_frames,
     color_of,
-    draw_actors,
-    draw_num_frames,
     drawn_plan,
     frame_ms,
     read_path,
     tell_path,
     to_track,
 )
-from operators.records import Address, Event, Question, Scene, ScenePlan, Track
-from operators.seeding import rng
+from temporay.operators.records import Address, Event, Question, Scene, ScenePlan, Track
+from temporay.operators.seeding import rng_at
 
 MAX_COUNT_BY_LEVEL = (3, 3, 4, 5, 7)
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 2)
@@ -72,17 +71,17 @@ class BounceCount(Primitive):
     }
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        draw = rng(*address.parts(), "plan")
-        num_frames = draw_num_frames(address, canvas)
+        rng = rng_at(*address.parts(), "plan")
+        num_frames = choose_num_frames(address, canvas)
         # by the shortest clip of the canvas, not by this one's length, which must not tell the count
         most = max(2, min(MAX_COUNT_BY_LEVEL[address.level], (canvas.num_frames[0] - 1) // FRAMES_PER_ROOM))
-        counts = [1 + int(i) for i in draw.choice(most, min(MAX_OPTIONS, most), replace=False)]
-        truth = counts[draw_truth(draw, len(counts), address)]
-        actors = draw_actors(draw, canvas, 1 + NUM_DISTRACTORS_BY_LEVEL[address.level], address.level, scenes)
+        counts = [1 + int(i) for i in rng.choice(most, min(MAX_OPTIONS, most), replace=False)]
+        truth = counts[choose_truth(rng, len(counts), address)]
+        actors = choose_actors(rng, canvas, 1 + NUM_DISTRACTORS_BY_LEVEL[address.level], address.level, scenes)
         tracks, events = [], []
         for actor in actors:
-            count = truth if actor is actors[0] else 1 + int(draw.integers(most))
-            track, bounces, frames = _bouncing(draw, actor, count, num_frames, canvas)
+            count = truth if actor is actors[0] else 1 + int(rng.integers(most))
+            track, bounces, frames = _bouncing(rng, actor, count, num_frames, canvas)
             tracks.append(track)
             events.extend(bounces)
             if actor is actors[0]:
@@ -96,7 +95,7 @@ class BounceCount(Primitive):
             facts={
                 "name": actors[0].name,
                 "options": [str(n) for n in counts],
-                "wording": int(draw.integers(len(WORDINGS))),
+                "wording": int(rng.integers(len(WORDINGS))),
             },
         )
 
@@ -136,19 +135,19 @@ class BounceCount(Primitive):
 
 
 def _bouncing(
-    draw: np.random.Generator, actor: Actor, count: int, num_frames: int, canvas: Canvas
+    rng: np.random.Generator, actor: Actor, count: int, num_frames: int, canvas: Canvas
 ) -> tuple[Track, list[Event], list[int]]:
     """A ball that bounces ``count`` times between two opposite edges, the log of it, and the frames worth listing."""
-    start_gap = float(draw.uniform(MIN_GAP, 1 - MIN_GAP))
-    half_way = count / 2 + float(draw.uniform(-0.5, 0.5))
+    start_gap = float(rng.uniform(MIN_GAP, 1 - MIN_GAP))
+    half_way = count / 2 + float(rng.uniform(-0.5, 0.5))
     unfolded_T = 1 - start_gap + _way(np.linspace(0, 1, num_frames), count, half_way)  # edges are at 1, 2, …
     folded_T = 1 - np.abs(1 - np.mod(unfolded_T, 2))
-    axis, mirrored = int(draw.integers(2)), bool(draw.integers(2))
+    axis, mirrored = int(rng.integers(2)), bool(rng.integers(2))
     size = (canvas.width, canvas.height)
     room_px = size[axis] - 2 * actor.radius_px
     xy_T2: npt.NDArray[np.float64] = np.empty((num_frames, 2))
     xy_T2[:, axis] = actor.radius_px + room_px * (1 - folded_T if mirrored else folded_T)
-    xy_T2[:, 1 - axis] = draw.uniform(actor.radius_px, size[1 - axis] - actor.radius_px)
+    xy_T2[:, 1 - axis] = rng.uniform(actor.radius_px, size[1 - axis] - actor.radius_px)
     edges = (("left", "right"), ("top", "bottom"))[axis]
     last_frame = num_frames - 1
     events, frames = [], [0]

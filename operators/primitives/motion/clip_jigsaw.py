@@ -13,23 +13,22 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-
-from operators.canvas import Canvas
-from operators.pixels.colors_seen import Witness, follow
-from operators.pixels.shapes import COLORS
-from operators.primitives._base import Primitive, Twin, draw_truth
-from operators.primitives._claims import Phrases
-from operators.primitives.motion._stage import (
+from temporay.operators.canvas import Canvas
+from temporay.operators.pixels.colors_seen import Witness, follow
+from temporay.operators.pixels.shapes import COLORS
+from temporay.operators.primitives._base import Primitive, Twin, choose_truth
+from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives.motion._stage import (
     Actor,
-    draw_actors,
-    draw_backdrop,
-    draw_num_frames,
+    choose_actors,
+    choose_backdrop,
+    choose_num_frames,
     frame_ms,
     to_track,
     torus_path,
 )
-from operators.records import Address, Event, Question, Scene, ScenePlan
-from operators.seeding import rng
+from temporay.operators.records import Address, Event, Question, Scene, ScenePlan
+from temporay.operators.seeding import rng_at
 
 NUM_SEGMENTS_BY_LEVEL = (3, 3, 4, 5, 6)
 NUM_DISTRACTORS_BY_LEVEL = (0, 0, 1, 1, 2)  # they move on paths of their own, cut and shuffled with the frames
@@ -73,17 +72,17 @@ class ClipJigsaw(Primitive):
     }
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        draw = rng(*address.parts(), "plan")
-        length = draw_num_frames(address, canvas)
+        rng = rng_at(*address.parts(), "plan")
+        length = choose_num_frames(address, canvas)
         num_segments = min(NUM_SEGMENTS_BY_LEVEL[address.level], canvas.num_frames[0] // MIN_SEGMENT_FRAMES)
         every = _scrambled(num_segments)
-        chosen = draw.choice(len(every), min(MAX_OPTIONS, len(every)), replace=False)
+        chosen = rng.choice(len(every), min(MAX_OPTIONS, len(every)), replace=False)
         listed = [every[i] for i in chosen]
-        shown = listed[draw_truth(draw, len(listed), address)]  # shown[j]: which part of the clip is segment j
-        actors = draw_actors(draw, canvas, 1 + NUM_DISTRACTORS_BY_LEVEL[address.level], address.level)
+        shown = listed[choose_truth(rng, len(listed), address)]  # shown[j]: which part of the clip is segment j
+        actors = choose_actors(rng, canvas, 1 + NUM_DISTRACTORS_BY_LEVEL[address.level], address.level)
         segment_frames = length // num_segments
         frames = np.concatenate([part * segment_frames + np.arange(segment_frames) for part in shown])
-        paths = [_smooth_path(draw, canvas, len(frames), MAX_TURN_DEG_BY_LEVEL[address.level]) for _ in actors]
+        paths = [_smooth_path(rng, canvas, len(frames), MAX_TURN_DEG_BY_LEVEL[address.level]) for _ in actors]
         tracks = [to_track(actor, path[frames], wraps=True) for actor, path in zip(actors, paths, strict=True)]
         return ScenePlan(
             address=address,
@@ -91,14 +90,14 @@ class ClipJigsaw(Primitive):
             height=canvas.height,
             fps=canvas.fps,
             num_frames=len(frames),
-            backdrop=draw_backdrop(address),
+            backdrop=choose_backdrop(address),
             tracks=tuple(tracks[::-1]),  # the asked-about shape is painted last, over the distractors
             events=_segments(actors[0], tracks[0].xy_T2, shown, canvas),
             facts={
                 "name": actors[0].name,
                 "count": num_segments,
                 "options": [_played(order) for order in listed],
-                "wording": int(draw.integers(len(WORDINGS))),
+                "wording": int(rng.integers(len(WORDINGS))),
             },
         )
 
@@ -142,13 +141,13 @@ def _numbers(segments: Sequence[int]) -> str:
 
 
 def _smooth_path(
-    draw: np.random.Generator, canvas: Canvas, num_frames: int, max_turn_deg: float
+    rng: np.random.Generator, canvas: Canvas, num_frames: int, max_turn_deg: float
 ) -> npt.NDArray[np.float64]:
     """(T, 2) px: an arc of constant speed from a uniform start, around the joined edges."""
-    start = draw.uniform((0.0, 0.0), (canvas.width, canvas.height))
-    step_px = min(canvas.width, canvas.height) * float(draw.uniform(*TRAVEL_RANGE)) / (num_frames - 1)
-    turn_rad = np.deg2rad(float(draw.uniform(-max_turn_deg, max_turn_deg)))
-    angle_T = float(draw.uniform(0, 2 * np.pi)) + turn_rad * np.linspace(0, 1, num_frames - 1)
+    start = rng.uniform((0.0, 0.0), (canvas.width, canvas.height))
+    step_px = min(canvas.width, canvas.height) * float(rng.uniform(*TRAVEL_RANGE)) / (num_frames - 1)
+    turn_rad = np.deg2rad(float(rng.uniform(-max_turn_deg, max_turn_deg)))
+    angle_T = float(rng.uniform(0, 2 * np.pi)) + turn_rad * np.linspace(0, 1, num_frames - 1)
     return torus_path(start, step_px * np.stack([np.cos(angle_T), np.sin(angle_T)], axis=1), canvas)
 
 

@@ -11,18 +11,17 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 import numpy as np
-
-from operators.canvas import Canvas
-from operators.pixels.colors_seen import Witness, total_steps
-from operators.primitives._base import Primitive, Style, Twin, draw_truth
-from operators.primitives._claims import Claim, Phrases
-from operators.primitives.motion._races import draw_run
-from operators.primitives.motion._stage import (
+from temporay.operators.canvas import Canvas
+from temporay.operators.pixels.colors_seen import Witness, total_steps
+from temporay.operators.primitives._base import Primitive, Style, Twin, choose_truth
+from temporay.operators.primitives._claims import Claim, Phrases
+from temporay.operators.primitives.motion._races import choose_run
+from temporay.operators.primitives.motion._stage import (
     AT_PHRASES,
     at_events,
+    choose_actors,
+    choose_num_frames,
     color_of,
-    draw_actors,
-    draw_num_frames,
     drawn_plan,
     frame_ms,
     read_path,
@@ -30,8 +29,8 @@ from operators.primitives.motion._stage import (
     to_track,
     torus_path,
 )
-from operators.records import Address, Event, Question, Scene, ScenePlan
-from operators.seeding import rng
+from temporay.operators.records import Address, Event, Question, Scene, ScenePlan
+from temporay.operators.seeding import rng_at
 
 OPTION_STEP_BY_LEVEL = (0.5, 0.4, 0.4, 0.3, 0.25)  # of the frame, between neighbouring options
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)
@@ -73,13 +72,13 @@ class DistanceEstimation(Primitive):
     }
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        draw = rng(*address.parts(), "plan")
-        ways = _draw_options(draw, OPTION_STEP_BY_LEVEL[address.level], canvas)
-        truth = ways[draw_truth(draw, len(ways), address)]
-        actors = draw_actors(draw, canvas, 1 + NUM_DISTRACTORS_BY_LEVEL[address.level], address.level, scenes)
-        name, num_frames = actors[0].name, draw_num_frames(address, canvas)
-        axis = int(draw.integers(2))
-        bouts = _draw_bouts(draw, num_frames, rests=address.level >= RESTING_LEVEL)
+        rng = rng_at(*address.parts(), "plan")
+        ways = _choose_options(rng, OPTION_STEP_BY_LEVEL[address.level], canvas)
+        truth = ways[choose_truth(rng, len(ways), address)]
+        actors = choose_actors(rng, canvas, 1 + NUM_DISTRACTORS_BY_LEVEL[address.level], address.level, scenes)
+        name, num_frames = actors[0].name, choose_num_frames(address, canvas)
+        axis = int(rng.integers(2))
+        bouts = _choose_bouts(rng, num_frames, rests=address.level >= RESTING_LEVEL)
         step_xy_T2 = np.zeros((num_frames - 1, 2))
         events = []
         for start, end, share in bouts:
@@ -87,17 +86,17 @@ class DistanceEstimation(Primitive):
             start_ms, end_ms = frame_ms(start, canvas), frame_ms(end, canvas)
             detail = f"{share * truth:.2f} {UNITS[axis]}"
             events.append(Event(kind="travels", subject=name, start_ms=start_ms, end_ms=end_ms, detail=detail))
-        step_xy_T2 *= -1 if draw.integers(2) else 1
+        step_xy_T2 *= -1 if rng.integers(2) else 1
         tracks = [
             to_track(
                 actors[0],
-                torus_path(draw.uniform((0.0, 0.0), (canvas.width, canvas.height)), step_xy_T2, canvas),
+                torus_path(rng.uniform((0.0, 0.0), (canvas.width, canvas.height)), step_xy_T2, canvas),
                 wraps=True,
             )
         ]
         for actor in actors[1:]:
-            step_px = min(canvas.width, canvas.height) * float(draw.uniform(0.2, 1.0)) / (num_frames - 1)
-            tracks.append(draw_run(draw, actor, np.full(num_frames - 1, step_px), 4, canvas))
+            step_px = min(canvas.width, canvas.height) * float(rng.uniform(0.2, 1.0)) / (num_frames - 1)
+            tracks.append(choose_run(rng, actor, np.full(num_frames - 1, step_px), 4, canvas))
         listed = sorted({*np.rint(np.linspace(0, num_frames - 1, NUM_PLACES)).astype(int).tolist()})
         return drawn_plan(
             address,
@@ -105,7 +104,7 @@ class DistanceEstimation(Primitive):
             num_frames,
             tracks=tuple(tracks[::-1]),  # the asked-about shape is painted last, over the distractors
             events=(*events, *at_events(name, tracks[0].xy_T2, canvas, listed)),
-            facts={"name": name, "ways": ways, "unit": UNITS[axis], "wording": int(draw.integers(len(WORDINGS)))},
+            facts={"name": name, "ways": ways, "unit": UNITS[axis], "wording": int(rng.integers(len(WORDINGS)))},
         )
 
     def ask(self, plan: ScenePlan) -> Question:
@@ -143,21 +142,21 @@ class DistanceEstimation(Primitive):
         return int(off.argmin()) if off.min() < SURE_SHARE * step else None
 
 
-def _draw_options(draw: np.random.Generator, step: float, canvas: Canvas) -> list[float]:
+def _choose_options(rng: np.random.Generator, step: float, canvas: Canvas) -> list[float]:
     """Neighbouring multiples of ``step``, shuffled; what the canvas's shortest clip cannot show is left out."""
     moving_steps = int((1 - REST_RANGE[1]) * (canvas.num_frames[0] - 1))
     highest = max(2, int(min(MAX_WAY, MAX_STEP * moving_steps) / step + 1e-9))
     num_options = min(MAX_OPTIONS, highest)
-    first = 1 + int(draw.integers(highest - num_options + 1))
-    return [round(step * (first + int(i)), 2) for i in draw.permutation(num_options)]
+    first = 1 + int(rng.integers(highest - num_options + 1))
+    return [round(step * (first + int(i)), 2) for i in rng.permutation(num_options)]
 
 
-def _draw_bouts(draw: np.random.Generator, num_frames: int, *, rests: bool) -> list[tuple[int, int, float]]:
+def _choose_bouts(rng: np.random.Generator, num_frames: int, *, rests: bool) -> list[tuple[int, int, float]]:
     """When the shape moves: first step, step behind the last, and the share of the way gone between them."""
     num_steps = num_frames - 1
     if not rests:
         return [(0, num_steps, 1.0)]
-    rest = max(1, round(num_steps * float(draw.uniform(*REST_RANGE))))
-    stop = round((num_steps - rest) * float(draw.uniform(*FIRST_TIME_RANGE)))
-    share = stop / (num_steps - rest) * float(draw.uniform(*FIRST_SPEED_RANGE))
+    rest = max(1, round(num_steps * float(rng.uniform(*REST_RANGE))))
+    stop = round((num_steps - rest) * float(rng.uniform(*FIRST_TIME_RANGE)))
+    share = stop / (num_steps - rest) * float(rng.uniform(*FIRST_SPEED_RANGE))
     return [(0, stop, share), (stop + rest, num_steps, 1 - share)]

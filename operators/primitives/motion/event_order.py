@@ -12,16 +12,15 @@ from math import factorial
 from typing import ClassVar, Literal
 
 import numpy as np
-
-from operators.canvas import Canvas
-from operators.pixels.colors_seen import Witness
-from operators.pixels.shapes import COLORS
-from operators.pixels.silhouettes import MIN_AREA_PX, color_masks
-from operators.primitives._base import Primitive, Style, Twin, draw_truth
-from operators.primitives._claims import Phrases
-from operators.primitives.motion._stage import draw_actors, draw_num_frames, drawn_plan, frame_ms, to_track
-from operators.records import Address, Event, Question, Scene, ScenePlan
-from operators.seeding import rng
+from temporay.operators.canvas import Canvas
+from temporay.operators.pixels.colors_seen import Witness
+from temporay.operators.pixels.shapes import COLORS
+from temporay.operators.pixels.silhouettes import MIN_AREA_PX, color_masks
+from temporay.operators.primitives._base import Primitive, Style, Twin, choose_truth
+from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives.motion._stage import choose_actors, choose_num_frames, drawn_plan, frame_ms, to_track
+from temporay.operators.records import Address, Event, Question, Scene, ScenePlan
+from temporay.operators.seeding import rng_at
 
 NUM_SHAPES_BY_LEVEL = (2, 3, 3, 4, 5)
 MIN_SPAN_FRAMES = 2
@@ -66,21 +65,21 @@ class EventOrder(Primitive):
     }
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        draw = rng(*address.parts(), "plan")
+        rng = rng_at(*address.parts(), "plan")
         # by the shortest clip of the canvas, not by this one's length, which must not tell anything
         most = (canvas.num_frames[0] - 2) // MIN_SPAN_FRAMES
         num_shapes = max(2, min(NUM_SHAPES_BY_LEVEL[address.level], most))
-        actors = draw_actors(draw, canvas, num_shapes, address.level)
+        actors = choose_actors(rng, canvas, num_shapes, address.level)
         orders: list[tuple[int, ...]] = []
         while len(orders) < min(MAX_OPTIONS, factorial(num_shapes)):
-            order = tuple(int(i) for i in draw.permutation(num_shapes))
+            order = tuple(int(i) for i in rng.permutation(num_shapes))
             if order not in orders:
                 orders.append(order)
-        truth = orders[draw_truth(draw, len(orders), address)]
-        num_frames = draw_num_frames(address, canvas)
-        lengths, gaps = _draw_lengths(draw, num_shapes, num_frames)
+        truth = orders[choose_truth(rng, len(orders), address)]
+        num_frames = choose_num_frames(address, canvas)
+        lengths, gaps = _choose_lengths(rng, num_shapes, num_frames)
         centers = [
-            draw.uniform((a.radius_px, a.radius_px), (canvas.width - a.radius_px, canvas.height - a.radius_px))
+            rng.uniform((a.radius_px, a.radius_px), (canvas.width - a.radius_px, canvas.height - a.radius_px))
             for a in actors
         ]
         tracks, events, end = [], [], 0
@@ -92,7 +91,7 @@ class EventOrder(Primitive):
             tracks.append(replace(still, visible_T=(frames_T >= start) & (frames_T < end)))
             start_ms, end_ms = frame_ms(start, canvas), frame_ms(end, canvas)
             events.append(Event(kind="appears", subject=actors[i].name, start_ms=start_ms, end_ms=end_ms))
-        mode = tuple(WORDINGS)[int(draw.integers(len(WORDINGS)))]
+        mode = tuple(WORDINGS)[int(rng.integers(len(WORDINGS)))]
         return drawn_plan(
             address,
             canvas,
@@ -102,7 +101,7 @@ class EventOrder(Primitive):
             facts={
                 "mode": mode,
                 "options": [", ".join(actors[i].name for i in order) for order in orders],
-                "wording": int(draw.integers(len(WORDINGS[mode]))),
+                "wording": int(rng.integers(len(WORDINGS[mode]))),
             },
         )
 
@@ -131,14 +130,14 @@ class EventOrder(Primitive):
         return witness.options.index(order) if order in witness.options else None
 
 
-def _draw_lengths(draw: np.random.Generator, num_shapes: int, num_frames: int) -> tuple[list[int], list[int]]:
+def _choose_lengths(rng: np.random.Generator, num_shapes: int, num_frames: int) -> tuple[list[int], list[int]]:
     """How many frames each shape is seen, and the gaps before the first, between them and after the last.
 
     The first and the last frame of the clip are empty; what is left goes to spans and gaps at random.
     """
     shortest = max(MIN_SPAN_FRAMES, num_frames // (num_shapes + 2))
     spare = num_frames - 2 - num_shapes * shortest
-    extra = [int(n) for n in draw.multinomial(spare, np.full(2 * num_shapes + 1, 1 / (2 * num_shapes + 1)))]
+    extra = [int(n) for n in rng.multinomial(spare, np.full(2 * num_shapes + 1, 1 / (2 * num_shapes + 1)))]
     lengths = [shortest + n for n in extra[:num_shapes]]
     gaps = extra[num_shapes:]
     gaps[0] += 1

@@ -13,18 +13,24 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-
-from operators.canvas import Canvas
-from operators.errors import UserError
-from operators.pixels.colors_seen import Witness
-from operators.pixels.shapes import COLORS, TURNED_SHAPES
-from operators.pixels.silhouettes import MIN_AREA_PX, color_masks
-from operators.primitives._base import CONCLUSIONS, Primitive, Twin, draw_truth
-from operators.primitives._claims import Claim, Phrases, read_claims
-from operators.primitives.motion._layout import CORNER, cell_room_px, place_apart
-from operators.primitives.motion._stage import Actor, draw_actors, draw_num_frames, drawn_plan, frame_ms, to_track
-from operators.records import Address, Event, Question, Scene, ScenePlan, Track
-from operators.seeding import rng
+from temporay.operators.canvas import Canvas
+from temporay.operators.errors import UserError
+from temporay.operators.pixels.colors_seen import Witness
+from temporay.operators.pixels.shapes import COLORS, TURNED_SHAPES
+from temporay.operators.pixels.silhouettes import MIN_AREA_PX, color_masks
+from temporay.operators.primitives._base import CONCLUSIONS, Primitive, Twin, choose_truth
+from temporay.operators.primitives._claims import Claim, Phrases, read_claims
+from temporay.operators.primitives.motion._layout import CORNER, cell_room_px, place_apart
+from temporay.operators.primitives.motion._stage import (
+    Actor,
+    choose_actors,
+    choose_num_frames,
+    drawn_plan,
+    frame_ms,
+    to_track,
+)
+from temporay.operators.records import Address, Event, Question, Scene, ScenePlan, Track
+from temporay.operators.seeding import rng_at
 
 NUM_OPTIONS_BY_LEVEL = (3, 3, 4, 4, 4)
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)  # each does the same in a span of its own
@@ -66,21 +72,21 @@ class EventSpan(Primitive):
     concise_phrases: ClassVar[Phrases] = {"span": ("The {subject} is {detail}: {start} s, {end} s.",)}
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        draw = rng(*address.parts(), "plan")
+        rng = rng_at(*address.parts(), "plan")
         num_options, states = _possible(canvas, address.level)
-        state = states[int(draw.integers(len(states)))]
-        num_frames = draw_num_frames(address, canvas)
-        spans = _draw_spans(draw, num_options, state, num_frames, canvas)
-        truth = draw_truth(draw, num_options, address)
+        state = states[int(rng.integers(len(states)))]
+        num_frames = choose_num_frames(address, canvas)
+        spans = _choose_spans(rng, num_options, state, num_frames, canvas)
+        truth = choose_truth(rng, num_options, address)
         num_actors = min(num_options, 1 + NUM_DISTRACTORS_BY_LEVEL[address.level])
-        actors = _resting_actors(draw, canvas, state, num_actors, address.level)
+        actors = _resting_actors(rng, canvas, state, num_actors, address.level)
         room_px = [actor.radius_px * (CORNER + REACH) for actor in actors]
-        centers = place_apart(draw, canvas, room_px)
-        others = [i for i in draw.permutation(num_options) if i != truth]
+        centers = place_apart(rng, canvas, room_px)
+        others = [i for i in rng.permutation(num_options) if i != truth]
         tracks, events = [], []
         for actor, center, i in zip(actors, centers, [truth, *others][: len(actors)], strict=True):
             still = to_track(actor, np.tile(center, (num_frames, 1)), wraps=False)
-            angle = float(draw.uniform(0, 2 * np.pi))
+            angle = float(rng.uniform(0, 2 * np.pi))
             start, end = spans[i]
             tracks.append(_acting(still, state, start, end, angle))
             start_ms, end_ms = frame_ms(start, canvas), frame_ms(end, canvas)
@@ -95,7 +101,7 @@ class EventSpan(Primitive):
                 "name": actors[0].name,
                 "state": state,
                 "options": [_told(frame_ms(start, canvas), frame_ms(end, canvas)) for start, end in spans],
-                "wording": int(draw.integers(len(WORDINGS))),
+                "wording": int(rng.integers(len(WORDINGS))),
             },
         )
 
@@ -160,28 +166,28 @@ def _shortest_span(canvas: Canvas) -> int:
     return max(MIN_SPAN_FRAMES, int(np.ceil(MIN_SPAN_S * canvas.fps)))
 
 
-def _draw_spans(
-    draw: np.random.Generator, num_options: int, state: str, num_frames: int, canvas: Canvas
+def _choose_spans(
+    rng: np.random.Generator, num_options: int, state: str, num_frames: int, canvas: Canvas
 ) -> list[tuple[int, int]]:
     """Frames [start, end) of as many spans of one length, in any order; at least one frame is in none."""
     shortest, longest = _shortest_span(canvas), (num_frames - 1) // num_options
-    length = int(draw.integers(shortest, max(shortest, num_frames // (num_options + 1)) + 1))
+    length = int(rng.integers(shortest, max(shortest, num_frames // (num_options + 1)) + 1))
     if state == "blinking":  # off at both ends, so that the span is the one that is seen
         length = max(MIN_BLINK_FRAMES, length)
         length -= 1 - length % 2
     length = min(length, longest)
     spare = num_frames - num_options * length
-    gaps = draw.multinomial(spare, np.full(num_options + 1, 1 / (num_options + 1)))
+    gaps = rng.multinomial(spare, np.full(num_options + 1, 1 / (num_options + 1)))
     starts = np.cumsum(gaps[:-1]) + length * np.arange(num_options)
-    return [(int(starts[i]), int(starts[i]) + length) for i in draw.permutation(num_options)]
+    return [(int(starts[i]), int(starts[i]) + length) for i in rng.permutation(num_options)]
 
 
-def _resting_actors(draw: np.random.Generator, canvas: Canvas, state: str, num_actors: int, level: int) -> list[Actor]:
+def _resting_actors(rng: np.random.Generator, canvas: Canvas, state: str, num_actors: int, level: int) -> list[Actor]:
     """Actors small enough to move in cells of their own; those that spin are of a shape that shows it."""
     most_px = cell_room_px(canvas, num_actors) / (CORNER + REACH)
     actors = []
-    for actor in draw_actors(draw, canvas, num_actors, level):
-        turned = TURNED_SHAPES[int(draw.integers(len(TURNED_SHAPES)))]
+    for actor in choose_actors(rng, canvas, num_actors, level):
+        turned = TURNED_SHAPES[int(rng.integers(len(TURNED_SHAPES)))]
         shape = turned if state == "spinning" else actor.shape
         actors.append(replace(actor, shape=shape, radius_px=min(actor.radius_px, most_px)))
     return actors

@@ -11,23 +11,22 @@ from dataclasses import replace
 from typing import ClassVar, Literal
 
 import numpy as np
-
-from operators.canvas import Canvas
-from operators.pixels.colors_seen import Witness, total_steps
-from operators.primitives._base import Primitive, Twin
-from operators.primitives._claims import Phrases
-from operators.primitives.motion._panels import Panel, cells, panel_track
-from operators.primitives.motion._stage import (
+from temporay.operators.canvas import Canvas
+from temporay.operators.pixels.colors_seen import Witness, total_steps
+from temporay.operators.primitives._base import Primitive, Twin
+from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives.motion._panels import Panel, cells, panel_track
+from temporay.operators.primitives.motion._stage import (
     OPPOSITE,
     VECTORS,
     Actor,
+    choose_actors,
+    choose_num_frames,
     color_of,
-    draw_actors,
-    draw_num_frames,
     drawn_plan,
 )
-from operators.records import Address, Event, Question, Scene, ScenePlan, Track
-from operators.seeding import rng
+from temporay.operators.records import Address, Event, Question, Scene, ScenePlan, Track
+from temporay.operators.seeding import rng_at
 
 NUM_ROWS_BY_LEVEL = (2, 2, 3, 3, 3)
 NUM_DIRECTIONS_BY_LEVEL = (4, 8, 4, 8, 8)
@@ -63,20 +62,20 @@ class LargestMotion(Primitive):
     concise_phrases: ClassVar[Phrases] = {"drifts": ("In the {subject} a drift over {detail}.",)}
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        draw = rng(*address.parts(), "plan")
+        rng = rng_at(*address.parts(), "plan")
         grid = cells(canvas.width, canvas.height, NUM_ROWS_BY_LEVEL[address.level])
         names = list(VECTORS)[: NUM_DIRECTIONS_BY_LEVEL[address.level]]
-        asked = _draw_asked(draw, len(grid), names)
-        truth = int(draw.integers(len(asked)))
-        directions = _draw_directions(draw, len(grid), names, asked, truth)
-        travels = draw.uniform(*SLOW_TRAVEL, len(grid))
+        asked = _choose_asked(rng, len(grid), names)
+        truth = int(rng.integers(len(asked)))
+        directions = _choose_directions(rng, len(grid), names, asked, truth)
+        travels = rng.uniform(*SLOW_TRAVEL, len(grid))
         largest = asked[truth][0]
-        ratio = MIN_RATIO_BY_LEVEL[address.level] * float(draw.uniform(1.0, 1.2))
+        ratio = MIN_RATIO_BY_LEVEL[address.level] * float(rng.uniform(1.0, 1.2))
         travels[largest] = ratio * np.delete(travels, largest).max()
-        num_frames = draw_num_frames(address, canvas)
-        actors = draw_actors(draw, grid[0].canvas(canvas), len(grid), address.level)
+        num_frames = choose_num_frames(address, canvas)
+        actors = choose_actors(rng, grid[0].canvas(canvas), len(grid), address.level)
         tracks = [
-            _track(draw, actor, cell, canvas, VECTORS[direction], float(travel), num_frames)
+            _track(rng, actor, cell, canvas, VECTORS[direction], float(travel), num_frames)
             for actor, cell, direction, travel in zip(actors, grid, directions, travels, strict=True)
         ]
         if address.twin:  # the same frames backwards
@@ -103,7 +102,7 @@ class LargestMotion(Primitive):
                 "num_rows": NUM_ROWS_BY_LEVEL[address.level],
                 "options": [[grid[cell].name, way] for cell, way in asked],
                 "shapes": {cell.name: actor.name for cell, actor in zip(grid, actors, strict=True)},
-                "wording": int(draw.integers(len(WORDINGS))),
+                "wording": int(rng.integers(len(WORDINGS))),
             },
         )
 
@@ -133,28 +132,28 @@ class LargestMotion(Primitive):
         return int(np.argmax(along))
 
 
-def _draw_asked(draw: np.random.Generator, num_cells: int, names: list[str]) -> list[tuple[int, str]]:
+def _choose_asked(rng: np.random.Generator, num_cells: int, names: list[str]) -> list[tuple[int, str]]:
     """The options: two cells by two opposite directions, shuffled."""
-    way = names[int(draw.integers(len(names)))]
-    chosen = [int(cell) for cell in draw.choice(num_cells, 2, replace=False)]
+    way = names[int(rng.integers(len(names)))]
+    chosen = [int(cell) for cell in rng.choice(num_cells, 2, replace=False)]
     pairs = [(cell, direction) for cell in chosen for direction in (way, OPPOSITE[way])]
-    return [pairs[i] for i in draw.permutation(len(pairs))]
+    return [pairs[i] for i in rng.permutation(len(pairs))]
 
 
-def _draw_directions(
-    draw: np.random.Generator, num_cells: int, names: list[str], asked: list[tuple[int, str]], truth: int
+def _choose_directions(
+    rng: np.random.Generator, num_cells: int, names: list[str], asked: list[tuple[int, str]], truth: int
 ) -> list[str]:
     """Where the shape of every cell goes; in both asked-about cells one of the two ways asked about."""
-    directions = [names[int(draw.integers(len(names)))] for _ in range(num_cells)]
+    directions = [names[int(rng.integers(len(names)))] for _ in range(num_cells)]
     for cell, way in dict(asked).items():
-        directions[cell] = (way, OPPOSITE[way])[int(draw.integers(2))]
+        directions[cell] = (way, OPPOSITE[way])[int(rng.integers(2))]
     cell, way = asked[truth]
     directions[cell] = way
     return directions
 
 
 def _track(
-    draw: np.random.Generator,
+    rng: np.random.Generator,
     actor: Actor,
     cell: Panel,
     canvas: Canvas,
@@ -164,6 +163,6 @@ def _track(
 ) -> Track:
     """A shape that crosses ``travel`` of its cell's shorter side in even steps, from anywhere."""
     side = min(cell.right - cell.left, cell.bottom - cell.top)
-    larger = replace(actor, radius_px=max(MIN_RADIUS_PX, side * float(draw.uniform(*RADIUS_RANGE))))
+    larger = replace(actor, radius_px=max(MIN_RADIUS_PX, side * float(rng.uniform(*RADIUS_RANGE))))
     steps_T2 = np.tile(np.array(vector) * side * travel / (num_frames - 1), (num_frames - 1, 1))
-    return panel_track(larger, cell, canvas, draw.uniform(0.0, 1.0, 2), steps_T2)
+    return panel_track(larger, cell, canvas, rng.uniform(0.0, 1.0, 2), steps_T2)

@@ -12,27 +12,26 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-
-from operators.canvas import Canvas
-from operators.pixels.colors_seen import Witness, total_steps
-from operators.primitives._base import Primitive, Style, Twin, draw_truth
-from operators.primitives._claims import Claim, Phrases
-from operators.primitives.motion._races import DIRECTION_PHRASES
-from operators.primitives.motion._stage import (
+from temporay.operators.canvas import Canvas
+from temporay.operators.pixels.colors_seen import Witness, total_steps
+from temporay.operators.primitives._base import Primitive, Style, Twin, choose_truth
+from temporay.operators.primitives._claims import Claim, Phrases
+from temporay.operators.primitives.motion._races import DIRECTION_PHRASES
+from temporay.operators.primitives.motion._stage import (
     AT_PHRASES,
     Actor,
     at_events,
+    choose_actors,
+    choose_num_frames,
     color_of,
-    draw_actors,
-    draw_num_frames,
     drawn_plan,
     frame_ms,
     read_path,
     tell_path,
     to_track,
 )
-from operators.records import Address, Event, Question, Scene, ScenePlan, Track
-from operators.seeding import rng
+from temporay.operators.records import Address, Event, Question, Scene, ScenePlan, Track
+from temporay.operators.seeding import rng_at
 
 NUM_SHAPES_BY_LEVEL = (3, 3, 4, 5, 6)
 TREMBLE_BY_LEVEL = (0.0, 0.0, 0.01, 0.015, 0.02)  # of the lane's length, to each side
@@ -70,21 +69,21 @@ class MotionCount(Primitive):
     }
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        draw = rng(*address.parts(), "plan")
+        rng = rng_at(*address.parts(), "plan")
         num_shapes = NUM_SHAPES_BY_LEVEL[address.level]
-        counts = [1 + int(i) for i in draw.choice(num_shapes, min(MAX_OPTIONS, num_shapes), replace=False)]
-        truth = counts[draw_truth(draw, len(counts), address)]
-        actors = draw_actors(draw, canvas, num_shapes, address.level)
-        movers = set(draw.permutation(num_shapes)[:truth].tolist())
-        num_frames = draw_num_frames(address, canvas)
-        axis = int(draw.integers(2))
+        counts = [1 + int(i) for i in rng.choice(num_shapes, min(MAX_OPTIONS, num_shapes), replace=False)]
+        truth = counts[choose_truth(rng, len(counts), address)]
+        actors = choose_actors(rng, canvas, num_shapes, address.level)
+        movers = set(rng.permutation(num_shapes)[:truth].tolist())
+        num_frames = choose_num_frames(address, canvas)
+        axis = int(rng.integers(2))
         tracks: list[Track] = []
         events: list[Event] = []
         for lane, actor in enumerate(actors):
-            way = float(draw.uniform(*TRAVEL_RANGE)) * (-1 if draw.integers(2) else 1)
+            way = float(rng.uniform(*TRAVEL_RANGE)) * (-1 if rng.integers(2) else 1)
             gone_T = np.linspace(0, way if lane in movers else 0.0, num_frames)
-            gone_T += TREMBLE_BY_LEVEL[address.level] * draw.uniform(-1, 1, num_frames)
-            place_T = np.mod(draw.uniform() + gone_T, 1.0)
+            gone_T += TREMBLE_BY_LEVEL[address.level] * rng.uniform(-1, 1, num_frames)
+            place_T = np.mod(rng.uniform() + gone_T, 1.0)
             track = _on_lane(actor, place_T, axis, (lane + 0.5) / num_shapes, num_shapes, canvas)
             tracks.append(track)
             events.extend(at_events(actor.name, track.xy_T2, canvas, (0, num_frames - 1)))
@@ -101,7 +100,7 @@ class MotionCount(Primitive):
                 "names": [actor.name for actor in actors],
                 "options": [str(n) for n in counts],
                 "trembling": TREMBLE_BY_LEVEL[address.level] > 0,
-                "wording": int(draw.integers(len(WORDINGS))),
+                "wording": int(rng.integers(len(WORDINGS))),
             },
         )
 

@@ -16,20 +16,19 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-
-from operators.canvas import Canvas
-from operators.pixels.colors_seen import Witness, follow, steps
-from operators.primitives._base import Primitive, Style, Twin
-from operators.primitives._claims import Claim, Phrases
-from operators.primitives.motion._races import DIRECTION_PHRASES
-from operators.primitives.motion._stage import (
+from temporay.operators.canvas import Canvas
+from temporay.operators.pixels.colors_seen import Witness, follow, steps
+from temporay.operators.primitives._base import Primitive, Style, Twin
+from temporay.operators.primitives._claims import Claim, Phrases
+from temporay.operators.primitives.motion._races import DIRECTION_PHRASES
+from temporay.operators.primitives.motion._stage import (
     AT_PHRASES,
     OPPOSITE,
     VECTORS,
     at_events,
+    choose_actors,
+    choose_num_frames,
     color_of,
-    draw_actors,
-    draw_num_frames,
     drawn_plan,
     frame_ms,
     read_path,
@@ -38,8 +37,8 @@ from operators.primitives.motion._stage import (
     to_track,
     torus_path,
 )
-from operators.records import Address, Event, Question, Scene, ScenePlan, Track
-from operators.seeding import rng
+from temporay.operators.records import Address, Event, Question, Scene, ScenePlan, Track
+from temporay.operators.seeding import rng_at
 
 NUM_DIRECTIONS_BY_LEVEL = (4, 4, 8, 8, 8)
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)
@@ -79,19 +78,19 @@ class MotionDirection(Primitive):
     phrases: ClassVar[Phrases] = {"at": AT_PHRASES, "moves": DIRECTION_PHRASES}
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        draw = rng(*address.parts(), "plan")
+        rng = rng_at(*address.parts(), "plan")
         names = list(VECTORS)[: NUM_DIRECTIONS_BY_LEVEL[address.level]]
         num_legs = NUM_LEGS_BY_LEVEL[address.level]
-        options = _two_axes(draw, names, num_legs)
-        truth = options[int(draw.integers(4))]
-        actors = draw_actors(draw, canvas, 1 + NUM_DISTRACTORS_BY_LEVEL[address.level], address.level, scenes)
-        others = [tuple(names[int(draw.integers(len(names)))] for _ in range(num_legs)) for _ in actors[1:]]
-        num_frames = draw_num_frames(address, canvas)
+        options = _two_axes(rng, names, num_legs)
+        truth = options[int(rng.integers(4))]
+        actors = choose_actors(rng, canvas, 1 + NUM_DISTRACTORS_BY_LEVEL[address.level], address.level, scenes)
+        others = [tuple(names[int(rng.integers(len(names)))] for _ in range(num_legs)) for _ in actors[1:]]
+        num_frames = choose_num_frames(address, canvas)
         tracks: list[Track] = []
         moves: list[Event] = []
         for actor, legs in zip(actors, (truth, *others), strict=True):
-            step_xy_T2, turns = _draw_steps(draw, legs, min(canvas.width, canvas.height), num_frames)
-            start_xy = draw.uniform((0.0, 0.0), (canvas.width, canvas.height))
+            step_xy_T2, turns = _choose_steps(rng, legs, min(canvas.width, canvas.height), num_frames)
+            start_xy = rng.uniform((0.0, 0.0), (canvas.width, canvas.height))
             track = to_track(actor, torus_path(start_xy, step_xy_T2, canvas), wraps=True)
             if address.twin:  # the same frames backwards
                 track = replace(track, xy_T2=track.xy_T2[::-1])
@@ -108,7 +107,7 @@ class MotionDirection(Primitive):
             num_frames,
             tracks=tuple(tracks[::-1]),  # the asked-about shape is painted last, over the distractors
             events=(*moves, *at_events(actors[0].name, tracks[0].xy_T2, canvas, listed)),
-            facts={**facts, "wording": int(draw.integers(len(WORDINGS)))},
+            facts={**facts, "wording": int(rng.integers(len(WORDINGS)))},
         )
 
     def ask(self, plan: ScenePlan) -> Question:
@@ -159,29 +158,29 @@ def _option(legs: list[str]) -> str:
     return f"first {first}, then {then}"
 
 
-def _two_axes(draw: np.random.Generator, names: list[str], num_legs: int) -> list[tuple[str, ...]]:
+def _two_axes(rng: np.random.Generator, names: list[str], num_legs: int) -> list[tuple[str, ...]]:
     """Four ways along two axes, shuffled: no option is the odd one out, and a twin's answer is among them."""
     axes = [name for name in names if names.index(name) < names.index(OPPOSITE[name])]
-    one, other = (axes[i] for i in draw.choice(len(axes), 2, replace=False))
+    one, other = (axes[i] for i in rng.choice(len(axes), 2, replace=False))
     ways: list[tuple[str, ...]] = [(one,), (other,), (OPPOSITE[one],), (OPPOSITE[other],)]
     if num_legs == 2:
-        if draw.integers(2):
+        if rng.integers(2):
             one = OPPOSITE[one]
         ways = [(one, other), (other, one), (OPPOSITE[other], OPPOSITE[one]), (OPPOSITE[one], OPPOSITE[other])]
-    return [ways[i] for i in draw.permutation(4)]
+    return [ways[i] for i in rng.permutation(4)]
 
 
-def _draw_steps(
-    draw: np.random.Generator, legs: tuple[str, ...], side_px: int, num_frames: int
+def _choose_steps(
+    rng: np.random.Generator, legs: tuple[str, ...], side_px: int, num_frames: int
 ) -> tuple[npt.NDArray[np.float64], list[int]]:
     """(T-1, 2) px steps along these legs, each at a speed of its own, and the frames at which they turn."""
     num_steps = num_frames - 1
     if len(legs) == 1:
-        step_px = side_px * float(draw.uniform(*TRAVEL_RANGE)) / num_steps
+        step_px = side_px * float(rng.uniform(*TRAVEL_RANGE)) / num_steps
         return np.tile(np.array(VECTORS[legs[0]]) * step_px, (num_steps, 1)), []
-    turn = round(num_steps * float(draw.uniform(*TURN_RANGE)))
+    turn = round(num_steps * float(rng.uniform(*TURN_RANGE)))
     parts = [
-        np.tile(np.array(VECTORS[leg]) * side_px * float(draw.uniform(*LEG_TRAVEL_RANGE)) / count, (count, 1))
+        np.tile(np.array(VECTORS[leg]) * side_px * float(rng.uniform(*LEG_TRAVEL_RANGE)) / count, (count, 1))
         for leg, count in zip(legs, (turn, num_steps - turn), strict=True)
     ]
     return np.concatenate(parts), [turn]

@@ -12,23 +12,22 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-
-from operators.canvas import Canvas
-from operators.pixels.colors_seen import Witness, follow
-from operators.primitives._base import Primitive, Twin, draw_truth
-from operators.primitives._claims import Phrases
-from operators.primitives.motion._panels import Panel, halves
-from operators.primitives.motion._stage import (
+from temporay.operators.canvas import Canvas
+from temporay.operators.pixels.colors_seen import Witness, follow
+from temporay.operators.primitives._base import Primitive, Twin, choose_truth
+from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives.motion._panels import Panel, halves
+from temporay.operators.primitives.motion._stage import (
     Actor,
+    choose_actors,
+    choose_num_frames,
     color_of,
-    draw_actors,
-    draw_num_frames,
     drawn_plan,
     frame_ms,
     to_track,
 )
-from operators.records import Address, Event, Frames, Question, Scene, ScenePlan, Track
-from operators.seeding import rng
+from temporay.operators.records import Address, Event, Frames, Question, Scene, ScenePlan, Track
+from temporay.operators.seeding import rng_at
 
 NUM_SHAPES_BY_LEVEL = (1, 1, 2, 2, 3)
 MIN_RATIO_BY_LEVEL = (3.0, 2.5, 2.2, 1.9, 1.6)  # of the two speeds, when asked which is faster
@@ -85,22 +84,22 @@ class PlaybackSpeed(Primitive):
     concise_phrases: ClassVar[Phrases] = {"plays": ("In the {subject} {detail} rounds a second.",)}
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        draw = rng(*address.parts(), "plan")
-        layout = ("beside", "after")[int(draw.integers(2))]
-        mode = ("which", "times")[int(draw.integers(2))]
-        places = [PLACES[layout][i] for i in draw.permutation(2)]  # of "times", the faster one first
+        rng = rng_at(*address.parts(), "plan")
+        layout = ("beside", "after")[int(rng.integers(2))]
+        mode = ("which", "times")[int(rng.integers(2))]
+        places = [PLACES[layout][i] for i in rng.permutation(2)]  # of "times", the faster one first
         options = _options(mode, PLACES[layout], address.level)
-        options = [options[i] for i in draw.permutation(len(options))]
-        truth = options[draw_truth(draw, len(options), address)]
-        num_frames = draw_num_frames(address, canvas)
-        ratio = MIN_RATIO_BY_LEVEL[address.level] * float(draw.uniform(1.0, 1.2))
-        mean_rounds = float(np.exp(draw.uniform(*np.log(ROUNDS[layout]))))
+        options = [options[i] for i in rng.permutation(len(options))]
+        truth = options[choose_truth(rng, len(options), address)]
+        num_frames = choose_num_frames(address, canvas)
+        ratio = MIN_RATIO_BY_LEVEL[address.level] * float(rng.uniform(1.0, 1.2))
+        mean_rounds = float(np.exp(rng.uniform(*np.log(ROUNDS[layout]))))
         ratios = _speed_ratios(truth, places, ratio)
         shown = _shown(layout, canvas, num_frames)
         own = shown[0].panel.canvas(canvas)
-        actors = draw_actors(draw, own, NUM_SHAPES_BY_LEVEL[address.level], address.level)
-        course = _draw_course(draw, own, max(actor.radius_px for actor in actors))
-        phase_starts = draw.uniform(0.0, 1.0, len(shown))
+        actors = choose_actors(rng, own, NUM_SHAPES_BY_LEVEL[address.level], address.level)
+        course = _choose_course(rng, own, max(actor.radius_px for actor in actors))
+        phase_starts = rng.uniform(0.0, 1.0, len(shown))
         tracks, events = [], []
         for part, start in zip(shown, phase_starts, strict=True):
             rounds = mean_rounds * ratios[part.place] * part.num_frames / _mean_length(shown)
@@ -122,7 +121,7 @@ class PlaybackSpeed(Primitive):
                 "mode": mode,
                 "places": places,
                 "options": options,
-                "wording": int(draw.integers(len(WORDINGS[mode]))),
+                "wording": int(rng.integers(len(WORDINGS[mode]))),
             },
         )
 
@@ -217,12 +216,12 @@ def _parts(frames_THWC: Frames, layout: str) -> dict[str, Frames]:
     return {first: frames_THWC[:middle], second: frames_THWC[middle:]}
 
 
-def _draw_course(draw: np.random.Generator, canvas: Canvas, radius_px: float) -> npt.NDArray[np.float64]:
+def _choose_course(rng: np.random.Generator, canvas: Canvas, radius_px: float) -> npt.NDArray[np.float64]:
     """A closed curve around the middle of the frame, (NUM_POINTS + 1, 2) px, its points evenly spaced along it."""
     angles = np.linspace(0, 2 * np.pi, 4 * NUM_POINTS)
-    bulge = 1 + BULGE * np.cos(int(draw.integers(2, 4)) * angles + float(draw.uniform(0, 2 * np.pi)))
+    bulge = 1 + BULGE * np.cos(int(rng.integers(2, 4)) * angles + float(rng.uniform(0, 2 * np.pi)))
     reach = np.array([canvas.width, canvas.height]) / 2 - radius_px - 1
-    way = (1, -1)[int(draw.integers(2))]
+    way = (1, -1)[int(rng.integers(2))]
     curve = np.stack([np.cos(way * angles), np.sin(way * angles)], axis=1) * (bulge / (1 + BULGE))[:, None] * reach
     along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(curve, axis=0), axis=1))])
     even = np.linspace(0, along[-1], NUM_POINTS + 1)

@@ -12,16 +12,15 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-
-from operators.canvas import Canvas
-from operators.errors import SampleRejected
-from operators.pixels.colors_seen import Witness, follow
-from operators.pixels.shapes import COLORS
-from operators.primitives._base import Primitive, Twin, draw_truth
-from operators.primitives._claims import Phrases
-from operators.primitives.motion._stage import draw_actors, draw_num_frames, drawn_plan, frame_ms
-from operators.records import Address, Event, Question, Scene, ScenePlan, Track
-from operators.seeding import rng
+from temporay.operators.canvas import Canvas
+from temporay.operators.errors import SampleRejected
+from temporay.operators.pixels.colors_seen import Witness, follow
+from temporay.operators.pixels.shapes import COLORS
+from temporay.operators.primitives._base import Primitive, Twin, choose_truth
+from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives.motion._stage import choose_actors, choose_num_frames, drawn_plan, frame_ms
+from temporay.operators.records import Address, Event, Question, Scene, ScenePlan, Track
+from temporay.operators.seeding import rng_at
 
 SIDES = {"to the right of": 0.0, "below": 90.0, "to the left of": 180.0, "above": 270.0}  # degrees, clockwise
 NUM_SIDES_BY_LEVEL = (2, 4, 4, 4, 4)
@@ -68,21 +67,21 @@ class RelativePosition(Primitive):
     concise_phrases: ClassVar[Phrases] = {"flash": ("At the flash the {subject} is {detail}.",)}
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        draw = rng(*address.parts(), "plan")
+        rng = rng_at(*address.parts(), "plan")
         level = address.level
-        first = int(draw.integers(2))  # of an opposite pair of sides
+        first = int(rng.integers(2))  # of an opposite pair of sides
         all_sides = NUM_SIDES_BY_LEVEL[level] == 4 and canvas.num_frames[0] >= MIN_FRAMES_FOR_ALL_SIDES
         sides = list(SIDES) if all_sides else list(SIDES)[first::2]
-        sides = [sides[i] for i in draw.permutation(len(sides))]
-        truth = draw_truth(draw, len(sides), address)
-        num_frames = draw_num_frames(address, canvas)
+        sides = [sides[i] for i in rng.permutation(len(sides))]
+        truth = choose_truth(rng, len(sides), address)
+        num_frames = choose_num_frames(address, canvas)
         turns = (1.0, max(1.0, MAX_TURNS_BY_LEVEL[level])) if all_sides else (0.55, 0.8)
-        angle_deg_T, places = _draw_course(draw, sides, turns, num_frames - FLASH_FRAMES)
-        chosen = [where[int(draw.integers(len(where)))] for where in places]  # drawn for every side alike
+        angle_deg_T, places = _choose_course(rng, sides, turns, num_frames - FLASH_FRAMES)
+        chosen = [where[int(rng.integers(len(where)))] for where in places]  # drawn for every side alike
         flash = chosen[truth]
-        actors = draw_actors(draw, canvas, 2 + NUM_DISTRACTORS_BY_LEVEL[level], level)
+        actors = choose_actors(rng, canvas, 2 + NUM_DISTRACTORS_BY_LEVEL[level], level)
         flashing_T = (np.arange(num_frames) >= flash) & (np.arange(num_frames) < flash + FLASH_FRAMES)
-        paths = _draw_paths(draw, canvas, angle_deg_T, len(actors))
+        paths = _choose_paths(rng, canvas, angle_deg_T, len(actors))
         tracks = [
             Track(
                 name=actor.name,
@@ -105,7 +104,7 @@ class RelativePosition(Primitive):
                 "name": name,
                 "anchor": anchor,
                 "options": [f"{side} the {anchor}" for side in sides],
-                "wording": int(draw.integers(len(WORDINGS))),
+                "wording": int(rng.integers(len(WORDINGS))),
             },
         )
 
@@ -143,8 +142,8 @@ def _off_deg(angle_deg: float, side: str) -> float:
     return abs((angle_deg - SIDES[side] + 180) % 360 - 180)
 
 
-def _draw_course(
-    draw: np.random.Generator, sides: list[str], turns: tuple[float, float], num_frames: int
+def _choose_course(
+    rng: np.random.Generator, sides: list[str], turns: tuple[float, float], num_frames: int
 ) -> tuple[npt.NDArray[np.float64], list[list[int]]]:
     """Direction of A from B in every frame, and for each side the frames before which a flash may be put.
 
@@ -154,8 +153,8 @@ def _draw_course(
         SampleRejected: none of many courses has (``no_room_for_a_flash``).
     """
     for _ in range(MAX_DRAWS):
-        total_deg = 360.0 * float(draw.uniform(*turns)) * (1 if draw.integers(2) else -1)
-        angle_deg_T = draw.uniform(0, 360) + total_deg * np.linspace(0, 1, num_frames)
+        total_deg = 360.0 * float(rng.uniform(*turns)) * (1 if rng.integers(2) else -1)
+        angle_deg_T = rng.uniform(0, 360) + total_deg * np.linspace(0, 1, num_frames)
         places = [
             [
                 f
@@ -169,22 +168,22 @@ def _draw_course(
     raise SampleRejected("no_room_for_a_flash", f"{num_frames} frames")
 
 
-def _draw_paths(
-    draw: np.random.Generator, canvas: Canvas, angle_deg_T: npt.NDArray[np.float64], num_actors: int
+def _choose_paths(
+    rng: np.random.Generator, canvas: Canvas, angle_deg_T: npt.NDArray[np.float64], num_actors: int
 ) -> list[npt.NDArray[np.float64]]:
     """(T, 2) px each: A and B about a middle that drifts, the distractors straight from one place to another."""
     size, side = np.array([canvas.width, canvas.height]), min(canvas.width, canvas.height)
     share_T1 = np.linspace(0, 1, len(angle_deg_T))[:, None]
     radius_px = MAX_RADIUS * side
-    half_px = side * float(draw.uniform(*APART)) / 2
+    half_px = side * float(rng.uniform(*APART)) / 2
     margin = half_px + radius_px
-    start, end = draw.uniform(margin, size - margin), draw.uniform(margin, size - margin)
+    start, end = rng.uniform(margin, size - margin), rng.uniform(margin, size - margin)
     angle_T = np.deg2rad(angle_deg_T)
     arm_T2 = half_px * np.stack([np.cos(angle_T), np.sin(angle_T)], axis=1)
     middle_T2 = start + (end - start) * share_T1
     paths = [middle_T2 + arm_T2, middle_T2 - arm_T2]
     for _ in range(num_actors - 2):
-        start, end = draw.uniform(radius_px, size - radius_px), draw.uniform(radius_px, size - radius_px)
+        start, end = rng.uniform(radius_px, size - radius_px), rng.uniform(radius_px, size - radius_px)
         paths.append(start + (end - start) * share_T1)
     return paths
 

@@ -13,17 +13,16 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-
-from operators.canvas import Canvas
-from operators.pixels.colors_seen import Witness
-from operators.pixels.shapes import COLORS, TURNED_SHAPES
-from operators.pixels.silhouettes import color_masks, likest
-from operators.primitives._base import Primitive, Twin, draw_truth
-from operators.primitives._claims import Phrases
-from operators.primitives.motion._layout import CORNER, cell_room_px, place_apart
-from operators.primitives.motion._stage import Actor, draw_actors, draw_num_frames, drawn_plan, to_track
-from operators.records import Address, Event, Question, Scene, ScenePlan
-from operators.seeding import rng
+from temporay.operators.canvas import Canvas
+from temporay.operators.pixels.colors_seen import Witness
+from temporay.operators.pixels.shapes import COLORS, TURNED_SHAPES
+from temporay.operators.pixels.silhouettes import color_masks, likest
+from temporay.operators.primitives._base import Primitive, Twin, choose_truth
+from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives.motion._layout import CORNER, cell_room_px, place_apart
+from temporay.operators.primitives.motion._stage import Actor, choose_actors, choose_num_frames, drawn_plan, to_track
+from temporay.operators.records import Address, Event, Question, Scene, ScenePlan
+from temporay.operators.seeding import rng_at
 
 MAX_TURNS_BY_LEVEL = (3, 3, 4, 4, 4)
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)
@@ -86,24 +85,24 @@ class Rotation(Primitive):
     }
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        draw = rng(*address.parts(), "plan")
-        mode = tuple(WORDINGS)[int(draw.integers(len(WORDINGS)))]
+        rng = rng_at(*address.parts(), "plan")
+        mode = tuple(WORDINGS)[int(rng.integers(len(WORDINGS)))]
         # by the shortest clip of the canvas, not by this one's length, which must not tell the number
         fastest = int(_spin_steps(canvas.num_frames[0] - 1) * MAX_STEP_DEG / 360)
         most = max(2, min(MAX_TURNS_BY_LEVEL[address.level], fastest))
         choices = DIRECTIONS if mode == "direction" else tuple(str(n) for n in range(1, most + 1))
-        options = [choices[i] for i in draw.permutation(len(choices))]
-        truth = options[draw_truth(draw, len(options), address)]
-        num_frames = draw_num_frames(address, canvas)
-        actors = _turned_actors(draw, canvas, address.level)
-        centers = place_apart(draw, canvas, [CORNER * actor.radius_px for actor in actors])
+        options = [choices[i] for i in rng.permutation(len(choices))]
+        truth = options[choose_truth(rng, len(options), address)]
+        num_frames = choose_num_frames(address, canvas)
+        actors = _turned_actors(rng, canvas, address.level)
+        centers = place_apart(rng, canvas, [CORNER * actor.radius_px for actor in actors])
         tracks, events = [], []
         for actor, center in zip(actors, centers, strict=True):
-            turns = (1 + int(draw.integers(most))) * (-1 if draw.integers(2) else 1)
-            rests = bool(draw.integers(len(DIRECTIONS)) == 0)
+            turns = (1 + int(rng.integers(most))) * (-1 if rng.integers(2) else 1)
+            rests = bool(rng.integers(len(DIRECTIONS)) == 0)
             if actor is actors[0]:
                 turns, rests = _as_told(turns, truth)
-            first_frame, angle_deg = draw.uniform(0, 1), float(draw.uniform(0, 360))
+            first_frame, angle_deg = rng.uniform(0, 1), float(rng.uniform(0, 360))
             angle_deg_T, own = _spin(actor.name, 0 if rests else turns, first_frame, angle_deg, num_frames, canvas)
             still = to_track(actor, np.tile(center, (num_frames, 1)), wraps=False)
             tracks.append(replace(still, angle_deg_T=angle_deg_T))
@@ -118,7 +117,7 @@ class Rotation(Primitive):
                 "mode": mode,
                 "name": actors[0].name,
                 "options": options,
-                "wording": int(draw.integers(len(WORDINGS[mode]))),
+                "wording": int(rng.integers(len(WORDINGS[mode]))),
             },
         )
 
@@ -156,12 +155,12 @@ class Rotation(Primitive):
         return witness.options.index(told) if told in witness.options else None
 
 
-def _turned_actors(draw: np.random.Generator, canvas: Canvas, level: int) -> list[Actor]:
+def _turned_actors(rng: np.random.Generator, canvas: Canvas, level: int) -> list[Actor]:
     """Shapes that no turn but a full one maps onto themselves, as large as their cells allow."""
-    actors = draw_actors(draw, canvas, 1 + NUM_DISTRACTORS_BY_LEVEL[level], level)
+    actors = choose_actors(rng, canvas, 1 + NUM_DISTRACTORS_BY_LEVEL[level], level)
     radius_px = min(RADIUS * min(canvas.width, canvas.height), cell_room_px(canvas, len(actors)) / CORNER)
     return [
-        replace(actor, shape=TURNED_SHAPES[int(draw.integers(len(TURNED_SHAPES)))], radius_px=radius_px)
+        replace(actor, shape=TURNED_SHAPES[int(rng.integers(len(TURNED_SHAPES)))], radius_px=radius_px)
         for actor in actors
     ]
 

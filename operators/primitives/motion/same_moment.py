@@ -11,16 +11,15 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-
-from operators.canvas import Canvas
-from operators.errors import UserError
-from operators.pixels.colors_seen import Witness, follow, steps
-from operators.primitives._base import Primitive, Twin, draw_truth
-from operators.primitives._claims import Phrases
-from operators.primitives.motion._panels import halves, panel_track
-from operators.primitives.motion._stage import color_of, draw_actors, draw_num_frames, drawn_plan, frame_ms
-from operators.records import Address, Event, Question, Scene, ScenePlan
-from operators.seeding import rng
+from temporay.operators.canvas import Canvas
+from temporay.operators.errors import UserError
+from temporay.operators.pixels.colors_seen import Witness, follow, steps
+from temporay.operators.primitives._base import Primitive, Twin, choose_truth
+from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives.motion._panels import halves, panel_track
+from temporay.operators.primitives.motion._stage import choose_actors, choose_num_frames, color_of, drawn_plan, frame_ms
+from temporay.operators.records import Address, Event, Question, Scene, ScenePlan
+from temporay.operators.seeding import rng_at
 
 SAME, LEFT, RIGHT, OTHER = "the same moment", "the left half is ahead", "the right half is ahead", "different moments"
 OPTIONS = {"which": (SAME, LEFT, RIGHT), "whether": (SAME, OTHER)}
@@ -73,30 +72,30 @@ class SameMoment(Primitive):
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
         _check_canvas(canvas)
-        draw = rng(*address.parts(), "plan")
-        mode = ("which", "whether")[int(draw.integers(2))]
-        options = [OPTIONS[mode][i] for i in draw.permutation(len(OPTIONS[mode]))]
-        truth = options[draw_truth(draw, len(options), address)]
-        num_frames = draw_num_frames(address, canvas)
+        rng = rng_at(*address.parts(), "plan")
+        mode = ("which", "whether")[int(rng.integers(2))]
+        options = [OPTIONS[mode][i] for i in rng.permutation(len(OPTIONS[mode]))]
+        truth = options[choose_truth(rng, len(options), address)]
+        num_frames = choose_num_frames(address, canvas)
         shift = _shift_frames(SHIFT_BY_LEVEL[address.level], num_frames)
-        either_way = (1, -1)[int(draw.integers(2))]
+        either_way = (1, -1)[int(rng.integers(2))]
         ahead = {SAME: 0, LEFT: -1, RIGHT: 1, OTHER: either_way}[truth]  # of the right half, in shifts
-        course = _draw_course(draw, num_frames, shift)
+        course = _choose_course(rng, num_frames, shift)
         first_steps = (shift, shift + ahead * shift)  # of the course, where the halves begin
         panels = halves(canvas.width, canvas.height)
         own = panels[0].canvas(canvas)
-        actor, *others = draw_actors(draw, own, 1 + NUM_DISTRACTORS_BY_LEVEL[address.level], address.level)
-        step_px = min(own.width, own.height) * float(draw.uniform(*TRAVEL_RANGE)) / (num_frames - 1)
+        actor, *others = choose_actors(rng, own, 1 + NUM_DISTRACTORS_BY_LEVEL[address.level], address.level)
+        step_px = min(own.width, own.height) * float(rng.uniform(*TRAVEL_RANGE)) / (num_frames - 1)
         vectors = np.array(list(HEADINGS.values()))
         tracks, events = [], []
         for panel, first in zip(panels, first_steps, strict=True):
             seen = course[first : first + num_frames - 1]
             for other in others:
-                angle, travel = float(draw.uniform(0, 2 * np.pi)), float(draw.uniform(*DISTRACTOR_TRAVEL))
+                angle, travel = float(rng.uniform(0, 2 * np.pi)), float(rng.uniform(*DISTRACTOR_TRAVEL))
                 drift = np.array([np.cos(angle), np.sin(angle)]) * min(own.width, own.height) * travel
                 evenly = np.tile(drift / (num_frames - 1), (num_frames - 1, 1))
-                tracks.append(panel_track(other, panel, canvas, draw.uniform(0, 1, 2), evenly))
-            tracks.append(panel_track(actor, panel, canvas, draw.uniform(0, 1, 2), step_px * vectors[seen]))
+                tracks.append(panel_track(other, panel, canvas, rng.uniform(0, 1, 2), evenly))
+            tracks.append(panel_track(actor, panel, canvas, rng.uniform(0, 1, 2), step_px * vectors[seen]))
             events.extend(_log(panel.name, seen, first, num_frames, canvas))
         return drawn_plan(
             address,
@@ -109,7 +108,7 @@ class SameMoment(Primitive):
                 "mode": mode,
                 "options": options,
                 "shift_frames": shift,
-                "wording": int(draw.integers(len(WORDINGS[mode]))),
+                "wording": int(rng.integers(len(WORDINGS[mode]))),
             },
         )
 
@@ -162,18 +161,18 @@ def _shift_frames(share: float, num_frames: int) -> int:
     return max(MIN_SHIFT, min(round(share * num_frames), (num_frames - 4) // 3))
 
 
-def _draw_course(draw: np.random.Generator, num_frames: int, shift: int) -> npt.NDArray[np.int64]:
+def _choose_course(rng: np.random.Generator, num_frames: int, shift: int) -> npt.NDArray[np.int64]:
     """Heading of each step, for a clip and a shift before and after it; every turn is a quarter, to either side.
 
     The pace is such that a turn, with a step before and after it, is in what both halves show (at 8 frames and a shift
     of 2 that is exactly a turn every 4).
     """
     longest = max(2 * shift, min(int(MAX_PACE * shift), num_frames - 4 - shift))
-    pace = int(draw.integers(2 * shift, longest + 1))
+    pace = int(rng.integers(2 * shift, longest + 1))
     num_steps = num_frames - 1 + 2 * shift
-    legs_N = (np.arange(num_steps) + int(draw.integers(pace))) // pace
-    turns = np.where(draw.integers(0, 2, legs_N[-1] + 1) == 1, 1, -1)
-    headings_N: npt.NDArray[np.int64] = (int(draw.integers(4)) + np.cumsum(turns))[legs_N] % 4
+    legs_N = (np.arange(num_steps) + int(rng.integers(pace))) // pace
+    turns = np.where(rng.integers(0, 2, legs_N[-1] + 1) == 1, 1, -1)
+    headings_N: npt.NDArray[np.int64] = (int(rng.integers(4)) + np.cumsum(turns))[legs_N] % 4
     return headings_N
 
 

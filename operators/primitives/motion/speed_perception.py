@@ -9,15 +9,26 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 import numpy as np
-
-from operators.canvas import Canvas
-from operators.pixels.colors_seen import Witness
-from operators.primitives._base import Primitive, Style, Twin, draw_truth
-from operators.primitives._claims import Claim, Phrases
-from operators.primitives.motion._races import SPEED_PHRASES, draw_race, logged_speeds, seen_speeds, tell_race
-from operators.primitives.motion._stage import AT_PHRASES, draw_actors, draw_num_frames, drawn_plan, read_path
-from operators.records import Address, Event, Question, Scene, ScenePlan
-from operators.seeding import rng
+from temporay.operators.canvas import Canvas
+from temporay.operators.pixels.colors_seen import Witness
+from temporay.operators.primitives._base import Primitive, Style, Twin, choose_truth
+from temporay.operators.primitives._claims import Claim, Phrases
+from temporay.operators.primitives.motion._races import (
+    SPEED_PHRASES,
+    choose_race,
+    logged_speeds,
+    seen_speeds,
+    tell_race,
+)
+from temporay.operators.primitives.motion._stage import (
+    AT_PHRASES,
+    choose_actors,
+    choose_num_frames,
+    drawn_plan,
+    read_path,
+)
+from temporay.operators.records import Address, Event, Question, Scene, ScenePlan
+from temporay.operators.seeding import rng_at
 
 NUM_SHAPES_BY_LEVEL = (2, 2, 3, 3, 4)
 NUM_ANGLES_BY_LEVEL = (4, 4, 8, 8, 16)
@@ -45,22 +56,22 @@ class SpeedPerception(Primitive):
     phrases: ClassVar[Phrases] = {"at": AT_PHRASES, "moves": SPEED_PHRASES}
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        draw = rng(*address.parts(), "plan")
-        actors = draw_actors(draw, canvas, NUM_SHAPES_BY_LEVEL[address.level], address.level, scenes)
-        truth = draw_truth(draw, len(actors), address)
-        travels = draw.uniform(*SLOW_TRAVEL, len(actors))
-        ratio = MIN_RATIO_BY_LEVEL[address.level] * float(draw.uniform(1.0, 1.2))
+        rng = rng_at(*address.parts(), "plan")
+        actors = choose_actors(rng, canvas, NUM_SHAPES_BY_LEVEL[address.level], address.level, scenes)
+        truth = choose_truth(rng, len(actors), address)
+        travels = rng.uniform(*SLOW_TRAVEL, len(actors))
+        ratio = MIN_RATIO_BY_LEVEL[address.level] * float(rng.uniform(1.0, 1.2))
         travels[truth] = ratio * max(np.delete(travels, truth))
-        num_frames = draw_num_frames(address, canvas)
+        num_frames = choose_num_frames(address, canvas)
         num_angles = NUM_ANGLES_BY_LEVEL[address.level]
-        tracks, events = draw_race(draw, actors, list(travels), num_angles, num_frames, canvas)
+        tracks, events = choose_race(rng, actors, list(travels), num_angles, num_frames, canvas)
         return drawn_plan(
             address,
             canvas,
             num_frames,
             tracks=tracks,
             events=events,
-            facts={"names": [actor.name for actor in actors], "wording": int(draw.integers(len(WORDINGS)))},
+            facts={"names": [actor.name for actor in actors], "wording": int(rng.integers(len(WORDINGS)))},
         )
 
     def ask(self, plan: ScenePlan) -> Question:

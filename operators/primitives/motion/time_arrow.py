@@ -10,23 +10,29 @@ from dataclasses import replace
 from typing import ClassVar, Literal
 
 import numpy as np
-
-from operators.canvas import Canvas
-from operators.pixels.colors_seen import Witness
-from operators.primitives._base import Primitive, Twin, draw_truth
-from operators.primitives._claims import Phrases
-from operators.primitives.motion._processes import ARROWS, BACKWARDS, MIN_BALL_FRAMES, STAGES, ProcessKind, backwards
-from operators.primitives.motion._stage import (
+from temporay.operators.canvas import Canvas
+from temporay.operators.pixels.colors_seen import Witness
+from temporay.operators.primitives._base import Primitive, Twin, choose_truth
+from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives.motion._processes import (
+    ARROWS,
+    BACKWARDS,
+    MIN_BALL_FRAMES,
+    STAGES,
+    ProcessKind,
+    backwards,
+)
+from temporay.operators.primitives.motion._stage import (
+    choose_actors,
+    choose_num_frames,
     color_of,
-    draw_actors,
-    draw_num_frames,
     drawn_plan,
     straight_steps,
     to_track,
     torus_path,
 )
-from operators.records import Address, Event, Question, Scene, ScenePlan
-from operators.seeding import rng
+from temporay.operators.records import Address, Event, Question, Scene, ScenePlan
+from temporay.operators.seeding import rng_at
 
 OPTIONS = ("forwards", "backwards")
 KINDS_BY_LEVEL: tuple[tuple[ProcessKind, ...], ...] = (
@@ -87,21 +93,21 @@ class TimeArrow(Primitive):
     }
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        draw = rng(*address.parts(), "plan")
-        options = [OPTIONS[i] for i in draw.permutation(len(OPTIONS))]
-        truth = options[draw_truth(draw, len(options), address)]
+        rng = rng_at(*address.parts(), "plan")
+        options = [OPTIONS[i] for i in rng.permutation(len(OPTIONS))]
+        truth = options[choose_truth(rng, len(options), address)]
         kinds = _possible(KINDS_BY_LEVEL[address.level], canvas)
-        kind = kinds[int(draw.integers(len(kinds)))]
+        kind = kinds[int(rng.integers(len(kinds)))]
         num_sources = NUM_SOURCES_BY_LEVEL[address.level]
         num_actors = num_sources + NUM_DISTRACTORS_BY_LEVEL[address.level]
-        actors = draw_actors(draw, canvas, num_actors, address.level)
-        num_frames = draw_num_frames(address, canvas)
-        processes = [STAGES[kind](draw, actor, canvas, num_frames) for actor in actors[:num_sources]]
+        actors = choose_actors(rng, canvas, num_actors, address.level)
+        num_frames = choose_num_frames(address, canvas)
+        processes = [STAGES[kind](rng, actor, canvas, num_frames) for actor in actors[:num_sources]]
         drifting = []
         for actor in actors[num_sources:]:
-            step_px = min(canvas.width, canvas.height) * float(draw.uniform(*DRIFT)) / (num_frames - 1)
-            steps_T2 = straight_steps(float(draw.uniform(0, 360)), np.full(num_frames - 1, step_px))
-            path_T2 = torus_path(draw.uniform((0.0, 0.0), (canvas.width, canvas.height)), steps_T2, canvas)
+            step_px = min(canvas.width, canvas.height) * float(rng.uniform(*DRIFT)) / (num_frames - 1)
+            steps_T2 = straight_steps(float(rng.uniform(0, 360)), np.full(num_frames - 1, step_px))
+            path_T2 = torus_path(rng.uniform((0.0, 0.0), (canvas.width, canvas.height)), steps_T2, canvas)
             drifting.append(to_track(actor, path_T2, wraps=True))
         if truth == "backwards":
             processes = [backwards(process, canvas, num_frames) for process in processes]
@@ -116,7 +122,7 @@ class TimeArrow(Primitive):
                 "kind": kind,
                 "names": [actor.name for actor in actors[:num_sources]],
                 "options": options,
-                "wording": int(draw.integers(len(WORDINGS))),
+                "wording": int(rng.integers(len(WORDINGS))),
             },
         )
 

@@ -9,18 +9,17 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 import numpy as np
-
-from operators.canvas import Canvas
-from operators.pixels.colors_seen import Witness, follow, steps
-from operators.pixels.shapes import COLORS
-from operators.primitives._base import Primitive, Style, Twin, draw_truth
-from operators.primitives._claims import Claim, Phrases
-from operators.primitives.motion._curves import CURVES, draw_curve, likest_curve
-from operators.primitives.motion._stage import (
+from temporay.operators.canvas import Canvas
+from temporay.operators.pixels.colors_seen import Witness, follow, steps
+from temporay.operators.pixels.shapes import COLORS
+from temporay.operators.primitives._base import Primitive, Style, Twin, choose_truth
+from temporay.operators.primitives._claims import Claim, Phrases
+from temporay.operators.primitives.motion._curves import CURVES, choose_curve, likest_curve
+from temporay.operators.primitives.motion._stage import (
     AT_PHRASES,
     at_events,
-    draw_actors,
-    draw_num_frames,
+    choose_actors,
+    choose_num_frames,
     drawn_plan,
     frame_ms,
     read_path,
@@ -28,8 +27,8 @@ from operators.primitives.motion._stage import (
     to_track,
     torus_path,
 )
-from operators.records import Address, Event, Question, Scene, ScenePlan
-from operators.seeding import rng
+from temporay.operators.records import Address, Event, Question, Scene, ScenePlan
+from temporay.operators.seeding import rng_at
 
 NUM_CURVES_BY_LEVEL = (3, 3, 4, 5, 6)  # the first of CURVES
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)
@@ -66,20 +65,20 @@ class TrajectoryShape(Primitive):
     }
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        draw = rng(*address.parts(), "plan")
+        rng = rng_at(*address.parts(), "plan")
         # by the shortest clip of the canvas: few frames leave few curves that look different
         most = max(3, canvas.num_frames[0] // FRAMES_PER_CURVE)
         names = CURVES[: min(NUM_CURVES_BY_LEVEL[address.level], most)]
-        options = [names[i] for i in draw.choice(len(names), min(MAX_OPTIONS, len(names)), replace=False)]
-        truth = options[draw_truth(draw, len(options), address)]
-        actors = draw_actors(draw, canvas, 1 + NUM_DISTRACTORS_BY_LEVEL[address.level], address.level)
-        others = [names[int(draw.integers(len(names)))] for _ in actors[1:]]
-        num_frames = draw_num_frames(address, canvas)
+        options = [names[i] for i in rng.choice(len(names), min(MAX_OPTIONS, len(names)), replace=False)]
+        truth = options[choose_truth(rng, len(options), address)]
+        actors = choose_actors(rng, canvas, 1 + NUM_DISTRACTORS_BY_LEVEL[address.level], address.level)
+        others = [names[int(rng.integers(len(names)))] for _ in actors[1:]]
+        num_frames = choose_num_frames(address, canvas)
         tracks, events = [], []
         for actor, name in zip(actors, (truth, *others), strict=True):
-            way_px = min(canvas.width, canvas.height) * float(draw.uniform(*WAY_RANGE))
-            start = draw.uniform((0.0, 0.0), (canvas.width, canvas.height))
-            steps_T2 = way_px * np.diff(draw_curve(draw, name, num_frames), axis=0)
+            way_px = min(canvas.width, canvas.height) * float(rng.uniform(*WAY_RANGE))
+            start = rng.uniform((0.0, 0.0), (canvas.width, canvas.height))
+            steps_T2 = way_px * np.diff(choose_curve(rng, name, num_frames), axis=0)
             tracks.append(to_track(actor, torus_path(start, steps_T2, canvas), wraps=True))
             end_ms = frame_ms(num_frames, canvas)
             events.append(Event(kind="moves", subject=actor.name, start_ms=0.0, end_ms=end_ms, detail=f"a {name}"))
@@ -93,7 +92,7 @@ class TrajectoryShape(Primitive):
             facts={
                 "name": actors[0].name,
                 "options": [f"a {name}" for name in options],
-                "wording": int(draw.integers(len(WORDINGS))),
+                "wording": int(rng.integers(len(WORDINGS))),
             },
         )
 

@@ -11,15 +11,26 @@ from itertools import permutations
 from typing import ClassVar, Literal
 
 import numpy as np
-
-from operators.canvas import Canvas
-from operators.pixels.colors_seen import Witness
-from operators.primitives._base import Primitive, Style, Twin, draw_truth
-from operators.primitives._claims import Claim, Phrases
-from operators.primitives.motion._races import SPEED_PHRASES, draw_race, logged_speeds, seen_speeds, tell_race
-from operators.primitives.motion._stage import AT_PHRASES, draw_actors, draw_num_frames, drawn_plan, read_path
-from operators.records import Address, Event, Question, Scene, ScenePlan
-from operators.seeding import rng
+from temporay.operators.canvas import Canvas
+from temporay.operators.pixels.colors_seen import Witness
+from temporay.operators.primitives._base import Primitive, Style, Twin, choose_truth
+from temporay.operators.primitives._claims import Claim, Phrases
+from temporay.operators.primitives.motion._races import (
+    SPEED_PHRASES,
+    choose_race,
+    logged_speeds,
+    seen_speeds,
+    tell_race,
+)
+from temporay.operators.primitives.motion._stage import (
+    AT_PHRASES,
+    choose_actors,
+    choose_num_frames,
+    drawn_plan,
+    read_path,
+)
+from temporay.operators.records import Address, Event, Question, Scene, ScenePlan
+from temporay.operators.seeding import rng_at
 
 NUM_SHAPES_BY_LEVEL = (3, 3, 3, 4, 5)
 NUM_ANGLES_BY_LEVEL = (4, 4, 8, 8, 16)
@@ -50,17 +61,17 @@ class VelocityRanking(Primitive):
     phrases: ClassVar[Phrases] = {"at": AT_PHRASES, "moves": SPEED_PHRASES}
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        draw = rng(*address.parts(), "plan")
+        rng = rng_at(*address.parts(), "plan")
         num_shapes, ratio = NUM_SHAPES_BY_LEVEL[address.level], MIN_RATIO_BY_LEVEL[address.level]
-        rankings = _draw_rankings(draw, num_shapes, swapped=address.level >= SWAPPED_LEVEL)
-        ranking = rankings[draw_truth(draw, len(rankings), address)]
-        actors = draw_actors(draw, canvas, num_shapes, address.level, scenes)
-        ratios = ratio * draw.uniform(1.0, RATIO_SPREAD, num_shapes - 1)
-        rising = draw.uniform(*SLOWEST_TRAVEL) * np.cumprod([1.0, *ratios])
+        rankings = _choose_rankings(rng, num_shapes, swapped=address.level >= SWAPPED_LEVEL)
+        ranking = rankings[choose_truth(rng, len(rankings), address)]
+        actors = choose_actors(rng, canvas, num_shapes, address.level, scenes)
+        ratios = ratio * rng.uniform(1.0, RATIO_SPREAD, num_shapes - 1)
+        rising = rng.uniform(*SLOWEST_TRAVEL) * np.cumprod([1.0, *ratios])
         travels = [float(rising[::-1][ranking.index(i)]) for i in range(num_shapes)]
-        num_frames = draw_num_frames(address, canvas)
+        num_frames = choose_num_frames(address, canvas)
         num_angles = NUM_ANGLES_BY_LEVEL[address.level]
-        tracks, events = draw_race(draw, actors, travels, num_angles, num_frames, canvas)
+        tracks, events = choose_race(rng, actors, travels, num_angles, num_frames, canvas)
         return drawn_plan(
             address,
             canvas,
@@ -69,7 +80,7 @@ class VelocityRanking(Primitive):
             events=events,
             facts={
                 "rankings": [[actors[i].name for i in ranking] for ranking in rankings],
-                "wording": int(draw.integers(len(WORDINGS))),
+                "wording": int(rng.integers(len(WORDINGS))),
             },
         )
 
@@ -110,18 +121,18 @@ class VelocityRanking(Primitive):
         return rankings.index(ranking)
 
 
-def _draw_rankings(draw: np.random.Generator, num_shapes: int, *, swapped: bool) -> list[list[int]]:
+def _choose_rankings(rng: np.random.Generator, num_shapes: int, *, swapped: bool) -> list[list[int]]:
     """Different orders of the shapes' numbers: any ones, or one with two disjoint pairs of ranks swapped or not."""
     if not swapped:
         every = list(permutations(range(num_shapes)))
-        return [list(every[i]) for i in draw.choice(len(every), NUM_OPTIONS, replace=False)]
-    base = draw.permutation(num_shapes)
-    first = int(draw.integers(num_shapes - 3))  # neighbours in rank: these are the hardest to tell apart
-    second = int(draw.integers(first + 2, num_shapes - 1))
+        return [list(every[i]) for i in rng.choice(len(every), NUM_OPTIONS, replace=False)]
+    base = rng.permutation(num_shapes)
+    first = int(rng.integers(num_shapes - 3))  # neighbours in rank: these are the hardest to tell apart
+    second = int(rng.integers(first + 2, num_shapes - 1))
     rankings = []
     for pairs in ((), (first,), (second,), (first, second)):
         ranking = base.copy()
         for rank in pairs:
             ranking[[rank, rank + 1]] = ranking[[rank + 1, rank]]
         rankings.append(ranking.tolist())
-    return [rankings[i] for i in draw.permutation(NUM_OPTIONS)]
+    return [rankings[i] for i in rng.permutation(NUM_OPTIONS)]

@@ -9,13 +9,13 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from operators.pixels.colors_seen import Witness
-from operators.primitives._base import Primitive, Style, Twin
-from operators.primitives._claims import Phrases, tell
-from operators.primitives.scenes._recognise import captions_seen
-from operators.primitives.scenes._shots import shown, tell_order
-from operators.records import Event, Question, ScenePlan
-from operators.seeding import rng
+from temporay.operators.pixels.colors_seen import Witness
+from temporay.operators.primitives._base import Primitive, Style, Twin
+from temporay.operators.primitives._claims import Phrases, tell
+from temporay.operators.primitives.scenes._recognise import captions_seen
+from temporay.operators.primitives.scenes._shots import shown, tell_order
+from temporay.operators.records import Event, Question, ScenePlan
+from temporay.operators.seeding import rng_at
 
 # 2506.06928, code. Right as often as any other option of a question that has it.
 NONE_OF_THE_OTHERS = "none of the other answers is correct"
@@ -67,7 +67,7 @@ class PseudoVideo(Primitive):
         if style == "concise":
             return f"{tell_order([event.subject for event in told])} {conclusion}"
         phrases = self.phrases["scene"]
-        phrase = phrases[int(rng(*plan.address.parts(), "phrasing").integers(len(phrases)))]
+        phrase = phrases[int(rng_at(*plan.address.parts(), "phrasing").integers(len(phrases)))]
         return " ".join([*(tell(event, phrase) for event in told), conclusion])
 
     def recover(self, witness: Witness) -> int | None:

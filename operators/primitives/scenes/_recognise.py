@@ -2,7 +2,7 @@
 
     pictures -> bank of small warped copies -> nearest copy of each frame -> refined where two are near -> runs of shots
 
-Every warp that ``shots.draw_affine`` can draw lies close to a copy in the bank, so a frame's distance to the right
+Every warp that ``shots.choose_affine`` can draw lies close to a copy in the bank, so a frame's distance to the right
 picture is small and that to any other is large; a frame for which this does not hold is left unnamed.
 """
 
@@ -15,10 +15,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
-
-from operators.pixels.colors_seen import Witness
-from operators.primitives.scenes._shots import MAX_ROTATION_DEG, MAX_SCALE_CHANGE, MAX_TRANSLATION, affine_matrices
-from operators.records import Frames
+from temporay.operators.pixels.colors_seen import Witness
+from temporay.operators.primitives.scenes._shots import (
+    MAX_ROTATION_DEG,
+    MAX_SCALE_CHANGE,
+    MAX_TRANSLATION,
+    affine_matrices,
+)
+from temporay.operators.records import Frames
 
 BANK_SIDE = 24  # px of the longer side of the copies, at which a coarse grid of warps is enough
 FINE_SIDE = 96  # px at which warps are refined

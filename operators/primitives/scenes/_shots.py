@@ -16,11 +16,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-from operators.canvas import Canvas, Jitter
-from operators.errors import SampleRejected, UserError
-from operators.records import Address, Backdrop, Event, Scene, ScenePlan, Shot
-from operators.seeding import rng
+from temporay.operators.canvas import Canvas, Jitter
+from temporay.operators.errors import SampleRejected, UserError
+from temporay.operators.records import Address, Backdrop, Event, Scene, ScenePlan, Shot
+from temporay.operators.seeding import rng_at
 
 MAX_SCENES_BY_LEVEL = (3, 4, 5, 6, 8)
 MAX_CAPTION_JACCARD = 0.5  # of content words; two scenes that reach it could be taken for each other
@@ -56,9 +55,9 @@ def scene_limits(canvas: Canvas, level: int, minimum: int) -> tuple[int, int]:
     return low, max(low, min(canvas.num_scenes[1], MAX_SCENES_BY_LEVEL[level]))
 
 
-def draw_num_scenes(draw: np.random.Generator, canvas: Canvas, level: int, minimum: int = 2) -> int:
+def choose_num_scenes(rng: np.random.Generator, canvas: Canvas, level: int, minimum: int = 2) -> int:
     low, high = scene_limits(canvas, level, minimum)
-    return int(draw.integers(low, high + 1))
+    return int(rng.integers(low, high + 1))
 
 
 def pick_scenes(scenes: Sequence[Scene], num_scenes: int, address: Address) -> list[CaptionedScene]:
@@ -68,12 +67,12 @@ def pick_scenes(scenes: Sequence[Scene], num_scenes: int, address: Address) -> l
         SampleRejected: two of the captions could be taken for each other (``captions_alike``).
         ValueError: fewer different images than needed were given.
     """
-    draw = rng(*address.parts(), "scenes")
+    rng = rng_at(*address.parts(), "scenes")
     distinct = list({scene.image_id: scene for scene in scenes}.values())
     if len(distinct) < num_scenes:
         raise ValueError(f"{num_scenes} different images are needed, {len(distinct)} were given")
-    chosen = [distinct[i] for i in draw.choice(len(distinct), num_scenes, replace=False)]
-    picked = [CaptionedScene(scene=s, caption=s.captions[int(draw.integers(len(s.captions)))]) for s in chosen]
+    chosen = [distinct[i] for i in rng.choice(len(distinct), num_scenes, replace=False)]
+    picked = [CaptionedScene(scene=s, caption=s.captions[int(rng.integers(len(s.captions)))]) for s in chosen]
     for one, other in combinations(picked, 2):
         if caption_jaccard(one.caption, other.caption) >= MAX_CAPTION_JACCARD:
             raise SampleRejected("captions_alike", f"{one.caption!r} and {other.caption!r}")
@@ -91,14 +90,14 @@ def _content_words(caption: str) -> frozenset[str]:
     return frozenset(CONTENT_WORD.findall(caption.lower()))
 
 
-def draw_shot_lengths(order: Sequence[CaptionedScene], canvas: Canvas, address: Address) -> list[int]:
+def choose_shot_lengths(order: Sequence[CaptionedScene], canvas: Canvas, address: Address) -> list[int]:
     """F_j ~ U over ``canvas.frames_per_scene`` for every shot (the paper's rule).
 
     Drawn per image and not per place, like the jitter: a twin then shows the same frames in another order.
     """
     low, high = canvas.frames_per_scene
     return [
-        int(rng(*address.parts(), "shot_length", captioned.scene.image_id).integers(low, high + 1))
+        int(rng_at(*address.parts(), "shot_length", captioned.scene.image_id).integers(low, high + 1))
         for captioned in order
     ]
 
@@ -112,10 +111,10 @@ def split_length(num_shots: int, max_shots: int, canvas: Canvas, address: Addres
     """
     low, high = canvas.frames_per_scene
     shortest = max_shots * low
-    total = int(rng(*address.parts(), "num_frames").integers(shortest, max(shortest, min_shots * high) + 1))
-    draw = rng(*address.parts(), "shot_lengths")
+    total = int(rng_at(*address.parts(), "num_frames").integers(shortest, max(shortest, min_shots * high) + 1))
+    rng = rng_at(*address.parts(), "shot_lengths")
     spare = total - num_shots * low
-    cuts = np.sort(draw.integers(0, spare + 1, num_shots - 1))
+    cuts = np.sort(rng.integers(0, spare + 1, num_shots - 1))
     return [int(low + n) for n in np.diff([0, *cuts, spare])]
 
 
@@ -162,22 +161,22 @@ def _affine_by_image(
     for captioned, num_frames in zip(order, shot_lengths, strict=True):
         totals[captioned.scene.image_id] += num_frames
     return {
-        image_id: draw_affine(
-            rng(*address.parts(), "jitter", image_id), canvas.jitter, total, canvas.width, canvas.height
+        image_id: choose_affine(
+            rng_at(*address.parts(), "jitter", image_id), canvas.jitter, total, canvas.width, canvas.height
         )
         for image_id, total in totals.items()
     }
 
 
-def draw_affine(
-    draw: np.random.Generator, jitter: Jitter, num_frames: int, width: int, height: int
+def choose_affine(
+    rng: np.random.Generator, jitter: Jitter, num_frames: int, width: int, height: int
 ) -> npt.NDArray[np.float64]:
     """Rotation and scale about the frame's centre, then translation: (T, 2, 3), in pixels."""
     limits = np.array([np.deg2rad(MAX_ROTATION_DEG), MAX_SCALE_CHANGE, MAX_TRANSLATION, MAX_TRANSLATION])
     if jitter == "paper":
-        angle_T, growth_T, right_T, down_T = draw.uniform(-limits, limits, (num_frames, 4)).T
+        angle_T, growth_T, right_T, down_T = rng.uniform(-limits, limits, (num_frames, 4)).T
     elif jitter == "smooth":
-        start, end = draw.uniform(-limits, limits, (2, 4))
+        start, end = rng.uniform(-limits, limits, (2, 4))
         eased_T1 = (1 - np.cos(np.pi * np.linspace(0, 1, num_frames)))[:, None] / 2
         angle_T, growth_T, right_T, down_T = (start + (end - start) * eased_T1).T
     else:

@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from operators.canvas import Canvas
-from operators.primitives._base import draw_truth
-from operators.primitives.scenes._question import (
+from temporay.operators.canvas import Canvas
+from temporay.operators.primitives._base import choose_truth
+from temporay.operators.primitives.scenes._question import (
     NONE_OF_THE_OTHERS,
     NONE_OF_THE_OTHERS_BY_LEVEL,
     PseudoVideo,
     or_none,
 )
-from operators.primitives.scenes._shots import compose, draw_num_scenes, draw_shot_lengths, pick_scenes
-from operators.records import Address, Scene, ScenePlan
-from operators.seeding import rng
+from temporay.operators.primitives.scenes._shots import choose_num_scenes, choose_shot_lengths, compose, pick_scenes
+from temporay.operators.records import Address, Scene, ScenePlan
+from temporay.operators.seeding import rng_at
 
 MAX_OPTIONS = 4
 NO_SCENE = "there is no scene {side} it"
@@ -41,17 +41,17 @@ class AdjacentScene(PseudoVideo):
     task: ClassVar[str] = "adjacent_scene"
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        draw = rng(*address.parts(), "plan")
-        num_scenes = draw_num_scenes(draw, canvas, address.level)
+        rng = rng_at(*address.parts(), "plan")
+        num_scenes = choose_num_scenes(rng, canvas, address.level)
         anchor, *others = pick_scenes(scenes, num_scenes, address)
-        side = ("before", "after")[int(draw.integers(2))]
+        side = ("before", "after")[int(rng.integers(2))]
         # The neighbour is one of `listed`; with "none of the others" the last of them is not named.
         listed = others[: MAX_OPTIONS - 1]
         options = [NO_SCENE.format(side=side), *(scene.caption for scene in listed)]
         if NONE_OF_THE_OTHERS_BY_LEVEL[address.level]:
             options[-1] = NONE_OF_THE_OTHERS
-        truth = draw_truth(draw, len(options), address)
-        order = [others[i] for i in draw.permutation(len(others))]
+        truth = choose_truth(rng, len(options), address)
+        order = [others[i] for i in rng.permutation(len(others))]
         if truth == 0:
             place = 0 if side == "before" else len(order)
         else:
@@ -60,10 +60,10 @@ class AdjacentScene(PseudoVideo):
         facts = {
             "anchor": anchor.caption,
             "side": side,
-            "options": [options[i] for i in draw.permutation(len(options))],
-            "wording": int(draw.integers(len(WORDINGS))),
+            "options": [options[i] for i in rng.permutation(len(options))],
+            "wording": int(rng.integers(len(WORDINGS))),
         }
-        return compose(order, draw_shot_lengths(order, canvas, address), canvas, address, facts)
+        return compose(order, choose_shot_lengths(order, canvas, address), canvas, address, facts)
 
     def text(self, facts: Mapping[str, Any]) -> str:
         return WORDINGS[facts["wording"]].format(anchor=facts["anchor"], side=facts["side"])

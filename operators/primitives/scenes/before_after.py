@@ -8,12 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from operators.canvas import Canvas
-from operators.primitives._base import draw_truth
-from operators.primitives.scenes._question import PseudoVideo
-from operators.primitives.scenes._shots import compose, draw_num_scenes, draw_shot_lengths, pick_scenes, shown
-from operators.records import Address, Event, Question, Scene, ScenePlan
-from operators.seeding import rng
+from temporay.operators.canvas import Canvas
+from temporay.operators.primitives._base import choose_truth
+from temporay.operators.primitives.scenes._question import PseudoVideo
+from temporay.operators.primitives.scenes._shots import (
+    choose_num_scenes,
+    choose_shot_lengths,
+    compose,
+    pick_scenes,
+    shown,
+)
+from temporay.operators.records import Address, Event, Question, Scene, ScenePlan
+from temporay.operators.seeding import rng_at
 
 WORDINGS = (
     'In the given video, does the scene that can be captioned as "{asked}" happen before or after the scene that can '
@@ -32,12 +38,12 @@ class BeforeAfter(PseudoVideo):
     task: ClassVar[str] = "before_after"
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        draw = rng(*address.parts(), "plan")
-        options = ["before", "after"] if draw.integers(2) else ["after", "before"]
-        truth = options[draw_truth(draw, 2, address)]
-        num_scenes = draw_num_scenes(draw, canvas, address.level)
+        rng = rng_at(*address.parts(), "plan")
+        options = ["before", "after"] if rng.integers(2) else ["after", "before"]
+        truth = options[choose_truth(rng, 2, address)]
+        num_scenes = choose_num_scenes(rng, canvas, address.level)
         picked = pick_scenes(scenes, num_scenes, address)
-        places = [int(i) for i in draw.permutation(num_scenes)]  # places[i]: where scene i is shown
+        places = [int(i) for i in rng.permutation(num_scenes)]  # places[i]: where scene i is shown
         if (places[0] < places[1]) != (truth == "before"):
             places[0], places[1] = places[1], places[0]
         order = [scene for _, scene in sorted(zip(places, picked, strict=True), key=lambda pair: pair[0])]
@@ -45,9 +51,9 @@ class BeforeAfter(PseudoVideo):
             "asked": picked[0].caption,
             "anchor": picked[1].caption,
             "options": options,
-            "wording": int(draw.integers(len(WORDINGS))),
+            "wording": int(rng.integers(len(WORDINGS))),
         }
-        return compose(order, draw_shot_lengths(order, canvas, address), canvas, address, facts)
+        return compose(order, choose_shot_lengths(order, canvas, address), canvas, address, facts)
 
     def text(self, facts: Mapping[str, Any]) -> str:
         return WORDINGS[facts["wording"]].format(asked=facts["asked"], anchor=facts["anchor"])

@@ -8,17 +8,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from operators.canvas import Canvas
-from operators.primitives._base import draw_truth
-from operators.primitives.scenes._question import (
+from temporay.operators.canvas import Canvas
+from temporay.operators.primitives._base import choose_truth
+from temporay.operators.primitives.scenes._question import (
     NONE_OF_THE_OTHERS,
     NONE_OF_THE_OTHERS_BY_LEVEL,
     PseudoVideo,
     or_none,
 )
-from operators.primitives.scenes._shots import compose, draw_num_scenes, draw_shot_lengths, pick_scenes, shown
-from operators.records import Address, Event, Question, Scene, ScenePlan
-from operators.seeding import rng
+from temporay.operators.primitives.scenes._shots import (
+    choose_num_scenes,
+    choose_shot_lengths,
+    compose,
+    pick_scenes,
+    shown,
+)
+from temporay.operators.records import Address, Event, Question, Scene, ScenePlan
+from temporay.operators.seeding import rng_at
 
 MAX_LISTED = 4
 WORDINGS = (
@@ -38,27 +44,27 @@ class FirstLast(PseudoVideo):
     task: ClassVar[str] = "first_last"
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        draw = rng(*address.parts(), "plan")
-        num_scenes = draw_num_scenes(draw, canvas, address.level)
+        rng = rng_at(*address.parts(), "plan")
+        num_scenes = choose_num_scenes(rng, canvas, address.level)
         picked = pick_scenes(scenes, num_scenes, address)
         num_listed = min(MAX_LISTED, num_scenes)
         options = [scene.caption for scene in picked[:num_listed]]
         if NONE_OF_THE_OTHERS_BY_LEVEL[address.level]:
             options[-1] = NONE_OF_THE_OTHERS
-        truth = draw_truth(draw, num_listed, address)
-        end = ("first", "last")[int(draw.integers(2))]
-        places = [int(i) for i in draw.permutation(num_scenes)]  # places[i]: where scene i is shown
+        truth = choose_truth(rng, num_listed, address)
+        end = ("first", "last")[int(rng.integers(2))]
+        places = [int(i) for i in rng.permutation(num_scenes)]  # places[i]: where scene i is shown
         extreme = (min if end == "first" else max)(range(num_listed), key=lambda i: places[i])
         places[truth], places[extreme] = places[extreme], places[truth]
         order = [scene for _, scene in sorted(zip(places, picked, strict=True), key=lambda pair: pair[0])]
-        wording = int(draw.integers(len(WORDINGS)))
+        wording = int(rng.integers(len(WORDINGS)))
         facts = {
             "end": end,
-            "listed": [picked[i].caption for i in draw.permutation(num_listed)],
+            "listed": [picked[i].caption for i in rng.permutation(num_listed)],
             "options": options,
             "wording": wording,
         }
-        return compose(order, draw_shot_lengths(order, canvas, address), canvas, address, facts)
+        return compose(order, choose_shot_lengths(order, canvas, address), canvas, address, facts)
 
     def text(self, facts: Mapping[str, Any]) -> str:
         listed = ", ".join(f'"{caption}"' for caption in facts["listed"])

@@ -11,13 +11,12 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
-
-from operators.canvas import Canvas
-from operators.primitives._base import draw_truth
-from operators.primitives.scenes._question import PseudoVideo
-from operators.primitives.scenes._shots import CaptionedScene, compose, pick_scenes, scene_limits
-from operators.records import Address, Scene, ScenePlan
-from operators.seeding import rng
+from temporay.operators.canvas import Canvas
+from temporay.operators.primitives._base import choose_truth
+from temporay.operators.primitives.scenes._question import PseudoVideo
+from temporay.operators.primitives.scenes._shots import CaptionedScene, compose, pick_scenes, scene_limits
+from temporay.operators.records import Address, Scene, ScenePlan
+from temporay.operators.seeding import rng_at
 
 ALL_MODES = ("count", "between", "which")
 MODES_BY_LEVEL = (("count",), ("count", "between"), ALL_MODES, ALL_MODES, ALL_MODES)
@@ -65,28 +64,28 @@ class RecurringScenes(PseudoVideo):
     task: ClassVar[str] = "recurring_scenes"
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        draw = rng(*address.parts(), "plan")
+        rng = rng_at(*address.parts(), "plan")
         low, high = scene_limits(canvas, address.level, MIN_SCENES)
-        num_scenes = int(draw.integers(low, high + 1))
+        num_scenes = int(rng.integers(low, high + 1))
         modes = [m for m in MODES_BY_LEVEL[address.level] if m != "which" or num_scenes >= MIN_SCENES_OF_WHICH]
-        mode = modes[int(draw.integers(len(modes)))]
+        mode = modes[int(rng.integers(len(modes)))]
         picked = pick_scenes(scenes, num_scenes, address)
-        wording = int(draw.integers(len(WORDINGS[mode])))
+        wording = int(rng.integers(len(WORDINGS[mode])))
         captions = [scene.caption for scene in picked]
         facts: dict[str, Any] = {"mode": mode, "wording": wording, "anchor": captions[0] if mode != "which" else ""}
         if mode == "count":
-            counts = [1 + int(i) for i in draw.permutation(MAX_SHOTS_PER_SCENE)]
+            counts = [1 + int(i) for i in rng.permutation(MAX_SHOTS_PER_SCENE)]
             facts["options"] = [str(n) for n in counts]
-            order = _count_order(draw, num_scenes, counts[draw_truth(draw, len(counts), address)])
+            order = _count_order(rng, num_scenes, counts[choose_truth(rng, len(counts), address)])
         elif mode == "which":
             facts["options"] = captions[:MAX_OPTIONS]
-            order = _which_order(draw, num_scenes, draw_truth(draw, MAX_OPTIONS, address))
+            order = _which_order(rng, num_scenes, choose_truth(rng, MAX_OPTIONS, address))
         else:
-            facts["gap"] = int(draw.integers(len(GAPS)))
+            facts["gap"] = int(rng.integers(len(GAPS)))
             facts["options"] = captions[1 : 1 + MAX_OPTIONS]
-            truth = 1 + draw_truth(draw, len(facts["options"]), address)
-            order = _between_order(draw, num_scenes, facts["gap"], truth)
-        lengths = _draw_lengths([picked[i] for i in order], canvas, address)
+            truth = 1 + choose_truth(rng, len(facts["options"]), address)
+            order = _between_order(rng, num_scenes, facts["gap"], truth)
+        lengths = _choose_lengths([picked[i] for i in order], canvas, address)
         return compose([picked[i] for i in order], lengths, canvas, address, facts)
 
     def text(self, facts: Mapping[str, Any]) -> str:
@@ -111,53 +110,53 @@ class RecurringScenes(PseudoVideo):
         return f"What {'comes again' if plan.facts['mode'] == 'which' else 'lies between'} is {answer}."
 
 
-def _count_order(draw: np.random.Generator, num_scenes: int, count: int) -> list[int]:
+def _count_order(rng: np.random.Generator, num_scenes: int, count: int) -> list[int]:
     """Scene 0 ``count`` times, the others at least once each, so many shots in all whatever the count."""
-    first, last = (int(i) for i in draw.choice(num_scenes, 2, replace=False))
+    first, last = (int(i) for i in rng.choice(num_scenes, 2, replace=False))
     while True:
         shots = [0] * count + list(range(1, num_scenes))
-        shots += [1 + int(i) for i in draw.integers(num_scenes - 1, size=num_scenes + SPARE_SHOTS - len(shots))]
-        order = _arrange(draw, shots, first, last)
+        shots += [1 + int(i) for i in rng.integers(num_scenes - 1, size=num_scenes + SPARE_SHOTS - len(shots))]
+        order = _arrange(rng, shots, first, last)
         if order is not None and max(np.bincount(order)) <= MAX_SHOTS_PER_SCENE:
             return order
 
 
-def _which_order(draw: np.random.Generator, num_scenes: int, again: int) -> list[int]:
-    first, last = (int(i) for i in draw.choice(num_scenes, 2, replace=False))
+def _which_order(rng: np.random.Generator, num_scenes: int, again: int) -> list[int]:
+    first, last = (int(i) for i in rng.choice(num_scenes, 2, replace=False))
     while True:
-        order = _arrange(draw, [*range(num_scenes), again], first, last)
+        order = _arrange(rng, [*range(num_scenes), again], first, last)
         if order is not None:
             return order
 
 
-def _between_order(draw: np.random.Generator, num_scenes: int, gap: int, truth: int) -> list[int]:
+def _between_order(rng: np.random.Generator, num_scenes: int, gap: int, truth: int) -> list[int]:
     """Scene 0 three times, one scene in each gap, ``truth`` in the one asked about, the others before and after."""
-    others = [1 + int(i) for i in draw.permutation(num_scenes - 1)]
+    others = [1 + int(i) for i in rng.permutation(num_scenes - 1)]
     at = others.index(truth)
     others[at], others[gap] = others[gap], others[at]
     outside = others[len(GAPS) :]
-    before = int(draw.integers(len(outside) + 1))
+    before = int(rng.integers(len(outside) + 1))
     return [*outside[:before], 0, others[0], 0, others[1], 0, *outside[before:]]
 
 
-def _arrange(draw: np.random.Generator, shots: list[int], first: int, last: int) -> list[int] | None:
+def _arrange(rng: np.random.Generator, shots: list[int], first: int, last: int) -> list[int] | None:
     """One random order of the shots from ``first`` to ``last``; None when a scene follows itself in it."""
     inner = list(shots)
     inner.remove(first)
     inner.remove(last)
-    order = [first, *(inner[i] for i in draw.permutation(len(inner))), last]
+    order = [first, *(inner[i] for i in rng.permutation(len(inner))), last]
     return order if all(one != other for one, other in pairwise(order)) else None
 
 
-def _draw_lengths(order: Sequence[CaptionedScene], canvas: Canvas, address: Address) -> list[int]:
+def _choose_lengths(order: Sequence[CaptionedScene], canvas: Canvas, address: Address) -> list[int]:
     """Frames of every shot: those of a scene are drawn by its image alone and then divided among its shots."""
     low, high = canvas.frames_per_scene
     fewest = MAX_SHOTS_PER_SCENE * low
     ids = [captioned.scene.image_id for captioned in order]
     parts: dict[int, list[int]] = {}
     for image_id in sorted(set(ids)):
-        draw, num_shots = rng(*address.parts(), "frames_of_scene", image_id), ids.count(image_id)
-        spare = int(draw.integers(fewest, max(fewest, high) + 1)) - num_shots * low
-        cuts = np.sort(draw.integers(0, spare + 1, num_shots - 1))
+        rng, num_shots = rng_at(*address.parts(), "frames_of_scene", image_id), ids.count(image_id)
+        spare = int(rng.integers(fewest, max(fewest, high) + 1)) - num_shots * low
+        cuts = np.sort(rng.integers(0, spare + 1, num_shots - 1))
         parts[image_id] = [int(low + n) for n in np.diff([0, *cuts, spare])]
     return [parts[image_id].pop(0) for image_id in ids]

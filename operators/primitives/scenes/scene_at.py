@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from operators.canvas import Canvas
-from operators.primitives._base import draw_truth
-from operators.primitives.scenes._question import (
+from temporay.operators.canvas import Canvas
+from temporay.operators.primitives._base import choose_truth
+from temporay.operators.primitives.scenes._question import (
     NONE_OF_THE_OTHERS,
     NONE_OF_THE_OTHERS_BY_LEVEL,
     PseudoVideo,
     or_none,
 )
-from operators.primitives.scenes._shots import compose, draw_num_scenes, draw_shot_lengths, pick_scenes
-from operators.records import Address, Scene, ScenePlan
-from operators.seeding import rng
+from temporay.operators.primitives.scenes._shots import choose_num_scenes, choose_shot_lengths, compose, pick_scenes
+from temporay.operators.records import Address, Scene, ScenePlan
+from temporay.operators.seeding import rng_at
 
 MAX_OPTIONS = 4
 WORDINGS = (
@@ -37,24 +37,24 @@ class SceneAt(PseudoVideo):
     task: ClassVar[str] = "scene_at"
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        draw = rng(*address.parts(), "plan")
-        num_scenes = draw_num_scenes(draw, canvas, address.level)
+        rng = rng_at(*address.parts(), "plan")
+        num_scenes = choose_num_scenes(rng, canvas, address.level)
         picked = pick_scenes(scenes, num_scenes, address)
         options = [scene.caption for scene in picked[:MAX_OPTIONS]]
         if NONE_OF_THE_OTHERS_BY_LEVEL[address.level]:
             options[-1] = NONE_OF_THE_OTHERS
-        truth = picked[draw_truth(draw, len(options), address)]
-        place = int(draw.integers(num_scenes))
-        order = [picked[i] for i in draw.permutation(num_scenes)]
+        truth = picked[choose_truth(rng, len(options), address)]
+        place = int(rng.integers(num_scenes))
+        order = [picked[i] for i in rng.permutation(num_scenes)]
         other = order.index(truth)
         order[place], order[other] = order[other], order[place]
         facts = {
             "count": num_scenes,
             "number": place + 1,
             "options": options,
-            "wording": int(draw.integers(len(WORDINGS))),
+            "wording": int(rng.integers(len(WORDINGS))),
         }
-        return compose(order, draw_shot_lengths(order, canvas, address), canvas, address, facts)
+        return compose(order, choose_shot_lengths(order, canvas, address), canvas, address, facts)
 
     def text(self, facts: Mapping[str, Any]) -> str:
         return WORDINGS[facts["wording"]].format(count=facts["count"], number=facts["number"])

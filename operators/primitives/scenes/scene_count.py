@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from operators.canvas import Canvas
-from operators.primitives._base import Twin, draw_truth
-from operators.primitives.scenes._question import PseudoVideo
-from operators.primitives.scenes._shots import compose, pick_scenes, scene_limits, split_length
-from operators.records import Address, Scene, ScenePlan
-from operators.seeding import rng
+from temporay.operators.canvas import Canvas
+from temporay.operators.primitives._base import Twin, choose_truth
+from temporay.operators.primitives.scenes._question import PseudoVideo
+from temporay.operators.primitives.scenes._shots import compose, pick_scenes, scene_limits, split_length
+from temporay.operators.records import Address, Scene, ScenePlan
+from temporay.operators.seeding import rng_at
 
 MAX_OPTIONS = 3
 WORDINGS = (
@@ -35,12 +35,12 @@ class SceneCount(PseudoVideo):
     twin: ClassVar[Twin] = "restaged"
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        draw = rng(*address.parts(), "plan")
+        rng = rng_at(*address.parts(), "plan")
         _, most = scene_limits(canvas, address.level, minimum=2)
-        counts = [1 + int(i) for i in draw.choice(most, min(MAX_OPTIONS, most), replace=False)]
-        truth = counts[draw_truth(draw, len(counts), address)]
+        counts = [1 + int(i) for i in rng.choice(most, min(MAX_OPTIONS, most), replace=False)]
+        truth = counts[choose_truth(rng, len(counts), address)]
         order = pick_scenes(scenes, most, address)[:truth]
-        facts = {"options": [str(n) for n in counts], "wording": int(draw.integers(len(WORDINGS)))}
+        facts = {"options": [str(n) for n in counts], "wording": int(rng.integers(len(WORDINGS)))}
         return compose(order, split_length(truth, most, canvas, address), canvas, address, facts)
 
     def text(self, facts: Mapping[str, Any]) -> str:

@@ -13,13 +13,12 @@ from math import factorial
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-
-from operators.canvas import Canvas
-from operators.primitives._base import Style, draw_truth
-from operators.primitives.scenes._question import PseudoVideo
-from operators.primitives.scenes._shots import compose, draw_num_scenes, draw_shot_lengths, pick_scenes
-from operators.records import Address, Question, Scene, ScenePlan
-from operators.seeding import rng
+from temporay.operators.canvas import Canvas
+from temporay.operators.primitives._base import Style, choose_truth
+from temporay.operators.primitives.scenes._question import PseudoVideo
+from temporay.operators.primitives.scenes._shots import choose_num_scenes, choose_shot_lengths, compose, pick_scenes
+from temporay.operators.records import Address, Question, Scene, ScenePlan
+from temporay.operators.seeding import rng_at
 
 MAX_OPTIONS = 3
 Differing = Literal["anywhere", "three places", "three neighbours"]
@@ -40,17 +39,17 @@ class SceneOrder(PseudoVideo):
     task: ClassVar[str] = "scene_order"
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        draw = rng(*address.parts(), "plan")
-        num_scenes = draw_num_scenes(draw, canvas, address.level)
+        rng = rng_at(*address.parts(), "plan")
+        num_scenes = choose_num_scenes(rng, canvas, address.level)
         picked = pick_scenes(scenes, num_scenes, address)
-        orders = _draw_orders(draw, num_scenes, DIFFERING_BY_LEVEL[address.level])
-        truth = orders[draw_truth(draw, len(orders), address)]
+        orders = _choose_orders(rng, num_scenes, DIFFERING_BY_LEVEL[address.level])
+        truth = orders[choose_truth(rng, len(orders), address)]
         facts = {
             "options": [_listing([picked[i].caption for i in listed]) for listed in orders],
-            "wording": int(draw.integers(len(WORDINGS))),
+            "wording": int(rng.integers(len(WORDINGS))),
         }
         order = [picked[i] for i in truth]
-        return compose(order, draw_shot_lengths(order, canvas, address), canvas, address, facts)
+        return compose(order, choose_shot_lengths(order, canvas, address), canvas, address, facts)
 
     def text(self, facts: Mapping[str, Any]) -> str:
         return WORDINGS[facts["wording"]]
@@ -66,20 +65,20 @@ class SceneOrder(PseudoVideo):
         return question.options[question.answer_index] if style == "concise" else told
 
 
-def _draw_orders(draw: np.random.Generator, num_scenes: int, differing: Differing) -> list[tuple[int, ...]]:
+def _choose_orders(rng: np.random.Generator, num_scenes: int, differing: Differing) -> list[tuple[int, ...]]:
     """Up to ``MAX_OPTIONS`` different permutations, each of which is as likely to be drawn in any of their places."""
     if differing == "anywhere" or num_scenes < MAX_OPTIONS:
         orders: list[tuple[int, ...]] = []
         while len(orders) < min(MAX_OPTIONS, factorial(num_scenes)):
-            listed = tuple(int(i) for i in draw.permutation(num_scenes))
+            listed = tuple(int(i) for i in rng.permutation(num_scenes))
             if listed not in orders:
                 orders.append(listed)
         return orders
-    base = draw.permutation(num_scenes)
+    base = rng.permutation(num_scenes)
     if differing == "three places":
-        places = np.sort(draw.choice(num_scenes, MAX_OPTIONS, replace=False))
+        places = np.sort(rng.choice(num_scenes, MAX_OPTIONS, replace=False))
     else:
-        places = int(draw.integers(num_scenes - MAX_OPTIONS + 1)) + np.arange(MAX_OPTIONS)
+        places = int(rng.integers(num_scenes - MAX_OPTIONS + 1)) + np.arange(MAX_OPTIONS)
     rotations = np.tile(base, (MAX_OPTIONS, 1))
     for shift in range(MAX_OPTIONS):
         rotations[shift, places] = base[np.roll(places, shift)]

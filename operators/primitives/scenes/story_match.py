@@ -12,20 +12,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-
-from operators.canvas import Canvas
-from operators.primitives._base import Style, draw_truth
-from operators.primitives.scenes._question import PseudoVideo
-from operators.primitives.scenes._shots import (
+from temporay.operators.canvas import Canvas
+from temporay.operators.primitives._base import Style, choose_truth
+from temporay.operators.primitives.scenes._question import PseudoVideo
+from temporay.operators.primitives.scenes._shots import (
     CaptionedScene,
+    choose_num_scenes,
     compose,
-    draw_num_scenes,
     pick_scenes,
     split_length,
     tell_order,
 )
-from operators.records import Address, Question, Scene, ScenePlan
-from operators.seeding import rng
+from temporay.operators.records import Address, Question, Scene, ScenePlan
+from temporay.operators.seeding import rng_at
 
 MIN_SCENES_TO_CUT = 3  # what is left must have an order
 EXCHANGED_BY_LEVEL = ("any", "any", "any", "neighbours", "neighbours")
@@ -49,18 +48,18 @@ class StoryMatch(PseudoVideo):
         return canvas.num_scenes[1] + 1
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        draw = rng(*address.parts(), "plan")
-        num_scenes = draw_num_scenes(draw, canvas, address.level)
+        rng = rng_at(*address.parts(), "plan")
+        num_scenes = choose_num_scenes(rng, canvas, address.level)
         *told, spare = pick_scenes(scenes, num_scenes + 1, address)
-        exchanged = _draw_exchanged(draw, num_scenes, EXCHANGED_BY_LEVEL[address.level])
-        pairs = _with_exchange(_tellings(draw, told, spare, exchanged), exchanged)
-        telling, order = int(draw.integers(2)), draw_truth(draw, 2, address)  # a twin differs in its order alone
+        exchanged = _choose_exchanged(rng, num_scenes, EXCHANGED_BY_LEVEL[address.level])
+        pairs = _with_exchange(_tellings(rng, told, spare, exchanged), exchanged)
+        telling, order = int(rng.integers(2)), choose_truth(rng, 2, address)  # a twin differs in its order alone
         stories = [story for pair in pairs for story in pair]
-        shuffled = [stories[i] for i in draw.permutation(len(stories))]
+        shuffled = [stories[i] for i in rng.permutation(len(stories))]
         facts = {
             "stories": [[scene.caption for scene in story] for story in shuffled],
             "options": [tell_order([scene.caption for scene in story]) for story in shuffled],
-            "wording": int(draw.integers(len(WORDINGS))),
+            "wording": int(rng.integers(len(WORDINGS))),
         }
         # Lengths go with the scenes, not with the places, so that a twin shows the same frames.
         num_shots = len(pairs[telling][0])
@@ -88,24 +87,24 @@ class StoryMatch(PseudoVideo):
 Story = list[CaptionedScene]
 
 
-def _draw_exchanged(draw: np.random.Generator, num_scenes: int, which: str) -> tuple[int, int]:
+def _choose_exchanged(rng: np.random.Generator, num_scenes: int, which: str) -> tuple[int, int]:
     """Two places of the story whose scenes change places."""
     if which == "neighbours":
-        first = int(draw.integers(num_scenes - 1))
+        first = int(rng.integers(num_scenes - 1))
         return first, first + 1
-    first, second = sorted(int(i) for i in draw.choice(num_scenes, 2, replace=False))
+    first, second = sorted(int(i) for i in rng.choice(num_scenes, 2, replace=False))
     return first, second
 
 
 def _tellings(
-    draw: np.random.Generator, told: Story, spare: CaptionedScene, exchanged: tuple[int, int]
+    rng: np.random.Generator, told: Story, spare: CaptionedScene, exchanged: tuple[int, int]
 ) -> tuple[Story, Story]:
     """The story, and the same with one scene replaced or, where enough are left, one that is not exchanged left out."""
-    changed = int(draw.integers(len(told)))
+    changed = int(rng.integers(len(told)))
     can_be_cut = [place for place in range(len(told)) if place not in exchanged]
-    cut = bool(draw.integers(2)) and len(told) >= MIN_SCENES_TO_CUT
+    cut = bool(rng.integers(2)) and len(told) >= MIN_SCENES_TO_CUT
     if cut:
-        left_out = can_be_cut[int(draw.integers(len(can_be_cut)))]
+        left_out = can_be_cut[int(rng.integers(len(can_be_cut)))]
         return told, [scene for place, scene in enumerate(told) if place != left_out]
     return told, [spare if place == changed else scene for place, scene in enumerate(told)]
 

@@ -17,14 +17,13 @@ from itertools import pairwise, permutations
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-
-from operators.canvas import Canvas
-from operators.errors import SampleRejected, UserError
-from operators.primitives._base import Primitive, Twin, draw_truth
-from operators.primitives.motion._stage import draw_backdrop, draw_num_frames, frame_ms
-from operators.primitives.states._slots import Timing, draw_timing, num_reveal_frames
-from operators.records import Address, Event, Question, Scene, ScenePlan, Track
-from operators.seeding import rng
+from temporay.operators.canvas import Canvas
+from temporay.operators.errors import SampleRejected, UserError
+from temporay.operators.primitives._base import Primitive, Twin, choose_truth
+from temporay.operators.primitives.motion._stage import choose_backdrop, choose_num_frames, frame_ms
+from temporay.operators.primitives.states._slots import Timing, choose_timing, num_reveal_frames
+from temporay.operators.records import Address, Event, Question, Scene, ScenePlan, Track
+from temporay.operators.seeding import rng_at
 
 Mode = Literal["forward", "retrodictive", "historical"]
 MODES: tuple[Mode, ...] = ("forward", "retrodictive", "historical")
@@ -65,10 +64,10 @@ class OperationsGame(Primitive):
     num_operations_by_level: ClassVar[tuple[int, int, int, int, int]]
 
     @abstractmethod
-    def stage(self, draw: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Stage: ...
+    def stage(self, rng: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Stage: ...
 
     @abstractmethod
-    def propose(self, draw: np.random.Generator, stage: Stage, facts: Facts) -> Course:
+    def propose(self, rng: np.random.Generator, stage: Stage, facts: Facts) -> Course:
         """Operations, in one of their orders; ``facts`` has those of the stage and which state is shown and asked."""
 
     @abstractmethod
@@ -107,33 +106,33 @@ class OperationsGame(Primitive):
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
         _check_sides(canvas, self.task)
-        num_frames = draw_num_frames(address, canvas)
-        draw = rng(*address.parts(), "plan")
+        num_frames = choose_num_frames(address, canvas)
+        rng = rng_at(*address.parts(), "plan")
         num_operations = self.num_operations(canvas, address.level)
-        query = _draw_query(draw, num_operations)
-        stage = self.stage(draw, canvas, address.level, query)
-        facts, courses = self.courses(draw, stage, {**query, **stage.facts})
+        query = _choose_query(rng, num_operations)
+        stage = self.stage(rng, canvas, address.level, query)
+        facts, courses = self.courses(rng, stage, {**query, **stage.facts})
         answers = sorted(courses)
-        options = [answers[i] for i in draw.choice(len(answers), min(MAX_OPTIONS, len(answers)), replace=False)]
-        possible = courses[options[draw_truth(draw, len(options), address)]]
-        course = possible[int(rng(*address.parts(), "course").integers(len(possible)))]
+        options = [answers[i] for i in rng.choice(len(answers), min(MAX_OPTIONS, len(answers)), replace=False)]
+        possible = courses[options[choose_truth(rng, len(options), address)]]
+        course = possible[int(rng_at(*address.parts(), "course").integers(len(possible)))]
         states = self.states(stage.revealed, course, facts["at_start"])
         if states is None:
             raise ValueError(f"{address.key}: the course cannot be gone")
-        timing = draw_timing(draw, num_frames, num_operations, facts["at_start"])
+        timing = choose_timing(rng, num_frames, num_operations, facts["at_start"])
         return ScenePlan(
             address=address,
             width=canvas.width,
             height=canvas.height,
             fps=canvas.fps,
             num_frames=num_frames,
-            backdrop=draw_backdrop(address),
+            backdrop=choose_backdrop(address),
             tracks=self.tracks(facts, canvas, timing, course, states),
             events=self._events(facts, canvas, timing, course, states),
-            facts={**facts, "options": options, "wording": int(draw.integers(len(self.wordings(facts))))},
+            facts={**facts, "options": options, "wording": int(rng.integers(len(self.wordings(facts))))},
         )
 
-    def courses(self, draw: np.random.Generator, stage: Stage, facts: Facts) -> tuple[Facts, dict[str, list[Course]]]:
+    def courses(self, rng: np.random.Generator, stage: Stage, facts: Facts) -> tuple[Facts, dict[str, list[Course]]]:
         """Courses by the answer they lead to: orders of one and the same set of operations.
 
         Raises:
@@ -141,7 +140,7 @@ class OperationsGame(Primitive):
         """
         best: dict[str, list[Course]] = {}
         for attempt in range(MAX_PROPOSALS):
-            orders = self.orders(draw, self.propose(draw, stage, facts))
+            orders = self.orders(rng, self.propose(rng, stage, facts))
             found = by_answer(orders, lambda course: self.answer(facts, stage.revealed, course))
             best = found if len(found) > len(best) else best
             if len(best) >= (min(MAX_OPTIONS, stage.num_answers) if attempt < GOOD_PROPOSALS else 2):
@@ -150,12 +149,12 @@ class OperationsGame(Primitive):
             raise SampleRejected("order_without_effect", f"{MAX_PROPOSALS} sets of operations lead to one answer each")
         return facts, best
 
-    def orders(self, draw: np.random.Generator, course: Course) -> list[Course]:
+    def orders(self, rng: np.random.Generator, course: Course) -> list[Course]:
         """Different orders in which no operation directly follows its like; all of them where they are few."""
         if len(course) <= ALL_ORDERED:
             orders = set(permutations(course))
         else:
-            orders = {tuple(course[i] for i in draw.permutation(len(course))) for _ in range(MAX_ORDERS)}
+            orders = {tuple(course[i] for i in rng.permutation(len(course))) for _ in range(MAX_ORDERS)}
         return sorted(order for order in orders if all(a != b for a, b in pairwise(order)))
 
     def states(self, revealed: State, course: Course, at_start: bool) -> list[State] | None:
@@ -237,11 +236,11 @@ def timed_wordings(templates: Sequence[str], facts: Facts, first: Mapping[str, s
     return [*paper, *(text[0].upper() + text[1:] for text in asked)]
 
 
-def _draw_query(draw: np.random.Generator, num_operations: int) -> dict[str, Any]:
+def _choose_query(rng: np.random.Generator, num_operations: int) -> dict[str, Any]:
     """Which state is shown and which is asked for; nothing of it depends on the truth."""
-    mode = MODES[int(draw.integers(3 if num_operations > 1 else 2))]
-    at_start = bool(draw.integers(2)) if mode == "historical" else mode == "forward"
-    between = int(draw.integers(1, max(2, num_operations)))
+    mode = MODES[int(rng.integers(3 if num_operations > 1 else 2))]
+    at_start = bool(rng.integers(2)) if mode == "historical" else mode == "forward"
+    between = int(rng.integers(1, max(2, num_operations)))
     asked_after = {"forward": num_operations, "retrodictive": 0, "historical": between}[mode]
     return {"mode": mode, "at_start": at_start, "asked_after": asked_after, "num_operations": num_operations}
 

@@ -12,8 +12,7 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
-
-from operators.records import Frames
+from temporay.operators.records import Frames
 
 REVEAL_SHARE = 0.2  # of the clip
 COVER_COLOR = (160, 160, 160)  # of what hides: backs of cards and tiles; no name of the palette is near it
@@ -51,10 +50,10 @@ def num_reveal_frames(num_frames: int) -> int:
     return max(2, round(REVEAL_SHARE * num_frames))
 
 
-def draw_timing(draw: np.random.Generator, num_frames: int, num_operations: int, at_start: bool) -> Timing:
+def choose_timing(rng: np.random.Generator, num_frames: int, num_operations: int, at_start: bool) -> Timing:
     reveal = num_reveal_frames(num_frames)
     per_op = (num_frames - reveal) // num_operations
-    rest = int(draw.integers(num_frames - reveal - num_operations * per_op + 1))
+    rest = int(rng.integers(num_frames - reveal - num_operations * per_op + 1))
     first = rest + (reveal if at_start else 0)
     starts = tuple(first + i * per_op for i in range(num_operations))
     return Timing(num_frames=num_frames, reveal=reveal, per_op=per_op, starts=starts, at_start=at_start)

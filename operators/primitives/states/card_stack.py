@@ -12,14 +12,21 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-
-from operators.canvas import Canvas
-from operators.pixels.colors_seen import Witness
-from operators.pixels.shapes import COLORS
-from operators.primitives._claims import Phrases
-from operators.primitives.states._game import Course, Facts, Operation, OperationsGame, Stage, State, timed_wordings
-from operators.primitives.states._slots import COVER_COLOR, NEAR_COLOR, Timing, coverage, split_active
-from operators.records import Track
+from temporay.operators.canvas import Canvas
+from temporay.operators.pixels.colors_seen import Witness
+from temporay.operators.pixels.shapes import COLORS
+from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives.states._game import (
+    Course,
+    Facts,
+    Operation,
+    OperationsGame,
+    Stage,
+    State,
+    timed_wordings,
+)
+from temporay.operators.primitives.states._slots import COVER_COLOR, NEAR_COLOR, Timing, coverage, split_active
+from temporay.operators.records import Track
 
 NUM_CARDS_BY_LEVEL = (3, 4, 4, 5, 5)
 CARD_HEIGHT_PX = 16  # at least, so a small canvas has fewer cards
@@ -77,12 +84,12 @@ class CardStack(OperationsGame):
         "draw": ("Place {d1} to {d2}, {d3} before, {d4} after.",),
     }
 
-    def stage(self, draw: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Stage:
+    def stage(self, rng: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Stage:
         num_cards = min(NUM_CARDS_BY_LEVEL[level], max(FEW_CARDS, canvas.height // CARD_HEIGHT_PX))
-        numbers = [str(1 + int(n)) for n in draw.choice(9, num_cards, replace=False)]
-        colors = [list(COLORS)[int(i)] for i in draw.choice(len(COLORS), num_cards, replace=False)]
-        asks_order = bool(draw.integers(2))
-        place = 1 + int(draw.integers(num_cards))
+        numbers = [str(1 + int(n)) for n in rng.choice(9, num_cards, replace=False)]
+        colors = [list(COLORS)[int(i)] for i in rng.choice(len(COLORS), num_cards, replace=False)]
+        asks_order = bool(rng.integers(2))
+        place = 1 + int(rng.integers(num_cards))
         num_before = facts["asked_after"] if facts["at_start"] else facts["num_operations"] - facts["asked_after"]
         whole = asks_order and num_cards >= MIN_CARDS_OF_ORDERS and num_before >= 2
         drawn = {
@@ -92,9 +99,9 @@ class CardStack(OperationsGame):
         }
         return Stage(revealed=tuple(numbers), facts=drawn, num_answers=num_cards)
 
-    def propose(self, draw: np.random.Generator, stage: Stage, facts: Facts) -> Course:
+    def propose(self, rng: np.random.Generator, stage: Stage, facts: Facts) -> Course:
         num_cards = len(stage.facts["cards"])
-        pairs = [draw.choice(num_cards, 2, replace=False) for _ in range(facts["num_operations"])]
+        pairs = [rng.choice(num_cards, 2, replace=False) for _ in range(facts["num_operations"])]
         return tuple(("draw", str(1 + int(a)), str(1 + int(b))) for a, b in pairs)
 
     def apply(self, state: State, operation: Operation) -> State:

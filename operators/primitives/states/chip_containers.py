@@ -12,13 +12,20 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-
-from operators.canvas import Canvas
-from operators.pixels.colors_seen import Witness
-from operators.pixels.shapes import COLORS
-from operators.primitives._claims import Phrases
-from operators.primitives.states._game import Course, Facts, Operation, OperationsGame, Stage, State, timed_wordings
-from operators.primitives.states._slots import (
+from temporay.operators.canvas import Canvas
+from temporay.operators.pixels.colors_seen import Witness
+from temporay.operators.pixels.shapes import COLORS
+from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives.states._game import (
+    Course,
+    Facts,
+    Operation,
+    OperationsGame,
+    Stage,
+    State,
+    timed_wordings,
+)
+from temporay.operators.primitives.states._slots import (
     COVER_COLOR,
     NEAR_COLOR,
     Timing,
@@ -29,7 +36,7 @@ from operators.primitives.states._slots import (
     split_active,
     trade_places,
 )
-from operators.records import Frames, Track
+from temporay.operators.records import Frames, Track
 
 NUM_CONTAINERS_BY_LEVEL = (3, 3, 3, 4, 4)
 NUM_CHIPS_BY_LEVEL = (2, 3, 3, 4, 4)  # four have room over one container
@@ -94,33 +101,33 @@ class ChipContainers(OperationsGame):
         "swap": ("Trade {d1} {d2}, {d3} before, {d4} after.",),
     }
 
-    def stage(self, draw: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Stage:
+    def stage(self, rng: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Stage:
         num_containers = NUM_CONTAINERS_BY_LEVEL[level]
-        names = [list(COLORS)[int(i)] for i in draw.choice(len(COLORS), NUM_CHIPS_BY_LEVEL[level], replace=False)]
+        names = [list(COLORS)[int(i)] for i in rng.choice(len(COLORS), NUM_CHIPS_BY_LEVEL[level], replace=False)]
         chips_of: list[list[str]] = [[] for _ in range(num_containers)]
         for name in names:
-            chips_of[int(draw.integers(num_containers))].append(name)
-        asks_where = bool(draw.integers(2))
+            chips_of[int(rng.integers(num_containers))].append(name)
+        asks_where = bool(rng.integers(2))
         drawn = {
             "ask": "where" if asks_where else "count",
-            "chip": names[int(draw.integers(len(names)))],
+            "chip": names[int(rng.integers(len(names)))],
             "chips": sorted(names),
-            "container": 1 + int(draw.integers(num_containers)),
+            "container": 1 + int(rng.integers(num_containers)),
             "num_containers": num_containers,
         }
         revealed = tuple(_joined(chips) for chips in chips_of)
         return Stage(revealed=revealed, facts=drawn, num_answers=num_containers if asks_where else len(names) + 1)
 
-    def propose(self, draw: np.random.Generator, stage: Stage, facts: Facts) -> Course:
+    def propose(self, rng: np.random.Generator, stage: Stage, facts: Facts) -> Course:
         """Moves that can be made in at least one order, found by going from the shown state step by step."""
         at_start, state = facts["at_start"], stage.revealed
         course: list[Operation] = []
         while len(course) < facts["num_operations"]:
             operation: Operation
-            a, b = (int(i) for i in draw.choice(len(state), 2, replace=False))
+            a, b = (int(i) for i in rng.choice(len(state), 2, replace=False))
             inside = _chips(state[a])
-            if draw.integers(2) and inside:
-                chip = inside[int(draw.integers(len(inside)))]
+            if rng.integers(2) and inside:
+                chip = inside[int(rng.integers(len(inside)))]
                 operation = (
                     ("move", chip, str(a + 1), str(b + 1)) if at_start else ("move", chip, str(b + 1), str(a + 1))
                 )

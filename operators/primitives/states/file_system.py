@@ -12,14 +12,29 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-
-from operators.canvas import Canvas
-from operators.pixels.colors_seen import Witness, follow
-from operators.pixels.shapes import COLORS
-from operators.primitives._claims import Phrases
-from operators.primitives.states._game import Course, Facts, Operation, OperationsGame, Stage, State, timed_wordings
-from operators.primitives.states._slots import Timing, arc_px, around, coverage, row_of, seen_pair, split_active
-from operators.records import Track
+from temporay.operators.canvas import Canvas
+from temporay.operators.pixels.colors_seen import Witness, follow
+from temporay.operators.pixels.shapes import COLORS
+from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives.states._game import (
+    Course,
+    Facts,
+    Operation,
+    OperationsGame,
+    Stage,
+    State,
+    timed_wordings,
+)
+from temporay.operators.primitives.states._slots import (
+    Timing,
+    arc_px,
+    around,
+    coverage,
+    row_of,
+    seen_pair,
+    split_active,
+)
+from temporay.operators.records import Track
 
 NUM_PLACES_BY_LEVEL = (3, 4, 4, 5, 5)  # the last is the bin
 FILE_NAMES = ("A", "B", "C", "D", "E")
@@ -85,16 +100,16 @@ class FileSystem(OperationsGame):
         "exchange": ("Exchange {d1} {d2}, file in {d3} before, {d4} after.",),
     }
 
-    def stage(self, draw: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Stage:
+    def stage(self, rng: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Stage:
         num_places = min(NUM_PLACES_BY_LEVEL[level], max(3, facts["num_operations"] + 1))
         names = FILE_NAMES[: num_places - 1]
-        colors = [list(COLORS)[int(i)] for i in draw.choice(len(COLORS), len(names) + 3, replace=False)]
+        colors = [list(COLORS)[int(i)] for i in rng.choice(len(COLORS), len(names) + 3, replace=False)]
         held = [NOTHING, *names]
-        revealed = tuple(held[i] for i in draw.permutation(num_places))
+        revealed = tuple(held[i] for i in rng.permutation(num_places))
         outside = [name for name in names if name != revealed[-1]]
         # what happens on the hidden side of the asked state is not asked for, so "ever" starts at the shown state
-        asks_deleted = bool(draw.integers(2)) and (facts["mode"] != "historical" or facts["at_start"])
-        asked = (outside if asks_deleted else names)[int(draw.integers(len(outside if asks_deleted else names)))]
+        asks_deleted = bool(rng.integers(2)) and (facts["mode"] != "historical" or facts["at_start"])
+        asked = (outside if asks_deleted else names)[int(rng.integers(len(outside if asks_deleted else names)))]
         drawn = {
             "ask": "deleted" if asks_deleted else "where",
             "file": asked,
@@ -105,9 +120,9 @@ class FileSystem(OperationsGame):
         }
         return Stage(revealed=revealed, facts=drawn, num_answers=2 if asks_deleted else num_places)
 
-    def propose(self, draw: np.random.Generator, stage: Stage, facts: Facts) -> Course:
+    def propose(self, rng: np.random.Generator, stage: Stage, facts: Facts) -> Course:
         places = _places(len(stage.revealed))
-        pairs = [sorted(draw.choice(len(places), 2, replace=False)) for _ in range(facts["num_operations"])]
+        pairs = [sorted(rng.choice(len(places), 2, replace=False)) for _ in range(facts["num_operations"])]
         return tuple(("exchange", places[int(a)], places[int(b)]) for a, b in pairs)
 
     def apply(self, state: State, operation: Operation) -> State:

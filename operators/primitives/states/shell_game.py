@@ -11,14 +11,21 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-
-from operators.canvas import Canvas
-from operators.pixels.colors_seen import Witness, follow
-from operators.pixels.shapes import COLORS
-from operators.primitives._claims import Phrases
-from operators.primitives.states._game import Course, Facts, Operation, OperationsGame, Stage, State, timed_wordings
-from operators.primitives.states._slots import Timing, arc_px, coverage, row_of, trade_places
-from operators.records import Frames, Track
+from temporay.operators.canvas import Canvas
+from temporay.operators.pixels.colors_seen import Witness, follow
+from temporay.operators.pixels.shapes import COLORS
+from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives.states._game import (
+    Course,
+    Facts,
+    Operation,
+    OperationsGame,
+    Stage,
+    State,
+    timed_wordings,
+)
+from temporay.operators.primitives.states._slots import Timing, arc_px, coverage, row_of, trade_places
+from temporay.operators.records import Frames, Track
 
 NUM_CUPS_BY_LEVEL = (3, 3, 4, 4, 5)
 LIFT = 1.6  # radii
@@ -59,16 +66,16 @@ class ShellGame(OperationsGame):
         "swap": ("Swap {d1} {d2}, ball {d3} before, {d4} after.",),
     }
 
-    def stage(self, draw: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Stage:
+    def stage(self, rng: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Stage:
         num_cups = min(NUM_CUPS_BY_LEVEL[level], max(3, facts["num_operations"] + 1))  # else some would never move
-        cup, ball = (list(COLORS)[i] for i in draw.choice(len(COLORS), 2, replace=False))
-        revealed = str(1 + int(draw.integers(num_cups)))
+        cup, ball = (list(COLORS)[i] for i in rng.choice(len(COLORS), 2, replace=False))
+        revealed = str(1 + int(rng.integers(num_cups)))
         drawn = {"num_cups": num_cups, "cup": cup, "ball": ball}
         return Stage(revealed=(revealed,), facts=drawn, num_answers=num_cups)
 
-    def propose(self, draw: np.random.Generator, stage: Stage, facts: Facts) -> Course:
+    def propose(self, rng: np.random.Generator, stage: Stage, facts: Facts) -> Course:
         num_cups = stage.facts["num_cups"]
-        pairs = [sorted(draw.choice(num_cups, 2, replace=False)) for _ in range(facts["num_operations"])]
+        pairs = [sorted(rng.choice(num_cups, 2, replace=False)) for _ in range(facts["num_operations"])]
         return tuple(("swap", str(1 + int(a)), str(1 + int(b))) for a, b in pairs)
 
     def apply(self, state: State, operation: Operation) -> State:

@@ -13,14 +13,13 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-
-from operators.canvas import Canvas
-from operators.errors import SampleRejected
-from operators.pixels.colors_seen import Witness
-from operators.pixels.shapes import COLORS
-from operators.primitives._base import Twin
-from operators.primitives._claims import Phrases
-from operators.primitives.states._game import (
+from temporay.operators.canvas import Canvas
+from temporay.operators.errors import SampleRejected
+from temporay.operators.pixels.colors_seen import Witness
+from temporay.operators.pixels.shapes import COLORS
+from temporay.operators.primitives._base import Twin
+from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives.states._game import (
     Course,
     Facts,
     Operation,
@@ -30,8 +29,8 @@ from operators.primitives.states._game import (
     by_answer,
     timed_wordings,
 )
-from operators.primitives.states._slots import COVER_COLOR, Timing, coverage, split_active
-from operators.records import Track
+from temporay.operators.primitives.states._slots import COVER_COLOR, Timing, coverage, split_active
+from temporay.operators.records import Track
 
 SMALL_SIDE_PX = 64  # under it two rows and columns, else three
 NUM_WALKS = 200  # of the gap, from which those of one sample are taken
@@ -75,34 +74,34 @@ class SlidingPuzzle(OperationsGame):
         "slide": ("Tile {d1} to {d2}, {d3} before, {d4} after.",),
     }
 
-    def stage(self, draw: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Stage:
+    def stage(self, rng: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Stage:
         columns = 2 if min(canvas.width, canvas.height) < SMALL_SIDE_PX else 3
         numbers = [str(n) for n in range(1, columns**2)]
-        colors = [list(COLORS)[int(i)] for i in draw.choice(len(COLORS), len(numbers), replace=False)]
+        colors = [list(COLORS)[int(i)] for i in rng.choice(len(COLORS), len(numbers), replace=False)]
         board = [GAP, *numbers]
-        revealed = tuple(board[i] for i in draw.permutation(len(board)))
+        revealed = tuple(board[i] for i in rng.permutation(len(board)))
         drawn = {"columns": columns, "tiles": dict(zip(numbers, colors, strict=True))}
         return Stage(revealed=revealed, facts=drawn, num_answers=len(numbers))
 
-    def propose(self, draw: np.random.Generator, stage: Stage, facts: Facts) -> Course:
+    def propose(self, rng: np.random.Generator, stage: Stage, facts: Facts) -> Course:
         """A random walk of the gap from the shown state; back at once only in two columns, where few other ways are."""
         columns, gap, last, course = facts["columns"], stage.revealed.index(GAP), -1, list[Operation]()
         for _ in range(facts["num_operations"]):
             ways = [cell for cell in _neighbours(gap, columns) if cell != last or columns == 2]
-            last, gap = gap, ways[int(draw.integers(len(ways)))]
+            last, gap = gap, ways[int(rng.integers(len(ways)))]
             start, end = (gap, last) if facts["at_start"] else (last, gap)
             course.append(("slide", str(start + 1), str(end + 1)))
         return tuple(course if facts["at_start"] else course[::-1])
 
-    def courses(self, draw: np.random.Generator, stage: Stage, facts: Facts) -> tuple[Facts, dict[str, list[Course]]]:
+    def courses(self, rng: np.random.Generator, stage: Stage, facts: Facts) -> tuple[Facts, dict[str, list[Course]]]:
         """Walks that end at the same place, by the number that they bring to a place at which many can be.
 
         Raises:
             SampleRejected: the walks drawn bring one number to each place.
         """
-        walks = sorted({self.propose(draw, stage, facts) for _ in range(NUM_WALKS)})
+        walks = sorted({self.propose(rng, stage, facts) for _ in range(NUM_WALKS)})
         ends = [course[-1][1] if facts["at_start"] else course[0][2] for course in walks]
-        ordered = [str(1 + int(i)) for i in draw.permutation(len(stage.revealed))]
+        ordered = [str(1 + int(i)) for i in rng.permutation(len(stage.revealed))]
         best: tuple[Facts, dict[str, list[Course]]] = (facts, {})
         for end in [*sorted(set(ends), key=lambda end: (-ends.count(end), ordered.index(end))), ""]:
             same = [course for course, its_end in zip(walks, ends, strict=True) if end in ("", its_end)]

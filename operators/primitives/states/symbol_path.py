@@ -12,15 +12,14 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-
-from operators.canvas import Canvas
-from operators.errors import UserError
-from operators.pixels.colors_seen import Witness, follow
-from operators.pixels.shapes import COLORS
-from operators.primitives._claims import Phrases
-from operators.primitives.states._game import Course, Facts, Operation, OperationsGame, Stage, State, read_log
-from operators.primitives.states._slots import COVER_COLOR, Timing, coverage
-from operators.records import Event, Question, ScenePlan, Track
+from temporay.operators.canvas import Canvas
+from temporay.operators.errors import UserError
+from temporay.operators.pixels.colors_seen import Witness, follow
+from temporay.operators.pixels.shapes import COLORS
+from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives.states._game import Course, Facts, Operation, OperationsGame, Stage, State, read_log
+from temporay.operators.primitives.states._slots import COVER_COLOR, Timing, coverage
+from temporay.operators.records import Event, Question, ScenePlan, Track
 
 NUM_DECOYS_BY_LEVEL = (0, 1, 2, 3, 1)  # symbols that the ball never visits
 MIN_VISITS = 3  # digit, sign, digit
@@ -86,34 +85,34 @@ class SymbolPath(OperationsGame):
             )
         return MIN_VISITS if _columns(canvas) == 2 else room - 1 + room % 2
 
-    def stage(self, draw: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Stage:
+    def stage(self, rng: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Stage:
         columns = _columns(canvas)
         num_digits, num_decoys = (facts["num_operations"] + 1) // 2, NUM_DECOYS_BY_LEVEL[level]
         num_digits += min(num_decoys, columns**2 - facts["num_operations"])
         num_signs = min(len(SIGNS), facts["num_operations"] // 2)
-        digits = [str(1 + int(n)) for n in draw.choice(9, num_digits, replace=False)]
-        signs = [SIGNS[int(i)] for i in draw.choice(len(SIGNS), num_signs, replace=False)]
+        digits = [str(1 + int(n)) for n in rng.choice(9, num_digits, replace=False)]
+        signs = [SIGNS[int(i)] for i in rng.choice(len(SIGNS), num_signs, replace=False)]
         if num_signs == 1:  # a sum or a product of two is the same both ways
             signs = ["-"]
         symbols = [*digits, *signs]
-        colors = [list(COLORS)[int(i)] for i in draw.permutation(len(COLORS))]
+        colors = [list(COLORS)[int(i)] for i in rng.permutation(len(COLORS))]
         cells = [*symbols, *[EMPTY] * (columns**2 - len(symbols))]
         drawn = {"columns": columns, "symbols": dict(zip(symbols, colors, strict=False)), "ball": colors[-1]}
         drawn |= {"shown": "start" if facts["at_start"] else "end"}
         if facts["mode"] == "historical":  # of the digits, because there may be one sign only
-            drawn |= {"asked_after": 1 + 2 * int(draw.integers((facts["num_operations"] + 1) // 2))}
-        return Stage(revealed=tuple(cells[i] for i in draw.permutation(len(cells))), facts=drawn, num_answers=9)
+            drawn |= {"asked_after": 1 + 2 * int(rng.integers((facts["num_operations"] + 1) // 2))}
+        return Stage(revealed=tuple(cells[i] for i in rng.permutation(len(cells))), facts=drawn, num_answers=9)
 
-    def propose(self, draw: np.random.Generator, stage: Stage, facts: Facts) -> Course:
+    def propose(self, rng: np.random.Generator, stage: Stage, facts: Facts) -> Course:
         num_digits = (facts["num_operations"] + 1) // 2
         listed = list(facts["symbols"])
         digits = [symbol for symbol in listed if symbol not in SIGNS]
         signs = [symbol for symbol in listed if symbol in SIGNS]
-        chosen = [digits[int(i)] for i in draw.choice(len(digits), num_digits, replace=False)]
-        symbols = [*chosen, *(signs[int(i)] for i in draw.permutation(len(signs)))]
+        chosen = [digits[int(i)] for i in rng.choice(len(digits), num_digits, replace=False)]
+        symbols = [*chosen, *(signs[int(i)] for i in rng.permutation(len(signs)))]
         return tuple(("visit", str(stage.revealed.index(symbol) + 1), symbol) for symbol in symbols)
 
-    def orders(self, draw: np.random.Generator, course: Course) -> list[Course]:
+    def orders(self, rng: np.random.Generator, course: Course) -> list[Course]:
         """Digits in all orders, and the signs between them in all orders."""
         digits = permutations([operation for operation in course if operation[2] not in SIGNS])
         signs = permutations([operation for operation in course if operation[2] in SIGNS])

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from operators.audit import audit, audit_task
-from operators.audit.forest import forest_attacks
-from operators.audit.gate import FAMILY_FALSE_ALARMS, GATE, family_z, judge, measure
-from operators.audit.priors import ATTACKS, RULES, letter_balance
+from temporay.operators.audit import audit, audit_task
+from temporay.operators.audit.forest import forest_attacks
+from temporay.operators.audit.gate import FAMILY_FALSE_ALARMS, GATE, family_z, judge, measure
+from temporay.operators.audit.priors import ATTACKS, RULES, letter_balance
 
 INDICES = count()
 WORDS = ("left", "right", "up", "down", "still", "around")
@@ -47,20 +46,20 @@ def row(options: list[str], answer: int, **changes: Any) -> dict[str, Any]:
 
 
 def fair(num_rows: int, seed: int = 0, num_options: int = 4, *, twins: bool = False) -> list[dict[str, Any]]:
-    draw = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     rows: list[dict[str, Any]] = []
     while len(rows) < num_rows:
-        options = [WORDS[i] for i in draw.choice(len(WORDS), num_options, replace=False)]
-        answers = [int(i) for i in draw.choice(num_options, 2 if twins else 1, replace=False)]
-        num_frames = int(draw.integers(8, 16))
+        options = [WORDS[i] for i in rng.choice(len(WORDS), num_options, replace=False)]
+        answers = [int(i) for i in rng.choice(num_options, 2 if twins else 1, replace=False)]
+        num_frames = int(rng.integers(8, 16))
         pair_id = f"pair {len(rows)}"
         for answer in answers:
-            nbytes = int(draw.integers(900, 1200))
+            nbytes = int(rng.integers(900, 1200))
             rows.append(row(options, answer, num_frames=num_frames, nbytes=nbytes, pair_id=pair_id))
     return rows
 
 
-def swapped_copies(options: list[str], answer: int, draw: np.random.Generator) -> list[str]:
+def swapped_copies(options: list[str], answer: int, rng: np.random.Generator) -> list[str]:
     """Five words in an order, and three copies of it with two words changed for others: the right one is central."""
     copies = [list("abcde") for _ in options]
     for n in set(range(4)) - {answer}:
@@ -72,12 +71,12 @@ def lengthen(options: list[str], chosen: set[int]) -> list[str]:
     return [f"{text} in the video" if n in chosen else text for n, text in enumerate(options)]
 
 
-def clipped_counts(draw: np.random.Generator) -> dict[str, Any]:
+def clipped_counts(rng: np.random.Generator) -> dict[str, Any]:
     """The right number, and others at most two away from it that are not under 1."""
-    right = int(draw.integers(1, 7))
+    right = int(rng.integers(1, 7))
     near = [n for n in range(max(1, right - 2), right + 3) if n != right]
-    numbers = [right, *(int(n) for n in draw.choice(near, 3 if len(near) > 3 else 2, replace=False))]
-    numbers = [numbers[i] for i in draw.permutation(len(numbers))]
+    numbers = [right, *(int(n) for n in rng.choice(near, 3 if len(near) > 3 else 2, replace=False))]
+    numbers = [numbers[i] for i in rng.permutation(len(numbers))]
     return row([str(n) for n in numbers], numbers.index(right))
 
 
@@ -86,18 +85,18 @@ def present_when_right(options: list[str], answer: int) -> dict[str, Any]:
     return row([NO_SCENE if n == answer else text for n, text in enumerate(options)], answer)
 
 
-def opposite_when_right(options: list[str], answer: int, draw: np.random.Generator) -> dict[str, Any]:
+def opposite_when_right(options: list[str], answer: int, rng: np.random.Generator) -> dict[str, Any]:
     """The right direction, its opposite, and two others that are not opposite to each other."""
     right = options[answer]
     others = [text for text in WORDS if text not in (right, OPPOSITE[right])]
-    first = others[int(draw.integers(len(others)))]
+    first = others[int(rng.integers(len(others)))]
     second = next(text for text in others if text not in (first, OPPOSITE[first]))
     offered = [right, OPPOSITE[right], first, second]
-    offered = [offered[i] for i in draw.permutation(4)]
+    offered = [offered[i] for i in rng.permutation(4)]
     return row(offered, offered.index(right))
 
 
-def leak(kind: str, options: list[str], answer: int, draw: np.random.Generator) -> dict[str, Any]:
+def leak(kind: str, options: list[str], answer: int, rng: np.random.Generator) -> dict[str, Any]:
     """One row that gives its answer away."""
     others = set(range(4)) - {answer}
     by_set = options.index(sorted(options)[sum(map(len, options)) % 4])
@@ -105,12 +104,12 @@ def leak(kind: str, options: list[str], answer: int, draw: np.random.Generator) 
         "majority_letter": lambda: row(options, 1),
         "answer_prior": lambda: present_when_right(options, answer),
         "option_set": lambda: row(options, by_set),
-        "option_rank": lambda: clipped_counts(draw),
-        "option_pairs": lambda: opposite_when_right(options, answer, draw),
+        "option_rank": lambda: clipped_counts(rng),
+        "option_pairs": lambda: opposite_when_right(options, answer, rng),
         "question_words": lambda: row(options, answer, question=f"Which? Not {WORDS.index(options[answer])}."),
         "longest_option": lambda: row(lengthen(options, {answer}), answer),
         "shortest_option": lambda: row(lengthen(options, others), answer),
-        "medoid_option": lambda: row(swapped_copies(options, answer, draw), answer),
+        "medoid_option": lambda: row(swapped_copies(options, answer, rng), answer),
         "num_frames": lambda: row(options, answer, num_frames=20 + 5 * WORDS.index(options[answer])),
         "num_bytes": lambda: row(options, answer, nbytes=5000 + 1000 * answer),
     }
@@ -119,10 +118,10 @@ def leak(kind: str, options: list[str], answer: int, draw: np.random.Generator) 
 
 def leaking(kind: str, num_rows: int) -> list[dict[str, Any]]:
     """Rows of which half give their answer away in one manner."""
-    draw = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     return [
-        leak(kind, list(fair_row["options"]), "ABCDEF".index(fair_row["answer"]), draw)
-        if draw.random() < 0.5
+        leak(kind, list(fair_row["options"]), "ABCDEF".index(fair_row["answer"]), rng)
+        if rng.random() < 0.5
         else row(fair_row["options"], "ABCDEF".index(fair_row["answer"]))
         for fair_row in fair(num_rows)
     ]
@@ -165,11 +164,11 @@ def test_every_shortcut_is_found_and_named(kind: str) -> None:
 
 def test_a_forest_finds_a_fact_that_goes_with_the_answer_and_says_where() -> None:
     """A number that the primitive drew and kept goes with the right letter."""
-    draw = np.random.default_rng(2)
+    rng = np.random.default_rng(2)
     rows = []
     for fair_row in fair(600):
         answer = "ABCDEF".index(fair_row["answer"])
-        fact = float(answer + draw.uniform(0.0, 0.5))
+        fact = float(answer + rng.uniform(0.0, 0.5))
         rows.append(
             row(fair_row["options"], answer, facts_json=json.dumps({"start_speed": fact, "name": "red circle"}))
         )
@@ -182,12 +181,12 @@ def test_a_forest_finds_a_fact_that_goes_with_the_answer_and_says_where() -> Non
 
 def test_a_forest_finds_options_that_look_right() -> None:
     """The right number stands one from the median of its options, whichever they are."""
-    draw = np.random.default_rng(3)
+    rng = np.random.default_rng(3)
     rows = []
     for _ in range(300):
-        low = int(draw.integers(100, 100_000))
-        numbers = [low, low + 7 * int(draw.integers(1, 9)), low + 200, low + 300 + int(draw.integers(90))]
-        order = draw.permutation(4)
+        low = int(rng.integers(100, 100_000))
+        numbers = [low, low + 7 * int(rng.integers(1, 9)), low + 200, low + 300 + int(rng.integers(90))]
+        order = rng.permutation(4)
         rows.append(row([f"{numbers[i]} times" for i in order], int(np.flatnonzero(order == 1)[0])))
     failed = {attack.attack for attack in audit_task("made_up", rows).attacks if not attack.passed}
     assert "forest_of_options" in failed
@@ -245,9 +244,9 @@ def test_uneven_letters_fail() -> None:
 
 
 def test_chance_follows_the_number_of_options() -> None:
-    draw = np.random.default_rng(0)
-    rows = [row(["before", "after"], int(draw.integers(2))) for _ in range(200)]
-    rows += [row(list(WORDS[:4]), int(draw.integers(4))) for _ in range(200)]
+    rng = np.random.default_rng(0)
+    rows = [row(["before", "after"], int(rng.integers(2))) for _ in range(200)]
+    rows += [row(list(WORDS[:4]), int(rng.integers(4))) for _ in range(200)]
     result = audit_task("made_up", rows)
     assert result.num_options == {"2": 200, "4": 200}
     assert {attack.chance for attack in result.attacks} == {0.375}

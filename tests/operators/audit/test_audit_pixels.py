@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from operators.audit import Stills, audit, stills_of
-from operators.audit.gate import judge
-from operators.audit.pixels import pixel_attacks
-from operators.audit.stills import NUM_EVEN, SIDE
-from operators.pixels.shapes import COLORS, paint
-from operators.records import Frames
+from temporay.operators.audit import Stills, audit, stills_of
+from temporay.operators.audit.gate import judge
+from temporay.operators.audit.pixels import pixel_attacks
+from temporay.operators.audit.stills import NUM_EVEN, SIDE
+from temporay.operators.pixels.shapes import COLORS, paint
+from temporay.operators.records import Frames
 
 NUM_ROWS = 150
 NUM_FRAMES = 10
@@ -34,33 +33,33 @@ def clip(xs: np.ndarray, ys: np.ndarray, background: int = 20, color: str = "red
     return frames_THWC
 
 
-def speeding(draw: Draw, answer: int, first_speeds: tuple[float, float, float]) -> Frames:
+def speeding(rng: Draw, answer: int, first_speeds: tuple[float, float, float]) -> Frames:
     """Speeds up, slows down or goes on, at first with one of these speeds in px per frame."""
-    start = draw.uniform(0, CANVAS, 2)
+    start = rng.uniform(0, CANVAS, 2)
     steps = first_speeds[answer] + np.array([0.5, -0.5, 0.0])[answer] * np.arange(NUM_FRAMES - 1)
     path = np.concatenate([[0.0], np.cumsum(np.maximum(steps, 0.0))])
     return clip(start[0] + path, np.full(NUM_FRAMES, start[1]))
 
 
-def fair_speed(draw: Draw, answer: int) -> Frames:
+def fair_speed(rng: Draw, answer: int) -> Frames:
     """The mean speed is drawn apart from the answer."""
-    mean = float(draw.uniform(2.5, 7.0))
-    return speeding(draw, answer, (mean - 2.0, mean + 2.0, mean))
+    mean = float(rng.uniform(2.5, 7.0))
+    return speeding(rng, answer, (mean - 2.0, mean + 2.0, mean))
 
 
-def telling_speed(draw: Draw, answer: int) -> Frames:
+def telling_speed(rng: Draw, answer: int) -> Frames:
     """As in the released SynRL generator: 0.5 and faster, 12 and slower, 7."""
-    return speeding(draw, answer, (0.5, 5.0, 2.75))
+    return speeding(rng, answer, (0.5, 5.0, 2.75))
 
 
-def telling_brightness(draw: Draw, answer: int) -> Frames:
-    frames_THWC = fair_speed(draw, answer)
+def telling_brightness(rng: Draw, answer: int) -> Frames:
+    frames_THWC = fair_speed(rng, answer)
     return np.maximum(frames_THWC, np.uint8(15 + 25 * answer))
 
 
-def telling_first_frame(draw: Draw, answer: int) -> Frames:
+def telling_first_frame(rng: Draw, answer: int) -> Frames:
     """The shape is always in one place at first, and that place tells."""
-    frames_THWC = fair_speed(draw, answer)
+    frames_THWC = fair_speed(rng, answer)
     frames_THWC[0] = clip(np.full(NUM_FRAMES, 8.0 + 16 * answer), np.full(NUM_FRAMES, 24.0))[0]
     return frames_THWC
 
@@ -68,12 +67,12 @@ def telling_first_frame(draw: Draw, answer: int) -> Frames:
 def samples(
     show: Callable[[Draw, int], Frames], *, promises: dict[str, bool], num_options: int = 3
 ) -> tuple[list[dict[str, Any]], dict[str, Stills]]:
-    draw = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     rows, stills = [], {}
     texts = OPTIONS if num_options == 3 else DIRECTIONS
     for index in range(NUM_ROWS):
-        answer = int(draw.integers(num_options))
-        options = [texts[i] for i in draw.permutation(num_options)]
+        answer = int(rng.integers(num_options))
+        options = [texts[i] for i in rng.permutation(num_options)]
         row = {
             "id": f"made_up-{index}",
             "pair_id": f"made_up-{index}",
@@ -95,7 +94,7 @@ def samples(
             **promises,
         }
         rows.append(row)
-        stills[row["id"]] = stills_of(show(draw, answer), row["id"])
+        stills[row["id"]] = stills_of(show(rng, answer), row["id"])
     return rows, stills
 
 
@@ -163,8 +162,8 @@ def test_what_a_primitive_declares_is_what_it_is_judged_by(promises: dict[str, b
 def test_a_bag_may_leave_two_answers_but_not_one() -> None:
     """Which of two opposite ways a shape goes is in the order alone; the axis is in the bag."""
 
-    def go(draw: Draw, answer: int) -> Frames:
-        start, distance = draw.uniform(0, CANVAS, 2), np.linspace(0, CANVAS / 2, NUM_FRAMES)
+    def go(rng: Draw, answer: int) -> Frames:
+        start, distance = rng.uniform(0, CANVAS, 2), np.linspace(0, CANVAS / 2, NUM_FRAMES)
         sign = (-1, 1, -1, 1)[answer]
         x, y = (sign * distance, 0 * distance) if answer < 2 else (0 * distance, sign * distance)
         return clip(start[0] + x, start[1] + y)
@@ -178,15 +177,15 @@ def test_a_bag_may_leave_two_answers_but_not_one() -> None:
 
 def test_options_that_name_colors_are_looked_for_in_the_frame() -> None:
     """Texts that never come back, of which the right one names the colour that is seen."""
-    draw = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     names = list(COLORS)[:6]
     rows, stills = samples(fair_speed, promises=ORDER)
     for n, row in enumerate(rows):
-        shown, other, third = (names[i] for i in draw.permutation(6)[:3])
+        shown, other, third = (names[i] for i in rng.permutation(6)[:3])
         texts = [f"the {shown} one, {n}", f"the {other} one, {n}", f"the {third} one, {n}"]
-        row |= {"options": [texts[i] for i in draw.permutation(3)], "answer_text": texts[0], "question": "Which?"}
+        row |= {"options": [texts[i] for i in rng.permutation(3)], "answer_text": texts[0], "question": "Which?"}
         row["answer"] = "ABC"[row["options"].index(texts[0])]
-        place = draw.uniform(0, CANVAS, 2)
+        place = rng.uniform(0, CANVAS, 2)
         frames_THWC = clip(np.full(NUM_FRAMES, place[0]), np.full(NUM_FRAMES, place[1]), color=shown)
         stills[row["id"]] = stills_of(frames_THWC, row["id"])
     assert "random_frame_options" in failed_probes(rows, stills, (1.0, 1.0))

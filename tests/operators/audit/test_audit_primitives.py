@@ -8,20 +8,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from temporay.operators.audit import Stills, attack_task, failures, judge_task, stills_of
+from temporay.operators.canvas import Canvas
+from temporay.operators.components import available, load
+from temporay.operators.dataset.rows import make_sample, to_row
+from temporay.operators.errors import SampleRejected
+from temporay.operators.pixels.clip import Codec, encode
+from temporay.operators.pixels.render import render
+from temporay.operators.pixels.shapes import COLORS, EASY_COLORS, EASY_SHAPES, paint
+from temporay.operators.primitives._base import Primitive
+from temporay.operators.records import Address, Frames, Scene
+from temporay.operators.seeding import rng_at
 
-from operators.audit import Stills, attack_task, failures, judge_task, stills_of
-from operators.canvas import Canvas
-from operators.components import available, load
-from operators.dataset.rows import make_sample, to_row
-from operators.errors import SampleRejected
-from operators.pixels.clip import Codec, encode
-from operators.pixels.render import render
-from operators.pixels.shapes import COLORS, EASY_COLORS, EASY_SHAPES, paint
-from operators.primitives._base import Primitive
-from operators.records import Address, Frames, Scene
-from operators.seeding import rng
-
-PACKAGE = "operators.primitives"
+PACKAGE = "temporay.operators.primitives"
 TASKS = available(PACKAGE)
 NUM_PAIRS = 60
 LEVEL = 1
@@ -49,7 +48,7 @@ def sampled(primitive: Primitive) -> tuple[list[Mapping[str, Any]], dict[str, St
     index = 0
     while len(rows) < 2 * NUM_PAIRS:
         index += 1
-        chosen = rng("test scenes", primitive.task, index).permutation(len(SCENES))
+        chosen = rng_at("test scenes", primitive.task, index).permutation(len(SCENES))
         scenes = tuple(SCENES[i] for i in chosen[: primitive.num_distinct_scenes(SMALL) or len(SCENES)])
         address = Address(task=primitive.task, split="train", index=index, seed=11, level=LEVEL)
         try:

@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 from PIL import Image
-
-from operators.audit import audit
-from operators.dataset.card import SHEET_FILE, write_card, write_sheet
-from operators.dataset.markers import labels_checked, read_markers
-from operators.dataset.recipe import CocoPaths, Recipe
-from operators.dataset.samples import open_source
-from operators.dataset.shards import (
+from temporay.operators.audit import audit
+from temporay.operators.dataset.card import SHEET_FILE, write_card, write_sheet
+from temporay.operators.dataset.markers import labels_checked, read_markers
+from temporay.operators.dataset.recipe import CocoPaths, Recipe
+from temporay.operators.dataset.samples import open_source
+from temporay.operators.dataset.shards import (
     AUDIT_FILE,
     RECIPE_FILE,
     ROW_SCHEMA,

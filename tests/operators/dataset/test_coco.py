@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-
-from operators.dataset.coco import clean_caption, image_loader, load_image, read_scenes, split_scenes
-from operators.dataset.recipe import CocoPaths
-from operators.errors import SampleRejected, UserError
-from operators.records import Scene
+from temporay.operators.dataset.coco import clean_caption, image_loader, load_image, read_scenes, split_scenes
+from temporay.operators.dataset.recipe import CocoPaths
+from temporay.operators.errors import SampleRejected, UserError
+from temporay.operators.records import Scene
 
 
 def write_coco(folder: Path, images: list[Any], annotations: list[Any]) -> tuple[Path, Path]:

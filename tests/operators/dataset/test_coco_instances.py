@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from operators.dataset.coco import CocoScenes
-from operators.dataset.coco_instances import attach_instances
-from operators.dataset.recipe import CocoPaths, Recipe
-from operators.dataset.samples import make_sample_at, open_source
-from operators.errors import UserError
-from operators.records import Scene
+from temporay.operators.dataset.coco import CocoScenes
+from temporay.operators.dataset.coco_instances import attach_instances
+from temporay.operators.dataset.recipe import CocoPaths, Recipe
+from temporay.operators.dataset.samples import make_sample_at, open_source
+from temporay.operators.errors import UserError
+from temporay.operators.records import Scene
 
 SCENES = CocoScenes(
     scenes=tuple(Scene(image_id=i, path="", captions=("a",), license_id=4, source_url="") for i in (1, 2)),

@@ -3,11 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-
-from operators.dataset.coco import load_image, read_scenes
-from operators.dataset.drawn_coco import DrawnScenes, write_drawn_coco
-from operators.dataset.recipe import CocoPaths
-from operators.pixels.shapes import COLORS, EASY_COLORS, EASY_SHAPES
+from temporay.operators.dataset.coco import load_image, read_scenes
+from temporay.operators.dataset.drawn_coco import DrawnScenes, write_drawn_coco
+from temporay.operators.dataset.recipe import CocoPaths
+from temporay.operators.pixels.shapes import COLORS, EASY_COLORS, EASY_SHAPES
 
 
 def test_the_coco_reader_finds_every_name_as_often_as_there_are_variants(drawn_coco: CocoPaths) -> None:

@@ -15,17 +15,16 @@ from typing import Any
 
 import av
 import pytest
+from temporay.operators.canvas import Canvas
+from temporay.operators.components import available, load
+from temporay.operators.dataset.drawn_coco import DrawnScenes, write_drawn_coco
+from temporay.operators.dataset.recipe import LEVELS, CocoPaths, Recipe
+from temporay.operators.dataset.rows import to_row
+from temporay.operators.dataset.samples import Made, Source, make_unit, open_source
+from temporay.operators.pixels.render import render
+from temporay.operators.records import GENERATOR_VERSION, ScenePlan
 
-from operators.canvas import Canvas
-from operators.components import available, load
-from operators.dataset.drawn_coco import DrawnScenes, write_drawn_coco
-from operators.dataset.recipe import LEVELS, CocoPaths, Recipe
-from operators.dataset.rows import to_row
-from operators.dataset.samples import Made, Source, make_unit, open_source
-from operators.pixels.render import render
-from operators.records import GENERATOR_VERSION, ScenePlan
-
-PACKAGE = "operators.primitives"
+PACKAGE = "temporay.operators.primitives"
 GOLDEN = Path(__file__).parents[2] / "golden" / "addresses.json"
 PAIRS_PER_CELL = 2  # a pair is a sample and its twin
 CANVAS = Canvas(

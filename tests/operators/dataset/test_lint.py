@@ -7,13 +7,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-
-from operators.dataset.card import write_card
-from operators.dataset.lint import Problem, lint_index, lint_shard
-from operators.dataset.markers import marker_path, read_marker, shard_name
-from operators.dataset.recipe import Recipe
-from operators.dataset.samples import open_source
-from operators.dataset.shards import (
+from temporay.operators.dataset.card import write_card
+from temporay.operators.dataset.lint import Problem, lint_index, lint_shard
+from temporay.operators.dataset.markers import marker_path, read_marker, shard_name
+from temporay.operators.dataset.recipe import Recipe
+from temporay.operators.dataset.samples import open_source
+from temporay.operators.dataset.shards import (
     METADATA_FILE,
     METADATA_SCHEMA,
     RECIPE_FILE,

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from temporay.operators.dataset.recipe import Recipe, check, task_and_index
+from temporay.operators.errors import UserError
 
-from operators.dataset.recipe import Recipe, check, task_and_index
-from operators.errors import UserError
 from tests.operators.dataset.test_samples import changed
 
 

@@ -10,17 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from operators.dataset.content_hash import SPLITS, param_hash, split_of
-from operators.dataset.label_check import Verdict
-from operators.dataset.recipe import MAX_INDEX, CocoPaths, Recipe, check, primitives_of
-from operators.dataset.rows import from_row, messages, plain_messages, question_text, to_row
-from operators.dataset.samples import Source, make_sample_at, make_unit, open_source, render_address
-from operators.errors import SampleRejected, UserError
-from operators.pixels.clip import decode
-from operators.pixels.colors_seen import Witness
-from operators.primitives._base import Primitive
-from operators.records import Backdrop, Frames, Question, Scene
+from temporay.operators.dataset.content_hash import SPLITS, param_hash, split_of
+from temporay.operators.dataset.label_check import Verdict
+from temporay.operators.dataset.recipe import MAX_INDEX, CocoPaths, Recipe, check, primitives_of
+from temporay.operators.dataset.rows import from_row, messages, plain_messages, question_text, to_row
+from temporay.operators.dataset.samples import Source, make_sample_at, make_unit, open_source, render_address
+from temporay.operators.errors import SampleRejected, UserError
+from temporay.operators.pixels.clip import decode
+from temporay.operators.pixels.colors_seen import Witness
+from temporay.operators.primitives._base import Primitive
+from temporay.operators.records import Backdrop, Frames, Question, Scene
 
 NOWHERE = Path("/nonexistent")
 

@@ -11,15 +11,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-
-from operators.dataset.card import write_card
-from operators.dataset.content_hash import param_hash
-from operators.dataset.drawn_coco import DrawnScenes, write_drawn_coco
-from operators.dataset.markers import counts_of, marker_path, read_markers, shard_name
-from operators.dataset.recipe import CocoPaths, Recipe
-from operators.dataset.replacing import settle, to_retry
-from operators.dataset.samples import make_sample_at, open_source, render_address
-from operators.dataset.shards import (
+from temporay.operators.dataset.card import write_card
+from temporay.operators.dataset.content_hash import param_hash
+from temporay.operators.dataset.drawn_coco import DrawnScenes, write_drawn_coco
+from temporay.operators.dataset.markers import counts_of, marker_path, read_markers, shard_name
+from temporay.operators.dataset.recipe import CocoPaths, Recipe
+from temporay.operators.dataset.replacing import settle, to_retry
+from temporay.operators.dataset.samples import make_sample_at, open_source, render_address
+from temporay.operators.dataset.shards import (
     DEAD_LETTER_FILE,
     RECIPE_FILE,
     ROW_SCHEMA,
@@ -30,9 +29,9 @@ from operators.dataset.shards import (
     write_json,
     write_shard,
 )
-from operators.errors import UserError
-from operators.pixels.clip import decode
-from operators.records import ScenePlan
+from temporay.operators.errors import UserError
+from temporay.operators.pixels.clip import decode
+from temporay.operators.records import ScenePlan
 
 
 def make(recipe: Recipe, folder: Path, shards: list[int] | None = None) -> Dataset:
@@ -187,7 +186,7 @@ def test_duplicates_are_replaced_as_if_made_one_after_the_other(
         """So few different parameter sets that many samples share one."""
         return f"{3 * (int(param_hash(plan), 16) % 40):016x}"  # all of split train
 
-    monkeypatch.setattr("operators.dataset.samples.param_hash", coarse)
+    monkeypatch.setattr("temporay.operators.dataset.samples.param_hash", coarse)
     few = recipe.model_copy(update={"num_samples": 24})
     source = open_source(few, tmp_path)
     taken: set[str] = set()

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from operators.dataset.video_qa import Stream, VideoQa, VideoQaSettings, taken_frames
-from operators.errors import SampleRejected, UserError
-from operators.pixels.clip import Codec, encode
+from temporay.operators.dataset.video_qa import Stream, VideoQa, VideoQaSettings, taken_frames
+from temporay.operators.errors import SampleRejected, UserError
+from temporay.operators.pixels.clip import Codec, encode
 
 NUM_FRAMES, FPS = 20, 10.0
 

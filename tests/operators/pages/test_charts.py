@@ -4,9 +4,17 @@ import re
 import xml.etree.ElementTree as ET
 
 import pytest
-
-from operators.pages.charts import MAX_POINTS, Bar, Curve, bar_chart, interval_mark, line_chart, running_mean, ticks
-from operators.scoring.metrics import Interval
+from temporay.operators.pages.charts import (
+    MAX_POINTS,
+    Bar,
+    Curve,
+    bar_chart,
+    interval_mark,
+    line_chart,
+    running_mean,
+    ticks,
+)
+from temporay.operators.scoring.metrics import Interval
 
 HALF = Interval(value=0.5, low=0.4, high=0.6, n=100)
 

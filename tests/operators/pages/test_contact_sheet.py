@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from operators.dataset.recipe import Recipe
-from operators.dataset.samples import make_sample_at, open_source
-from operators.pages.contact_sheet import MARGIN, MAX_FRAMES, ROW_GAP, WIDTH, contact_sheet, film, sample_row
-from operators.pixels.clip import decode
-from operators.records import Frames, Sample
+from temporay.operators.dataset.recipe import Recipe
+from temporay.operators.dataset.samples import make_sample_at, open_source
+from temporay.operators.pages.contact_sheet import MARGIN, MAX_FRAMES, ROW_GAP, WIDTH, contact_sheet, film, sample_row
+from temporay.operators.pixels.clip import decode
+from temporay.operators.records import Frames, Sample
 
 
 @pytest.fixture

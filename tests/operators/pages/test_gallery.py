@@ -7,13 +7,12 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-
-from operators.pages import gallery
-from operators.pages.gallery import Take
-from operators.pages.gallery_style import CSS, SCRIPT
-from operators.pages.page import page
-from operators.primitives._claims import Claim
-from operators.records import Address, Backdrop, Event, Question, Sample, Scene, ScenePlan, Shot, Track
+from temporay.operators.pages import gallery
+from temporay.operators.pages.gallery import Take
+from temporay.operators.pages.gallery_style import CSS, SCRIPT
+from temporay.operators.pages.page import page
+from temporay.operators.primitives._claims import Claim
+from temporay.operators.records import Address, Backdrop, Event, Question, Sample, Scene, ScenePlan, Shot, Track
 
 VOID = {"img", "meta", "br", "input"}
 HOSTILE = '<script>alert("x")</script>'

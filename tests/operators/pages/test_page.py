@@ -6,8 +6,7 @@ from html.parser import HTMLParser
 
 import cv2
 import numpy as np
-
-from operators.pages import page
+from temporay.operators.pages import page
 
 VOID = {"img", "meta", "br"}
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-
-from operators.pages.stacked import BOTTOM, HEIGHT, MAX_BARS, stacked_chart
+from temporay.operators.pages.stacked import BOTTOM, HEIGHT, MAX_BARS, stacked_chart
 
 
 def heights(svg: str) -> list[float]:

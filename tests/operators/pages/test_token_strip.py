@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from operators.pages.token_strip import MAX_TOKENS, STEPS_NATS, Tokens, step_of, strip
+from temporay.operators.pages.token_strip import MAX_TOKENS, STEPS_NATS, Tokens, step_of, strip
 
 
 def test_values_and_colours() -> None:

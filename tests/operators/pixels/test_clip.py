@@ -5,11 +5,10 @@ import multiprocessing
 
 import numpy as np
 import pytest
-
-from operators.errors import SampleRejected
-from operators.pixels.clip import Codec, decode, encode
-from operators.pixels.shapes import COLORS, paint
-from operators.records import Frames
+from temporay.operators.errors import SampleRejected
+from temporay.operators.pixels.clip import Codec, decode, encode
+from temporay.operators.pixels.shapes import COLORS, paint
+from temporay.operators.records import Frames
 
 
 def moving_circle(num_frames: int = 12, width: int = 64, height: int = 48) -> Frames:
@@ -38,24 +37,24 @@ def test_the_same_frames_give_the_same_bytes_in_another_process() -> None:
         assert pool.apply(digest_of_clip) == digest_of_clip()
 
 
-def dirty_the_heap(draw: np.random.Generator) -> None:
+def dirty_the_heap(rng: np.random.Generator) -> None:
     """Leaves freed blocks with other contents behind, so that what an encoder does not initialise differs."""
-    blocks = [np.full(int(draw.integers(100, 60_000)), int(draw.integers(256)), np.uint8) for _ in range(30)]
+    blocks = [np.full(int(rng.integers(100, 60_000)), int(rng.integers(256)), np.uint8) for _ in range(30)]
     assert len(blocks) == 30
 
 
 @pytest.mark.parametrize("side", [32, 48, 80])
 def test_small_clips_are_the_same_bytes_whatever_memory_holds(side: int) -> None:
-    draw = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for color in COLORS.values():
         frames_THWC = np.zeros((8, side, side, 3), np.uint8)
-        xy, step = draw.uniform(0, side, 2), draw.uniform(-4, 4, 2)
+        xy, step = rng.uniform(0, side, 2), rng.uniform(-4, 4, 2)
         for t, frame_HWC in enumerate(frames_THWC):
             x, y = (xy + t * step) % side
             paint(frame_HWC, "circle", color, (float(x), float(y)), side / 8)
         clips = set()
         for _ in range(12):
-            dirty_the_heap(draw)
+            dirty_the_heap(rng)
             clips.add(encode(frames_THWC, 8.0, Codec(crf=10, preset="veryfast")).data)
         assert len(clips) == 1
 

@@ -5,14 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
-from operators.canvas import Canvas
-from operators.pixels.cutouts import Sprite, add_decoys, cutout_radius_px, draw_cutouts, mute
-from operators.pixels.render import render
-from operators.pixels.shapes import COLORS
-from operators.primitives.motion._stage import color_of, draw_actors, to_track
-from operators.records import Address, Backdrop, Cutout, Frames, Instance, Scene, ScenePlan
-from operators.seeding import rng
+from temporay.operators.canvas import Canvas
+from temporay.operators.pixels.cutouts import Sprite, add_decoys, choose_cutouts, cutout_radius_px, mute
+from temporay.operators.pixels.render import render
+from temporay.operators.pixels.shapes import COLORS
+from temporay.operators.primitives.motion._stage import choose_actors, color_of, to_track
+from temporay.operators.records import Address, Backdrop, Cutout, Frames, Instance, Scene, ScenePlan
+from temporay.operators.seeding import rng_at
 
 SQUARE = ((0.25, 0.25, 0.75, 0.25, 0.75, 0.75, 0.25, 0.75),)
 CANVAS = Canvas(
@@ -43,21 +42,21 @@ def cutout(**changes: object) -> Cutout:
 def test_categories_are_drawn_alike_and_never_twice_nor_named_like_a_colour() -> None:
     first: Counter[str] = Counter()
     for i in range(400):
-        drawn = [one.instance.category for one in draw_cutouts(rng("test", i), SCENES, 9)]
+        drawn = [one.instance.category for one in choose_cutouts(rng_at("test", i), SCENES, 9)]
         assert sorted(drawn) == ["bus", "cat", "dog", "person"]
         first[drawn[0]] += 1
     assert min(first.values()) > 60, "twenty persons are one category"
-    assert {c.instance.category for c in draw_cutouts(rng("test"), SCENES, 9, taken={"dog", "cat"})} == {
+    assert {c.instance.category for c in choose_cutouts(rng_at("test"), SCENES, 9, taken={"dog", "cat"})} == {
         "bus",
         "person",
     }
 
 
 def test_some_actors_become_cut_outs_and_none_without_instances() -> None:
-    plain = [draw_actors(rng("actors", i), CANVAS, 3) for i in range(200)]
-    without = [draw_actors(rng("actors", i), CANVAS, 3, scenes=(scene(4),)) for i in range(200)]
+    plain = [choose_actors(rng_at("actors", i), CANVAS, 3) for i in range(200)]
+    without = [choose_actors(rng_at("actors", i), CANVAS, 3, scenes=(scene(4),)) for i in range(200)]
     assert plain == without, "scenes without instances change nothing"
-    drawn = [draw_actors(rng("actors", i), CANVAS, 3, scenes=SCENES) for i in range(200)]
+    drawn = [choose_actors(rng_at("actors", i), CANVAS, 3, scenes=SCENES) for i in range(200)]
     share = sum(actor.cutout is not None for actors in drawn for actor in actors) / 600
     assert 0.4 < share < 0.6
     for actors in drawn:
@@ -94,8 +93,8 @@ def test_a_sprite_is_pasted_centred_mirrored_and_moves_between_pixels() -> None:
 
 
 def plan_with(*actors_cut: bool) -> ScenePlan:
-    actors = draw_actors(rng("plan"), CANVAS, len(actors_cut))
-    kinds = draw_cutouts(rng("kinds"), SCENES, 2)
+    actors = choose_actors(rng_at("plan"), CANVAS, len(actors_cut))
+    kinds = choose_cutouts(rng_at("kinds"), SCENES, 2)
     tracks = []
     for i, (actor, cut) in enumerate(zip(actors, actors_cut, strict=True)):
         given = actor if not cut else replace(actor, radius_px=14.0, cutout=kinds[i])

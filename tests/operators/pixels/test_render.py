@@ -1,13 +1,12 @@
 """The planes that are encoded show what the RGB frames show."""
 
 import numpy as np
-
-from operators.canvas import Canvas
-from operators.pixels.clip import Codec, decode, encode
-from operators.pixels.render import render, render_i420, to_i420
-from operators.primitives.scenes.scene_order import SceneOrder
-from operators.records import Address, Frames, Scene
-from operators.seeding import rng
+from temporay.operators.canvas import Canvas
+from temporay.operators.pixels.clip import Codec, decode, encode
+from temporay.operators.pixels.render import render, render_i420, to_i420
+from temporay.operators.primitives.scenes.scene_order import SceneOrder
+from temporay.operators.records import Address, Frames, Scene
+from temporay.operators.seeding import rng_at
 
 CANVAS = Canvas(
     width=96, height=64, fps=8.0, num_frames=(8, 8), num_scenes=(3, 3), frames_per_scene=(2, 3), jitter="paper"
@@ -19,7 +18,7 @@ SCENES = tuple(
 
 
 def smooth_picture(scene: Scene) -> Frames:
-    coarse = rng("picture", scene.image_id).integers(0, 256, (4, 5, 3)).astype(np.uint8)
+    coarse = rng_at("picture", scene.image_id).integers(0, 256, (4, 5, 3)).astype(np.uint8)
     return np.repeat(np.repeat(coarse, 16, axis=0), 16, axis=1)
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from operators.pixels.shapes import COLORS, SHAPES, TURNED_SHAPES, paint
-from operators.pixels.silhouettes import color_masks, likest, places_seen
-from operators.records import Frames
+from temporay.operators.pixels.shapes import COLORS, SHAPES, TURNED_SHAPES, paint
+from temporay.operators.pixels.silhouettes import color_masks, likest, places_seen
+from temporay.operators.records import Frames
 
 
 def frame(*shapes: tuple[str, str, tuple[float, float], float, float]) -> Frames:

@@ -9,16 +9,15 @@ from itertools import permutations
 import numpy as np
 import numpy.typing as npt
 import pytest
+from temporay.operators.canvas import Canvas
+from temporay.operators.components import available, load
+from temporay.operators.pixels.render import render
+from temporay.operators.pixels.shapes import EASY_COLORS, EASY_SHAPES
+from temporay.operators.primitives._base import Primitive
+from temporay.operators.records import Address, Question, Scene, ScenePlan, Track
+from temporay.operators.seeding import rng_at
 
-from operators.canvas import Canvas
-from operators.components import available, load
-from operators.pixels.render import render
-from operators.pixels.shapes import EASY_COLORS, EASY_SHAPES
-from operators.primitives._base import Primitive
-from operators.records import Address, Question, Scene, ScenePlan, Track
-from operators.seeding import rng
-
-PACKAGE = "operators.primitives"
+PACKAGE = "temporay.operators.primitives"
 CANVAS = Canvas(
     width=96, height=72, fps=8.0, num_frames=(14, 30), num_scenes=(2, 6), frames_per_scene=(2, 9), jitter="none"
 )
@@ -36,7 +35,7 @@ def make_primitive(task: str) -> Primitive:
 
 
 def make_plan(task: str, index: int, level: int) -> ScenePlan:
-    chosen = rng("truth", task, index).permutation(len(SCENES))[: make_primitive(task).num_distinct_scenes(CANVAS)]
+    chosen = rng_at("truth", task, index).permutation(len(SCENES))[: make_primitive(task).num_distinct_scenes(CANVAS)]
     address = Address(task=task, split="truth", index=index, seed=3, level=level)
     return make_primitive(task).plan(tuple(SCENES[i] for i in chosen), CANVAS, address)
 

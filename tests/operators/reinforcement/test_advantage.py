@@ -6,8 +6,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 import pytest
-
-from operators.reinforcement.advantage import TaskScales, group_advantages, is_flat
+from temporay.operators.reinforcement.advantage import TaskScales, group_advantages, is_flat
 
 
 def trl_advantages(rewards_G: list[float]) -> npt.NDArray[np.float64]:
@@ -71,12 +70,12 @@ def onethinker_advantages(
 
 
 def test_task_scale_equals_onethinker_through_a_restart() -> None:
-    draw = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     size = {"near": 0.01, "wide": 1.0}
     batches = []
     for _ in range(6):
-        tasks = list(draw.permutation(["near", "wide", "wide"]))
-        batches.append((tasks, [list(map(float, size[task] * draw.normal(1, 1, 4))) for task in tasks]))
+        tasks = list(rng.permutation(["near", "wide", "wide"]))
+        batches.append((tasks, [list(map(float, size[task] * rng.normal(1, 1, 4))) for task in tasks]))
     batches.append((["near"], [[0.0, 0.0, 0.0, 9.0]]))  # above the bound, so divided by its own
     scales = TaskScales()
     for (tasks, rewards), expected in zip(batches, onethinker_advantages(batches), strict=True):

@@ -6,20 +6,19 @@ import json
 import math
 
 import pytest
-
-from operators.reinforcement.curriculum import Counts, PassRates, level_shares
-from operators.seeding import rng
+from temporay.operators.reinforcement.curriculum import Counts, PassRates, level_shares
+from temporay.operators.seeding import rng_at
 
 SIZES = {("a", 0): 10, ("a", 1): 10, ("a", 2): 10, ("b", 0): 70}
 
 
 def test_signal_is_the_share_of_groups_with_rollouts_of_both_kinds() -> None:
     """Of prompts of which 8 in 10 are always or never answered, whatever the pass rate of all together."""
-    draw = rng("test_signal")
+    rng = rng_at("test_signal")
     rates = PassRates()
     for _ in range(200):
-        p = draw.choice([0.0, 1.0, 0.5], 10, p=[0.4, 0.4, 0.2])
-        rates = rates.updated([("a", 0)] * 10, (draw.binomial(8, p) / 8).tolist(), 0.99)
+        p = rng.choice([0.0, 1.0, 0.5], 10, p=[0.4, 0.4, 0.2])
+        rates = rates.updated([("a", 0)] * 10, (rng.binomial(8, p) / 8).tolist(), 0.99)
     assert rates.signal(("a", 0)) == pytest.approx(0.2, abs=0.04)
     assert rates.signal(("a", 1)) == 0.5
 

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
-from operators.records import FinishReason, Group, Outcome, Rollout, ScoredGroup
-from operators.reinforcement.ledger import ledger_line, reconcile, totals
+from temporay.operators.records import FinishReason, Group, Outcome, Rollout, ScoredGroup
+from temporay.operators.reinforcement.ledger import ledger_line, reconcile, totals
 
 
 def scored(position: int, step: int, outcome: Outcome, version: int) -> ScoredGroup:

@@ -6,9 +6,8 @@ import json
 from collections import Counter
 
 import pytest
-
-from operators.errors import UserError
-from operators.reinforcement.prompt_stream import Cursor, PromptStream
+from temporay.operators.errors import UserError
+from temporay.operators.reinforcement.prompt_stream import Cursor, PromptStream
 
 TASKS = ["a"] * 6 + ["b"] * 6
 LEVELS = [0, 0, 1, 1, 2, 2] * 2
@@ -20,16 +19,16 @@ EVEN = {(task, level): 1 / 6 for task in "ab" for level in range(3)}
 
 def test_every_row_comes_once_before_any_comes_again() -> None:
     draws, cursor = SINGLE.draw(Cursor(), 36)
-    epochs = [[draw.row for draw in draws[first : first + 12]] for first in (0, 12, 24)]
+    epochs = [[rng.row for rng in draws[first : first + 12]] for first in (0, 12, 24)]
     assert all(sorted(epoch) == list(range(12)) for epoch in epochs)
     assert epochs[0] != epochs[1] != epochs[2]
-    assert [draw.position for draw in draws] == list(range(36)) and all(draw.static for draw in draws)
+    assert [rng.position for rng in draws] == list(range(36)) and all(rng.static for rng in draws)
     assert cursor.num_prompts == 36
 
 
 def test_pairs_stay_together_and_are_drawn_whole() -> None:
     draws, cursor = PAIRED.draw(Cursor(), 5)  # the third pair is drawn whole
-    rows = [draw.row for draw in draws]
+    rows = [rng.row for rng in draws]
     assert len(rows) == 6 and all(a // 2 == b // 2 and a != b for a, b in zip(rows[::2], rows[1::2], strict=True))
     assert cursor.num_prompts == 6
 
@@ -48,13 +47,13 @@ def test_any_cut_draws_the_same(stream: PromptStream, shares: dict[tuple[str, in
 def test_shares_are_followed_and_a_static_part_is_not() -> None:
     shares = {("a", 0): 0.5, ("a", 1): 0.0, ("a", 2): 0.0, ("b", 0): 0.0, ("b", 1): 0.25, ("b", 2): 0.25}
     draws, _ = SINGLE.draw(Cursor(), 4000, shares, 0.25)
-    steered = Counter(draw.stratum for draw in draws if not draw.static)
+    steered = Counter(rng.stratum for rng in draws if not rng.static)
     assert sum(steered.values()) == pytest.approx(3000, abs=4 * 27)  # four standard deviations
     assert set(steered) == {("a", 0), ("b", 1), ("b", 2)}
     assert steered[("a", 0)] / sum(steered.values()) == pytest.approx(0.5, abs=0.04)
-    static = Counter(draw.row for draw in draws if draw.static)
+    static = Counter(rng.row for rng in draws if rng.static)
     assert max(static.values()) - min(static.values()) <= 1  # whole epochs of its own
-    of_stratum = Counter(draw.row for draw in draws if not draw.static and draw.stratum == ("b", 1))
+    of_stratum = Counter(rng.row for rng in draws if not rng.static and rng.stratum == ("b", 1))
     assert max(of_stratum.values()) - min(of_stratum.values()) <= 1
 
 

@@ -3,8 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-
-from operators.reinforcement.rollout_buffer import RolloutBuffer
+from temporay.operators.reinforcement.rollout_buffer import RolloutBuffer
 
 
 async def order_of_work(max_staleness: int, num_updates: int) -> list[str]:

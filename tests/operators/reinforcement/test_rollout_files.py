@@ -6,10 +6,9 @@ import math
 from pathlib import Path
 
 import pytest
-
-from operators.errors import UserError
-from operators.records import FinishReason, Group, Outcome, Rollout, Score, ScoredGroup, ScoreStatus
-from operators.reinforcement.rollout_files import path_of, read_step, steps_in, write_step
+from temporay.operators.errors import UserError
+from temporay.operators.records import FinishReason, Group, Outcome, Rollout, Score, ScoredGroup, ScoreStatus
+from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in, write_step
 
 
 def scored(position: int, outcome: Outcome = Outcome.TRAINED) -> ScoredGroup:

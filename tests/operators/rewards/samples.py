@@ -1,10 +1,10 @@
 """Samples of real primitives, and completions of them, for the tests of rewards."""
 
-from operators.canvas import Canvas
-from operators.components import load
-from operators.dataset.rows import make_sample
-from operators.primitives._base import Style
-from operators.records import Address, FinishReason, Group, Rollout, Sample
+from temporay.operators.canvas import Canvas
+from temporay.operators.components import load
+from temporay.operators.dataset.rows import make_sample
+from temporay.operators.primitives._base import Style
+from temporay.operators.records import Address, FinishReason, Group, Rollout, Sample
 
 CANVAS = Canvas(
     width=96, height=96, fps=8.0, num_frames=(24, 32), num_scenes=(2, 4), frames_per_scene=(2, 4), jitter="none"
@@ -15,7 +15,7 @@ MAX_TOKENS = 16_384
 
 def real_sample(task: str, *, index: int = 0, level: int = 2, twin: bool = False, style: Style = "detailed") -> Sample:
     """A question about drawn shapes, with its event log and chain of thought."""
-    primitive = load("operators.primitives", task)()
+    primitive = load("temporay.operators.primitives", task)()
     plan = primitive.plan((), CANVAS, Address(task=task, split="rl", index=index, seed=0, level=level, twin=twin))
     return make_sample(primitive, plan, style)
 

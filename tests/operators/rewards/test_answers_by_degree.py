@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
+from temporay.operators.records import Question, Sample
+from temporay.operators.scoring.scores import load_rewards, score_rollout
 
-from operators.records import Question, Sample
-from operators.scoring.scores import load_rewards, score_rollout
 from tests.operators.rewards.samples import real_sample, rollout
 
 SPANS = ("from 1.0 s to 2.0 s", "from 3.0 s to 4.0 s")

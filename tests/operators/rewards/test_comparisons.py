@@ -1,11 +1,11 @@
 """Rewards that compare a group with another one: twins, and the same frames shuffled."""
 
 import pytest
+from temporay.operators.records import ScoreStatus
+from temporay.operators.rewards._base import Beside
+from temporay.operators.rewards.shuffled_contrast import shuffled_contrast
+from temporay.operators.scoring.scores import load_rewards, needs_of, score_group
 
-from operators.records import ScoreStatus
-from operators.rewards._base import Beside
-from operators.rewards.shuffled_contrast import shuffled_contrast
-from operators.scoring.scores import load_rewards, needs_of, score_group
 from tests.operators.rewards.samples import group_of, real_sample
 
 MAIN, TWIN = real_sample("motion_direction"), real_sample("motion_direction", twin=True)

@@ -5,11 +5,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from temporay.operators.errors import UserError
+from temporay.operators.records import ScoreStatus
+from temporay.operators.scoring.scores import load_rewards, score_group
 from trl.rewards import get_repetition_penalty_reward, think_format_reward
 
-from operators.errors import UserError
-from operators.records import ScoreStatus
-from operators.scoring.scores import load_rewards, score_group
 from tests.operators.rewards.samples import group_of, real_sample
 
 SAMPLE = real_sample("event_order")

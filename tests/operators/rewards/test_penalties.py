@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from temporay.operators.errors import UserError
+from temporay.operators.records import FinishReason, Rollout
+from temporay.operators.scoring.scores import load_rewards, score_rollout
 from trl.rewards import get_repetition_penalty_reward, get_soft_overlong_punishment
 
-from operators.errors import UserError
-from operators.records import FinishReason, Rollout
-from operators.scoring.scores import load_rewards, score_rollout
 from tests.operators.rewards.samples import real_sample
 
 DRAW = np.random.default_rng(0)

@@ -4,11 +4,11 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
+from temporay.operators.components import available, load
+from temporay.operators.primitives._claims import tell
+from temporay.operators.records import Sample
+from temporay.operators.scoring.scores import load_rewards, score_rollout
 
-from operators.components import available, load
-from operators.primitives._claims import tell
-from operators.records import Sample
-from operators.scoring.scores import load_rewards, score_rollout
 from tests.operators.rewards.samples import real_sample, rollout
 
 TASKS = ("event_order", "event_span", "shell_game", "card_stack", "rotation", "bounce_count", "motion_direction")
@@ -20,7 +20,11 @@ def value(sample: Sample, thought: str) -> float:
     return score.reward
 
 
-DRAWN = [name for name in available("operators.primitives") if load("operators.primitives", name).family == "shapes"]
+DRAWN = [
+    name
+    for name in available("temporay.operators.primitives")
+    if load("temporay.operators.primitives", name).family == "shapes"
+]
 
 
 @pytest.mark.parametrize("task", DRAWN)
@@ -39,7 +43,7 @@ def test_a_concise_chain_of_thought_is_worth_one_too(task: str) -> None:
 
 def test_a_telling_in_other_words_is_worth_as_much() -> None:
     sample = real_sample("event_order")
-    for phrase in load("operators.primitives", "event_order").phrases["appears"]:
+    for phrase in load("temporay.operators.primitives", "event_order").phrases["appears"]:
         assert value(sample, " ".join(tell(event, phrase) for event in sample.events)) == 1.0
 
 
@@ -55,7 +59,7 @@ def test_half_a_telling_is_worth_less_and_one_falsehood_more_still_less(task: st
     sample = real_sample(task)
     sentences = sample.rationale.split(". ")
     assert value(sample, ". ".join(sentences[: len(sentences) // 2]) + ".") < 1.0
-    phrases = load("operators.primitives", task).phrases
+    phrases = load("temporay.operators.primitives", task).phrases
     kind = next(event.kind for event in sample.events if event.kind in phrases)
     event = next(event for event in sample.events if event.kind == kind)
     false = tell(replace(event, start_ms=77_000.0, end_ms=78_000.0), phrases[kind][0])
@@ -64,7 +68,7 @@ def test_half_a_telling_is_worth_less_and_one_falsehood_more_still_less(task: st
 
 def test_exact_values() -> None:
     sample = real_sample("event_order", level=0)
-    phrase = load("operators.primitives", "event_order").phrases["appears"][0]
+    phrase = load("temporay.operators.primitives", "event_order").phrases["appears"][0]
     truths = [tell(event, phrase) for event in sample.events]
     lie = tell(replace(sample.events[0], subject="grey cube"), phrase)
     n = len(truths)
@@ -92,7 +96,7 @@ def test_positions_without_times_must_come_in_their_order() -> None:
 
 def test_listing_every_possibility_is_worth_less_than_committing_to_one() -> None:
     """Exactly, over all truths: n events each with k possibilities, of which h are named."""
-    from operators.rewards.process import Tally  # the formula alone
+    from temporay.operators.rewards.process import Tally  # the formula alone
 
     for n, k in product((1, 2, 3, 4), (2, 3)):
 
@@ -106,7 +110,7 @@ def test_listing_every_possibility_is_worth_less_than_committing_to_one() -> Non
 
 
 def test_saying_more_never_helps_unless_it_is_true_and_new() -> None:
-    from operators.rewards.process import Tally
+    from temporay.operators.rewards.process import Tally
 
     for told, wasted, to_tell in product(range(5), range(6), range(1, 5)):
         if told <= to_tell:

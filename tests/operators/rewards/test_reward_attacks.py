@@ -15,15 +15,15 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
+from temporay.operators.components import available, load
+from temporay.operators.primitives._claims import FIELD, tell
+from temporay.operators.records import Sample
+from temporay.operators.rewards._base import Beside
+from temporay.operators.scoring.scores import WeightedReward, load_rewards, score_group
 
-from operators.components import available, load
-from operators.primitives._claims import FIELD, tell
-from operators.records import Sample
-from operators.rewards._base import Beside
-from operators.scoring.scores import WeightedReward, load_rewards, score_group
 from tests.operators.rewards.samples import group_of, real_sample, rollout, wrong_letter
 
-NAMES = available("operators.rewards")
+NAMES = available("temporay.operators.rewards")
 SETTINGS = {"overlong": {"max_completion_len": 2000, "soft_punish_cache": 500}}
 TASKS = ("motion_direction", "event_order", "event_span", "bounce_count", "velocity_ranking", "shell_game")
 MEGABYTE = 1 << 20
@@ -167,7 +167,7 @@ def test_every_reward_pays_the_target_most_and_survives_pickling(name: str) -> N
 
 def spam(sample: Sample) -> dict[str, str]:
     """Thoughts that say more than is known, from the phrases that the checker reads."""
-    phrases = load("operators.primitives", sample.address.task).phrases
+    phrases = load("temporay.operators.primitives", sample.address.task).phrases
     told = [event for event in sample.events if event.kind in phrases]
     every = [tell(event, phrases[event.kind][0]) for event in told]
     times = [(start * 250.0, end * 250.0) for start, end in itertools.combinations(range(17), 2)]
@@ -204,7 +204,7 @@ def test_spammed_claims_get_less_than_the_truth_told_once(task: str) -> None:
 
 def hard_texts(task: str, num_chars: int) -> list[str]:
     """Texts made of the beginnings of phrases, which match nothing and are hard to give up on."""
-    primitive = load("operators.primitives", task)
+    primitive = load("temporay.operators.primitives", task)
     filled = {"start": "0.0", "end": "0.5"}
     texts = ["0" * num_chars, "x 1 " * (num_chars // 4), "x 1 1 " * (num_chars // 6)]
     for by_kind in (primitive.phrases, primitive.concise_phrases):
@@ -224,9 +224,9 @@ def cpu_s(work: Callable[[], object]) -> float:
 @pytest.mark.parametrize("task", ["playback_speed", "event_span", "time_arrow", "card_stack", "first_last", "rotation"])
 def test_reading_claims_takes_time_in_proportion_to_the_text(task: str) -> None:
     """Four times as much text costs about four times as much; a backtracking reading costs 16 times as much or more."""
-    from operators.rewards.process import MAX_SENTENCE_CHARS, MAX_THOUGHT_CHARS, claims_by_sentence
+    from temporay.operators.rewards.process import MAX_SENTENCE_CHARS, MAX_THOUGHT_CHARS, claims_by_sentence
 
-    primitive = load("operators.primitives", task)()
+    primitive = load("temporay.operators.primitives", task)()
 
     def read(num_chars: int) -> float:
         endless = max(hard_texts(task, num_chars), key=lambda text: cpu_s(lambda: claims_by_sentence(primitive, text)))

@@ -1,8 +1,7 @@
 """The parser reads what is meant and nothing else, in bounded time."""
 
 import pytest
-
-from operators.scoring.answers import MAX_COMPLETION_CHARS, ParseFailure, parse_answer, parse_choice
+from temporay.operators.scoring.answers import MAX_COMPLETION_CHARS, ParseFailure, parse_answer, parse_choice
 
 OPTIONS = ("left", "right", "up and to the left", "A cat sits. Then it runs.")
 MEGABYTE = 1 << 20

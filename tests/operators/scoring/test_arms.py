@@ -6,9 +6,8 @@ from collections import Counter
 
 import numpy as np
 import pytest
-
-from operators.records import Address, Frames
-from operators.scoring.arms import apply_arm
+from temporay.operators.records import Address, Frames
+from temporay.operators.scoring.arms import apply_arm
 
 
 def make_frames(num_frames: int) -> Frames:

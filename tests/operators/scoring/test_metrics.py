@@ -4,8 +4,7 @@ import math
 
 import numpy as np
 import pytest
-
-from operators.scoring.metrics import (
+from temporay.operators.scoring.metrics import (
     Interval,
     TableRow,
     accuracy_interval,
@@ -48,10 +47,10 @@ def test_expected_guesses_count_as_their_share() -> None:
 
 
 def test_wilson_covers_what_it_promises() -> None:
-    draw = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     hits = 0
     for _ in range(400):
-        interval = accuracy_interval((draw.random(60) < 0.9).tolist())
+        interval = accuracy_interval((rng.random(60) < 0.9).tolist())
         hits += interval.low <= 0.9 <= interval.high
     assert 0.92 <= hits / 400 <= 0.98
 

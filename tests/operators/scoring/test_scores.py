@@ -5,11 +5,10 @@ import sys
 from types import ModuleType
 
 import pytest
-
-from operators.errors import UserError
-from operators.records import Address, FinishReason, Group, Question, Rollout, Sample, ScoreStatus
-from operators.rewards._base import Reward
-from operators.scoring.scores import load_rewards, score_group, score_rollout, unscored
+from temporay.operators.errors import UserError
+from temporay.operators.records import Address, FinishReason, Group, Question, Rollout, Sample, ScoreStatus
+from temporay.operators.rewards._base import Reward
+from temporay.operators.scoring.scores import load_rewards, score_group, score_rollout, unscored
 
 OPTIONS = ("left", "right", "up", "down")
 GOLD = "<think>It goes right.</think><answer>B</answer>"

@@ -9,10 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
-from operators.dataset.recipe import Recipe
-from operators.dataset.samples import open_source
-from operators.dataset.shards import (
+from temporay.operators.dataset.recipe import Recipe
+from temporay.operators.dataset.samples import open_source
+from temporay.operators.dataset.shards import (
     METADATA_FILE,
     RECIPE_FILE,
     Dataset,
@@ -21,8 +20,8 @@ from operators.dataset.shards import (
     write_json,
     write_shard,
 )
-from workflows.__main__ import main
-from workflows.data.audit import AuditConfig, clips_to_see, edge_limits, line, run
+from temporay.workflows.__main__ import main
+from temporay.workflows.data.audit import AuditConfig, clips_to_see, edge_limits, line, run
 
 
 @pytest.fixture

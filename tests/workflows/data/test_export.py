@@ -9,16 +9,15 @@ import datasets
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-
-from operators import components
-from operators.dataset.recipe import Recipe
-from operators.dataset.samples import open_source
-from operators.dataset.shards import RECIPE_FILE, Dataset, recipe_json, write_index, write_json, write_shard
-from operators.errors import UserError
-from operators.pixels.clip import decode
-from operators.scoring.answers import parse_answer
-from workflows.data import export
-from workflows.data.export import ExportConfig, format_of
+from temporay.operators import components
+from temporay.operators.dataset.recipe import Recipe
+from temporay.operators.dataset.samples import open_source
+from temporay.operators.dataset.shards import RECIPE_FILE, Dataset, recipe_json, write_index, write_json, write_shard
+from temporay.operators.errors import UserError
+from temporay.operators.pixels.clip import decode
+from temporay.operators.scoring.answers import parse_answer
+from temporay.workflows.data import export
+from temporay.workflows.data.export import ExportConfig, format_of
 
 
 @pytest.fixture(params=["mp4", "virtual"])
@@ -123,7 +122,7 @@ def test_a_folder_that_cannot_be_made_is_the_users_to_mend(dataset: Dataset, tmp
         export.main([str(dataset.path), "--format", "verl", "--out", str(tmp_path / "file")])
 
 
-@pytest.mark.parametrize("module", components.available("operators.exports"))
+@pytest.mark.parametrize("module", components.available("temporay.operators.exports"))
 def test_every_format_has_a_stage_and_a_name_of_the_command_line(module: str) -> None:
     exporter = format_of(module.replace("_", "-"))
     assert exporter.stages and set(exporter.stages) <= {"sft", "rl"}

@@ -13,16 +13,15 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-
-from operators.dataset.drawn_coco import DrawnScenes, write_drawn_coco
-from operators.dataset.markers import marker_path, shard_name
-from operators.dataset.recipe import CocoPaths, Recipe, check
-from operators.dataset.shards import DEAD_LETTER_FILE, Dataset
-from workflows.__main__ import main
-from workflows.data.audit import AuditConfig
-from workflows.data.audit import run as run_audit
-from workflows.data.generate import GenerateConfig, _located, build, run
-from workflows.presets.datasets import PRESETS
+from temporay.operators.dataset.drawn_coco import DrawnScenes, write_drawn_coco
+from temporay.operators.dataset.markers import marker_path, shard_name
+from temporay.operators.dataset.recipe import CocoPaths, Recipe, check
+from temporay.operators.dataset.shards import DEAD_LETTER_FILE, Dataset
+from temporay.workflows.__main__ import main
+from temporay.workflows.data.audit import AuditConfig
+from temporay.workflows.data.audit import run as run_audit
+from temporay.workflows.data.generate import GenerateConfig, _located, build, run
+from temporay.workflows.presets.datasets import PRESETS
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
@@ -109,18 +108,18 @@ def test_ten_kills_at_random_moments_leave_the_same_bytes(tmp_path: Path) -> Non
     longer = ("--num-samples", "480", "--samples-per-shard", "12")
     assert main(arguments(tmp_path / "undisturbed", "2", *longer)) == 0
     out = tmp_path / "killed"
-    draw = random.Random(3)
+    rng = random.Random(3)
     num_killed = 0
     for turn in range(40):
-        command = [sys.executable, "-m", "workflows", *arguments(out, str((1, 2, 4)[turn % 3]), *longer)]
+        command = [sys.executable, "-m", "temporay.workflows", *arguments(out, str((1, 2, 4)[turn % 3]), *longer)]
         silent = subprocess.DEVNULL
         process = subprocess.Popen(command, start_new_session=True, stdout=silent, stderr=silent)
         try:
             if num_killed % 4 == 3:  # somewhere in the start of the command and of Ray
-                time.sleep(draw.uniform(0.5, 8.0))
+                time.sleep(rng.uniform(0.5, 8.0))
             else:  # while shards are written
                 wait_for_work(process, out)
-                time.sleep(draw.uniform(0.0, 1.5))
+                time.sleep(rng.uniform(0.0, 1.5))
             num_killed += process.poll() is None
         finally:
             kill_session(process.pid)
@@ -128,7 +127,7 @@ def test_ten_kills_at_random_moments_leave_the_same_bytes(tmp_path: Path) -> Non
         if num_killed == 10:
             break
         if len(list(out.glob("*.stats.json"))) == 40:  # some of it is taken away again, as a kill might have left it
-            for shard in draw.sample(range(40), 12):
+            for shard in rng.sample(range(40), 12):
                 marker_path(out, shard).unlink()
     assert num_killed == 10
     assert main(arguments(out, "2", *longer)) == 0

@@ -3,11 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from operators.dataset.markers import shard_name
-from operators.dataset.recipe import Recipe
-from workflows.__main__ import main
-from workflows.data.generate import build
+from temporay.operators.dataset.markers import shard_name
+from temporay.operators.dataset.recipe import Recipe
+from temporay.workflows.__main__ import main
+from temporay.workflows.data.generate import build
 
 
 @pytest.mark.usefixtures("ray_cluster")

@@ -3,15 +3,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from operators.dataset.markers import shard_name
-from operators.dataset.recipe import Recipe
-from operators.dataset.samples import make_sample_at, open_source
-from operators.dataset.shards import write_shard
-from workflows.__main__ import main
-from workflows.data import plan, throughput
-from workflows.data.generate import GenerateConfig
-from workflows.data.throughput import describe, probe, video_tokens
+from temporay.operators.dataset.markers import shard_name
+from temporay.operators.dataset.recipe import Recipe
+from temporay.operators.dataset.samples import make_sample_at, open_source
+from temporay.operators.dataset.shards import write_shard
+from temporay.workflows.__main__ import main
+from temporay.workflows.data import plan, throughput
+from temporay.workflows.data.generate import GenerateConfig
+from temporay.workflows.data.throughput import describe, probe, video_tokens
 
 
 @pytest.fixture(autouse=True)

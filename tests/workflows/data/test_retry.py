@@ -3,12 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from operators.dataset.drawn_coco import DrawnScenes, write_drawn_coco
-from operators.dataset.recipe import CocoPaths, Recipe
-from operators.dataset.shards import AUDIT_FILE, DEAD_LETTER_FILE, Dataset
-from workflows.__main__ import main
-from workflows.data.generate import build
+from temporay.operators.dataset.drawn_coco import DrawnScenes, write_drawn_coco
+from temporay.operators.dataset.recipe import CocoPaths, Recipe
+from temporay.operators.dataset.shards import AUDIT_FILE, DEAD_LETTER_FILE, Dataset
+from temporay.workflows.__main__ import main
+from temporay.workflows.data.generate import build
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 

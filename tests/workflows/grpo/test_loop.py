@@ -10,20 +10,20 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from temporay.models.policy import OptimizerConfig
+from temporay.operators.dataset.shards import Dataset
+from temporay.operators.errors import UserError
+from temporay.operators.reinforcement.ledger import reconcile
+from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in
+from temporay.workflows.config import dotted_names
+from temporay.workflows.grpo.loop import check, forget, run
+from temporay.workflows.grpo.producer import Producer, prune
+from temporay.workflows.grpo.settings import UNUSED, GrpoConfig
+from temporay.workflows.rollouts.pool_config import PoolConfig
+from temporay.workflows.rollouts.reward_tasks import RewardConfig
 
-from models.policy import OptimizerConfig
-from operators.dataset.shards import Dataset
-from operators.errors import UserError
-from operators.reinforcement.ledger import reconcile
-from operators.reinforcement.rollout_files import path_of, read_step, steps_in
 from tests.blind_model import write_blind
 from tests.small_runs import write_dataset, write_model
-from workflows.config import dotted_names
-from workflows.grpo.loop import check, forget, run
-from workflows.grpo.producer import Producer, prune
-from workflows.grpo.settings import UNUSED, GrpoConfig
-from workflows.rollouts.pool_config import PoolConfig
-from workflows.rollouts.reward_tasks import RewardConfig
 
 NUM_STEPS = 4
 VARIED = RewardConfig(weights={"tests.workflows.varied_rewards:Varied": 1.0})
@@ -198,8 +198,8 @@ def test_rollouts_stay_while_a_checkpoint_needs_them(data: Path, model: Path, tm
 
 def test_a_resumed_run_draws_on(data: Path, model: Path, tmp_path: Path) -> None:
     """State that was written with a batch is the state the next one begins with; none is needed for the first."""
-    from operators.reinforcement.rollout_files import write_step
-    from workflows.grpo.run_state import RunState
+    from temporay.operators.reinforcement.rollout_files import write_step
+    from temporay.workflows.grpo.run_state import RunState
 
     class NoEngines:
         processor = None

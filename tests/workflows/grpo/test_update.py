@@ -6,11 +6,10 @@ import math
 
 import pytest
 import torch
-
-from models.collate import Batch
-from models.losses import Counts, GrpoLossSettings
-from models.scoring_head import Scores
-from workflows.grpo.update import GrpoUpdateLoss, UpdateConfig
+from temporay.models.collate import Batch
+from temporay.models.losses import Counts, GrpoLossSettings
+from temporay.models.scoring_head import Scores
+from temporay.workflows.grpo.update import GrpoUpdateLoss, UpdateConfig
 
 
 def batch(engine_logprobs: list[float], reference_logprobs: list[float] | None = None) -> Batch:

@@ -6,15 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-
-from models.collate import Batch
-from models.families._base import family_of
-from models.parallel import Hardware
-from models.policy import OptimizerConfig, Policy
-from models.tiny import TinyShape, build
-from operators.errors import UserError
-from workflows.learner.learner import epoch_rows, worker_user_error
-from workflows.learner.step_cost import StepCost
+from temporay.models.collate import Batch
+from temporay.models.families._base import family_of
+from temporay.models.parallel import Hardware
+from temporay.models.policy import OptimizerConfig, Policy
+from temporay.models.tiny import TinyShape, build
+from temporay.operators.errors import UserError
+from temporay.workflows.learner.learner import epoch_rows, worker_user_error
+from temporay.workflows.learner.step_cost import StepCost
 
 
 def test_every_row_once_an_epoch_from_any_position() -> None:

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
-
-from models.parallel import this_process
-from workflows.learner.stopping import STOP, asked_to_stop, stop_on_sigterm
+from temporay.models.parallel import this_process
+from temporay.workflows.learner.stopping import STOP, asked_to_stop, stop_on_sigterm
 
 ALONE = this_process(torch.device("cpu"))
 

@@ -5,14 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from operators.components import available
-from operators.dataset.recipe import CocoPaths, Recipe, check, task_and_index
-from operators.dataset.samples import make_sample_at, open_source
-from operators.errors import UserError
-from workflows.data.generate import GenerateConfig
-from workflows.presets.datasets import LONG_TERM, PRESETS, PSEUDO_VIDEO, RELATED_SCENES, SHORT_TERM
-from workflows.presets.quickstart import recipe as quickstart_recipe
+from temporay.operators.components import available
+from temporay.operators.dataset.recipe import CocoPaths, Recipe, check, task_and_index
+from temporay.operators.dataset.samples import make_sample_at, open_source
+from temporay.operators.errors import UserError
+from temporay.workflows.data.generate import GenerateConfig
+from temporay.workflows.presets.datasets import LONG_TERM, PRESETS, PSEUDO_VIDEO, RELATED_SCENES, SHORT_TERM
+from temporay.workflows.presets.quickstart import recipe as quickstart_recipe
 
 NOWHERE = Path("/nonexistent")
 
@@ -39,7 +38,7 @@ def test_synrl_has_the_papers_sizes_over_all_its_primitives() -> None:
 
 def test_combined_asks_everything_half_of_it_about_scenes() -> None:
     config = PRESETS["combined"]()
-    assert set(config.tasks) == set(available("operators.primitives"))
+    assert set(config.tasks) == set(available("temporay.operators.primitives"))
     assert sum(shares(config)[task] for task in PSEUDO_VIDEO + RELATED_SCENES) == config.num_samples // 2
 
 

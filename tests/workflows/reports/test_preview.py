@@ -9,10 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-
-from operators.dataset.recipe import CocoPaths, Recipe
-from operators.dataset.samples import open_source
-from operators.dataset.shards import (
+from temporay.operators.dataset.recipe import CocoPaths, Recipe
+from temporay.operators.dataset.samples import open_source
+from temporay.operators.dataset.shards import (
     DEAD_LETTER_FILE,
     DEAD_LETTER_SCHEMA,
     RECIPE_FILE,
@@ -22,9 +21,9 @@ from operators.dataset.shards import (
     write_json,
     write_shard,
 )
-from operators.errors import UserError
-from operators.pixels.clip import decode
-from workflows.reports import preview
+from temporay.operators.errors import UserError
+from temporay.operators.pixels.clip import decode
+from temporay.workflows.reports import preview
 
 
 @pytest.fixture

@@ -8,21 +8,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from temporay.models.tiny import TinyShape, build
+from temporay.operators.dataset.card import write_card
+from temporay.operators.dataset.recipe import Recipe
+from temporay.operators.dataset.samples import open_source
+from temporay.operators.dataset.shards import (
+    AUDIT_FILE,
+    RECIPE_FILE,
+    Dataset,
+    recipe_json,
+    write_index,
+    write_json,
+    write_shard,
+)
+from temporay.operators.errors import UserError
+from temporay.operators.pages.page import escape
+from temporay.operators.scoring.arms import ARMS, Arm
+from temporay.workflows.evaluate import EvaluationRow, write_rows
+from temporay.workflows.grpo.log import summarize
+from temporay.workflows.pipeline import accuracy
+from temporay.workflows.reports import report
+from temporay.workflows.reports.sample_cards import MIN_CARDS, MODELS, OUTCOMES, Answers, choose, in_turn
 
-from models.tiny import TinyShape, build
-from operators.dataset.card import write_card
-from operators.dataset.recipe import Recipe
-from operators.dataset.samples import open_source
-from operators.dataset.shards import AUDIT_FILE, RECIPE_FILE, Dataset, recipe_json, write_index, write_json, write_shard
-from operators.errors import UserError
-from operators.pages.page import escape
-from operators.scoring.arms import ARMS, Arm
 from tests.workflows.rollout_runs import write_run
-from workflows.evaluate import EvaluationRow, write_rows
-from workflows.grpo.log import summarize
-from workflows.pipeline import accuracy
-from workflows.reports import report
-from workflows.reports.sample_cards import MIN_CARDS, MODELS, OUTCOMES, Answers, choose, in_turn
 
 SECTIONS = (
     "Accuracy on held-out videos",

@@ -7,19 +7,19 @@ import re
 from pathlib import Path
 
 import pytest
+from temporay.models.tiny import TinyShape, build
+from temporay.operators.canvas import Canvas
+from temporay.operators.dataset.recipe import CocoPaths, Recipe
+from temporay.operators.dataset.shards import Dataset, write_json
+from temporay.operators.pages.page import escape
+from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in
+from temporay.operators.rewards.process import claims_by_sentence, primitive_of
+from temporay.workflows.reports import report, rollout_cards
+from temporay.workflows.reports.claim_marks import claim_marks, told
+from temporay.workflows.reports.rollout_cards import chosen, evenly, section_of, spread_by_reward, trainer_logprobs
 
-from models.tiny import TinyShape, build
-from operators.canvas import Canvas
-from operators.dataset.recipe import CocoPaths, Recipe
-from operators.dataset.shards import Dataset, write_json
-from operators.pages.page import escape
-from operators.reinforcement.rollout_files import path_of, read_step, steps_in
-from operators.rewards.process import claims_by_sentence, primitive_of
 from tests.workflows.reports.test_report import make_dataset, outline
 from tests.workflows.rollout_runs import write_run
-from workflows.reports import report, rollout_cards
-from workflows.reports.claim_marks import claim_marks, told
-from workflows.reports.rollout_cards import chosen, evenly, section_of, spread_by_reward, trainer_logprobs
 
 CANVAS = Canvas(
     width=48, height=48, fps=8.0, num_frames=(6, 9), num_scenes=(2, 3), frames_per_scene=(2, 4), jitter="smooth"

@@ -5,10 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from operators.errors import UserError
-from operators.records import Address, FinishReason, Group, Question, Rollout, Sample, ScoreStatus
-from workflows.rollouts.reward_tasks import RewardConfig, score_groups
+from temporay.operators.errors import UserError
+from temporay.operators.records import Address, FinishReason, Group, Question, Rollout, Sample, ScoreStatus
+from temporay.workflows.rollouts.reward_tasks import RewardConfig, score_groups
 
 HOSTILE = "tests.workflows.hostile_rewards:Hostile"  # the workers have the repository's root on their path
 pytestmark = pytest.mark.usefixtures("ray_cluster")

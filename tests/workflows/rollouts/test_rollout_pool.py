@@ -15,18 +15,17 @@ import pytest
 import ray
 import torch
 from ray.experimental import get_object_locations
-
-from models.engines._base import EngineSettings
-from models.families._base import family_of
-from models.tiny import TinyShape, build
-from models.weights import pack
-from operators.errors import UserError
-from operators.records import Group, Prompt, Sampling
-from workflows.config import validated
-from workflows.rollouts.engine_actor import choose_engine
-from workflows.rollouts.media import MediaStore
-from workflows.rollouts.pool_config import PoolConfig
-from workflows.rollouts.rollout_pool import RolloutPool
+from temporay.models.engines._base import EngineSettings
+from temporay.models.families._base import family_of
+from temporay.models.tiny import TinyShape, build
+from temporay.models.weights import pack
+from temporay.operators.errors import UserError
+from temporay.operators.records import Group, Prompt, Sampling
+from temporay.workflows.config import validated
+from temporay.workflows.rollouts.engine_actor import choose_engine
+from temporay.workflows.rollouts.media import MediaStore
+from temporay.workflows.rollouts.pool_config import PoolConfig
+from temporay.workflows.rollouts.rollout_pool import RolloutPool
 
 SAMPLING = Sampling(num_rollouts=2, temperature=1.0, max_tokens=16, seed=0)
 CRASHING = "tests.workflows.crashing_engine:Crashing"  # the workers have the repository's root on their path

@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-
-from workflows.runs.run_dir import RunDir
+from temporay.workflows.runs.run_dir import RunDir
 
 TORN = (b'{"stage": "grpo", "st', b'{"stage": "grpo", "step": 3', b'{"stage": "gr\xc3', b"1")
 

@@ -14,14 +14,14 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from temporay.operators.errors import UserError
+from temporay.workflows.runs import trackers
+from temporay.workflows.runs.metrics_tail import MetricsTail, step_row
+from temporay.workflows.runs.run_dir import RunDir
+from temporay.workflows.runs.trackers import check_trackers, mirrored
 from tensorboardX.proto.event_pb2 import Event
 
-from operators.errors import UserError
 from tests.workflows.tracking_fakes import FakeMetric, FakeMlflow, FakeWandb
-from workflows.runs import trackers
-from workflows.runs.metrics_tail import MetricsTail, step_row
-from workflows.runs.run_dir import RunDir
-from workflows.runs.trackers import check_trackers, mirrored
 
 
 @pytest.fixture(autouse=True)

@@ -14,17 +14,17 @@ import pytest
 import ray
 from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
-
-from operators.dataset.shards import (
+from temporay.operators.dataset.shards import (
     Dataset,
 )
-from operators.dataset.video_qa import VideoReading
-from operators.errors import UserError
+from temporay.operators.dataset.video_qa import VideoReading
+from temporay.operators.errors import UserError
+from temporay.workflows.sft.clips import BLOCK_BYTES, Collate, RankSteps, ahead, clips, load_block, tables_by_step
+from temporay.workflows.sft.mixture import Mixture, parts_of
+from temporay.workflows.sft.schedule import PassLimits, make_schedule
+from temporay.workflows.sft.token_counts import Wording, count_tokens
+
 from tests.small_runs import write_dataset, write_model
-from workflows.sft.clips import BLOCK_BYTES, Collate, RankSteps, ahead, clips, load_block, tables_by_step
-from workflows.sft.mixture import Mixture, parts_of
-from workflows.sft.schedule import PassLimits, make_schedule
-from workflows.sft.token_counts import Wording, count_tokens
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_a_trial_of_a_search_reads_with_cpus_that_are_not_its_own(
     @ray.remote(num_cpus=0.01)
     def in_trial() -> tuple[int, int]:
         wording = Wording(instruction="", answer_only_instruction="")
-        with patch("workflows.sft.token_counts.CHUNK", 4):  # several tasks
+        with patch("temporay.workflows.sft.token_counts.CHUNK", 4):  # several tasks
             counts = count_tokens(parts, model, wording, tmp_path)
         return sum(table.num_rows for table in clips(blocks, parts)), len(counts.tokens_N)
 

@@ -18,20 +18,20 @@ import pytest
 import ray
 import torch
 from safetensors.torch import load_file
-
-from models.policy import OptimizerConfig
-from operators.dataset.shards import (
+from temporay.models.policy import OptimizerConfig
+from temporay.operators.dataset.shards import (
     Dataset,
 )
-from operators.dataset.video_qa import VideoReading
-from operators.errors import UserError
+from temporay.operators.dataset.video_qa import VideoReading
+from temporay.operators.errors import UserError
+from temporay.workflows.sft.inputs import accounts, prepare
+from temporay.workflows.sft.loop import check_cursor, cursor_of, run
+from temporay.workflows.sft.mixture import parts_of
+from temporay.workflows.sft.settings import SftConfig, SftSettings
+from temporay.workflows.tune import TuneConfig
+from temporay.workflows.tune import run as run_tune
+
 from tests.small_runs import write_dataset, write_model
-from workflows.sft.inputs import accounts, prepare
-from workflows.sft.loop import check_cursor, cursor_of, run
-from workflows.sft.mixture import parts_of
-from workflows.sft.settings import SftConfig, SftSettings
-from workflows.tune import TuneConfig
-from workflows.tune import run as run_tune
 
 NUM_STEPS, KILL_AFTER = 24, 4  # enough steps after the first checkpoint to be killed among them
 
@@ -178,7 +178,8 @@ def start(data: Path, model: Path, out: Path, **changes: object) -> subprocess.P
     """The run as a process of its own, with the command's exit codes."""
 
     code = (
-        "import sys; import workflows.__main__ as command; from workflows.sft.loop import SftConfig, run;"
+        "import sys; import temporay.workflows.__main__ as command;"
+        "from temporay.workflows.sft.loop import SftConfig, run;"
         "command.dispatch = lambda arguments: run(SftConfig.model_validate_json(arguments[0])) and 0;"
         "sys.exit(command.main(sys.argv[1:]))"
     )

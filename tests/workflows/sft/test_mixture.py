@@ -12,18 +12,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from models.families._base import family_of
-from models.tiny import TinyShape, build
-from operators.dataset.rows import ANSWER_ONLY_INSTRUCTION
-from operators.dataset.video_qa import VideoReading
-from operators.errors import UserError
-from operators.pixels.clip import Codec, encode
-from workflows.learner.learner import epoch_rows
-from workflows.sft.clips import Collate
-from workflows.sft.mixture import Mixture, Part, absolute, parts_of, row_order, samples_drawn
-from workflows.sft.schedule import Pass
-from workflows.sft.token_counts import Wording, count_rows
+from temporay.models.families._base import family_of
+from temporay.models.tiny import TinyShape, build
+from temporay.operators.dataset.rows import ANSWER_ONLY_INSTRUCTION
+from temporay.operators.dataset.video_qa import VideoReading
+from temporay.operators.errors import UserError
+from temporay.operators.pixels.clip import Codec, encode
+from temporay.workflows.learner.learner import epoch_rows
+from temporay.workflows.sft.clips import Collate
+from temporay.workflows.sft.mixture import Mixture, Part, absolute, parts_of, row_order, samples_drawn
+from temporay.workflows.sft.schedule import Pass
+from temporay.workflows.sft.token_counts import Wording, count_rows
 
 READING = VideoReading(fps=5.0, max_frames=4, max_side=32)
 

@@ -6,10 +6,9 @@ from collections import Counter
 
 import numpy as np
 import pytest
-
-from operators.errors import UserError
-from workflows.sft.schedule import CHUNK, Pass, PassLimits, Schedule, make_schedule, pack
-from workflows.sft.token_counts import check_share, too_long
+from temporay.operators.errors import UserError
+from temporay.workflows.sft.schedule import CHUNK, Pass, PassLimits, Schedule, make_schedule, pack
+from temporay.workflows.sft.token_counts import check_share, too_long
 
 TOKENS_N = np.random.default_rng(0).integers(10, 200, 50)
 LIMITS = PassLimits(micro_batch_size=6, micro_batch_tokens=400)

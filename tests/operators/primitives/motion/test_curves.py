@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from operators.primitives.motion._curves import CURVES, curve, draw_curve, likest_curve
+from temporay.operators.primitives.motion._curves import CURVES, choose_curve, curve, likest_curve
 
 
 @pytest.mark.parametrize("name", CURVES)
@@ -18,8 +17,8 @@ def test_every_curve_has_length_one_and_constant_speed(name: str) -> None:
 @pytest.mark.parametrize("name", CURVES)
 def test_a_curve_is_recognised_under_noise(name: str) -> None:
     for seed in range(15):
-        draw = np.random.default_rng(seed)
-        path_T2 = 150 * draw_curve(draw, name, 28) + draw.normal(0, 0.4, (28, 2)) + draw.uniform(0, 90, 2)
+        rng = np.random.default_rng(seed)
+        path_T2 = 150 * choose_curve(rng, name, 28) + rng.normal(0, 0.4, (28, 2)) + rng.uniform(0, 90, 2)
         best, left, second = likest_curve(path_T2, CURVES)
         assert CURVES[best] == name
         assert left < second / 2

@@ -6,9 +6,8 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-
-from operators.canvas import Canvas
-from operators.primitives.motion._layout import cell_room_px, place_apart
+from temporay.operators.canvas import Canvas
+from temporay.operators.primitives.motion._layout import cell_room_px, place_apart
 
 
 def canvas(width: int, height: int) -> Canvas:

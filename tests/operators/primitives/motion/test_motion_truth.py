@@ -9,14 +9,13 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 import pytest
-
-from operators.canvas import Canvas
-from operators.components import load
-from operators.errors import UserError
-from operators.pixels.colors_seen import turning_points
-from operators.primitives._base import Primitive
-from operators.primitives.motion._stage import OPPOSITE, VECTORS
-from operators.records import Address, ScenePlan, Track
+from temporay.operators.canvas import Canvas
+from temporay.operators.components import load
+from temporay.operators.errors import UserError
+from temporay.operators.pixels.colors_seen import turning_points
+from temporay.operators.primitives._base import Primitive
+from temporay.operators.primitives.motion._stage import OPPOSITE, VECTORS
+from temporay.operators.records import Address, ScenePlan, Track
 
 CANVAS = Canvas(
     width=160, height=120, fps=8.0, num_frames=(24, 40), num_scenes=(2, 6), frames_per_scene=(2, 9), jitter="none"
@@ -36,7 +35,7 @@ TASKS = (
 
 
 def make_primitive(task: str) -> Primitive:
-    primitive: Primitive = load("operators.primitives", task)()
+    primitive: Primitive = load("temporay.operators.primitives", task)()
     return primitive
 
 
@@ -176,11 +175,11 @@ def balls() -> tuple[tuple[npt.NDArray[np.float64], str], ...]:
 @pytest.mark.parametrize("frame", [0, 12, 24, None])
 def test_the_place_of_the_ball_does_not_tell_the_count(frame: int | None) -> None:
     """Best guess among four counts from an eighth of the ball's line; it was 0.40 in the middle frame once."""
-    draw, num_cells = np.random.default_rng(0), 8
+    rng, num_cells = np.random.default_rng(0), 8
     seen: Counter[tuple[int, str]] = Counter()
     shown: Counter[str] = Counter()
     for place_T, count in balls():
-        place = place_T[int(draw.integers(25)) if frame is None else frame]
+        place = place_T[int(rng.integers(25)) if frame is None else frame]
         seen[min(num_cells - 1, int(num_cells * place)), count] += 1
         shown[count] += 1
     assert len(shown) == 4

@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from operators.canvas import Canvas
-from operators.pixels.render import render
-from operators.primitives.motion._panels import cells, halves, panel_track
-from operators.primitives.motion._stage import draw_actors
-from operators.records import Address, Backdrop, ScenePlan
-from operators.seeding import rng
+from temporay.operators.canvas import Canvas
+from temporay.operators.pixels.render import render
+from temporay.operators.primitives.motion._panels import cells, halves, panel_track
+from temporay.operators.primitives.motion._stage import choose_actors
+from temporay.operators.records import Address, Backdrop, ScenePlan
+from temporay.operators.seeding import rng_at
 
 CANVAS = Canvas(
     width=64, height=50, fps=8.0, num_frames=(8, 8), num_scenes=(1, 1), frames_per_scene=(1, 1), jitter="none"
@@ -27,7 +26,7 @@ def test_cells_cover_the_frame_once_and_have_names_of_their_own(num_rows: int) -
 
 
 def test_what_leaves_a_panel_enters_it_again_and_is_never_seen_outside() -> None:
-    actor = draw_actors(rng("panel"), CANVAS, 1)[0]
+    actor = choose_actors(rng_at("panel"), CANVAS, 1)[0]
     for panel in (*halves(64, 50), *cells(64, 50, 2)):
         steps_T2 = np.tile((3.0, 2.0), (29, 1))
         track = panel_track(actor, panel, CANVAS, np.array([0.5, 0.5]), steps_T2)

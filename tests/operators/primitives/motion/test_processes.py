@@ -4,14 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
-from operators.canvas import Canvas
-from operators.pixels.render import render
-from operators.pixels.shapes import COLORS
-from operators.primitives.motion._processes import ARROWS, BACKWARDS, STAGES, Process, ProcessKind, backwards
-from operators.primitives.motion._stage import draw_actors
-from operators.records import Address, Backdrop, Frames, ScenePlan
-from operators.seeding import rng
+from temporay.operators.canvas import Canvas
+from temporay.operators.pixels.render import render
+from temporay.operators.pixels.shapes import COLORS
+from temporay.operators.primitives.motion._processes import ARROWS, BACKWARDS, STAGES, Process, ProcessKind, backwards
+from temporay.operators.primitives.motion._stage import choose_actors
+from temporay.operators.records import Address, Backdrop, Frames, ScenePlan
+from temporay.operators.seeding import rng_at
 
 CANVAS = Canvas(
     width=96, height=72, fps=8.0, num_frames=(24, 24), num_scenes=(1, 1), frames_per_scene=(1, 1), jitter="none"
@@ -20,9 +19,9 @@ NUM_FRAMES = 24
 
 
 def stage(kind: ProcessKind, index: int) -> tuple[Process, tuple[int, int, int]]:
-    draw = rng("irreversible", kind, index)
-    actor = draw_actors(draw, CANVAS, 1)[0]
-    return STAGES[kind](draw, actor, CANVAS, NUM_FRAMES), COLORS[actor.color_name]
+    rng = rng_at("irreversible", kind, index)
+    actor = choose_actors(rng, CANVAS, 1)[0]
+    return STAGES[kind](rng, actor, CANVAS, NUM_FRAMES), COLORS[actor.color_name]
 
 
 def show(process: Process) -> Frames:

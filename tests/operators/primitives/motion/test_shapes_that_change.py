@@ -9,15 +9,14 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 import pytest
-
-from operators.canvas import Canvas
-from operators.components import load
-from operators.errors import UserError
-from operators.pixels.render import render
-from operators.primitives._base import Primitive
-from operators.primitives.motion._curves import likest_curve
-from operators.records import Address, Question, ScenePlan, Track
-from operators.seeding import rng
+from temporay.operators.canvas import Canvas
+from temporay.operators.components import load
+from temporay.operators.errors import UserError
+from temporay.operators.pixels.render import render
+from temporay.operators.primitives._base import Primitive
+from temporay.operators.primitives.motion._curves import likest_curve
+from temporay.operators.records import Address, Question, ScenePlan, Track
+from temporay.operators.seeding import rng_at
 
 CANVAS = Canvas(
     width=96, height=72, fps=8.0, num_frames=(14, 30), num_scenes=(2, 6), frames_per_scene=(2, 9), jitter="none"
@@ -26,7 +25,7 @@ LEVELS = (0, 2, 4)
 
 
 def primitive(task: str) -> Primitive:
-    made: Primitive = load("operators.primitives", task)()
+    made: Primitive = load("temporay.operators.primitives", task)()
     return made
 
 
@@ -120,7 +119,7 @@ def test_one_frame_does_not_tell_the_relative_position(when: str) -> None:
     for index in range(300):
         plan, question = asked("relative_position", index, 2)
         num = plan.num_frames
-        frames = {"first": 0, "middle": num // 2, "last": num - 1, "random": int(rng("probe", index).integers(num))}
+        frames = {"first": 0, "middle": num // 2, "last": num - 1, "random": int(rng_at("probe", index).integers(num))}
         a, b = (track_of(plan, plan.facts[key]) for key in ("name", "anchor"))
         x, y = a.xy_T2[frames[when]] - b.xy_T2[frames[when]]
         if not a.visible_T[frames[when]]:

@@ -8,19 +8,18 @@ from itertools import combinations
 import cv2
 import numpy as np
 import pytest
-
-from operators.canvas import Canvas, Jitter
-from operators.components import load
-from operators.pixels.clip import Codec, decode, encode
-from operators.pixels.colors_seen import Witness
-from operators.pixels.render import fit
-from operators.primitives.scenes._question import NONE_OF_THE_OTHERS, NOT_AN_OPTION, PseudoVideo
-from operators.primitives.scenes._recognise import Seen, captions_seen, recognise, shots_seen
-from operators.primitives.scenes._shots import draw_affine
-from operators.primitives.scenes.recurring_scenes import RecurringScenes
-from operators.primitives.scenes.scene_order import SceneOrder
-from operators.primitives.scenes.story_match import StoryMatch
-from operators.records import Address, Frames, Scene, ScenePlan
+from temporay.operators.canvas import Canvas, Jitter
+from temporay.operators.components import load
+from temporay.operators.pixels.clip import Codec, decode, encode
+from temporay.operators.pixels.colors_seen import Witness
+from temporay.operators.pixels.render import fit
+from temporay.operators.primitives.scenes._question import NONE_OF_THE_OTHERS, NOT_AN_OPTION, PseudoVideo
+from temporay.operators.primitives.scenes._recognise import Seen, captions_seen, recognise, shots_seen
+from temporay.operators.primitives.scenes._shots import choose_affine
+from temporay.operators.primitives.scenes.recurring_scenes import RecurringScenes
+from temporay.operators.primitives.scenes.scene_order import SceneOrder
+from temporay.operators.primitives.scenes.story_match import StoryMatch
+from temporay.operators.records import Address, Frames, Scene, ScenePlan
 
 WIDTH, HEIGHT = 160, 120
 CANVAS = Canvas(
@@ -44,7 +43,7 @@ PICTURES = {caption: picture(i) for i, caption in enumerate(CAPTIONS)}
 
 def show(captions: list[str], jitter: Jitter = "paper", pictures: dict[str, Frames] = PICTURES) -> Frames:
     """One decoded frame per caption, each under its own warp."""
-    warps_T23 = draw_affine(np.random.default_rng(5), jitter, len(captions), WIDTH, HEIGHT)
+    warps_T23 = choose_affine(np.random.default_rng(5), jitter, len(captions), WIDTH, HEIGHT)
     frames = [
         cv2.warpAffine(pictures[caption], warp, (WIDTH, HEIGHT))
         for caption, warp in zip(captions, warps_T23, strict=True)
@@ -53,7 +52,7 @@ def show(captions: list[str], jitter: Jitter = "paper", pictures: dict[str, Fram
 
 
 def make_plan(task: str, index: int, level: int, *, twin: bool = False) -> ScenePlan:
-    primitive: PseudoVideo = load("operators.primitives", task)()
+    primitive: PseudoVideo = load("temporay.operators.primitives", task)()
     address = Address(task=task, split="train", index=index, seed=2, level=level, twin=twin)
     return primitive.plan(SCENES, CANVAS, address)
 
@@ -136,7 +135,7 @@ def test_frames_of_a_scene_say_nothing_of_how_often_it_comes() -> None:
 
 @pytest.mark.parametrize("task", ["first_last", "adjacent_scene", "scene_at"])
 def test_none_of_the_others_is_right_at_chance_from_level_three_on(task: str) -> None:
-    primitive: PseudoVideo = load("operators.primitives", task)()
+    primitive: PseudoVideo = load("temporay.operators.primitives", task)()
     right, chance = 0, 0.0
     for index in range(300):
         question = primitive.ask(make_plan(task, index, 3))

@@ -6,13 +6,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
-
-from operators.canvas import Canvas
-from operators.components import load
-from operators.errors import UserError
-from operators.pixels.shapes import COLORS
-from operators.primitives.states._game import OperationsGame, read_log
-from operators.records import Address, ScenePlan
+from temporay.operators.canvas import Canvas
+from temporay.operators.components import load
+from temporay.operators.errors import UserError
+from temporay.operators.pixels.shapes import COLORS
+from temporay.operators.primitives.states._game import OperationsGame, read_log
+from temporay.operators.records import Address, ScenePlan
 
 GAMES = ("card_stack", "chip_containers", "file_system", "shell_game", "sliding_puzzle", "symbol_path")
 REORDERED = tuple(game for game in GAMES if game != "sliding_puzzle")
@@ -22,7 +21,7 @@ CANVAS = Canvas(
 
 
 def make_game(task: str) -> OperationsGame:
-    game: OperationsGame = load("operators.primitives", task)()
+    game: OperationsGame = load("temporay.operators.primitives", task)()
     return game
 
 

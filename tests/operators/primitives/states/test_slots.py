@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-
-from operators.primitives.states._slots import arc_px, around, coverage, row_of, seen_pair, split_active
+from temporay.operators.primitives.states._slots import arc_px, around, coverage, row_of, seen_pair, split_active
 
 
 def test_things_that_trade_places_touch_no_other() -> None:
