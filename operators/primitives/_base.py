@@ -1,15 +1,15 @@
-"""What every temporal primitive provides; its file is its registration.
+"""The interface of every temporal primitive.
 
-Order of drawing (DESIGN §3): the option set, then the truth uniformly from it, then a clip in which that truth holds.
-Nothing seen without watching (text, option positions, clip length, any one frame) may depend on the truth.
+A plan chooses in this order: the options, then the truth uniformly among them, then a clip in which that truth holds.
+Nothing that is seen without watching may depend on the truth: no text, place of an option, clip length or single frame.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from temporay.operators.canvas import Canvas
@@ -19,7 +19,9 @@ from temporay.operators.records import Address, Event, Question, Scene, ScenePla
 from temporay.operators.seeding import rng_at
 
 Style = Literal["concise", "detailed"]
-Twin = Literal["reversed", "reordered", "restaged"]
+TwinKind = Literal["reversed", "reordered", "restaged"]
+Twin = TwinKind
+Facts = Mapping[str, Any]
 CONCLUSIONS = ("So the answer is {answer}.", "That makes it {answer}.", "The answer is therefore {answer}.")
 
 
@@ -32,37 +34,62 @@ class Primitive(ABC):
     order_dependent: ClassVar[bool]  # another order of the same frames changes the answer
     needs_time: ClassVar[bool]  # a single frame leaves the answer at chance
 
-    # How the twin's clip differs: the same frames backwards, the same frames in another order, or, where no order of
-    # the same frames has another answer, the same stage, length and question with another course of events.
-    twin: ClassVar[Twin]
+    # How the clip of a twin differs: the same frames backwards, or the same frames in another order. Where no order of
+    # the same frames has another answer, it is staged anew: the same question and length, other events.
+    twin: ClassVar[TwinKind]
 
-    # How often one, and how often two frames at either end of the clip may give the answer; the audit holds the
-    # primitive to it. 0: no more than chance. 1: promises nothing, the first frame may well say what comes first.
+    # How often one frame, and how often two frames at the ends of the clip, may give the answer. The audit checks it.
+    # 0: no more often than chance. 1: promises nothing, because the first frame may say what comes first.
     edge_limits: ClassVar[tuple[float, float]] = (1.0, 1.0)
-    phrases: ClassVar[Phrases] = {}  # of detailed chains of thought: at least three of every kind told, with times
-    concise_phrases: ClassVar[Phrases] = {}  # of concise ones: the first is used
+
+    wordings: ClassVar[Sequence[str]] = ()  # eight or more texts that ask the same; their fields are facts
+    phrases: ClassVar[Phrases] = {}  # detailed reasoning: three or more per kind of event, with times
+    concise_phrases: ClassVar[Phrases] = {}  # concise reasoning: the first of each kind is used
 
     def num_distinct_scenes(self, canvas: Canvas) -> int:
-        """How many different scenes one sample needs, shown or named; 0 for drawn shapes."""
+        """Return how many different scenes one sample shows or names; 0 for drawn shapes."""
         return canvas.num_scenes[1] if self.family == "pseudo_video" else 0
 
     @abstractmethod
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        """Draws one sample's scene. Uses only generators of ``seeding.rng_at(*address.parts(), purpose)``.
+        """Plan one sample. Every generator is ``seeding.rng_at(*address.parts(), purpose)``.
 
         Raises:
-            SampleRejected: this address gives nothing good (captions too alike, no room to move, …).
+            SampleRejected: this address gives no good sample (captions too alike, no room to move, …).
         """
 
     @abstractmethod
     def ask(self, plan: ScenePlan) -> Question:
-        """The question, its answer computed from ``plan.events``, never from pixels or from what was drawn first.
+        """Ask about the plan. The answer is computed from ``plan.events``, never from pixels or from choices made.
 
-        Text and options come from ``plan.facts``, which are the same for a sample and its twin.
+        Text and options come from ``plan.facts``, which a sample and its twin share.
         """
 
+    def recover(self, witness: Witness) -> int | None:
+        """Return the option that the frames alone show to be right; None where they allow no sure answer."""
+        return None
+
+    def wordings_of(self, facts: Facts) -> Sequence[str]:
+        """Return the texts that may ask about these facts."""
+        return self.wordings
+
+    def text(self, facts: Facts) -> str:
+        """Return the question without its options."""
+        return self.wordings_of(facts)[facts["wording"]].format(**facts)
+
+    def question(self, plan: ScenePlan, answer: str | None) -> Question:
+        """Return the question with this option as its answer.
+
+        Raises:
+            ValueError: the event log has no answer (None), or one that is not an option.
+        """
+        options = tuple(plan.facts["options"])
+        if answer not in options:
+            raise ValueError(f"{plan.address.key}: the event log gives {answer!r}, which is no option of {options}")
+        return Question(text=self.text(plan.facts), options=options, answer_index=options.index(answer))
+
     def explain(self, plan: ScenePlan, question: Question, style: Style) -> str:
-        """Chain of thought from the event log alone, which ends in the content of the right option, not its letter."""
+        """Write a chain of thought from the event log alone. It ends in the text of the right option."""
         phrases = self.concise_phrases if style == "concise" else self.phrases
         rng = rng_at(*plan.address.parts(), "phrasing")
         variant = int(rng.integers(12)) if style == "detailed" else 0
@@ -76,23 +103,29 @@ class Primitive(ABC):
         return " ".join([*lines, conclusion.format(answer=answer)])
 
     def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
-        """The events that a chain of thought tells, in the order in which it tells them."""
+        """Return the events that a chain of thought tells, in the order in which it tells them."""
         return sorted(plan.events, key=lambda event: event.start_ms)
 
     def claims(self, text: str) -> list[Claim]:
-        """What a chain of thought in this primitive's phrases claims to have happened."""
+        """Read back which events a chain of thought in this primitive's phrases claims."""
         return read_claims(text, (self.phrases, self.concise_phrases))
-
-    def recover(self, witness: Witness) -> int | None:
-        """The right option as the frames alone show it; None where they do not allow a sure answer."""
-        return None
 
 
 def choose_truth(rng: np.random.Generator, num_options: int, address: Address) -> int:
-    """Which option is made true: uniform, and for a twin uniform among the other ones.
+    """Choose which option is made true: uniformly, and for a twin uniformly among the other ones.
 
-    Takes as much from the generator for both, so that whatever is drawn later is the same for a sample and its twin.
+    Both take as much from the generator, so that all later choices are the same for a sample and its twin.
     """
     truth = int(rng.integers(num_options))
     step = 1 + int(rng.integers(num_options - 1))
     return (truth + step) % num_options if address.twin else truth
+
+
+def choose_wording(rng: np.random.Generator, wordings: Sequence[str]) -> int:
+    """Choose the index of a wording."""
+    return int(rng.integers(len(wordings)))
+
+
+def index_in(options: Sequence[str], answer: str | None) -> int | None:
+    """Return the index of the answer among the options; None where it is not one of them."""
+    return options.index(answer) if answer in options else None

@@ -1,10 +1,10 @@
-"""Chains of thought that can be checked: an event is told by a phrase, and a phrase is read back as a claim.
+"""Chains of thought that can be checked: a phrase tells an event, and is read back as a claim.
 
-    Event -> phrase, its fields filled in -> sentence -> the phrase as a pattern -> Claim -> held against the log
+    Event -> phrase with its fields filled in -> sentence -> the phrase as a pattern -> Claim -> compared with the log
 
 A phrase is a sentence with fields: ``{subject}``, ``{detail}`` or its words one by one as ``{d1}``, ``{d2}`` …, and
-``{start}`` and ``{end}`` in seconds with one decimal. Because the pattern is made from the phrase, whatever a phrase
-can say can be read; a policy's own words are read in the same way, which is what a process reward scores.
+``{start}`` and ``{end}`` in seconds with one decimal. The pattern is made from the phrase, so whatever a phrase says
+can be read back. A policy's own words are read in the same way, and a process reward scores them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from temporay.operators.records import Event
 
 TIME_TOLERANCE_MS = 51.0  # a second is told with one decimal
 FIELD = re.compile(r"\{(subject|detail|d\d|start|end)\}")
-WORD = r"\S+?"  # of a detail
+WORD = r"\S+?"  # matches one word of a detail
 PATTERNS = {"subject": r".+?", "detail": r".+?", "start": r"\d+\.\d", "end": r"\d+\.\d"}
 
 Phrases = Mapping[str, Sequence[str]]  # event kind -> phrases that say the same
@@ -26,7 +26,7 @@ Phrases = Mapping[str, Sequence[str]]  # event kind -> phrases that say the same
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What a sentence says happened; a field its phrase does not have is None."""
+    """An event that a sentence says happened. A field that the phrase does not have is None."""
 
     kind: str
     text: str
@@ -37,7 +37,7 @@ class Claim:
 
 
 def tell(event: Event, phrase: str) -> str:
-    """The phrase with the event's fields in it."""
+    """Fill the event's fields into the phrase."""
     words = event.detail.split()
     return phrase.format(
         subject=event.subject,
@@ -49,7 +49,7 @@ def tell(event: Event, phrase: str) -> str:
 
 
 def read_claims(text: str, phrases: Iterable[Phrases]) -> list[Claim]:
-    """Every claim that a text makes in these phrases, in its order; of overlapping readings the longest counts."""
+    """Return the claims of a text in these phrases, in its order. The longest of overlapping readings counts."""
     found: list[tuple[int, int, Claim]] = []
     for by_kind in phrases:
         for kind, variants in by_kind.items():
@@ -67,13 +67,13 @@ def read_claims(text: str, phrases: Iterable[Phrases]) -> list[Claim]:
 
 
 def holds(claim: Claim, events: Iterable[Event]) -> bool:
-    """Whether the log has an event of the claim's kind with all that the claim says of it."""
+    """Return whether the log has an event of the claim's kind with all that the claim says about it."""
     return any(_matches(claim, event) for event in events)
 
 
 @functools.lru_cache(maxsize=4096)
 def pattern(phrase: str) -> re.Pattern[str]:
-    """What the phrase looks like with anything in its fields."""
+    """Turn the phrase into a pattern that matches it with any values in its fields."""
     parts: list[str] = []
     named: set[str] = set()
     end = 0

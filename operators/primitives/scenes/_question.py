@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Primitive, Style, Twin
+from temporay.operators.primitives._base import Primitive, Style, TwinKind
 from temporay.operators.primitives._claims import Phrases, tell
 from temporay.operators.primitives.scenes._recognise import captions_seen
 from temporay.operators.primitives.scenes._shots import shown, tell_order
@@ -35,7 +35,7 @@ class PseudoVideo(Primitive):
     family: ClassVar[Literal["pseudo_video", "shapes"]] = "pseudo_video"
     order_dependent: ClassVar[bool] = True
     needs_time: ClassVar[bool] = True
-    twin: ClassVar[Twin] = "reordered"
+    twin: ClassVar[TwinKind] = "reordered"
     phrases: ClassVar[Phrases] = {"scene": SCENE_PHRASES}
 
     @abstractmethod

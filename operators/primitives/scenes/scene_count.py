@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from temporay.operators.canvas import Canvas
-from temporay.operators.primitives._base import Twin, choose_truth
+from temporay.operators.primitives._base import TwinKind, choose_truth
 from temporay.operators.primitives.scenes._question import PseudoVideo
 from temporay.operators.primitives.scenes._shots import compose, pick_scenes, scene_limits, split_length
 from temporay.operators.records import Address, Scene, ScenePlan
@@ -32,7 +32,7 @@ WORDINGS = (
 class SceneCount(PseudoVideo):
     task: ClassVar[str] = "scene_count"
     order_dependent: ClassVar[bool] = False
-    twin: ClassVar[Twin] = "restaged"
+    twin: ClassVar[TwinKind] = "restaged"
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
         rng = rng_at(*address.parts(), "plan")

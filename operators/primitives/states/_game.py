@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from temporay.operators.canvas import Canvas
 from temporay.operators.errors import SampleRejected, UserError
-from temporay.operators.primitives._base import Primitive, Twin, choose_truth
+from temporay.operators.primitives._base import Primitive, TwinKind, choose_truth
 from temporay.operators.primitives.motion._stage import choose_backdrop, choose_num_frames, frame_ms
 from temporay.operators.primitives.states._slots import Timing, choose_timing, num_reveal_frames
 from temporay.operators.records import Address, Event, Question, Scene, ScenePlan, Track
@@ -58,7 +58,7 @@ class OperationsGame(Primitive):
     family: ClassVar[Literal["pseudo_video", "shapes"]] = "shapes"
     order_dependent: ClassVar[bool] = True
     needs_time: ClassVar[bool] = True
-    twin: ClassVar[Twin] = "reordered"
+    twin: ClassVar[TwinKind] = "reordered"
     subject: ClassVar[str]  # of the events: what is operated on
     legend: ClassVar[str]  # added to every wording
     num_operations_by_level: ClassVar[tuple[int, int, int, int, int]]
@@ -91,7 +91,7 @@ class OperationsGame(Primitive):
         return [self.carried(facts, state) for state in states]
 
     @abstractmethod
-    def wordings(self, facts: Facts) -> Sequence[str]: ...
+    def wordings_of(self, facts: Facts) -> Sequence[str]: ...
 
     @abstractmethod
     def tracks(
@@ -129,7 +129,7 @@ class OperationsGame(Primitive):
             backdrop=choose_backdrop(address),
             tracks=self.tracks(facts, canvas, timing, course, states),
             events=self._events(facts, canvas, timing, course, states),
-            facts={**facts, "options": options, "wording": int(rng.integers(len(self.wordings(facts))))},
+            facts={**facts, "options": options, "wording": int(rng.integers(len(self.wordings_of(facts))))},
         )
 
     def courses(self, rng: np.random.Generator, stage: Stage, facts: Facts) -> tuple[Facts, dict[str, list[Course]]]:
@@ -199,7 +199,7 @@ class OperationsGame(Primitive):
         truth = self.answer(facts, tuple(reveal.detail.split()), course)
         if truth is None:
             raise ValueError(f"{plan.address.key}: the log leads to no answer")
-        wording = self.wordings(facts)[facts["wording"]]
+        wording = self.wordings_of(facts)[facts["wording"]]
         text = f"{wording.format(**{**facts, 'number': facts['asked_after']})} {self.legend}"
         return Question(text=text, options=options, answer_index=options.index(truth))
 

@@ -120,7 +120,7 @@ class CardStack(OperationsGame):
     def carried(self, facts: Facts, state: State) -> str:
         return "-".join(state)
 
-    def wordings(self, facts: Facts) -> Sequence[str]:
+    def wordings_of(self, facts: Facts) -> Sequence[str]:
         if facts["ask"] == "order":
             return timed_wordings(ORDER_TEMPLATES, facts, ORDER_WORDINGS)
         return timed_wordings(CARD_TEMPLATES, facts, CARD_WORDINGS)

@@ -170,7 +170,7 @@ class ChipContainers(OperationsGame):
             return "-".join(str(len(_chips(inside))) for inside in state)
         return str(1 + next(i for i, inside in enumerate(state) if facts["chip"] in _chips(inside)))
 
-    def wordings(self, facts: Facts) -> Sequence[str]:
+    def wordings_of(self, facts: Facts) -> Sequence[str]:
         if facts["ask"] == "count":
             return timed_wordings(COUNT_TEMPLATES, facts, COUNT_WORDINGS)
         return timed_wordings(WHERE_TEMPLATES, facts, WHERE_WORDINGS)

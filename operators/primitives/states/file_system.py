@@ -144,7 +144,7 @@ class FileSystem(OperationsGame):
     def carried(self, facts: Facts, state: State) -> str:
         return _places(len(state))[state.index(facts["file"])]
 
-    def wordings(self, facts: Facts) -> Sequence[str]:
+    def wordings_of(self, facts: Facts) -> Sequence[str]:
         if facts["ask"] == "where":
             return timed_wordings(WHERE_TEMPLATES, facts, WHERE_WORDINGS)
         asked = [template.replace("{when}", DELETED_WHEN[facts["mode"]]) for template in DELETED_TEMPLATES]

@@ -91,7 +91,7 @@ class ShellGame(OperationsGame):
     def carried(self, facts: Facts, state: State) -> str:
         return state[0]
 
-    def wordings(self, facts: Facts) -> Sequence[str]:
+    def wordings_of(self, facts: Facts) -> Sequence[str]:
         return [*WORDINGS[facts["mode"]], *timed_wordings(TEMPLATES, facts)]
 
     def tracks(

@@ -17,7 +17,7 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.errors import SampleRejected
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.pixels.shapes import COLORS
-from temporay.operators.primitives._base import Twin
+from temporay.operators.primitives._base import TwinKind
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.states._game import (
     Course,
@@ -53,7 +53,7 @@ TEMPLATES = (
 
 class SlidingPuzzle(OperationsGame):
     task: ClassVar[str] = "sliding_puzzle"
-    twin: ClassVar[Twin] = "restaged"
+    twin: ClassVar[TwinKind] = "restaged"
     subject: ClassVar[str] = "tiles"
     legend: ClassVar[str] = "Positions are counted row by row from the top left; each slide is a step."
     num_operations_by_level: ClassVar[tuple[int, int, int, int, int]] = (3, 4, 6, 8, 12)
@@ -131,7 +131,7 @@ class SlidingPuzzle(OperationsGame):
         columns = facts["columns"]
         return "/".join("".join(state[row : row + columns]) for row in range(0, len(state), columns))
 
-    def wordings(self, facts: Facts) -> Sequence[str]:
+    def wordings_of(self, facts: Facts) -> Sequence[str]:
         return timed_wordings(TEMPLATES, facts, PAPER_WORDINGS)
 
     def tracks(

@@ -149,7 +149,7 @@ class SymbolPath(OperationsGame):
         last = plan.facts["asked_after"] if plan.facts["mode"] == "historical" else len(operations)
         return [reveal, *operations[:last]]
 
-    def wordings(self, facts: Facts) -> Sequence[str]:
+    def wordings_of(self, facts: Facts) -> Sequence[str]:
         return VISIT_WORDINGS if facts["mode"] == "historical" else PROBLEM_WORDINGS
 
     def tracks(
