@@ -22,8 +22,8 @@ from temporay.operators.scoring.arms import ARMS, Arm, apply_arm
 from temporay.operators.scoring.metrics import Interval, accuracy_interval
 from temporay.workflows.command_line import parse
 from temporay.workflows.config import Config
-from temporay.workflows.rollouts.pool_config import PoolConfig
-from temporay.workflows.rollouts.rollout_pool import RolloutPool
+from temporay.workflows.rollouts.pool import RolloutPool
+from temporay.workflows.rollouts.settings import PoolConfig
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.session import ray_session
 

@@ -36,8 +36,8 @@ from temporay.workflows.grpo import loop as grpo
 from temporay.workflows.grpo.settings import GrpoConfig, GrpoSettings
 from temporay.workflows.learner.learner import MODEL
 from temporay.workflows.reports import report
-from temporay.workflows.rollouts.pool_config import PoolConfig
-from temporay.workflows.rollouts.rollout_pool import RolloutPool
+from temporay.workflows.rollouts.pool import RolloutPool
+from temporay.workflows.rollouts.settings import PoolConfig
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.session import ray_session
 from temporay.workflows.sft import loop as sft

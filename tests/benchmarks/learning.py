@@ -33,7 +33,7 @@ from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.learner.learner import MODEL
 from temporay.workflows.presets.quickstart import quickstart
 from temporay.workflows.presets.training import tiny_grpo_settings
-from temporay.workflows.rollouts.rollout_pool import RolloutPool
+from temporay.workflows.rollouts.pool import RolloutPool
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.session import ray_session
 

@@ -31,8 +31,8 @@ from temporay.models.engines.vllm import LLM, RequestOutputKind, SamplingParams,
 from temporay.models.families._base import family_of, video_metadata
 from temporay.models.tiny import TinyShape, build
 from temporay.operators.records import Prompt, Sampling
-from temporay.workflows.rollouts.pool_config import PoolConfig
-from temporay.workflows.rollouts.rollout_pool import RolloutPool
+from temporay.workflows.rollouts.pool import RolloutPool
+from temporay.workflows.rollouts.settings import PoolConfig
 from temporay.workflows.session import ray_session
 
 BOUND = 0.95

@@ -79,6 +79,6 @@ SETUPS = {
 }
 
 
-def draw(folder: Path) -> None:
-    """FOLDER/data and FOLDER/model."""
+def write_inputs(folder: Path) -> None:
+    """Write FOLDER/data and FOLDER/model."""
     write_model(write_dataset(folder / "data", num_samples=10), folder / "model")

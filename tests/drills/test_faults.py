@@ -21,7 +21,7 @@ from temporay.operators.reinforcement import ledger
 from temporay.workflows.grpo.log import what_was_learned
 
 from tests.drills.commands import Command
-from tests.drills.drawn_runs import SETUPS, Setup, rng
+from tests.drills.drawn_runs import SETUPS, Setup, write_inputs
 from tests.drills.faults import Story, choose_faults, live, step_rows
 
 pytestmark = [pytest.mark.drill, pytest.mark.timeout(3600)]
@@ -62,7 +62,7 @@ class Drill:
 @pytest.fixture(scope="module")
 def drill(tmp_path_factory: pytest.TempPathFactory) -> Drill:
     folder = tmp_path_factory.mktemp("drill")
-    rng(folder)
+    write_inputs(folder)
     return Drill(folder)
 
 

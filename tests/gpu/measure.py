@@ -25,7 +25,7 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.dataset.shards import Dataset
 from temporay.workflows.grpo import loop as grpo
 from temporay.workflows.grpo.settings import GrpoConfig
-from temporay.workflows.rollouts.pool_config import PoolConfig
+from temporay.workflows.rollouts.settings import PoolConfig
 from temporay.workflows.sft import loop as sft
 from temporay.workflows.sft.settings import SftConfig
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration

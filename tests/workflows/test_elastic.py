@@ -120,8 +120,8 @@ def main(model: Path) -> None:
     import ray
     from ray.cluster_utils import Cluster
     from temporay.models.engines._base import EngineSettings
-    from temporay.workflows.rollouts.pool_config import PoolConfig
-    from temporay.workflows.rollouts.rollout_pool import RolloutPool
+    from temporay.workflows.rollouts.pool import RolloutPool
+    from temporay.workflows.rollouts.settings import PoolConfig
 
     node = {"num_cpus": 1, "resources": {"rollout": 1}, "object_store_memory": 80 << 20}
     cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})

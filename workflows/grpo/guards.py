@@ -47,7 +47,7 @@ class GuardSettings(Config):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
+class CanaryQuestions:
     """Fixed questions with real and with blank frames, by the same keys and in the same order."""
 
     samples: tuple[Sample, ...]
@@ -55,7 +55,7 @@ class Probe:
     blank: tuple[Prompt, ...]
 
     @classmethod
-    def of(cls, dataset: Dataset, processor: Any, settings: GuardSettings, *, instruction: str) -> Probe:
+    def of(cls, dataset: Dataset, processor: Any, settings: GuardSettings, *, instruction: str) -> CanaryQuestions:
         """Rows that depend on the size of the dataset alone."""
         rows = rng_at("canary", len(dataset)).permutation(len(dataset))[: settings.canary_prompts]
         samples = tuple(dataset.sample(int(row)) for row in rows)
@@ -67,7 +67,7 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class CanaryResult:
     """What a look showed, as shares of the probe's questions."""
 
     agreement: float  # answered word for word alike with real and with blank frames
@@ -81,20 +81,20 @@ def blanked(prompt: Prompt) -> Prompt:
     return replace(prompt, frames_THWC=np.full_like(prompt.frames_THWC, 128))
 
 
-async def look(pool: Answering, probe: Probe, settings: GuardSettings) -> Sight:
+async def look(pool: Answering, probe: CanaryQuestions, settings: GuardSettings) -> CanaryResult:
     """Greedy answers to the probe under the engines' weights as they are."""
     greedy = Sampling(num_rollouts=1, temperature=0.0, max_tokens=settings.canary_tokens, seed=0)
     real = await pool.generate(probe.real, greedy)
     blank = await pool.generate(probe.blank, greedy)
     same = [_ids(one) == _ids(other) for one, other in zip(real, blank, strict=True)]
-    return Sight(
+    return CanaryResult(
         agreement=sum(same) / len(same),
         accuracy_real=_accuracy(real, probe.samples),
         accuracy_blank=_accuracy(blank, probe.samples),
     )
 
 
-def check_sight(sight: Sight, settings: GuardSettings) -> None:
+def check_sight(sight: CanaryResult, settings: GuardSettings) -> None:
     """Stops a run whose model answers as if it saw nothing.
 
     Raises:

@@ -33,7 +33,7 @@ from temporay.workflows.grpo.settings import UNUSED, GrpoConfig
 from temporay.workflows.grpo.update import TrainingBatch, UpdateConfig, UpdateReport
 from temporay.workflows.learner.learner import RAY_STORAGE, LearnerConfig
 from temporay.workflows.rollouts.media import StoredPrompt
-from temporay.workflows.rollouts.rollout_pool import RolloutPool
+from temporay.workflows.rollouts.pool import RolloutPool
 from temporay.workflows.runs.progress import Fallbacks
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.runs.trackers import check_trackers, mirrored
@@ -68,7 +68,7 @@ class Loop:
     trainer: Trainer
     buffer: RolloutBuffer[Produced]
     lines: StepLines
-    probe: guards.Probe | None  # of the blindness canary
+    probe: guards.CanaryQuestions | None  # of the blindness canary
 
     @classmethod
     def of(
@@ -83,7 +83,7 @@ class Loop:
             trainer=trainer,
             buffer=RolloutBuffer(max_staleness=config.max_staleness, updates_done=first_step),
             lines=StepLines.begin(config, run_dir, dataset, first_step),
-            probe=guards.Probe.of(dataset, pool.processor, config.guards, instruction=config.instruction)
+            probe=guards.CanaryQuestions.of(dataset, pool.processor, config.guards, instruction=config.instruction)
             if looks
             else None,
         )

@@ -28,10 +28,8 @@ from temporay.operators.scoring.arms import apply_arm
 from temporay.operators.scoring.scores import load_rewards, needs_of
 from temporay.operators.seeding import digest
 from temporay.workflows.grpo.guards import Answering, check_usable
-from temporay.workflows.grpo.run_state import RunState
-from temporay.workflows.grpo.scored_groups import Asked, oldest_version, scored, trainable
 from temporay.workflows.grpo.settings import GrpoConfig
-from temporay.workflows.grpo.stage_clock import StageClock
+from temporay.workflows.grpo.state import AnsweredPrompt, RunState, StageClock, oldest_version, trainable
 from temporay.workflows.grpo.update import TrainingBatch
 from temporay.workflows.rollouts.media import MediaStore, StoredPrompt
 from temporay.workflows.rollouts.reward_tasks import score_groups
@@ -129,7 +127,7 @@ class Producer:
             further = self._prompts(cursor, state.rates, missing, clock, media)
             asked, cursor = asked + await self.ask(step, attempt, further), further.cursor
         after = self._state_after(state, cursor, asked)
-        groups = scored(self.config, step, asked, after.scales)
+        groups = tuple(one.scored(self.config, step, after.scales) for one in asked)
         write_step(path, groups, after.to_json())
         return self._produced(step, groups, [one.prompt for one in asked], after, clock, media)
 
@@ -157,7 +155,7 @@ class Producer:
             draws=draws, samples=samples, frames=frames, prompts=prompts, cursor=cursor, clock=clock, media=media
         )
 
-    async def ask(self, step: int, attempt: int, given: Prompts) -> list[Asked]:
+    async def ask(self, step: int, attempt: int, given: Prompts) -> list[AnsweredPrompt]:
         """prompts → rollouts → scores."""
         config, samples = self.config, given.samples
         sampling = Sampling(
@@ -173,7 +171,7 @@ class Producer:
         with given.clock("reward"):
             scores = await score_groups(groups, samples, config.rewards, shuffled)
         rows = zip(given.draws, samples, given.prompts, groups, scores, strict=True)
-        return [Asked(draw=d, sample=s, prompt=p, group=g, scores=c) for d, s, p, g, c in rows]
+        return [AnsweredPrompt(draw=d, sample=s, prompt=p, group=g, scores=c) for d, s, p, g, c in rows]
 
     async def _shuffled(
         self, samples: Sequence[Sample], frames: Sequence[Frames], sampling: Sampling
@@ -189,7 +187,7 @@ class Producer:
     def _prompt(self, sample: Sample, frames_THWC: Frames | None) -> Prompt:
         return to_prompt(self.pool.processor, sample, frames_THWC, instruction=self.config.instruction)
 
-    def _state_after(self, state: RunState, cursor: Cursor, asked: Sequence[Asked]) -> RunState:
+    def _state_after(self, state: RunState, cursor: Cursor, asked: Sequence[AnsweredPrompt]) -> RunState:
         usable = any(one.outcome != Outcome.UNSCORED for one in asked)
         right = [sum(is_right(r, one.sample) for r in one.group.rollouts) for one in asked]
         pass_rates = [n / max(1, len(one.group.rollouts)) for one, n in zip(asked, right, strict=True)]

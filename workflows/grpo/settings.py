@@ -14,16 +14,15 @@ from temporay.operators.reinforcement.advantage import ScaleRewards
 from temporay.operators.reinforcement.curriculum import CurriculumSettings
 from temporay.workflows.config import Config
 from temporay.workflows.grpo.guards import GuardSettings
-from temporay.workflows.rollouts.pool_config import PoolConfig
-from temporay.workflows.rollouts.reward_tasks import RewardConfig
+from temporay.workflows.rollouts.settings import PoolConfig, RewardConfig
 from temporay.workflows.runs.trackers import Trackers
 
 # train: both halves. rollouts_only: the weights stay as they are. from_rollouts: batches come from another run's files.
-Mode = Literal["train", "rollouts_only", "from_rollouts"]
+GrpoMode = Literal["train", "rollouts_only", "from_rollouts"]
 OF_TRAINING = ("optimizer", "loss", "trained", "hardware", "num_iterations", "mini_batches", "num_workers", "threads")
 OF_RECOVERY = ("micro_batch_size", "checkpoint_every", "max_failures")
 OF_SAMPLING = ("pool", "prompts_per_step", "group_size", "segment_tokens", "max_refills", "rewards", "curriculum")
-UNUSED: dict[Mode, tuple[str, ...]] = {  # settings that a mode has no use for; a run says so
+UNUSED: dict[GrpoMode, tuple[str, ...]] = {  # settings that a mode has no use for; a run says so
     "train": (),
     "rollouts_only": (*OF_TRAINING, *OF_RECOVERY),
     "from_rollouts": (*OF_SAMPLING, "guards.canary_every", "keep_rollouts_every"),
@@ -73,6 +72,6 @@ class GrpoConfig(GrpoSettings):
     data: Path  # a dataset made by ``temporay generate``, usually with --split rl
     model: Path  # Hugging Face layout
     out: Path
-    mode: Mode = "train"
+    mode: GrpoMode = "train"
     rollouts: Path | None = None  # of from_rollouts: the folder of another run over the same data
     pool: PoolConfig = PoolConfig()

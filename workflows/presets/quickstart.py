@@ -16,7 +16,7 @@ from temporay.workflows.base_model import BaseModelSettings
 from temporay.workflows.evaluate import EvaluateSettings
 from temporay.workflows.pipeline import PipelineConfig
 from temporay.workflows.presets.training import tiny_grpo_settings
-from temporay.workflows.rollouts.pool_config import PoolConfig
+from temporay.workflows.rollouts.settings import PoolConfig
 from temporay.workflows.sft.settings import SftSettings
 
 MAX_TOKENS = 192  # drawn scenes need about 40, photographs' captions more

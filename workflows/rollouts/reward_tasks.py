@@ -15,30 +15,17 @@ from types import FrameType
 from typing import Any
 
 import ray
-from pydantic import Field
 from ray.exceptions import RayError
 from temporay.operators.errors import UserError
 from temporay.operators.records import Group, Sample, Score, ScoreStatus
 from temporay.operators.rewards._base import Beside, Need
 from temporay.operators.scoring.scores import load_rewards, needs_of, score_group, unscored
-from temporay.workflows.config import Config, Weights
+from temporay.workflows.rollouts.settings import RewardConfig
+
+GroupToScore = tuple[Group, Sample, Beside]
 
 
-class RewardConfig(Config):
-    """Which rewards, and how they are run."""
-
-    # Component name, module:Class or module:function (in TRL's form) → weight in the sum.
-    weights: Weights = Field(default={"accuracy": 1.0})
-    settings: dict[str, dict[str, float | bool | str | None]] = Field(default={})  # name in ``weights`` → its fields
-    deadline_s: float = Field(default=10.0, gt=0)  # of the checkers on one group
-    start_allowance_s: float = Field(default=60.0, gt=0)  # for a worker process to start, on top of a task's deadlines
-    num_tasks: int = Field(default=2, ge=1)  # tasks that the groups of one call are spread over
-
-
-Work = tuple[Group, Sample, Beside]
-
-
-def score_batch(batch: Sequence[Work], config: RewardConfig) -> list[list[Score]]:
+def score_batch(batch: Sequence[GroupToScore], config: RewardConfig) -> list[list[Score]]:
     """What one task does, in the main thread of its own process: one list per group, in order."""
     rewards = load_rewards(config.weights, config.settings)
     scores = []
@@ -113,16 +100,18 @@ def gather_beside(
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class TaskFailure:
     """Why a task gave no scores."""
 
     status: ScoreStatus
     detail: str
 
 
-async def _score_or_split(batch: Sequence[Work], config: RewardConfig, *, last: bool = False) -> list[list[Score]]:
+async def _score_or_split(
+    batch: Sequence[GroupToScore], config: RewardConfig, *, last: bool = False
+) -> list[list[Score]]:
     result = await _attempt(batch, config)
-    if not isinstance(result, Failure):
+    if not isinstance(result, TaskFailure):
         return result
     if len(batch) == 1 and (last or result.status is ScoreStatus.TIMEOUT):
         return [unscored(batch[0][0], result.status, result.detail)]
@@ -130,16 +119,16 @@ async def _score_or_split(batch: Sequence[Work], config: RewardConfig, *, last: 
     return [scores for [scores] in alone]
 
 
-async def _attempt(batch: Sequence[Work], config: RewardConfig) -> list[list[Score]] | Failure:
+async def _attempt(batch: Sequence[GroupToScore], config: RewardConfig) -> list[list[Score]] | TaskFailure:
     reference = _score_batch.remote(batch, config)
     limit_s = config.deadline_s * len(batch) + config.start_allowance_s
     try:
         return await asyncio.wait_for(_result(reference), limit_s)
     except TimeoutError:
         ray.cancel(reference, force=True)
-        return Failure(ScoreStatus.TIMEOUT, f"no scores within {limit_s:g} s")
+        return TaskFailure(ScoreStatus.TIMEOUT, f"no scores within {limit_s:g} s")
     except RayError as error:
-        return Failure(ScoreStatus.CRASHED, f"{type(error).__name__}: {error}")
+        return TaskFailure(ScoreStatus.CRASHED, f"{type(error).__name__}: {error}")
 
 
 async def _result(reference: Any) -> list[list[Score]]:

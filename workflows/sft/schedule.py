@@ -73,7 +73,7 @@ class Schedule:
 
 
 def make_schedule(
-    rng: Callable[[int, int], Sequence[int]],
+    rows_at: Callable[[int, int], Sequence[int]],
     tokens_N: Numbers,
     limits: PassLimits,
     *,
@@ -84,21 +84,21 @@ def make_schedule(
     """Cuts the endless order of samples into steps.
 
     Args:
-        draw: rows at the places ``first`` to ``first + count`` of the order.
+        rows_at: rows at the places ``first`` to ``first + count`` of the order.
         batch_size: samples of a step; None: as many as come before ``tokens_per_step`` tokens would be passed. No
             sample may have more.
     """
     if batch_size is not None:
-        rows = np.asarray(rng(0, num_steps * batch_size), np.int64)
+        rows = np.asarray(rows_at(0, num_steps * batch_size), np.int64)
         starts = np.arange(num_steps + 1, dtype=np.int64) * batch_size
     else:
         assert tokens_per_step is not None
-        rows, starts = _cut_by_tokens(rng, tokens_N, num_steps, tokens_per_step)
+        rows, starts = _cut_by_tokens(rows_at, tokens_N, num_steps, tokens_per_step)
     return Schedule(rows=rows, starts=starts, tokens_N=tokens_N, limits=limits)
 
 
 def _cut_by_tokens(
-    rng: Callable[[int, int], Sequence[int]], tokens_N: Numbers, num_steps: int, budget: int
+    rows_at: Callable[[int, int], Sequence[int]], tokens_N: Numbers, num_steps: int, budget: int
 ) -> tuple[Numbers, Numbers]:
     rows = np.empty(0, np.int64)
     ends = np.zeros(1, np.int64)  # tokens before every place
@@ -108,7 +108,7 @@ def _cut_by_tokens(
         if end < len(rows):
             starts.append(end)
             continue
-        more = np.asarray(rng(len(rows), CHUNK), np.int64)
+        more = np.asarray(rows_at(len(rows), CHUNK), np.int64)
         ends = np.concatenate([ends, ends[-1] + np.cumsum(tokens_N[more])])
         rows = np.concatenate([rows, more])
     return rows[: starts[-1]], np.asarray(starts, np.int64)

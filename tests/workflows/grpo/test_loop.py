@@ -19,8 +19,7 @@ from temporay.workflows.config import dotted_names
 from temporay.workflows.grpo.loop import check, forget, run
 from temporay.workflows.grpo.producer import Producer, prune
 from temporay.workflows.grpo.settings import UNUSED, GrpoConfig
-from temporay.workflows.rollouts.pool_config import PoolConfig
-from temporay.workflows.rollouts.reward_tasks import RewardConfig
+from temporay.workflows.rollouts.settings import PoolConfig, RewardConfig
 
 from tests.blind_model import write_blind
 from tests.small_runs import write_dataset, write_model
@@ -199,7 +198,7 @@ def test_rollouts_stay_while_a_checkpoint_needs_them(data: Path, model: Path, tm
 def test_a_resumed_run_draws_on(data: Path, model: Path, tmp_path: Path) -> None:
     """State that was written with a batch is the state the next one begins with; none is needed for the first."""
     from temporay.operators.reinforcement.rollout_files import write_step
-    from temporay.workflows.grpo.run_state import RunState
+    from temporay.workflows.grpo.state import RunState
 
     class NoEngines:
         processor = None

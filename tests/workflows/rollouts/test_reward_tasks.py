@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from temporay.operators.errors import UserError
 from temporay.operators.records import Address, FinishReason, Group, Question, Rollout, Sample, ScoreStatus
-from temporay.workflows.rollouts.reward_tasks import RewardConfig, score_groups
+from temporay.workflows.rollouts.reward_tasks import score_groups
+from temporay.workflows.rollouts.settings import RewardConfig
 
 HOSTILE = "tests.workflows.hostile_rewards:Hostile"  # the workers have the repository's root on their path
 pytestmark = pytest.mark.usefixtures("ray_cluster")

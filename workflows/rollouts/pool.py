@@ -5,7 +5,7 @@
                                                       └──────────┘ cut by ``segment_tokens``, or their engine was lost
     weights → object store → every engine, or whoever comes later, before it serves
 
-Engines may come and go at any time (``engine_roster``); whatever they hold, groups say which weights wrote each token,
+Engines may come and go at any time (``roster``); whatever they hold, groups say which weights wrote each token,
 and the checksum of those weights is compared with what was published.
 """
 
@@ -28,11 +28,11 @@ from temporay.models.weights import WeightPacket
 from temporay.operators.components import available
 from temporay.operators.errors import UserError, unknown_name
 from temporay.operators.records import Group, Prompt, Sampling
-from temporay.workflows.rollouts.engine_actor import AUTO, OF_CHECKPOINT, Answer, EngineActor, PublishedWeights
-from temporay.workflows.rollouts.engine_roster import EngineRoster, Slot
-from temporay.workflows.rollouts.job import Job, Work, accept
+from temporay.workflows.rollouts.actor import AUTO, OF_CHECKPOINT, Answer, EngineActor, PublishedWeights
 from temporay.workflows.rollouts.media import MediaStore, StoredPrompt
-from temporay.workflows.rollouts.pool_config import PoolConfig
+from temporay.workflows.rollouts.pool_call import PendingPrompt, PoolCall, accept
+from temporay.workflows.rollouts.roster import EngineRoster, Slot
+from temporay.workflows.rollouts.settings import PoolConfig
 
 REFRESH_INTERVAL_S = 0.2
 LOST = (RayActorError, ObjectLostError, TimeoutError)  # the engine, its node, or its answer on the way
@@ -135,20 +135,20 @@ class RolloutPool:
         stored = [p if isinstance(p, StoredPrompt) else media.put(p, sampling.num_rollouts) for p in prompts]
         self.roster.refresh()
         share = -(-len(stored) // max(1, len(self.roster.serving())))
-        job = Job(
+        call = PoolCall(
             sampling=sampling,
-            pending=deque(Work(place=i, prompt=prompt) for i, prompt in enumerate(stored)),
+            pending=deque(PendingPrompt(place=i, prompt=prompt) for i, prompt in enumerate(stored)),
             chunk_size=max(1, min(self.config.prompts_per_call, share)),
         )
         try:
-            while len(job.done) < len(stored):
-                self._dispatch(job)
-                await self._wait(job)
+            while len(call.done) < len(stored):
+                self._dispatch(call)
+                await self._wait(call)
         finally:
-            for task in job.serving:
+            for task in call.serving:
                 task.cancel()
-            await asyncio.gather(*job.serving, return_exceptions=True)
-        return [job.done[place] for place in range(len(stored))]
+            await asyncio.gather(*call.serving, return_exceptions=True)
+        return [call.done[place] for place in range(len(stored))]
 
     async def load_weights(
         self, version: int, packet: WeightPacket | ray.ObjectRef, checksum: int | None = None
@@ -167,52 +167,52 @@ class RolloutPool:
         self.roster.refresh()
         await asyncio.gather(*(self._publish(slot) for slot in self.roster.serving()))
 
-    def _dispatch(self, job: Job) -> None:
+    def _dispatch(self, call: PoolCall) -> None:
         """Gives a chunk to every engine that is free."""
         self.roster.refresh()
-        busy = {id(slot) for slot in job.serving.values()}
+        busy = {id(slot) for slot in call.serving.values()}
         for slot in self.roster.serving():
-            if job.pending and id(slot) not in busy:
-                chunk = [job.pending.popleft() for _ in range(min(job.chunk_size, len(job.pending)))]
-                job.serving[asyncio.create_task(self._serve(slot, chunk, job))] = slot
+            if call.pending and id(slot) not in busy:
+                chunk = [call.pending.popleft() for _ in range(min(call.chunk_size, len(call.pending)))]
+                call.serving[asyncio.create_task(self._serve(slot, chunk, call))] = slot
 
-    async def _wait(self, job: Job) -> None:
+    async def _wait(self, call: PoolCall) -> None:
         """Until a chunk is done, or it is time to see who has come; faults are raised here."""
-        if not job.serving:
-            self._check_someone_comes(job)
+        if not call.serving:
+            self._check_someone_comes(call)
             await asyncio.sleep(REFRESH_INTERVAL_S)
             return
-        job.stuck_since_s = None
-        done, _ = await asyncio.wait(job.serving, timeout=REFRESH_INTERVAL_S, return_when=asyncio.FIRST_COMPLETED)
+        call.stuck_since_s = None
+        done, _ = await asyncio.wait(call.serving, timeout=REFRESH_INTERVAL_S, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
-            del job.serving[task]
+            del call.serving[task]
             task.result()
 
-    def _check_someone_comes(self, job: Job) -> None:
+    def _check_someone_comes(self, call: PoolCall) -> None:
         now_s = time.monotonic()
-        job.stuck_since_s = job.stuck_since_s or now_s
+        call.stuck_since_s = call.stuck_since_s or now_s
         if not self.roster.slots:
             raise RuntimeError(
                 f"no engine is left after {self.config.max_restarts} restarts of each; see Ray's logs"
             ) from self.roster.fault
-        if now_s - job.stuck_since_s > self.config.call_timeout_s:
+        if now_s - call.stuck_since_s > self.config.call_timeout_s:
             raise RuntimeError(f"no engine has been up for {self.config.call_timeout_s:g} s; see `ray status`")
 
-    async def _serve(self, slot: Slot, chunk: Sequence[Work], job: Job) -> None:
+    async def _serve(self, slot: Slot, chunk: Sequence[PendingPrompt], call: PoolCall) -> None:
         """One call of one engine."""
         weights = self._weights
         slot.num_in_flight += len(chunk)
         self.num_segments += len(chunk)
         try:
             prompts, begun = [work.prompt for work in chunk], [work.begun for work in chunk]
-            answer: Answer = await self._call(slot, "generate", prompts, job.sampling, begun, weights)
+            answer: Answer = await self._call(slot, "generate", prompts, call.sampling, begun, weights)
         except LOST as error:
             self.num_resent += len(chunk)
             self.roster.lost(slot, error)
-            self._send_again(chunk, job, error)
+            self._send_again(chunk, call, error)
         else:
             self.roster.served(slot)
-            accept(answer, weights, chunk, job)
+            accept(answer, weights, chunk, call)
         finally:
             slot.num_in_flight -= len(chunk)
             self.roster.release(slot)
@@ -232,10 +232,10 @@ class RolloutPool:
             ray.kill(slot.actor, no_restart=False)
             raise
 
-    def _send_again(self, chunk: Sequence[Work], job: Job, error: Exception) -> None:
+    def _send_again(self, chunk: Sequence[PendingPrompt], call: PoolCall, error: Exception) -> None:
         for work in chunk:
             work.attempts += 1
-        job.pending.extendleft(reversed(chunk))
+        call.pending.extendleft(reversed(chunk))
         worst = max(work.attempts for work in chunk)
         if worst >= self.config.max_attempts:
             keys = ", ".join(work.prompt.key for work in chunk if work.attempts == worst)

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from temporay.operators.records import FinishReason, Group, Sampling
-from temporay.workflows.rollouts.engine_actor import Answer, PublishedWeights
-from temporay.workflows.rollouts.engine_roster import Slot
+from temporay.workflows.rollouts.actor import Answer, PublishedWeights
 from temporay.workflows.rollouts.media import StoredPrompt
+from temporay.workflows.rollouts.roster import Slot
 
 
 @dataclass(slots=True, eq=False)
-class Work:
+class PendingPrompt:
     """A prompt on its way to a finished group."""
 
     place: int  # among the prompts of its call
@@ -24,18 +24,18 @@ class Work:
 
 
 @dataclass(slots=True)
-class Job:
+class PoolCall:
     """One call of ``generate``."""
 
     sampling: Sampling
-    pending: deque[Work]
+    pending: deque[PendingPrompt]
     chunk_size: int
     done: dict[int, Group] = field(default_factory=dict)  # by place
     serving: dict[asyncio.Task[None], Slot] = field(default_factory=dict)
     stuck_since_s: float | None = None  # monotonic time since when no engine has been there
 
 
-def accept(answer: Answer, weights: PublishedWeights, chunk: Sequence[Work], job: Job) -> None:
+def accept(answer: Answer, weights: PublishedWeights, chunk: Sequence[PendingPrompt], call: PoolCall) -> None:
     """Takes the groups of a call; those that were cut go on.
 
     Raises:
@@ -47,15 +47,15 @@ def accept(answer: Answer, weights: PublishedWeights, chunk: Sequence[Work], job
             f"{weights.version} with {weights.checksum}"
         )
     for work, group in zip(chunk, answer.groups, strict=True):
-        if group.key != work.prompt.key or len(group.rollouts) != job.sampling.num_rollouts:
+        if group.key != work.prompt.key or len(group.rollouts) != call.sampling.num_rollouts:
             raise RuntimeError(
-                f"asked for {job.sampling.num_rollouts} rollouts of {work.prompt.key}, got {len(group.rollouts)} of "
+                f"asked for {call.sampling.num_rollouts} rollouts of {work.prompt.key}, got {len(group.rollouts)} of "
                 f"{group.key}"
             )
         checksums = {**(work.begun.weight_checksums if work.begun else {}), answer.version: answer.checksum}
         group = replace(group, weight_checksums=checksums)
         if any(rollout.finish_reason is FinishReason.SEGMENT for rollout in group.rollouts):
             work.begun, work.attempts = group, 0
-            job.pending.append(work)
+            call.pending.append(work)
         else:
-            job.done[work.place] = group
+            call.done[work.place] = group

@@ -1,4 +1,4 @@
-"""Settings of the rollout pool."""
+"""Settings of the rollout pool and of its rewards."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 from temporay.models.engines._base import EngineSettings
 from temporay.workflows.config import Config, Weights
-from temporay.workflows.rollouts.engine_actor import AUTO
+from temporay.workflows.rollouts.actor import AUTO
 
 
 class PoolConfig(Config):
@@ -33,3 +33,14 @@ class PoolConfig(Config):
         if self.max_engines is not None and self.max_engines < self.num_engines:
             raise ValueError(f"max_engines is {self.max_engines}; give at least num_engines ({self.num_engines})")
         return self
+
+
+class RewardConfig(Config):
+    """Which rewards, and how they are run."""
+
+    # Component name, module:Class or module:function (in TRL's form) → weight in the sum.
+    weights: Weights = Field(default={"accuracy": 1.0})
+    settings: dict[str, dict[str, float | bool | str | None]] = Field(default={})  # name in ``weights`` → its fields
+    deadline_s: float = Field(default=10.0, gt=0)  # of the checkers on one group
+    start_allowance_s: float = Field(default=60.0, gt=0)  # for a worker process to start, on top of a task's deadlines
+    num_tasks: int = Field(default=2, ge=1)  # tasks that the groups of one call are spread over

@@ -22,10 +22,10 @@ from temporay.models.weights import pack
 from temporay.operators.errors import UserError
 from temporay.operators.records import Group, Prompt, Sampling
 from temporay.workflows.config import validated
-from temporay.workflows.rollouts.engine_actor import choose_engine
+from temporay.workflows.rollouts.actor import choose_engine
 from temporay.workflows.rollouts.media import MediaStore
-from temporay.workflows.rollouts.pool_config import PoolConfig
-from temporay.workflows.rollouts.rollout_pool import RolloutPool
+from temporay.workflows.rollouts.pool import RolloutPool
+from temporay.workflows.rollouts.settings import PoolConfig
 
 SAMPLING = Sampling(num_rollouts=2, temperature=1.0, max_tokens=16, seed=0)
 CRASHING = "tests.workflows.crashing_engine:Crashing"  # the workers have the repository's root on their path
