@@ -5,10 +5,12 @@ Adding an index to a seed makes neighbouring seeds share almost every sample; a 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 
 import numpy as np
+import numpy.typing as npt
 
 
 def digest(*parts: object) -> int:
@@ -25,3 +27,18 @@ def rng_at(*parts: object) -> np.random.Generator:
 def fraction(*parts: object) -> float:
     """A number in [0, 1) fixed by the parts, for splits."""
     return digest(*parts) / 2.0**128
+
+
+def place_in_epochs(place: int, size: int, *parts: object) -> int:
+    """Return which of ``size`` things comes at a place of an order without end.
+
+    The order is one permutation per epoch, laid end to end: each thing comes once before any comes again. It depends on
+    the parts and the size alone, so any place can be asked for at any time.
+    """
+    epoch, i = divmod(place, size)
+    return int(_permutation(parts, epoch, size)[i])
+
+
+@functools.lru_cache(maxsize=64)
+def _permutation(parts: tuple[object, ...], epoch: int, size: int) -> npt.NDArray[np.int64]:
+    return rng_at(*parts, epoch).permutation(size)

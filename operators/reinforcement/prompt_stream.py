@@ -9,14 +9,13 @@ depends on the seed, the data and the cursor, so a run that resumes draws what i
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from temporay.operators.errors import UserError
 from temporay.operators.reinforcement.curriculum import Stratum
-from temporay.operators.seeding import rng_at
+from temporay.operators.seeding import place_in_epochs, rng_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +27,8 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draw:
-    """A prompt that was drawn."""
+class ChosenPrompt:
+    """A prompt that was chosen."""
 
     position: int  # among all prompts drawn so far
     row: int
@@ -66,7 +65,7 @@ class PromptStream:
     seed: int
 
     @classmethod
-    def of(
+    def over(
         cls, tasks: Sequence[str], levels: Sequence[int], pair_ids: Sequence[str], *, seed: int, pairs: bool
     ) -> Self:
         """The stream over rows, given column by column.
@@ -76,7 +75,7 @@ class PromptStream:
         """
         strata = list(zip(tasks, levels, strict=True))
         if not pairs:
-            return cls._over([Unit(rows=(row,), stratum=stratum) for row, stratum in enumerate(strata)], seed)
+            return cls._of_units([Unit(rows=(row,), stratum=stratum) for row, stratum in enumerate(strata)], seed)
         by_pair: dict[str, list[int]] = {}
         for row, pair_id in enumerate(pair_ids):
             by_pair.setdefault(pair_id, []).append(row)
@@ -86,10 +85,10 @@ class PromptStream:
                     f"a reward compares twins, but the data has {len(rows_of_pair)} sample of pair {pair_id}; "
                     "generate it with --twins True"
                 )
-        return cls._over([Unit(rows=tuple(rows), stratum=strata[rows[0]]) for rows in by_pair.values()], seed)
+        return cls._of_units([Unit(rows=tuple(rows), stratum=strata[rows[0]]) for rows in by_pair.values()], seed)
 
     @classmethod
-    def _over(cls, units: Sequence[Unit], seed: int) -> Self:
+    def _of_units(cls, units: Sequence[Unit], seed: int) -> Self:
         by_stratum: dict[Stratum, list[Unit]] = {}
         for unit in units:
             by_stratum.setdefault(unit.stratum, []).append(unit)
@@ -105,24 +104,24 @@ class PromptStream:
         """Number of units of every stratum."""
         return {stratum: len(units) for stratum, units in self.by_stratum.items()}
 
-    def draw(
+    def choose(
         self, cursor: Cursor, num_prompts: int, shares: Mapping[Stratum, float] | None = None, static_share: float = 1.0
-    ) -> tuple[list[Draw], Cursor]:
+    ) -> tuple[list[ChosenPrompt], Cursor]:
         """At least so many prompts, in whole units, and the cursor behind them.
 
         Args:
             shares: what part of the steered draws each stratum gets; None: nothing is steered.
             static_share: part of the draws that is not steered; with ``shares`` alone.
         """
-        draws: list[Draw] = []
-        while len(draws) < num_prompts:
+        chosen: list[ChosenPrompt] = []
+        while len(chosen) < num_prompts:
             unit, static, cursor = self._next(cursor, shares, static_share)
-            draws += [
-                Draw(position=cursor.num_prompts + i, row=row, stratum=unit.stratum, static=static)
+            chosen += [
+                ChosenPrompt(position=cursor.num_prompts + i, row=row, stratum=unit.stratum, static=static)
                 for i, row in enumerate(unit.rows)
             ]
             cursor = replace(cursor, num_prompts=cursor.num_prompts + len(unit.rows))
-        return draws, cursor
+        return chosen, cursor
 
     def _next(
         self, cursor: Cursor, shares: Mapping[Stratum, float] | None, static_share: float
@@ -138,14 +137,7 @@ class PromptStream:
         return unit, False, replace(cursor, by_stratum={**cursor.by_stratum, stratum: taken + 1})
 
     def _at(self, name: object, units: Sequence[Unit], place: int) -> Unit:
-        epoch, i = divmod(place, len(units))
-        order = _permutation(str(name), self.seed, epoch, len(units))
-        return units[order[i]]
-
-
-@functools.lru_cache(maxsize=64)
-def _permutation(name: str, seed: int, epoch: int, size: int) -> tuple[int, ...]:
-    return tuple(int(i) for i in rng_at("prompts", name, seed, epoch).permutation(size))
+        return units[place_in_epochs(place, len(units), "prompts", str(name), self.seed)]
 
 
 def _normal(shares: Sequence[float]) -> list[float]:

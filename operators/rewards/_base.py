@@ -19,7 +19,7 @@ Need = Literal["twin", "shuffled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beside:
+class Comparisons:
     """What was generated for the same question on other frames, with the same weights and sampling."""
 
     twin: tuple[Group, Sample] | None = None  # the other one of the pair
@@ -49,7 +49,7 @@ class GroupReward(_Settings, ABC):
     needs: ClassVar[Need | None] = None  # what must have been generated beside a group; without it there is no score
 
     @abstractmethod
-    def score_group(self, group: Group, sample: Sample, beside: Beside) -> Sequence[float | None]:
+    def score_group(self, group: Group, sample: Sample, compared: Comparisons) -> Sequence[float | None]:
         """One value per rollout, in order, each as ``Reward.score`` gives it."""
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from temporay.operators.dataset.rows import messages
 from temporay.operators.records import Group, Sample
-from temporay.operators.rewards._base import Beside, GroupReward
+from temporay.operators.rewards._base import Comparisons, GroupReward
 
 
 class FunctionReward(GroupReward):
@@ -23,7 +23,7 @@ class FunctionReward(GroupReward):
 
     function: Callable[..., Any]
 
-    def score_group(self, group: Group, sample: Sample, beside: Beside) -> Sequence[float | None]:
+    def score_group(self, group: Group, sample: Sample, compared: Comparisons) -> Sequence[float | None]:
         count = len(group.rollouts)
         given = self.function(
             prompts=[messages(sample)] * count,

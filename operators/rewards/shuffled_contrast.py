@@ -19,7 +19,7 @@ from typing import ClassVar
 
 from pydantic import Field
 from temporay.operators.records import Group, Sample
-from temporay.operators.rewards._base import Beside, GroupReward, Need, is_right
+from temporay.operators.rewards._base import Comparisons, GroupReward, Need, is_right
 
 
 class ShuffledContrast(GroupReward):
@@ -29,13 +29,13 @@ class ShuffledContrast(GroupReward):
 
     margin: float = Field(default=0.0, ge=0, lt=1)  # of accuracy, to be exceeded
 
-    def score_group(self, group: Group, sample: Sample, beside: Beside) -> Sequence[float | None]:
+    def score_group(self, group: Group, sample: Sample, compared: Comparisons) -> Sequence[float | None]:
         if not sample.order_dependent:
             return [None] * len(group.rollouts)
-        if beside.shuffled is None:
+        if compared.shuffled is None:
             raise ValueError(f"{sample.key} was scored without rollouts on shuffled frames")
         ordered_G = [is_right(rollout, sample) for rollout in group.rollouts]
-        return shuffled_contrast(ordered_G, [is_right(r, sample) for r in beside.shuffled.rollouts], self.margin)
+        return shuffled_contrast(ordered_G, [is_right(r, sample) for r in compared.shuffled.rollouts], self.margin)
 
 
 def shuffled_contrast(ordered_G: Sequence[bool], shuffled_G: Sequence[bool], margin: float) -> list[float]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from temporay.operators.records import Group, Sample
-from temporay.operators.rewards._base import Beside, GroupReward, Need, is_right
+from temporay.operators.rewards._base import Comparisons, GroupReward, Need, is_right
 
 
 class Twin(GroupReward):
@@ -23,10 +23,10 @@ class Twin(GroupReward):
     # which is what ``one`` is worth on average over pairings, with less noise.
     pairing: Literal["one", "mean"] = "one"
 
-    def score_group(self, group: Group, sample: Sample, beside: Beside) -> list[float]:
-        if beside.twin is None:
+    def score_group(self, group: Group, sample: Sample, compared: Comparisons) -> list[float]:
+        if compared.twin is None:
             raise ValueError(f"{sample.key} was scored without the other one of its pair")
-        twin_group, twin_sample = beside.twin
+        twin_group, twin_sample = compared.twin
         if twin_sample.address.pair_id != sample.address.pair_id or twin_sample.key == sample.key:
             raise ValueError(f"{twin_sample.key} is not the other one of the pair of {sample.key}")
         own_G = [float(is_right(rollout, sample)) for rollout in group.rollouts]

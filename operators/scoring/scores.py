@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from temporay.operators.components import load
 from temporay.operators.errors import UserError, unknown_name
 from temporay.operators.records import Group, Rollout, Sample, Score, ScoreStatus
-from temporay.operators.rewards._base import Beside, GroupReward, Need, Reward
+from temporay.operators.rewards._base import Comparisons, GroupReward, Need, Reward
 from temporay.operators.rewards._function import FunctionReward
 from temporay.operators.scoring.answers import parse_answer
 
@@ -97,12 +97,12 @@ def needs_of(rewards: Sequence[WeightedReward]) -> frozenset[Need]:
 
 
 def score_group(
-    group: Group, sample: Sample, rewards: Sequence[WeightedReward], beside: Beside | None = None
+    group: Group, sample: Sample, rewards: Sequence[WeightedReward], compared: Comparisons | None = None
 ) -> list[Score]:
     """One score per rollout, in order. The group must be the sample's own."""
     if group.key != sample.key:
         raise ValueError(f"group {group.key} was scored against sample {sample.key}")
-    values_by_reward = [_values(weighted.reward, group, sample, beside or Beside()) for weighted in rewards]
+    values_by_reward = [_values(weighted.reward, group, sample, compared or Comparisons()) for weighted in rewards]
     return [
         _score(rollout, sample, rewards, values)
         for rollout, *values in zip(group.rollouts, *values_by_reward, strict=True)
@@ -121,12 +121,12 @@ def unscored(group: Group, status: ScoreStatus, detail: str) -> list[Score]:
     return [Score(reward=None, breakdown={}, status=status, detail=detail) for _ in group.rollouts]
 
 
-def _values(reward: Reward | GroupReward, group: Group, sample: Sample, beside: Beside) -> Values:
+def _values(reward: Reward | GroupReward, group: Group, sample: Sample, compared: Comparisons) -> Values:
     """What one reward gives the completions of a group; a checker's crash costs it what it was asked for."""
     if isinstance(reward, Reward):
         return [_value(reward, rollout, sample) for rollout in group.rollouts]
     try:
-        given = [_checked(value) for value in reward.score_group(group, sample, beside)]
+        given = [_checked(value) for value in reward.score_group(group, sample, compared)]
     except Exception as error:  # a checker is the user's code: its crash is counted as a status, with its words
         return [Crash(f"{type(error).__name__}: {error}") for _ in group.rollouts]
     if len(given) != len(group.rollouts):

@@ -21,7 +21,7 @@ from temporay.operators.dataset.shards import Dataset
 from temporay.operators.errors import UserError
 from temporay.operators.records import Frames, Group, Outcome, Prompt, Sample, Sampling, ScoredGroup
 from temporay.operators.reinforcement.curriculum import PassRates, level_shares
-from temporay.operators.reinforcement.prompt_stream import Cursor, Draw, PromptStream
+from temporay.operators.reinforcement.prompt_stream import ChosenPrompt, Cursor, PromptStream
 from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in, write_step
 from temporay.operators.rewards._base import is_right
 from temporay.operators.scoring.arms import apply_arm
@@ -48,7 +48,7 @@ class Prompting(Answering, Protocol):
 class Prompts:
     """Prompts that were drawn, ready to be sent. Lists have one entry per prompt."""
 
-    draws: list[Draw]
+    draws: list[ChosenPrompt]
     samples: list[Sample]
     frames: list[Frames]
     prompts: list[StoredPrompt]
@@ -86,7 +86,7 @@ class Producer:
         """
         needs = needs_of(load_rewards(config.rewards.weights, config.rewards.settings))
         columns = dataset.table.select(["task", "level", "pair_id"]).to_pydict()
-        stream = PromptStream.of(
+        stream = PromptStream.over(
             columns["task"], columns["level"], columns["pair_id"], seed=config.seed, pairs="twin" in needs
         )
         return cls(config=config, dataset=dataset, pool=pool, stream=stream)
@@ -131,13 +131,13 @@ class Producer:
         write_step(path, groups, after.to_json())
         return self._produced(step, groups, [one.prompt for one in asked], after, clock, media)
 
-    def draw(self, cursor: Cursor, rates: PassRates, num_prompts: int) -> tuple[list[Draw], Cursor]:
+    def draw(self, cursor: Cursor, rates: PassRates, num_prompts: int) -> tuple[list[ChosenPrompt], Cursor]:
         """The next prompts; with a curriculum all but its static share by what each level is worth now."""
         curriculum = self.config.curriculum
         if not curriculum.enabled:
-            return self.stream.draw(cursor, num_prompts)
+            return self.stream.choose(cursor, num_prompts)
         shares = level_shares(self.stream.sizes(), rates, curriculum.floor)
-        return self.stream.draw(cursor, num_prompts, shares, curriculum.static_share)
+        return self.stream.choose(cursor, num_prompts, shares, curriculum.static_share)
 
     def _prompts(
         self, cursor: Cursor, rates: PassRates, num_prompts: int, clock: StageClock, media: MediaStore

@@ -14,7 +14,7 @@ from typing import Any, Self
 from temporay.operators.records import Group, Outcome, Sample, Score, ScoredGroup
 from temporay.operators.reinforcement.advantage import TaskScales, group_advantages, is_flat
 from temporay.operators.reinforcement.curriculum import PassRates
-from temporay.operators.reinforcement.prompt_stream import Cursor, Draw
+from temporay.operators.reinforcement.prompt_stream import ChosenPrompt, Cursor
 from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.rollouts.media import StoredPrompt
 
@@ -67,7 +67,7 @@ class StageClock:
 class AnsweredPrompt:
     """A prompt, its rollouts, and what they earned."""
 
-    draw: Draw
+    draw: ChosenPrompt
     sample: Sample
     prompt: StoredPrompt
     group: Group

@@ -30,7 +30,6 @@ from temporay.models.lora import EVERYTHING, Trained
 from temporay.models.parallel import DEFAULT_HARDWARE, Hardware, this_process
 from temporay.models.policy import Loss, OptimizerConfig, Policy
 from temporay.operators.errors import UserError
-from temporay.operators.seeding import rng_at
 from temporay.workflows.learner.step_cost import StepCost
 from temporay.workflows.learner.stopping import asked_to_stop
 from temporay.workflows.runs.run_dir import RunDir
@@ -154,21 +153,6 @@ class Learner:
     def export(self) -> None:
         """Writes OUT/model, which transformers and vLLM load."""
         export(self.policy, self.config.model, self.config.out / MODEL)
-
-
-def epoch_rows(purpose: str, seed: int, num_rows: int, first: int, count: int) -> list[int]:
-    """Rows at positions ``first`` to ``first + count`` of the epochs' permutations laid end to end.
-
-    The order depends on the seed and the size of the dataset alone, so any position can be asked for at any time.
-    """
-    permutations: dict[int, Any] = {}
-    rows = []
-    for position in range(first, first + count):
-        epoch, place = divmod(position, num_rows)
-        if epoch not in permutations:
-            permutations[epoch] = rng_at(purpose, seed, epoch).permutation(num_rows)
-        rows.append(int(permutations[epoch][place]))
-    return rows
 
 
 def scaling(num_workers: int, *, spare_cpus: float) -> ScalingConfig:

@@ -18,21 +18,21 @@ import ray
 from ray.exceptions import RayError
 from temporay.operators.errors import UserError
 from temporay.operators.records import Group, Sample, Score, ScoreStatus
-from temporay.operators.rewards._base import Beside, Need
+from temporay.operators.rewards._base import Comparisons, Need
 from temporay.operators.scoring.scores import load_rewards, needs_of, score_group, unscored
 from temporay.workflows.rollouts.settings import RewardConfig
 
-GroupToScore = tuple[Group, Sample, Beside]
+GroupToScore = tuple[Group, Sample, Comparisons]
 
 
 def score_batch(batch: Sequence[GroupToScore], config: RewardConfig) -> list[list[Score]]:
     """What one task does, in the main thread of its own process: one list per group, in order."""
     rewards = load_rewards(config.weights, config.settings)
     scores = []
-    for group, sample, beside in batch:
+    for group, sample, compared in batch:
         try:
             with _alarm(config.deadline_s):
-                scores.append(score_group(group, sample, rewards, beside))
+                scores.append(score_group(group, sample, rewards, compared))
         except DeadlinePassed:
             scores.append(unscored(group, ScoreStatus.TIMEOUT, f"checkers took more than {config.deadline_s:g} s"))
     return scores
@@ -61,17 +61,17 @@ async def score_groups(
         UserError: the configuration names no valid rewards, or one that needs what was not generated.
     """
     needs = needs_of(load_rewards(config.weights, config.settings))  # the user's error is raised here, not in a task
-    besides = gather_beside(groups, samples, needs, shuffled or {})
-    work = list(zip(groups, samples, besides, strict=True))
+    comparisons = gather_comparisons(groups, samples, needs, shuffled or {})
+    work = list(zip(groups, samples, comparisons, strict=True))
     num_tasks = min(config.num_tasks, len(work))
     batches = [work[first::num_tasks] for first in range(num_tasks)]
     results = await asyncio.gather(*(_score_or_split(batch, config) for batch in batches))
     return [results[i % num_tasks][i // num_tasks] for i in range(len(work))]
 
 
-def gather_beside(
+def gather_comparisons(
     groups: Sequence[Group], samples: Sequence[Sample], needs: frozenset[Need], shuffled: Mapping[str, Group]
-) -> list[Beside]:
+) -> list[Comparisons]:
     """What each group is compared with, as far as rewards need it: nothing else travels to the tasks.
 
     Raises:
@@ -80,7 +80,7 @@ def gather_beside(
     by_pair: dict[str, dict[str, tuple[Group, Sample]]] = {}
     for group, sample in zip(groups, samples, strict=True):
         by_pair.setdefault(sample.address.pair_id, {})[sample.key] = (group, sample)
-    besides = []
+    comparisons = []
     for sample in samples:
         twin = next((pair for key, pair in by_pair[sample.address.pair_id].items() if key != sample.key), None)
         if "twin" in needs and twin is None:
@@ -90,13 +90,13 @@ def gather_beside(
             )
         if "shuffled" in needs and sample.order_dependent and sample.key not in shuffled:
             raise UserError(f"a reward compares with shuffled frames, but {sample.key} has no rollouts on them")
-        besides.append(
-            Beside(
+        comparisons.append(
+            Comparisons(
                 twin=twin if "twin" in needs else None,
                 shuffled=shuffled.get(sample.key) if "shuffled" in needs else None,
             )
         )
-    return besides
+    return comparisons
 
 
 @dataclass(frozen=True, slots=True)

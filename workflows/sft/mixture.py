@@ -20,8 +20,7 @@ from temporay.operators.dataset.shards import Dataset
 from temporay.operators.dataset.video_qa import VideoQa, VideoQaSettings, VideoReading
 from temporay.operators.errors import UserError
 from temporay.operators.records import Frames, Sample
-from temporay.operators.seeding import digest
-from temporay.workflows.learner.learner import epoch_rows
+from temporay.operators.seeding import digest, place_in_epochs
 
 JSON_LINES = ".jsonl"
 
@@ -161,13 +160,13 @@ def row_order(parts: Sequence[Part], kept: Sequence[Sequence[int]], seed: int, f
         kept: of every part, the rows of the mixture that are trained on.
     """
     if len(parts) == 1:
-        return [int(kept[0][i]) for i in epoch_rows("sft", seed, len(kept[0]), first, count)]
+        return [kept[0][place_in_epochs(place, len(kept[0]), "sft", seed)] for place in range(first, first + count)]
     part_of_place, starts = _taken(tuple(part.weight for part in parts), first, count)
     rows = np.empty(count, np.int64)
     for p in range(len(parts)):
         places = np.flatnonzero(part_of_place == p)
-        chosen = epoch_rows(f"sft/{p}", seed, len(kept[p]), starts[p], len(places))
-        rows[places] = [kept[p][i] for i in chosen]
+        own = range(starts[p], starts[p] + len(places))
+        rows[places] = [kept[p][place_in_epochs(place, len(kept[p]), f"sft/{p}", seed)] for place in own]
     return [int(row) for row in rows]
 
 

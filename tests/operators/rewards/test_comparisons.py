@@ -2,7 +2,7 @@
 
 import pytest
 from temporay.operators.records import ScoreStatus
-from temporay.operators.rewards._base import Beside
+from temporay.operators.rewards._base import Comparisons
 from temporay.operators.rewards.shuffled_contrast import shuffled_contrast
 from temporay.operators.scoring.scores import load_rewards, needs_of, score_group
 
@@ -17,8 +17,8 @@ def letters(answers: str) -> list[str]:
 
 def twin_values(main: str, twin: str, pairing: str = "one") -> list[float]:
     rewards = load_rewards({"twin": 1.0}, {"twin": {"pairing": pairing}})
-    beside = Beside(twin=(group_of(TWIN, *letters(twin)), TWIN))
-    return [score.breakdown["twin"] for score in score_group(group_of(MAIN, *letters(main)), MAIN, rewards, beside)]
+    compared = Comparisons(twin=(group_of(TWIN, *letters(twin)), TWIN))
+    return [score.breakdown["twin"] for score in score_group(group_of(MAIN, *letters(main)), MAIN, rewards, compared)]
 
 
 def test_both_of_a_pair_or_nothing() -> None:
@@ -38,15 +38,15 @@ def test_mean_pairing_is_the_average_over_all_pairings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("beside", "message"),
+    ("compared", "message"),
     [
-        (Beside(), "without the other one"),
-        (Beside(twin=(group_of(MAIN, ""), MAIN)), "is not the other one"),
-        (Beside(twin=(group_of(TWIN, "", ""), TWIN)), "argument 2"),
+        (Comparisons(), "without the other one"),
+        (Comparisons(twin=(group_of(MAIN, ""), MAIN)), "is not the other one"),
+        (Comparisons(twin=(group_of(TWIN, "", ""), TWIN)), "argument 2"),
     ],
 )
-def test_a_missing_or_wrong_pair_is_a_status_and_no_zero(beside: Beside, message: str) -> None:
-    [score] = score_group(group_of(MAIN, "a"), MAIN, load_rewards({"twin": 1.0}), beside)
+def test_a_missing_or_wrong_pair_is_a_status_and_no_zero(compared: Comparisons, message: str) -> None:
+    [score] = score_group(group_of(MAIN, "a"), MAIN, load_rewards({"twin": 1.0}), compared)
     assert (score.reward, score.status) == (None, ScoreStatus.CRASHED)
     assert message in score.detail
 
@@ -74,8 +74,8 @@ def test_shuffled_contrast_is_for_order_dependent_samples_only() -> None:
     right = MAIN.question.letter
     rewards = load_rewards({"accuracy": 1.0, "shuffled_contrast": 0.3})
     assert needs_of(rewards) == {"shuffled"}
-    beside = Beside(shuffled=group_of(MAIN, *letters("JJ")))
-    scores = score_group(group_of(MAIN, *letters(right + "J")), MAIN, rewards, beside)
+    compared = Comparisons(shuffled=group_of(MAIN, *letters("JJ")))
+    scores = score_group(group_of(MAIN, *letters(right + "J")), MAIN, rewards, compared)
     assert [score.reward for score in scores] == [pytest.approx(1.3), 0.0]
     free = real_sample("motion_count")
     assert not free.order_dependent

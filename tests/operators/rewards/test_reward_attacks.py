@@ -18,7 +18,7 @@ import pytest
 from temporay.operators.components import available, load
 from temporay.operators.primitives._claims import FIELD, tell
 from temporay.operators.records import Sample
-from temporay.operators.rewards._base import Beside
+from temporay.operators.rewards._base import Comparisons
 from temporay.operators.scoring.scores import WeightedReward, load_rewards, score_group
 
 from tests.operators.rewards.samples import group_of, real_sample, rollout, wrong_letter
@@ -41,11 +41,11 @@ def reward_of(name: str, sample: Sample, text: str) -> float:
         address=replace(sample.address, twin=True),
         question=replace(sample.question, answer_index=(sample.question.answer_index + 1) % 2),
     )
-    beside = Beside(
+    compared = Comparisons(
         twin=(group_of(other, f"<answer>{other.question.letter}</answer>"), other), shuffled=group_of(sample, "")
     )
     accuracy = load_rewards({"accuracy": 0.0})  # always applies
-    [score] = score_group(group_of(sample, text), sample, [reward_called(name), *accuracy], beside)
+    [score] = score_group(group_of(sample, text), sample, [reward_called(name), *accuracy], compared)
     assert score.reward is not None, f"{name} crashed: {score.detail}"
     assert math.isfinite(score.reward)
     return score.reward
@@ -247,8 +247,8 @@ def test_work_grows_in_proportion_to_the_completion(name: str) -> None:
         rollouts += [rollout(u * (num_chars // len(u)) + "</answer>") for u in units]
         group = replace(group_of(sample), rollouts=tuple(rollouts))
         other = real_sample("event_span", twin=True)
-        beside = Beside(twin=(replace(group, key=other.key), other), shuffled=group)
-        return cpu_s(lambda: score_group(group, sample, [reward_called(name)], beside))
+        compared = Comparisons(twin=(replace(group, key=other.key), other), shuffled=group)
+        return cpu_s(lambda: score_group(group, sample, [reward_called(name)], compared))
 
     small, large = work(MEGABYTE // 8), work(MEGABYTE // 2)
     assert large <= 10 * max(small, 0.02), f"{small:.3f} s for a quarter of the text, {large:.3f} s for all of it"

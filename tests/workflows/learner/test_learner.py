@@ -1,4 +1,4 @@
-"""Order of samples, logs that survive a kill, errors behind errors, and what a step costs."""
+"""Errors behind errors, and what a step costs."""
 
 from __future__ import annotations
 
@@ -12,17 +12,8 @@ from temporay.models.parallel import Hardware
 from temporay.models.policy import OptimizerConfig, Policy
 from temporay.models.tiny import TinyShape, build
 from temporay.operators.errors import UserError
-from temporay.workflows.learner.learner import epoch_rows, worker_user_error
+from temporay.workflows.learner.learner import worker_user_error
 from temporay.workflows.learner.step_cost import StepCost
-
-
-def test_every_row_once_an_epoch_from_any_position() -> None:
-    whole = epoch_rows("sft", 3, num_rows=10, first=0, count=30)
-    for epoch in range(3):
-        assert sorted(whole[10 * epoch : 10 * epoch + 10]) == list(range(10))
-    assert whole[:10] != whole[10:20] != whole[20:]
-    assert epoch_rows("sft", 3, num_rows=10, first=7, count=9) == whole[7:16]
-    assert epoch_rows("sft", 4, num_rows=10, first=0, count=30) != whole
 
 
 class GroupFailed(Exception):

@@ -18,7 +18,7 @@ from temporay.operators.dataset.rows import ANSWER_ONLY_INSTRUCTION
 from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.errors import UserError
 from temporay.operators.pixels.clip import Codec, encode
-from temporay.workflows.learner.learner import epoch_rows
+from temporay.operators.seeding import place_in_epochs
 from temporay.workflows.sft.clips import Collate
 from temporay.workflows.sft.mixture import Mixture, Part, absolute, parts_of, row_order, samples_drawn
 from temporay.workflows.sft.schedule import Pass
@@ -78,7 +78,8 @@ def test_rows_that_are_left_out_never_come_and_the_others_as_often() -> None:
 
 
 def test_a_single_part_is_read_as_ever() -> None:
-    assert row_order((part(1.0, 10),), (range(10),), 1, 18, 6) == epoch_rows("sft", 1, 10, 18, 6)
+    expected = [place_in_epochs(place, 10, "sft", 1) for place in range(18, 24)]
+    assert row_order((part(1.0, 10),), (range(10),), 1, 18, 6) == expected
 
 
 @pytest.mark.parametrize(
