@@ -24,6 +24,22 @@ def rng_at(*parts: object) -> np.random.Generator:
     return np.random.default_rng(digest(*parts))
 
 
+def random_parts(rng: np.random.Generator, total: int, num_parts: int) -> list[int]:
+    """Give each of ``total`` things to one of ``num_parts`` parts at random (multinomial); return the parts' sizes."""
+    return [int(n) for n in rng.multinomial(total, np.full(num_parts, 1 / num_parts))]
+
+
+def random_cuts(rng: np.random.Generator, total: int, num_parts: int, minimum: int) -> list[int]:
+    """Cut a length into parts of at least ``minimum`` at uniform places; return the parts' lengths.
+
+    Raises:
+        ValueError: ``total`` is less than ``num_parts`` times ``minimum``.
+    """
+    spare = total - num_parts * minimum
+    cuts = np.sort(rng.integers(0, spare + 1, num_parts - 1))
+    return [int(minimum + n) for n in np.diff([0, *cuts, spare])]
+
+
 def fraction(*parts: object) -> float:
     """A number in [0, 1) fixed by the parts, for splits."""
     return digest(*parts) / 2.0**128

@@ -15,6 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.records import Frames
 
+# Greatest sum of the differences of red, green and blue from a color of the palette.
+NEAR_COLOR = 75
+FOLLOWED_COLOR = 60
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Witness:
@@ -28,11 +32,68 @@ class Witness:
     images: Mapping[str, Frames]  # caption -> (H, W, 3) picture, of pseudo-videos
 
 
-def follow(frames_THWC: Frames, color: tuple[int, int, int], tolerance: float = 60.0) -> npt.NDArray[np.float64]:
-    """Centre and size of what has nearly this colour in every frame: (T, 3) of x, y in px and area in px².
+def near_color(frame_HWC: Frames, color: tuple[int, int, int], tolerance: float = NEAR_COLOR) -> Frames:
+    """Find a color in one frame, or in frames stacked below each other.
 
-    Rows are NaN, NaN, 0 where nothing has it. A shape that leaves at one edge and enters at the opposite one has its
-    centre on the joined frame (circular mean).
+    Args:
+        tolerance: the differences of red, green and blue add up to less than this.
+
+    Returns:
+        (H, W) uint8: 1 where a pixel is near the color, else 0.
+    """
+    far_HWC = cv2.absdiff(frame_HWC, np.array((*color, 0), np.float64))
+    distance_HW = cv2.transform(far_HWC, np.ones((1, 3), np.float32))  # stops at 255
+    _, near_HW = cv2.threshold(distance_HW, np.ceil(tolerance) - 1, 1, cv2.THRESH_BINARY_INV)
+    near: Frames = near_HW
+    return near
+
+
+def color_masks(
+    frames_THWC: Frames, color: tuple[int, int, int], tolerance: float = NEAR_COLOR
+) -> npt.NDArray[np.bool_]:
+    """Return (T, H, W): where each frame is near the color."""
+    num_frames, height, width = frames_THWC.shape[:3]
+    below_HWC = np.ascontiguousarray(frames_THWC).reshape(num_frames * height, width, 3)
+    return near_color(below_HWC, color, tolerance).reshape(num_frames, height, width).astype(np.bool_)
+
+
+def mask_centers(masks_THW: npt.NDArray[np.bool_], min_area_px: float = 1.0) -> npt.NDArray[np.float64]:
+    """Return the (T, 2) px centers x, y of masks; NaN where a mask has less than ``min_area_px``."""
+    return np.array(
+        [
+            np.argwhere(mask_HW).mean(axis=0)[::-1] if mask_HW.sum() >= max(1.0, min_area_px) else (np.nan, np.nan)
+            for mask_HW in masks_THW
+        ],
+        dtype=np.float64,
+    )
+
+
+def coverage(
+    frames_THWC: Frames, color: tuple[int, int, int], centers_xy: npt.NDArray[np.float64], half_px: float
+) -> npt.NDArray[np.float64]:
+    """Return (T, N): the share of the square around each center that is near the color.
+
+    Args:
+        centers_xy: (N, 2) px.
+        half_px: half the side of the squares. They end at the edges of the frame.
+    """
+    seen = []
+    for x, y in centers_xy:
+        rows = slice(max(0, round(y - half_px)), max(1, round(y + half_px) + 1))
+        columns = slice(max(0, round(x - half_px)), max(1, round(x + half_px) + 1))
+        seen.append(color_masks(frames_THWC[:, rows, columns], color).mean(axis=(1, 2)))
+    return np.stack(seen, axis=1)
+
+
+def follow(
+    frames_THWC: Frames, color: tuple[int, int, int], tolerance: float = FOLLOWED_COLOR
+) -> npt.NDArray[np.float64]:
+    """Measure where a color is, and how much of it, in every frame.
+
+    A shape that leaves at one edge enters at the opposite one. Its center lies on the joined frame (circular mean).
+
+    Returns:
+        (T, 3) of x, y in px and area in px². Rows are NaN, NaN, 0 where nothing is near the color.
     """
     height, width = frames_THWC.shape[1:3]
     seen_T3 = np.full((len(frames_THWC), 3), np.nan)
@@ -45,15 +106,6 @@ def follow(frames_THWC: Frames, color: tuple[int, int, int], tolerance: float = 
             (_circular_mean(columns, width), _circular_mean(rows, height), area) if area else (np.nan, np.nan, 0)
         )
     return seen_T3
-
-
-def near_color(frame_HWC: Frames, color: tuple[int, int, int], tolerance: float) -> Frames:
-    """(H, W) of 1 where the channels differ from the colour by less than ``tolerance`` in sum, else 0."""
-    far_HWC = cv2.absdiff(frame_HWC, np.array((*color, 0), np.float64))
-    distance_HW = cv2.transform(far_HWC, np.ones((1, 3), np.float32))  # stops at 255
-    _, near_HW = cv2.threshold(distance_HW, np.ceil(tolerance) - 1, 1, cv2.THRESH_BINARY_INV)
-    near: Frames = near_HW
-    return near
 
 
 def steps(seen_T3: npt.NDArray[np.float64], width: int, height: int) -> npt.NDArray[np.float64]:

@@ -18,7 +18,6 @@ from temporay.operators.records import Frames
 
 Mask = npt.NDArray[np.bool_]  # (H, W)
 
-TOLERANCE = 75  # summed over the channels; less than half of what lies between any two colours of the palette
 BRIGHT = 150  # the largest channel of every drawn colour is above it, that of every backdrop below
 MIN_AREA_PX = 12  # anything smaller is a trace of the video coding
 PATCH_PX = 48
@@ -38,12 +37,6 @@ class Likeness:
     radius_px: float
     score: float
     margin: float  # over the likest other shape
-
-
-def color_masks(frames_THWC: Frames, color: tuple[int, int, int]) -> npt.NDArray[np.bool_]:
-    """(T, H, W): where each frame has nearly this colour."""
-    distance_THW = np.abs(frames_THWC.astype(np.int16) - np.array(color, np.int16)).sum(axis=3)
-    return np.asarray(distance_THW < TOLERANCE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

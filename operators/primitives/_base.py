@@ -77,13 +77,17 @@ class Primitive(ABC):
         """Return the question without its options."""
         return self.wordings_of(facts)[facts["wording"]].format(**facts)
 
+    def options_of(self, facts: Facts) -> tuple[str, ...]:
+        """Return the options, which a sample and its twin share."""
+        return tuple(facts["options"])
+
     def question(self, plan: ScenePlan, answer: str | None) -> Question:
         """Return the question with this option as its answer.
 
         Raises:
             ValueError: the event log has no answer (None), or one that is not an option.
         """
-        options = tuple(plan.facts["options"])
+        options = self.options_of(plan.facts)
         if answer not in options:
             raise ValueError(f"{plan.address.key}: the event log gives {answer!r}, which is no option of {options}")
         return Question(text=self.text(plan.facts), options=options, answer_index=options.index(answer))

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
-from temporay.operators.pixels.colors_seen import follow, steps
+from temporay.operators.pixels.colors_seen import FOLLOWED_COLOR, color_masks, follow, steps
 from temporay.operators.primitives.motion._stage import Actor, frame_ms, to_track
 from temporay.operators.records import Event, Frames, Track
 
@@ -119,8 +119,8 @@ def drop_arrow(frames_THWC: Frames, color: tuple[int, int, int]) -> float:
 
 def burst_arrow(frames_THWC: Frames, color: tuple[int, int, int]) -> float:
     """The same of how far the colour is spread around its middle."""
-    near_THW = np.abs(frames_THWC.astype(np.int16) - np.array(color, np.int16)).sum(axis=3) < 60
-    extents = [np.hypot(*(where.std() for where in np.nonzero(near_HW))) for near_HW in near_THW if near_HW.any()]
+    masks_THW = color_masks(frames_THWC, color, FOLLOWED_COLOR)
+    extents = [np.hypot(*(where.std() for where in np.nonzero(mask_HW))) for mask_HW in masks_THW if mask_HW.any()]
     return _mostly_rising(np.array(extents))
 
 

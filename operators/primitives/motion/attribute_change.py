@@ -20,7 +20,7 @@ from temporay.operators.primitives._claims import Claim, Phrases, read_claims
 from temporay.operators.primitives.motion._layout import CORNER, cell_room_px, place_apart
 from temporay.operators.primitives.motion._stage import choose_num_frames, drawn_plan, frame_ms
 from temporay.operators.records import Address, Event, Question, Scene, ScenePlan, Track
-from temporay.operators.seeding import rng_at
+from temporay.operators.seeding import random_parts, rng_at
 
 ATTRIBUTES = ("color", "size", "form", "place")
 ASKED = ATTRIBUTES[:3]  # of "which" and "when" questions
@@ -215,7 +215,7 @@ def _num_times(canvas: Canvas) -> int:
 def _choose_times(rng: np.random.Generator, canvas: Canvas, num_frames: int, num_times: int) -> list[int]:
     """Frames in which a change may be, in any order, apart from each other and from the ends of the clip."""
     spare = num_frames - 2 * MIN_GAP_FRAMES - (num_times - 1) * _gap(canvas)
-    extra = rng.multinomial(spare, np.full(num_times + 1, 1 / (num_times + 1)))[:-1]
+    extra = random_parts(rng, spare, num_times + 1)[:-1]
     frames = MIN_GAP_FRAMES + np.cumsum(extra) + _gap(canvas) * np.arange(num_times)
     return [int(frame) for frame in rng.permutation(frames)]
 

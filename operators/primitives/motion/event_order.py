@@ -13,14 +13,14 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from temporay.operators.canvas import Canvas
-from temporay.operators.pixels.colors_seen import Witness
+from temporay.operators.pixels.colors_seen import Witness, color_masks
 from temporay.operators.pixels.shapes import COLORS
-from temporay.operators.pixels.silhouettes import MIN_AREA_PX, color_masks
+from temporay.operators.pixels.silhouettes import MIN_AREA_PX
 from temporay.operators.primitives._base import Primitive, Style, Twin, choose_truth
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.motion._stage import choose_actors, choose_num_frames, drawn_plan, frame_ms, to_track
 from temporay.operators.records import Address, Event, Question, Scene, ScenePlan
-from temporay.operators.seeding import rng_at
+from temporay.operators.seeding import random_parts, rng_at
 
 NUM_SHAPES_BY_LEVEL = (2, 3, 3, 4, 5)
 MIN_SPAN_FRAMES = 2
@@ -137,7 +137,7 @@ def _choose_lengths(rng: np.random.Generator, num_shapes: int, num_frames: int) 
     """
     shortest = max(MIN_SPAN_FRAMES, num_frames // (num_shapes + 2))
     spare = num_frames - 2 - num_shapes * shortest
-    extra = [int(n) for n in rng.multinomial(spare, np.full(2 * num_shapes + 1, 1 / (2 * num_shapes + 1)))]
+    extra = random_parts(rng, spare, 2 * num_shapes + 1)
     lengths = [shortest + n for n in extra[:num_shapes]]
     gaps = extra[num_shapes:]
     gaps[0] += 1

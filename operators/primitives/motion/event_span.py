@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
 from temporay.operators.errors import UserError
-from temporay.operators.pixels.colors_seen import Witness
+from temporay.operators.pixels.colors_seen import Witness, color_masks
 from temporay.operators.pixels.shapes import COLORS, TURNED_SHAPES
-from temporay.operators.pixels.silhouettes import MIN_AREA_PX, color_masks
+from temporay.operators.pixels.silhouettes import MIN_AREA_PX
 from temporay.operators.primitives._base import CONCLUSIONS, Primitive, Twin, choose_truth
 from temporay.operators.primitives._claims import Claim, Phrases, read_claims
 from temporay.operators.primitives.motion._layout import CORNER, cell_room_px, place_apart
@@ -30,7 +30,7 @@ from temporay.operators.primitives.motion._stage import (
     to_track,
 )
 from temporay.operators.records import Address, Event, Question, Scene, ScenePlan, Track
-from temporay.operators.seeding import rng_at
+from temporay.operators.seeding import random_parts, rng_at
 
 NUM_OPTIONS_BY_LEVEL = (3, 3, 4, 4, 4)
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)  # each does the same in a span of its own
@@ -177,7 +177,7 @@ def _choose_spans(
         length -= 1 - length % 2
     length = min(length, longest)
     spare = num_frames - num_options * length
-    gaps = rng.multinomial(spare, np.full(num_options + 1, 1 / (num_options + 1)))
+    gaps = random_parts(rng, spare, num_options + 1)
     starts = np.cumsum(gaps[:-1]) + length * np.arange(num_options)
     return [(int(starts[i]), int(starts[i]) + length) for i in rng.permutation(num_options)]
 

@@ -14,9 +14,9 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
-from temporay.operators.pixels.colors_seen import Witness
+from temporay.operators.pixels.colors_seen import Witness, color_masks
 from temporay.operators.pixels.shapes import COLORS, TURNED_SHAPES
-from temporay.operators.pixels.silhouettes import color_masks, likest
+from temporay.operators.pixels.silhouettes import likest
 from temporay.operators.primitives._base import Primitive, Twin, choose_truth
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.motion._layout import CORNER, cell_room_px, place_apart

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from temporay.operators.canvas import Canvas, Jitter
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.records import Address, Backdrop, Event, Scene, ScenePlan, Shot
-from temporay.operators.seeding import rng_at
+from temporay.operators.seeding import random_cuts, rng_at
 
 MAX_SCENES_BY_LEVEL = (3, 4, 5, 6, 8)
 MAX_CAPTION_JACCARD = 0.5  # of content words; two scenes that reach it could be taken for each other
@@ -112,10 +112,7 @@ def split_length(num_shots: int, max_shots: int, canvas: Canvas, address: Addres
     low, high = canvas.frames_per_scene
     shortest = max_shots * low
     total = int(rng_at(*address.parts(), "num_frames").integers(shortest, max(shortest, min_shots * high) + 1))
-    rng = rng_at(*address.parts(), "shot_lengths")
-    spare = total - num_shots * low
-    cuts = np.sort(rng.integers(0, spare + 1, num_shots - 1))
-    return [int(low + n) for n in np.diff([0, *cuts, spare])]
+    return random_cuts(rng_at(*address.parts(), "shot_lengths"), total, num_shots, low)
 
 
 def compose(

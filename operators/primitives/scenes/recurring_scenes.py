@@ -16,7 +16,7 @@ from temporay.operators.primitives._base import choose_truth
 from temporay.operators.primitives.scenes._question import PseudoVideo
 from temporay.operators.primitives.scenes._shots import CaptionedScene, compose, pick_scenes, scene_limits
 from temporay.operators.records import Address, Scene, ScenePlan
-from temporay.operators.seeding import rng_at
+from temporay.operators.seeding import random_cuts, rng_at
 
 ALL_MODES = ("count", "between", "which")
 MODES_BY_LEVEL = (("count",), ("count", "between"), ALL_MODES, ALL_MODES, ALL_MODES)
@@ -156,7 +156,5 @@ def _choose_lengths(order: Sequence[CaptionedScene], canvas: Canvas, address: Ad
     parts: dict[int, list[int]] = {}
     for image_id in sorted(set(ids)):
         rng, num_shots = rng_at(*address.parts(), "frames_of_scene", image_id), ids.count(image_id)
-        spare = int(rng.integers(fewest, max(fewest, high) + 1)) - num_shots * low
-        cuts = np.sort(rng.integers(0, spare + 1, num_shots - 1))
-        parts[image_id] = [int(low + n) for n in np.diff([0, *cuts, spare])]
+        parts[image_id] = random_cuts(rng, int(rng.integers(fewest, max(fewest, high) + 1)), num_shots, low)
     return [parts[image_id].pop(0) for image_id in ids]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from temporay.operators.pixels.colors_seen import color_masks
 from temporay.operators.pixels.shapes import COLORS, SHAPES, TURNED_SHAPES, paint
-from temporay.operators.pixels.silhouettes import color_masks, likest, places_seen
+from temporay.operators.pixels.silhouettes import likest, places_seen
 from temporay.operators.records import Frames
 
 
