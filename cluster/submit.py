@@ -1,9 +1,10 @@
 """``temporay submit --address URL -- sft PRESET …``: a command as a Ray job on a running cluster.
 
-    working directory → upload → Ray job on the head → its log on stdout → its exit code
+    our packages, below one name → upload → Ray job on the head → its log on stdout → its exit code
 
-The job sees the cluster's file system: paths in the command are paths there. The uploaded tree is the only code it
-gets from here; Python and the packages come from the cluster. Interrupting this program leaves the job running.
+The job sees the cluster's file system: paths in the command are paths there. It runs the code of this machine, from a
+repository or an installed wheel alike. Python and all other packages come from the cluster. Interrupting this program
+leaves the job running.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import logging
 import os
 import re
 import shlex
+import shutil
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,7 +28,8 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 USER_ERROR, RESUMABLE, DETACHED = 2, 75, 130
-EXCLUDES = ("/.git/", "/.github/", "/.venv/", "/runs/", "/data/", "/tests/")
+PROGRAM = Path(__file__).parents[1]  # holds the packages: a repository's root, or ``temporay`` in site-packages
+PACKAGES = ("operators", "models", "workflows", "cluster")
 CONNECT_TIMEOUT_S = 10.0
 MAX_RECONNECTS = 20
 # Ray's client tells of every file it leaves out, between the lines of the job.
@@ -46,10 +50,10 @@ class SubmitError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What is to run, and from where."""
+    """A command to run on a cluster."""
 
     arguments: tuple[str, ...]  # of ``temporay``, e.g. ("sft", "synrl", "--out", "/shared/run")
-    working_dir: Path  # the root of this repository
+    working_dir: Path | None = None  # a folder of the user's, uploaded as the job's current folder
     python: str = "python"  # as the head's shell finds it
     submission_id: str | None = None  # None: Ray draws one
     num_cpus: float = 0.0  # reserved for the command itself; 0 runs it on the head
@@ -70,9 +74,9 @@ class JobClient(Protocol):
 
 
 def submit(address: str, job: Job, *, wait: bool = True, start_timeout_s: float = 900.0) -> int:
-    """Sends a job, prints its log as it comes, and returns its exit code; 0 at once when not waiting.
+    """Send a job, print its log as it comes, and return its exit code; without waiting, return 0 at once.
 
-    With a cluster that asks for a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH.
+    For a cluster that asks for a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH.
 
     Raises:
         SubmitError: the address, the token, the working directory or the id is wrong, or the job never started.
@@ -93,9 +97,13 @@ def submit(address: str, job: Job, *, wait: bool = True, start_timeout_s: float 
 
 
 def check(job: Job) -> None:
-    """Refuses what cannot work before anything is uploaded."""
-    if not (job.working_dir / "workflows" / "__main__.py").is_file():
-        raise SubmitError(f"--working-dir {job.working_dir} has no workflows/__main__.py; give this repository's root")
+    """Refuse what cannot work before anything is uploaded.
+
+    Raises:
+        SubmitError: the folder, the command or an environment variable is wrong.
+    """
+    if job.working_dir is not None and not job.working_dir.is_dir():
+        raise SubmitError(f"--working-dir {job.working_dir} is not a folder; give a folder of your own code, or none")
     if not job.arguments:
         raise SubmitError("there is no command to send; write it after --, e.g. -- sft synrl --out /shared/run")
     for name in job.environment:
@@ -107,7 +115,7 @@ def check(job: Job) -> None:
 
 
 def connect(address: str) -> JobClient:
-    """A client for the head's dashboard, e.g. ``http://127.0.0.1:8265``.
+    """Return a client for the head's dashboard, e.g. ``http://127.0.0.1:8265``.
 
     Raises:
         SubmitError: nothing answers there, it is not a Ray dashboard, or it refuses the token.
@@ -147,31 +155,42 @@ def connect(address: str) -> JobClient:
 
 
 def send(client: JobClient, job: Job) -> str:
-    """Uploads the working directory and starts the job; returns its id.
+    """Upload the program and start the job; return the job's id.
 
     Raises:
         SubmitError: the id is taken, the tree is too large, or the head refuses the request.
     """
-    runtime_env = {
-        "working_dir": str(job.working_dir),
-        "excludes": list(EXCLUDES),
-        "env_vars": {**JOB_ENVIRONMENT, **job.environment},
-    }
-    try:
-        return client.submit_job(
-            entrypoint=job.entrypoint,
-            runtime_env=runtime_env,
-            submission_id=job.submission_id,
-            entrypoint_num_cpus=job.num_cpus or None,
-        )
-    except (RuntimeError, ValueError) as error:
-        if "already exists" in str(error):
-            raise SubmitError(f"--submission-id {job.submission_id} is taken; give another, or none") from error
-        raise SubmitError(f"the head did not take the job: {_first_line(error)}") from error
+    runtime_env: dict[str, Any] = {"env_vars": {**JOB_ENVIRONMENT, **job.environment}}
+    if job.working_dir is not None:
+        runtime_env["working_dir"] = str(job.working_dir)
+    with tempfile.TemporaryDirectory() as folder:
+        runtime_env["py_modules"] = [str(staged(Path(folder)))]
+        try:
+            return client.submit_job(
+                entrypoint=job.entrypoint,
+                runtime_env=runtime_env,
+                submission_id=job.submission_id,
+                entrypoint_num_cpus=job.num_cpus or None,
+            )
+        except (RuntimeError, ValueError) as error:
+            if "already exists" in str(error):
+                raise SubmitError(f"--submission-id {job.submission_id} is taken; give another, or none") from error
+            raise SubmitError(f"the head did not take the job: {_first_line(error)}") from error
+
+
+def staged(folder: Path) -> Path:
+    """Copy our packages below the one name they are imported by; return the folder of that name.
+
+    The repository keeps them at its top, where a job could not tell them from packages of the same names.
+    """
+    program = folder / "temporay"
+    for name in PACKAGES:
+        shutil.copytree(PROGRAM / name, program / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return program
 
 
 def wait_for_start(client: JobClient, job_id: str, timeout_s: float, poll_s: float = 0.5) -> None:
-    """Returns when the job runs or is over.
+    """Wait until the job runs or is over.
 
     Raises:
         SubmitError: it is still waiting for resources after the timeout; it has been told to stop.
@@ -185,7 +204,7 @@ def wait_for_start(client: JobClient, job_id: str, timeout_s: float, poll_s: flo
 
 
 async def follow_log(client: JobClient, job_id: str, pause_s: float = 1.0) -> None:
-    """Prints the log until the job is over; after a lost connection it goes on where it stopped.
+    """Print the log until the job is over; after a lost connection, go on where it stopped.
 
     Raises:
         SubmitError: the connection was lost again and again without a word in between.
@@ -212,7 +231,7 @@ async def follow_log(client: JobClient, job_id: str, pause_s: float = 1.0) -> No
 
 
 def exit_code(info: Any, job_id: str) -> int:
-    """What the command returned; 75 when it was stopped, as it can be submitted again to go on.
+    """Return the exit code of the command; 75 when the job was stopped, because it can be submitted again to go on.
 
     Raises:
         SubmitError: the job ended without its command ever running.
@@ -249,9 +268,9 @@ def _environment(text: str) -> tuple[str, str]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The settings of ``temporay submit``; the command itself stands after ``--``."""
+    """Add the settings of ``temporay submit``; the command itself stands after ``--``."""
     parser.add_argument("--address", required=True, help="the head's dashboard, e.g. http://127.0.0.1:8265")
-    parser.add_argument("--working-dir", type=Path, default=Path(__file__).parent.parent, help="code to upload")
+    parser.add_argument("--working-dir", type=Path, help="a folder of your own code to upload, the job's current one")
     parser.add_argument("--python", default="python", help="interpreter on the cluster (default: %(default)s)")
     parser.add_argument("--submission-id", help="the job's id, at most one job ever has it (default: drawn by Ray)")
     parser.add_argument("--num-cpus", type=float, default=0.0, help="CPUs of the command itself; 0 runs it on the head")
@@ -263,7 +282,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Command line: everything after ``--`` is the command to run on the cluster."""
+    """Run the command line; everything after ``--`` is the command for the cluster."""
     own = list(sys.argv[1:] if argv is None else argv)
     split = own.index("--") if "--" in own else len(own)
     parser = argparse.ArgumentParser(prog="temporay submit", usage="%(prog)s --address URL [...] -- COMMAND ...")

@@ -16,9 +16,20 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from temporay.cluster.submit import EXCLUDES, Job, SubmitError, check, exit_code, follow_log, main, send, wait_for_start
-
-ROOT = Path(__file__).parents[2]
+from temporay.cluster import submit
+from temporay.cluster.submit import (
+    PACKAGES,
+    PROGRAM,
+    Job,
+    SubmitError,
+    check,
+    exit_code,
+    follow_log,
+    main,
+    send,
+    staged,
+    wait_for_start,
+)
 
 
 class FakeClient:
@@ -53,7 +64,7 @@ class FakeClient:
 
 
 def make_job(**changes: Any) -> Job:
-    return Job(**{"arguments": ("sft", "synrl", "--out", "/shared/a run"), "working_dir": ROOT, **changes})
+    return Job(**{"arguments": ("sft", "synrl", "--out", "/shared/a run"), **changes})
 
 
 def test_the_entrypoint_is_quoted_for_a_shell() -> None:
@@ -61,21 +72,32 @@ def test_the_entrypoint_is_quoted_for_a_shell() -> None:
     assert make_job(python="/opt/venv/bin/python").entrypoint.startswith("/opt/venv/bin/python -m temporay.workflows")
 
 
-def test_a_job_carries_the_tree_and_no_secret() -> None:
+def test_a_job_carries_the_program_and_no_secret(tmp_path: Path) -> None:
     client = FakeClient()
-    assert send(client, make_job(environment={"HF_HUB_OFFLINE": "1"}, num_cpus=2.0)) == "job-1"
-    [request] = client.requests
-    assert request["runtime_env"]["working_dir"] == str(ROOT)
-    assert {"/.git/", "/.venv/", "/runs/", "/data/"} <= set(request["runtime_env"]["excludes"])
-    assert request["runtime_env"]["env_vars"]["HF_HUB_OFFLINE"] == "1"
-    assert request["entrypoint_num_cpus"] == 2.0
+    job = make_job(environment={"HF_HUB_OFFLINE": "1"}, num_cpus=2.0)
+    assert send(client, job) == "job-1"
+    assert send(client, make_job(working_dir=tmp_path)) == "job-1"
+    first, second = (request["runtime_env"] for request in client.requests)
+    assert [Path(module).name for module in first["py_modules"]] == ["temporay"]
+    assert "working_dir" not in first
+    assert second["working_dir"] == str(tmp_path)
+    assert first["env_vars"]["HF_HUB_OFFLINE"] == "1"
+    assert client.requests[0]["entrypoint_num_cpus"] == 2.0
     for name in ("HF_TOKEN", "WANDB_API_KEY", "AWS_SECRET_ACCESS_KEY", "db_password"):
         with pytest.raises(SubmitError, match="looks like a secret"):
             check(make_job(environment={name: "x"}))
 
 
-def test_rayignore_names_what_submit_excludes() -> None:
-    assert set((ROOT / ".rayignore").read_text().splitlines()[1:]) == set(EXCLUDES)
+def test_what_is_uploaded_is_our_packages_below_one_name(tmp_path: Path) -> None:
+    program = staged(tmp_path)
+    assert sorted(path.name for path in program.iterdir()) == sorted(PACKAGES)
+    files = {path.relative_to(program) for path in program.rglob("*") if path.is_file()}
+    assert files == {
+        path.relative_to(PROGRAM)
+        for name in PACKAGES
+        for path in (PROGRAM / name).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
 
 
 @pytest.mark.parametrize(
@@ -152,7 +174,7 @@ def free_ports(count: int) -> list[int]:
         (["--address", "http://127.0.0.1:99999", "--", "sft"], "http://127.0.0.1:8265"),
         (["--address", "http://127.0.0.1:1", "--", "sft"], "nothing answers at 127.0.0.1:1"),
         (["--address", "http://127.0.0.1:1"], "there is no command"),
-        (["--address", "http://127.0.0.1:1", "--working-dir", "/", "--", "sft"], "has no workflows/__main__.py"),
+        (["--address", "http://127.0.0.1:1", "--working-dir", "/no", "--", "sft"], "--working-dir /no is not a folder"),
         (["--address", "http://127.0.0.1:1", "--env", "HF_TOKEN=x", "--", "sft"], "HF_TOKEN looks like a secret"),
     ],
 )
@@ -215,36 +237,46 @@ def _answers(port: int) -> bool:
 
 
 @pytest.fixture
-def working_dir(tmp_path: Path) -> Path:
-    """A small stand-in for this repository: its ``workflows`` prints what it sees and exits as it is told."""
-    package = tmp_path / "workflows"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "__main__.py").write_text(
-        "import os, sys\n"
+def program(tmp_path: Path) -> Path:
+    """A stand-in for our packages: ``workflows`` prints what it sees and exits as it is told."""
+    folder = tmp_path / "program"
+    for name in PACKAGES:
+        (folder / name).mkdir(parents=True)
+        (folder / name / "__init__.py").write_text("")
+    (folder / "workflows" / "__main__.py").write_text(
+        "import os, sys, temporay.operators\n"
         "print('arguments', sys.argv[1:], 'files', sorted(os.listdir('.')))\n"
         "print('joins', 'RAY_ADDRESS' in os.environ, 'wait', os.environ['RAY_JOB_STOP_WAIT_TIME_S'])\n"
         "sys.exit(int(sys.argv[-1]))\n"
     )
-    for name in ("runs", "data", ".venv"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "big.bin").write_bytes(b"x")
-    return tmp_path
+    return folder
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Path:
+    """A folder of the user's with packages of the same names as ours."""
+    folder = tmp_path / "hostile"
+    for name in (*PACKAGES, "tests"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "__init__.py").write_text(f"raise RuntimeError('the {name} of somebody else')\n")
+    return folder
 
 
 def test_a_real_head_returns_log_and_exit_code(
-    head: str, working_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    head: str, program: Path, hostile: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The uploaded code runs, whatever is installed on the cluster and whatever the user's folder holds."""
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     monkeypatch.setenv("RAY_ADDRESS", "http://127.0.0.1:1")  # must not win over --address
-    base = ["--address", head, "--working-dir", str(working_dir), "--submission-id", "once"]
-    assert main([*base, "--", "sft", "a b", "0"]) == 0
+    monkeypatch.setattr(submit, "PROGRAM", program)
+    base = ["--address", head, "--working-dir", str(hostile)]
+    assert main([*base, "--submission-id", "once", "--", "sft", "a b", "0"]) == 0
     output = capsys.readouterr().out
-    assert "arguments ['sft', 'a b', '0'] files ['workflows']" in output
+    assert f"arguments ['sft', 'a b', '0'] files {sorted((*PACKAGES, 'tests'))}" in output
     assert "joins True wait 60" in output
 
-    assert main([*base, "--", "sft", "0"]) == 2
+    assert main([*base, "--submission-id", "once", "--", "sft", "0"]) == 2
     assert "--submission-id once is taken" in capsys.readouterr().err
 
-    assert main(["--address", head, "--working-dir", str(working_dir), "--", "sft", "3"]) == 3
+    assert main(["--address", head, "--", "sft", "3"]) == 3
     assert "arguments ['sft', '3']" in capsys.readouterr().out
