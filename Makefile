@@ -2,7 +2,8 @@
 #
 #   make quickstart   generate, SFT, GRPO, evaluation and report on this machine, no GPU needed
 #   make test         all tests but the fault drills and those that need a GPU
-#   make check        format, lint, strict types, architecture
+#   make check        format, lint, strict types, spelling, architecture
+#   make golden       adds the addresses of new tasks to tests/golden/addresses.json
 #   make bench-data   the data engine against what a user would otherwise do; a table, about ten minutes
 #   make bench-pool   the rollout pool against a bare vLLM; a table, about five minutes
 #   make bench-sft    SFT against a plain Hugging Face Trainer and against batches made before; a table, half an hour
@@ -19,7 +20,7 @@ ENGINE ?= $(shell nvidia-smi --list-gpus >/dev/null 2>&1 && echo gpu || echo cpu
 NO_RAY := tests/operators tests/models $(wildcard tests/test_*.py)
 CODE := operators models workflows cluster tests .ci
 
-.PHONY: setup quickstart test check drill bench-data bench-pool bench-sft bench-loop bench-learning measure-gpu
+.PHONY: setup quickstart test check golden drill bench-data bench-pool bench-sft bench-loop bench-learning measure-gpu
 
 setup: $(STAMP)
 
@@ -54,6 +55,9 @@ check: setup
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_architecture.py
+
+golden: setup
+	PYTHONPATH=. $(BIN)/python -m tests.operators.dataset.test_golden
 
 drill: setup
 	$(BIN)/python -m pytest -q -m drill

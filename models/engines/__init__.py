@@ -4,3 +4,7 @@ vllm       the engine of choice
 local      transformers' own generation, where vLLM cannot be installed
 scripted   says what a file tells it to: the fake of the tests
 """
+
+from temporay.operators.components import with_own_folders
+
+__path__ = with_own_folders(__name__, __path__)

@@ -3,3 +3,7 @@
 qwen2_5_vl   Qwen2.5-VL, with positions in time as the engine has them
 qwen3_vl     Qwen3-VL of every size, and the small one of ``temporay.models.tiny``
 """
+
+from temporay.operators.components import with_own_folders
+
+__path__ = with_own_folders(__name__, __path__)

@@ -6,3 +6,7 @@ scenes  questions about the order of captioned scenes (pseudo-videos, arXiv 2506
 motion  questions about drawn motion (SynRL's short-term primitives, arXiv 2603.17693, and others)
 states  games of hidden states (SynRL's long-term primitives)
 """
+
+from temporay.operators.components import with_own_folders
+
+__path__ = with_own_folders(__name__, __path__)

@@ -11,3 +11,7 @@ repetition          0 to -1 for repeated n-grams of tokens
 shuffled_contrast   1 for right completions where ordered frames beat shuffled ones (T-GRPO, strict margin)
 twin                1 when both of a pair are right, else 0
 """
+
+from temporay.operators.components import with_own_folders
+
+__path__ = with_own_folders(__name__, __path__)

@@ -1,6 +1,6 @@
 """Golden addresses: whatever an address generates stays what it is, until ``GENERATOR_VERSION`` rises.
 
-``python -m tests.operators.dataset.test_golden`` writes the file anew. Do so only after ``GENERATOR_VERSION`` rose.
+``make golden`` adds new tasks to the file. It rewrites the others only after ``GENERATOR_VERSION`` rose.
 """
 
 from __future__ import annotations
@@ -114,9 +114,15 @@ def golden() -> Mapping[str, Any]:
     return json.loads(GOLDEN.read_text())  # type: ignore[no-any-return]
 
 
+def test_no_task_of_the_golden_file_is_gone(golden: Mapping[str, Any]) -> None:
+    assert {name.partition("/")[0] for name in golden["addresses"]} <= set(available(PACKAGE))
+
+
 @pytest.mark.parametrize("task", available(PACKAGE))
 def test_addresses_generate_what_they_always_did(task: str, coco: CocoPaths, golden: Mapping[str, Any]) -> None:
     assert golden["generator_version"] == GENERATOR_VERSION, "write the golden file anew with the new version"
+    if f"{task}/0" not in golden["addresses"]:
+        pytest.skip(f"{task} is new; once it is settled, `make golden` adds its addresses")
     for level in range(LEVELS):
         expected = golden["addresses"][f"{task}/{level}"]
         found = cell(task, level, coco)
@@ -140,11 +146,16 @@ def test_a_changed_word_pixel_or_setting_changes_a_hash(coco: CocoPaths) -> None
 
 
 def write_golden() -> None:
+    """Add the tasks that the file does not have; write all anew when ``GENERATOR_VERSION`` rose."""
+    stored = json.loads(GOLDEN.read_text())
+    kept = stored["addresses"] if stored["generator_version"] == GENERATOR_VERSION else {}
+    encoder = stored["encoder"] if kept else ENCODER
     with tempfile.TemporaryDirectory() as folder:
         coco = write_source(Path(folder))
-        cells = {f"{task}/{level}": cell(task, level, coco) for task in available(PACKAGE) for level in range(LEVELS)}
+        wanted = [(task, level) for task in available(PACKAGE) for level in range(LEVELS)]
+        cells = {f"{task}/{level}": kept.get(f"{task}/{level}") or cell(task, level, coco) for task, level in wanted}
     rows = ",\n".join(f'  "{name}": {json.dumps(found)}' for name, found in cells.items())
-    header = f'{{"generator_version": "{GENERATOR_VERSION}", "encoder": "{ENCODER}", "addresses": {{\n'
+    header = f'{{"generator_version": "{GENERATOR_VERSION}", "encoder": "{encoder}", "addresses": {{\n'
     GOLDEN.write_text(f"{header}{rows}\n}}}}\n")
 
 
