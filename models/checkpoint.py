@@ -25,6 +25,7 @@ import torch
 from temporay.models.parallel import local_part
 from temporay.models.policy import Policy
 from temporay.operators.errors import UserError
+from temporay.operators.files import sha256_of, write_text
 from torch import Tensor
 from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
@@ -163,7 +164,7 @@ def _fault_of(file: Path, expected: Mapping[str, Any]) -> str | None:
     try:
         if file.stat().st_size != expected["bytes"]:
             return f"{file.name} has {file.stat().st_size} bytes, not {expected['bytes']}"
-        if _sha256(file) != expected["sha256"]:
+        if sha256_of(file) != expected["sha256"]:
             return f"{file.name} is not what was written"
     except FileNotFoundError:
         return f"{file.name} is missing"
@@ -225,7 +226,7 @@ def _schedule(policy: Policy) -> dict[str, Any]:
 
 
 def _write_manifest(path: Path, policy: Policy, fingerprint: str, cursor: Mapping[str, Any]) -> None:
-    files = {f.name: {"bytes": f.stat().st_size, "sha256": _sha256(f)} for f in sorted(path.iterdir())}
+    files = {f.name: {"bytes": f.stat().st_size, "sha256": sha256_of(f)} for f in sorted(path.iterdir())}
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "step": policy.step_index,
@@ -235,12 +236,7 @@ def _write_manifest(path: Path, policy: Policy, fingerprint: str, cursor: Mappin
         "cursor": dict(cursor),
         "files": files,
     }
-    temporary = path / (MANIFEST + ".tmp")
-    with temporary.open("w") as file:
-        json.dump({**manifest, "sha256": _sha256_of_json(manifest)}, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path / MANIFEST)
+    write_text(path / MANIFEST, json.dumps({**manifest, "sha256": _sha256_of_json(manifest)}, indent=1))
     _sync_folder(path)
     _sync_folder(path.parent)
 
@@ -274,11 +270,6 @@ def _prune(root: Path, keep: int, step: int) -> None:
     for _, path in found:
         if path not in finished[-keep:]:
             shutil.rmtree(path)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sha256_of_json(value: object) -> str:

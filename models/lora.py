@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from safetensors.torch import save_file
 from temporay.models.families._base import Family
 from temporay.operators.errors import UserError
+from temporay.operators.settings import Settings
 from torch import Tensor, nn
 
 ADAPTER = "default"  # peft's name of the only one there is
@@ -25,10 +26,8 @@ BASE = ".base_layer."  # in names of weights that have an adapter beside them
 Choice = Literal["trained", "frozen"]
 
 
-class Lora(BaseModel):
+class Lora(Settings):
     """Low-rank adapters beside linear layers."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rank: int = Field(default=16, ge=1)
     alpha: float = Field(default=32.0, gt=0)  # the product of the two factors counts alpha / rank times
@@ -37,10 +36,8 @@ class Lora(BaseModel):
     seed: int = 0  # of the factors that do not start at 0
 
 
-class Trained(BaseModel):
+class Trained(Settings):
     """What of a model is trained. Text layers always are; the default is every weight."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     weights: Literal["all", "lora"] = "all"  # of the trained parts: themselves, or adapters beside them
     vision_tower: Choice = "trained"

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+from temporay.operators.settings import Settings
 from torch import Tensor
 
 LossType = Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo"]
 Correction = Literal["none", "token_truncate", "token_mask", "sequence_truncate", "sequence_mask"]
 
 
-class GrpoLossSettings(BaseModel):
+class GrpoLossSettings(Settings):
     """Settings of the GRPO family.
 
     ``grpo`` is arXiv 2402.03300 eq. 3 (mean over sequences of their token means), ``dr_grpo`` arXiv 2503.20783 (divided
@@ -29,8 +30,6 @@ class GrpoLossSettings(BaseModel):
     They differ in more than their means only where the policy has left the one the batch is old to, that is with more
     than one update per batch: at a ratio of 1 gspo's gradient is grpo's, and cispo's is dapo's.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     loss_type: LossType = "dapo"
     epsilon: float = Field(default=0.2, gt=0, lt=1)  # the ratio is clipped below 1 - epsilon

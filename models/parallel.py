@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from temporay.models.families._base import Family
+from temporay.operators.settings import Settings
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
@@ -18,10 +19,8 @@ Precision = Literal["auto", "float32", "bfloat16"]
 Sharding = Literal["parameters", "optimizer"]
 
 
-class Hardware(BaseModel):
+class Hardware(Settings):
     """How passes are computed, and what the devices can do."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     precision: Precision = "auto"  # of passes; auto: bfloat16 on GPUs, float32 elsewhere
     sharding: Sharding = "parameters"  # what ranks hold a part of; optimizer: more memory, one exchange a step

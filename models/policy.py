@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from temporay.models.collate import Batch
 from temporay.models.families._base import Family
 from temporay.models.lora import EVERYTHING, Trained, adapter_scales, merged, set_trained
@@ -27,6 +27,7 @@ from temporay.models.parallel import (
     this_process,
 )
 from temporay.models.scoring_head import Scores, add_scoring_head
+from temporay.operators.settings import Settings
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.tensor import DTensor
@@ -34,10 +35,8 @@ from torch.distributed.tensor import DTensor
 Loss = Callable[[Scores, Batch, Counts], tuple[Tensor, Mapping[str, Tensor]]]
 
 
-class OptimizerConfig(BaseModel):
+class OptimizerConfig(Settings):
     """AdamW and its learning rate by step: a linear warm-up, then the schedule."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     lr: float = Field(default=1e-5, gt=0)
     betas: tuple[float, float] = (0.9, 0.95)

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+from temporay.operators.settings import Settings
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, pre_tokenizers, trainers
 from tokenizers import models as tokenizer_models
 from transformers import (
@@ -54,10 +55,8 @@ CHAT_TEMPLATE = """{%- for message in messages %}
 {%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"""
 
 
-class TinyShape(BaseModel):
+class TinyShape(Settings):
     """Sizes of the tiny model. The defaults are about 0.9 M parameters."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     hidden_size: int = 128
     num_layers: int = 3

@@ -127,7 +127,7 @@ BAD: list[tuple[Rule, str, str]] = [
     (import_arrows, "operators/a.py", "from temporay.models import x"),
     (import_arrows, "workflows/a.py", "from operators.records import Sample"),
     (import_arrows, "models/a.py", "import ray.train"),
-    (import_arrows, "models/a.py", "from temporay.workflows.config import Config"),
+    (import_arrows, "models/a.py", "from temporay.workflows.config import Weights"),
     (import_arrows, "workflows/a.py", "from temporay.cluster.submit import submit"),
     (import_arrows, "cluster/a.py", "from temporay.operators.errors import UserError"),
     (import_arrows, "operators/a.py", "from . import records"),

@@ -14,9 +14,9 @@ import pytest
 import tyro
 from temporay.cluster.submit import add_arguments
 from temporay.operators.errors import UserError
+from temporay.operators.settings import Settings
 from temporay.workflows.__main__ import COMMANDS
 from temporay.workflows.command_line import parse
-from temporay.workflows.config import Config
 from temporay.workflows.data.audit import AuditConfig
 from temporay.workflows.data.export import ExportConfig
 from temporay.workflows.data.generate import GenerateConfig
@@ -54,7 +54,7 @@ WITH_PRESETS: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
     "grpo": (GrpoConfig, GRPO_PRESETS),
     "tune": (TuneConfig, TUNE_PRESETS),
 }
-WITHOUT_PRESETS: Mapping[str, type[Config]] = {
+WITHOUT_PRESETS: Mapping[str, type[Settings]] = {
     "audit": AuditConfig,
     "preview": PreviewConfig,
     "lint": LintConfig,

@@ -21,13 +21,13 @@ from temporay.models.tiny import TinyShape, build
 from temporay.operators.dataset.rows import question_text
 from temporay.operators.records import Prompt, Sample
 from temporay.operators.seeding import rng_at
-from temporay.workflows.config import Config
+from temporay.operators.settings import Settings
 from temporay.workflows.runs.run_dir import RunDir
 
 STAGE = "base_model"
 
 
-class BaseModelSettings(Config):
+class BaseModelSettings(Settings):
     """How the small base model is made."""
 
     shape: TinyShape = TinyShape()

@@ -11,9 +11,10 @@ from typing import TypeVar
 import tyro
 from pydantic import ValidationError
 from temporay.operators.errors import UserError, unknown_name
-from temporay.workflows.config import Config, dotted_names, explain
+from temporay.operators.settings import Settings
+from temporay.workflows.config import dotted_names, explain
 
-ConfigT = TypeVar("ConfigT", bound=Config)
+ConfigT = TypeVar("ConfigT", bound=Settings)
 
 
 def parse(

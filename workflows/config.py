@@ -1,4 +1,4 @@
-"""Configuration: frozen models, named runs, and one dotted grammar for the command line and for Ray Tune."""
+"""Settings as JSON, as dotted names for the command line and Ray Tune, and their differences."""
 
 from __future__ import annotations
 
@@ -6,17 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 from temporay.operators.errors import UserError, unknown_name
+from temporay.operators.settings import Settings
 from tyro.constructors import PrimitiveConstructorSpec
 
-ConfigT = TypeVar("ConfigT", bound="Config")
-
-
-class Config(BaseModel):
-    """A frozen record of settings. Unknown keys are errors, never ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+ConfigT = TypeVar("ConfigT", bound=Settings)
 
 
 def weights_from(words: list[str]) -> dict[str, float]:
@@ -44,7 +39,7 @@ Weights = Annotated[
 ]
 
 
-def to_json(config: Config) -> dict[str, Any]:
+def to_json(config: Settings) -> dict[str, Any]:
     """The whole resolved configuration as JSON values."""
     return json.loads(config.model_dump_json())  # type: ignore[no-any-return]
 

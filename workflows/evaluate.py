@@ -16,12 +16,13 @@ import tyro
 from temporay.models.chat import to_prompt
 from temporay.operators.dataset.shards import Dataset
 from temporay.operators.errors import UserError
+from temporay.operators.files import write_text
 from temporay.operators.records import Group, Prompt, Sample, Sampling
 from temporay.operators.scoring.answers import parse_answer
 from temporay.operators.scoring.arms import ARMS, Arm, apply_arm
 from temporay.operators.scoring.metrics import Interval, accuracy_interval
+from temporay.operators.settings import Settings
 from temporay.workflows.command_line import parse
-from temporay.workflows.config import Config
 from temporay.workflows.rollouts.pool import RolloutPool
 from temporay.workflows.rollouts.settings import PoolConfig
 from temporay.workflows.runs.run_dir import RunDir
@@ -30,7 +31,7 @@ from temporay.workflows.session import ray_session
 CHUNK = 64  # prompts in flight at a time: frames are held for these alone
 
 
-class EvaluateSettings(Config):
+class EvaluateSettings(Settings):
     """How a model is evaluated, wherever it and the samples are."""
 
     arms: tuple[Arm, ...] = ARMS
@@ -123,7 +124,7 @@ def chance_of(rows: Sequence[EvaluationRow]) -> dict[str, float]:
 
 def write_rows(path: Path, rows: Sequence[EvaluationRow]) -> None:
     """One JSON line per sample and arm, for the report and for anyone's own analysis."""
-    path.write_text("".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows))
+    write_text(path, "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows))
 
 
 def read_rows(path: Path) -> list[EvaluationRow]:

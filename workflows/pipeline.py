@@ -18,9 +18,9 @@ from temporay.operators.dataset.recipe import Recipe
 from temporay.operators.dataset.shards import Dataset
 from temporay.operators.scoring.arms import ARMS
 from temporay.operators.scoring.metrics import Interval, TableRow, render_table
+from temporay.operators.settings import Settings
 from temporay.workflows.base_model import BaseModelSettings, make_base_model
 from temporay.workflows.command_line import parse
-from temporay.workflows.config import Config
 from temporay.workflows.data import audit, generate
 from temporay.workflows.evaluate import (
     EvaluateSettings,
@@ -50,7 +50,7 @@ DATA, EVALUATION = "data", "evaluation"
 BASE_VERSION, FINAL_VERSION = -1, 1 << 30
 
 
-class PipelineConfig(Recipe, Config):
+class PipelineConfig(Recipe, Settings):
     """Settings of ``temporay run``: the recipe of the training split, and a stage each."""
 
     out: Path

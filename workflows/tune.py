@@ -21,8 +21,9 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from ray.tune.schedulers import ASHAScheduler
 from temporay.operators.errors import UserError
 from temporay.operators.seeding import rng_at
+from temporay.operators.settings import Settings
 from temporay.workflows.command_line import parse
-from temporay.workflows.config import Config, replaced
+from temporay.workflows.config import replaced
 from temporay.workflows.learner.learner import worker_user_error
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.session import ray_session
@@ -35,7 +36,7 @@ STOPPED_TRIAL_KILL_S = 10  # Tune's default is 600
 REDUCTION_FACTOR = 3  # of the trials that reach a rung, one in three goes on
 
 
-class TuneConfig(Config):
+class TuneConfig(Settings):
     """Settings of ``temporay tune``."""
 
     data: Path

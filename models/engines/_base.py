@@ -13,18 +13,17 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from temporay.operators.errors import UserError
 from temporay.operators.records import FinishReason, Group, Prompt, Rollout, Sampling
 from temporay.operators.seeding import digest
+from temporay.operators.settings import Settings
 
 ENGINES = "temporay.models.engines"
 
 
-class EngineSettings(BaseModel):
+class EngineSettings(Settings):
     """How an engine computes, whichever it is."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     dtype: Literal["float32", "bfloat16"] = "float32"
     max_model_len: int = Field(default=4096, ge=1)  # tokens of prompt and completion together

@@ -16,8 +16,9 @@ import pyarrow as pa
 from PIL import Image
 from temporay.operators.dataset.label_check import Verdict
 from temporay.operators.dataset.licenses import license_name
-from temporay.operators.dataset.markers import REPLACED, counts_of, labels_checked, read_markers, whole_file
+from temporay.operators.dataset.markers import REPLACED, counts_of, labels_checked, read_markers
 from temporay.operators.dataset.shards import AUDIT_FILE, DEAD_LETTER_FILE, RECIPE_FILE, ROW_SCHEMA, Dataset
+from temporay.operators.files import whole_file, write_text
 from temporay.operators.pages.contact_sheet import contact_sheet
 
 ATTRIBUTION_FILE = "ATTRIBUTION.tsv"
@@ -58,8 +59,7 @@ def write_card(folder: Path) -> None:
         _left_out(dataset),
         USE,
     ]
-    with whole_file(folder / "README.md") as file:
-        file.write(("\n\n".join(section for section in sections if section) + "\n").encode())
+    write_text(folder / "README.md", "\n\n".join(section for section in sections if section) + "\n")
 
 
 def write_sheet(folder: Path) -> None:
@@ -199,8 +199,7 @@ def write_attribution(path: Path, shown: Mapping[int, Mapping[str, Any]]) -> Non
         license_id = source["license_id"]
         row = (image_id, source["file_name"], license_id, license_name(license_id), source["source_url"])
         lines.append("\t".join("" if cell is None else " ".join(str(cell).split()) for cell in row))
-    with whole_file(path) as file:
-        file.write(("\n".join(lines) + "\n").encode())
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def _sources(dataset: Dataset, shown: Mapping[int, Mapping[str, Any]]) -> str:

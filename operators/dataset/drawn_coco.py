@@ -13,10 +13,12 @@ from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+from temporay.operators.files import write_text
 from temporay.operators.pixels.shapes import BACKGROUND_LEVELS, COLORS, EASY_COLORS, paint
 from temporay.operators.records import Frames
 from temporay.operators.seeding import rng_at
+from temporay.operators.settings import Settings
 
 CAPTIONS_FILE = "annotations/captions_drawn.json"
 IMAGES_FOLDER = "images"
@@ -24,10 +26,8 @@ RADIUS = (0.2, 0.34)  # of the side
 JPEG_QUALITY = 95
 
 
-class DrawnScenes(BaseModel):
+class DrawnScenes(Settings):
     """How many images are drawn, and how large."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     side: int = Field(default=96, ge=16, le=1024)  # px
     shapes: tuple[Literal["circle", "square", "cross"], ...] = Field(
@@ -58,7 +58,7 @@ def write_drawn_coco(folder: Path, drawn: DrawnScenes) -> tuple[Path, Path]:
     }
     captions = folder / CAPTIONS_FILE
     captions.parent.mkdir(exist_ok=True)
-    captions.write_text(json.dumps(tree, indent=1))
+    write_text(captions, json.dumps(tree, indent=1))
     return captions, folder / IMAGES_FOLDER
 
 

@@ -19,15 +19,9 @@ from temporay.operators.dataset.content_hash import split_of
 from temporay.operators.dataset.markers import ShardStats, read_marker, shard_name
 from temporay.operators.dataset.recipe import Recipe, primitives_of
 from temporay.operators.dataset.rows import from_row, make_sample
-from temporay.operators.dataset.shards import (
-    METADATA_FILE,
-    METADATA_SCHEMA,
-    PLACE_SCHEMA,
-    ROW_SCHEMA,
-    Dataset,
-    sha256_of,
-)
+from temporay.operators.dataset.shards import METADATA_FILE, METADATA_SCHEMA, PLACE_SCHEMA, ROW_SCHEMA, Dataset
 from temporay.operators.errors import SampleRejected
+from temporay.operators.files import sha256_of
 from temporay.operators.pixels.clip import decode
 from temporay.operators.primitives._base import Primitive
 from temporay.operators.records import Backdrop, Sample, ScenePlan

@@ -1,4 +1,4 @@
-"""Markers of finished shards, and files that appear whole or not at all.
+"""Markers of finished shards.
 
 A marker says what its shard holds, sample by sample, so that duplicates, failures and labels checked of a whole dataset
 are known without opening a tar.
@@ -6,31 +6,18 @@ are known without opening a tar.
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from temporay.operators.dataset.attempts import ANSWER_NOT_SEEN
 from temporay.operators.dataset.label_check import Verdict
-from temporay.operators.errors import UserError
+from temporay.operators.files import write_text
 
 REPLACED = "replaced_"  # before a reason, among the counts of a shard
-STORAGE_ERRORS = (  # the user can mend these; any other OSError is a fault of ours
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENOENT,
-    errno.ENOTDIR,
-    errno.EISDIR,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,8 +92,7 @@ def marker_path(folder: Path, shard: int) -> Path:
 
 def write_marker(path: Path, stats: ShardStats) -> None:
     """Writes the marker beside its shard."""
-    with whole_file(path) as file:
-        file.write(json.dumps(asdict(stats), ensure_ascii=False).encode())
+    write_text(path, json.dumps(asdict(stats), ensure_ascii=False))
 
 
 def read_marker(folder: Path, shard: int) -> ShardStats | None:
@@ -130,21 +116,3 @@ def read_markers(folder: Path, num_shards: int) -> Iterator[ShardStats]:
         if marker is None:
             raise ValueError(f"{shard_name(shard)} of {num_shards} shards in {folder} has no marker")
         yield marker
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """A file that appears whole or not at all, whatever is killed; safe when two processes write the same one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)  # noqa: PTH105 - atomic on one file system
-    except OSError as error:
-        if error.errno not in STORAGE_ERRORS:
-            raise
-        raise UserError(f"cannot write {path}: {error.strerror}; make room for it or give another --out") from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from temporay.operators import components
 from temporay.operators.canvas import Canvas
 from temporay.operators.dataset.drawn_coco import DrawnScenes
@@ -25,16 +25,15 @@ from temporay.operators.records import (
     AnswerFormat,
     BackdropKind,
 )
+from temporay.operators.settings import Settings
 
 MAX_INDEX = 10_000_000  # retries of an index are this far apart, in ranges no first attempt reaches
 LEVELS = 5
 Level = Annotated[int, Field(ge=0, lt=LEVELS)]
 
 
-class CocoPaths(BaseModel):
+class CocoPaths(Settings):
     """Where COCO's captions, images and instances are; none: scenes are drawn."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     captions: Path | None = None
     images: Path | None = None
@@ -43,10 +42,8 @@ class CocoPaths(BaseModel):
     licenses: tuple[int, ...] = (4, 5, 7, 8)
 
 
-class Recipe(BaseModel):
+class Recipe(Settings):
     """Everything that decides the content of a dataset."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     tasks: tuple[str, ...]
     weights: tuple[float, ...] = ()  # one per task, any positive scale; none: all alike

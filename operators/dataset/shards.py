@@ -27,13 +27,13 @@ from temporay.operators.dataset.markers import (
     marker_path,
     read_markers,
     shard_name,
-    whole_file,
     write_marker,
 )
 from temporay.operators.dataset.recipe import Recipe
 from temporay.operators.dataset.rows import from_row, to_row
 from temporay.operators.dataset.samples import Made, Source, make_unit, open_source, render_address
 from temporay.operators.errors import UserError
+from temporay.operators.files import sha256_of, whole_file
 from temporay.operators.pixels.clip import decode
 from temporay.operators.records import Frames, Sample
 
@@ -205,12 +205,6 @@ def recipe_json(recipe: Recipe, source: Source) -> dict[str, Any]:
     }
 
 
-def write_json(path: Path, tree: Mapping[str, Any]) -> None:
-    """Writes the whole file or nothing."""
-    with whole_file(path) as file:
-        file.write((json.dumps(tree, indent=1, ensure_ascii=False) + "\n").encode())
-
-
 def read_recipe(folder: Path) -> Recipe:
     """The recipe a dataset was made by."""
     tree = json.loads((folder / RECIPE_FILE).read_text())
@@ -320,8 +314,3 @@ def _rows_of(folder: Path, stats: ShardStats) -> Iterator[dict[str, Any]]:
             file.seek(member.offset_data)
             yield {**json.loads(file.read(member.size)), "shard": stats.shard, "offset": offset, "nbytes": nbytes}
             offset = nbytes = 0
-
-
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -23,11 +23,12 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from temporay.operators.dataset.rows import VIDEO_MARKER
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.records import LETTERS, Address, Frames, Question, Sample
 from temporay.operators.scoring.answers import parse_answer, parse_choice
+from temporay.operators.settings import Settings
 
 TASK = "video_qa"
 MAX_DROPPED_SHOWN = 3  # lines named in an error
@@ -35,10 +36,8 @@ OPTION_LINE = re.compile(rf"\s*(?:\(([{LETTERS}])\)|([{LETTERS}])[.):])\s+(\S.*?
 OPEN_ERRORS = (av.error.FFmpegError, OSError, IndexError, ValueError)
 
 
-class VideoReading(BaseModel):
+class VideoReading(Settings):
     """How densely a user's videos are read."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     videos: Path | None = None  # folder that paths are relative to; None: the file's own
     fps: float = Field(default=2.0, gt=0)  # frames taken of a second of video

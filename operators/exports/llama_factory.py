@@ -5,12 +5,12 @@ Paths are relative: the trainer looks for them under ``media_dir``, which is the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from temporay.operators.exports._base import Exported, ExportFormat, Stage
+from temporay.operators.files import write_json
 
 NAME = "temporay"  # what ``dataset:`` of a training file says
 DATA_FILE, INFO_FILE = "temporay.json", "dataset_info.json"
@@ -30,6 +30,6 @@ class LlamaFactory(ExportFormat):
     def write(self, exported: Sequence[Exported], folder: Path, *, stage: Stage, root: Path) -> list[Path]:
         rows = [{"messages": one.messages, "videos": [one.clip]} for one in exported]
         data, info = folder / DATA_FILE, folder / INFO_FILE
-        data.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        info.write_text(json.dumps(INFO, indent=1) + "\n", encoding="utf-8")
+        write_json(data, rows)
+        write_json(info, INFO)
         return [data, info]

@@ -17,15 +17,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+from temporay.operators.settings import Settings
 
 Stratum = tuple[str, int]  # task, level
 
 
-class CurriculumSettings(BaseModel):
+class CurriculumSettings(Settings):
     """How fast the levels follow, and how many prompts do not follow at all."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     enabled: bool = False  # needs data of several levels: `temporay generate … --levels 0 1 2`
     decay: float = Field(default=0.9, gt=0, lt=1)  # of what is known of a stratum, with every step that asks it

@@ -17,8 +17,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from temporay.operators.dataset.markers import whole_file
 from temporay.operators.errors import UserError
+from temporay.operators.files import whole_file
 from temporay.operators.records import FinishReason, Group, Outcome, Rollout, Score, ScoredGroup, ScoreStatus
 
 FOLDER = "rollouts"  # inside a run

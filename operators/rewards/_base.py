@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
 from temporay.operators.records import Group, Rollout, Sample
 from temporay.operators.scoring.answers import ParseFailure, answer_span, parse_answer
+from temporay.operators.settings import Settings
 
 Need = Literal["twin", "shuffled"]
 
@@ -26,11 +26,7 @@ class Comparisons:
     shuffled: Group | None = None  # the sample's own frames in a random order
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Reward(_Settings, ABC):
+class Reward(Settings, ABC):
     """One number for one completion. Stateless; fields are settings, weights are configuration."""
 
     @abstractmethod
@@ -43,7 +39,7 @@ class Reward(_Settings, ABC):
         """
 
 
-class GroupReward(_Settings, ABC):
+class GroupReward(Settings, ABC):
     """One number for every completion of a group, which may depend on the others. An exception costs all of them."""
 
     needs: ClassVar[Need | None] = None  # what must have been generated beside a group; without it there is no score

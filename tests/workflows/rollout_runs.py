@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from temporay.models.families._base import family_of
-from temporay.operators.dataset.shards import Dataset, write_json
+from temporay.operators.dataset.shards import Dataset
+from temporay.operators.files import write_json
 from temporay.operators.records import FinishReason, Group, Outcome, Rollout, Sample, ScoredGroup
 from temporay.operators.reinforcement.advantage import group_advantages, is_flat
 from temporay.operators.reinforcement.rollout_files import path_of, write_step

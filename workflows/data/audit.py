@@ -12,14 +12,16 @@ from pydantic import Field, ValidationError
 from temporay.operators import components
 from temporay.operators.audit import MAX_ROWS_PER_TASK, Stills, audit, stills_of
 from temporay.operators.dataset.card import write_card
-from temporay.operators.dataset.shards import AUDIT_FILE, Dataset, write_json
+from temporay.operators.dataset.shards import AUDIT_FILE, Dataset
 from temporay.operators.errors import UserError
-from temporay.workflows.config import Config, explain
+from temporay.operators.files import write_json
+from temporay.operators.settings import Settings
+from temporay.workflows.config import explain
 
 TIERS = {"priors": "A", "forest": "B", "pixels": "C"}
 
 
-class AuditConfig(Config):
+class AuditConfig(Settings):
     """Settings of ``temporay audit``."""
 
     data: tyro.conf.Positional[Path]  # a dataset made by ``temporay generate``

@@ -14,13 +14,14 @@ from temporay.operators.dataset.shards import Dataset
 from temporay.operators.errors import SampleRejected, UserError, unknown_name
 from temporay.operators.exports._base import CLIPS_FOLDER, Exported, ExportFormat, Stage
 from temporay.operators.pixels.clip import encode
-from temporay.workflows.config import Config, explain
+from temporay.operators.settings import Settings
+from temporay.workflows.config import explain
 from tqdm import tqdm
 
 PACKAGE = "temporay.operators.exports"
 
 
-class ExportConfig(Config):
+class ExportConfig(Settings):
     """Settings of ``temporay export``."""
 
     data: tyro.conf.Positional[Path]  # a dataset made by ``temporay generate``

@@ -25,17 +25,11 @@ from temporay.operators.dataset.markers import counts_of, labels_checked, marker
 from temporay.operators.dataset.recipe import Recipe, check
 from temporay.operators.dataset.replacing import settle
 from temporay.operators.dataset.samples import Source, open_source
-from temporay.operators.dataset.shards import (
-    DRAWN_FOLDER,
-    RECIPE_FILE,
-    recipe_json,
-    write_index,
-    write_json,
-    write_shard,
-)
+from temporay.operators.dataset.shards import DRAWN_FOLDER, RECIPE_FILE, recipe_json, write_index, write_shard
 from temporay.operators.errors import UserError
+from temporay.operators.files import write_json
 from temporay.workflows.command_line import parse
-from temporay.workflows.config import Config, difference
+from temporay.workflows.config import difference
 from temporay.workflows.data.throughput import FinishedShard, ceiling_per_s, cores, report_progress
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.session import ray_session
@@ -46,7 +40,7 @@ NO_PROGRESS_TIMEOUT_S = 1800.0  # no shard takes this long
 PROBE_S, MIN_PROBED_SAMPLES = 1.0, 512  # the machine's ceiling is measured for runs that take longer than measuring
 
 
-class GenerateConfig(Recipe, Config):
+class GenerateConfig(Recipe):
     """Settings of ``temporay generate``: the recipe, and where and by how many workers it is carried out."""
 
     out: Path

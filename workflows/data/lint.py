@@ -11,13 +11,14 @@ from pydantic import Field, ValidationError
 from temporay.operators.dataset.lint import Problem, lint_index, lint_shard
 from temporay.operators.dataset.shards import Dataset
 from temporay.operators.errors import UserError
-from temporay.workflows.config import Config, explain
+from temporay.operators.settings import Settings
+from temporay.workflows.config import explain
 from temporay.workflows.session import ray_session
 
 FOUND_PROBLEMS = 2  # exit code
 
 
-class LintConfig(Config):
+class LintConfig(Settings):
     """Settings of ``temporay lint``."""
 
     data: tyro.conf.Positional[Path]  # a dataset made by ``temporay generate``

@@ -16,12 +16,13 @@ from temporay.operators.dataset.markers import read_markers
 from temporay.operators.dataset.replacing import to_retry
 from temporay.operators.dataset.shards import Dataset
 from temporay.operators.errors import UserError
-from temporay.workflows.config import Config, explain
+from temporay.operators.settings import Settings
+from temporay.workflows.config import explain
 from temporay.workflows.data.generate import complete, print_summary
 from temporay.workflows.runs.run_dir import RunDir
 
 
-class RetryConfig(Config):
+class RetryConfig(Settings):
     """Settings of ``temporay retry``."""
 
     data: tyro.conf.Positional[Path]  # a dataset made by ``temporay generate``

@@ -23,7 +23,7 @@ from temporay.operators.errors import UserError
 from temporay.operators.records import Group, Prompt, Sample, Sampling
 from temporay.operators.rewards._base import is_right
 from temporay.operators.seeding import rng_at
-from temporay.workflows.config import Config
+from temporay.operators.settings import Settings
 from temporay.workflows.rollouts.media import StoredPrompt
 
 STAGE = "canary"
@@ -35,7 +35,7 @@ class Answering(Protocol):
     async def generate(self, prompts: Sequence[Prompt | StoredPrompt], sampling: Sampling) -> list[Group]: ...
 
 
-class GuardSettings(Config):
+class GuardSettings(Settings):
     """When a run is stopped. Every threshold that stops one is named in the message that does."""
 
     canary_every: int = Field(default=25, ge=0)  # steps between two looks, the first before step 1; 0: never

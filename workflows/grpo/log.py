@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from temporay.operators.dataset.shards import Dataset
+from temporay.operators.files import write_json
 from temporay.operators.records import Outcome, ScoredGroup, ScoreStatus
 from temporay.operators.reinforcement import ledger
 from temporay.operators.reinforcement.rollout_files import path_of
@@ -20,7 +21,7 @@ from temporay.workflows.grpo import guards
 from temporay.workflows.grpo.producer import Produced
 from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.grpo.update import UpdateReport
-from temporay.workflows.runs.run_dir import RunDir, write_json
+from temporay.workflows.runs.run_dir import RunDir
 
 STAGE = "grpo"
 STAGES = ("prompts", "generate", "reward", "train", "sync")

@@ -12,7 +12,7 @@ from temporay.models.parallel import Hardware
 from temporay.models.policy import OptimizerConfig
 from temporay.operators.reinforcement.advantage import ScaleRewards
 from temporay.operators.reinforcement.curriculum import CurriculumSettings
-from temporay.workflows.config import Config
+from temporay.operators.settings import Settings
 from temporay.workflows.grpo.guards import GuardSettings
 from temporay.workflows.rollouts.settings import PoolConfig, RewardConfig
 from temporay.workflows.runs.trackers import Trackers
@@ -29,7 +29,7 @@ UNUSED: dict[GrpoMode, tuple[str, ...]] = {  # settings that a mode has no use f
 }
 
 
-class GrpoSettings(Config):
+class GrpoSettings(Settings):
     """How a policy is improved, wherever it and its prompts are."""
 
     seed: int = 0

@@ -23,10 +23,11 @@ from temporay.operators.pages.page import page
 from temporay.operators.pixels.clip import decode, encode
 from temporay.operators.primitives._claims import Claim, holds
 from temporay.operators.records import Sample
-from temporay.workflows.config import Config, explain
+from temporay.operators.settings import Settings
+from temporay.workflows.config import explain
 
 
-class PreviewConfig(Config):
+class PreviewConfig(Settings):
     """Settings of ``temporay preview``."""
 
     data: tyro.conf.Positional[Path]  # a dataset made by ``temporay generate``

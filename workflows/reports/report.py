@@ -21,7 +21,8 @@ from temporay.operators.pages.charts import Bar, bar_chart, interval_mark, perce
 from temporay.operators.pages.page import escape, page, section, table, tiles
 from temporay.operators.pages.stacked import CSS as STACKED_CSS
 from temporay.operators.scoring.metrics import Interval
-from temporay.workflows.config import Config, explain
+from temporay.operators.settings import Settings
+from temporay.workflows.config import explain
 from temporay.workflows.reports import stage_report
 from temporay.workflows.reports.curves import curve, logged
 from temporay.workflows.reports.rollout_cards import CSS as ROLLOUTS_CSS
@@ -44,7 +45,7 @@ CSS = """
 """
 
 
-class ReportConfig(Config):
+class ReportConfig(Settings):
     """Settings of ``temporay report``."""
 
     run: tyro.conf.Positional[Path]  # of ``temporay run``, finished; of ``temporay sft`` or ``grpo``, also meanwhile

@@ -6,11 +6,12 @@ from typing import Self
 
 from pydantic import Field, model_validator
 from temporay.models.engines._base import EngineSettings
-from temporay.workflows.config import Config, Weights
+from temporay.operators.settings import Settings
+from temporay.workflows.config import Weights
 from temporay.workflows.rollouts.actor import AUTO
 
 
-class PoolConfig(Config):
+class PoolConfig(Settings):
     """How many engines there are and what each gets."""
 
     engine: str = AUTO  # a name in models/engines or "module:Class"; auto: vllm where it can be imported, else local
@@ -35,7 +36,7 @@ class PoolConfig(Config):
         return self
 
 
-class RewardConfig(Config):
+class RewardConfig(Settings):
     """Which rewards, and how they are run."""
 
     # Component name, module:Class or module:function (in TRL's form) → weight in the sum.

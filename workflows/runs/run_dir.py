@@ -16,17 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from temporay.operators.errors import UserError
-from temporay.workflows.config import Config, difference, to_json
+from temporay.operators.files import write_json, write_text
+from temporay.operators.settings import Settings
+from temporay.workflows.config import difference, to_json
 
 METRICS, SECONDS = "metrics.jsonl", "seconds.json"
 VERSIONED = ("temporay", "torch", "transformers", "ray", "trl")
-
-
-def write_json(path: Path, value: object) -> None:
-    """Writes the whole file or nothing: a kill leaves the old one."""
-    temporary = path.with_suffix(path.suffix + ".tmp")
-    temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
-    os.replace(temporary, path)  # noqa: PTH105 - atomic on one file system
 
 
 @dataclass(slots=True)
@@ -39,7 +34,7 @@ class RunDir:
     is_run: bool = False  # opened by its configuration; a dataset's folder holds nothing that changes with the clock
 
     @classmethod
-    def open(cls, path: Path, config: Config, *, kind: str, may_change: Sequence[str] = ()) -> RunDir:
+    def open(cls, path: Path, config: Settings, *, kind: str, may_change: Sequence[str] = ()) -> RunDir:
         """Creates the folder, or finds the same run in it.
 
         Args:
@@ -119,9 +114,7 @@ class RunDir:
             for line, row in rows
             if row is not None and (row.get("stage") != stage or row["step"] < first_step or "pid" in row)
         ]
-        temporary = self.metrics_path.with_suffix(".jsonl.tmp")
-        temporary.write_text("".join(f"{line}\n" for line in kept))
-        os.replace(temporary, self.metrics_path)  # noqa: PTH105
+        write_text(self.metrics_path, "".join(f"{line}\n" for line in kept))
 
     def finish(self, result: Mapping[str, Any]) -> dict[str, Any]:
         """Writes summary.json; its existence says that the run is complete."""

@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from temporay.operators.errors import UserError
+from temporay.operators.files import write_json
 from temporay.workflows.runs.metrics_tail import MetricsTail, StepRow
-from temporay.workflows.runs.run_dir import METRICS, write_json
+from temporay.workflows.runs.run_dir import METRICS
 
 TrackerName = Literal["tensorboard", "wandb", "mlflow"]
 Trackers = tuple[TrackerName, ...]

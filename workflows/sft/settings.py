@@ -12,12 +12,12 @@ from temporay.models.policy import OptimizerConfig
 from temporay.operators.dataset.rows import ANSWER_ONLY_INSTRUCTION
 from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.scoring.arms import ARMS, Arm
-from temporay.workflows.config import Config
+from temporay.operators.settings import Settings
 from temporay.workflows.runs.trackers import Trackers
 from temporay.workflows.sft.validation import BestMetric
 
 
-class SftSettings(Config):
+class SftSettings(Settings):
     """How a model is fine-tuned, wherever it and the samples are."""
 
     seed: int = 0

@@ -18,8 +18,8 @@ import ray
 from temporay.models.export import WEIGHT_SUFFIXES
 from temporay.models.families._base import family_of
 from temporay.models.token_lengths import TokenLengths
-from temporay.operators.dataset.shards import sha256_of
 from temporay.operators.errors import UserError
+from temporay.operators.files import sha256_of, whole_file
 from temporay.operators.records import Sample
 from temporay.operators.seeding import digest
 from temporay.workflows.session import ANYWHERE
@@ -82,9 +82,8 @@ def count_tokens(parts: tuple[Part, ...], model: Path, wording: Wording, out: Pa
         frame_bytes_N=np.concatenate([one.frame_bytes_N for one in counted]),
     )
     table = pa.table({"tokens": counts.tokens_N, "frame_bytes": counts.frame_bytes_N})
-    temporary = path.with_suffix(".tmp")
-    pq.write_table(table.replace_schema_metadata({"key": key}), temporary)
-    temporary.replace(path)
+    with whole_file(path) as file:
+        pq.write_table(table.replace_schema_metadata({"key": key}), file)
     return counts
 
 

@@ -19,9 +19,10 @@ from typing import Literal
 import torch
 from temporay.models.export import export
 from temporay.operators.errors import UserError
+from temporay.operators.files import write_json
 from temporay.operators.scoring.arms import Arm, apply_arm
 from temporay.workflows.learner.learner import Learner
-from temporay.workflows.runs.run_dir import RunDir, write_json
+from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.sft.clips import Collate
 from temporay.workflows.sft.mixture import Part
 from temporay.workflows.sft.schedule import Numbers, Pass, PassLimits, pack

@@ -18,9 +18,9 @@ from temporay.operators.dataset.shards import (
     Dataset,
     recipe_json,
     write_index,
-    write_json,
     write_shard,
 )
+from temporay.operators.files import write_json
 
 
 @pytest.fixture

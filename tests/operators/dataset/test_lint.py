@@ -22,9 +22,9 @@ from temporay.operators.dataset.shards import (
     recipe_json,
     write_entries,
     write_index,
-    write_json,
     write_shard,
 )
+from temporay.operators.files import write_json
 
 
 def make(recipe: Recipe, folder: Path) -> Dataset:

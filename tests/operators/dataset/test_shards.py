@@ -26,10 +26,10 @@ from temporay.operators.dataset.shards import (
     read_recipe,
     recipe_json,
     write_index,
-    write_json,
     write_shard,
 )
 from temporay.operators.errors import UserError
+from temporay.operators.files import write_json
 from temporay.operators.pixels.clip import decode
 from temporay.operators.records import ScenePlan
 

@@ -18,10 +18,10 @@ from temporay.operators.dataset.shards import (
     Dataset,
     recipe_json,
     write_index,
-    write_json,
     write_shard,
 )
 from temporay.operators.errors import UserError
+from temporay.operators.files import write_json
 from temporay.operators.pixels.clip import decode
 from temporay.workflows.reports import preview
 

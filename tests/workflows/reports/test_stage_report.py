@@ -10,7 +10,8 @@ import pytest
 from temporay.models.tiny import TinyShape, build
 from temporay.operators.canvas import Canvas
 from temporay.operators.dataset.recipe import CocoPaths, Recipe
-from temporay.operators.dataset.shards import Dataset, write_json
+from temporay.operators.dataset.shards import Dataset
+from temporay.operators.files import write_json
 from temporay.operators.pages.page import escape
 from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in
 from temporay.operators.rewards.process import claims_by_sentence, primitive_of
