@@ -18,6 +18,10 @@ import numpy.typing as npt
 GENERATOR_VERSION = "2"  # changes whenever the same address would give another sample
 
 AnswerFormat = Literal["letter", "text"]  # what stands between the answer tags; checkers accept both
+AnswerKind = Literal["choice", "number", "interval", "order"]
+Quantity = tuple[float, str]  # a number and its unit, "" for a count
+TimeSpan = tuple[float, float]  # start and end, seconds
+AnswerValue = Quantity | TimeSpan | tuple[str, ...]  # of a number, an interval, an order (names of its items)
 Frames = npt.NDArray[np.uint8]  # (T, H, W, 3), RGB
 
 
@@ -180,6 +184,8 @@ class Question:
     options: tuple[str, ...]
     answer_index: int
     answer_format: AnswerFormat = "letter"
+    kind: AnswerKind = "choice"
+    values: tuple[AnswerValue, ...] = ()  # one per option; empty for a choice
 
     @property
     def letter(self) -> str:

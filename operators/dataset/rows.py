@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from temporay.operators.primitives._base import Primitive, Style
+from temporay.operators.primitives._base import Primitive, Style, primitive_of
 from temporay.operators.records import LETTERS, Address, AnswerFormat, Event, Question, Sample, ScenePlan, scenes_of
 
 SCHEMA_VERSION = 3  # of a row; changes when a column is added, removed or means something else
@@ -31,7 +31,7 @@ ANSWER_ONLY_INSTRUCTION = "Answer with the letter of the right option between <a
 
 def make_sample(primitive: Primitive, plan: ScenePlan, style: Style, answer_format: AnswerFormat = "letter") -> Sample:
     """Asks and explains a plan. Pixels are not needed: everything comes from the event log."""
-    question = replace(primitive.ask(plan), answer_format=answer_format)
+    question = replace(_typed(primitive.ask(plan), primitive, plan.facts), answer_format=answer_format)
     return Sample(
         address=plan.address,
         question=question,
@@ -105,14 +105,16 @@ def to_row(sample: Sample, *, recipe_hash: str, param_hash: str, instruction: st
 def from_row(row: Mapping[str, Any]) -> Sample:
     """The sample that ``to_row`` was given."""
     fields = ("task", "split", "index", "seed", "level", "generator_version")
+    facts = json.loads(row["facts_json"])
+    question = Question(
+        text=row["question"],
+        options=tuple(row["options"]),
+        answer_index=LETTERS.index(row["answer"]),
+        answer_format=row["answer_format"],
+    )
     return Sample(
         address=Address(**{name: row[name] for name in fields}, twin=row["pair_role"] == "twin"),
-        question=Question(
-            text=row["question"],
-            options=tuple(row["options"]),
-            answer_index=LETTERS.index(row["answer"]),
-            answer_format=row["answer_format"],
-        ),
+        question=_typed(question, primitive_of(row["task"]), facts),
         rationale=row["rationale"],
         order_dependent=row["order_dependent"],
         needs_time=row["needs_time"],
@@ -122,8 +124,15 @@ def from_row(row: Mapping[str, Any]) -> Sample:
         num_frames=row["num_frames"],
         events=tuple(Event(**event) for event in json.loads(row["events_json"])),
         sources=tuple(json.loads(row["sources_json"])),
-        facts=json.loads(row["facts_json"]),
+        facts=facts,
     )
+
+
+def _typed(question: Question, primitive: Primitive | None, facts: Mapping[str, Any]) -> Question:
+    """Add what a primitive knows of its answers: their kind and one value per option."""
+    if primitive is None or not (values := primitive.values(facts)):
+        return question
+    return replace(question, kind=primitive.answer_kind, values=values)
 
 
 def _sources(plan: ScenePlan) -> tuple[Mapping[str, Any], ...]:

@@ -6,6 +6,7 @@ Nothing that is seen without watching may depend on the truth: no text, place of
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +14,10 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from temporay.operators.canvas import Canvas
+from temporay.operators.components import available, load
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._claims import Claim, Phrases, read_claims, tell
-from temporay.operators.records import Address, Event, Question, Scene, ScenePlan
+from temporay.operators.records import Address, AnswerKind, AnswerValue, Event, Question, Scene, ScenePlan
 from temporay.operators.seeding import rng_at
 
 Style = Literal["concise", "detailed"]
@@ -33,6 +35,8 @@ class Primitive(ABC):
     family: ClassVar[Literal["pseudo_video", "shapes"]]
     order_dependent: ClassVar[bool]  # another order of the same frames changes the answer
     needs_time: ClassVar[bool]  # a single frame leaves the answer at chance
+
+    answer_kind: ClassVar[AnswerKind] = "choice"  # whether answers can be close to the right one, and how
 
     # How the clip of a twin differs: the same frames backwards, or the same frames in another order. Where no order of
     # the same frames has another answer, it is staged anew: the same question and length, other events.
@@ -92,6 +96,17 @@ class Primitive(ABC):
             raise ValueError(f"{plan.address.key}: the event log gives {answer!r}, which is no option of {options}")
         return Question(text=self.text(plan.facts), options=options, answer_index=options.index(answer))
 
+    def values(self, facts: Facts) -> tuple[AnswerValue, ...]:
+        """Return what each option says as a typed value, in their order; empty where this question is a choice.
+
+        As written here: a number is a count without a unit, an order lists its items between commas.
+        """
+        if self.answer_kind == "number":
+            return tuple((float(option), "") for option in facts["options"])
+        if self.answer_kind == "order":
+            return tuple(tuple(option.split(", ")) for option in facts["options"])
+        return ()
+
     def explain(self, plan: ScenePlan, question: Question, style: Style) -> str:
         """Write a chain of thought from the event log alone. It ends in the text of the right option."""
         phrases = self.concise_phrases if style == "concise" else self.phrases
@@ -113,6 +128,15 @@ class Primitive(ABC):
     def claims(self, text: str) -> list[Claim]:
         """Read back which events a chain of thought in this primitive's phrases claims."""
         return read_claims(text, (self.phrases, self.concise_phrases))
+
+
+@functools.cache
+def primitive_of(task: str) -> Primitive | None:
+    """Return the primitive that a sample is of; None for a user's own videos, whose questions no primitive asks."""
+    if task not in available("temporay.operators.primitives"):
+        return None
+    primitive: Primitive = load("temporay.operators.primitives", task)()
+    return primitive
 
 
 def choose_truth(rng: np.random.Generator, num_options: int, address: Address) -> int:

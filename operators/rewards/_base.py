@@ -9,9 +9,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from temporay.operators.records import Group, Rollout, Sample
+from temporay.operators.records import AnswerKind, Group, Question, Rollout, Sample
 from temporay.operators.scoring.answers import ParseFailure, answer_span, parse_answer
 from temporay.operators.settings import Settings
 
@@ -39,6 +39,34 @@ class Reward(Settings, ABC):
         """
 
 
+class ValueReward(Reward):
+    """How close the answered value is to the right one; None for questions of another kind.
+
+    An answer names an option, whose value is known, or says a value in its own words, which ``read`` reads.
+    """
+
+    kind: ClassVar[AnswerKind]
+
+    @abstractmethod
+    def read(self, text: str, question: Question) -> Any | None:
+        """Return the value that a free answer says, None when it says none. Linear time in any text."""
+
+    @abstractmethod
+    def compare(self, said: Any, true: Any) -> float:
+        """Return in [0, 1] how good the value ``said`` is."""
+
+    def score(self, rollout: Rollout, sample: Sample) -> float | None:
+        question = sample.question
+        if question.kind != self.kind:
+            return None
+        said, index = None, parse_answer(rollout.text, question.options).index
+        if index is not None:
+            said = question.values[index]
+        elif not isinstance(span := answer_span(rollout.text), ParseFailure):
+            said = self.read(span, question)
+        return 0.0 if said is None else self.compare(said, question.values[question.answer_index])
+
+
 class GroupReward(Settings, ABC):
     """One number for every completion of a group, which may depend on the others. An exception costs all of them."""
 
@@ -52,13 +80,3 @@ class GroupReward(Settings, ABC):
 def is_right(rollout: Rollout, sample: Sample) -> bool:
     """Whether the completion commits to the right option, by letter or in its words."""
     return parse_answer(rollout.text, sample.question.options).index == sample.question.answer_index
-
-
-def spoken_answer(rollout: Rollout, sample: Sample) -> str | None:
-    """The words of what a completion answers: those of the option it names, or its own; None when it has no answer."""
-    options = sample.question.options
-    index = parse_answer(rollout.text, options).index
-    if index is not None:
-        return options[index]
-    span = answer_span(rollout.text)
-    return None if isinstance(span, ParseFailure) else span

@@ -16,13 +16,11 @@ each (1/k)² for large n.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from temporay.operators.components import available, load
-from temporay.operators.primitives._base import Primitive
+from temporay.operators.primitives._base import Primitive, primitive_of
 from temporay.operators.primitives._claims import Claim, holds
 from temporay.operators.records import Event, Rollout, Sample
 from temporay.operators.rewards._base import Reward
@@ -66,15 +64,6 @@ class Process(Reward):
         if not gold or not all(claim.events for claim in gold):
             return None
         return tally(readings(primitive, thought(rollout.text), sample.events), gold).value
-
-
-@functools.cache
-def primitive_of(task: str) -> Primitive | None:
-    """The primitive that a sample is of; None for a user's own videos, which have no event log."""
-    if task not in available("temporay.operators.primitives"):
-        return None
-    primitive: Primitive = load("temporay.operators.primitives", task)()
-    return primitive
 
 
 def thought(completion: str) -> str:

@@ -10,10 +10,11 @@ from typing import Any
 from temporay.models.families._base import family_of
 from temporay.operators.dataset.shards import Dataset
 from temporay.operators.files import write_json
+from temporay.operators.primitives._base import primitive_of
 from temporay.operators.records import FinishReason, Group, Outcome, Rollout, Sample, ScoredGroup
 from temporay.operators.reinforcement.advantage import group_advantages, is_flat
 from temporay.operators.reinforcement.rollout_files import path_of, write_step
-from temporay.operators.rewards.process import claims_by_sentence, primitive_of
+from temporay.operators.rewards.process import claims_by_sentence
 from temporay.operators.scoring.scores import load_rewards, score_group
 from temporay.operators.seeding import rng_at
 

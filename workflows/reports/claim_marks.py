@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from temporay.operators.pages.rollouts import Mark
-from temporay.operators.primitives._base import Primitive
+from temporay.operators.primitives._base import Primitive, primitive_of
 from temporay.operators.primitives._claims import holds
 from temporay.operators.primitives.motion._stage import PATH
 from temporay.operators.records import Sample
 from temporay.operators.rewards.process import (
     MAX_SENTENCE_CHARS,
     SENTENCE_END,
-    primitive_of,
     readings,
     tally,
     thought,

@@ -33,7 +33,7 @@ from temporay.operators.primitives.motion._stage import (
     tell_path,
     to_track,
 )
-from temporay.operators.records import Address, Event, Question, Scene, ScenePlan, Track
+from temporay.operators.records import Address, AnswerKind, Event, Question, Scene, ScenePlan, Track
 from temporay.operators.seeding import rng_at
 
 MAX_COUNT_BY_LEVEL = (3, 3, 4, 5, 7)
@@ -57,6 +57,7 @@ WORDINGS = (
 
 class BounceCount(Primitive):
     task: ClassVar[str] = "bounce_count"
+    answer_kind: ClassVar[AnswerKind] = "number"
     family: ClassVar[Literal["pseudo_video", "shapes"]] = "shapes"
     order_dependent: ClassVar[bool] = True
     needs_time: ClassVar[bool] = True

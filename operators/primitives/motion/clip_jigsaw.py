@@ -27,7 +27,7 @@ from temporay.operators.primitives.motion._stage import (
     to_track,
     torus_path,
 )
-from temporay.operators.records import Address, Event, Question, Scene, ScenePlan
+from temporay.operators.records import Address, AnswerKind, Event, Question, Scene, ScenePlan
 from temporay.operators.seeding import rng_at
 
 NUM_SEGMENTS_BY_LEVEL = (3, 3, 4, 5, 6)
@@ -53,6 +53,7 @@ WORDINGS = (
 
 class ClipJigsaw(Primitive):
     task: ClassVar[str] = "clip_jigsaw"
+    answer_kind: ClassVar[AnswerKind] = "order"
     family: ClassVar[Literal["pseudo_video", "shapes"]] = "shapes"
     order_dependent: ClassVar[bool] = True
     needs_time: ClassVar[bool] = True

@@ -8,7 +8,8 @@ speed, so that a speed times the clip's length is not the way.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from temporay.operators.canvas import Canvas
@@ -29,7 +30,7 @@ from temporay.operators.primitives.motion._stage import (
     to_track,
     torus_path,
 )
-from temporay.operators.records import Address, Event, Question, Scene, ScenePlan
+from temporay.operators.records import Address, AnswerKind, AnswerValue, Event, Question, Scene, ScenePlan
 from temporay.operators.seeding import rng_at
 
 OPTION_STEP_BY_LEVEL = (0.5, 0.4, 0.4, 0.3, 0.25)  # of the frame, between neighbouring options
@@ -58,6 +59,7 @@ WORDINGS = (
 
 class DistanceEstimation(Primitive):
     task: ClassVar[str] = "distance_estimation"
+    answer_kind: ClassVar[AnswerKind] = "number"
     family: ClassVar[Literal["pseudo_video", "shapes"]] = "shapes"
     order_dependent: ClassVar[bool] = False
     needs_time: ClassVar[bool] = True
@@ -106,6 +108,9 @@ class DistanceEstimation(Primitive):
             events=(*events, *at_events(name, tracks[0].xy_T2, canvas, listed)),
             facts={"name": name, "ways": ways, "unit": UNITS[axis], "wording": int(rng.integers(len(WORDINGS)))},
         )
+
+    def values(self, facts: Mapping[str, Any]) -> tuple[AnswerValue, ...]:
+        return tuple((way, facts["unit"]) for way in facts["ways"])
 
     def ask(self, plan: ScenePlan) -> Question:
         facts = plan.facts

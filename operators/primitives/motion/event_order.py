@@ -19,7 +19,7 @@ from temporay.operators.pixels.silhouettes import MIN_AREA_PX
 from temporay.operators.primitives._base import Primitive, Style, Twin, choose_truth
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.motion._stage import choose_actors, choose_num_frames, drawn_plan, frame_ms, to_track
-from temporay.operators.records import Address, Event, Question, Scene, ScenePlan
+from temporay.operators.records import Address, AnswerKind, Event, Question, Scene, ScenePlan
 from temporay.operators.seeding import random_parts, rng_at
 
 NUM_SHAPES_BY_LEVEL = (2, 3, 3, 4, 5)
@@ -51,6 +51,7 @@ WORDINGS = {
 
 class EventOrder(Primitive):
     task: ClassVar[str] = "event_order"
+    answer_kind: ClassVar[AnswerKind] = "order"
     family: ClassVar[Literal["pseudo_video", "shapes"]] = "shapes"
     order_dependent: ClassVar[bool] = True
     needs_time: ClassVar[bool] = True

@@ -8,8 +8,9 @@ only their times tell.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,7 @@ from temporay.operators.primitives.motion._stage import (
     frame_ms,
     to_track,
 )
-from temporay.operators.records import Address, Event, Question, Scene, ScenePlan, Track
+from temporay.operators.records import Address, AnswerKind, Event, Question, Scene, ScenePlan, TimeSpan, Track
 from temporay.operators.seeding import random_parts, rng_at
 
 NUM_OPTIONS_BY_LEVEL = (3, 3, 4, 4, 4)
@@ -58,6 +59,7 @@ CONCLUDING = {"span": tuple(text.format(answer="from {start} s to {end} s") for 
 
 class EventSpan(Primitive):
     task: ClassVar[str] = "event_span"
+    answer_kind: ClassVar[AnswerKind] = "interval"
     family: ClassVar[Literal["pseudo_video", "shapes"]] = "shapes"
     order_dependent: ClassVar[bool] = True
     needs_time: ClassVar[bool] = True
@@ -105,6 +107,9 @@ class EventSpan(Primitive):
             },
         )
 
+    def values(self, facts: Mapping[str, Any]) -> tuple[TimeSpan, ...]:
+        return tuple((float(start), float(end)) for start, end in OPTION.findall("\n".join(facts["options"])))
+
     def ask(self, plan: ScenePlan) -> Question:
         name, options = plan.facts["name"], tuple(plan.facts["options"])
         event = next(e for e in plan.events if e.subject == name)
@@ -130,11 +135,8 @@ class EventSpan(Primitive):
         acting_T = (frames_T >= acting[0]) & (frames_T <= acting[-1])  # a blinking shape is seen in between
         seconds_T = (frames_T + 0.5) / witness.fps
         overlaps = []
-        for option in witness.options:
-            found = OPTION.fullmatch(option)
-            if found is None:
-                return None
-            inside_T = (seconds_T > float(found[1])) & (seconds_T < float(found[2]))
+        for start_s, end_s in self.values(witness.facts):
+            inside_T = (seconds_T > start_s) & (seconds_T < end_s)
             overlaps.append(float((inside_T & acting_T).sum() / max(1, (inside_T | acting_T).sum())))
         best = int(np.argmax(overlaps))
         return best if overlaps[best] > 0.5 else None

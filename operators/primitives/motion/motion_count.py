@@ -30,7 +30,7 @@ from temporay.operators.primitives.motion._stage import (
     tell_path,
     to_track,
 )
-from temporay.operators.records import Address, Event, Question, Scene, ScenePlan, Track
+from temporay.operators.records import Address, AnswerKind, Event, Question, Scene, ScenePlan, Track
 from temporay.operators.seeding import rng_at
 
 NUM_SHAPES_BY_LEVEL = (3, 3, 4, 5, 6)
@@ -54,6 +54,7 @@ TREMBLING = "Trembling on the spot does not count."
 
 class MotionCount(Primitive):
     task: ClassVar[str] = "motion_count"
+    answer_kind: ClassVar[AnswerKind] = "number"
     family: ClassVar[Literal["pseudo_video", "shapes"]] = "shapes"
     order_dependent: ClassVar[bool] = False
     needs_time: ClassVar[bool] = True

@@ -7,8 +7,9 @@ so none is the one most like the others.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import permutations
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from temporay.operators.canvas import Canvas
@@ -29,7 +30,7 @@ from temporay.operators.primitives.motion._stage import (
     drawn_plan,
     read_path,
 )
-from temporay.operators.records import Address, Event, Question, Scene, ScenePlan
+from temporay.operators.records import Address, AnswerKind, AnswerValue, Event, Question, Scene, ScenePlan
 from temporay.operators.seeding import rng_at
 
 NUM_SHAPES_BY_LEVEL = (3, 3, 3, 4, 5)
@@ -54,6 +55,7 @@ WORDINGS = (
 
 class VelocityRanking(Primitive):
     task: ClassVar[str] = "velocity_ranking"
+    answer_kind: ClassVar[AnswerKind] = "order"
     family: ClassVar[Literal["pseudo_video", "shapes"]] = "shapes"
     order_dependent: ClassVar[bool] = False
     needs_time: ClassVar[bool] = True
@@ -83,6 +85,9 @@ class VelocityRanking(Primitive):
                 "wording": int(rng.integers(len(WORDINGS))),
             },
         )
+
+    def values(self, facts: Mapping[str, Any]) -> tuple[AnswerValue, ...]:
+        return tuple(tuple(ranking) for ranking in facts["rankings"])
 
     def ask(self, plan: ScenePlan) -> Question:
         speeds = logged_speeds(plan)

@@ -15,7 +15,7 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.primitives._base import choose_truth
 from temporay.operators.primitives.scenes._question import PseudoVideo
 from temporay.operators.primitives.scenes._shots import CaptionedScene, compose, pick_scenes, scene_limits
-from temporay.operators.records import Address, Scene, ScenePlan
+from temporay.operators.records import Address, AnswerKind, AnswerValue, Scene, ScenePlan
 from temporay.operators.seeding import random_cuts, rng_at
 
 ALL_MODES = ("count", "between", "which")
@@ -62,6 +62,7 @@ WORDINGS = {
 
 class RecurringScenes(PseudoVideo):
     task: ClassVar[str] = "recurring_scenes"
+    answer_kind: ClassVar[AnswerKind] = "number"
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
         rng = rng_at(*address.parts(), "plan")
@@ -87,6 +88,9 @@ class RecurringScenes(PseudoVideo):
             order = _between_order(rng, num_scenes, facts["gap"], truth)
         lengths = _choose_lengths([picked[i] for i in order], canvas, address)
         return compose([picked[i] for i in order], lengths, canvas, address, facts)
+
+    def values(self, facts: Mapping[str, Any]) -> tuple[AnswerValue, ...]:
+        return super().values(facts) if facts["mode"] == "count" else ()
 
     def text(self, facts: Mapping[str, Any]) -> str:
         wording = WORDINGS[facts["mode"]][facts["wording"]]

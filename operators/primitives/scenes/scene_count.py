@@ -13,7 +13,7 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.primitives._base import TwinKind, choose_truth
 from temporay.operators.primitives.scenes._question import PseudoVideo
 from temporay.operators.primitives.scenes._shots import compose, pick_scenes, scene_limits, split_length
-from temporay.operators.records import Address, Scene, ScenePlan
+from temporay.operators.records import Address, AnswerKind, Scene, ScenePlan
 from temporay.operators.seeding import rng_at
 
 MAX_OPTIONS = 3
@@ -31,6 +31,7 @@ WORDINGS = (
 
 class SceneCount(PseudoVideo):
     task: ClassVar[str] = "scene_count"
+    answer_kind: ClassVar[AnswerKind] = "number"
     order_dependent: ClassVar[bool] = False
     twin: ClassVar[TwinKind] = "restaged"
 

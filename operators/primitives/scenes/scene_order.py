@@ -8,6 +8,7 @@ paper's hard mode, is solved by the option most like the rest in 41 % of the cas
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from math import factorial
 from typing import Any, ClassVar, Literal
@@ -17,10 +18,11 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.primitives._base import Style, choose_truth
 from temporay.operators.primitives.scenes._question import PseudoVideo
 from temporay.operators.primitives.scenes._shots import choose_num_scenes, choose_shot_lengths, compose, pick_scenes
-from temporay.operators.records import Address, Question, Scene, ScenePlan
+from temporay.operators.records import Address, AnswerKind, AnswerValue, Question, Scene, ScenePlan
 from temporay.operators.seeding import rng_at
 
 MAX_OPTIONS = 3
+LISTED = re.compile(r"(?:^|\. )Scene \d+: ")  # before each caption of an option
 Differing = Literal["anywhere", "three places", "three neighbours"]
 DIFFERING_BY_LEVEL: tuple[Differing, ...] = ("anywhere", "anywhere", "anywhere", "three places", "three neighbours")
 WORDINGS = (
@@ -37,6 +39,7 @@ WORDINGS = (
 
 class SceneOrder(PseudoVideo):
     task: ClassVar[str] = "scene_order"
+    answer_kind: ClassVar[AnswerKind] = "order"
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
         rng = rng_at(*address.parts(), "plan")
@@ -50,6 +53,9 @@ class SceneOrder(PseudoVideo):
         }
         order = [picked[i] for i in truth]
         return compose(order, choose_shot_lengths(order, canvas, address), canvas, address, facts)
+
+    def values(self, facts: Mapping[str, Any]) -> tuple[AnswerValue, ...]:
+        return tuple(tuple(LISTED.split(option.removesuffix("."))[1:]) for option in facts["options"])
 
     def text(self, facts: Mapping[str, Any]) -> str:
         return WORDINGS[facts["wording"]]

@@ -23,7 +23,7 @@ from temporay.operators.primitives.scenes._shots import (
     split_length,
     tell_order,
 )
-from temporay.operators.records import Address, Question, Scene, ScenePlan
+from temporay.operators.records import Address, AnswerKind, AnswerValue, Question, Scene, ScenePlan
 from temporay.operators.seeding import rng_at
 
 MIN_SCENES_TO_CUT = 3  # what is left must have an order
@@ -42,6 +42,7 @@ WORDINGS = (
 
 class StoryMatch(PseudoVideo):
     task: ClassVar[str] = "story_match"
+    answer_kind: ClassVar[AnswerKind] = "order"
 
     def num_distinct_scenes(self, canvas: Canvas) -> int:
         """One more than a video shows: the scene that may replace another."""
@@ -67,6 +68,9 @@ class StoryMatch(PseudoVideo):
         by_image = {scene.scene.image_id: n for scene, n in zip(pairs[telling][0], lengths, strict=True)}
         shown = pairs[telling][order]
         return compose(shown, [by_image[scene.scene.image_id] for scene in shown], canvas, address, facts)
+
+    def values(self, facts: Mapping[str, Any]) -> tuple[AnswerValue, ...]:
+        return tuple(tuple(story) for story in facts["stories"])
 
     def text(self, facts: Mapping[str, Any]) -> str:
         return WORDINGS[facts["wording"]]

@@ -26,7 +26,7 @@ from temporay.operators.primitives.states._game import (
     timed_wordings,
 )
 from temporay.operators.primitives.states._slots import COVER_COLOR, NEAR_COLOR, Timing, coverage, split_active
-from temporay.operators.records import Track
+from temporay.operators.records import AnswerKind, AnswerValue, Track
 
 NUM_CARDS_BY_LEVEL = (3, 4, 4, 5, 5)
 CARD_HEIGHT_PX = 16  # at least, so a small canvas has fewer cards
@@ -64,6 +64,7 @@ CARD_TEMPLATES = (
 
 class CardStack(OperationsGame):
     task: ClassVar[str] = "card_stack"
+    answer_kind: ClassVar[AnswerKind] = "order"
     subject: ClassVar[str] = "cards"
     legend: ClassVar[str] = "Place 1 is the top; a card drawn and inserted is one step."
     num_operations_by_level: ClassVar[tuple[int, int, int, int, int]] = (3, 3, 4, 5, 7)
@@ -112,6 +113,9 @@ class CardStack(OperationsGame):
     def undo(self, state: State, operation: Operation) -> State:
         kind, start, end = operation
         return self.apply(state, (kind, end, start))
+
+    def values(self, facts: Facts) -> tuple[AnswerValue, ...]:
+        return super().values(facts) if facts["ask"] == "order" else ()
 
     def read(self, facts: Facts, states: Sequence[State]) -> str:
         state = states[facts["asked_after"]]

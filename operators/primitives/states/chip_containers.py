@@ -36,7 +36,7 @@ from temporay.operators.primitives.states._slots import (
     split_active,
     trade_places,
 )
-from temporay.operators.records import Frames, Track
+from temporay.operators.records import AnswerKind, AnswerValue, Frames, Track
 
 NUM_CONTAINERS_BY_LEVEL = (3, 3, 3, 4, 4)
 NUM_CHIPS_BY_LEVEL = (2, 3, 3, 4, 4)  # four have room over one container
@@ -73,6 +73,7 @@ COUNT_TEMPLATES = (
 
 class ChipContainers(OperationsGame):
     task: ClassVar[str] = "chip_containers"
+    answer_kind: ClassVar[AnswerKind] = "number"
     subject: ClassVar[str] = "containers"
     legend: ClassVar[str] = (
         "Containers are numbered from the left, as they stand at that time; each move or trade is a step."
@@ -158,6 +159,9 @@ class ChipContainers(OperationsGame):
             return self.apply(state, operation)
         kind, chip, start, end = operation
         return self.apply(state, (kind, chip, end, start))
+
+    def values(self, facts: Facts) -> tuple[AnswerValue, ...]:
+        return super().values(facts) if facts["ask"] == "count" else ()
 
     def read(self, facts: Facts, states: Sequence[State]) -> str:
         state = states[facts["asked_after"]]

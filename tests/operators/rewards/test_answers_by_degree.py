@@ -3,22 +3,36 @@
 from dataclasses import replace
 
 import pytest
-from temporay.operators.records import Question, Sample
+from temporay.operators.components import available
+from temporay.operators.dataset.rows import from_row, to_row
+from temporay.operators.primitives._base import Primitive, primitive_of
+from temporay.operators.records import AnswerKind, AnswerValue, Question, Sample
+from temporay.operators.rewards._base import ValueReward
 from temporay.operators.scoring.scores import load_rewards, score_rollout
 
 from tests.operators.rewards.samples import real_sample, rollout
 
-SPANS = ("from 1.0 s to 2.0 s", "from 3.0 s to 4.0 s")
-ORDERS = ("red dot, blue dot, green dot", "green dot, blue dot, red dot")
-SCENES = ("Scene 1: a cat, asleep. Scene 2: a dog.", "Scene 1: a dog. Scene 2: a cat, asleep.")
-STORIES = ("First a cat, then a dog, last a cow.", "First a cow, then a dog, last a cat.")
+Options = dict[str, AnswerValue]
+SPANS: Options = {"from 1.0 s to 2.0 s": (1.0, 2.0), "from 3.0 s to 4.0 s": (3.0, 4.0)}
+ORDERS: Options = {
+    "red dot, blue dot, green dot": ("red dot", "blue dot", "green dot"),
+    "green dot, blue dot, red dot": ("green dot", "blue dot", "red dot"),
+}
+SCENES: Options = {
+    "Scene 1: a cat, asleep. Scene 2: a dog.": ("a cat, asleep", "a dog"),
+    "Scene 1: a dog. Scene 2: a cat, asleep.": ("a dog", "a cat, asleep"),
+}
+STORIES: Options = {
+    "First a cat, then a dog, last a cow.": ("a cat", "a dog", "a cow"),
+    "First a cow, then a dog, last a cat.": ("a cow", "a dog", "a cat"),
+}
+TYPED = [p for p in map(primitive_of, available("temporay.operators.primitives")) if p and p.answer_kind != "choice"]
 
 
-def asked(task: str, options: tuple[str, ...]) -> Sample:
+def asked(kind: AnswerKind, options: Options) -> Sample:
     """The first option is right."""
-    sample = real_sample("bounce_count")
-    question = Question(text="?", options=options, answer_index=0)
-    return replace(sample, address=replace(sample.address, task=task), question=question)
+    question = Question(text="?", options=tuple(options), answer_index=0, kind=kind, values=tuple(options.values()))
+    return replace(real_sample("bounce_count"), question=question)
 
 
 def value(name: str, sample: Sample, answer: str, **settings: float | bool | None) -> float | None:
@@ -51,7 +65,7 @@ def value(name: str, sample: Sample, answer: str, **settings: float | bool | Non
     ],
 )
 def test_interval(answer: str, expected: float) -> None:
-    assert value("interval", asked("event_span", SPANS), answer) == pytest.approx(expected)
+    assert value("interval", asked("interval", SPANS), answer) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -77,14 +91,14 @@ def test_interval(answer: str, expected: float) -> None:
     ],
 )
 def test_number(answer: str, exact: float, tenth: float, mra: float) -> None:
-    sample = asked("distance_estimation", ("20 px", "26 px"))
+    sample = asked("number", {"20 px": (20.0, "px"), "26 px": (26.0, "px")})
     assert value("number", sample, answer) == exact
     assert value("number", sample, answer, relative_tolerance=0.1) == tenth
     assert value("number", sample, answer, relative_tolerance=None) == pytest.approx(mra)
 
 
 def test_a_true_zero_is_right_or_wrong() -> None:
-    sample = asked("bounce_count", ("0", "1"))
+    sample = asked("number", {"0": (0.0, ""), "1": (1.0, "")})
     assert [value("number", sample, said, relative_tolerance=None) for said in "01"] == [1.0, 0.0]
 
 
@@ -99,47 +113,41 @@ def test_a_true_zero_is_right_or_wrong() -> None:
         (ORDERS, "red dot, blue dot", 0.0, 0.0),
         (ORDERS, "red dot, red dot, green dot", 0.0, 0.0),
         (ORDERS, "red dot, blue dot, green dot, red dot", 0.0, 0.0),
-        (ORDERS, ", ".join(ORDERS * 1000), 0.0, 0.0),
+        (ORDERS, ", ".join([*ORDERS] * 1000), 0.0, 0.0),
         (ORDERS, "", 0.0, 0.0),
         (SCENES, "A", 1.0, 1.0),
         (SCENES, "Scene 1: a dog. Scene 2: a cat, asleep.", 0.0, 0.0),
         (STORIES, "First a dog, then a cat, last a cow", 1 / 3, 0.0),
     ],
 )
-def test_order(options: tuple[str, ...], answer: str, partial: float, exact: float) -> None:
-    sample = asked("event_order", options)
+def test_order(options: Options, answer: str, partial: float, exact: float) -> None:
+    sample = asked("order", options)
     assert value("order", sample, answer) == pytest.approx(partial)
     assert value("order", sample, answer, partial=False) == exact
 
 
-@pytest.mark.parametrize(
-    ("name", "task", "options"),
-    [
-        ("interval", "motion_direction", ("left", "right")),
-        ("number", "motion_direction", ("left", "right")),
-        ("number", "sliding_puzzle", ("3", "4")),  # names of tiles
-        ("order", "motion_direction", ("left", "right")),
-        ("order", "largest_motion", ("top left, moving up", "middle right, moving down")),
-    ],
-)
-def test_does_not_apply(name: str, task: str, options: tuple[str, ...]) -> None:
-    assert value(name, asked(task, options), "A") is None
+@pytest.mark.parametrize("name", ["interval", "number", "order"])
+def test_does_not_apply_to_questions_of_another_kind(name: str) -> None:
+    assert value(name, real_sample("sliding_puzzle"), "A") is None  # its digits are names of tiles
+    for kind, options in (("interval", SPANS), ("order", ORDERS), ("number", {"0": (0.0, ""), "1": (1.0, "")})):
+        assert (value(name, asked(kind, options), "A") is None) == (name != kind)
 
 
-@pytest.mark.parametrize(
-    ("name", "task"),
-    [
-        ("interval", "event_span"),
-        ("number", "bounce_count"),
-        ("number", "distance_estimation"),
-        ("number", "motion_count"),
-        ("order", "event_order"),
-        ("order", "velocity_ranking"),
-        ("order", "clip_jigsaw"),
-    ],
-)
-def test_applies_to_what_primitives_ask(name: str, task: str) -> None:
-    for index in range(4):
-        sample = real_sample(task, index=index)
-        assert value(name, sample, sample.question.letter) == 1.0
-        assert value(name, sample, sample.question.options[sample.question.answer_index]) == 1.0
+@pytest.mark.parametrize("primitive", TYPED, ids=lambda primitive: primitive.task)
+def test_options_of_every_primitive_have_the_values_they_say(primitive: Primitive) -> None:
+    """The right option is worth 1, by letter, in its words and after a trip to the disk; a reward reads its words."""
+    kinds = set()
+    for index in range(8):
+        sample = real_sample(primitive.task, index=index)
+        assert from_row(to_row(sample, recipe_hash="", param_hash="", instruction="")) == sample
+        question = sample.question
+        kinds.add(question.kind)
+        assert len(question.values) == (0 if question.kind == "choice" else len(question.options))
+        assert len(set(question.values)) == len(question.values)
+        for answer in (question.letter, question.options[question.answer_index]):
+            assert value(primitive.answer_kind, sample, answer) == (None if question.kind == "choice" else 1.0)
+        for option, typed in zip(question.options, question.values, strict=bool(question.values)):
+            [weighted] = load_rewards({question.kind: 1.0})
+            assert isinstance(weighted.reward, ValueReward)
+            assert weighted.reward.compare(weighted.reward.read(option, question), typed) == 1.0
+    assert primitive.answer_kind in kinds

@@ -20,14 +20,7 @@ def value(sample: Sample, thought: str) -> float:
     return score.reward
 
 
-DRAWN = [
-    name
-    for name in available("temporay.operators.primitives")
-    if load("temporay.operators.primitives", name).family == "shapes"
-]
-
-
-@pytest.mark.parametrize("task", DRAWN)
+@pytest.mark.parametrize("task", available("temporay.operators.primitives"))
 def test_the_chain_of_thought_that_is_taught_is_worth_one(task: str) -> None:
     for index in range(4):
         sample = real_sample(task, index=index)

@@ -13,8 +13,9 @@ from temporay.operators.dataset.recipe import CocoPaths, Recipe
 from temporay.operators.dataset.shards import Dataset
 from temporay.operators.files import write_json
 from temporay.operators.pages.page import escape
+from temporay.operators.primitives._base import primitive_of
 from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in
-from temporay.operators.rewards.process import claims_by_sentence, primitive_of
+from temporay.operators.rewards.process import claims_by_sentence
 from temporay.workflows.reports import report, rollout_cards
 from temporay.workflows.reports.claim_marks import claim_marks, told
 from temporay.workflows.reports.rollout_cards import chosen, evenly, section_of, spread_by_reward, trainer_logprobs
