@@ -1,105 +1,134 @@
 """Games of hidden states: S0 -> o1 .. oT -> ST (SynRL, arXiv 2603.17693, long-term primitives).
 
-Only the first or only the last state is shown still, every operation is seen. ``forward`` asks for the last state,
+Only the first or only the last state is shown, every operation is seen. ``forward`` asks for the last state,
 ``retrodictive`` for the first, ``historical`` for one in between.
 
-The revealed state and the set of operations are drawn first. The answers that different orders of these very
-operations lead to are the options, one of which is then made true. As an operation looks the same whatever is hidden,
-all options have the same frames in another order: text, length, one frame and a bag of frames leave the truth open.
+The revealed state and the set of operations are chosen first. Different orders of these operations lead to different
+answers. These answers are the options, and one of them is then made true. An operation looks the same whatever is
+hidden, so all options have the same frames in another order: text, length, one frame or a bag of frames tell nothing.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise, permutations
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from temporay.operators.canvas import Canvas
 from temporay.operators.errors import SampleRejected, UserError
-from temporay.operators.primitives._base import Primitive, TwinKind, choose_truth
-from temporay.operators.primitives.motion._stage import choose_backdrop, choose_num_frames, frame_ms
+from temporay.operators.pixels.colors_seen import Witness
+from temporay.operators.pixels.shapes import COLORS
+from temporay.operators.primitives._base import Facts, Primitive, TwinKind, choose_truth, choose_wording, index_in
+from temporay.operators.primitives.motion._stage import choose_num_frames, drawn_plan, frame_ms
 from temporay.operators.primitives.states._slots import Timing, choose_timing, num_reveal_frames
-from temporay.operators.records import Address, Event, Question, Scene, ScenePlan, Track
+from temporay.operators.records import Address, Event, Frames, Question, Scene, ScenePlan, Track
 from temporay.operators.seeding import rng_at
 
-Mode = Literal["forward", "retrodictive", "historical"]
-MODES: tuple[Mode, ...] = ("forward", "retrodictive", "historical")
+MODES = ("forward", "retrodictive", "historical")
+WHEN = {"forward": "at the end", "retrodictive": "at the start", "historical": "right after step {number}"}
 Operation = tuple[str, ...]  # its kind, then its arguments; words without blanks
 State = tuple[str, ...]  # words without blanks
 Course = tuple[Operation, ...]
-Facts = Mapping[str, Any]
 
 MIN_FRAMES_PER_OPERATION = 2
-CLEAR_FRAMES_PER_OPERATION = 3  # fewer only where the clip would else show fewer than ``FEW_OPERATIONS``
+CLEAR_FRAMES_PER_OPERATION = 3  # with fewer only where the clip would otherwise show fewer than ``FEW_OPERATIONS``
 FEW_OPERATIONS = 3
 MAX_OPTIONS = 4
-GOOD_PROPOSALS = 40  # sets of operations, until one leads to as many answers as there shall be options
-MAX_PROPOSALS = 400  # until one leads to two
-ALL_ORDERED = 5  # operations, of which all orders are looked at; of more
-MAX_ORDERS = 120
+GOOD_PROPOSALS = 40  # sets of operations tried for as many answers as there shall be options
+MAX_PROPOSALS = 400  # sets of operations tried for two answers
+ALL_ORDERED = 5  # up to this many operations all their orders are looked at
+MAX_ORDERS = 120  # orders looked at of more operations
 MIN_SIDE_PX = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """What is drawn before the operations: the state that is shown, what is asked, colours."""
+class Setup:
+    """All that is chosen before the operations: the state that is shown, what is asked, colors."""
 
     revealed: State
-    facts: Mapping[str, Any]
-    num_answers: int  # how many answers there can be at most
+    facts: Facts
+    num_answers: int  # the most different answers there can be
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Play:
+    """One game as it is drawn and logged. ``states`` are those before the first operation and after each."""
+
+    facts: Facts
+    canvas: Canvas
+    timing: Timing
+    course: Course
+    states: Sequence[State]
+    revealed: State
+
+    @property
+    def steps(self) -> list[tuple[Operation, slice]]:
+        """Each operation with its frames."""
+        return self.timing.steps(self.course)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedWordings:
+    """Texts that ask for the state at a time: those of the paper for each mode, and templates with ``{when}``."""
+
+    templates: Sequence[str]
+    paper: Mapping[str, Sequence[str]]
+    when: Mapping[str, str] = field(default_factory=lambda: WHEN)
+
+    def of(self, mode: str) -> list[str]:
+        asked = [template.replace("{when}", self.when[mode]) for template in self.templates]
+        return [*self.paper[mode], *(text[0].upper() + text[1:] for text in asked)]
 
 
 class OperationsGame(Primitive):
     """A primitive whose course is a list of operations on a hidden state."""
 
-    family: ClassVar[Literal["pseudo_video", "shapes"]] = "shapes"
-    order_dependent: ClassVar[bool] = True
-    needs_time: ClassVar[bool] = True
+    family = "shapes"
+    order_dependent = True
+    needs_time = True
     twin: ClassVar[TwinKind] = "reordered"
-    subject: ClassVar[str]  # of the events: what is operated on
+    subject: ClassVar[str]  # what is operated on; the subject of all events
     legend: ClassVar[str]  # added to every wording
+    timed_wordings: ClassVar[Mapping[str, TimedWordings]] = {}  # by ``facts["ask"]``; "" in games that ask one thing
     num_operations_by_level: ClassVar[tuple[int, int, int, int, int]]
 
     @abstractmethod
-    def stage(self, rng: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Stage: ...
+    def set_up(self, rng: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Setup:
+        """Choose the state that is shown and what is asked; ``facts`` say which state is shown and asked for."""
 
     @abstractmethod
-    def propose(self, rng: np.random.Generator, stage: Stage, facts: Facts) -> Course:
-        """Operations, in one of their orders; ``facts`` has those of the stage and which state is shown and asked."""
+    def propose(self, rng: np.random.Generator, setup: Setup, facts: Facts) -> Course:
+        """Choose operations, in one of their orders; ``facts`` include those of the setup."""
 
     @abstractmethod
     def apply(self, state: State, operation: Operation) -> State | None:
-        """The state after it; None where it cannot be done."""
-
-    @abstractmethod
-    def undo(self, state: State, operation: Operation) -> State | None:
-        """The state before it; None where it cannot have been done."""
+        """Return the state after the operation; None where it cannot be done."""
 
     @abstractmethod
     def read(self, facts: Facts, states: Sequence[State]) -> str | None:
-        """The answer, from the states before the first and after each operation; None where there is none."""
+        """Return the answer, given the states before the first and after each operation; None where there is none."""
 
     @abstractmethod
     def carried(self, facts: Facts, state: State) -> str:
-        """What a chain of thought carries from operation to operation, one word."""
-
-    def all_carried(self, facts: Facts, course: Course, states: Sequence[State]) -> list[str]:
-        """Before the first operation and after each."""
-        return [self.carried(facts, state) for state in states]
+        """Return what a chain of thought carries from operation to operation, one word."""
 
     @abstractmethod
-    def wordings_of(self, facts: Facts) -> Sequence[str]: ...
+    def tracks(self, play: Play) -> tuple[Track, ...]:
+        """Lay out everything that is drawn, from the back to the front."""
 
     @abstractmethod
-    def tracks(
-        self, facts: Facts, canvas: Canvas, timing: Timing, course: Course, states: Sequence[State]
-    ) -> tuple[Track, ...]: ...
+    def see(self, frames_THWC: Frames, facts: Facts) -> tuple[State, Course] | None:
+        """Return the revealed state and the course that the frames show; None where they leave a doubt."""
+
+    def inverse(self, operation: Operation) -> Operation:
+        """Return the operation that undoes this one: the same with its last two arguments exchanged."""
+        return (*operation[:-2], operation[-1], operation[-2])
 
     def num_operations(self, canvas: Canvas, level: int) -> int:
-        """By the shortest clip of the canvas, so that a clip's length does not tell how much happens in it."""
+        """Return how many the shortest clip has room for, so that a clip's length does not tell how much happens."""
         room = canvas.num_frames[0] - num_reveal_frames(canvas.num_frames[0])
         most = max(room // CLEAR_FRAMES_PER_OPERATION, min(FEW_OPERATIONS, room // MIN_FRAMES_PER_OPERATION))
         return min(self.num_operations_by_level[level], most)
@@ -110,47 +139,45 @@ class OperationsGame(Primitive):
         rng = rng_at(*address.parts(), "plan")
         num_operations = self.num_operations(canvas, address.level)
         query = _choose_query(rng, num_operations)
-        stage = self.stage(rng, canvas, address.level, query)
-        facts, courses = self.courses(rng, stage, {**query, **stage.facts})
+        setup = self.set_up(rng, canvas, address.level, query)
+        facts, courses = self.courses(rng, setup, {**query, **setup.facts})
         answers = sorted(courses)
         options = [answers[i] for i in rng.choice(len(answers), min(MAX_OPTIONS, len(answers)), replace=False)]
         possible = courses[options[choose_truth(rng, len(options), address)]]
         course = possible[int(rng_at(*address.parts(), "course").integers(len(possible)))]
-        states = self.states(stage.revealed, course, facts["at_start"])
+        states = self.states(setup.revealed, course, facts["at_start"])
         if states is None:
-            raise ValueError(f"{address.key}: the course cannot be gone")
+            raise ValueError(f"{address.key}: the chosen course has an operation that cannot be done")
         timing = choose_timing(rng, num_frames, num_operations, facts["at_start"])
-        return ScenePlan(
-            address=address,
-            width=canvas.width,
-            height=canvas.height,
-            fps=canvas.fps,
-            num_frames=num_frames,
-            backdrop=choose_backdrop(address),
-            tracks=self.tracks(facts, canvas, timing, course, states),
-            events=self._events(facts, canvas, timing, course, states),
-            facts={**facts, "options": options, "wording": int(rng.integers(len(self.wordings_of(facts))))},
+        play = Play(facts=facts, canvas=canvas, timing=timing, course=course, states=states, revealed=setup.revealed)
+        return drawn_plan(
+            address,
+            canvas,
+            num_frames,
+            tracks=self.tracks(play),
+            events=self._events(play),
+            facts={**facts, "options": options, "wording": choose_wording(rng, self.wordings_of(facts))},
         )
 
-    def courses(self, rng: np.random.Generator, stage: Stage, facts: Facts) -> tuple[Facts, dict[str, list[Course]]]:
-        """Courses by the answer they lead to: orders of one and the same set of operations.
+    def courses(self, rng: np.random.Generator, setup: Setup, facts: Facts) -> tuple[Facts, dict[str, list[Course]]]:
+        """Find courses by the answer that they lead to: orders of one set of operations.
 
         Raises:
             SampleRejected: no set was found whose order matters.
         """
         best: dict[str, list[Course]] = {}
         for attempt in range(MAX_PROPOSALS):
-            orders = self.orders(rng, self.propose(rng, stage, facts))
-            found = by_answer(orders, lambda course: self.answer(facts, stage.revealed, course))
+            orders = self.orders(rng, self.propose(rng, setup, facts))
+            found = by_answer(orders, lambda course: self.answer(facts, setup.revealed, course))
             best = found if len(found) > len(best) else best
-            if len(best) >= (min(MAX_OPTIONS, stage.num_answers) if attempt < GOOD_PROPOSALS else 2):
+            if len(best) >= (min(MAX_OPTIONS, setup.num_answers) if attempt < GOOD_PROPOSALS else 2):
                 break
         if len(best) < 2:
             raise SampleRejected("order_without_effect", f"{MAX_PROPOSALS} sets of operations lead to one answer each")
         return facts, best
 
     def orders(self, rng: np.random.Generator, course: Course) -> list[Course]:
-        """Different orders in which no operation directly follows its like; all of them where they are few."""
+        """Return different orders in which no operation follows its like; all of them for few operations."""
         if len(course) <= ALL_ORDERED:
             orders = set(permutations(course))
         else:
@@ -158,68 +185,69 @@ class OperationsGame(Primitive):
         return sorted(order for order in orders if all(a != b for a, b in pairwise(order)))
 
     def states(self, revealed: State, course: Course, at_start: bool) -> list[State] | None:
-        """Before the first operation and after each; None where one of them cannot be done."""
+        """Return the states before the first operation and after each; None where one of them cannot be done."""
         states = [revealed]
         for operation in course if at_start else course[::-1]:
-            state = (self.apply if at_start else self.undo)(states[-1], operation)
+            state = self.apply(states[-1], operation if at_start else self.inverse(operation))
             if state is None:
                 return None
             states.append(state)
         return states if at_start else states[::-1]
 
     def answer(self, facts: Facts, revealed: State, course: Course) -> str | None:
+        """Return the answer that follows from the log or from the frames; None where they lead to none."""
         states = self.states(revealed, course, facts["at_start"])
         return None if states is None else self.read(facts, states)
 
-    def _events(
-        self, facts: Facts, canvas: Canvas, timing: Timing, course: Course, states: Sequence[State]
-    ) -> tuple[Event, ...]:
-        """The reveal, and every operation with its arguments and what is carried before and after it."""
-        start, end = timing.reveal_span
-        revealed = " ".join(states[0 if timing.at_start else -1])
-        start_ms, end_ms = frame_ms(start, canvas), frame_ms(end, canvas)
-        reveal = Event(kind="reveal", subject=self.subject, start_ms=start_ms, end_ms=end_ms, detail=revealed)
-        carried = self.all_carried(facts, course, states)
-        operations = tuple(
-            Event(
-                kind=operation[0],
-                subject=self.subject,
-                start_ms=frame_ms(start, canvas),
-                end_ms=frame_ms(start + timing.per_op, canvas),
-                detail=" ".join([*operation[1:], before, after]),
-            )
-            for operation, start, before, after in zip(course, timing.starts, carried, carried[1:], strict=False)
-        )
-        return (reveal, *operations) if timing.at_start else (*operations, reveal)
-
     def ask(self, plan: ScenePlan) -> Question:
-        facts, options = plan.facts, tuple(plan.facts["options"])
         reveal, operations = read_log(plan)
         course = tuple((event.kind, *event.detail.split()[:-2]) for event in operations)
-        truth = self.answer(facts, tuple(reveal.detail.split()), course)
-        if truth is None:
-            raise ValueError(f"{plan.address.key}: the log leads to no answer")
-        wording = self.wordings_of(facts)[facts["wording"]]
-        text = f"{wording.format(**{**facts, 'number': facts['asked_after']})} {self.legend}"
-        return Question(text=text, options=options, answer_index=options.index(truth))
+        return self.question(plan, self.answer(plan.facts, tuple(reveal.detail.split()), course))
+
+    def recover(self, witness: Witness) -> int | None:
+        seen = self.see(witness.frames_THWC, witness.facts)
+        if seen is None or len(seen[1]) != witness.facts["num_operations"]:
+            return None
+        return index_in(witness.options, self.answer(witness.facts, *seen))
+
+    def wordings_of(self, facts: Facts) -> Sequence[str]:
+        return self.timed_wordings[facts.get("ask", "")].of(facts["mode"])
+
+    def text(self, facts: Facts) -> str:
+        return f"{super().text({**facts, 'number': facts['asked_after']})} {self.legend}"
 
     def told(self, plan: ScenePlan, question: Question) -> list[Event]:
-        """From the revealed state, operation by operation, to the state that is asked for."""
+        """Return the events from the revealed state, operation by operation, to the state that is asked for."""
         reveal, operations = read_log(plan)
         asked_after = plan.facts["asked_after"]
         walk = operations[:asked_after] if plan.facts["at_start"] else operations[asked_after:][::-1]
         return [reveal, *walk]
 
+    def _events(self, play: Play) -> tuple[Event, ...]:
+        """Log the reveal, and every operation with its arguments and what is carried before and after it."""
+
+        def event(kind: str, start: int, end: int, *words: str) -> Event:
+            start_ms, end_ms = frame_ms(start, play.canvas), frame_ms(end, play.canvas)
+            return Event(kind=kind, subject=self.subject, start_ms=start_ms, end_ms=end_ms, detail=" ".join(words))
+
+        reveal = event("reveal", *play.timing.reveal_span, *play.revealed)
+        carried = [self.carried(play.facts, state) for state in play.states]
+        operations = tuple(
+            event(kind, moving.start, moving.stop, *arguments, before, after)
+            for ((kind, *arguments), moving), (before, after) in zip(play.steps, pairwise(carried), strict=True)
+        )
+        return (reveal, *operations) if play.timing.at_start else (*operations, reveal)
+
 
 def read_log(plan: ScenePlan) -> tuple[Event, list[Event]]:
-    """The reveal, and the operations in their order."""
+    """Return the reveal, and the operations in their order."""
     events = sorted(plan.events, key=lambda event: event.start_ms)
     reveal = next(event for event in events if event.kind == "reveal")
     return reveal, [event for event in events if event.kind != "reveal"]
 
 
 def by_answer(courses: Sequence[Course], answer: Callable[[Course], str | None]) -> dict[str, list[Course]]:
-    """Courses that have an answer, by it."""
+    """Group the courses that have an answer by it."""
     found: dict[str, list[Course]] = {}
     for course in courses:
         value = answer(course)
@@ -228,16 +256,19 @@ def by_answer(courses: Sequence[Course], answer: Callable[[Course], str | None])
     return found
 
 
-def timed_wordings(templates: Sequence[str], facts: Facts, first: Mapping[str, str] | None = None) -> list[str]:
-    """Questions about the state at a time, ``{when}``; ``first`` has each mode's wording of the paper."""
-    when = {"forward": "at the end", "retrodictive": "at the start", "historical": "right after step {number}"}
-    paper = [first[facts["mode"]]] if first and facts["mode"] in first else []
-    asked = [template.replace("{when}", when[facts["mode"]]) for template in templates]
-    return [*paper, *(text[0].upper() + text[1:] for text in asked)]
+def choose_colors(rng: np.random.Generator, num_colors: int) -> list[str]:
+    """Choose the names of different colors."""
+    return [list(COLORS)[int(i)] for i in rng.choice(len(COLORS), num_colors, replace=False)]
+
+
+def choose_pairs(rng: np.random.Generator, num_places: int, num_pairs: int) -> list[tuple[int, int]]:
+    """Choose pairs of different places, each pair in random order."""
+    pairs = [rng.choice(num_places, 2, replace=False) for _ in range(num_pairs)]
+    return [(int(a), int(b)) for a, b in pairs]
 
 
 def _choose_query(rng: np.random.Generator, num_operations: int) -> dict[str, Any]:
-    """Which state is shown and which is asked for; nothing of it depends on the truth."""
+    """Choose which state is shown and which is asked for. The truth has no part in it."""
     mode = MODES[int(rng.integers(3 if num_operations > 1 else 2))]
     at_start = bool(rng.integers(2)) if mode == "historical" else mode == "forward"
     between = int(rng.integers(1, max(2, num_operations)))

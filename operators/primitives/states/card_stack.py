@@ -13,61 +13,71 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
-from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.pixels.shapes import COLORS
+from temporay.operators.pixels.colors_seen import follow
+from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.states._game import (
     Course,
-    Facts,
     Operation,
     OperationsGame,
-    Stage,
+    Play,
+    Setup,
     State,
-    timed_wordings,
+    TimedWordings,
+    choose_colors,
+    choose_pairs,
 )
-from temporay.operators.primitives.states._slots import COVER_COLOR, NEAR_COLOR, Timing, coverage, split_active
-from temporay.operators.records import AnswerKind, AnswerValue, Track
+from temporay.operators.primitives.states._recovery import faces_seen, nearest, split_active
+from temporay.operators.primitives.states._slots import COVER_COLOR, Timing, alike, faces
+from temporay.operators.records import AnswerValue, Frames, Track
 
 NUM_CARDS_BY_LEVEL = (3, 4, 4, 5, 5)
-CARD_HEIGHT_PX = 16  # at least, so a small canvas has fewer cards
+CARD_HEIGHT_PX = 16  # the least; a small canvas therefore has fewer cards
 FEW_CARDS = 3
-MIN_CARDS_OF_ORDERS = 4  # the same operations lead to stacks of one parity only: of three cards to three
-ORDER_WORDINGS = {
-    "forward": "What are the remaining cards from top to bottom?",
-    "retrodictive": "What were the cards from top to bottom before the first one was drawn?",
-    "historical": "After step {number}, what were the cards from top to bottom?",
+MIN_CARDS_OF_ORDERS = 4  # the same operations lead to stacks of one parity only, which are three for three cards
+WORDINGS = {
+    "order": TimedWordings(
+        paper={
+            "forward": ("What are the remaining cards from top to bottom?",),
+            "retrodictive": ("What were the cards from top to bottom before the first one was drawn?",),
+            "historical": ("After step {number}, what were the cards from top to bottom?",),
+        },
+        templates=(
+            "what did the stack hold from top to bottom {when}?",
+            "in which order did the cards lie, top to bottom, {when}?",
+            "how was the stack ordered {when}, from top to bottom?",
+            "read the stack from the top down: what was it {when}?",
+            "which of these stacks, top card first, was there {when}?",
+            "cards are drawn and inserted. How did they lie, top first, {when}?",
+            "starting with the top card, what was the order of the stack {when}?",
+        ),
+    ),
+    "card": TimedWordings(
+        paper={
+            "forward": ("Which card is at place {place} of the stack at the end?",),
+            "retrodictive": ("Which card started at place {place} of the stack?",),
+            "historical": ("After step {number}, which card was at place {place} of the stack?",),
+        },
+        templates=(
+            "which card lay at place {place} {when}?",
+            "what was the card at place {place} of the stack {when}?",
+            "counted from the top, which card was number {place} {when}?",
+            "cards are drawn and inserted. Which one was at place {place} {when}?",
+            "which number was on the card at place {place} {when}?",
+            "place {place} of the stack: which card was there {when}?",
+            "watch every card that moves. Which one was at place {place} {when}?",
+        ),
+    ),
 }
-ORDER_TEMPLATES = (
-    "what did the stack hold from top to bottom {when}?",
-    "in which order did the cards lie, top to bottom, {when}?",
-    "how was the stack ordered {when}, from top to bottom?",
-    "read the stack from the top down: what was it {when}?",
-    "which of these stacks, top card first, was there {when}?",
-    "cards are drawn and inserted. How did they lie, top first, {when}?",
-    "starting with the top card, what was the order of the stack {when}?",
-)
-CARD_WORDINGS = {
-    "forward": "Which card is at place {place} of the stack at the end?",
-    "retrodictive": "Which card started at place {place} of the stack?",
-    "historical": "After step {number}, which card was at place {place} of the stack?",
-}
-CARD_TEMPLATES = (
-    "which card lay at place {place} {when}?",
-    "what was the card at place {place} of the stack {when}?",
-    "counted from the top, which card was number {place} {when}?",
-    "cards are drawn and inserted. Which one was at place {place} {when}?",
-    "which number was on the card at place {place} {when}?",
-    "place {place} of the stack: which card was there {when}?",
-    "watch every card that moves. Which one was at place {place} {when}?",
-)
 
 
 class CardStack(OperationsGame):
-    task: ClassVar[str] = "card_stack"
-    answer_kind: ClassVar[AnswerKind] = "order"
-    subject: ClassVar[str] = "cards"
-    legend: ClassVar[str] = "Place 1 is the top; a card drawn and inserted is one step."
-    num_operations_by_level: ClassVar[tuple[int, int, int, int, int]] = (3, 3, 4, 5, 7)
+    task = "card_stack"
+    answer_kind = "order"
+    subject = "cards"
+    legend = "Place 1 is the top; a card drawn and inserted is one step."
+    timed_wordings = WORDINGS
+    num_operations_by_level = (3, 3, 4, 5, 7)
     phrases: ClassVar[Phrases] = {
         "reveal": (
             "From {start} s to {end} s the cards are seen, top to bottom: {detail}.",
@@ -85,34 +95,29 @@ class CardStack(OperationsGame):
         "draw": ("Place {d1} to {d2}, {d3} before, {d4} after.",),
     }
 
-    def stage(self, rng: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Stage:
+    def set_up(self, rng: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Setup:
         num_cards = min(NUM_CARDS_BY_LEVEL[level], max(FEW_CARDS, canvas.height // CARD_HEIGHT_PX))
         numbers = [str(1 + int(n)) for n in rng.choice(9, num_cards, replace=False)]
-        colors = [list(COLORS)[int(i)] for i in rng.choice(len(COLORS), num_cards, replace=False)]
+        colors = choose_colors(rng, num_cards)
         asks_order = bool(rng.integers(2))
         place = 1 + int(rng.integers(num_cards))
         num_before = facts["asked_after"] if facts["at_start"] else facts["num_operations"] - facts["asked_after"]
         whole = asks_order and num_cards >= MIN_CARDS_OF_ORDERS and num_before >= 2
-        drawn = {
+        asked = {
             "ask": "order" if whole else "card",
             "place": place,
             "cards": dict(zip(numbers, colors, strict=True)),
         }
-        return Stage(revealed=tuple(numbers), facts=drawn, num_answers=num_cards)
+        return Setup(revealed=tuple(numbers), facts=asked, num_answers=num_cards)
 
-    def propose(self, rng: np.random.Generator, stage: Stage, facts: Facts) -> Course:
-        num_cards = len(stage.facts["cards"])
-        pairs = [rng.choice(num_cards, 2, replace=False) for _ in range(facts["num_operations"])]
-        return tuple(("draw", str(1 + int(a)), str(1 + int(b))) for a, b in pairs)
+    def propose(self, rng: np.random.Generator, setup: Setup, facts: Facts) -> Course:
+        pairs = choose_pairs(rng, len(facts["cards"]), facts["num_operations"])
+        return tuple(("draw", str(1 + a), str(1 + b)) for a, b in pairs)
 
     def apply(self, state: State, operation: Operation) -> State:
         start, end = (int(word) - 1 for word in operation[1:])
         rest = [*state[:start], *state[start + 1 :]]
         return (*rest[:end], state[start], *rest[end:])
-
-    def undo(self, state: State, operation: Operation) -> State:
-        kind, start, end = operation
-        return self.apply(state, (kind, end, start))
 
     def values(self, facts: Facts) -> tuple[AnswerValue, ...]:
         return super().values(facts) if facts["ask"] == "order" else ()
@@ -124,74 +129,37 @@ class CardStack(OperationsGame):
     def carried(self, facts: Facts, state: State) -> str:
         return "-".join(state)
 
-    def wordings_of(self, facts: Facts) -> Sequence[str]:
-        if facts["ask"] == "order":
-            return timed_wordings(ORDER_TEMPLATES, facts, ORDER_WORDINGS)
-        return timed_wordings(CARD_TEMPLATES, facts, CARD_WORDINGS)
+    def tracks(self, play: Play) -> tuple[Track, ...]:
+        """Lay out the backs, which move, and over them the faces, which only show while nothing moves."""
+        cards = play.facts["cards"]
+        places_xy, radius_px, aside_px = _layout(play.canvas.width, play.canvas.height, len(cards))
+        paths = _paths(places_xy, play.course, play.timing, aside_px)
+        backs = alike("back", "square", COVER_COLOR, radius_px, paths)
+        return (*backs, *faces(play.revealed, cards, places_xy, play.timing, radius_px))
 
-    def tracks(
-        self, facts: Facts, canvas: Canvas, timing: Timing, course: Course, states: Sequence[State]
-    ) -> tuple[Track, ...]:
-        """Backs, which move, and over them the faces, which only show while nothing does."""
-        places_xy, radius_px, aside_px = _layout(canvas.width, canvas.height, len(facts["cards"]))
-        paths = _paths(places_xy, course, timing, aside_px)
-        backs = [_card("back", COVER_COLOR, radius_px, path, np.ones(timing.num_frames, np.bool_)) for path in paths]
-        shown = states[0 if timing.at_start else -1]
-        faces = [
-            _card(name, COLORS[facts["cards"][name]], radius_px, np.tile(xy, (timing.num_frames, 1)), timing.revealed_T)
-            for name, xy in zip(shown, places_xy, strict=True)
-        ]
-        return (*backs, *faces)
-
-    def recover(self, witness: Witness) -> int | None:
-        """By the colours of the faces, and by the heights at which a back leaves the stack and enters it."""
-        frames_THWC, facts = witness.frames_THWC, witness.facts
+    def see(self, frames_THWC: Frames, facts: Facts) -> tuple[State, Course] | None:
+        """Find the cards by the colors of their faces, and each move by the heights at which a back goes out and in."""
         height, width = frames_THWC.shape[1:3]
-        names = list(facts["cards"])
-        places_xy, radius_px, _ = _layout(width, height, len(names))
-        seen_TCN = np.stack(
-            [coverage(frames_THWC, COLORS[facts["cards"][name]], places_xy, 0.7 * radius_px) for name in names], axis=1
-        )
-        revealed_T = seen_TCN.max(axis=1).min(axis=1) > 0.25
-        if not revealed_T.any():
+        places_xy, radius_px, _ = _layout(width, height, len(facts["cards"]))
+        found = faces_seen(frames_THWC, facts["cards"], places_xy, radius_px, "")
+        if found is None:
             return None
-        shown = seen_TCN[revealed_T].mean(axis=0).argmax(axis=0)
-        if len(set(shown.tolist())) < len(names):
-            return None
+        revealed_T, cards = found
         aside = slice(round(places_xy[0, 0] + 1.3 * radius_px), None)
-        gray_THW = np.abs(frames_THWC[:, :, aside].astype(np.int16) - np.array(COVER_COLOR)).sum(axis=3) < NEAR_COLOR
-        area_T = gray_THW.sum(axis=(1, 2))
+        _, rows_T, area_T = follow(frames_THWC[:, :, aside], COVER_COLOR).T
         out_T = (area_T > 0.3 * area_T.max()) & ~revealed_T
-        steps = split_active(out_T, facts["num_operations"])
-        if steps is None:
-            return None
-        rows_T = np.array([np.nonzero(one)[0].mean() if one.any() else np.nan for one in gray_THW])
         course = []
-        for step in steps:
+        for step in split_active(out_T, facts["num_operations"]) or []:
             rows = rows_T[step][out_T[step]]
             if len(rows) < 2:
                 return None
-            ends = [int(np.argmin(np.abs(places_xy[:, 1] - row))) + 1 for row in (rows[0], rows[-1])]
-            course.append(("draw", str(ends[0]), str(ends[1])))
-        answer = self.answer(facts, tuple(names[i] for i in shown), tuple(course))
-        return witness.options.index(answer) if answer in witness.options else None
-
-
-def _card(
-    name: str,
-    color: tuple[int, int, int],
-    radius_px: float,
-    xy_T2: npt.NDArray[np.float64],
-    visible_T: npt.NDArray[np.bool_],
-) -> Track:
-    label = "" if name == "back" else name
-    return Track(
-        name=name, shape="square", color=color, radius_px=radius_px, xy_T2=xy_T2, visible_T=visible_T, label=label
-    )
+            start, end = (1 + nearest(places_xy, (places_xy[0, 0], row)) for row in (rows[0], rows[-1]))
+            course.append(("draw", str(start), str(end)))
+        return cards, tuple(course)
 
 
 def _layout(width: int, height: int, num_cards: int) -> tuple[npt.NDArray[np.float64], float, float]:
-    """Places from the top, (N, 2) px, a card's radius, and how far aside it is drawn."""
+    """Return the places from the top, (N, 2) px, a card's radius, and how far aside it is drawn, in px."""
     pitch_px = height / num_cards
     radius_px = min(0.46 * pitch_px, 0.16 * width)
     xy_N2 = np.stack([np.full(num_cards, 0.3 * width), (np.arange(num_cards) + 0.5) * pitch_px], axis=1)
@@ -201,14 +169,16 @@ def _layout(width: int, height: int, num_cards: int) -> tuple[npt.NDArray[np.flo
 def _paths(
     places_xy: npt.NDArray[np.float64], course: Course, timing: Timing, aside_px: float
 ) -> npt.NDArray[np.float64]:
-    """(N, T, 2) px of the cards by the place they have first: out, along the stack while others close up, and in."""
+    """Return the paths of the cards, (N, T, 2) px, in the order of their first places.
+
+    A card goes out, along the stack while the others close up, and in.
+    """
     paths = np.repeat(places_xy[:, None], timing.num_frames, axis=1)
     card_at = list(range(len(places_xy)))
     out = np.clip(np.minimum(3 * timing.shares, 3 - 3 * timing.shares), 0, 1)
     along = np.clip(3 * timing.shares - 1, 0, 1)[:, None]
-    for operation, start_frame in zip(course, timing.starts, strict=True):
+    for operation, moving in timing.steps(course):
         start, end = (int(word) - 1 for word in operation[1:])
-        moving = slice(start_frame, start_frame + timing.per_op)
         before = list(card_at)
         card_at.insert(end, card_at.pop(start))
         for card in card_at:

@@ -1,4 +1,4 @@
-"""What does the problem come to that a ball writes? (SynRL, arXiv 2603.17693, long-term: symbol operations.)
+"""What is the result of the problem that a ball writes? (SynRL, arXiv 2603.17693, long-term: symbol operations.)
 
 Digits and signs lie in a grid and are seen in the reveal alone. The ball goes from cell to cell and so writes an
 arithmetic problem. The same cells in another order are another problem, so a twin has the same frames in another order.
@@ -7,23 +7,26 @@ arithmetic problem. The same cells in another order are another problem, so a tw
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import permutations, product
+from dataclasses import replace
+from itertools import groupby, permutations, product
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
 from temporay.operators.errors import UserError
-from temporay.operators.pixels.colors_seen import Witness, follow
+from temporay.operators.pixels.colors_seen import follow
 from temporay.operators.pixels.shapes import COLORS
+from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives.states._game import Course, Facts, Operation, OperationsGame, Stage, State, read_log
-from temporay.operators.primitives.states._slots import COVER_COLOR, Timing, coverage
-from temporay.operators.records import Event, Question, ScenePlan, Track
+from temporay.operators.primitives.states._game import Course, Operation, OperationsGame, Play, Setup, State, read_log
+from temporay.operators.primitives.states._recovery import faces_seen, nearest
+from temporay.operators.primitives.states._slots import COVER_COLOR, alike, faces, grid_xy
+from temporay.operators.records import Event, Frames, Question, ScenePlan, Track
 
 NUM_DECOYS_BY_LEVEL = (0, 1, 2, 3, 1)  # symbols that the ball never visits
-MIN_VISITS = 3  # digit, sign, digit
-SMALL_SIDE_PX = 64  # under it two rows and columns, else three
+MIN_VISITS = 3  # a digit, a sign and a digit
+SMALL_SIDE_PX = 64  # two rows and columns under it, else three
 SIGNS = ("+", "-", "x")
 EMPTY = "_"
 NOTHING = "nothing"
@@ -50,10 +53,10 @@ VISIT_WORDINGS = (
 
 
 class SymbolPath(OperationsGame):
-    task: ClassVar[str] = "symbol_path"
-    subject: ClassVar[str] = "ball"
-    legend: ClassVar[str] = "Problems are worked out strictly from left to right."
-    num_operations_by_level: ClassVar[tuple[int, int, int, int, int]] = (3, 3, 5, 5, 7)
+    task = "symbol_path"
+    subject = "ball"
+    legend = "Problems are worked out strictly from left to right."
+    num_operations_by_level = (3, 3, 5, 5, 7)
     phrases: ClassVar[Phrases] = {
         "reveal": (
             "From {start} s to {end} s the grid shows, row by row: {detail}.",
@@ -72,7 +75,7 @@ class SymbolPath(OperationsGame):
     }
 
     def num_operations(self, canvas: Canvas, level: int) -> int:
-        """A digit, and then a sign and a digit as often as there is room.
+        """Return a digit, and then a sign and a digit as often as there is room, as a number of visits.
 
         Raises:
             UserError: the shortest clip has no room for the shortest problem.
@@ -85,7 +88,7 @@ class SymbolPath(OperationsGame):
             )
         return MIN_VISITS if _columns(canvas) == 2 else room - 1 + room % 2
 
-    def stage(self, rng: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Stage:
+    def set_up(self, rng: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Setup:
         columns = _columns(canvas)
         num_digits, num_decoys = (facts["num_operations"] + 1) // 2, NUM_DECOYS_BY_LEVEL[level]
         num_digits += min(num_decoys, columns**2 - facts["num_operations"])
@@ -97,54 +100,47 @@ class SymbolPath(OperationsGame):
         symbols = [*digits, *signs]
         colors = [list(COLORS)[int(i)] for i in rng.permutation(len(COLORS))]
         cells = [*symbols, *[EMPTY] * (columns**2 - len(symbols))]
-        drawn = {"columns": columns, "symbols": dict(zip(symbols, colors, strict=False)), "ball": colors[-1]}
-        drawn |= {"shown": "start" if facts["at_start"] else "end"}
-        if facts["mode"] == "historical":  # of the digits, because there may be one sign only
-            drawn |= {"asked_after": 1 + 2 * int(rng.integers((facts["num_operations"] + 1) // 2))}
-        return Stage(revealed=tuple(cells[i] for i in rng.permutation(len(cells))), facts=drawn, num_answers=9)
+        chosen = {"columns": columns, "symbols": dict(zip(symbols, colors, strict=False)), "ball": colors[-1]}
+        chosen |= {"shown": "start" if facts["at_start"] else "end"}
+        if facts["mode"] == "historical":  # a digit is asked for, because there may be one sign only
+            chosen |= {"asked_after": 1 + 2 * int(rng.integers((facts["num_operations"] + 1) // 2))}
+        return Setup(revealed=tuple(cells[i] for i in rng.permutation(len(cells))), facts=chosen, num_answers=9)
 
-    def propose(self, rng: np.random.Generator, stage: Stage, facts: Facts) -> Course:
+    def propose(self, rng: np.random.Generator, setup: Setup, facts: Facts) -> Course:
         num_digits = (facts["num_operations"] + 1) // 2
         listed = list(facts["symbols"])
         digits = [symbol for symbol in listed if symbol not in SIGNS]
         signs = [symbol for symbol in listed if symbol in SIGNS]
         chosen = [digits[int(i)] for i in rng.choice(len(digits), num_digits, replace=False)]
         symbols = [*chosen, *(signs[int(i)] for i in rng.permutation(len(signs)))]
-        return tuple(("visit", str(stage.revealed.index(symbol) + 1), symbol) for symbol in symbols)
+        return tuple(("visit", str(setup.revealed.index(symbol) + 1), symbol) for symbol in symbols)
 
     def orders(self, rng: np.random.Generator, course: Course) -> list[Course]:
-        """Digits in all orders, and the signs between them in all orders."""
+        """Return the digits in all orders, with the signs between them in all orders."""
         digits = permutations([operation for operation in course if operation[2] not in SIGNS])
         signs = permutations([operation for operation in course if operation[2] in SIGNS])
         return sorted(_alternating(*orders) for orders in product(digits, signs))
 
+    def states(self, revealed: State, course: Course, at_start: bool) -> list[State] | None:
+        """Return the symbols written before the first visit and after each; the revealed grid never changes."""
+        visits = tuple((kind, cell, revealed[int(cell) - 1]) for kind, cell, _ in course)
+        return super().states((), visits, at_start=True)
+
     def apply(self, state: State, operation: Operation) -> State:
-        return state
+        return (*state, operation[2])
 
-    def undo(self, state: State, operation: Operation) -> State:
-        return state
-
-    def answer(self, facts: Facts, revealed: State, course: Course) -> str | None:
-        """From the cells visited and what they hold."""
-        symbols = [revealed[int(operation[1]) - 1] for operation in course]
+    def read(self, facts: Facts, states: Sequence[State]) -> str | None:
         if facts["mode"] == "historical":
-            place: int = facts["asked_after"]
-            return symbols[place - 1]
+            return states[facts["asked_after"]][-1]
+        symbols = states[-1]
         in_place = all((symbol in SIGNS) == bool(i % 2) and symbol != EMPTY for i, symbol in enumerate(symbols))
         return str(_left_to_right(symbols)) if in_place and len(symbols) % 2 else None
 
-    def read(self, facts: Facts, states: Sequence[State]) -> None:
-        """The state, a grid, stays as it is; ``answer`` reads the path."""
-
     def carried(self, facts: Facts, state: State) -> str:
-        return NOTHING
-
-    def all_carried(self, facts: Facts, course: Course, states: Sequence[State]) -> list[str]:
-        """What the ball has written so far."""
-        symbols = [operation[2] for operation in course]
-        return [NOTHING, *("".join(symbols[: i + 1]) for i in range(len(symbols)))]
+        return "".join(state) or NOTHING
 
     def told(self, plan: ScenePlan, question: Question) -> list[Event]:
+        """Return the reveal and the visits up to the one that is asked for, wherever the reveal is in the clip."""
         reveal, operations = read_log(plan)
         last = plan.facts["asked_after"] if plan.facts["mode"] == "historical" else len(operations)
         return [reveal, *operations[:last]]
@@ -152,71 +148,34 @@ class SymbolPath(OperationsGame):
     def wordings_of(self, facts: Facts) -> Sequence[str]:
         return VISIT_WORDINGS if facts["mode"] == "historical" else PROBLEM_WORDINGS
 
-    def tracks(
-        self, facts: Facts, canvas: Canvas, timing: Timing, course: Course, states: Sequence[State]
-    ) -> tuple[Track, ...]:
-        """The blank cells, over them the symbols while they are shown, and the ball on its way."""
-        cells_xy, radius_px = _layout(canvas.width, canvas.height, facts["columns"])
-        everywhere = np.ones(timing.num_frames, np.bool_)
-        still_CT2 = np.repeat(cells_xy[:, None], timing.num_frames, axis=1)
-        blanks = [
-            Track(name="cell", shape="square", color=COVER_COLOR, radius_px=radius_px, xy_T2=path, visible_T=everywhere)
-            for path in still_CT2
-        ]
-        symbols = [
-            Track(
-                name=f"symbol {symbol}",
-                shape="square",
-                color=COLORS[facts["symbols"][symbol]],
-                radius_px=radius_px,
-                xy_T2=path,
-                visible_T=timing.revealed_T,
-                label=symbol,
-            )
-            for symbol, path in zip(states[0], still_CT2, strict=True)
-            if symbol != EMPTY
-        ]
+    def tracks(self, play: Play) -> tuple[Track, ...]:
+        """Lay out the blank cells, over them the symbols while they are shown, and the ball on its way."""
+        facts, timing = play.facts, play.timing
+        cells_xy, radius_px = _layout(play.canvas.width, play.canvas.height, facts["columns"])
+        blanks = alike(
+            "cell", "square", COVER_COLOR, radius_px, np.repeat(cells_xy[:, None], timing.num_frames, axis=1)
+        )
+        symbols = faces(play.revealed, facts["symbols"], cells_xy, timing, radius_px, prefix="symbol ")
         ball_xy_T2, scale_T = np.tile(cells_xy[0], (timing.num_frames, 1)), np.ones(timing.num_frames)
         visible_T = np.zeros(timing.num_frames, np.bool_)
-        for operation, start in zip(course, timing.starts, strict=True):
-            stop = slice(start, start + timing.per_op)
-            ball_xy_T2[stop], visible_T[stop] = cells_xy[int(operation[1]) - 1], True
+        for (_, cell, _), stop in play.steps:
+            ball_xy_T2[stop], visible_T[stop] = cells_xy[int(cell) - 1], True
             scale_T[stop] = 0.7 + 0.3 * np.sin(np.pi * timing.shares)  # it lands and leaves
-        ball = Track(
-            name="ball",
-            shape="circle",
-            color=COLORS[facts["ball"]],
-            radius_px=0.8 * radius_px,
-            xy_T2=ball_xy_T2,
-            visible_T=visible_T,
-            scale_T=scale_T,
-        )
-        return (*blanks, *symbols, ball)
+        (ball,) = alike("ball", "circle", COLORS[facts["ball"]], 0.8 * radius_px, ball_xy_T2[None], visible_T)
+        return (*blanks, *symbols, replace(ball, scale_T=scale_T))
 
-    def recover(self, witness: Witness) -> int | None:
-        """By the colours of the symbols and the cells on which the ball's colour is seen, one after the other."""
-        frames_THWC, facts = witness.frames_THWC, witness.facts
+    def see(self, frames_THWC: Frames, facts: Facts) -> tuple[State, Course] | None:
+        """Find the symbols by their colors, and the visits by the cells on which the ball's color is seen."""
         height, width = frames_THWC.shape[1:3]
         cells_xy, radius_px = _layout(width, height, facts["columns"])
-        seen_NTC = np.stack(
-            [coverage(frames_THWC, COLORS[color], cells_xy, 0.7 * radius_px) for color in facts["symbols"].values()]
-        )
-        revealed_T = seen_NTC.max(axis=2).min(axis=0) > 0.25
-        if not revealed_T.any():
+        found = faces_seen(frames_THWC, facts["symbols"], cells_xy, radius_px, EMPTY)
+        if found is None:
             return None
-        grid = [EMPTY] * len(cells_xy)
-        for symbol, cell in zip(facts["symbols"], seen_NTC[:, revealed_T].mean(axis=1).argmax(axis=1), strict=True):
-            grid[int(cell)] = symbol
+        revealed_T, grid = found
         ball_T3 = follow(frames_THWC, COLORS[facts["ball"]])
-        area_T = np.nan_to_num(ball_T3[:, 2]) * ~revealed_T
-        visited: list[int] = []
-        for x, y, _ in ball_T3[area_T > 0.3 * area_T.max()]:
-            cell = int(np.argmin(np.hypot(*(cells_xy - (x, y)).T)))
-            if visited[-1:] != [cell]:
-                visited.append(cell)
-        course = tuple(("visit", str(cell + 1), grid[cell]) for cell in visited)
-        answer = self.answer(facts, tuple(grid), course) if len(course) == facts["num_operations"] else None
-        return witness.options.index(answer) if answer in witness.options else None
+        area_T = ball_T3[:, 2] * ~revealed_T
+        cells = [nearest(cells_xy, (x, y)) for x, y, _ in ball_T3[area_T > 0.3 * area_T.max()]]
+        return grid, tuple(("visit", str(cell + 1), grid[cell]) for cell, _ in groupby(cells))
 
 
 def _columns(canvas: Canvas) -> int:
@@ -231,7 +190,7 @@ def _alternating(digits: Course, signs: Course) -> Course:
 
 
 def _left_to_right(symbols: Sequence[str]) -> int:
-    """What a problem of digits and signs comes to, without precedence."""
+    """Return the result of a problem of digits and signs, without precedence."""
     value = int(symbols[0])
     for sign, digit in zip(symbols[1::2], symbols[2::2], strict=True):
         value = {"+": value + int(digit), "-": value - int(digit), "x": value * int(digit)}[sign]
@@ -239,7 +198,6 @@ def _left_to_right(symbols: Sequence[str]) -> int:
 
 
 def _layout(width: int, height: int, columns: int) -> tuple[npt.NDArray[np.float64], float]:
-    """Centres of the cells row by row, (columns², 2) px, spread over the frame, and half a cell's side."""
+    """Return the centers of the cells, spread over the frame, (columns², 2) px, and half a cell's side."""
     across, down = ((np.arange(columns) + 0.5) * side / columns for side in (width, height))
-    rows, columns_xy = np.meshgrid(down, across, indexing="ij")
-    return np.stack([columns_xy.ravel(), rows.ravel()], axis=1), 0.42 * min(width, height) / columns
+    return grid_xy(across, down), 0.42 * min(width, height) / columns

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from temporay.operators.primitives.states._slots import arc_px, around, coverage, row_of, seen_pair, split_active
+from temporay.operators.pixels.colors_seen import coverage
+from temporay.operators.primitives.states._recovery import seen_pair, split_active
+from temporay.operators.primitives.states._slots import arc_px, around, row_of
 
 
 def test_things_that_trade_places_touch_no_other() -> None:
