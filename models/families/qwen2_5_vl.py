@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 
 import torch
 from temporay.models.families._base import EncodedPrompts
+from temporay.models.families._positions import Positions, video_cells
 from temporay.models.families.qwen3_vl import Qwen3Vl
-from temporay.models.positions import Positions, video_cells
 from temporay.operators.records import Prompt
 from torch import Tensor
 from transformers import Qwen2_5_VLForConditionalGeneration

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
+from temporay.models.families._positions import Positions, video_cells
 from temporay.models.families.qwen3_vl import Qwen3Vl
-from temporay.models.positions import Positions, video_cells
 from torch import Tensor
 from transformers import Qwen2VLForConditionalGeneration
 

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 
 import torch
 from temporay.models.families._base import EncodedPrompts, Family, VisionWork, video_metadata
-from temporay.models.positions import Positions, position_by, video_cells
-from temporay.models.vision_attention import attend_in_batches
+from temporay.models.families._positions import Positions, position_by, video_cells
+from temporay.models.families._vision_attention import attend_in_batches
 from temporay.operators.records import Prompt
 from torch import nn
 from torch.nn import functional as F
@@ -83,7 +83,7 @@ class Qwen3Vl(Family):
         return {"mm_token_type_ids": (input_ids_BL == processor.video_token_id).int() * VIDEO_TOKEN_TYPE}
 
     def video_cells(self, vision: Any, grid_V3: torch.Tensor, inputs: Mapping[str, Any]) -> Iterable[Positions]:
-        """Positions of every run of video tokens, for ``temporay.models.positions``: here of every pair of frames.
+        """Positions of every run of video tokens, for ``temporay.models.families._positions``: here of every pair of frames.
 
         Args:
             vision: the vision part of the model's config.

@@ -14,11 +14,11 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 from temporay.models.checkpoint import MANIFEST, load, save
 from temporay.models.collate import Batch, collate_groups, collate_samples
+from temporay.models.cost.memory_forecast import MemoryForecast
 from temporay.models.engines._base import EngineSettings
 from temporay.models.export import ADAPTER, export
 from temporay.models.families._base import family_of
 from temporay.models.lora import Lora, Trained
-from temporay.models.memory_forecast import MemoryForecast
 from temporay.models.policy import OptimizerConfig, Policy, supervised
 from temporay.operators.components import load as load_plugin
 from temporay.operators.errors import UserError

@@ -14,9 +14,9 @@ import torch
 import torch.distributed as dist
 from temporay.models.checkpoint import MANIFEST, latest, load, save
 from temporay.models.collate import collate_samples
+from temporay.models.cost.memory_forecast import MemoryForecast
 from temporay.models.export import export
 from temporay.models.families.qwen3_vl import Qwen3Vl
-from temporay.models.memory_forecast import MemoryForecast
 from temporay.models.parallel import Hardware, Sharding, this_process
 from temporay.models.policy import OptimizerConfig, Policy, lr_factor, supervised
 from temporay.operators.errors import UserError

@@ -23,9 +23,9 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 from temporay.models import checkpoint
 from temporay.models.collate import Batch
+from temporay.models.cost.host_memory import check_loading, host_bytes
 from temporay.models.export import export
 from temporay.models.families._base import Family, family_of
-from temporay.models.host_memory import check_loading, host_bytes
 from temporay.models.lora import EVERYTHING, Trained
 from temporay.models.parallel import DEFAULT_HARDWARE, Hardware, this_process
 from temporay.models.policy import Loss, OptimizerConfig, Policy

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 from temporay.models.collate import Batch
-from temporay.models.footprint import FlopCounter, peak_flops, utilization
-from temporay.models.host_memory import available_bytes
-from temporay.models.memory_forecast import BatchSize, MemoryForecast, size_of
+from temporay.models.cost.footprint import FlopCounter, peak_flops, utilization
+from temporay.models.cost.host_memory import available_bytes
+from temporay.models.cost.memory_forecast import BatchSize, MemoryForecast, size_of
 from temporay.models.policy import Policy
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from temporay.models.collate import Batch, collate_samples
-from temporay.models.host_memory import GIB
+from temporay.models.cost.host_memory import GIB
 from temporay.models.parallel import cut_again, local_part
 from temporay.models.policy import Policy
 from temporay.models.scoring_head import MAX_LOGITS

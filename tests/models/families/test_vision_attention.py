@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from temporay.models.families._base import family_of
-from temporay.models.vision_attention import equal_runs
+from temporay.models.families._vision_attention import equal_runs
 from temporay.operators.records import Prompt
 
 CLIPS = ((6, 64, 64), (4, 64, 64), (8, 96, 64), (2, 64, 96))  # frames, height, width; the last has its sides swapped

@@ -10,10 +10,10 @@ from typing import Any
 import psutil
 import pytest
 import torch
+from temporay.models.cost.host_memory import GIB, available_bytes, check_loading, host_bytes
+from temporay.models.cost.memory_forecast import MemoryForecast, size_of, state_bytes
 from temporay.models.families._base import family_of
-from temporay.models.host_memory import GIB, available_bytes, check_loading, host_bytes
 from temporay.models.lora import EVERYTHING, Lora, Trained
-from temporay.models.memory_forecast import MemoryForecast, size_of, state_bytes
 from temporay.models.parallel import Hardware
 from temporay.models.policy import OptimizerConfig, Policy, supervised
 from temporay.operators.errors import UserError
@@ -21,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
-from tests.models.test_footprint import make_batch
+from tests.models.cost.test_footprint import make_batch
 
 
 def make_policy(model: Path, *, trained: Trained = EVERYTHING, gradient_checkpointing: bool = False) -> Policy:

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from temporay.models.families._positions import rope_index
 from temporay.models.families.qwen2_vl import Qwen2Vl
-from temporay.models.positions import rope_index
 
-from tests.models.test_qwen2_5_vl import assert_engine_agrees
+from tests.models.families.test_qwen2_5_vl import assert_engine_agrees
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")  # of vLLM's own start
 

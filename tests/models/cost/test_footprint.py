@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 from temporay.models.collate import Batch, collate_samples
+from temporay.models.cost.footprint import FlopCounter, known_peak, peak_flops, utilization
 from temporay.models.families._base import family_of
-from temporay.models.footprint import FlopCounter, known_peak, peak_flops, utilization
 from temporay.models.lora import EVERYTHING, Lora, Trained
 from temporay.models.policy import OptimizerConfig, Policy, supervised
 from temporay.operators.records import Prompt

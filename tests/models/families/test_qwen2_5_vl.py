@@ -13,9 +13,9 @@ import torch
 from temporay.models.collate import collate_groups, collate_samples
 from temporay.models.engines._base import EngineSettings
 from temporay.models.families._base import Family, family_of
+from temporay.models.families._positions import rope_index
 from temporay.models.families.qwen2_5_vl import SECONDS, Qwen25Vl, seconds_to_bits
 from temporay.models.policy import OptimizerConfig, Policy, supervised
-from temporay.models.positions import rope_index
 from temporay.operators.components import load
 from temporay.operators.records import Prompt, Sampling
 from transformers import Qwen2_5_VLForConditionalGeneration

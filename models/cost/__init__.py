@@ -1,0 +1,6 @@
+"""What training costs, counted or forecast before it starts.
+
+footprint         floating-point operations of a batch, share of the device's peak
+memory_forecast   bytes that a step needs, and refusal of what cannot fit
+host_memory       bytes that one rank may use
+"""
