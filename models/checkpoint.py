@@ -219,9 +219,9 @@ def _random_state(policy: Policy) -> dict[str, Tensor]:
 
 def _schedule(policy: Policy) -> dict[str, Any]:
     return {
-        "total_steps": policy.total_steps,
-        "optimizer": policy.config.model_dump(mode="json"),
-        "trained": policy.trained.model_dump(mode="json"),
+        "total_steps": policy.settings.total_steps,
+        "optimizer": policy.settings.optimizer.model_dump(mode="json"),
+        "trained": policy.settings.trained.model_dump(mode="json"),
     }
 
 

@@ -44,6 +44,14 @@ class Batch:
         return Batch(**moved)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchCounts:
+    """The size of a global batch, over all ranks and micro-batches."""
+
+    num_tokens: float  # completion tokens under the mask
+    num_sequences: float  # sequences with at least one such token
+
+
 def collate_samples(family: Family, processor: Any, prompts: Sequence[Prompt], targets: Sequence[str]) -> Batch:
     """Supervised pairs: prompt ids, then the target's ids and the end-of-turn token, which alone are trained on.
 

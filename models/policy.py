@@ -1,21 +1,23 @@
 """The model that is trained: one rank's share of it, its optimizer and its learning-rate schedule.
 
-Normalisation is global: a loss divides by the counts of the whole batch over all ranks and micro-batches, so W ranks
-take the same step as one. Shapes: B sequences, L positions.
+A loss divides by the counts of the whole batch over all ranks and micro-batches, so W ranks take the same step as one.
+
+Shapes: B sequences, L positions.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Literal, Self
 
 import torch
 from pydantic import Field, model_validator
-from temporay.models.collate import Batch
+from temporay.models.collate import Batch, BatchCounts
 from temporay.models.families._base import Family
 from temporay.models.lora import EVERYTHING, Trained, adapter_scales, merged, set_trained
-from temporay.models.losses import Counts, sft_loss
+from temporay.models.losses._base import Loss
 from temporay.models.parallel import (
     DEFAULT_HARDWARE,
     Hardware,
@@ -32,20 +34,18 @@ from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.tensor import DTensor
 
-Loss = Callable[[Scores, Batch, Counts], tuple[Tensor, Mapping[str, Tensor]]]
-
 
 class OptimizerConfig(Settings):
     """AdamW and its learning rate by step: a linear warm-up, then the schedule."""
 
     lr: float = Field(default=1e-5, gt=0)
     betas: tuple[float, float] = (0.9, 0.95)
-    weight_decay: float = Field(default=0.0, ge=0)  # on matrices only
+    weight_decay: float = Field(default=0.0, ge=0)  # of matrices only
     grad_clip: float = Field(default=1.0, gt=0)  # largest norm of the whole gradient
     warmup_steps: int = Field(default=0, ge=0)
     schedule: Literal["constant", "linear", "cosine"] = "cosine"
     decay_start: float = Field(default=0.0, ge=0, lt=1)  # share of all steps before which the rate stays at its peak
-    final_lr_ratio: float = Field(default=0.0, ge=0, le=1)  # of the peak, at the last step
+    final_lr_ratio: float = Field(default=0.0, ge=0, le=1)  # rate at the last step as a share of the peak
 
     @model_validator(mode="after")
     def _constant_does_not_decay(self) -> Self:
@@ -54,13 +54,20 @@ class OptimizerConfig(Settings):
         return self
 
 
-def supervised(scores: Scores, batch: Batch, counts: Counts) -> tuple[Tensor, Mapping[str, Tensor]]:
-    """``sft_loss`` as the loss of ``Policy.forward_backward``."""
-    return sft_loss(scores.logprobs_BL, batch.completion_mask_BL, counts.num_tokens), {}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySettings:
+    """How a policy is trained, on every rank alike."""
+
+    optimizer: OptimizerConfig
+    total_steps: int  # optimizer steps of the whole run
+    temperature: float = 1.0  # logits are divided by it, as when sampling
+    gradient_checkpointing: bool = False  # activations are computed again in the backward pass
+    trained: Trained = EVERYTHING
+    hardware: Hardware = DEFAULT_HARDWARE
 
 
 def lr_factor(config: OptimizerConfig, step: int, total_steps: int) -> float:
-    """The learning rate of a step (from 0) as a share of its peak."""
+    """Return the learning rate of a step (from 0) as a share of its peak."""
     if step < config.warmup_steps:
         return (step + 1) / config.warmup_steps
     start = max(config.warmup_steps, round(config.decay_start * total_steps))
@@ -75,58 +82,43 @@ class Policy:
     """One rank's model with AdamW. Every rank must make the same calls with the same number of micro-batches."""
 
     def __init__(
-        self,
-        model: nn.Module,
-        family: Family,
-        optimizer: OptimizerConfig,
-        *,
-        total_steps: int,
-        parallel: Parallel | None = None,
-        temperature: float = 1.0,
-        gradient_checkpointing: bool = False,
-        trained: Trained = EVERYTHING,
-        hardware: Hardware = DEFAULT_HARDWARE,
+        self, model: nn.Module, family: Family, settings: PolicySettings, parallel: Parallel | None = None
     ) -> None:
-        """Takes a model on the CPU over: marks what is trained, adds adapters and the scoring head, and shards it.
+        """Take over a model on the CPU: mark what is trained, add adapters and the scoring head, and shard it.
 
         Args:
             parallel: where the model lives; None is this process alone, or its process group, on the CPU.
-            temperature: log-probabilities are those of the logits divided by it, as when sampling.
         """
         parallel = parallel or this_process(torch.device("cpu"))
-        set_trained(model, family, trained)
+        optimizer, hardware = settings.optimizer, settings.hardware
+        set_trained(model, family, settings.trained)
         add_scoring_head(model)
-        shard(model, family, parallel, gradient_checkpointing=gradient_checkpointing, hardware=hardware)
+        shard(model, family, parallel, gradient_checkpointing=settings.gradient_checkpointing, hardware=hardware)
         model.train()
         self.model = model
         self.family = family
-        self.trained = trained
+        self.settings = settings
         self.parallel = parallel
-        self.config = optimizer
-        self.total_steps = total_steps
-        self.hardware = hardware
         self.pass_dtype = pass_dtype(parallel.device, hardware.precision)
-        self.gradient_checkpointing = gradient_checkpointing
-        self.temperature = temperature
         self.step_index = 0  # optimizer steps done
         self.optimizer = torch.optim.AdamW(
             _parameter_groups(model, optimizer.weight_decay), lr=optimizer.lr, betas=optimizer.betas, fused=True
         )
 
     def forward_backward(self, batches: Sequence[Batch], loss: Loss) -> dict[str, float]:
-        """Adds the gradient of a whole step, micro-batch by micro-batch.
+        """Add the gradient of a whole step, micro-batch by micro-batch.
 
         Args:
-            batches: this rank's micro-batches; as many on every rank, if need be with an all-zero completion mask.
-            loss: gives this rank's share of the loss and of its metrics.
+            batches: this rank's micro-batches; every rank has the same number, some with an all-zero completion mask.
+            loss: returns this rank's share of the loss and of its metrics.
 
         Returns:
-            The loss, its metrics, mean ``entropy`` and the counts, over all ranks.
+            The loss, its metrics, mean ``entropy`` and the counts ``tokens`` and ``sequences``, over all ranks.
         """
         counts = self._count(batches)
         totals: dict[str, Tensor] = {}
         for position, batch in enumerate(batches, 1):
-            exchange_after(self.model, self.hardware, is_last=position == len(batches))
+            exchange_after(self.model, self.settings.hardware, is_last=position == len(batches))
             on_device = batch.to(self.parallel.device)
             scores = self.scores(on_device)
             value, metrics = loss(scores, on_device, counts)
@@ -139,16 +131,17 @@ class Policy:
         return {**dict(zip(names, summed, strict=True)), "tokens": counts.num_tokens, "sequences": counts.num_sequences}
 
     def step(self) -> dict[str, float]:
-        """Clips the gradient and applies it.
+        """Clip the gradient and apply it.
 
         Raises:
-            FloatingPointError: the gradient is not finite; the weights are as before.
+            FloatingPointError: the gradient is not finite; the weights stay as they are.
         """
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
+        config = self.settings.optimizer
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.grad_clip)
         grad_norm = float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
         if not math.isfinite(grad_norm):
             raise FloatingPointError(f"the gradient norm of step {self.step_index} is {grad_norm}")
-        lr = self.config.lr * lr_factor(self.config, self.step_index, self.total_steps)
+        lr = config.lr * lr_factor(config, self.step_index, self.settings.total_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.step()
@@ -157,13 +150,13 @@ class Policy:
         return {"grad_norm": grad_norm, "lr": lr}
 
     def skip_step(self) -> None:
-        """A step without an update, when a batch held nothing to learn from; its gradient is forgotten."""
+        """Count a step without an update, for a batch with nothing to learn from, and drop its gradient."""
         self.optimizer.zero_grad(set_to_none=True)
         self.step_index += 1
 
     @torch.no_grad()
     def logprobs(self, batch: Batch) -> Tensor:
-        """``logprobs_BL`` of the completion tokens without dropout, on the CPU; 0 elsewhere."""
+        """Return ``logprobs_BL`` of the completion tokens without dropout, on the CPU; 0 elsewhere."""
         self.model.eval()
         scores = self.scores(batch.to(self.parallel.device))
         self.model.train()
@@ -171,35 +164,35 @@ class Policy:
         return scores.logprobs_BL.cpu()
 
     def state_dict(self) -> dict[str, Tensor]:
-        """All weights on the CPU with their Hugging Face names, on rank 0; empty elsewhere. Every rank must call it.
+        """Return all weights on the CPU by Hugging Face name, on rank 0; empty elsewhere. Every rank must call it.
 
-        Adapters are in the weights they belong to; the model's own stay as they are.
+        Adapters are merged into these weights; the model keeps them apart.
         """
         return dict(merged(self.full_state(), adapter_scales(self.model)))
 
     def full_state(self) -> dict[str, Tensor]:
-        """``state_dict`` as the model has it: adapters and what they are beside apart."""
+        """Return ``state_dict`` as the model has it, with adapters apart."""
         options = StateDictOptions(full_state_dict=True, cpu_offload=True)
         tied = getattr(self.model, "all_tied_weights_keys", {})  # the same tensor under a second name
         state = get_model_state_dict(self.model, options=options)
         return {name: tensor for name, tensor in state.items() if name not in tied and isinstance(tensor, Tensor)}
 
     def scores(self, batch: Batch) -> Scores:
-        """Of a batch on the policy's device, with gradients where they are enabled.
+        """Score a batch that is on the policy's device, with gradients where they are enabled.
 
-        The model is given no attention mask: what a token attends to comes before it, padding comes after it, and
-        without a mask attention takes its causal kernel, which does half the work.
+        The model gets no attention mask. Padding comes after all tokens, so that no token attends to it, and without a
+        mask attention uses its causal kernel, which does half the work.
         """
         scores = self.model(
             input_ids=batch.input_ids_BL,
             scored_mask_BL=batch.completion_mask_BL,
-            temperature=self.temperature,
+            temperature=self.settings.temperature,
             **batch.model_inputs,
         )
         return Scores(*scores)
 
-    def _count(self, batches: Sequence[Batch]) -> Counts:
-        """Global counts, and a check that no rank will wait for another for ever."""
+    def _count(self, batches: Sequence[Batch]) -> BatchCounts:
+        """Return global counts, and check that no rank will wait for another forever."""
         tokens = sum(float(batch.completion_mask_BL[:, 1:].sum()) for batch in batches)
         sequences = sum(float((batch.completion_mask_BL[:, 1:].sum(-1) > 0).sum()) for batch in batches)
         passes = len(batches), sum(bool(batch.model_inputs) for batch in batches)
@@ -209,7 +202,7 @@ class Policy:
             raise RuntimeError(
                 f"ranks differ in micro-batches (all, with video): this one has {passes}, sum {summed[2:]}"
             )
-        return Counts(num_tokens=summed[0], num_sequences=summed[1])
+        return BatchCounts(num_tokens=summed[0], num_sequences=summed[1])
 
 
 def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Iterable[nn.Parameter] | float]]:

@@ -59,7 +59,9 @@ def load(package: str, name: str) -> Any:
             raise UserError(f"cannot load {name!r}: {error}; give an importable 'module:Class'") from error
     modules = _modules(package)
     if name not in modules:
-        raise unknown_name(package.rpartition(".")[2].rstrip("s"), name, available(package))
+        kinds = package.rpartition(".")[2]
+        kind = kinds.removesuffix("es") if kinds.endswith("sses") else kinds.removesuffix("s")
+        raise unknown_name(kind, name, available(package))
     module = importlib.import_module(modules[name])
     class_name = "".join(word.capitalize() for word in name.split("_"))
     if not hasattr(module, class_name):

@@ -43,6 +43,7 @@ OPEN_FOLDERS = (
     "sources",
     "engines",
     "families",
+    "losses",
     "presets",
     "exports",
 )  # a new file edits nothing else

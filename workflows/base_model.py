@@ -16,7 +16,8 @@ from pydantic import Field
 from temporay.models.collate import collate_samples
 from temporay.models.export import export
 from temporay.models.families._base import family_of
-from temporay.models.policy import OptimizerConfig, Policy, supervised
+from temporay.models.losses._supervised import supervised
+from temporay.models.policy import OptimizerConfig, Policy, PolicySettings
 from temporay.models.tiny import TinyShape, build
 from temporay.operators.dataset.rows import question_text
 from temporay.operators.records import Prompt, Sample
@@ -49,8 +50,7 @@ def make_base_model(settings: BaseModelSettings, samples: Sequence[Sample], run_
     policy = Policy(
         family.load_model(random_weights, torch.float32),
         family,
-        settings.optimizer,
-        total_steps=settings.num_steps,
+        PolicySettings(optimizer=settings.optimizer, total_steps=settings.num_steps),
     )
     run_dir.drop_from(STAGE, 0)
     for step in range(settings.num_steps):

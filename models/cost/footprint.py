@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 from temporay.models.collate import Batch
-from temporay.models.families._base import Family, Part, VisionWork
+from temporay.models.families._base import Family, ModelPart, VisionWork
 from torch import nn
 
 # Dense bfloat16 products with float32 sums, in 1e12 per second, by a part of the device's name; NVIDIA's data sheets
@@ -70,10 +70,10 @@ class FlopCounter:
 
     def __init__(self, model: nn.Module, family: Family) -> None:
         self._model, self._family = model, family
-        self._products: dict[Part, _Product] = {part: _Product() for part in ("vision_tower", "projector", "text")}
+        self._products: dict[ModelPart, _Product] = {part: _Product() for part in ("vision_tower", "projector", "text")}
         self._products["head"] = _Product()
         trained = {id(p) for p in model.parameters() if p.requires_grad}
-        self._flows: dict[Part, bool] = dict.fromkeys(self._products, False)  # whether gradients pass its attention
+        self._has_gradient: dict[ModelPart, bool] = dict.fromkeys(self._products, False)  # in attention
         anything_before = False
         for name, module in model.named_modules():  # in the order of computation, but for parallel branches
             own = [id(p) in trained for p in module.parameters(recurse=False)]
@@ -83,7 +83,7 @@ class FlopCounter:
                 product.forward += cost
                 product.backward += cost * (anything_before + (id(module.weight) in trained))
             anything_before = anything_before or any(own)
-            self._flows[part] = self._flows[part] or anything_before
+            self._has_gradient[part] = self._has_gradient[part] or anything_before
         config: Any = model.config.get_text_config()  # type: ignore[operator, union-attr]
         heads = config.num_attention_heads
         head_dim = getattr(config, "head_dim", None) or config.hidden_size // heads
@@ -95,19 +95,19 @@ class FlopCounter:
         vision = NO_VISION
         if any(name.startswith("pixel_values") for name in batch.model_inputs):
             vision = self._family.vision_work(self._model, batch.model_inputs)
-        rows: dict[Part, float] = {
+        rows: dict[ModelPart, float] = {
             "vision_tower": vision.num_patches,
             "projector": vision.num_merged,
             "text": float(lengths_B.sum()),
             "head": float((batch.completion_mask_BL[:, 1:] > 0).sum()),
         }
-        pairs: dict[Part, float] = {
+        pairs: dict[ModelPart, float] = {
             "vision_tower": 4.0 * vision.attention_width * vision.attention_pairs,
             "text": 4.0 * self._text_width * self._num_layers * float(lengths_B.square().sum()),
         }
         forward = {part: rows[part] * self._products[part].forward + pairs.get(part, 0.0) for part in rows}
         backward = {
-            part: rows[part] * self._products[part].backward + 2 * pairs.get(part, 0.0) * self._flows[part]
+            part: rows[part] * self._products[part].backward + 2 * pairs.get(part, 0.0) * self._has_gradient[part]
             for part in rows
         }
         return Flops(

@@ -95,7 +95,7 @@ class MemoryForecast:
         with torch.random.fork_rng():
             self._kept = measure(policy, probes)
             policy.model.eval()  # layers are not checkpointed then
-            self._whole = measure(policy, probes) if policy.gradient_checkpointing else self._kept
+            self._whole = measure(policy, probes) if policy.settings.gradient_checkpointing else self._kept
             policy.model.train()
         cut_again(policy.model)
         self._states = state_bytes(policy, reference=reference)
@@ -106,7 +106,7 @@ class MemoryForecast:
             return dict(self._states)
         kept = self._kept.text(size) + self._kept.by_patch * size.num_patches
         # Backward works block by block, on gradients beside what the block kept, or on what it makes again.
-        again = self._policy.gradient_checkpointing
+        again = self._policy.settings.gradient_checkpointing
         by_text = self._whole.text(size) - again * self._kept.text(size)
         by_patch = self._whole.by_patch - again * self._kept.by_patch
         num_text, num_vision = blocks_by_part(self._policy)
@@ -141,11 +141,11 @@ class MemoryForecast:
         advice = []
         if size is not None and size.num_rows > 1:
             advice.append(f"put fewer than {size.num_rows} samples into a micro-batch")
-        if size is not None and not self._policy.gradient_checkpointing:
+        if size is not None and not self._policy.settings.gradient_checkpointing:
             advice.append("set gradient_checkpointing")
-        if self._policy.hardware.sharding == "optimizer" and self._policy.parallel.mesh is not None:
+        if self._policy.settings.hardware.sharding == "optimizer" and self._policy.parallel.mesh is not None:
             advice.append("set hardware.sharding parameters")
-        if self._policy.trained.weights == "all":
+        if self._policy.settings.trained.weights == "all":
             advice.append("train adapters (trained.weights lora)")
         advice.append(f"use more workers than {self._policy.parallel.world_size}")
         return ", ".join(advice)
@@ -173,7 +173,7 @@ def _gathered_bytes(policy: Policy) -> int:
     """
     if policy.parallel.mesh is None:
         return 0
-    if policy.hardware.sharding == "optimizer":
+    if policy.settings.hardware.sharding == "optimizer":
         numbers = [(p.numel(), p.requires_grad) for p in policy.model.parameters()]
         return sum(n * (policy.pass_dtype.itemsize + 8 * is_trained) for n, is_trained in numbers)
     blocks = [sum(p.numel() for p in block.parameters()) for block in policy.family.shard_blocks(policy.model)]

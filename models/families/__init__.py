@@ -1,7 +1,11 @@
 """Model families: one file each, found by a checkpoint's ``model_type``.
 
-qwen2_5_vl   Qwen2.5-VL, with positions in time as the engine has them
-qwen3_vl     Qwen3-VL of every size, and the small one of ``temporay.models.tiny``
+qwen2_vl           Qwen2-VL
+qwen2_5_vl         Qwen2.5-VL, with positions in time as the engine has them
+qwen3_vl           Qwen3-VL, and the small one of ``temporay.models.tiny``
+_qwen_vl           what these three have in common
+_positions         time, height and width of every token
+_vision_attention  many small grids in a few calls
 """
 
 from temporay.operators.components import with_own_folders

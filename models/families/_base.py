@@ -1,4 +1,4 @@
-"""What temporay needs to know about a model family; one file per family, found by the checkpoint's ``model_type``.
+"""What temporay needs to know about a model family: one file each, found by the checkpoint's ``model_type``.
 
 Shapes: N vision patches of all videos together, V videos.
 """
@@ -19,7 +19,7 @@ from temporay.operators.records import Prompt
 from torch import nn
 
 FAMILIES = "temporay.models.families"
-Part = Literal["vision_tower", "projector", "text", "head"]  # of a model, in the order in which they are computed
+ModelPart = Literal["vision_tower", "projector", "text", "head"]  # in the order in which they are computed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +32,10 @@ class EncodedPrompts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisionWork:
-    """What the vision tower computes for the videos of one batch."""
+    """The amount of work of the vision tower for the videos of one batch."""
 
     num_patches: int  # rows of the tower's matrix products
-    num_merged: int  # rows of the projector's; tokens the text part sees
+    num_merged: int  # rows of the projector's matrix products, which are the text part's video tokens
     attention_pairs: int  # query-key pairs, summed over the tower's layers
     attention_width: int  # heads x head size
 
@@ -44,37 +44,37 @@ class Family(ABC):
     """Loading, prompt encoding and layer structure of one model family."""
 
     model_types: ClassVar[tuple[str, ...]]  # values of config.json's ``model_type``
-    vision_tower: ClassVar[tuple[str, ...]]  # prefixes of parameter names; the longest prefix of all decides
-    projector: ClassVar[tuple[str, ...]]  # what brings patches into the text part
+    vision_tower: ClassVar[tuple[str, ...]]  # prefixes of parameter names; the longest prefix of all parts decides
+    projector: ClassVar[tuple[str, ...]]  # prefixes of the layers that bring patches into the text part
     head: ClassVar[tuple[str, ...]] = ("lm_head.",)
 
     @abstractmethod
     def load_model(self, path: Path, dtype: torch.dtype) -> nn.Module:
-        """The policy with its weights, on the CPU. Only safetensors are read."""
+        """Load the policy with its weights on the CPU. Only safetensors are read."""
 
     @abstractmethod
     def load_processor(self, path: Path) -> Any:
-        """Tokenizer, chat template and video processor, as transformers' ``AutoProcessor`` gives them."""
+        """Load tokenizer, chat template and video processor, as transformers' ``AutoProcessor`` does."""
 
     @abstractmethod
     def encode(self, processor: Any, prompts: Sequence[Prompt]) -> EncodedPrompts:
-        """Exactly the ids and tensors the processor makes, for all prompts in one call."""
+        """Return exactly the ids and tensors the processor makes, for all prompts in one call."""
 
     @abstractmethod
     def token_types(self, processor: Any, input_ids_BL: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Inputs the forward pass derives from ids, e.g. ``mm_token_type_ids``; empty when there are none."""
+        """Return inputs that are derived from ids, e.g. ``mm_token_type_ids``; empty when there are none."""
 
     @abstractmethod
     def shard_blocks(self, model: nn.Module) -> list[nn.Module]:
-        """Modules that FSDP2 wraps one by one, inner ones first; the root is wrapped by the caller."""
+        """Return the modules that FSDP2 wraps one by one, inner ones first; the caller wraps the root."""
 
     @abstractmethod
     def vision_work(self, model: nn.Module, model_inputs: Mapping[str, torch.Tensor]) -> VisionWork:
-        """Counted from the shapes of a batch's video tensors, exactly; ``model_inputs`` hold a video."""
+        """Count exactly, from the shapes of a batch's video tensors; ``model_inputs`` hold a video."""
 
-    def part_of(self, name: str) -> Part:
-        """The part of the model that a parameter or module belongs to."""
-        prefixes: dict[str, Part] = {
+    def part_of(self, name: str) -> ModelPart:
+        """Return the part of the model that a parameter or module belongs to."""
+        prefixes: dict[str, ModelPart] = {
             **dict.fromkeys(self.vision_tower, "vision_tower"),
             **dict.fromkeys(self.projector, "projector"),
             **dict.fromkeys(self.head, "head"),
@@ -84,11 +84,11 @@ class Family(ABC):
 
     @abstractmethod
     def banned_token_ids(self, processor: Any) -> tuple[int, ...]:
-        """Tokens a policy must never sample: media placeholders."""
+        """Return the tokens that a policy must never sample: media placeholders."""
 
 
 def video_metadata(prompt: Prompt) -> dict[str, Any]:
-    """transformers' ``VideoMetadata`` for frames that are all shown; without it processors assume 24 fps."""
+    """Return transformers' ``VideoMetadata`` of frames that are all shown; without it, processors assume 24 fps."""
     assert prompt.frames_THWC is not None
     num_frames, height, width, _ = prompt.frames_THWC.shape
     return {
@@ -102,21 +102,21 @@ def video_metadata(prompt: Prompt) -> dict[str, Any]:
 
 
 def family_of(path: Path) -> Family:
-    """The family of a checkpoint folder in Hugging Face layout, chosen by ``model_type`` of its config.json.
+    """Return the family of a checkpoint folder in Hugging Face layout, by ``model_type`` of its config.json.
 
     Raises:
-        UserError: the folder is missing or incomplete, brings code of its own, or is of a family that nobody wrote.
+        UserError: the folder is missing or incomplete, brings its own code, or its family has no file here.
     """
     config = _read_config(path)
     if "auto_map" in config:
         raise UserError(
-            f"{path} needs code of its own (auto_map in config.json), which is never run; give a model without"
+            f"{path} brings its own code (auto_map in config.json), which is never run; give a model without it"
         )
     if not any(path.glob("*.safetensors")):
         raise UserError(f"{path} has no *.safetensors file; only that format is read, convert the weights first")
     model_type = config.get("model_type")
     known: list[str] = []
-    for name in available(FAMILIES):
+    for name in sorted(available(FAMILIES), key=lambda name: name != model_type):  # a file of that name is tried first
         family: type[Family] = load(FAMILIES, name)
         if model_type in family.model_types:
             return family()

@@ -1,8 +1,8 @@
 """Positions in time, height and width of a batch's tokens, in place of transformers' ``get_rope_index``.
 
-A family says what cells its videos have; the rest is one rule: every part of a sequence, text or video, begins one
-after the largest position before it. transformers' own code builds every run of tokens with a dozen tensors, which was
-a twentieth of a training step on a CPU.
+A family says what cells its videos have. The rest is one rule: every run of text or video tokens begins one after the
+largest position before it. transformers' own code builds every run of tokens with a dozen tensors, which took a
+twentieth of a training step on a CPU.
 
 Shapes: B sequences, L positions, V videos, T temporal cells of a video.
 """
@@ -25,7 +25,7 @@ CellsOf = Callable[[Any, Tensor, Mapping[str, Any]], Iterable[Positions]]  # (vi
 
 
 def position_by(backbone: Any, cells_of: CellsOf) -> None:
-    """Gives a backbone ``rope_index`` with a family's cells as its ``get_rope_index``, in training as in generation."""
+    """Give a backbone ``rope_index`` with a family's cells as its ``get_rope_index``, in training as in generation."""
     backbone.get_rope_index = types.MethodType(functools.partial(rope_index, cells_of), backbone)
 
 
@@ -39,7 +39,7 @@ def rope_index(
     attention_mask: Tensor | None = None,
     **inputs: Any,  # generation passes on all that it was given
 ) -> tuple[Tensor, Tensor]:
-    """What ``get_rope_index`` returns.
+    """Return what ``get_rope_index`` returns.
 
     Args:
         cells_of: gives ``video_cells`` of every run of video tokens, in order.
@@ -49,20 +49,20 @@ def rope_index(
         video_grid_thw: (V, 3) cells before merging.
 
     Returns:
-        ``position_ids`` (3, B, L), 0 on padding, and (B, 1) what a later position is ahead of its number of tokens.
+        ``position_ids`` (3, B, L), 0 on padding, and (B, 1) by how much later positions are ahead of the token count.
 
     Raises:
         ValueError: there are images, or no videos, or a video has other tokens than cells.
     """
     if image_grid_thw is not None or video_grid_thw is None:
-        raise ValueError("positions need video_grid_thw, and are of videos only")
+        raise ValueError("positions need video_grid_thw and are made for videos only")
     cells = iter(cells_of(backbone.config.vision_config, video_grid_thw, inputs))
-    seen_BL = np.ones(tuple(input_ids.shape), bool) if attention_mask is None else attention_mask.bool().cpu().numpy()
+    valid_BL = np.ones(tuple(input_ids.shape), bool) if attention_mask is None else attention_mask.bool().cpu().numpy()
     ids_3BL = np.zeros((3, *input_ids.shape), np.int64)
     ahead = []
-    for b, (types_L, seen_L) in enumerate(zip(mm_token_type_ids.cpu().numpy(), seen_BL, strict=True)):
-        row = _row_positions(types_L[seen_L].tolist(), cells)
-        ids_3BL[:, b, seen_L] = row
+    for b, (types_L, valid_L) in enumerate(zip(mm_token_type_ids.cpu().numpy(), valid_BL, strict=True)):
+        row = _row_positions(types_L[valid_L].tolist(), cells)
+        ids_3BL[:, b, valid_L] = row
         ahead.append([int(row.max()) + 1 - row.shape[1]])
     if next(cells, None) is not None:
         raise ValueError("there are more videos than runs of video tokens")
@@ -71,10 +71,10 @@ def rope_index(
 
 @functools.lru_cache(maxsize=1024)  # clips of a dataset are of few sizes
 def video_cells(num_t: int, num_h: int, num_w: int, step: float) -> Positions:
-    """(3, T·H·W) from 0 on, in vLLM's own arithmetic: float64, rounded down after the product.
+    """Return (3, T·H·W) positions from 0 on, in vLLM's own arithmetic: float64, rounded down after the product.
 
     Args:
-        num_h: as the text part sees them, after merging; so ``num_w``.
+        num_h: rows after merging, as the text part reads them; ``num_w`` are the columns.
         step: positions from one temporal cell to the next.
     """
     times_T = np.floor(np.arange(num_t, dtype=np.float64) * step).astype(np.int64)
@@ -83,14 +83,14 @@ def video_cells(num_t: int, num_h: int, num_w: int, step: float) -> Positions:
 
 
 def _row_positions(token_types: Sequence[int], cells: Iterator[Positions]) -> Positions:
-    """(3, tokens) of one sequence without its padding."""
+    """Return (3, tokens) positions of one sequence without its padding."""
     row_3L = np.empty((3, len(token_types)), np.int64)
     place = start = 0
     for token_type, run in itertools.groupby(token_types):
         end = place + sum(1 for _ in run)
-        part = next(cells) + start if token_type else np.arange(start, start + end - place)
-        if part.shape[-1] != end - place:
-            raise ValueError(f"a video has {end - place} tokens, but its grid {part.shape[-1]}")
-        row_3L[:, place:end] = part
-        place, start = end, int(part.max()) + 1
+        ids_3L = next(cells) + start if token_type else np.arange(start, start + end - place)
+        if ids_3L.shape[-1] != end - place:
+            raise ValueError(f"a video has {end - place} tokens, but its grid {ids_3L.shape[-1]}")
+        row_3L[:, place:end] = ids_3L
+        place, start = end, int(ids_3L.max()) + 1
     return row_3L

@@ -1,11 +1,11 @@
 """Attention of a vision tower over many small grids in a few calls.
 
-transformers' Qwen towers attend to one grid of a video after the other, a call each: 128 calls a layer for a batch of
-16 clips of 16 frames. Grids of one size that follow each other, as those of a video do, are a batch. A training step of
-the tiny model with two threads took 1.5 s instead of 3.1 s on two busy cores; with one thread there is no difference.
-Parameters and results are as before; the order of sums is not, so results differ by rounding.
+transformers' Qwen towers attend to the grids of a video one after another, with one call for each: 128 calls a layer
+for a batch of 16 clips of 16 frames. Here, neighboring grids of one size are a batch, and a video has many such grids.
+A training step of the tiny model with two threads took 1.5 s instead of 3.1 s on two busy cores. With one thread there
+is no difference. Parameters stay as they are. The order of sums changes, so results differ by rounding.
 
-Shapes: N patches of all grids together, H heads, D of a head; G grids of L patches each.
+Shapes: N patches of all grids together, H heads, D size of a head; G grids of L patches each.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb_
 
 
 def attend_in_batches(visual: nn.Module) -> None:
-    """Gives every block of a tower ``batched_attention`` as its attention's forward, in place."""
+    """Give every block of a tower ``batched_attention`` as its attention's forward, in place."""
     for block in visual.blocks:  # type: ignore[union-attr]
         block.attn.forward = types.MethodType(batched_attention, block.attn)
 
@@ -32,9 +32,9 @@ def batched_attention(
     hidden_states: Tensor,
     cu_seqlens: Tensor,
     position_embeddings: tuple[Tensor, Tensor],
-    **_unused: Any,  # what other implementations of attention take
+    **_unused: Any,  # arguments of other implementations of attention
 ) -> Tensor:
-    """In place of ``forward`` of transformers' Qwen vision attention.
+    """Compute what ``forward`` of transformers' Qwen vision attention computes.
 
     Args:
         hidden_states: (N, H * D).
@@ -60,6 +60,6 @@ def batched_attention(
 
 
 def equal_runs(lengths: list[int]) -> Iterator[tuple[int, int]]:
-    """How many grids of one length follow each other, and the length."""
+    """Yield how many neighboring grids have one length, and that length."""
     for length, run in itertools.groupby(lengths):
         yield sum(1 for _ in run), length

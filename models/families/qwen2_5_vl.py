@@ -1,10 +1,10 @@
 """Qwen2.5-VL (``model_type`` qwen2_5_vl): one grid per video, its time in the positions instead of the text.
 
 Architecture and processor: transformers ``models/qwen2_5_vl``; report arXiv 2502.13923, section 2.1.2 (positions in
-absolute time). Positions are our own: transformers 5.17 rounds a grid's seconds down to whole ones before it scales
-them (huggingface/transformers#48669), so that every video above 2 fps stands still, and goes on with text after a
-video's largest side. The original code and vLLM go on after the largest position of all. Log-probabilities of the two
-differ by 0.01 to 0.06 nats a token on a tiny random model.
+absolute time). Positions are our own, for two reasons. transformers 5.17 rounds a grid's seconds down to whole ones
+before it scales them (huggingface/transformers#48669), so that every video above 2 fps stands still. It also continues
+with text after a video's largest side; the original code and vLLM continue after the largest position. The two
+log-probabilities of a token differ by 0.01 to 0.06 nats on a tiny random model.
 
 Shapes: V videos.
 """
@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import torch
 from temporay.models.families._base import EncodedPrompts
 from temporay.models.families._positions import Positions, video_cells
-from temporay.models.families.qwen3_vl import Qwen3Vl
+from temporay.models.families._qwen_vl import QwenVl, pairs_within_frames
 from temporay.operators.records import Prompt
 from torch import Tensor
 from transformers import Qwen2_5_VLForConditionalGeneration
@@ -26,16 +26,15 @@ from transformers.vision_utils import get_vision_window_index
 SECONDS = "second_per_grid_ts"
 
 
-class Qwen25Vl(Qwen3Vl):
-    """Qwen2.5-VL checkpoints of every size; all but positions and the seconds they need is Qwen3-VL's."""
+class Qwen25Vl(QwenVl):
+    """Qwen2.5-VL checkpoints of every size."""
 
     model_types: ClassVar[tuple[str, ...]] = ("qwen2_5_vl",)
     model_class: ClassVar[Any] = Qwen2_5_VLForConditionalGeneration
-    video_tensors: ClassVar[tuple[str, ...]] = ("pixel_values_videos", "video_grid_thw", SECONDS)
-    projector: ClassVar[tuple[str, ...]] = ("model.visual.merger.",)
+    video_tensors: ClassVar[tuple[str, ...]] = (*QwenVl.video_tensors, SECONDS)
 
     def encode(self, processor: Any, prompts: Sequence[Prompt]) -> EncodedPrompts:
-        """Ids and tensors of the processor, and the seconds of a temporal grid cell as ``seconds_to_bits``."""
+        """Return ids and tensors of the processor, with the seconds of a temporal cell as ``seconds_to_bits``."""
         encoded = super().encode(processor, prompts)
         if not encoded.video_tensors:
             return encoded
@@ -43,7 +42,7 @@ class Qwen25Vl(Qwen3Vl):
         return EncodedPrompts(prompt_ids=encoded.prompt_ids, video_tensors={**encoded.video_tensors, SECONDS: bits_V})
 
     def video_cells(self, vision: Any, grid_V3: Tensor, inputs: Mapping[str, Any]) -> Iterable[Positions]:
-        """Cells as far apart as their seconds say.
+        """Yield cells as far apart as their seconds say.
 
         Raises:
             ValueError: the seconds are missing.
@@ -56,17 +55,16 @@ class Qwen25Vl(Qwen3Vl):
             yield video_cells(num_t, num_h // merge, num_w // merge, cell_s * vision.tokens_per_second)
 
     def attention_pairs(self, visual: Any, grid_V3: Tensor) -> int:
-        """Query-key pairs of all layers, most of which attend within windows."""
+        """Count the query-key pairs of all layers; most layers attend within windows."""
         whole = len(visual.fullatt_block_indexes)
         _, ends = get_vision_window_index(
             grid_V3, visual.spatial_merge_size, visual.window_size, visual.config.patch_size
         )
         windows = ends.unique_consecutive().diff().long()
-        num_t, num_h, num_w = grid_V3.unbind(-1)
         in_windows = (len(visual.blocks) - whole) * int(windows.square().sum())
-        return in_windows + whole * int((num_t * (num_h * num_w) ** 2).sum())
+        return in_windows + whole * pairs_within_frames(grid_V3)
 
 
 def seconds_to_bits(seconds_V: Tensor) -> Tensor:
-    """float32 seconds as the int32 of the same bits: FSDP2's mixed precision would round a float to bfloat16."""
+    """View float32 seconds as int32 bits: FSDP2's mixed precision would round a float to bfloat16."""
     return seconds_V.float().view(torch.int32)

@@ -18,8 +18,9 @@ import torch
 from temporay.models.chat import to_prompt
 from temporay.models.collate import Batch, collate_samples
 from temporay.models.families._base import Family, family_of
+from temporay.models.losses._supervised import supervised
 from temporay.models.parallel import Hardware, this_process
-from temporay.models.policy import OptimizerConfig, Policy, supervised
+from temporay.models.policy import OptimizerConfig, Policy, PolicySettings
 from temporay.models.token_lengths import TokenLengths
 from temporay.operators.dataset.rows import messages
 from temporay.operators.dataset.shards import Dataset
@@ -101,10 +102,8 @@ def premade(one: One) -> None:
     policy = Policy(
         family.load_model(folder / "model", torch.float32),
         family,
-        OptimizerConfig(lr=LR, schedule="linear"),
-        total_steps=ENDLESS,
-        parallel=(parallel := this_process(torch.device("cpu"))),
-        hardware=HARDWARE,
+        PolicySettings(optimizer=OptimizerConfig(lr=LR, schedule="linear"), total_steps=ENDLESS, hardware=HARDWARE),
+        parallel := this_process(torch.device("cpu")),
     )
     samples = [dataset.sample(i) for i in range(len(dataset))]
     tokens_N = np.asarray(TokenLengths(family, processor)(samples, [""] * len(samples)))

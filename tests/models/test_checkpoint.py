@@ -12,7 +12,8 @@ import torch
 from temporay.models.checkpoint import MANIFEST, latest, load, save
 from temporay.models.collate import Batch, collate_samples
 from temporay.models.families._base import Family, family_of
-from temporay.models.policy import OptimizerConfig, Policy, supervised
+from temporay.models.losses._supervised import supervised
+from temporay.models.policy import OptimizerConfig, Policy, PolicySettings
 from temporay.operators.errors import UserError
 from temporay.operators.records import Prompt
 
@@ -45,7 +46,7 @@ def make_policy(family: Family, model: Path, *, lr: float = 5e-4, dropout: float
     for layer in loaded.model.language_model.layers:  # type: ignore[union-attr, operator]
         layer.self_attn.attention_dropout = dropout
     config = OptimizerConfig(lr=lr, weight_decay=0.1, warmup_steps=3, schedule="cosine")
-    return Policy(loaded, family, config, total_steps=6)
+    return Policy(loaded, family, PolicySettings(optimizer=config, total_steps=6))
 
 
 def train(policy: Policy, batches: Sequence[Batch]) -> list[tuple[float, float, float]]:

@@ -19,7 +19,8 @@ from temporay.models.engines._base import EngineSettings
 from temporay.models.export import ADAPTER, export
 from temporay.models.families._base import family_of
 from temporay.models.lora import Lora, Trained
-from temporay.models.policy import OptimizerConfig, Policy, supervised
+from temporay.models.losses._supervised import supervised
+from temporay.models.policy import OptimizerConfig, Policy, PolicySettings
 from temporay.operators.components import load as load_plugin
 from temporay.operators.errors import UserError
 from temporay.operators.records import Sampling
@@ -38,10 +39,12 @@ def make_policy(model: Path, trained: Trained, *, gradient_checkpointing: bool =
     return Policy(
         family.load_model(model, torch.float32),
         family,
-        OptimizerConfig(lr=2e-3, weight_decay=0.1, warmup_steps=1),
-        total_steps=8,
-        gradient_checkpointing=gradient_checkpointing,
-        trained=trained,
+        PolicySettings(
+            optimizer=OptimizerConfig(lr=2e-3, weight_decay=0.1, warmup_steps=1),
+            total_steps=8,
+            gradient_checkpointing=gradient_checkpointing,
+            trained=trained,
+        ),
     )
 
 

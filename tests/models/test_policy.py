@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Mapping
@@ -17,8 +18,9 @@ from temporay.models.collate import collate_samples
 from temporay.models.cost.memory_forecast import MemoryForecast
 from temporay.models.export import export
 from temporay.models.families.qwen3_vl import Qwen3Vl
+from temporay.models.losses._supervised import supervised
 from temporay.models.parallel import Hardware, Sharding, this_process
-from temporay.models.policy import OptimizerConfig, Policy, lr_factor, supervised
+from temporay.models.policy import OptimizerConfig, Policy, PolicySettings, lr_factor
 from temporay.operators.errors import UserError
 from temporay.operators.records import Prompt
 from torch import Tensor
@@ -54,10 +56,12 @@ def make_policy(model: Path, *, gradient_checkpointing: bool = False, sharding: 
     return Policy(
         family.load_model(model, torch.float32),
         family,
-        OptimizerConfig(lr=5e-4, weight_decay=0.1, warmup_steps=2),
-        total_steps=8,
-        gradient_checkpointing=gradient_checkpointing,
-        hardware=Hardware(sharding=sharding),
+        PolicySettings(
+            optimizer=OptimizerConfig(lr=5e-4, weight_decay=0.1, warmup_steps=2),
+            total_steps=8,
+            gradient_checkpointing=gradient_checkpointing,
+            hardware=Hardware(sharding=sharding),
+        ),
     )
 
 
@@ -102,7 +106,7 @@ def assert_same(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, 
 
 def test_logprobs_are_the_models_own(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     policy = make_policy(tiny_model)
-    policy.temperature = 0.7
+    policy.settings = dataclasses.replace(policy.settings, temperature=0.7)
     family = Qwen3Vl()
     prompts, targets = zip(*rows(0), strict=True)
     batch = collate_samples(family, family.load_processor(tiny_model), prompts, targets)
@@ -262,10 +266,12 @@ def _bfloat16_rank(rank: int, rendezvous: Path, model: Path, out: Path, world_si
     policy = Policy(
         family.load_model(model, torch.float32),
         family,
-        OptimizerConfig(lr=5e-4, weight_decay=0.1, warmup_steps=2),
-        total_steps=8,
-        parallel=this_process(torch.device("cpu"), "bfloat16"),
-        hardware=Hardware(precision="bfloat16"),
+        PolicySettings(
+            optimizer=OptimizerConfig(lr=5e-4, weight_decay=0.1, warmup_steps=2),
+            total_steps=8,
+            hardware=Hardware(precision="bfloat16"),
+        ),
+        this_process(torch.device("cpu"), "bfloat16"),
     )
     curve = train(policy, model, NUM_STEPS, rows_per_pass=1)
     types = {str(parameter.dtype) for parameter in policy.model.parameters()}
@@ -293,4 +299,5 @@ def test_bfloat16_needs_a_process_group(tiny_model: Path) -> None:
     family = Qwen3Vl()
     model = family.load_model(tiny_model, torch.float32)
     with pytest.raises(ValueError, match="needs a process group"):
-        Policy(model, family, OptimizerConfig(), total_steps=1, hardware=Hardware(precision="bfloat16"))
+        hardware = Hardware(precision="bfloat16")
+        Policy(model, family, PolicySettings(optimizer=OptimizerConfig(), total_steps=1, hardware=hardware))

@@ -9,6 +9,7 @@ weights, while engines and driver only wait.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Any
 import ray
 import torch
 from ray import train
+from temporay.models.lora import EVERYTHING
 from temporay.models.parallel import local_part
 from temporay.models.policy import Policy
 from temporay.models.weights import pack
@@ -138,15 +140,13 @@ def starting_policy(learner: Learner) -> Policy:
     divided by the number of ranks, a fifth on top of the 16 that weights, gradients and AdamW take. Being computed as
     the policy is, its divergence is exactly 0 before the first update.
     """
-    config = learner.config
+    settings = learner.policy.settings
+    hardware = settings.hardware.model_copy(update={"sharding": "parameters"})  # no step needs it whole
     reference = Policy(
-        learner.family.load_model(config.model, torch.float32),
+        learner.family.load_model(learner.config.model, torch.float32),
         learner.family,
-        config.optimizer,
-        total_steps=config.num_steps,
-        parallel=learner.policy.parallel,
-        temperature=config.temperature,
-        hardware=config.hardware.model_copy(update={"sharding": "parameters"}),  # no step needs it whole
+        dataclasses.replace(settings, gradient_checkpointing=False, trained=EVERYTHING, hardware=hardware),
+        learner.policy.parallel,
     )
     reference.model.requires_grad_(False)
     return reference

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 from temporay.models.lora import Trained
-from temporay.models.losses import GrpoLossSettings
+from temporay.models.losses._base import GrpoLossSettings
 from temporay.models.parallel import Hardware
 from temporay.models.policy import OptimizerConfig
 from temporay.operators.reinforcement.advantage import ScaleRewards

@@ -11,16 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from temporay.models.collate import Batch, collate_groups
-from temporay.models.losses import (
-    Counts,
-    GrpoLossSettings,
-    engine_log_ratio,
-    grpo_loss,
-    importance_weights,
-    k3,
-    token_share,
-)
+from temporay.models.collate import Batch, BatchCounts, collate_groups
+from temporay.models.losses._base import GrpoLossSettings, LossInputs, build_loss, k3, token_share
+from temporay.models.losses._correction import engine_log_ratio, importance_weights
 from temporay.models.policy import Policy
 from temporay.models.scoring_head import Scores
 from temporay.operators.records import Group
@@ -194,10 +187,13 @@ class GrpoUpdateLoss:
     """
 
     def __init__(self, config: UpdateConfig) -> None:
-        self._config = config
+        self._loss = build_loss(config.loss)
+        self._max_tokens = config.max_tokens
         self.largest_gap = 0.0  # |log p_trainer - log p_engine|, nats
 
-    def __call__(self, scores: Scores, batch: Batch, counts: Counts) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
+    def __call__(
+        self, scores: Scores, batch: Batch, counts: BatchCounts
+    ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
         assert batch.advantages_B is not None
         assert batch.engine_logprobs_BL is not None
         mask_BL = batch.completion_mask_BL
@@ -205,16 +201,19 @@ class GrpoUpdateLoss:
         log_ratio_BL = engine_log_ratio(old_BL, batch.engine_logprobs_BL, mask_BL)
         gap_BL, kl_BL = log_ratio_BL.abs(), k3(torch.zeros_like(log_ratio_BL), log_ratio_BL)
         self.largest_gap = max(self.largest_gap, float(gap_BL.max()))
-        loss, metrics = grpo_loss(
-            scores.logprobs_BL,
-            old_BL,
-            mask_BL,
-            batch.advantages_B,
-            self._config.loss,
-            counts,
-            max_completion_length=self._config.max_tokens,
-            importance_weights_BT=importance_weights(old_BL, batch.engine_logprobs_BL, mask_BL, self._config.loss),
-            reference_logprobs_BT=batch.reference_logprobs_BL,
+        loss, metrics = self._loss(
+            LossInputs(
+                logprobs_BT=scores.logprobs_BL,
+                old_logprobs_BT=old_BL,
+                mask_BT=mask_BL,
+                advantages_B=batch.advantages_B,
+                counts=counts,
+                max_completion_length=self._max_tokens,
+                importance_weights_BT=importance_weights(
+                    old_BL, batch.engine_logprobs_BL, mask_BL, self._loss.settings
+                ),
+                reference_logprobs_BT=batch.reference_logprobs_BL,
+            )
         )
         engine = {"engine_gap": gap_BL, "engine_kl": kl_BL}
         return loss, {**metrics, **{name: token_share(value, mask_BL, counts) for name, value in engine.items()}}

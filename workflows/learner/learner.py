@@ -27,8 +27,9 @@ from temporay.models.cost.host_memory import check_loading, host_bytes
 from temporay.models.export import export
 from temporay.models.families._base import Family, family_of
 from temporay.models.lora import EVERYTHING, Trained
+from temporay.models.losses._base import Loss
 from temporay.models.parallel import DEFAULT_HARDWARE, Hardware, this_process
-from temporay.models.policy import Loss, OptimizerConfig, Policy
+from temporay.models.policy import OptimizerConfig, Policy, PolicySettings
 from temporay.operators.errors import UserError
 from temporay.workflows.learner.step_cost import StepCost
 from temporay.workflows.learner.stopping import asked_to_stop
@@ -75,13 +76,15 @@ class Learner:
         self.policy = Policy(
             self.family.load_model(config.model, torch.float32),
             self.family,
-            config.optimizer,
-            total_steps=config.num_steps * config.updates_per_step,
-            parallel=parallel,
-            temperature=config.temperature,
-            gradient_checkpointing=config.gradient_checkpointing,
-            trained=config.trained,
-            hardware=config.hardware,
+            PolicySettings(
+                optimizer=config.optimizer,
+                total_steps=config.num_steps * config.updates_per_step,
+                temperature=config.temperature,
+                gradient_checkpointing=config.gradient_checkpointing,
+                trained=config.trained,
+                hardware=config.hardware,
+            ),
+            parallel,
         )
         self.cost = StepCost(self.policy, self.processor, ranks_on_host=ranks_on_host, reference=config.reference)
         found = parallel.from_rank_0(checkpoint.latest(config.out / CHECKPOINTS) if parallel.rank == 0 else None)

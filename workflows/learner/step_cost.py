@@ -26,7 +26,7 @@ class StepCost:
             UserError: weights, gradients and optimizer alone need more memory than there is.
         """
         self._policy = policy
-        hardware = policy.hardware
+        hardware = policy.settings.hardware
         self._refuses = hardware.memory_forecast == "refuse"
         self._flops = FlopCounter(policy.model, policy.family)
         self._peak = peak_flops(policy.parallel.device, policy.pass_dtype, hardware.peak_tflops)

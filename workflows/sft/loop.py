@@ -15,7 +15,7 @@ from typing import Any
 import ray
 from ray import train
 from temporay.models.families._base import family_of
-from temporay.models.policy import supervised
+from temporay.models.losses._supervised import supervised
 from temporay.operators.errors import UserError
 from temporay.workflows.command_line import parse
 from temporay.workflows.learner.learner import (

@@ -12,7 +12,8 @@ from temporay.models.collate import Batch, collate_samples
 from temporay.models.cost.footprint import FlopCounter, known_peak, peak_flops, utilization
 from temporay.models.families._base import family_of
 from temporay.models.lora import EVERYTHING, Lora, Trained
-from temporay.models.policy import OptimizerConfig, Policy, supervised
+from temporay.models.losses._supervised import supervised
+from temporay.models.policy import OptimizerConfig, Policy, PolicySettings
 from temporay.operators.records import Prompt
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -22,7 +23,8 @@ TOLERANCE = 0.03
 
 def make_policy(model: Path, trained: Trained = EVERYTHING) -> Policy:
     family = family_of(model)
-    return Policy(family.load_model(model, torch.float32), family, OptimizerConfig(), total_steps=1, trained=trained)
+    settings = PolicySettings(optimizer=OptimizerConfig(), total_steps=1, trained=trained)
+    return Policy(family.load_model(model, torch.float32), family, settings)
 
 
 def make_batch(policy: Policy, model: Path, *, blind: bool = False, num_rows: int = 2) -> Batch:

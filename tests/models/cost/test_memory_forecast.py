@@ -14,8 +14,9 @@ from temporay.models.cost.host_memory import GIB, available_bytes, check_loading
 from temporay.models.cost.memory_forecast import MemoryForecast, size_of, state_bytes
 from temporay.models.families._base import family_of
 from temporay.models.lora import EVERYTHING, Lora, Trained
+from temporay.models.losses._supervised import supervised
 from temporay.models.parallel import Hardware
-from temporay.models.policy import OptimizerConfig, Policy, supervised
+from temporay.models.policy import OptimizerConfig, Policy, PolicySettings
 from temporay.operators.errors import UserError
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -26,14 +27,10 @@ from tests.models.cost.test_footprint import make_batch
 
 def make_policy(model: Path, *, trained: Trained = EVERYTHING, gradient_checkpointing: bool = False) -> Policy:
     family = family_of(model)
-    return Policy(
-        family.load_model(model, torch.float32),
-        family,
-        OptimizerConfig(),
-        total_steps=1,
-        trained=trained,
-        gradient_checkpointing=gradient_checkpointing,
+    settings = PolicySettings(
+        optimizer=OptimizerConfig(), total_steps=1, trained=trained, gradient_checkpointing=gradient_checkpointing
     )
+    return Policy(family.load_model(model, torch.float32), family, settings)
 
 
 class Peak(TorchDispatchMode):
@@ -107,7 +104,7 @@ def test_whole_weights_and_gradients_are_counted_where_only_the_optimizer_is_sha
     policy = make_policy(tiny_model)
     policy.parallel = dataclasses.replace(policy.parallel, mesh=object())
     by_block = state_bytes(policy, reference=False)["gathered"]
-    policy.hardware = Hardware(sharding="optimizer")
+    policy.settings = dataclasses.replace(policy.settings, hardware=Hardware(sharding="optimizer"))
     whole = state_bytes(policy, reference=False)
     assert whole["gathered"] == whole["weights"] + 2 * whole["gradients"] > by_block  # a sum, and a copy to be cut
     forecast = MemoryForecast(policy, policy.family.load_processor(tiny_model))

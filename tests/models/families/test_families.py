@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from temporay.models.families._base import FAMILIES, Family, family_of
-from temporay.models.families.qwen3_vl import LinearPatchEmbed
+from temporay.models.families._qwen_vl import LinearPatchEmbed
 from temporay.operators.components import available, load
 from temporay.operators.errors import UserError
 from temporay.operators.records import Prompt

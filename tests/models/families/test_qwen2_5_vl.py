@@ -15,7 +15,8 @@ from temporay.models.engines._base import EngineSettings
 from temporay.models.families._base import Family, family_of
 from temporay.models.families._positions import rope_index
 from temporay.models.families.qwen2_5_vl import SECONDS, Qwen25Vl, seconds_to_bits
-from temporay.models.policy import OptimizerConfig, Policy, supervised
+from temporay.models.losses._supervised import supervised
+from temporay.models.policy import OptimizerConfig, Policy, PolicySettings
 from temporay.operators.components import load
 from temporay.operators.records import Prompt, Sampling
 from transformers import Qwen2_5_VLForConditionalGeneration
@@ -151,7 +152,7 @@ def assert_engine_agrees(name: str, path: Path) -> None:
         path, EngineSettings(max_model_len=256, max_num_seqs=16, kv_cache_mib=32)
     )
     model: Any = family.load_model(path, torch.float32)
-    policy = Policy(model, family, OptimizerConfig(lr=1e-3), total_steps=2)
+    policy = Policy(model, family, PolicySettings(optimizer=OptimizerConfig(lr=1e-3), total_steps=2))
     prompts = make_prompts(processor)
     sampling = Sampling(num_rollouts=2, temperature=1.0, max_tokens=8, seed=1)
     gaps = [gap(policy, family, processor, prompts, engine.generate(prompts, sampling))]

@@ -6,8 +6,8 @@ import math
 
 import pytest
 import torch
-from temporay.models.collate import Batch
-from temporay.models.losses import Counts, GrpoLossSettings
+from temporay.models.collate import Batch, BatchCounts
+from temporay.models.losses._base import GrpoLossSettings
 from temporay.models.scoring_head import Scores
 from temporay.workflows.grpo.update import GrpoUpdateLoss, UpdateConfig
 
@@ -29,7 +29,7 @@ def update_loss(loss: GrpoLossSettings) -> GrpoUpdateLoss:
 
 
 SCORES = Scores(torch.tensor([[0.0, -1.0, -2.0, -3.0]], requires_grad=True), torch.zeros(1, 4))
-COUNTS = Counts(num_tokens=3, num_sequences=1)
+COUNTS = BatchCounts(num_tokens=3, num_sequences=1)
 
 
 def test_engine_kl_is_the_k3_of_the_sampled_tokens() -> None:

@@ -9,7 +9,7 @@ import torch
 from temporay.models.collate import Batch
 from temporay.models.families._base import family_of
 from temporay.models.parallel import Hardware
-from temporay.models.policy import OptimizerConfig, Policy
+from temporay.models.policy import OptimizerConfig, Policy, PolicySettings
 from temporay.models.tiny import TinyShape, build
 from temporay.operators.errors import UserError
 from temporay.workflows.learner.learner import worker_user_error
@@ -35,7 +35,7 @@ def test_user_error_of_a_worker_is_found() -> None:
 def make_cost(model: Path, hardware: Hardware) -> StepCost:
     family = family_of(model)
     loaded = family.load_model(model, torch.float32)
-    policy = Policy(loaded, family, OptimizerConfig(), total_steps=1, hardware=hardware)
+    policy = Policy(loaded, family, PolicySettings(optimizer=OptimizerConfig(), total_steps=1, hardware=hardware))
     return StepCost(policy, family.load_processor(model), ranks_on_host=1, reference=False)
 
 

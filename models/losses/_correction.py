@@ -1,0 +1,40 @@
+"""Importance weights for tokens that an engine sampled with other probabilities than the trainer's.
+
+Shapes: B sequences, T positions.
+"""
+
+from __future__ import annotations
+
+import torch
+from temporay.models.losses._base import GrpoLossSettings
+from torch import Tensor
+
+
+@torch.no_grad()
+def engine_log_ratio(old_logprobs_BT: Tensor, engine_logprobs_BT: Tensor, mask_BT: Tensor) -> Tensor:
+    """Return log p_trainer - log p_engine by token; 0 where the mask is 0 or the engine gave no number (NaN)."""
+    return torch.nan_to_num(old_logprobs_BT - engine_logprobs_BT, nan=0.0) * mask_BT
+
+
+@torch.no_grad()
+def importance_weights(
+    old_logprobs_BT: Tensor, engine_logprobs_BT: Tensor, mask_BT: Tensor, settings: GrpoLossSettings
+) -> Tensor | None:
+    """Return weights that turn tokens of the engine into an estimate under the trainer's policy.
+
+    ``truncate`` caps the ratio at ``importance_sampling_clip_max``; ``mask`` drops what lies above it. Both work by
+    token or by sequence (the product over its tokens). A token the engine could not score (NaN) has ratio 1.
+
+    Returns:
+        (B, T) for the token modes, (B, 1) for the sequence modes, None for "none".
+    """
+    if settings.importance_sampling == "none":
+        return None
+    level, how = settings.importance_sampling.split("_")
+    difference_BT = engine_log_ratio(old_logprobs_BT, engine_logprobs_BT, mask_BT)
+    if level == "sequence":
+        difference_BT = difference_BT.sum(-1, keepdim=True)
+    ratio_BT = torch.exp(difference_BT)
+    if how == "truncate":
+        return ratio_BT.clamp(max=settings.importance_sampling_clip_max)
+    return ratio_BT.masked_fill(ratio_BT > settings.importance_sampling_clip_max, 0.0)

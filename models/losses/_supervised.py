@@ -1,0 +1,15 @@
+"""The loss of supervised fine-tuning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from temporay.models.collate import Batch, BatchCounts
+from temporay.models.losses._base import token_share
+from temporay.models.scoring_head import Scores
+from torch import Tensor
+
+
+def supervised(scores: Scores, batch: Batch, counts: BatchCounts) -> tuple[Tensor, Mapping[str, Tensor]]:
+    """Return the negative log-likelihood of the completion, per token of the global batch."""
+    return -token_share(scores.logprobs_BL, batch.completion_mask_BL, counts), {}
