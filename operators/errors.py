@@ -11,6 +11,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any, TypeVar
+
+ErrorT = TypeVar("ErrorT", bound=BaseException)
 
 
 class TemporayError(Exception):
@@ -39,3 +42,23 @@ def unknown_name(what: str, name: str, valid: Iterable[str]) -> UserError:
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return UserError(f"unknown {what} {name!r}{hint} (valid: {', '.join(names)})")
+
+
+def error_behind(error: BaseException | None, kind: type[ErrorT]) -> ErrorT | None:
+    """Return an error of one kind among an error and those that it wraps, or None.
+
+    Followed are causes, contexts, members of groups, and what Ray keeps in ``cause`` and ``worker_failures``.
+    """
+    pending: list[Any] = [error]
+    known: set[int] = set()
+    while pending:
+        current = pending.pop()
+        if isinstance(current, kind):
+            return current
+        if not isinstance(current, BaseException) or id(current) in known:
+            continue
+        known.add(id(current))
+        pending += [getattr(current, "cause", None), current.__cause__, current.__context__]
+        pending += current.exceptions if isinstance(current, BaseExceptionGroup) else ()
+        pending += getattr(current, "worker_failures", {}).values()
+    return None

@@ -11,7 +11,7 @@ from temporay.operators.errors import UserError, unknown_name
 from temporay.operators.settings import Settings
 from tyro.constructors import PrimitiveConstructorSpec
 
-ConfigT = TypeVar("ConfigT", bound=Settings)
+SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
 def weights_from(words: list[str]) -> dict[str, float]:
@@ -44,7 +44,7 @@ def to_json(config: Settings) -> dict[str, Any]:
     return json.loads(config.model_dump_json())  # type: ignore[no-any-return]
 
 
-def replaced(config: ConfigT, changes: Mapping[str, Any]) -> ConfigT:
+def replaced(config: SettingsT, changes: Mapping[str, Any]) -> SettingsT:
     """The same configuration with some dotted keys changed, e.g. ``{"optimizer.lr": 3e-4}``.
 
     Raises:
@@ -62,7 +62,13 @@ def replaced(config: ConfigT, changes: Mapping[str, Any]) -> ConfigT:
     return validated(type(config), tree)
 
 
-def validated(kind: type[ConfigT], tree: Mapping[str, Any]) -> ConfigT:
+def converted(kind: type[SettingsT], settings: Settings, **more: Any) -> SettingsT:
+    """Return a ``kind`` with those values of other settings that it has too, and ``more`` by name."""
+    shared = {name: value for name, value in settings if name in kind.model_fields}
+    return validated(kind, {**shared, **more})
+
+
+def validated(kind: type[SettingsT], tree: Mapping[str, Any]) -> SettingsT:
     """A configuration from plain values, its errors turned into one sentence.
 
     Raises:

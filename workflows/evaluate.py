@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import tyro
 from temporay.models.chat import to_prompt
 from temporay.operators.dataset.shards import Dataset
 from temporay.operators.errors import UserError
@@ -22,7 +21,6 @@ from temporay.operators.scoring.answers import parse_answer
 from temporay.operators.scoring.arms import ARMS, Arm, apply_arm
 from temporay.operators.scoring.metrics import Interval, accuracy_interval
 from temporay.operators.settings import Settings
-from temporay.workflows.command_line import parse
 from temporay.workflows.rollouts.pool import RolloutPool
 from temporay.workflows.rollouts.settings import PoolConfig
 from temporay.workflows.runs.run_dir import RunDir
@@ -185,10 +183,8 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
     return run_dir.finish({"engine": pool.engine_name, "accuracy": table, "rows": len(rows)})
 
 
-def main(arguments: list[str]) -> None:
-    """``temporay evaluate --model MODEL --data DATA --out RUN``."""
-    presets = {"": lambda: EvaluateConfig.model_construct(model=tyro.MISSING, data=tyro.MISSING, out=tyro.MISSING)}
-    summary = run(parse("evaluate", EvaluateConfig, presets, arguments))
+def tell(summary: Mapping[str, Any]) -> None:
+    """Print one line per primitive."""
     for task, entry in summary["accuracy"].items():
         arms = "  ".join(
             f"{arm} {interval['value']:.1%} (unread {entry['unread'][arm]:.1%})"

@@ -18,9 +18,8 @@ from temporay.operators.dataset.recipe import Recipe
 from temporay.operators.dataset.shards import Dataset
 from temporay.operators.scoring.arms import ARMS
 from temporay.operators.scoring.metrics import Interval, TableRow, render_table
-from temporay.operators.settings import Settings
 from temporay.workflows.base_model import BaseModelSettings, make_base_model
-from temporay.workflows.command_line import parse
+from temporay.workflows.config import converted
 from temporay.workflows.data import audit, generate
 from temporay.workflows.evaluate import (
     EvaluateSettings,
@@ -50,10 +49,9 @@ DATA, EVALUATION = "data", "evaluation"
 BASE_VERSION, FINAL_VERSION = -1, 1 << 30
 
 
-class PipelineConfig(Recipe, Settings):
-    """Settings of ``temporay run``: the recipe of the training split, and a stage each."""
+class PipelineSettings(Recipe):
+    """The recipe of the training split, and the settings of every stage."""
 
-    out: Path
     split: Literal["train"] = "train"  # the other two are made of the same recipe
     num_rl_samples: int = Field(ge=1)
     num_test_samples: int = Field(ge=1)
@@ -64,11 +62,16 @@ class PipelineConfig(Recipe, Settings):
     evaluate: EvaluateSettings
     pool: PoolConfig = PoolConfig()
 
+
+class PipelineConfig(PipelineSettings):
+    """Settings of ``temporay run``."""
+
+    out: Path
+
     def recipe_of(self, split: Literal["train", "rl", "test"]) -> Recipe:
-        """The recipe of one split."""
+        """Return the recipe of one split."""
         num_samples = {"train": self.num_samples, "rl": self.num_rl_samples, "test": self.num_test_samples}[split]
-        fields = {name: getattr(self, name) for name in Recipe.model_fields}
-        return Recipe.model_validate({**fields, "split": split, "num_samples": num_samples})
+        return converted(Recipe, self, split=split, num_samples=num_samples)
 
 
 def run(config: PipelineConfig) -> dict[str, Any]:
@@ -131,12 +134,12 @@ def base_model(config: PipelineConfig, data: Path, run_dir: RunDir) -> Path:
 
 
 def sft_config(config: PipelineConfig, data: Path, model: Path) -> SftConfig:
-    return SftConfig(**dict(config.sft), data=data, model=model, out=config.out / "sft")
+    return converted(SftConfig, config.sft, data=data, model=model, out=config.out / "sft")
 
 
 def grpo_config(config: PipelineConfig, data: Path) -> GrpoConfig:
     model = config.out / "sft" / MODEL
-    return GrpoConfig(**dict(config.grpo), data=data, model=model, out=config.out / "grpo", pool=config.pool)
+    return converted(GrpoConfig, config.grpo, data=data, model=model, out=config.out / "grpo", pool=config.pool)
 
 
 def evaluate_model(config: PipelineConfig, pool: RolloutPool, data: Path, name: str) -> list[EvaluationRow]:
@@ -211,10 +214,3 @@ def table(summary: dict[str, Any]) -> str:
         f"{render_table(rows, arms=columns)}\nanswers that name no option (wrong; in the last three columns a guess): "
         f"{unread}\ngrpo: {rewards}; engine {summary['engine']}, {checks}"
     )
-
-
-def main(arguments: list[str]) -> None:
-    """``temporay run PRESET --out RUN``."""
-    from temporay.workflows.presets.quickstart import PRESETS  # presets are made of this module's config
-
-    run(parse(KIND, PipelineConfig, PRESETS, arguments))

@@ -19,12 +19,10 @@ from pydantic import Field
 from ray import tune
 from ray.tune.integration.ray_train import TuneReportCallback
 from ray.tune.schedulers import ASHAScheduler
-from temporay.operators.errors import UserError
+from temporay.operators.errors import UserError, error_behind
 from temporay.operators.seeding import rng_at
 from temporay.operators.settings import Settings
-from temporay.workflows.command_line import parse
-from temporay.workflows.config import replaced
-from temporay.workflows.learner.learner import worker_user_error
+from temporay.workflows.config import converted, replaced
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.session import ray_session
 from temporay.workflows.sft.loop import run as fine_tune
@@ -36,16 +34,21 @@ STOPPED_TRIAL_KILL_S = 10  # Tune's default is 600
 REDUCTION_FACTOR = 3  # of the trials that reach a rung, one in three goes on
 
 
-class TuneConfig(Settings):
+class TuneSettings(Settings):
+    """What is tried, wherever the model and the samples are."""
+
+    sft: SftSettings = SftSettings()  # what every trial has in common
+    search: tuple[str, ...] = ("optimizer.lr=1e-4..1e-2",)  # NAME=A,B,C tries each, NAME=LOW..HIGH draws log-uniformly
+    num_samples: int = Field(default=4, ge=1)  # draws from the ranges, for every combination of the listed values
+    seed: int = 0  # of the draws
+
+
+class TuneConfig(TuneSettings):
     """Settings of ``temporay tune``."""
 
     data: Path
     model: Path
     out: Path
-    sft: SftSettings = SftSettings()  # what every trial has in common
-    search: tuple[str, ...] = ("optimizer.lr=1e-4..1e-2",)  # NAME=A,B,C tries each, NAME=LOW..HIGH draws log-uniformly
-    num_samples: int = Field(default=4, ge=1)  # draws from the ranges, for every combination of the listed values
-    seed: int = 0  # of the draws
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +128,7 @@ def run_trial(parameters: Mapping[str, Any]) -> None:
     config: TuneConfig = parameters["config"]
     settings = replaced(config.sft, parameters["settings"])
     out = config.out / "trials" / f"{parameters['index']:03d}"
-    trial = SftConfig(**settings.model_dump(), data=config.data, model=config.model, out=out)
+    trial = converted(SftConfig, settings, data=config.data, model=config.model, out=out)
     summary = fine_tune(trial, callbacks=(TuneReportCallback(),))
     tune.report({"loss": summary["loss"], "step": summary["num_steps"]})
 
@@ -168,7 +171,7 @@ def _trial(config: TuneConfig, settings: Mapping[str, Any], result: Any) -> Tria
     metrics = result.metrics or {}
     steps = int(metrics.get("step", 0))
     if result.error is not None:
-        cause = worker_user_error(result.error) or result.error
+        cause = error_behind(result.error, UserError) or result.error
         return Trial(settings=settings, loss=metrics.get("loss"), steps=steps, status="failed", error=str(cause))
     status = "finished" if steps >= config.sft.num_steps else "stopped"
     return Trial(settings=settings, loss=metrics["loss"], steps=steps, status=status)
@@ -198,7 +201,7 @@ def run(config: TuneConfig) -> dict[str, Any]:
     Raises:
         UserError: a name or value of ``search`` is not valid, the cluster is too small, or no trial finished.
     """
-    config = config.model_copy(update={name: getattr(config, name).absolute() for name in ("data", "model", "out")})
+    config = replaced(config, {name: getattr(config, name).absolute() for name in ("data", "model", "out")})
     settings = trial_settings(config.search, config.num_samples, config.seed)
     for chosen in settings:
         replaced(config.sft, chosen)
@@ -221,10 +224,3 @@ def run(config: TuneConfig) -> dict[str, Any]:
     summary = run_dir.finish({**result, "table": table(trials)})
     print(summary["table"])
     return summary
-
-
-def main(arguments: list[str]) -> None:
-    """``temporay tune PRESET --data DATA --model MODEL --out RUN --search NAME=…``."""
-    from temporay.workflows.presets.training import TUNE_PRESETS  # presets are made of this module's config
-
-    run(parse("tune", TuneConfig, TUNE_PRESETS, arguments))

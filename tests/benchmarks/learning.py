@@ -31,8 +31,9 @@ from temporay.workflows.evaluate import EvaluateSettings, EvaluationRow, evaluat
 from temporay.workflows.grpo import loop as grpo
 from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.learner.learner import MODEL
-from temporay.workflows.presets.quickstart import quickstart
-from temporay.workflows.presets.training import tiny_grpo_settings
+from temporay.workflows.presets import generate as datasets
+from temporay.workflows.presets import grpo as policies
+from temporay.workflows.presets.run import quickstart
 from temporay.workflows.rollouts.pool import RolloutPool
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.session import ray_session
@@ -85,7 +86,7 @@ def main() -> None:
 
 def make_data(settings: Settings, split: str, out: Path) -> Path:
     """Pairs of twins on all levels, as the quickstart draws and asks them."""
-    recipe = quickstart().recipe_of("train")
+    recipe = datasets.quickstart().recipe
     num_samples = {"rl": settings.num_rl_samples, "test": settings.num_test_samples}[split]
     changes = {
         "tasks": (settings.task,),
@@ -100,7 +101,7 @@ def make_data(settings: Settings, split: str, out: Path) -> Path:
 
 def learn(settings: Settings, pool: RolloutPool, data: Mapping[str, Path], arm: str, seed: int, out: Path) -> Outcome:
     """GRPO from the fine-tuned policy, then the held-out pairs."""
-    tiny = tiny_grpo_settings()
+    tiny = policies.tiny()
     config = GrpoConfig.model_validate(
         {
             **dict(tiny),

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from temporay.workflows.__main__ import config_of
 
 MANIFEST = Path(__file__).parents[2] / "cluster" / "rayjob.yaml"
 
@@ -182,11 +183,9 @@ def test_ray_is_the_installed_one(manifest: dict[str, Any]) -> None:
 
 
 def test_entrypoint_is_a_command_with_a_preset(manifest: dict[str, Any]) -> None:
-    from temporay.workflows.presets.training import SFT_PRESETS
-
-    program, command, preset, *_ = manifest["spec"]["entrypoint"].split()
+    program, command, *arguments = manifest["spec"]["entrypoint"].split()
     assert (program, command) == ("temporay", "sft")
-    assert preset in SFT_PRESETS
+    assert config_of(command, arguments).data
 
 
 def cluster_of(manifest: dict[str, Any]) -> Any:

@@ -4,22 +4,53 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
-from types import SimpleNamespace
 from unittest.mock import patch
 
 import pytest
 from temporay.operators.errors import UserError
+from temporay.operators.settings import Settings
 from temporay.workflows import __main__ as program
-from temporay.workflows.command_line import parse
+from temporay.workflows.__main__ import COMMANDS, Command, config_of, named
+from temporay.workflows.command_line import presets_in
 from temporay.workflows.data.generate import GenerateConfig
-from temporay.workflows.grpo.settings import GrpoConfig
-from temporay.workflows.presets.datasets import PRESETS
-from temporay.workflows.presets.training import GRPO_PRESETS
 
 
 def given(*arguments: str) -> GenerateConfig:
-    return parse("generate", GenerateConfig, PRESETS, ["quickstart", "--out", "x", *arguments])
+    config: GenerateConfig = config_of("generate", ["quickstart", "--out", "x", *arguments])
+    return config
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_what_the_table_names_exists(command: Command) -> None:
+    assert callable(named(command.run)) and (not command.after or callable(named(command.after)))
+    assert not command.config or issubclass(named(command.config), Settings)
+
+
+@pytest.mark.parametrize("name", [name for name, command in COMMANDS.items() if command.presets])
+def test_every_preset_lacks_paths_alone(name: str) -> None:
+    presets = presets_in(named(COMMANDS[name].presets))
+    required = [path for path in ("data", "model", "out") if path in named(COMMANDS[name].config).model_fields]
+    for preset in presets:
+        config = config_of(name, [preset, *(word for path in required for word in (f"--{path}", "here"))])
+        assert type(config).model_validate(dict(config)) == config
+
+
+def test_help_of_light_commands_loads_nothing_heavy() -> None:
+    program = """
+import sys
+from temporay.workflows.__main__ import config_of
+for name in ("lint", "audit", "retry", "export", "preview", "generate", "plan"):
+    try:
+        config_of(name, ["--help"])
+    except SystemExit:
+        continue
+print("loaded:", {"torch", "ray", "transformers", "vllm"} & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("loaded: set()\n")
 
 
 def test_a_dotted_flag_changes_one_field() -> None:
@@ -51,18 +82,18 @@ def test_a_value_that_is_no_number_ends_with_exit_code_2(capsys: pytest.CaptureF
 
 def test_rewards_are_chosen_by_name() -> None:
     paths = ["--data", "d", "--model", "m", "--out", "o"]
-    config = parse("grpo", GrpoConfig, GRPO_PRESETS, ["tiny", *paths, "--rewards.weights", "accuracy=1", "process=0.5"])
+    config = config_of("grpo", ["tiny", *paths, "--rewards.weights", "accuracy=1", "process=0.5"])
     assert config.rewards.weights == {"accuracy": 1.0, "process": 0.5}
-    assert parse("grpo", GrpoConfig, GRPO_PRESETS, ["tiny", *paths]).rewards.weights == {"accuracy": 1.0}
+    assert config_of("grpo", ["tiny", *paths]).rewards.weights == {"accuracy": 1.0}
     with pytest.raises(SystemExit):
-        parse("grpo", GrpoConfig, GRPO_PRESETS, ["tiny", *paths, "--rewards.weights", "accuracy"])
+        config_of("grpo", ["tiny", *paths, "--rewards.weights", "accuracy"])
 
 
 def test_without_a_preset_the_presets_are_named() -> None:
     with pytest.raises(UserError, match=r"needs a preset.*quickstart"):
-        parse("generate", GenerateConfig, PRESETS, [])
+        config_of("generate", [])
     with pytest.raises(UserError, match="quickstart"):
-        parse("generate", GenerateConfig, PRESETS, ["quickstrat"])
+        config_of("generate", ["quickstrat"])
 
 
 def test_a_stopped_background_job_ends_resumable(capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,8 +106,8 @@ def test_a_stopped_background_job_ends_resumable(capsys: pytest.CaptureFixture[s
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        with patch.object(program.importlib, "import_module", return_value=SimpleNamespace(main=stopped)):
-            assert program.main(["generate"]) == program.RESUMABLE
+        with patch.object(program, "named", return_value=stopped):
+            assert program.main(["submit"]) == program.RESUMABLE
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -4,36 +4,39 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from temporay.operators.dataset.drawn_coco import write_drawn_coco
 from temporay.operators.dataset.label_check import Verdict
 from temporay.operators.dataset.samples import make_sample_at, open_source
 from temporay.workflows import pipeline
+from temporay.workflows.config import converted, replaced
 from temporay.workflows.pipeline import PipelineConfig
-from temporay.workflows.presets.quickstart import quickstart
-from temporay.workflows.presets.quickstart import recipe as quickstart_recipe
+from temporay.workflows.presets import generate, run
 
 
 def small(out: Path) -> PipelineConfig:
-    whole = quickstart()
-    optimizer = whole.sft.optimizer.model_copy(update={"warmup_steps": 1})
-    changes: dict[str, Any] = {
-        "out": out,
+    changes = {
         "num_samples": 24,
         "num_rl_samples": 6,
         "num_test_samples": 6,
         "num_data_workers": 1,
-        "base_model": whole.base_model.model_copy(update={"num_steps": 2, "batch_size": 4, "threads": 1}),
-        "sft": whole.sft.model_copy(update={"num_steps": 2, "batch_size": 4, "threads": 1, "optimizer": optimizer}),
-        "grpo": whole.grpo.model_copy(
-            update={"num_steps": 2, "prompts_per_step": 2, "group_size": 2, "max_tokens": 6, "threads": 1}
-        ),
-        "evaluate": whole.evaluate.model_copy(update={"max_tokens": 6}),
-        "pool": whole.pool.model_copy(update={"engine": "local"}),
+        "base_model.num_steps": 2,
+        "base_model.batch_size": 4,
+        "base_model.threads": 1,
+        "sft.num_steps": 2,
+        "sft.batch_size": 4,
+        "sft.threads": 1,
+        "sft.optimizer.warmup_steps": 1,
+        "grpo.num_steps": 2,
+        "grpo.prompts_per_step": 2,
+        "grpo.group_size": 2,
+        "grpo.max_tokens": 6,
+        "grpo.threads": 1,
+        "evaluate.max_tokens": 6,
+        "pool.engine": "local",
     }
-    return PipelineConfig.model_construct(**{**dict(whole), **changes})
+    return converted(PipelineConfig, replaced(run.quickstart(), changes), out=out)
 
 
 @pytest.mark.usefixtures("ray_cluster")
@@ -62,7 +65,7 @@ def test_every_stage_leaves_its_result_and_is_not_done_twice(
 
 def test_the_quickstarts_labels_are_what_its_clips_show(tmp_path: Path) -> None:
     """It does without the check while it makes its clips; here some hundred of them are checked."""
-    recipe = quickstart_recipe().model_copy(update={"check_pixels": True, "num_samples": 200})
+    recipe = generate.quickstart().recipe.model_copy(update={"check_pixels": True, "num_samples": 200})
     write_drawn_coco(tmp_path, recipe.drawn)
     source = open_source(recipe, tmp_path)
     made = [make_sample_at(recipe, source, i) for i in range(recipe.num_samples)]

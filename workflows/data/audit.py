@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import tyro
-from pydantic import Field, ValidationError
+from pydantic import Field
 from temporay.operators import components
 from temporay.operators.audit import MAX_ROWS_PER_TASK, Stills, audit, stills_of
 from temporay.operators.dataset.card import write_card
 from temporay.operators.dataset.shards import AUDIT_FILE, Dataset
-from temporay.operators.errors import UserError
 from temporay.operators.files import write_json
 from temporay.operators.settings import Settings
-from temporay.workflows.config import explain
 
 TIERS = {"priors": "A", "forest": "B", "pixels": "C"}
 
@@ -80,11 +78,3 @@ def line(task: Mapping[str, Any]) -> str:
             worst = max(gating, key=lambda attack: float(attack["z"]))
             parts.append(f"{letter} {worst['attack']} {worst['accuracy']:.1%} (at most {worst['bound']:.1%})")
     return "  ".join([*parts, "ok" if task["passed"] else "FAILED"])
-
-
-def main(arguments: list[str]) -> None:
-    try:
-        config = tyro.cli(AuditConfig, prog="temporay audit", args=arguments)
-    except ValidationError as error:
-        raise UserError(explain(error)) from error
-    run(config)

@@ -8,14 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import tyro
-from pydantic import ValidationError
 from temporay.operators import components
 from temporay.operators.dataset.shards import Dataset
 from temporay.operators.errors import SampleRejected, UserError, unknown_name
 from temporay.operators.exports._base import CLIPS_FOLDER, Exported, ExportFormat, Stage
 from temporay.operators.pixels.clip import encode
 from temporay.operators.settings import Settings
-from temporay.workflows.config import explain
 from tqdm import tqdm
 
 PACKAGE = "temporay.operators.exports"
@@ -94,11 +92,3 @@ def _rendered(dataset: Dataset, i: int) -> bytes:
         raise UserError(
             f"{dataset.sample(i).key} of {dataset.path} cannot be rendered ({error}); make the dataset again"
         ) from error
-
-
-def main(arguments: list[str]) -> None:
-    try:
-        config = tyro.cli(ExportConfig, prog="temporay export", args=arguments)
-    except ValidationError as error:
-        raise UserError(explain(error)) from error
-    run(config)

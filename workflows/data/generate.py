@@ -12,7 +12,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,7 @@ from temporay.operators.dataset.samples import Source, open_source
 from temporay.operators.dataset.shards import DRAWN_FOLDER, RECIPE_FILE, recipe_json, write_index, write_shard
 from temporay.operators.errors import UserError
 from temporay.operators.files import write_json
-from temporay.workflows.command_line import parse
-from temporay.workflows.config import difference
+from temporay.workflows.config import converted, difference
 from temporay.workflows.data.throughput import FinishedShard, ceiling_per_s, cores, report_progress
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.session import ray_session
@@ -48,7 +47,8 @@ class GenerateConfig(Recipe):
 
     @property
     def recipe(self) -> Recipe:
-        return Recipe.model_validate(self.model_dump(exclude={"out", "num_workers"}))
+        """The settings that decide what the dataset holds."""
+        return converted(Recipe, self)
 
 
 class ShardMaker:
@@ -231,10 +231,3 @@ def print_summary(summary: Mapping[str, Any], folder: Path) -> None:
             f"labels checked from pixels: {num_decided}, wrong and replaced: {verdicts[Verdict.DIFFERS]}, "
             f"not decidable: {verdicts[Verdict.UNSURE]}"
         )
-
-
-def main(arguments: list[str]) -> None:
-    from temporay.workflows.presets.datasets import PRESETS  # presets are made of this module's config
-
-    presets: Mapping[str, Callable[[], GenerateConfig]] = PRESETS
-    run(parse("generate", GenerateConfig, presets, arguments))

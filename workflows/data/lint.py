@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from contextlib import chdir
 from pathlib import Path
-from typing import Annotated
 
 import tyro
-from pydantic import Field, ValidationError
 from temporay.operators.dataset.lint import Problem, lint_index, lint_shard
 from temporay.operators.dataset.shards import Dataset
-from temporay.operators.errors import UserError
 from temporay.operators.settings import Settings
-from temporay.workflows.config import explain
 from temporay.workflows.session import ray_session
 
 FOUND_PROBLEMS = 2  # exit code
@@ -22,7 +18,7 @@ class LintConfig(Settings):
     """Settings of ``temporay lint``."""
 
     data: tyro.conf.Positional[Path]  # a dataset made by ``temporay generate``
-    parallel: Annotated[bool, tyro.conf.FlagConversionOff, Field()] = True  # shards on all cores, by Ray
+    parallel: bool = True  # shards on all cores, by Ray
 
 
 def run(config: LintConfig) -> list[Problem]:
@@ -60,9 +56,6 @@ def _lint_shard_from(place: Path, folder: Path, shard: int) -> list[Problem]:
         return lint_shard(folder, shard)
 
 
-def main(arguments: list[str]) -> int:
-    try:
-        config = tyro.cli(LintConfig, prog="temporay lint", args=arguments)
-    except ValidationError as error:
-        raise UserError(explain(error)) from error
-    return FOUND_PROBLEMS if run(config) else 0
+def exit_code(problems: list[Problem]) -> int:
+    """Return the exit code of the command, which also a script can read."""
+    return FOUND_PROBLEMS if problems else 0

@@ -5,7 +5,7 @@ recipe -> Cost by task -> samples, core-hours, GB and tokens by family -> a tabl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,6 @@ from typing import Any
 from temporay.operators.dataset.drawn_coco import write_drawn_coco
 from temporay.operators.dataset.recipe import check, primitives_of
 from temporay.operators.dataset.samples import open_source
-from temporay.workflows.command_line import parse
 from temporay.workflows.data.generate import GenerateConfig
 from temporay.workflows.data.throughput import cores, probe, share_of_tasks
 
@@ -75,10 +74,3 @@ def table(plans: Mapping[str, FamilyPlan], dropped: Mapping[str, int]) -> str:
     if dropped:
         lines.append("left out: " + ", ".join(f"{reason} {n}" for reason, n in sorted(dropped.items())))
     return "\n".join(lines)
-
-
-def main(arguments: list[str]) -> None:
-    from temporay.workflows.presets.datasets import PRESETS  # presets are made of generate's config
-
-    presets: Mapping[str, Callable[[], GenerateConfig]] = PRESETS
-    run(parse("plan", GenerateConfig, presets, arguments))

@@ -11,13 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import tyro
-from pydantic import ValidationError
 from temporay.operators.dataset.markers import read_markers
 from temporay.operators.dataset.replacing import to_retry
 from temporay.operators.dataset.shards import Dataset
-from temporay.operators.errors import UserError
 from temporay.operators.settings import Settings
-from temporay.workflows.config import explain
 from temporay.workflows.data.generate import complete, print_summary
 from temporay.workflows.runs.run_dir import RunDir
 
@@ -49,11 +46,3 @@ def run(config: RetryConfig) -> dict[str, Any]:
     print(f"{num_failed} addresses had failed, {num_failing} still do")
     print_summary(summary, dataset.path)
     return summary
-
-
-def main(arguments: list[str]) -> None:
-    try:
-        config = tyro.cli(RetryConfig, prog="temporay retry", args=arguments)
-    except ValidationError as error:
-        raise UserError(explain(error)) from error
-    run(config)

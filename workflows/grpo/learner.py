@@ -23,9 +23,10 @@ from temporay.models.lora import EVERYTHING
 from temporay.models.parallel import local_part
 from temporay.models.policy import Policy
 from temporay.models.weights import pack
+from temporay.operators.errors import UserError, error_behind
 from temporay.workflows.grpo.mailbox import Mailbox, Published
 from temporay.workflows.grpo.update import Ranks, TrainingBatch, UpdateConfig, UpdateReport, learn_from
-from temporay.workflows.learner.learner import Learner, LearnerConfig, make_trainer, scaling, worker_user_error
+from temporay.workflows.learner.learner import Learner, LearnerConfig, make_trainer, scaling
 
 SPARE_CPUS = 0.0  # nothing else is computed for the trainer: batches come ready
 
@@ -97,7 +98,7 @@ async def _first_of(wanted: Any, fit: asyncio.Future[Any]) -> Any:
     error = fit.exception()
     if error is None:
         raise RuntimeError("the training workers ended before the last update")
-    raise worker_user_error(error) or error
+    raise error_behind(error, UserError) or error
 
 
 def update_loop(arguments: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -23,7 +23,6 @@ from temporay.operators.records import Group, Prompt, Sampling
 from temporay.operators.reinforcement import ledger
 from temporay.operators.reinforcement.rollout_buffer import RolloutBuffer
 from temporay.operators.reinforcement.rollout_files import steps_in
-from temporay.workflows.command_line import parse
 from temporay.workflows.grpo import guards
 from temporay.workflows.grpo.learner import PolicyLearner, Update
 from temporay.workflows.grpo.log import STAGE, StepLines, summarize
@@ -271,9 +270,6 @@ def run(config: GrpoConfig) -> dict[str, Any]:
             return run_with(config, pool)
 
 
-def main(arguments: list[str]) -> None:
-    """``temporay grpo PRESET --data DATA --model MODEL --out RUN``."""
-    from temporay.workflows.presets.training import GRPO_PRESETS  # presets are made of this module's config
-
-    summary = run(parse(STAGE, GrpoConfig, GRPO_PRESETS, arguments))
+def tell(summary: Mapping[str, Any]) -> None:
+    """Print the rewards of the first and of the last quarter of the steps."""
     print(f"reward {summary['reward_first']:.3f} → {summary['reward_last']:.3f} in {summary['steps']} steps")

@@ -30,7 +30,7 @@ from temporay.models.lora import EVERYTHING, Trained
 from temporay.models.losses._base import Loss
 from temporay.models.parallel import DEFAULT_HARDWARE, Hardware, this_process
 from temporay.models.policy import OptimizerConfig, Policy, PolicySettings
-from temporay.operators.errors import UserError
+from temporay.operators.errors import UserError, error_behind
 from temporay.workflows.learner.step_cost import StepCost
 from temporay.workflows.learner.stopping import asked_to_stop
 from temporay.workflows.runs.run_dir import RunDir
@@ -222,20 +222,4 @@ def fit(trainer: TorchTrainer) -> None:
     while thread.is_alive():
         thread.join(0.2)  # a wait without end would not notice Ctrl-C
     for error in fault:
-        raise worker_user_error(error) or error from error
-
-
-def worker_user_error(error: BaseException) -> UserError | None:
-    """The UserError behind a failed training run, when that is what a worker met."""
-    pending: list[Any] = [error]
-    seen: set[int] = set()
-    while pending:
-        current = pending.pop()
-        if current is None or id(current) in seen:
-            continue
-        seen.add(id(current))
-        if isinstance(current, UserError):
-            return current
-        pending += [getattr(current, "cause", None), current.__cause__, current.__context__]
-        pending += list(getattr(current, "worker_failures", {}).values())
-    return None
+        raise error_behind(error, UserError) or error from error

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import pyarrow.parquet as pq
 import tyro
 from PIL import Image
-from pydantic import Field, ValidationError
+from pydantic import Field
 from temporay.operators.dataset.recipe import primitives_of
 from temporay.operators.dataset.samples import Source, plan_sample
 from temporay.operators.dataset.shards import DEAD_LETTER_FILE, Dataset
@@ -24,7 +24,6 @@ from temporay.operators.pixels.clip import decode, encode
 from temporay.operators.primitives._claims import Claim, holds
 from temporay.operators.records import Sample
 from temporay.operators.settings import Settings
-from temporay.workflows.config import explain
 
 
 class PreviewConfig(Settings):
@@ -142,11 +141,3 @@ def first_dead_letters(dataset: Dataset, per_reason: int) -> Iterator[dict[str, 
         seen[row["reason"]] += 1
         if seen[row["reason"]] <= per_reason:
             yield row
-
-
-def main(arguments: list[str]) -> None:
-    try:
-        config = tyro.cli(PreviewConfig, prog="temporay preview", args=arguments)
-    except ValidationError as error:
-        raise UserError(explain(error)) from error
-    run(config)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import tyro
-from pydantic import ValidationError
 from temporay.operators.dataset.shards import AUDIT_FILE, Dataset
 from temporay.operators.errors import UserError
 from temporay.operators.pages.charts import CSS as CHART_CSS
@@ -22,7 +21,6 @@ from temporay.operators.pages.page import escape, page, section, table, tiles
 from temporay.operators.pages.stacked import CSS as STACKED_CSS
 from temporay.operators.scoring.metrics import Interval
 from temporay.operators.settings import Settings
-from temporay.workflows.config import explain
 from temporay.workflows.reports import stage_report
 from temporay.workflows.reports.curves import curve, logged
 from temporay.workflows.reports.rollout_cards import CSS as ROLLOUTS_CSS
@@ -273,12 +271,3 @@ def finished(run: Path) -> dict[str, Any]:
             f"{run} is not a run of `temporay run`, `temporay sft` or `temporay grpo`; give the --out of one"
         )
     return summary
-
-
-def main(arguments: list[str]) -> None:
-    """``temporay report RUN``."""
-    try:
-        config = tyro.cli(ReportConfig, prog="temporay report", args=arguments)
-    except ValidationError as error:
-        raise UserError(explain(error)) from error
-    run(config)

@@ -17,7 +17,6 @@ from ray import train
 from temporay.models.families._base import family_of
 from temporay.models.losses._supervised import supervised
 from temporay.operators.errors import UserError
-from temporay.workflows.command_line import parse
 from temporay.workflows.learner.learner import (
     MODEL,
     RAY_STORAGE,
@@ -217,11 +216,8 @@ def learn(config: SftConfig, inputs: Inputs, callbacks: tuple[Any, ...]) -> None
     fit(trainer)
 
 
-def main(arguments: list[str]) -> None:
-    """``temporay sft PRESET --data DATA --model MODEL --out RUN``."""
-    from temporay.workflows.presets.training import SFT_PRESETS  # presets are made of this module's config
-
-    summary = run(parse(STAGE, SftConfig, SFT_PRESETS, arguments))
+def tell(summary: Mapping[str, Any]) -> None:
+    """Print the loss, the share of time spent waiting for data, and where the models are."""
     print(f"loss {summary['loss']:.4f}; waited for data {summary['wait']:.1%} of the time; {model_line(summary)}")
 
 

@@ -17,6 +17,7 @@ from temporay.operators.errors import UserError
 from temporay.operators.files import write_json
 from temporay.operators.pixels.clip import decode
 from temporay.operators.scoring.answers import parse_answer
+from temporay.workflows.__main__ import dispatch
 from temporay.workflows.data import export
 from temporay.workflows.data.export import ExportConfig, format_of
 
@@ -45,7 +46,7 @@ def check_clips(dataset: Dataset, paths: list[Path]) -> None:
 
 def test_verl_rows(dataset: Dataset, tmp_path: Path) -> None:
     out = tmp_path / "verl"
-    export.main([str(dataset.path), "--format", "verl", "--out", str(out)])
+    dispatch(["export", str(dataset.path), "--format", "verl", "--out", str(out)])
     rows = pq.read_table(out / "rl.parquet").to_pylist()
     check_clips(dataset, [Path(row["videos"][0]["video"]) for row in rows])
     for i, row in enumerate(rows):
@@ -73,7 +74,7 @@ def test_verl_rows_for_fine_tuning_have_both_turns(dataset: Dataset, tmp_path: P
 @pytest.mark.parametrize("stage", ["sft", "rl"])
 def test_ms_swift_rows(dataset: Dataset, tmp_path: Path, stage: str) -> None:
     out = tmp_path / "swift"
-    export.main([str(dataset.path), "--format", "ms-swift", "--out", str(out), "--stage", stage])
+    dispatch(["export", str(dataset.path), "--format", "ms-swift", "--out", str(out), "--stage", stage])
     rows = [json.loads(line) for line in (out / f"{stage}.jsonl").read_text().splitlines()]
     check_clips(dataset, [Path(row["videos"][0]) for row in rows])
     for i, row in enumerate(rows):
@@ -87,7 +88,7 @@ def test_ms_swift_rows(dataset: Dataset, tmp_path: Path, stage: str) -> None:
 
 def test_llama_factory_rows(dataset: Dataset, tmp_path: Path) -> None:
     out = tmp_path / "factory"
-    export.main([str(dataset.path), "--format", "llama-factory", "--out", str(out)])
+    dispatch(["export", str(dataset.path), "--format", "llama-factory", "--out", str(out)])
     (info,) = json.loads((out / "dataset_info.json").read_text()).values()
     rows = json.loads((out / info["file_name"]).read_text())
     assert set(info["columns"].values()) == set(rows[0])
@@ -109,18 +110,18 @@ def test_what_does_not_exist_is_named_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"unknown format 'verll'; did you mean 'verl'\?"):
         format_of("verll")
     with pytest.raises(UserError, match=r"did you mean 'llama-factory'"):
-        export.main([str(tmp_path), "--format", "llama_factory", "--out", "x"])
+        dispatch(["export", str(tmp_path), "--format", "llama_factory", "--out", "x"])
     with pytest.raises(UserError, match=r"stage 'rl' does not exist in llama-factory; give sft"):
-        export.main([str(tmp_path), "--format", "llama-factory", "--out", "x", "--stage", "rl"])
+        dispatch(["export", str(tmp_path), "--format", "llama-factory", "--out", "x", "--stage", "rl"])
     with pytest.raises(UserError, match="not a dataset"):
-        export.main([str(tmp_path), "--format", "verl", "--out", "x"])
+        dispatch(["export", str(tmp_path), "--format", "verl", "--out", "x"])
 
 
 @pytest.mark.parametrize("dataset", ["mp4"], indirect=True)
 def test_a_folder_that_cannot_be_made_is_the_users_to_mend(dataset: Dataset, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write to .*; make room or give another --out"):
-        export.main([str(dataset.path), "--format", "verl", "--out", str(tmp_path / "file")])
+        dispatch(["export", str(dataset.path), "--format", "verl", "--out", str(tmp_path / "file")])
 
 
 @pytest.mark.parametrize("module", components.available("temporay.operators.exports"))

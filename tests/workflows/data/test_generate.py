@@ -15,13 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 from temporay.operators.dataset.drawn_coco import DrawnScenes, write_drawn_coco
 from temporay.operators.dataset.markers import marker_path, shard_name
-from temporay.operators.dataset.recipe import CocoPaths, Recipe, check
+from temporay.operators.dataset.recipe import CocoPaths, Recipe
 from temporay.operators.dataset.shards import DEAD_LETTER_FILE, Dataset
 from temporay.workflows.__main__ import main
 from temporay.workflows.data.audit import AuditConfig
 from temporay.workflows.data.audit import run as run_audit
 from temporay.workflows.data.generate import GenerateConfig, _located, build, run
-from temporay.workflows.presets.datasets import PRESETS
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
@@ -218,8 +217,3 @@ def test_workers_are_given_absolute_paths(recipe: Recipe, monkeypatch: pytest.Mo
     assert (located.captions, located.images) == (tmp_path / "c.json", tmp_path / "images")
     assert located.instances == tmp_path / "i.json" and located.licenses == coco.licenses
     assert _located(recipe.model_copy(update={"coco": CocoPaths()})).coco == CocoPaths()
-
-
-def test_every_preset_names_primitives_that_exist() -> None:
-    for preset in PRESETS.values():
-        check(preset().recipe)

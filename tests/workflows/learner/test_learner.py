@@ -1,4 +1,4 @@
-"""Errors behind errors, and what a step costs."""
+"""What a step costs."""
 
 from __future__ import annotations
 
@@ -12,24 +12,7 @@ from temporay.models.parallel import Hardware
 from temporay.models.policy import OptimizerConfig, Policy, PolicySettings
 from temporay.models.tiny import TinyShape, build
 from temporay.operators.errors import UserError
-from temporay.workflows.learner.learner import worker_user_error
 from temporay.workflows.learner.step_cost import StepCost
-
-
-class GroupFailed(Exception):
-    def __init__(self, worker_failures: dict[int, Exception]) -> None:
-        super().__init__("a worker failed")
-        self.worker_failures = worker_failures
-
-
-def test_user_error_of_a_worker_is_found() -> None:
-    cause = UserError("sample 3 cannot be read")
-    task_error = RuntimeError("ray")
-    task_error.cause = cause  # type: ignore[attr-defined]
-    outer = RuntimeError("fit")
-    outer.__cause__ = GroupFailed({1: task_error})
-    assert worker_user_error(outer) is cause
-    assert worker_user_error(GroupFailed({0: RuntimeError("ours")})) is None
 
 
 def make_cost(model: Path, hardware: Hardware) -> StepCost:

@@ -23,7 +23,7 @@ from temporay.operators.dataset.shards import (
 from temporay.operators.errors import UserError
 from temporay.operators.files import write_json
 from temporay.operators.pixels.clip import decode
-from temporay.workflows.reports import preview
+from temporay.workflows.__main__ import dispatch
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def make_dataset(recipe: Recipe, folder: Path) -> Dataset:
 
 def test_page_and_picture_show_the_first_samples_of_every_task(dataset: Dataset, tmp_path: Path) -> None:
     page, picture = tmp_path / "page.html", tmp_path / "picture.anything"
-    preview.main([str(dataset.path), "--per-task", "2", "--out", str(page), "--picture", str(picture)])
+    dispatch(["preview", str(dataset.path), "--per-task", "2", "--out", str(page), "--picture", str(picture)])
     text = page.read_text()
     for i in range(len(dataset)):
         assert (dataset.sample(i).key in text) == (i < 4)
@@ -55,7 +55,7 @@ def test_page_and_picture_show_the_first_samples_of_every_task(dataset: Dataset,
 def test_a_pair_is_one_card_with_both_clips_and_their_tracks(recipe: Recipe, tmp_path: Path) -> None:
     twins = recipe.model_copy(update={"twins": True, "storage": "virtual", "style": "detailed"})
     dataset = make_dataset(twins, tmp_path / "twins")
-    preview.main([str(dataset.path), "--per-task", "3", "--out", str(tmp_path / "page.html")])
+    dispatch(["preview", str(dataset.path), "--per-task", "3", "--out", str(tmp_path / "page.html")])
     text = (tmp_path / "page.html").read_text()
     assert text.count("<article") == text.count('data-status="pair"') == 4  # two whole pairs of each task
     clips = [base64.b64decode(data) for data in re.findall(r'<script type="text/plain">([^<]+)', text)]
@@ -70,7 +70,7 @@ def test_dead_letters_are_shown_with_their_reasons(dataset: Dataset, tmp_path: P
     address = json.dumps({"task": "first_last", "level": 1})
     letters = [{"id": f"k{n}", "reason": "clip_dull", "detail": "why", "address_json": address} for n in range(5)]
     pq.write_table(pa.Table.from_pylist(letters, schema=DEAD_LETTER_SCHEMA), dataset.path / DEAD_LETTER_FILE)
-    preview.main([str(dataset.path), "--per-task", "3", "--out", str(tmp_path / "page.html")])
+    dispatch(["preview", str(dataset.path), "--per-task", "3", "--out", str(tmp_path / "page.html")])
     text = (tmp_path / "page.html").read_text()
     assert text.count('data-status="dead"') == 3 and '<b class="bad">clip_dull</b> why' in text
 
@@ -80,13 +80,13 @@ def test_without_its_images_a_dataset_is_shown_without_tracks(recipe: Recipe, tm
     dataset = make_dataset(recipe, tmp_path / "data")
     described = json.loads((dataset.path / RECIPE_FILE).read_text())
     write_json(dataset.path / RECIPE_FILE, {**described, "coco": json.loads(nowhere.model_dump_json())})
-    preview.main([str(dataset.path), "--out", str(tmp_path / "page.html")])
+    dispatch(["preview", str(dataset.path), "--out", str(tmp_path / "page.html")])
     text = (tmp_path / "page.html").read_text()
     assert text.count("No tracks:") == 12 and "captions.json" in text
 
 
 def test_without_a_picture_none_is_written(dataset: Dataset, tmp_path: Path) -> None:
-    preview.main([str(dataset.path), "--out", str(tmp_path / "page.html")])
+    dispatch(["preview", str(dataset.path), "--out", str(tmp_path / "page.html")])
     assert not list(tmp_path.glob("*.png"))
 
 
@@ -94,12 +94,12 @@ def test_what_cannot_be_read_or_written_is_the_users_to_mend(dataset: Dataset, t
     page = ["--out", str(tmp_path / "page.html")]
     for option in ("--out", "--picture"):
         with pytest.raises(UserError, match=f"cannot write .*; give another {option}"):
-            preview.main([str(dataset.path), *page, option, str(tmp_path / "nowhere" / "x")])
+            dispatch(["preview", str(dataset.path), *page, option, str(tmp_path / "nowhere" / "x")])
     with pytest.raises(UserError, match="not a dataset"):
-        preview.main([str(tmp_path), *page])
+        dispatch(["preview", str(tmp_path), *page])
     with (dataset.path / "shard-000000.tar").open("r+b") as file:
         file.seek(dataset.rows[0]["offset"])
         file.write(bytes(2000))
     with pytest.raises(UserError, match="make the dataset again"):
-        preview.main([str(dataset.path), *page, "--picture", str(tmp_path / "x.png")])
+        dispatch(["preview", str(dataset.path), *page, "--picture", str(tmp_path / "x.png")])
     assert 'class="bad">clip_' in (tmp_path / "page.html").read_text()

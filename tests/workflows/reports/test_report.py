@@ -17,6 +17,7 @@ from temporay.operators.errors import UserError
 from temporay.operators.files import write_json
 from temporay.operators.pages.page import escape
 from temporay.operators.scoring.arms import ARMS, Arm
+from temporay.workflows.__main__ import dispatch
 from temporay.workflows.evaluate import EvaluationRow, write_rows
 from temporay.workflows.grpo.log import summarize
 from temporay.workflows.pipeline import accuracy
@@ -153,7 +154,7 @@ def outline(path: Path) -> Outline:
 
 
 def page_of(run: Path) -> Path:
-    report.main([str(run)])
+    dispatch(["report", str(run)])
     return run / report.PAGE
 
 
@@ -227,7 +228,7 @@ def test_before_the_run_has_ended_the_page_says_where_the_seconds_will_be(run: P
 def test_a_run_that_is_not_finished_is_refused(run: Path, gone: str, message: str) -> None:
     (run / gone).unlink()
     with pytest.raises(UserError, match=message):
-        report.main([str(run)])
+        dispatch(["report", str(run)])
     assert not (run / report.PAGE).exists()
 
 
@@ -241,7 +242,7 @@ def test_the_rollouts_of_its_grpo_are_shown(run: Path, policy: Path) -> None:
 
 def test_other_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a finished run"):
-        report.main([str(tmp_path)])
+        dispatch(["report", str(tmp_path)])
     write_json(tmp_path / "summary.json", {"loss": 1.0})
     with pytest.raises(UserError, match="not a run of `temporay run`"):
-        report.main([str(tmp_path)])
+        dispatch(["report", str(tmp_path)])

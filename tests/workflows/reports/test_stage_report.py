@@ -16,6 +16,7 @@ from temporay.operators.pages.page import escape
 from temporay.operators.primitives._base import primitive_of
 from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in
 from temporay.operators.rewards.process import claims_by_sentence
+from temporay.workflows.__main__ import dispatch
 from temporay.workflows.reports import report, rollout_cards
 from temporay.workflows.reports.claim_marks import claim_marks, told
 from temporay.workflows.reports.rollout_cards import chosen, evenly, section_of, spread_by_reward, trainer_logprobs
@@ -83,7 +84,7 @@ def test_a_thought_that_is_not_closed_has_no_claims(made: Path) -> None:
 
 
 def test_the_page_of_grpo_shows_curves_seconds_and_rollouts(made: Path) -> None:
-    report.main([str(made)])
+    dispatch(["report", str(made)])
     path = made / report.PAGE
     text, found = path.read_text(), outline(path)
     assert found.headings == ["Learning curves", "Where a step's time goes", "Rollouts"]
@@ -156,7 +157,7 @@ def test_the_page_of_sft_shows_its_loss_and_validation(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     entry = {"path": "d", "weight": 1.0, "num_samples": 8, "drawn": 4, "epochs": 0.5, "dropped_lines": {"empty": 2}}
     write_json(tmp_path / "summary.json", {"loss": 1.0, "data": [entry]})
-    report.main([str(tmp_path)])
+    dispatch(["report", str(tmp_path)])
     text = (tmp_path / report.PAGE).read_text()
     assert outline(tmp_path / report.PAGE).headings == ["Learning curves", "Validation", "Data"]
     assert "4.000 → 1.000" in text and "4 of 4 steps, finished" in text and "25.0%" in text

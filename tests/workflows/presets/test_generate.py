@@ -9,27 +9,27 @@ from temporay.operators.components import available
 from temporay.operators.dataset.recipe import CocoPaths, Recipe, check, task_and_index
 from temporay.operators.dataset.samples import make_sample_at, open_source
 from temporay.operators.errors import UserError
-from temporay.workflows.data.generate import GenerateConfig
-from temporay.workflows.presets.datasets import LONG_TERM, PRESETS, PSEUDO_VIDEO, RELATED_SCENES, SHORT_TERM
-from temporay.workflows.presets.quickstart import recipe as quickstart_recipe
+from temporay.workflows.command_line import presets_in
+from temporay.workflows.config import converted
+from temporay.workflows.presets import generate, run
 
 NOWHERE = Path("/nonexistent")
 
 
-def shares(config: GenerateConfig) -> Counter[str]:
+def shares(config: generate.GenerateConfig) -> Counter[str]:
     """How many samples of each task."""
     return Counter(task_and_index(config.recipe, i)[0] for i in range(config.num_samples))
 
 
 def test_the_quickstart_makes_what_its_run_trains_on() -> None:
-    assert PRESETS["quickstart"]().recipe == quickstart_recipe()
+    assert converted(Recipe, run.quickstart()) == generate.quickstart().recipe
 
 
 def test_synrl_has_the_papers_sizes_over_all_its_primitives() -> None:
-    first, second, third = (PRESETS[name]() for name in ("synrl", "synrl-rl", "synrl-rl-long"))
+    first, second, third = generate.synrl(), generate.synrl_rl(), generate.synrl_rl_long()
     assert [preset.num_samples for preset in (first, second, third)] == [6_700, 7_000, 3_000]
     assert [preset.split for preset in (first, second, third)] == ["train", "rl", "rl"]
-    assert set(first.tasks) == set(SHORT_TERM + LONG_TERM) and len(first.tasks) == 18
+    assert set(first.tasks) == set(generate.SHORT_TERM + generate.LONG_TERM) and len(first.tasks) == 18
     assert set(shares(first).values()) == {6_700 // 18, 6_700 // 18 + 1}
     assert third.canvas.num_frames == tuple(2 * n for n in second.canvas.num_frames)
     assert third.seed != second.seed  # the rounds share no sample
@@ -37,13 +37,16 @@ def test_synrl_has_the_papers_sizes_over_all_its_primitives() -> None:
 
 
 def test_combined_asks_everything_half_of_it_about_scenes() -> None:
-    config = PRESETS["combined"]()
+    config = generate.combined()
     assert set(config.tasks) == set(available("temporay.operators.primitives"))
-    assert sum(shares(config)[task] for task in PSEUDO_VIDEO + RELATED_SCENES) == config.num_samples // 2
+    assert (
+        sum(shares(config)[task] for task in (*generate.PSEUDO_VIDEO, "recurring_scenes", "story_match"))
+        == config.num_samples // 2
+    )
 
 
 def test_pseudo_videos_keep_the_papers_limits_of_every_task(drawn_coco: CocoPaths) -> None:
-    config = PRESETS["pseudo-video"]()
+    config = generate.pseudo_video()
     recipe = Recipe.model_validate(
         {**dict(config.recipe), "num_samples": 60, "storage": "virtual", "coco": drawn_coco, "check_pixels": False}
     )
@@ -59,7 +62,7 @@ def test_pseudo_videos_keep_the_papers_limits_of_every_task(drawn_coco: CocoPath
 
 
 def test_a_canvas_beyond_the_limits_of_a_task_is_refused() -> None:
-    config = PRESETS["pseudo-video"]()
+    config = generate.pseudo_video()
     canvas = replace(config.canvas, num_scenes=(40, 40))
     with pytest.raises(UserError, match="40 scenes of 1 frames at least, but limits_by_task allows scene_order 4"):
         check(config.recipe.model_copy(update={"canvas": canvas}))
@@ -71,3 +74,10 @@ def test_limits_of_a_task_that_is_not_asked_are_refused(recipe: Recipe) -> None:
         check(recipe.model_copy(update={"limits_by_task": (("scene_at", 3, 4),)}))
     with pytest.raises(UserError, match=r"canvas\.num_scenes is 0 0"):
         check(recipe.model_copy(update={"limits_by_task": (("first_last", 0, 4),)}))
+
+
+def test_every_preset_is_a_recipe_that_can_be_made() -> None:
+    found = presets_in(generate)
+    assert list(found)[:2] == ["quickstart", "pseudo-video"] and len(found) == 8
+    for preset in found.values():
+        check(preset().recipe)

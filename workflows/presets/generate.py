@@ -1,0 +1,150 @@
+"""Presets of ``temporay generate`` and ``temporay plan``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from temporay.operators import components
+from temporay.operators.canvas import Canvas
+from temporay.operators.dataset.drawn_coco import DrawnScenes
+from temporay.operators.dataset.recipe import primitives_of
+from temporay.operators.pixels.clip import Codec
+from temporay.workflows.config import replaced
+from temporay.workflows.data.generate import GenerateConfig
+
+# The primitives of arXiv 2506.06928 and of arXiv 2603.17693, short-term and long-term.
+PSEUDO_VIDEO = ("scene_order", "before_after", "first_last", "adjacent_scene", "scene_count", "scene_at")
+SHORT_TERM = (
+    "bounce_count",
+    "motion_direction",
+    "trajectory_shape",
+    "speed_perception",
+    "motion_count",
+    "attribute_change",
+    "rotation",
+    "relative_position",
+    "acceleration",
+    "velocity_ranking",
+    "distance_estimation",
+    "event_order",
+)
+LONG_TERM = ("card_stack", "chip_containers", "file_system", "symbol_path", "shell_game", "sliding_puzzle")
+SYNRL = SHORT_TERM + LONG_TERM
+# Where tasks stand in a recipe decides its bytes. These came before the order was by name.
+RELATED_MOTION = ("playback_speed", "largest_motion", "time_arrow", "clip_jigsaw", "event_span", "same_moment")
+OUT = Path("data")
+# A quarter of COCO's usual area, with the jitter of arXiv 2506.06928.
+PHOTOS = Canvas(
+    width=320, height=240, fps=8.0, num_frames=(24, 48), num_scenes=(2, 6), frames_per_scene=(1, 20), jitter="paper"
+)
+# Drawn motion of 3 to 6 seconds.
+MOTION = Canvas(
+    width=448, height=448, fps=8.0, num_frames=(24, 48), num_scenes=(2, 4), frames_per_scene=(8, 16), jitter="none"
+)
+
+
+def quickstart() -> GenerateConfig:
+    """One motion primitive and one question about order, small enough for a tiny model on two cores.
+
+    Answers are words, so that no letter has to be bound to an option.
+    """
+    return GenerateConfig(
+        out=OUT / "quickstart",
+        tasks=("motion_direction", "first_last"),
+        num_samples=10_000,
+        level=0,
+        answer_format="text",
+        instruct=False,
+        wordings=4,  # a model of a million weights needs longer for all eight
+        test_fraction=0.25,
+        canvas=Canvas(
+            width=48, height=48, fps=4.0, num_frames=(8, 8), num_scenes=(3, 3), frames_per_scene=(2, 2), jitter="paper"
+        ),
+        codec=Codec(crf=15, pad_bytes=8192),
+        drawn=DrawnScenes(side=48, variants=200, shapes=("circle", "cross")),  # of three it still confuses half
+        samples_per_shard=500,
+        check_pixels=False,  # recognizing drawn scenes takes eight times as long as making them; a test checks them
+    )
+
+
+def pseudo_video() -> GenerateConfig:
+    """The best Llama mixture of arXiv 2506.06928: 49,900 of R1 with S = 4, F = 20 and of R3 with S = 6, F = 5.
+
+    Level 3 is the first that shows six scenes. In the paper every scene has the size of the video's largest image. Here
+    all share one canvas.
+    """
+    return GenerateConfig(
+        out=OUT / "pseudo-video",
+        tasks=("scene_order", "first_last"),
+        limits_by_task=(("scene_order", 4, 20), ("first_last", 6, 5)),
+        num_samples=99_800,
+        level=3,
+        canvas=PHOTOS,
+    )
+
+
+def pseudo_video_qwen() -> GenerateConfig:
+    """The best Qwen mixture of arXiv 2506.06928: R1 alone, S = 4, F = 5, 100,000 samples."""
+    return GenerateConfig(
+        out=OUT / "pseudo-video-qwen",
+        tasks=("scene_order",),
+        num_samples=100_000,
+        level=1,
+        canvas=replace(PHOTOS, num_scenes=(2, 4), frames_per_scene=(1, 5)),
+    )
+
+
+def pseudo_video_all() -> GenerateConfig:
+    """All six kinds of question of arXiv 2506.06928, the same number of each."""
+    return replaced(pseudo_video(), {"out": OUT / "pseudo-video-all", "tasks": PSEUDO_VIDEO, "limits_by_task": ()})
+
+
+def synrl() -> GenerateConfig:
+    """The synthetic fine-tuning set of SynRL (arXiv 2603.17693): 6,700 chains of thought over its 18 primitives.
+
+    The paper adds 1,000 real questions with the answer alone: ``temporay.operators.dataset.video_qa`` reads those.
+    """
+    return GenerateConfig(
+        out=OUT / "synrl",
+        tasks=SYNRL,
+        num_samples=6_700,
+        level=2,
+        style="detailed",
+        canvas=MOTION,
+        codec=Codec(crf=18, preset="veryfast"),
+        backdrops=("flat", "gradient", "noise", "photo"),
+        camera_drift=True,
+    )
+
+
+def synrl_rl() -> GenerateConfig:
+    """SynRL's first round of reinforcement learning: 7,000 samples; none is in the fine-tuning set."""
+    return replaced(synrl(), {"out": OUT / "synrl-rl", "split": "rl", "num_samples": 7_000})
+
+
+def synrl_rl_long() -> GenerateConfig:
+    """SynRL's second round: 3,000 samples of double length, one level harder, from another seed than the first."""
+    changes = {"out": OUT / "synrl-rl-long", "num_samples": 3_000, "level": 3, "seed": 1, "canvas.num_frames": (48, 96)}
+    return replaced(synrl_rl(), changes)
+
+
+def combined() -> GenerateConfig:
+    """Every primitive there is; half of the samples are pseudo-videos, half are drawn motion."""
+    known = PSEUDO_VIDEO + SYNRL + RELATED_MOTION
+    names = components.available("temporay.operators.primitives")
+    ordered = sorted(names, key=lambda name: known.index(name) if name in known else len(known))
+    family = {name: primitive.family for name, primitive in primitives_of(tuple(ordered)).items()}
+    scenes = tuple(name for name in ordered if family[name] == "pseudo_video")
+    motion = tuple(name for name in ordered if family[name] != "pseudo_video")
+    return GenerateConfig(
+        out=OUT / "combined",
+        tasks=scenes + motion,
+        weights=(len(motion),) * len(scenes) + (len(scenes),) * len(motion),
+        num_samples=20_000,
+        level=2,
+        style="detailed",
+        canvas=PHOTOS,
+        backdrops=("flat", "gradient", "noise", "photo"),
+        camera_drift=True,
+    )

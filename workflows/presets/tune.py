@@ -1,0 +1,11 @@
+"""Presets of ``temporay tune``."""
+
+from __future__ import annotations
+
+from temporay.workflows.presets import sft
+from temporay.workflows.tune import TuneSettings
+
+
+def tiny() -> TuneSettings:
+    """A search around the settings of ``temporay sft tiny``."""
+    return TuneSettings(sft=sft.tiny())
