@@ -13,5 +13,6 @@ exports/        other trainers' rows: one file each
 pages/          offline pages and pictures
 scoring/        answers, arms, scores, metrics
 rewards/        verifiable rewards: one file each
-reinforcement/  prompts, curriculum, advantages, buffer, ledger
+advantages/     group-relative advantages: one file each
+reinforcement/  prompts, curriculum, buffer, ledger, rollout files
 """

@@ -45,8 +45,11 @@ def available(package: str) -> tuple[str, ...]:
     return tuple(sorted(_modules(package)))
 
 
-def load(package: str, name: str) -> Any:
+def load(package: str, name: str, suffix: str = "") -> Any:
     """Return the class of one component.
+
+    Args:
+        suffix: stands behind the CamelCase name of every class of this package.
 
     Raises:
         UserError: there is no such component; the message has the nearest name.
@@ -63,7 +66,7 @@ def load(package: str, name: str) -> Any:
         kind = kinds.removesuffix("es") if kinds.endswith("sses") else kinds.removesuffix("s")
         raise unknown_name(kind, name, available(package))
     module = importlib.import_module(modules[name])
-    class_name = "".join(word.capitalize() for word in name.split("_"))
+    class_name = "".join(word.capitalize() for word in name.split("_")) + suffix
     if not hasattr(module, class_name):
         raise UserError(f"{module.__file__} has no class {class_name}; name the class like its file")
     return getattr(module, class_name)

@@ -32,7 +32,12 @@ FORBIDDEN_IMPORTS = {
     "workflows": {"cluster"},
     "cluster": {"operators", "models", "workflows"},
 }
-COMPONENT_PACKAGES = ("temporay.operators.primitives", "temporay.operators.rewards", "operators.benchmarks")
+COMPONENT_PACKAGES = (
+    "temporay.operators.primitives",
+    "temporay.operators.rewards",
+    "temporay.operators.advantages",
+    "operators.benchmarks",
+)
 VAGUE_NAME = re.compile(r"(?:^|_)(?:utils?|helpers?|managers?)(?:_|$)")
 UNSAFE_CALLS = {"eval", "exec", "pickle.load", "pickle.loads", "yaml.load", "os.system"}
 UNSAFE_FLAGS = {"shell", "trust_remote_code", "allow_pickle"}

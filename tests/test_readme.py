@@ -20,6 +20,7 @@ PACKAGES = ("operators", "models", "workflows", "cluster")
 OPEN_FOLDERS = (
     "primitives",
     "rewards",
+    "advantages",
     "sources",
     "engines",
     "families",

@@ -2,7 +2,7 @@
 
 prompt_stream   which prompts come when
 curriculum      levels by how much signal they give
-advantage       group-relative advantages
+task_scales     how far the rewards of each task spread
 rollout_buffer  between produce and train, with a staleness bound
 rollout_files   a step on disk: groups, scores, outcomes
 ledger          every prompt group accounted for once

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from temporay.models.families._base import family_of
+from temporay.operators.advantages._base import advantage_called, is_flat
 from temporay.operators.dataset.shards import Dataset
 from temporay.operators.files import write_json
 from temporay.operators.primitives._base import primitive_of
 from temporay.operators.records import FinishReason, Group, Outcome, Rollout, Sample, ScoredGroup
-from temporay.operators.reinforcement.advantage import group_advantages, is_flat
 from temporay.operators.reinforcement.rollout_files import path_of, write_step
 from temporay.operators.rewards.process import claims_by_sentence
 from temporay.operators.scoring.scores import load_rewards, score_group
@@ -55,7 +55,7 @@ def scored_group(dataset: Dataset, tokenizer: Any, row: int, step: int, skill: f
         static=False,
         group=group,
         scores=scores,
-        advantages=group_advantages(rewards, scale_rewards="group"),
+        advantages=advantage_called("group")(rewards),
         outcome=Outcome.FLAT if is_flat(rewards) else Outcome.TRAINED,
     )
 

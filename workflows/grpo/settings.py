@@ -10,7 +10,7 @@ from temporay.models.lora import Trained
 from temporay.models.losses._base import GrpoLossSettings
 from temporay.models.parallel import Hardware
 from temporay.models.policy import OptimizerConfig
-from temporay.operators.reinforcement.advantage import ScaleRewards
+from temporay.operators.advantages._base import AdvantageName
 from temporay.operators.reinforcement.curriculum import CurriculumSettings
 from temporay.operators.settings import Settings
 from temporay.workflows.grpo.guards import GuardSettings
@@ -42,7 +42,7 @@ class GrpoSettings(Settings):
     instruction: str = ""
     max_staleness: int = Field(default=0, ge=0)  # updates a batch may lag behind the newest weights; 0: on-policy
     max_refills: int = Field(default=0, ge=0)  # times that flat groups are replaced by further prompts (DAPO)
-    scale_rewards: ScaleRewards = "group"  # task: by a moving deviation of each task's rewards (OneThinker)
+    scale_rewards: AdvantageName = "group"  # a file of operators/advantages: group, task, none
     rewards: RewardConfig = RewardConfig()
     curriculum: CurriculumSettings = CurriculumSettings()
     guards: GuardSettings = GuardSettings()

@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from temporay.operators.advantages._base import advantage_called, is_flat
 from temporay.operators.records import Group, Outcome, Sample, Score, ScoredGroup
-from temporay.operators.reinforcement.advantage import TaskScales, group_advantages, is_flat
 from temporay.operators.reinforcement.curriculum import PassRates
 from temporay.operators.reinforcement.prompt_stream import ChosenPrompt, Cursor
+from temporay.operators.reinforcement.task_scales import TaskScales
 from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.rollouts.media import StoredPrompt
 
@@ -93,9 +94,7 @@ class AnsweredPrompt:
             static=self.draw.static,
             group=self.group,
             scores=tuple(self.scores),
-            advantages=group_advantages(
-                self.rewards_G, scale_rewards=config.scale_rewards, task_std=scales.std(self.sample.address.task)
-            ),
+            advantages=advantage_called(config.scale_rewards)(self.rewards_G, scales.std(self.sample.address.task)),
             outcome=Outcome.OBSERVED if only_observed else self.outcome,
         )
 

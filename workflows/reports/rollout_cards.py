@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from temporay.models.families._base import family_of
+from temporay.operators.advantages._base import is_flat
 from temporay.operators.dataset.shards import Dataset
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.pages import rollouts, token_strip
@@ -22,7 +23,6 @@ from temporay.operators.pages.page import escape, filmstrip, task_filter
 from temporay.operators.pages.rollouts import ShownGroup, ShownRollout, group_card
 from temporay.operators.pages.token_strip import Tokens
 from temporay.operators.records import Sample, ScoredGroup
-from temporay.operators.reinforcement.advantage import is_flat
 from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in
 from temporay.operators.scoring.answers import parse_answer
 from temporay.operators.seeding import rng_at
