@@ -4,7 +4,8 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,29 @@ COMPONENT_PACKAGES = (
     "temporay.operators.advantages",
     "operators.benchmarks",
 )
+# Rooms from the ground up; a file may import rooms of its own line and of lines above it in this list.
+LAYERS = (
+    ("operators",),  # the files that stand in no folder
+    ("operators/pixels",),
+    ("operators/primitives",),
+    ("operators/scoring", "operators/rewards", "operators/dataset", "operators/pages"),
+    ("operators/advantages", "operators/audit", "operators/exports", "operators/reinforcement"),
+    ("models/families",),
+    ("models", "models/losses", "models/cost", "models/engines"),
+    ("workflows", "workflows/environment", "workflows/session", "workflows/config", "workflows/command_line"),
+    ("workflows/runs",),
+    ("workflows/data", "workflows/learner", "workflows/rollouts"),
+    ("workflows/base_model", "workflows/evaluate"),
+    ("workflows/sft", "workflows/grpo"),
+    ("workflows/reports",),
+    ("workflows/pipeline", "workflows/tune"),
+    ("workflows/presets",),
+    ("workflows/__main__",),
+    ("cluster",),
+)
+# What takes long to load, or is a package of the user's choice: imported where it is needed.
+HEAVY = {"ray", "torch", "peft", "requests", "aiohttp", "tensorboardX", "wandb", "mlflow"}
+LAZY = {("workflows/__main__.py", "temporay.workflows.command_line")}  # ``temporay --help`` does without tyro
 VAGUE_NAME = re.compile(r"(?:^|_)(?:utils?|helpers?|managers?)(?:_|$)")
 UNSAFE_CALLS = {"eval", "exec", "pickle.load", "pickle.loads", "yaml.load", "os.system"}
 UNSAFE_FLAGS = {"shell", "trust_remote_code", "allow_pickle"}
@@ -75,6 +99,43 @@ def core_knows_no_component(path: Path, source: str) -> Iterator[str]:
             modules = name.removeprefix(package + ".").split(".") if name.startswith(package) else ["_"]
             if not any(module.startswith("_") for module in modules):
                 yield f"{path}:{line} imports the component {name}; load it by name, or move what is shared to _base"
+
+
+def layers(path: Path, source: str) -> Iterator[str]:
+    """A room imports no room that stands above it."""
+    own = layer_of(path.with_suffix("").as_posix())
+    for line, name in imports(ast.parse(source)):
+        target = name.removeprefix("temporay.").replace(".", "/")
+        if target != name.replace(".", "/") and layer_of(target) > own:
+            yield f"{path}:{line} imports {name}, which stands above it (see LAYERS)"
+
+
+def layer_of(place: str) -> int:
+    """Return the layer of a file or folder: that of the longest name in LAYERS which it begins with."""
+    found = {room: i for i, rooms in enumerate(LAYERS) for room in rooms if f"{place}/".startswith(f"{room}/")}
+    return found[max(found, key=len)]
+
+
+def lazy_imports(path: Path, source: str) -> Iterator[str]:
+    """Only what is heavy is imported inside a function."""
+    functions = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    for line, name in sorted({found for function in functions for found in imports(function)}):
+        if name.partition(".")[0] not in HEAVY and (path.as_posix(), name.rpartition(".")[0]) not in LAZY:
+            yield f"{path}:{line} imports {name} inside a function; import it at the top of the file"
+
+
+def circle(sources: Mapping[str, str]) -> list[str]:
+    """Return modules that import each other in a circle, imports inside functions included; or nothing."""
+    graph = {
+        module: {target for _, name in imports(ast.parse(source)) for target in (name, name.rpartition(".")[0])}
+        & (sources.keys() - {module})
+        for module, source in sources.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
 
 
 def size_budget(path: Path, source: str) -> Iterator[str]:
@@ -115,7 +176,15 @@ def _is_true(node: ast.expr | None) -> bool:
     return isinstance(node, ast.Constant) and node.value is True
 
 
-RULES: tuple[Rule, ...] = (import_arrows, core_knows_no_component, size_budget, telling_names, safe_calls)
+RULES: tuple[Rule, ...] = (
+    import_arrows,
+    core_knows_no_component,
+    layers,
+    lazy_imports,
+    size_budget,
+    telling_names,
+    safe_calls,
+)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -123,6 +192,19 @@ def test_rule_holds_everywhere(rule: Rule) -> None:
     assert len(FILES) > 20
     violations = [violation for path in FILES for violation in rule(path, (ROOT / path).read_text())]
     assert not violations, "\n".join(violations)
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    sources = {".".join(("temporay", *path.with_suffix("").parts)): (ROOT / path).read_text() for path in FILES}
+    assert not circle({module.removesuffix(".__init__"): source for module, source in sources.items()})
+
+
+@pytest.mark.parametrize("inside", ["{}", "def f():\n    {}", "if TYPE_CHECKING:\n    {}"])
+def test_circles_are_found(inside: str) -> None:
+    chain = {"t.a": "import t.b", "t.b": "from t.c import x", "t.c": ""}
+    assert not circle(chain)
+    assert set(circle(chain | {"t.c": inside.format("from t import a")})) == {"t.a", "t.b", "t.c"}
+    assert circle(chain | {"t.c": inside.format("from t.b import x")})
 
 
 LONG_FUNCTION = "def f():\n" + "    pass\n" * MAX_FUNCTION_LINES
@@ -144,6 +226,13 @@ BAD: list[tuple[Rule, str, str]] = [
     (core_knows_no_component, "operators/a.py", "from temporay.operators.primitives import scene_order"),
     (core_knows_no_component, "operators/a.py", "import temporay.operators.rewards.accuracy"),
     (core_knows_no_component, "operators/primitives/a.py", "from temporay.operators.primitives.b import B"),
+    (layers, "operators/canvas.py", "from temporay.operators.pixels.clip import Codec"),
+    (layers, "operators/pixels/a.py", "def f():\n    import temporay.operators.primitives._base"),
+    (layers, "workflows/data/a.py", "from temporay.workflows.presets import generate"),
+    (layers, "workflows/sft/a.py", "from temporay.workflows import pipeline"),
+    (lazy_imports, "workflows/a.py", "def f():\n    from temporay.workflows.presets.sft import tiny"),
+    (lazy_imports, "workflows/__main__.py", "def f():\n    from temporay.workflows.presets import sft"),
+    (lazy_imports, "models/a.py", "class A:\n    async def f(self):\n        import json"),
     (size_budget, "operators/a.py", "x = 1\n" * (MAX_FILE_LINES + 1)),
     (size_budget, "operators/a.py", LONG_FUNCTION),
     (telling_names, "operators/video_utils.py", ""),
@@ -167,6 +256,9 @@ GOOD: list[tuple[Rule, str, str]] = [
         "workflows/a.py",
         "from temporay.operators.primitives.scenes.scene_order import X",
     ),
+    (layers, "operators/pixels/a.py", "from temporay.operators.canvas import Canvas"),
+    (layers, "workflows/presets/a.py", "from temporay.workflows.pipeline import PipelineConfig\nimport layers"),
+    (lazy_imports, "workflows/a.py", "import json\ndef f():\n    from ray.data import range"),
     (size_budget, "operators/a.py", LONG_FUNCTION.removesuffix("    pass\n")),
     (telling_names, "operators/a.py", "from contextlib import contextmanager\ndef futile(): ..."),
     (safe_calls, "models/a.py", "torch.load(path, weights_only=True)\nmodel.eval()\nyaml.safe_load(text)"),
