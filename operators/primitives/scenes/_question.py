@@ -1,84 +1,118 @@
-"""What the questions about pseudo-videos share: an answer is a function of the order of the scenes.
+"""The base class of questions about pseudo-videos: an answer is a function of the order of the scenes.
 
-The order comes from the event log when a question is asked and from the frames alone when its answer is checked.
+The order comes from the event log when a question is asked, and from the frames alone when its answer is checked.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
+import numpy as np
+from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Primitive, Style, TwinKind
+from temporay.operators.primitives._base import Facts, Primitive, Style, TwinKind, choose_wording, index_in
 from temporay.operators.primitives._claims import Phrases, tell
-from temporay.operators.primitives.scenes._recognise import captions_seen
-from temporay.operators.primitives.scenes._shots import shown, tell_order
-from temporay.operators.records import Event, Question, ScenePlan
+from temporay.operators.primitives.scenes._recognize import captions_seen
+from temporay.operators.primitives.scenes._shots import CaptionedScene, choose_shot_lengths, compose, shown, tell_order
+from temporay.operators.records import Address, AnswerKind, Event, Question, Scene, ScenePlan
 from temporay.operators.seeding import rng_at
 
-# 2506.06928, code. Right as often as any other option of a question that has it.
+# An option of 2506.06928's code. It is right as often as any other option of a question that has it.
 NONE_OF_THE_OTHERS = "none of the other answers is correct"
 NONE_OF_THE_OTHERS_BY_LEVEL = (False, False, False, True, True)
 NOT_AN_OPTION = -1
-SCENE_PHRASES = (
-    'From {start} s to {end} s the video shows "{subject}".',
-    '"{subject}" is on the screen between {start} s and {end} s.',
-    'Scene {d1}, {start} s to {end} s: "{subject}".',
-    'At {start} s comes "{subject}", which stays until {end} s.',
-)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrangement:
+    """Scenes in the order in which they are shown, and the facts of the question.
+
+    Facts need ``options``. Without ``wording`` or ``lengths`` (frames of each shot) the base class chooses them.
+    """
+
+    order: Sequence[CaptionedScene]
+    facts: Facts
+    lengths: Sequence[int] | None = None
 
 
 class PseudoVideo(Primitive):
     """A question whose answer follows from the captions of the shots in their order."""
 
-    family: ClassVar[Literal["pseudo_video", "shapes"]] = "pseudo_video"
+    family = "pseudo_video"
     order_dependent: ClassVar[bool] = True
-    needs_time: ClassVar[bool] = True
+    needs_time = True
     twin: ClassVar[TwinKind] = "reordered"
-    phrases: ClassVar[Phrases] = {"scene": SCENE_PHRASES}
+    answer_kind: ClassVar[AnswerKind] = "choice"
+    phrases: ClassVar[Phrases] = {
+        "scene": (
+            'From {start} s to {end} s the video shows "{subject}".',
+            '"{subject}" is on the screen between {start} s and {end} s.',
+            'Scene {d1}, {start} s to {end} s: "{subject}".',
+            'At {start} s comes "{subject}", which stays until {end} s.',
+        )
+    }
 
     @abstractmethod
-    def text(self, facts: Mapping[str, Any]) -> str:
-        """The question without its options."""
+    def arrange(
+        self, rng: np.random.Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address
+    ) -> Arrangement:
+        """Choose the options, then the truth, then an order of scenes in which it holds."""
 
     @abstractmethod
-    def answer(self, order: Sequence[str], facts: Mapping[str, Any]) -> str | None:
-        """The right option when the shots' captions are ``order``; None when they allow none."""
+    def answer(self, order: Sequence[str], facts: Facts) -> str | None:
+        """Return the right option when the shots' captions are ``order``; None when they allow none."""
 
-    @abstractmethod
-    def conclude(self, plan: ScenePlan, answer: str) -> str:
-        """The last sentence of a chain of thought, which ends in the answer."""
+    def conclude(self, facts: Facts, answer: str) -> str:
+        """Return the last sentence of a chain of thought, which ends in the answer."""
+        return answer
+
+    def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
+        rng = rng_at(*address.parts(), "plan")
+        chosen = self.arrange(rng, scenes, canvas, address)
+        facts = dict(chosen.facts)
+        if "wording" not in facts:
+            facts["wording"] = choose_wording(rng, self.wordings_of(facts))
+        lengths = chosen.lengths or choose_shot_lengths(chosen.order, canvas, address)
+        return compose(chosen.order, lengths, canvas, address, facts)
 
     def ask(self, plan: ScenePlan) -> Question:
-        order = [event.subject for event in shown(plan)]
-        options = tuple(plan.facts["options"])
-        truth = self.answer(order, plan.facts)
-        if truth is None:
-            raise ValueError(f"{self.task}: the event log has no answer to its own question: {order}")
-        return Question(text=self.text(plan.facts), options=options, answer_index=options.index(truth))
+        return self.question(plan, self.answer([event.subject for event in shown(plan)], plan.facts))
 
     def told(self, plan: ScenePlan, question: Question) -> list[Event]:
         return shown(plan)
 
     def explain(self, plan: ScenePlan, question: Question, style: Style) -> str:
-        told = self.told(plan, question)
-        conclusion = self.conclude(plan, question.options[question.answer_index])
-        if style == "concise":
-            return f"{tell_order([event.subject for event in told])} {conclusion}"
+        told, answer = self.told(plan, question), question.options[question.answer_index]
+        conclusion = self.conclude(plan.facts, answer)
+        if style == "concise":  # an answer that is all of the conclusion tells the order itself
+            order = tell_order([event.subject for event in told])
+            return answer if conclusion == answer else f"{order} {conclusion}"
         phrases = self.phrases["scene"]
         phrase = phrases[int(rng_at(*plan.address.parts(), "phrasing").integers(len(phrases)))]
         return " ".join([*(tell(event, phrase) for event in told), conclusion])
 
     def recover(self, witness: Witness) -> int | None:
-        """By recognising the pictures; ``NOT_AN_OPTION`` where the frames show what no option says."""
+        """Recognize the pictures. ``NOT_AN_OPTION`` where the frames show something that no option says."""
         order = captions_seen(witness)
         if order is None:
             return None
-        answer = self.answer(order, witness.facts)
-        return witness.options.index(answer) if answer in witness.options else NOT_AN_OPTION
+        seen = index_in(witness.options, self.answer(order, witness.facts))
+        return NOT_AN_OPTION if seen is None else seen
+
+
+def with_none(options: list[str], level: int) -> list[str]:
+    """Return the options, the last of them replaced at high levels by the one that says that none is correct."""
+    return [*options[:-1], NONE_OF_THE_OTHERS] if NONE_OF_THE_OTHERS_BY_LEVEL[level] else options
 
 
 def or_none(answer: str, options: Sequence[str]) -> str:
-    """The answer, or the option that says that it is not listed."""
+    """Return the answer, or the option that says that it is not listed."""
     return answer if answer in options or NONE_OF_THE_OTHERS not in options else NONE_OF_THE_OTHERS
+
+
+def conclude_with(asked: str, answer: str) -> str:
+    """Return a sentence that says what is asked for, also where it is none of the options."""
+    return f"{asked} is {'not among the answers, so ' if answer == NONE_OF_THE_OTHERS else ''}{answer}."

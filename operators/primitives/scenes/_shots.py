@@ -2,7 +2,7 @@
 
     scenes → captioned scenes → cut into shots with a jitter per frame → ScenePlan with one `scene` event per shot
 
-The paper draws the jitter of every frame by itself (rotation 15 degrees, scale 10 %, translation 10 %, black fill).
+The paper jitters every frame by itself (rotation 15 degrees, scale 10 %, translation 10 %, black fill).
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from temporay.operators.records import Address, Backdrop, Event, Scene, ScenePla
 from temporay.operators.seeding import random_cuts, rng_at
 
 MAX_SCENES_BY_LEVEL = (3, 4, 5, 6, 8)
-MAX_CAPTION_JACCARD = 0.5  # of content words; two scenes that reach it could be taken for each other
+MAX_CAPTION_JACCARD = 0.5  # shared content words; two scenes that reach it could be taken for each other
 MAX_ROTATION_DEG = 15.0
 MAX_SCALE_CHANGE = 0.1
-MAX_TRANSLATION = 0.1  # of the frame's width and height
+MAX_TRANSLATION = 0.1  # share of the frame's width and height
 CONTENT_WORD = re.compile(
     r"\b(?!(?:an?|the|of|in|on|at|to|and|or|with|by|for|from|is|are|was|were|being|been|its?|his|her|their|this|that|"
     r"there|some|two|while|as|near|next|into|over|under|up|down|off|out)\b)\w+"
@@ -34,14 +34,14 @@ CONTENT_WORD = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptionedScene:
-    """A scene and the one of its captions that this sample uses."""
+    """A scene, and the one of its captions that this sample uses."""
 
     scene: Scene
     caption: str
 
 
 def scene_limits(canvas: Canvas, level: int, minimum: int) -> tuple[int, int]:
-    """Fewest and most scenes of a video at this level, both inclusive; ``minimum`` is what the question needs.
+    """Return the fewest and the most scenes of a video at this level; ``minimum`` is what the question needs.
 
     Raises:
         UserError: the canvas allows fewer scenes than the question needs.
@@ -55,17 +55,26 @@ def scene_limits(canvas: Canvas, level: int, minimum: int) -> tuple[int, int]:
     return low, max(low, min(canvas.num_scenes[1], MAX_SCENES_BY_LEVEL[level]))
 
 
-def choose_num_scenes(rng: np.random.Generator, canvas: Canvas, level: int, minimum: int = 2) -> int:
-    low, high = scene_limits(canvas, level, minimum)
-    return int(rng.integers(low, high + 1))
+def choose_scenes(
+    rng: np.random.Generator,
+    scenes: Sequence[Scene],
+    canvas: Canvas,
+    address: Address,
+    *,
+    minimum: int = 2,
+    num_spare: int = 0,
+) -> list[CaptionedScene]:
+    """Choose how many scenes are shown, and pick them and ``num_spare`` more. Raises as ``pick_scenes`` does."""
+    low, high = scene_limits(canvas, address.level, minimum)
+    return pick_scenes(scenes, int(rng.integers(low, high + 1)) + num_spare, address)
 
 
 def pick_scenes(scenes: Sequence[Scene], num_scenes: int, address: Address) -> list[CaptionedScene]:
-    """Different images in random order, each with one of its captions.
+    """Pick different images in random order, each with one of its captions.
 
     Raises:
         SampleRejected: two of the captions could be taken for each other (``captions_alike``).
-        ValueError: fewer different images than needed were given.
+        ValueError: there are fewer different images than needed.
     """
     rng = rng_at(*address.parts(), "scenes")
     distinct = list({scene.image_id: scene for scene in scenes}.values())
@@ -79,8 +88,13 @@ def pick_scenes(scenes: Sequence[Scene], num_scenes: int, address: Address) -> l
     return picked
 
 
+def in_places(scenes: Sequence[CaptionedScene], places: Sequence[int]) -> list[CaptionedScene]:
+    """Return the scenes in their order, scene i at ``places[i]``."""
+    return [scene for _, scene in sorted(zip(places, scenes, strict=True), key=lambda pair: pair[0])]
+
+
 def caption_jaccard(one: str, other: str) -> float:
-    """Shared content words over all content words; 1.0 when the captions are equal or neither has any."""
+    """Return shared content words over all content words; 1.0 when the captions are equal or neither has any."""
     words, other_words = _content_words(one), _content_words(other)
     union = words | other_words
     return len(words & other_words) / len(union) if union and one != other else 1.0
@@ -91,9 +105,9 @@ def _content_words(caption: str) -> frozenset[str]:
 
 
 def choose_shot_lengths(order: Sequence[CaptionedScene], canvas: Canvas, address: Address) -> list[int]:
-    """F_j ~ U over ``canvas.frames_per_scene`` for every shot (the paper's rule).
+    """Choose F_j ~ U over ``canvas.frames_per_scene`` for every shot (the paper's rule).
 
-    Drawn per image and not per place, like the jitter: a twin then shows the same frames in another order.
+    A length belongs to an image and not to a place, like the jitter: a twin shows the same frames in another order.
     """
     low, high = canvas.frames_per_scene
     return [
@@ -103,10 +117,10 @@ def choose_shot_lengths(order: Sequence[CaptionedScene], canvas: Canvas, address
 
 
 def split_length(num_shots: int, max_shots: int, canvas: Canvas, address: Address, *, min_shots: int = 1) -> list[int]:
-    """Shot lengths of a clip whose total was drawn first, so that it says nothing about how many shots there are.
+    """Choose the clip's length first, then the shots' lengths. So the total does not tell how many shots there are.
 
     The total is uniform over the lengths possible for ``min_shots`` and for ``max_shots`` shots alike. Where the canvas
-    leaves no such length, every clip has max_shots times the shortest scene, and few scenes may last longer than
+    leaves no such length, every clip has max_shots times the shortest scene. A scene may then last longer than
     ``frames_per_scene`` says.
     """
     low, high = canvas.frames_per_scene
@@ -122,10 +136,10 @@ def compose(
     address: Address,
     facts: Mapping[str, Any],
 ) -> ScenePlan:
-    """The scenes in this order, each for its number of frames, with one ``scene`` event per shot.
+    """Plan the scenes in this order, each for its number of frames, with one ``scene`` event per shot.
 
-    ``detail`` of an event is the shot's place, from 1. A scene that comes again goes on with the jitter of its first
-    shot, so the frames of each image are the same in whatever order and in however many shots they are shown.
+    ``detail`` of an event is the shot's place, from 1. A scene that comes again continues the jitter of its first shot.
+    So the frames of each image are the same in any order and in any number of shots.
     """
     left_by_image = _affine_by_image(order, shot_lengths, canvas, address)
     shots, events, start_frame = [], [], 0
@@ -168,7 +182,7 @@ def _affine_by_image(
 def choose_affine(
     rng: np.random.Generator, jitter: Jitter, num_frames: int, width: int, height: int
 ) -> npt.NDArray[np.float64]:
-    """Rotation and scale about the frame's centre, then translation: (T, 2, 3), in pixels."""
+    """Choose rotation and scale about the frame's center, then translation: (T, 2, 3) matrices in pixels."""
     limits = np.array([np.deg2rad(MAX_ROTATION_DEG), MAX_SCALE_CHANGE, MAX_TRANSLATION, MAX_TRANSLATION])
     if jitter == "paper":
         angle_T, growth_T, right_T, down_T = rng.uniform(-limits, limits, (num_frames, 4)).T
@@ -182,7 +196,7 @@ def choose_affine(
 
 
 def affine_matrices(warps_T4: npt.NDArray[np.float64], width: int, height: int) -> npt.NDArray[np.float64]:
-    """(T, 2, 3) matrices in pixels from (T, 4): radians, growth, shift right and down in shares of the frame."""
+    """Return (T, 2, 3) matrices in pixels from (T, 4): radians, growth, shift right and down in shares of the frame."""
     angle_T, growth_T, right_T, down_T = warps_T4.T
     cos_T, sin_T = (1 + growth_T) * np.cos(angle_T), (1 + growth_T) * np.sin(angle_T)
     center_x, center_y = (width - 1) / 2, (height - 1) / 2
@@ -193,12 +207,12 @@ def affine_matrices(warps_T4: npt.NDArray[np.float64], width: int, height: int) 
 
 
 def shown(plan: ScenePlan) -> list[Event]:
-    """The ``scene`` events in the order in which they are seen."""
+    """Return the ``scene`` events in the order in which they are seen."""
     return sorted((e for e in plan.events if e.kind == "scene"), key=lambda e: e.start_ms)
 
 
 def tell_order(captions: Sequence[str]) -> str:
-    """The scenes in one sentence: "First a, then b, last c."."""
+    """Tell the scenes in one sentence: "First a, then b, last c."."""
     if len(captions) == 1:
         return f"Only {captions[0]}."
     middle = "".join(f"then {caption}, " for caption in captions[1:-1])

@@ -1,21 +1,21 @@
 """Scenes that come again: how often, which one, and what lies between. (Proposed as an extension in arXiv 2506.06928.)
 
-Every scene has its number of frames, whatever the number of its shots, so neither a single frame nor the frames
-without their order say what comes again; the first scene and the last one are drawn before the truth.
+Every scene has its number of frames, whatever the number of its shots. So neither a single frame nor the frames without
+their order tell what comes again. The first scene and the last one are chosen before the truth.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from temporay.operators.canvas import Canvas
-from temporay.operators.primitives._base import choose_truth
-from temporay.operators.primitives.scenes._question import PseudoVideo
-from temporay.operators.primitives.scenes._shots import CaptionedScene, compose, pick_scenes, scene_limits
-from temporay.operators.records import Address, AnswerKind, AnswerValue, Scene, ScenePlan
+from temporay.operators.primitives._base import Facts, choose_truth, choose_wording
+from temporay.operators.primitives.scenes._question import Arrangement, PseudoVideo
+from temporay.operators.primitives.scenes._shots import CaptionedScene, choose_scenes
+from temporay.operators.records import Address, AnswerValue, Scene
 from temporay.operators.seeding import random_cuts, rng_at
 
 ALL_MODES = ("count", "between", "which")
@@ -24,7 +24,7 @@ MIN_SCENES = 3
 MIN_SCENES_OF_WHICH = 4  # with fewer, the first or the last scene would tell
 MAX_OPTIONS = 4
 MAX_SHOTS_PER_SCENE = 3
-SPARE_SHOTS = 4  # shots beside one per scene when they are counted: room for any count and any first and last scene
+SPARE_SHOTS = 4  # shots beyond one per scene when they are counted: room for any count, first and last scene
 GAPS = ("first and second", "second and third")
 WORDINGS = {
     "count": (
@@ -61,42 +61,43 @@ WORDINGS = {
 
 
 class RecurringScenes(PseudoVideo):
-    task: ClassVar[str] = "recurring_scenes"
-    answer_kind: ClassVar[AnswerKind] = "number"
+    task = "recurring_scenes"
+    answer_kind = "number"
 
-    def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        rng = rng_at(*address.parts(), "plan")
-        low, high = scene_limits(canvas, address.level, MIN_SCENES)
-        num_scenes = int(rng.integers(low, high + 1))
-        modes = [m for m in MODES_BY_LEVEL[address.level] if m != "which" or num_scenes >= MIN_SCENES_OF_WHICH]
+    def arrange(
+        self, rng: np.random.Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address
+    ) -> Arrangement:
+        picked = choose_scenes(rng, scenes, canvas, address, minimum=MIN_SCENES)
+        modes = [m for m in MODES_BY_LEVEL[address.level] if m != "which" or len(picked) >= MIN_SCENES_OF_WHICH]
         mode = modes[int(rng.integers(len(modes)))]
-        picked = pick_scenes(scenes, num_scenes, address)
-        wording = int(rng.integers(len(WORDINGS[mode])))
         captions = [scene.caption for scene in picked]
-        facts: dict[str, Any] = {"mode": mode, "wording": wording, "anchor": captions[0] if mode != "which" else ""}
+        facts: dict[str, Any] = {"mode": mode, "wording": choose_wording(rng, WORDINGS[mode])}
+        facts["anchor"] = captions[0] if mode != "which" else ""
         if mode == "count":
             counts = [1 + int(i) for i in rng.permutation(MAX_SHOTS_PER_SCENE)]
             facts["options"] = [str(n) for n in counts]
-            order = _count_order(rng, num_scenes, counts[choose_truth(rng, len(counts), address)])
+            order = _count_order(rng, len(picked), counts[choose_truth(rng, len(counts), address)])
         elif mode == "which":
             facts["options"] = captions[:MAX_OPTIONS]
-            order = _which_order(rng, num_scenes, choose_truth(rng, MAX_OPTIONS, address))
+            order = _which_order(rng, len(picked), choose_truth(rng, MAX_OPTIONS, address))
         else:
             facts["gap"] = int(rng.integers(len(GAPS)))
             facts["options"] = captions[1 : 1 + MAX_OPTIONS]
             truth = 1 + choose_truth(rng, len(facts["options"]), address)
-            order = _between_order(rng, num_scenes, facts["gap"], truth)
-        lengths = _choose_lengths([picked[i] for i in order], canvas, address)
-        return compose([picked[i] for i in order], lengths, canvas, address, facts)
+            order = _between_order(rng, len(picked), facts["gap"], truth)
+        shown = [picked[i] for i in order]
+        return Arrangement(order=shown, facts=facts, lengths=_choose_lengths(shown, canvas, address))
 
-    def values(self, facts: Mapping[str, Any]) -> tuple[AnswerValue, ...]:
+    def values(self, facts: Facts) -> tuple[AnswerValue, ...]:
         return super().values(facts) if facts["mode"] == "count" else ()
 
-    def text(self, facts: Mapping[str, Any]) -> str:
-        wording = WORDINGS[facts["mode"]][facts["wording"]]
-        return wording.format(anchor=facts["anchor"], gap=GAPS[facts.get("gap", 0)])
+    def wordings_of(self, facts: Facts) -> Sequence[str]:
+        return WORDINGS[facts["mode"]]
 
-    def answer(self, order: Sequence[str], facts: Mapping[str, Any]) -> str | None:
+    def text(self, facts: Facts) -> str:
+        return super().text({**facts, "gap": GAPS[facts.get("gap", 0)]})
+
+    def answer(self, order: Sequence[str], facts: Facts) -> str | None:
         if facts["mode"] == "count":
             return str(list(order).count(facts["anchor"]))
         if facts["mode"] == "which":
@@ -108,33 +109,34 @@ class RecurringScenes(PseudoVideo):
         between = order[places[facts["gap"]] + 1 : places[facts["gap"] + 1]]
         return between[0] if len(between) == 1 else None
 
-    def conclude(self, plan: ScenePlan, answer: str) -> str:
-        if plan.facts["mode"] == "count":
+    def conclude(self, facts: Facts, answer: str) -> str:
+        if facts["mode"] == "count":
             return f"The number of its appearances is {answer}."
-        return f"What {'comes again' if plan.facts['mode'] == 'which' else 'lies between'} is {answer}."
+        return f"What {'comes again' if facts['mode'] == 'which' else 'lies between'} is {answer}."
 
 
 def _count_order(rng: np.random.Generator, num_scenes: int, count: int) -> list[int]:
-    """Scene 0 ``count`` times, the others at least once each, so many shots in all whatever the count."""
+    """Order scene 0 ``count`` times and the others at least once each. The total is the same for every count."""
     first, last = (int(i) for i in rng.choice(num_scenes, 2, replace=False))
     while True:
         shots = [0] * count + list(range(1, num_scenes))
         shots += [1 + int(i) for i in rng.integers(num_scenes - 1, size=num_scenes + SPARE_SHOTS - len(shots))]
-        order = _arrange(rng, shots, first, last)
+        order = _shuffled(rng, shots, first, last)
         if order is not None and max(np.bincount(order)) <= MAX_SHOTS_PER_SCENE:
             return order
 
 
 def _which_order(rng: np.random.Generator, num_scenes: int, again: int) -> list[int]:
+    """Order all scenes once, and scene ``again`` twice."""
     first, last = (int(i) for i in rng.choice(num_scenes, 2, replace=False))
     while True:
-        order = _arrange(rng, [*range(num_scenes), again], first, last)
+        order = _shuffled(rng, [*range(num_scenes), again], first, last)
         if order is not None:
             return order
 
 
 def _between_order(rng: np.random.Generator, num_scenes: int, gap: int, truth: int) -> list[int]:
-    """Scene 0 three times, one scene in each gap, ``truth`` in the one asked about, the others before and after."""
+    """Order scene 0 three times with one scene in each gap, ``truth`` in the one asked about, and the rest outside."""
     others = [1 + int(i) for i in rng.permutation(num_scenes - 1)]
     at = others.index(truth)
     others[at], others[gap] = others[gap], others[at]
@@ -143,8 +145,8 @@ def _between_order(rng: np.random.Generator, num_scenes: int, gap: int, truth: i
     return [*outside[:before], 0, others[0], 0, others[1], 0, *outside[before:]]
 
 
-def _arrange(rng: np.random.Generator, shots: list[int], first: int, last: int) -> list[int] | None:
-    """One random order of the shots from ``first`` to ``last``; None when a scene follows itself in it."""
+def _shuffled(rng: np.random.Generator, shots: list[int], first: int, last: int) -> list[int] | None:
+    """Order the shots at random from ``first`` to ``last``; None when a scene follows itself."""
     inner = list(shots)
     inner.remove(first)
     inner.remove(last)
@@ -153,7 +155,7 @@ def _arrange(rng: np.random.Generator, shots: list[int], first: int, last: int) 
 
 
 def _choose_lengths(order: Sequence[CaptionedScene], canvas: Canvas, address: Address) -> list[int]:
-    """Frames of every shot: those of a scene are drawn by its image alone and then divided among its shots."""
+    """Choose the frames of every shot: those of a scene by its image alone, then divided among its shots."""
     low, high = canvas.frames_per_scene
     fewest = MAX_SHOTS_PER_SCENE * low
     ids = [captioned.scene.image_id for captioned in order]

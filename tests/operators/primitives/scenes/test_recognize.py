@@ -14,7 +14,7 @@ from temporay.operators.pixels.clip import Codec, decode, encode
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.pixels.render import fit
 from temporay.operators.primitives.scenes._question import NONE_OF_THE_OTHERS, NOT_AN_OPTION, PseudoVideo
-from temporay.operators.primitives.scenes._recognise import Seen, captions_seen, recognise, shots_seen
+from temporay.operators.primitives.scenes._recognize import RecognizedFrame, captions_seen, recognize, shots_seen
 from temporay.operators.primitives.scenes._shots import choose_affine
 from temporay.operators.primitives.scenes.recurring_scenes import RecurringScenes
 from temporay.operators.primitives.scenes.scene_order import SceneOrder
@@ -60,7 +60,7 @@ def make_plan(task: str, index: int, level: int, *, twin: bool = False) -> Scene
 @pytest.mark.parametrize("jitter", ["paper", "smooth", "none"])
 def test_every_frame_is_recognised_by_itself(jitter: Jitter) -> None:
     shown = [CAPTIONS[i] for i in np.random.default_rng(1).integers(0, 6, 40)]
-    seen = recognise(show(shown, jitter), PICTURES)
+    seen = recognize(show(shown, jitter), PICTURES)
     assert [one.caption for one in seen] == shown
     assert all(one.sure for one in seen)
 
@@ -68,19 +68,19 @@ def test_every_frame_is_recognised_by_itself(jitter: Jitter) -> None:
 def test_a_picture_that_is_not_among_them_leaves_a_doubt() -> None:
     known = {caption: PICTURES[caption] for caption in CAPTIONS[:2]}
     frames = show([CAPTIONS[0], CAPTIONS[0], CAPTIONS[4], CAPTIONS[1], CAPTIONS[1]])
-    assert [one.sure for one in recognise(frames, known)] == [True, True, False, True, True]
-    alone = recognise(frames[2:3], {CAPTIONS[0]: PICTURES[CAPTIONS[0]]})
+    assert [one.sure for one in recognize(frames, known)] == [True, True, False, True, True]
+    alone = recognize(frames[2:3], {CAPTIONS[0]: PICTURES[CAPTIONS[0]]})
     assert not alone[0].sure
 
 
 def test_equal_pictures_leave_a_doubt() -> None:
     alike = {"one": PICTURES[CAPTIONS[0]], "other": PICTURES[CAPTIONS[0]]}
-    assert not recognise(show(["one"], pictures=alike), alike)[0].sure
+    assert not recognize(show(["one"], pictures=alike), alike)[0].sure
 
 
 def test_a_doubtful_frame_is_harmless_only_between_the_scenes_it_may_show() -> None:
-    def frame(caption: str, runner_up: str = "b", *, sure: bool = True) -> Seen:
-        return Seen(caption=caption, runner_up=runner_up, sure=sure)
+    def frame(caption: str, runner_up: str = "b", *, sure: bool = True) -> RecognizedFrame:
+        return RecognizedFrame(caption=caption, runner_up=runner_up, sure=sure)
 
     a, b, c = frame("a"), frame("b", "a"), frame("c", "a")
     assert shots_seen([a, a, frame("a", sure=False), b, b]) == [("a", 0, 2), ("b", 3, 5)]

@@ -1,9 +1,9 @@
-"""Which picture does a frame show? For pseudo-videos, whose frames are jittered and h264-coded pictures.
+"""Recognize which picture a frame shows. The frames of pseudo-videos are jittered and h264-coded pictures.
 
     pictures -> bank of small warped copies -> nearest copy of each frame -> refined where two are near -> runs of shots
 
-Every warp that ``shots.choose_affine`` can draw lies close to a copy in the bank, so a frame's distance to the right
-picture is small and that to any other is large; a frame for which this does not hold is left unnamed.
+Every warp that ``choose_affine`` can choose lies close to a copy in the bank. So a frame's distance to the right
+picture is small, and to any other it is large. A frame for which this does not hold is left unnamed.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from temporay.operators.records import Frames
 BANK_SIDE = 24  # px of the longer side of the copies, at which a coarse grid of warps is enough
 FINE_SIDE = 96  # px at which warps are refined
 FINE_SIGMA = 1.2  # px of the blur before comparing, which hides what coding and resampling change
-# Squared distances, as measured on photographs and drawn scenes under the paper's jitter: in the bank the right picture
-# had at most 0.61 of the distance of the next one, and was always the nearest; refined, it left at most 0.03 of a
-# frame's contrast unexplained and a wrong one at least 0.10.
-SURE_RATIO = 0.5  # of the distance to the best picture in the bank to that of the second best
-SURE_SHARE = 0.25  # of a frame's contrast that the best picture in the bank may leave
-ALIKE_RATIO = 0.75  # from here on two pictures may be nearly one
-REFINED_SHARE = 0.05  # of a frame's contrast after refining: nothing but a nearly equal picture comes so near
-DOUBTFUL_SHARE = 0.15  # after refining, where the second best left at least twice as much
+# The limits are for squared distances, measured on photographs and drawn scenes under the paper's jitter. In the bank,
+# the right picture was always the nearest, at no more than 0.61 of the distance of the next one. After refining, the
+# right picture left at most 0.03 of a frame's contrast unexplained and a wrong one at least 0.10.
+SURE_RATIO = 0.5  # distance to the best picture in the bank over that to the second best
+SURE_SHARE = 0.25  # share of a frame's contrast that the best picture in the bank may leave unexplained
+ALIKE_RATIO = 0.75  # two pictures may be nearly equal from this ratio of their distances on
+REFINED_SHARE = 0.05  # share of a frame's contrast left after refining; only a nearly equal picture comes so near
+DOUBTFUL_SHARE = 0.15  # the same share, enough where the second best left at least twice as much
 ROTATIONS_DEG = (-12.0, -6.0, 0.0, 6.0, 12.0)
 GROWTHS = (-0.07, 0.0, 0.07)
 FIRST_STEPS = (3.0, 0.035, 0.02, 0.02)  # degrees, scale, shares of width and height
@@ -46,16 +46,16 @@ Pixels = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What one frame shows: the likeliest caption, the next one, and whether the first is beyond doubt."""
+class RecognizedFrame:
+    """The likeliest caption of one frame, the next one, and whether the first is beyond doubt."""
 
     caption: str
     runner_up: str
     sure: bool
 
 
-def recognise(frames_THWC: Frames, pictures: Mapping[str, Frames]) -> list[Seen]:
-    """Names every frame by itself.
+def recognize(frames_THWC: Frames, pictures: Mapping[str, Frames]) -> list[RecognizedFrame]:
+    """Name every frame by itself.
 
     Args:
         frames_THWC: decoded, uint8 RGB.
@@ -84,14 +84,14 @@ def recognise(frames_THWC: Frames, pictures: Mapping[str, Frames]) -> list[Seen]
             fits = [(fine_N[n], banks[n][1][nearest_TN[t, n]]) for n in dict.fromkeys(ranked)]
             are_alike = second != best and distances_N[best] > ALIKE_RATIO * distances_N[second]
             sure = _is_first(shrunk_T[t], fits, are_alike=bool(are_alike))
-        seen.append(Seen(caption=captions[best], runner_up=captions[second], sure=bool(sure)))
+        seen.append(RecognizedFrame(caption=captions[best], runner_up=captions[second], sure=bool(sure)))
     return seen
 
 
-def shots_seen(seen: list[Seen]) -> list[tuple[str, int, int]] | None:
-    """Runs of equal captions with first frame and last frame + 1; None when a doubtful frame could hide a shot.
+def shots_seen(seen: list[RecognizedFrame]) -> list[tuple[str, int, int]] | None:
+    """Return runs of equal captions with first frame and last frame + 1; None when a doubt could hide a shot.
 
-    A doubtful frame is harmless where both captions it may show are those of its sure neighbours.
+    A doubtful frame is harmless where both captions that it may show are those of its sure neighbors.
     """
     sure = [t for t, one in enumerate(seen) if one.sure]
     if not sure:
@@ -111,19 +111,19 @@ def shots_seen(seen: list[Seen]) -> list[tuple[str, int, int]] | None:
 
 
 def captions_seen(witness: Witness) -> list[str] | None:
-    """The captions of the shots in the order in which the frames show them; None where frames leave a doubt."""
+    """Return the captions of the shots in the order shown; None where frames leave a doubt."""
     if not witness.images:
         return None
-    runs = shots_seen(recognise(witness.frames_THWC, witness.images))
+    runs = shots_seen(recognize(witness.frames_THWC, witness.images))
     return None if runs is None else [caption for caption, _, _ in runs]
 
 
 def _is_first(frame_HWC: Pixels, fits: Sequence[tuple[Pixels, Warp]], *, are_alike: bool) -> bool:
-    """Whether the first picture is the one shown, once its warp (and, if need be, the second's) is fitted.
+    """Return whether the first picture is shown, after fitting its warp and, if necessary, that of the second.
 
     Args:
         fits: the likeliest pictures and the warps to start from.
-        are_alike: the pictures may be nearly one, so that the second must be tried in any case.
+        are_alike: the pictures may be nearly equal, so the second must be tried in any case.
     """
     contrast = float(((frame_HWC - frame_HWC.mean(axis=(0, 1))) ** 2).sum())
     left = _fit_warp(frame_HWC, *fits[0])
@@ -135,7 +135,7 @@ def _is_first(frame_HWC: Pixels, fits: Sequence[tuple[Pixels, Warp]], *, are_ali
 
 
 def _fit_warp(frame_HWC: Pixels, picture_HWC: Pixels, start: Warp) -> float:
-    """Least squared distance between frame and warped picture: pattern search from ``start``, steps halved."""
+    """Return the least squared distance between frame and warped picture, by pattern search with halved steps."""
     at, steps = start, np.array(FIRST_STEPS)
     least = _distance(frame_HWC, picture_HWC, at)
     halvings = 0
@@ -157,7 +157,7 @@ def _distance(frame_HWC: Pixels, picture_HWC: Pixels, warp: Warp) -> float:
 
 
 def _bank(fine_HWC: Pixels) -> tuple[Pixels, npt.NDArray[np.float64]]:
-    """Warped copies at the coarse size, flat, (B, D), and their warps, (B, 4)."""
+    """Return warped copies at the coarse size, flat, (B, D), and their warps, (B, 4)."""
     height, width = fine_HWC.shape[:2]
     copies: list[Pixels] = []
     warps: list[tuple[float, float, float, float]] = []
@@ -184,7 +184,7 @@ def _matrix(warp: Warp, width: int, height: int) -> npt.NDArray[np.float64]:
 
 
 def _shrink(image_HWC: Frames, side: int) -> Pixels:
-    """At most ``side`` px long, blurred a little, in units of 1."""
+    """Shrink to at most ``side`` px, blur a little, and scale values to 0..1."""
     height, width = image_HWC.shape[:2]
     scale = min(1.0, side / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
