@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from pydantic import Field
+from temporay.operators.records import TAGS
 from temporay.operators.settings import Settings
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, pre_tokenizers, trainers
 from tokenizers import models as tokenizer_models
@@ -31,7 +32,7 @@ END_OF_TEXT, END_OF_TURN = "<|endoftext|>", "<|im_end|>"
 VISION_START, VISION_END, IMAGE_PAD, VIDEO_PAD = "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"
 SPECIAL_TOKENS = (END_OF_TEXT, "<|im_start|>", END_OF_TURN, VISION_START, VISION_END, IMAGE_PAD, VIDEO_PAD)
 # One token each, yet ordinary text: they must survive decoding without special tokens.
-WHOLE_TOKENS = ("<think>", "</think>", "<answer>", "</answer>", "(A)", "(B)", "(C)", "(D)", "(E)", "(F)")
+WHOLE_TOKENS = (*TAGS, "(A)", "(B)", "(C)", "(D)", "(E)", "(F)")
 VOCAB_MULTIPLE = 64
 OUTPUT_SHARE = 0.5  # of what is attended to that a head passes on at the start
 

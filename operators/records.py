@@ -17,7 +17,10 @@ import numpy.typing as npt
 
 GENERATOR_VERSION = "2"  # changes whenever the same address would give another sample
 
-AnswerFormat = Literal["letter", "text"]  # what stands between the answer tags; checkers accept both
+AnswerForm = Literal["letter", "text"]  # what stands between the answer tags; checkers accept both
+THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
+ANSWER_OPEN, ANSWER_CLOSE = "<answer>", "</answer>"
+TAGS = (THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE)
 AnswerKind = Literal["choice", "number", "interval", "order"]
 Quantity = tuple[float, str]  # a number and its unit, "" for a count
 TimeSpan = tuple[float, float]  # start and end, seconds
@@ -183,7 +186,7 @@ class Question:
     text: str
     options: tuple[str, ...]
     answer_index: int
-    answer_format: AnswerFormat = "letter"
+    answer_format: AnswerForm = "letter"
     kind: AnswerKind = "choice"
     values: tuple[AnswerValue, ...] = ()  # one per option; empty for a choice
 
@@ -228,9 +231,8 @@ class Sample:
     @property
     def target(self) -> str:
         """What supervised training teaches the model to write; the answer alone where nobody said why it is so."""
-        if not self.rationale:
-            return f"<answer>{self.question.answer}</answer>"
-        return f"<think>{self.rationale}</think><answer>{self.question.answer}</answer>"
+        thought = f"{THINK_OPEN}{self.rationale}{THINK_CLOSE}" if self.rationale else ""
+        return f"{thought}{ANSWER_OPEN}{self.question.answer}{ANSWER_CLOSE}"
 
 
 class FinishReason(StrEnum):

@@ -19,7 +19,7 @@ from temporay.operators.files import write_text
 from temporay.operators.records import Group, Prompt, Sample, Sampling
 from temporay.operators.scoring.answers import parse_answer
 from temporay.operators.scoring.arms import ARMS, Arm, apply_arm
-from temporay.operators.scoring.metrics import Interval, accuracy_interval
+from temporay.operators.scoring.metrics import ConfidenceInterval, accuracy_interval
 from temporay.operators.settings import Settings
 from temporay.workflows.rollouts.pool import RolloutPool
 from temporay.workflows.rollouts.settings import PoolConfig
@@ -88,7 +88,7 @@ def arm_prompt(processor: Any, sample: Sample, frames_THWC: Any, arm: Arm, instr
     return to_prompt(processor, sample, apply_arm(arm, frames_THWC, sample.address), instruction=instruction)
 
 
-def by_task(rows: Sequence[EvaluationRow], arm: Arm) -> dict[str, Interval]:
+def by_task(rows: Sequence[EvaluationRow], arm: Arm) -> dict[str, ConfidenceInterval]:
     """Accuracy with its interval per primitive under one arm."""
     tasks = sorted({row.task for row in rows if row.arm == arm})
     return {

@@ -17,7 +17,7 @@ from temporay.models.weights import pack
 from temporay.operators.dataset.recipe import Recipe
 from temporay.operators.dataset.shards import Dataset
 from temporay.operators.scoring.arms import ARMS
-from temporay.operators.scoring.metrics import Interval, TableRow, render_table
+from temporay.operators.scoring.metrics import ConfidenceInterval, TableRow, render_table
 from temporay.workflows.base_model import BaseModelSettings, make_base_model
 from temporay.workflows.config import converted
 from temporay.workflows.data import audit, generate
@@ -196,7 +196,7 @@ def table(summary: dict[str, Any]) -> str:
             name=task,
             n=entry["n"],
             chance=entry["chance"],
-            arms={name: Interval(**interval) for name, interval in entry["intervals"].items()},
+            arms={name: ConfidenceInterval(**interval) for name, interval in entry["intervals"].items()},
         )
         for task, entry in summary["accuracy"].items()
     ]

@@ -22,7 +22,7 @@ from temporay.operators.primitives._base import Primitive, Style
 from temporay.operators.records import (
     GENERATOR_VERSION,
     Address,
-    AnswerFormat,
+    AnswerForm,
     BackdropKind,
 )
 from temporay.operators.settings import Settings
@@ -54,7 +54,7 @@ class Recipe(Settings):
     level: Level = 1
     levels: tuple[Level, ...] = ()  # several in turn, where a curriculum is to choose among them; none: ``level``
     style: Style = "concise"  # of the chain of thought
-    answer_format: AnswerFormat = "letter"
+    answer_format: AnswerForm = "letter"
     instruct: bool = True  # the stored messages say how to answer
     canvas: Canvas
     limits_by_task: tuple[tuple[str, int, int], ...] = ()  # task, its most scenes S and most frames of each F

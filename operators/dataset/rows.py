@@ -14,22 +14,35 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from temporay.operators.primitives._base import Primitive, Style, primitive_of
-from temporay.operators.records import LETTERS, Address, AnswerFormat, Event, Question, Sample, ScenePlan, scenes_of
+from temporay.operators.records import (
+    ANSWER_CLOSE,
+    ANSWER_OPEN,
+    LETTERS,
+    THINK_CLOSE,
+    THINK_OPEN,
+    Address,
+    AnswerForm,
+    Event,
+    Question,
+    Sample,
+    ScenePlan,
+    scenes_of,
+)
 
 SCHEMA_VERSION = 3  # of a row; changes when a column is added, removed or means something else
 VIDEO_MARKER = "<video>"  # verl, ms-swift and LLaMA-Factory replace it with the clip
-INSTRUCTIONS: dict[AnswerFormat, str] = {
-    "letter": "Think step by step between <think> and </think>, then give the letter of the right option between "
-    "<answer> and </answer>.",
-    "text": "Think step by step between <think> and </think>, then give the words of the right option between "
-    "<answer> and </answer>.",
+_THINK = f"Think step by step between {THINK_OPEN} and {THINK_CLOSE}, then give the"
+_WITHIN = f"of the right option between {ANSWER_OPEN} and {ANSWER_CLOSE}"
+INSTRUCTIONS: dict[AnswerForm, str] = {
+    "letter": f"{_THINK} letter {_WITHIN}.",
+    "text": f"{_THINK} words {_WITHIN}.",
 }
 
-# For samples that nobody gave a chain of thought: asked to think, a model would be taught not to do as it is told.
-ANSWER_ONLY_INSTRUCTION = "Answer with the letter of the right option between <answer> and </answer>, and nothing else."
+# For samples without a chain of thought: asked to think, a model would be taught not to do as it is told.
+ANSWER_ONLY_INSTRUCTION = f"Answer with the letter {_WITHIN}, and nothing else."
 
 
-def make_sample(primitive: Primitive, plan: ScenePlan, style: Style, answer_format: AnswerFormat = "letter") -> Sample:
+def make_sample(primitive: Primitive, plan: ScenePlan, style: Style, answer_format: AnswerForm = "letter") -> Sample:
     """Asks and explains a plan. Pixels are not needed: everything comes from the event log."""
     question = replace(_typed(primitive.ask(plan), primitive, plan.facts), answer_format=answer_format)
     return Sample(

@@ -26,7 +26,7 @@ import numpy as np
 from pydantic import Field
 from temporay.operators.dataset.rows import VIDEO_MARKER
 from temporay.operators.errors import SampleRejected, UserError
-from temporay.operators.records import LETTERS, Address, Frames, Question, Sample
+from temporay.operators.records import ANSWER_OPEN, LETTERS, Address, Frames, Question, Sample
 from temporay.operators.scoring.answers import parse_answer, parse_choice
 from temporay.operators.settings import Settings
 
@@ -253,7 +253,7 @@ def _question(text: Any, options: list[str], answer: Any) -> Question:
         raise SampleRejected("bad_options", f"there must be 2 to {len(LETTERS)} different options, not {options!r}")
     if not isinstance(answer, str):
         raise SampleRejected("bad_answer", f"'answer' must be a letter or an option's words, not {answer!r}")
-    parsed = parse_answer(answer, options) if "<answer>" in answer else parse_choice(answer, options)
+    parsed = parse_answer(answer, options) if ANSWER_OPEN in answer else parse_choice(answer, options)
     if parsed.index is None:
         raise SampleRejected("bad_answer", f"{answer!r} names no option ({parsed.failure})")
     return Question(text=text.strip(), options=tuple(options), answer_index=parsed.index)

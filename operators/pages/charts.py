@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from temporay.operators.pages.page import escape
-from temporay.operators.scoring.metrics import Interval
+from temporay.operators.scoring.metrics import ConfidenceInterval
 
 Tone = Literal["base", "sft", "grpo", "soft"]
 
@@ -57,7 +57,7 @@ class Bar:
     """One accuracy of a bar chart."""
 
     name: str
-    interval: Interval
+    interval: ConfidenceInterval
     tone: Tone
 
 
@@ -116,7 +116,7 @@ def line_chart(title: str, curves: Sequence[Curve], *, note: str = "", low: floa
     return f"<figure>{caption}{svg}</figure>"
 
 
-def interval_mark(interval: Interval, chance: float, tone: Tone) -> str:
+def interval_mark(interval: ConfidenceInterval, chance: float, tone: Tone) -> str:
     """A small bar from 0 to 1: the value filled, its interval as a line, chance as a dashed tick."""
     return f'<svg viewBox="0 0 100 12" role="img" aria-label="{percent(interval)}">{_bar(interval, chance, tone)}</svg>'
 
@@ -143,7 +143,7 @@ def bar_chart(title: str, groups: Sequence[tuple[str, float, Sequence[Bar]]], *,
     return f'<figure class="wide">{caption}{svg}</figure>'
 
 
-def percent(interval: Interval) -> str:
+def percent(interval: ConfidenceInterval) -> str:
     """``97.5 ± 2.3``, in per cent."""
     return f"{100 * interval.value:.1f} ± {100 * interval.half_width:.1f}"
 
@@ -159,7 +159,7 @@ def ticks(low: float, high: float, most: int) -> list[float]:
     return [round(n * step, 12) for n in range(first, last + 1)]
 
 
-def _bar(interval: Interval, chance: float, tone: Tone) -> str:
+def _bar(interval: ConfidenceInterval, chance: float, tone: Tone) -> str:
     low, high = 100 * interval.low, 100 * interval.high
     return (
         '<rect class="track" x="0" y="3" width="100" height="6" rx="1"/>'

@@ -12,8 +12,7 @@ from typing import Literal
 
 from temporay.operators.pages.page import card, escape, table
 from temporay.operators.pages.token_strip import Tokens, strip
-from temporay.operators.records import LETTERS, Event, Rollout, Sample, Score, ScoredGroup
-from temporay.operators.scoring.answers import TAGS
+from temporay.operators.records import LETTERS, TAGS, Event, Rollout, Sample, Score, ScoredGroup
 
 MAX_TEXT_CHARS = 6_000  # of a completion
 TAG = re.compile("|".join(re.escape(tag) for tag in TAGS))

@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 from typing import Generic, TypeVar
 
-ItemT = TypeVar("ItemT")
+BatchT = TypeVar("BatchT")
 
 
-class RolloutBuffer(Generic[ItemT]):
+class RolloutBuffer(Generic[BatchT]):
     """Holds finished batches in the order of their updates. One event loop, no locks beyond its condition."""
 
     def __init__(self, *, max_staleness: int, updates_done: int = 0) -> None:
@@ -21,7 +21,7 @@ class RolloutBuffer(Generic[ItemT]):
             raise ValueError(f"max_staleness must be 0 or more, got {max_staleness}")
         self._max_staleness = max_staleness
         self._updates_done = updates_done
-        self._items: dict[int, ItemT] = {}
+        self._items: dict[int, BatchT] = {}
         self._changed = asyncio.Condition()
 
     async def room_for(self, update: int) -> int:
@@ -30,12 +30,12 @@ class RolloutBuffer(Generic[ItemT]):
             await self._changed.wait_for(lambda: self._updates_done >= update - self._max_staleness)
             return self._updates_done
 
-    async def put(self, update: int, item: ItemT) -> None:
+    async def put(self, update: int, item: BatchT) -> None:
         async with self._changed:
             self._items[update] = item
             self._changed.notify_all()
 
-    async def get(self, update: int) -> ItemT:
+    async def get(self, update: int) -> BatchT:
         """Waits for the batch of an update and takes it out."""
         async with self._changed:
             await self._changed.wait_for(lambda: update in self._items)

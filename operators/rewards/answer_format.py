@@ -6,9 +6,9 @@ outside the tags, is paid too.
 
 from __future__ import annotations
 
-from temporay.operators.records import Rollout, Sample
+from temporay.operators.records import ANSWER_CLOSE, ANSWER_OPEN, TAGS, THINK_CLOSE, THINK_OPEN, Rollout, Sample
 from temporay.operators.rewards._base import Reward
-from temporay.operators.scoring.answers import ANSWER_CLOSE, ANSWER_OPEN, TAGS, THINK_CLOSE, THINK_OPEN, parse_answer
+from temporay.operators.scoring.answers import parse_answer
 
 
 class AnswerFormat(Reward):

@@ -22,9 +22,8 @@ from dataclasses import dataclass
 
 from temporay.operators.primitives._base import Primitive, primitive_of
 from temporay.operators.primitives._claims import Claim, holds
-from temporay.operators.records import Event, Rollout, Sample
+from temporay.operators.records import THINK_CLOSE, THINK_OPEN, Event, Rollout, Sample
 from temporay.operators.rewards._base import Reward
-from temporay.operators.scoring.answers import THINK_CLOSE, THINK_OPEN
 
 MAX_THOUGHT_CHARS = 20_000  # 4,096 tokens of English; longer thoughts are worth nothing
 MAX_SENTENCE_CHARS = 400  # of longer ones nothing is read: patterns take more than linear time in it

@@ -13,11 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from temporay.operators.records import LETTERS
+from temporay.operators.records import ANSWER_CLOSE, ANSWER_OPEN, LETTERS, THINK_CLOSE, THINK_OPEN
 
-THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
-ANSWER_OPEN, ANSWER_CLOSE = "<answer>", "</answer>"
-TAGS = (THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE)
 MAX_COMPLETION_CHARS = 200_000  # ten times what 4,096 tokens of English come to
 _DECORATION_CHARS = 16  # "(B) ", a final period and some spaces around an option's text
 _WHITESPACE = " \t\r\n"

@@ -14,7 +14,7 @@ import numpy as np
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
+class ConfidenceInterval:
     """A mean and its interval. Without data (``n`` 0) all three are NaN: unknown, not zero."""
 
     value: float
@@ -34,10 +34,10 @@ class TableRow:
     name: str
     n: int
     chance: float
-    arms: Mapping[str, Interval]
+    arms: Mapping[str, ConfidenceInterval]
 
 
-def accuracy_interval(correct: Sequence[float], *, level: float = 0.95) -> Interval:
+def accuracy_interval(correct: Sequence[float], *, level: float = 0.95) -> ConfidenceInterval:
     """Share right with Wilson's score interval, which is honest near 0 and 1 and for few samples.
 
     Values between 0 and 1 (the expectation of a guess) vary less than right and wrong: the interval is then too wide.
@@ -50,22 +50,22 @@ def accuracy_interval(correct: Sequence[float], *, level: float = 0.95) -> Inter
     share, z = sum(correct) / n, _z(level)
     center = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return Interval(value=share, low=max(0.0, center - half), high=min(1.0, center + half), n=n)
+    return ConfidenceInterval(value=share, low=max(0.0, center - half), high=min(1.0, center + half), n=n)
 
 
-def mean_interval(values: Sequence[float], *, level: float = 0.95) -> Interval:
+def mean_interval(values: Sequence[float], *, level: float = 0.95) -> ConfidenceInterval:
     """Mean with the normal interval; with one value the interval is unbounded."""
     n = len(values)
     if n == 0:
         return _UNKNOWN
     center = math.fsum(values) / n
     if n == 1:
-        return Interval(value=center, low=-math.inf, high=math.inf, n=1)
+        return ConfidenceInterval(value=center, low=-math.inf, high=math.inf, n=1)
     half = _z(level) * float(np.std(values, ddof=1)) / math.sqrt(n)
-    return Interval(value=center, low=center - half, high=center + half, n=n)
+    return ConfidenceInterval(value=center, low=center - half, high=center + half, n=n)
 
 
-def macro_interval(correct_by_group: Mapping[str, Sequence[float]], *, level: float = 0.95) -> Interval:
+def macro_interval(correct_by_group: Mapping[str, Sequence[float]], *, level: float = 0.95) -> ConfidenceInterval:
     """Mean of the groups' accuracies, each with the same weight; ``n`` counts samples.
 
     The interval is that of a stratified mean, with each group's variance taken at its Wilson centre, so that a group
@@ -83,7 +83,7 @@ def macro_interval(correct_by_group: Mapping[str, Sequence[float]], *, level: fl
     value = math.fsum(sum(correct) / len(correct) for correct in groups) / len(groups)
     half = z * math.sqrt(variance) / len(groups)
     total = sum(len(correct) for correct in groups)
-    return Interval(value=value, low=max(0.0, value - half), high=min(1.0, value + half), n=total)
+    return ConfidenceInterval(value=value, low=max(0.0, value - half), high=min(1.0, value + half), n=total)
 
 
 def render_table(rows: Sequence[TableRow], *, arms: Sequence[str]) -> str:
@@ -100,7 +100,7 @@ def render_table(rows: Sequence[TableRow], *, arms: Sequence[str]) -> str:
     return "\n".join(_aligned(line, widths) for line in (header, *body))
 
 
-def _cell(interval: Interval | None) -> str:
+def _cell(interval: ConfidenceInterval | None) -> str:
     if interval is None or interval.n == 0:
         return "-"
     return f"{100 * interval.value:.1f} +-{100 * interval.half_width:.1f}"
@@ -116,4 +116,4 @@ def _z(level: float) -> float:
     return NormalDist().inv_cdf((1 + level) / 2)
 
 
-_UNKNOWN = Interval(value=math.nan, low=math.nan, high=math.nan, n=0)
+_UNKNOWN = ConfidenceInterval(value=math.nan, low=math.nan, high=math.nan, n=0)

@@ -16,7 +16,7 @@ from temporay.operators.files import write_json
 from temporay.operators.records import Outcome, ScoredGroup, ScoreStatus
 from temporay.operators.reinforcement import ledger
 from temporay.operators.reinforcement.rollout_files import path_of
-from temporay.operators.scoring.metrics import Interval, mean_interval
+from temporay.operators.scoring.metrics import ConfidenceInterval, mean_interval
 from temporay.workflows.grpo import guards
 from temporay.workflows.grpo.producer import Produced
 from temporay.workflows.grpo.settings import GrpoConfig
@@ -172,6 +172,6 @@ def summarize(rows: Sequence[dict[str, Any]], account: Sequence[dict[str, Any]] 
     }
 
 
-def reward_estimate(rows: Sequence[dict[str, Any]]) -> Interval:
+def reward_estimate(rows: Sequence[dict[str, Any]]) -> ConfidenceInterval:
     """Mean reward of some steps; a group is one observation, because its rollouts share their prompt."""
     return mean_interval([reward for row in rows for reward in row["group_rewards"] if reward is not None])

@@ -11,7 +11,7 @@ from temporay.operators.pages.rollouts import Mark
 from temporay.operators.primitives._base import Primitive, primitive_of
 from temporay.operators.primitives._claims import holds
 from temporay.operators.primitives.motion._stage import PATH
-from temporay.operators.records import Sample
+from temporay.operators.records import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN, Sample
 from temporay.operators.rewards.process import (
     MAX_SENTENCE_CHARS,
     SENTENCE_END,
@@ -19,7 +19,7 @@ from temporay.operators.rewards.process import (
     tally,
     thought,
 )
-from temporay.operators.scoring.answers import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN, ParsedAnswer
+from temporay.operators.scoring.answers import ParsedAnswer
 
 
 def claim_marks(text: str, sample: Sample) -> list[Mark]:

@@ -19,7 +19,7 @@ from temporay.operators.pages.charts import CSS as CHART_CSS
 from temporay.operators.pages.charts import Bar, bar_chart, interval_mark, percent
 from temporay.operators.pages.page import escape, page, section, table, tiles
 from temporay.operators.pages.stacked import CSS as STACKED_CSS
-from temporay.operators.scoring.metrics import Interval
+from temporay.operators.scoring.metrics import ConfidenceInterval
 from temporay.operators.settings import Settings
 from temporay.workflows.reports import stage_report
 from temporay.workflows.reports.curves import curve, logged
@@ -142,7 +142,7 @@ def headline(result: Mapping[str, Any], answers: Answers) -> str:
     others = other_arms(result)
     rows = []
     for task, entry in accuracy.items():
-        intervals = {name: Interval(**entry["intervals"][name]) for name in (*MODELS, *others)}
+        intervals = {name: ConfidenceInterval(**entry["intervals"][name]) for name in (*MODELS, *others)}
         rows.append(headline_row(task, entry["n"], entry["chance"], intervals))
     if len(accuracy) > 1:
         means = {name: answers.mean(name, "ordered") for name in MODELS}
@@ -162,7 +162,9 @@ def headline(result: Mapping[str, Any], answers: Answers) -> str:
     )
 
 
-def headline_row(name: str, n: int, chance: float, intervals: Mapping[str, Interval], *, kind: str = "") -> str:
+def headline_row(
+    name: str, n: int, chance: float, intervals: Mapping[str, ConfidenceInterval], *, kind: str = ""
+) -> str:
     cells = "".join(
         f'<td class="number">{percent(interval)}{interval_mark(interval, chance, TONES.get(of, "soft"))}</td>'
         for of, interval in intervals.items()
@@ -185,7 +187,7 @@ def arms(result: Mapping[str, Any]) -> str:
         bars = [
             Bar(
                 name=arm.replace("_", " "),
-                interval=Interval(**entry["intervals"][arm]),
+                interval=ConfidenceInterval(**entry["intervals"][arm]),
                 tone="grpo" if arm == "ordered" else "soft",
             )
             for arm in entry["arms"]

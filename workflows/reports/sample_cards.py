@@ -16,8 +16,8 @@ from temporay.operators.dataset.shards import Dataset
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.pages.charts import Tone
 from temporay.operators.pages.page import OptionMark, card, escape, filmstrip, options, table, task_filter
-from temporay.operators.records import LETTERS, Sample
-from temporay.operators.scoring.metrics import Interval, macro_interval
+from temporay.operators.records import LETTERS, TAGS, Sample
+from temporay.operators.scoring.metrics import ConfidenceInterval, macro_interval
 from temporay.operators.seeding import rng_at
 from temporay.workflows.evaluate import EvaluationRow, credit, read_rows
 
@@ -31,7 +31,6 @@ OUTCOMES = {  # (right before, right after GRPO) -> what it is called; the order
     (False, False): "still wrong",
     (True, False): "right, now wrong",
 }
-TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 CSS = """
 .words { display: grid; grid-template-columns: repeat(auto-fit, minmax(230px, 1fr)); gap: 10px; margin: 12px 0 10px; }
 .words section { border: 1px solid var(--line); border-top: 3px solid var(--tone); border-radius: 8px;
@@ -81,7 +80,7 @@ class Answers:
                 found.setdefault(self.of("grpo", key).task, []).append(key)
         return found
 
-    def mean(self, model: str, arm: str) -> Interval:
+    def mean(self, model: str, arm: str) -> ConfidenceInterval:
         """Mean over the primitives, each with the same weight."""
         credits: dict[str, list[float]] = {}
         for (of_arm, _), row in self.rows[model].items():

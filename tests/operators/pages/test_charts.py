@@ -14,9 +14,9 @@ from temporay.operators.pages.charts import (
     running_mean,
     ticks,
 )
-from temporay.operators.scoring.metrics import Interval
+from temporay.operators.scoring.metrics import ConfidenceInterval
 
-HALF = Interval(value=0.5, low=0.4, high=0.6, n=100)
+HALF = ConfidenceInterval(value=0.5, low=0.4, high=0.6, n=100)
 
 
 def points(svg: str) -> list[list[tuple[float, float]]]:

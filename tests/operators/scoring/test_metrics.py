@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 from temporay.operators.scoring.metrics import (
-    Interval,
+    ConfidenceInterval,
     TableRow,
     accuracy_interval,
     macro_interval,
@@ -62,7 +62,7 @@ def test_macro_weighs_groups_alike() -> None:
 
 
 def test_table() -> None:
-    half = Interval(value=0.5, low=0.4, high=0.6, n=96)
+    half = ConfidenceInterval(value=0.5, low=0.4, high=0.6, n=96)
     rows = [
         TableRow(name="motion_direction", n=96, chance=0.25, arms={"base": half, "grpo": half}),
         TableRow(name="macro", n=96, chance=0.25, arms={}),
