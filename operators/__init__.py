@@ -5,6 +5,8 @@ errors          what the user can fix, and what is a bug
 seeding         randomness by address
 canvas          the frame that clips are drawn on
 components      a component is one file; the directory is the registry
+settings        the base of all settings
+files           files that appear whole or not at all
 primitives/     what is asked: a folder per family, a file per question
 pixels/         plan -> frames -> clip, and back
 dataset/        recipe, samples, shards, checks

@@ -7,9 +7,10 @@ from typing import Any
 
 from temporay.models.tiny import TinyShape, build
 from temporay.operators.canvas import Canvas
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import Recipe
 from temporay.operators.dataset.samples import open_source
-from temporay.operators.dataset.shards import DRAWN_FOLDER, RECIPE_FILE, Dataset, recipe_json, write_index, write_shard
+from temporay.operators.dataset.shards import DRAWN_FOLDER, RECIPE_FILE, recipe_json, write_index, write_shard
 from temporay.operators.files import write_json
 
 CANVAS = Canvas(

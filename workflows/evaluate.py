@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from temporay.models.chat import to_prompt
-from temporay.operators.dataset.shards import Dataset
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
 from temporay.operators.files import write_text
 from temporay.operators.records import Group, Prompt, Sample, Sampling

@@ -14,8 +14,8 @@ from typing import Any, Literal
 from pydantic import Field
 from safetensors.torch import load_file
 from temporay.models.weights import pack
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import Recipe
-from temporay.operators.dataset.shards import Dataset
 from temporay.operators.scoring.arms import ARMS
 from temporay.operators.scoring.metrics import ConfidenceInterval, TableRow, render_table
 from temporay.workflows.base_model import BaseModelSettings, make_base_model

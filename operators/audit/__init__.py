@@ -22,13 +22,13 @@ from temporay.operators.audit.forest import forest_attacks
 from temporay.operators.audit.gate import FAMILY_FALSE_ALARMS, GATE, AttackResult, Row, family_z, judge, measure
 from temporay.operators.audit.pixels import pixel_attacks
 from temporay.operators.audit.priors import ATTACKS, RULES, letter_balance
-from temporay.operators.audit.stills import Stills, stills_of
+from temporay.operators.audit.stills import Thumbnails, stills_of
 
 __all__ = [
     "ATTACKS",
     "GATE",
-    "Stills",
     "TaskAudit",
+    "Thumbnails",
     "attack_task",
     "audit",
     "audit_task",
@@ -66,7 +66,7 @@ class TaskAudit:
 
 def audit(
     rows: Sequence[Row],
-    stills: Mapping[str, Stills] | None = None,
+    stills: Mapping[str, Thumbnails] | None = None,
     edge_limits: Mapping[str, tuple[float, float]] | None = None,
 ) -> dict[str, Any]:
     """What audit.json holds.
@@ -103,7 +103,7 @@ def audit_task(task: str, rows: Sequence[Row]) -> TaskAudit:
 def attack_task(
     task: str,
     rows: Sequence[Row],
-    stills: Mapping[str, Stills],
+    stills: Mapping[str, Thumbnails],
     edge_limits: tuple[float, float] = NO_PROMISE,
     *,
     only_gates: bool = False,

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.audit.gate import AttackResult, Credits, Row, chances_of, measure
 from temporay.operators.audit.learners import Features, answer_forest, option_forest, rank_of
-from temporay.operators.audit.stills import SIDE, Stills
+from temporay.operators.audit.stills import SIDE, Thumbnails
 from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.records import Frames
 
@@ -67,7 +67,7 @@ class Probe:
 
 
 def pixel_attacks(
-    rows: Sequence[Row], stills: Sequence[Stills], edge_limits: tuple[float, float], *, only_gates: bool = False
+    rows: Sequence[Row], stills: Sequence[Thumbnails], edge_limits: tuple[float, float], *, only_gates: bool = False
 ) -> list[AttackResult]:
     """All probes on the rows of one task.
 
@@ -89,7 +89,7 @@ def pixel_attacks(
     return results
 
 
-def probes_of(rows: Sequence[Row], stills: Sequence[Stills], edge_limits: tuple[float, float]) -> list[Probe]:
+def probes_of(rows: Sequence[Row], stills: Sequence[Thumbnails], edge_limits: tuple[float, float]) -> list[Probe]:
     """The probes, each with what the primitive promises of it."""
     start, end = (_seen([getattr(s, name) for s in stills]) for name in ("start_THWC", "end_THWC"))
     even = _seen([s.even_THWC for s in stills])

@@ -14,7 +14,7 @@ NUM_EVEN = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stills:
+class Thumbnails:
     """Frames of one clip, each SIDE x SIDE, uint8 RGB."""
 
     even_THWC: Frames  # NUM_EVEN frames, evenly spaced, the first and the last among them
@@ -24,7 +24,7 @@ class Stills:
     mean_HWC: Frames  # of all frames
 
 
-def stills_of(frames_THWC: Frames, row_id: str) -> Stills:
+def stills_of(frames_THWC: Frames, row_id: str) -> Thumbnails:
     """Shrinks a clip to what the probes see.
 
     Args:
@@ -35,7 +35,7 @@ def stills_of(frames_THWC: Frames, row_id: str) -> Stills:
     even = np.linspace(0, num_frames - 1, NUM_EVEN).round().astype(int)
     small_THWC = np.stack([cv2.resize(f, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for f in frames_THWC])
     mean_HWC = small_THWC.mean(axis=0).round().astype(np.uint8)
-    return Stills(
+    return Thumbnails(
         even_THWC=small_THWC[even],
         start_THWC=small_THWC[[0, min(1, num_frames - 1)]],
         end_THWC=small_THWC[[max(0, num_frames - 2), num_frames - 1]],

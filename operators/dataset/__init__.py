@@ -7,7 +7,8 @@ content_hash    what is shown and asked as one hash, which decides the split
 licenses        which of COCO's images may be shown
 label_check     the answer from pixels against the log
 rows            plan -> sample -> messages and rows
-shards          datasets on disk, and their reader
+shards          datasets written: tar shards, recipe.json, metadata.parquet
+reader          datasets read: samples and frames in any order
 markers         finished shards, and files that appear whole
 replacing       samples made again in finished shards
 lint            is a dataset what it says it is

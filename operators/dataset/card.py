@@ -1,7 +1,7 @@
 """README.md of a dataset: a Hugging Face dataset card, made from the index, the markers, the recipe and the audit.
 
-Beside it ATTRIBUTION.tsv, which names every photograph shown.
-Only what the dataset's own files say goes in, so the same dataset has the same card.
+Beside it ATTRIBUTION.tsv names every photograph shown. Both are made from the dataset's own files alone, so the same
+dataset has the same card.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from PIL import Image
 from temporay.operators.dataset.label_check import Verdict
 from temporay.operators.dataset.licenses import license_name
 from temporay.operators.dataset.markers import REPLACED, counts_of, labels_checked, read_markers
-from temporay.operators.dataset.shards import AUDIT_FILE, DEAD_LETTER_FILE, RECIPE_FILE, ROW_SCHEMA, Dataset
+from temporay.operators.dataset.reader import Dataset
+from temporay.operators.dataset.rows import NUMBER, ROW_SCHEMA
+from temporay.operators.dataset.shards import AUDIT_FILE, DEAD_LETTER_FILE
 from temporay.operators.files import whole_file, write_text
 from temporay.operators.pages.contact_sheet import contact_sheet
 
 ATTRIBUTION_FILE = "ATTRIBUTION.tsv"
 SHEET_FILE = "samples.png"
 SIZE_LIMITS = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
-FEATURE_TYPES = {pa.string(): "string", pa.int64(): "int64", pa.float64(): "float64", pa.bool_(): "bool"}
 AUDIT_TIERS = (
     ("priors", "A. Answer letters, option texts and lengths:"),
     ("forest", "B. Forests on everything but pixels:"),
@@ -33,7 +34,7 @@ AUDIT_TIERS = (
 USE = """## Use
 
 ```python
-from temporay.operators.dataset.shards import Dataset  # random access, rendered again when virtual
+from temporay.operators.dataset.reader import Dataset
 dataset = Dataset.open(Path("."))
 dataset.sample(0), dataset.frames(0)
 
@@ -43,7 +44,7 @@ rows = datasets.load_dataset("webdataset", data_files="shard-*.tar", split="trai
 
 
 def write_card(folder: Path) -> None:
-    """Writes README.md, and ATTRIBUTION.tsv when photographs are shown, into a finished dataset."""
+    """Write README.md, and ATTRIBUTION.tsv when photographs are shown, into a finished dataset."""
     dataset = Dataset.open(folder)
     shown = images_shown(dataset)
     if shown and dataset.recipe.coco.captions is not None:
@@ -63,7 +64,7 @@ def write_card(folder: Path) -> None:
 
 
 def write_sheet(folder: Path) -> None:
-    """Writes a contact sheet with the first sample of every task beside the card, which then shows it."""
+    """Write a contact sheet with the first sample of every task; ``write_card`` then shows it."""
     dataset = Dataset.open(folder)
     first: dict[str, int] = {}
     for i, task in enumerate(dataset.table["task"].to_pylist()):
@@ -74,7 +75,7 @@ def write_sheet(folder: Path) -> None:
 
 
 def front_matter(dataset: Dataset) -> str:
-    """The YAML block; ``features`` keeps loaders from guessing types from the first rows."""
+    """Return the YAML block. Its ``features`` keep loaders from guessing types from the first rows."""
     split = dataset.recipe.split
     size = next((name for limit, name in SIZE_LIMITS if len(dataset) < limit), "n>1M")
     mp4 = "  - name: mp4\n    dtype: video\n" if dataset.recipe.storage == "mp4" else ""
@@ -92,18 +93,19 @@ def front_matter(dataset: Dataset) -> str:
 
 
 def _feature(field: pa.Field) -> str:
-    start = f"    - name: {field.name}\n"
-    if field.name == "messages":
-        inner = "".join(f"      - name: {part}\n        dtype: string\n" for part in ("role", "content"))
-        return f"{start}      list:\n{inner}"
-    if field.name == "options":
-        return f"{start}      list: string\n"
-    return f"{start}      dtype: {FEATURE_TYPES[field.type]}\n"
+    start, kind = f"    - name: {field.name}\n", field.type
+    if not pa.types.is_list(kind):
+        return f"{start}      dtype: {'float64' if kind == NUMBER else kind}\n"
+    if not pa.types.is_struct(kind.value_type):
+        return f"{start}      list: {kind.value_type}\n"
+    return f"{start}      list:\n" + "".join(
+        f"      - name: {f.name}\n        dtype: {f.type}\n" for f in kind.value_type
+    )
 
 
 def _introduction(dataset: Dataset) -> str:
     recipe = dataset.recipe
-    recorded = json.loads((dataset.path / RECIPE_FILE).read_text())
+    recorded = dataset.recorded
     stored = "mp4 (h264)" if recipe.storage == "mp4" else "rows only; frames are rendered from the recipe"
     return (
         f"# temporay, split {recipe.split}\n\n"
@@ -154,7 +156,7 @@ def _audit(folder: Path) -> str:
 
 
 def _audit_tier(tasks: Sequence[Mapping[str, Any]], tier: str, title: str) -> str:
-    """The strongest attack of one tier on every primitive, against what it may reach; "" where the tier was not run."""
+    """Show the strongest attack of one tier on every primitive; return "" when the tier was not run."""
     lines = []
     for task in tasks:
         attacks = [attack for attack in task["attacks"] if attack["tier"] == tier and attack["gates"]]
@@ -170,7 +172,7 @@ def _audit_tier(tasks: Sequence[Mapping[str, Any]], tier: str, title: str) -> st
 
 
 def _labels(dataset: Dataset) -> str:
-    """How many answers were recovered from pixels, and how many of them were not the log's."""
+    """Tell how many answers were recovered from pixels, and how many of them differ from the log."""
     checked = labels_checked(read_markers(dataset.path, dataset.recipe.num_shards))
     if not checked:
         return "## Labels\n\nAnswers come from the event log; they were not checked against pixels."
@@ -186,14 +188,14 @@ def _labels(dataset: Dataset) -> str:
 
 
 def images_shown(dataset: Dataset) -> dict[int, Mapping[str, Any]]:
-    """Every photograph that a sample shows, by image id: file name, licence, address."""
+    """Collect every photograph that a sample shows, by image id: file name, license, address."""
     texts = set(dataset.table["sources_json"].to_pylist())
     found = {source["image_id"]: source for text in texts for source in json.loads(text)}
     return {image_id: found[image_id] for image_id in sorted(found)}
 
 
 def write_attribution(path: Path, shown: Mapping[int, Mapping[str, Any]]) -> None:
-    """One line per photograph, tab-separated."""
+    """Write one line per photograph, tab-separated."""
     lines = ["image_id\tfile_name\tlicense_id\tlicense\tsource_url"]
     for image_id, source in shown.items():
         license_id = source["license_id"]
@@ -209,23 +211,22 @@ def _sources(dataset: Dataset, shown: Mapping[int, Mapping[str, Any]]) -> str:
         note = "Drawn scenes; there is no third-party material."
     else:
         note = (
-            "Captions: COCO Consortium, CC BY 4.0. Every photograph shown is named with its licence and address in "
+            "Captions: COCO Consortium, CC BY 4.0. Every photograph shown is named with its license and address in "
             f"{ATTRIBUTION_FILE}, and each row names its own in `sources_json`."
         )
     licenses = Counter(license_name(source["license_id"]) for source in shown.values())
-    return f"## Sources\n\n{note}\n\n" + _table(("licence of the image", "images shown"), sorted(licenses.items()))
+    return f"## Sources\n\n{note}\n\n" + _table(("license of the image", "images shown"), sorted(licenses.items()))
 
 
 def _left_out(dataset: Dataset) -> str:
-    """What the allowed licences left, and why addresses were replaced."""
-    recorded = json.loads((dataset.path / RECIPE_FILE).read_text())
-    dropped = recorded["dropped_from_source"]
+    """Tell how many images the allowed licenses left, and why addresses were replaced."""
+    dropped = dataset.recorded["dropped_from_source"]
     parts = []
     if dataset.recipe.shows_images and dataset.recipe.coco.captions is not None:
         allowed = ", ".join(license_name(license_id) for license_id in dataset.recipe.coco.licenses)
         parts.append(
-            f"Images under these licences may be shown: {allowed}. That left {recorded['num_source_images']} images "
-            "for this split."
+            f"Images under these licenses may be shown: {allowed}. That left {dataset.recorded['num_source_images']} "
+            "images for this split."
         )
     if dropped:
         rows = [(_reason(reason), n) for reason, n in sorted(dropped.items())]
@@ -243,7 +244,7 @@ def _left_out(dataset: Dataset) -> str:
 
 def _reason(reason: str) -> str:
     number = reason.removeprefix("license_")
-    return f"licence: {license_name(int(number))}" if number.isdigit() else reason.replace("_", " ")
+    return f"license: {license_name(int(number))}" if number.isdigit() else reason.replace("_", " ")
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -2,8 +2,8 @@
 
     annotations.json -> cleaned captions -> scenes by image id -> one split's scenes -> images
 
-Captions are outside text: whatever could be read as markup or as a special token of a chat template is neutralised
-here, once. Image files are outside bytes: format, size and pixels are bounded before anything is decoded.
+Captions come from outside: anything that could be read as markup or as a special token of a chat template is made
+harmless here. Image files come from outside too: format, size and pixels are bounded before anything is decoded.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from temporay.operators.seeding import fraction
 
 MAX_PIXELS = 40_000_000
 MAX_FILE_BYTES = 50 << 20
-MAX_CAPTION_CHARS = 500  # the longest genuine COCO caption has about 250
+MAX_CAPTION_CHARS = 500  # COCO's longest caption has about 250
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP")
 CACHE_BYTES = 64 << 20
 # No special token of a chat template (<|im_start|>, <think>, <video>, [INST]) survives without its brackets.
@@ -37,17 +37,17 @@ OBJECT_NAME = re.compile(r"<[^<>]*>")  # Pillow's messages name the file object,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CocoScenes:
-    """All usable scenes of an annotation file, sorted by image id, and what was left out by reason."""
+    """The usable scenes of an annotation file by image id, and how many entries were left out by reason."""
 
     scenes: tuple[Scene, ...]
     dropped: Mapping[str, int]
 
 
 def read_scenes(captions: Path, images: Path) -> CocoScenes:
-    """Reads a COCO captions file (https://cocodataset.org/#format-data).
+    """Read a COCO captions file (https://cocodataset.org/#format-data).
 
-    The first of two entries with one id wins. Images that are missing from the folder stay in: each sample that
-    would show one is dropped and counted when it is made.
+    Of two entries with one id the first is used. An image that is missing from the folder is kept here; a sample that
+    would show it is replaced and counted when it is made.
 
     Raises:
         UserError: a file or the folder is missing, the JSON is broken or holds no captions, or no image is there.
@@ -77,12 +77,12 @@ def read_scenes(captions: Path, images: Path) -> CocoScenes:
 
 
 def split_scenes(scenes: tuple[Scene, ...], split: str, test_fraction: float) -> tuple[Scene, ...]:
-    """The scenes of one split. ``test`` has images of its own; every other split shares the rest."""
+    """Return the scenes of one split. ``test`` has its own images; the other splits share the rest."""
     return tuple(s for s in scenes if (fraction("photo", s.image_id) < test_fraction) == (split == "test"))
 
 
 def clean_caption(text: str) -> str:
-    """One line, NFC, no control or bidi characters, no markup, lower-case first letter, no final period."""
+    """Reduce a caption to one line: NFC, no control or bidi characters, no markup, small first letter, no period."""
     text = unicodedata.normalize("NFC", text)
     text = "".join(" " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c)[0] != "C")
     text = " ".join(text.translate(NEUTRAL).split()).rstrip(".").rstrip()
@@ -90,7 +90,7 @@ def clean_caption(text: str) -> str:
 
 
 def load_image(scene: Scene, side: int) -> Frames:
-    """Decodes one image, turned upright, scaled down to fit a square of ``side`` px: (H, W, 3) uint8 RGB.
+    """Decode one image, turn it upright and fit it into a square of ``side`` px: (H, W, 3) uint8 RGB.
 
     Raises:
         SampleRejected: ``image_missing``, ``image_too_large`` or ``image_corrupt``.
@@ -113,7 +113,7 @@ def load_image(scene: Scene, side: int) -> Frames:
 
 
 def image_loader(side: int, cache_bytes: int = CACHE_BYTES) -> Callable[[Scene], Frames]:
-    """``load_image`` at one size, with the most recent images kept in memory."""
+    """Return ``load_image`` for one size, with the most recent images kept in memory."""
 
     @functools.lru_cache(maxsize=max(1, cache_bytes // (3 * side * side)))
     def load(scene: Scene) -> Frames:
@@ -132,7 +132,7 @@ def _to_rgb(image: Image.Image, name: str, side: int) -> Frames:
     if upright.mode.startswith("I"):  # plain conversion would clip 16-bit values at 255
         upright = Image.fromarray((np.asarray(upright).astype(np.uint32) >> 8).astype(np.uint8))
     if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
-        alpha = upright.convert("RGBA")  # dropping the channel would show what was hidden
+        alpha = upright.convert("RGBA")  # without the channel hidden parts would be shown
         upright = Image.alpha_composite(Image.new("RGBA", alpha.size, (0, 0, 0, 255)), alpha)
     rgb = upright.convert("RGB")
     rgb.thumbnail((side, side), Image.Resampling.BOX)
@@ -140,10 +140,10 @@ def _to_rgb(image: Image.Image, name: str, side: int) -> Frames:
 
 
 def load_json(path: Path, what: str) -> Any:
-    """The content of an annotation file.
+    """Read an annotation file.
 
     Args:
-        what: it should hold, for messages: "captions" or "instances".
+        what: its expected content, for messages: "captions" or "instances".
 
     Raises:
         UserError: it cannot be read, is not UTF-8, or is not JSON.
@@ -211,5 +211,5 @@ def _scene(entry: Any, texts: Mapping[int, list[str]], images: Path, dropped: Co
 
 
 def counts(dropped: Mapping[str, int]) -> str:
-    """What was left out, for messages."""
+    """List what was left out, for messages."""
     return ", ".join(f"{reason} {n}" for reason, n in sorted(dropped.items()) if n) or "nothing dropped"

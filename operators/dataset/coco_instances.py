@@ -2,7 +2,7 @@
 
     instances.json -> polygons of single, whole objects of a fair size -> by image id -> attached to the scenes
 
-Annotations are outside text: every field is checked before it is used, and category names are cleaned like captions.
+Annotations come from outside: every field is checked before use, and category names are cleaned like captions.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from temporay.operators.errors import UserError
 from temporay.operators.records import Instance, Scene
 
 LISTS = ("images", "annotations", "categories")
-AREA_RANGE = (0.01, 0.25)  # of the image: smaller objects blur when shown, larger ones are scenery
-MAX_ASPECT = 2.5  # longer over shorter side of the box: thinner ones are lost when shown small
-BORDER = 0.004  # of the image's side; what comes nearer to the edge is probably cut off by it
+AREA_RANGE = (0.01, 0.25)  # share of the image: smaller objects blur when shown, larger ones are scenery
+MAX_ASPECT = 2.5  # longer over shorter side of the box: thinner objects cannot be seen when small
+BORDER = 0.004  # share of the image's side; an object nearer to the edge is probably cut off
 
 
 def attach_instances(found: CocoScenes, instances: Path) -> CocoScenes:
-    """The scenes with the objects that can be cut out of them, from a COCO instances file of the same images.
+    """Add the objects that can be cut out of scenes, from a COCO instances file of the same images.
 
-    Only polygons of single objects count, of 1 to 25 % of the image, neither thin nor touching its border.
+    An object counts if it is a single one given by polygons, covers 1 to 25 % of the image, is not thin, and does not
+    touch the border.
 
     Raises:
         UserError: the file is missing, broken, or holds no object that can be cut out of these images.
@@ -64,7 +65,7 @@ def attach_instances(found: CocoScenes, instances: Path) -> CocoScenes:
 
 
 def cuttable(scene: Scene) -> list[object]:
-    """JSON values that tell the objects of a scene apart from others; none where it has no objects."""
+    """Return JSON values that identify the objects of a scene; empty without objects."""
     return [[instance.category, instance.polygons] for instance in scene.instances]
 
 
@@ -77,7 +78,7 @@ def _has_size(entry: Any) -> bool:
 def _instance(
     entry: Any, sizes: Mapping[int, tuple[int, int]], names: Mapping[int, str], wanted: set[int]
 ) -> Instance | str:
-    """An object that can be cut out, or the reason why this one cannot."""
+    """Return an object that can be cut out, or the reason why this one cannot."""
     if not isinstance(entry, dict) or not all(isinstance(entry.get(n), int) for n in ("image_id", "category_id")):
         return "malformed_instance"
     image_id, name = entry["image_id"], names.get(entry["category_id"])
@@ -102,7 +103,7 @@ def _instance(
 
 
 def _polygons(segmentation: Any, size: tuple[int, int]) -> list[npt.NDArray[np.float64]] | None:
-    """Each polygon as (N, 2) shares of the image's width and height; None when they are not polygons."""
+    """Return each polygon as (N, 2) shares of the image's width and height; None when they are not polygons."""
     if not isinstance(segmentation, list) or not segmentation:
         return None
     polygons = []
@@ -116,6 +117,6 @@ def _polygons(segmentation: Any, size: tuple[int, int]) -> list[npt.NDArray[np.f
 
 
 def _area(points_N2: npt.NDArray[np.float64]) -> float:
-    """Of a polygon, as a share of the image (shoelace formula)."""
+    """Return the area of a polygon as a share of the image (shoelace formula)."""
     x, y = points_N2.T
     return 0.5 * abs(float(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))))

@@ -1,7 +1,7 @@
-"""What is shown and asked as one short hash, whatever address it came from; the hash decides the split.
+"""What is shown and asked as one short hash, independent of its address; the hash decides the split.
 
-Two samples with one hash are the same sample twice. A third of all hashes belongs to each split, so no parameter set
-can be in two of them, whichever seeds the splits are made with.
+Two samples with the same hash show and ask the same. A third of all hashes belongs to each split, so no content can be
+in two splits, whatever seeds they are made with.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import numpy as np
 from temporay.operators.records import Backdrop, Scene, ScenePlan
 
 SPLITS = ("train", "rl", "test")
-DECIMALS = 3  # nothing smaller can be seen: a thousandth of a pixel, of a degree
+DECIMALS = 3  # nothing smaller can be seen: a thousandth of a pixel or of a degree
 HASH_BYTES = 8
-UNSEEN = ("address", "events")  # the log says what happens in words; the tracks and shots show it
+UNSEEN = ("address", "events")  # the log says in words what happens; the tracks and shots show it
 
 
-def param_hash(plan: ScenePlan) -> str:
-    """16 hexadecimal digits of everything shown (shots, tracks, backdrop, size, length) and asked (the facts)."""
+def content_hash(plan: ScenePlan) -> str:
+    """Hash everything shown (shots, tracks, backdrop, size, length) and asked (the facts): 16 hexadecimal digits."""
     state = hashlib.blake2b(plan.address.task.encode(), digest_size=HASH_BYTES)
     for field in fields(plan):
         if field.name not in UNSEEN:
@@ -31,7 +31,7 @@ def param_hash(plan: ScenePlan) -> str:
 
 
 def split_of(hash_hex: str) -> str:
-    """The split whose samples may have this hash."""
+    """Return the split whose samples may have this hash."""
     return SPLITS[int(hash_hex, 16) % len(SPLITS)]
 
 
@@ -39,7 +39,7 @@ def _parts(value: object) -> Iterator[bytes]:
     match value:
         case Scene():
             yield str(value.image_id).encode()
-        case Backdrop(kind="flat"):  # its other fields are drawn, but not shown
+        case Backdrop(kind="flat"):  # its other fields have values too, but are not shown
             yield from _parts(value.color)
         case np.ndarray():
             numbers = value if value.dtype.kind in "bui" else np.round(value, DECIMALS) + 0.0  # -0.0 is 0.0

@@ -33,11 +33,11 @@ class DrawnScenes(Settings):
     shapes: tuple[Literal["circle", "square", "cross"], ...] = Field(
         default=("circle", "square", "cross"), min_length=1
     )
-    variants: int = Field(default=12, ge=1, le=1000)  # images of each name, of other size, place and background
+    variants: int = Field(default=12, ge=1, le=1000)  # images of each name, with different size, place and background
 
 
 def write_drawn_coco(folder: Path, drawn: DrawnScenes) -> tuple[Path, Path]:
-    """Writes captions and images. The same settings give the same bytes.
+    """Write captions and images. The same settings give the same bytes.
 
     Returns:
         Paths of the captions file and of the image folder.
@@ -63,7 +63,7 @@ def write_drawn_coco(folder: Path, drawn: DrawnScenes) -> tuple[Path, Path]:
 
 
 def draw_scene(color: str, shape: str, image_id: int, side: int) -> Frames:
-    """One image, (side, side, 3) uint8 RGB, the whole shape inside."""
+    """Draw one image with the whole shape inside: (side, side, 3) uint8 RGB."""
     rng = rng_at("drawn_scene", image_id)
     radius = side * float(rng.uniform(*RADIUS))
     xy = tuple(float(v) for v in rng.uniform(radius, side - radius, 2))

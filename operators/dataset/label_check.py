@@ -1,6 +1,6 @@
-"""Is what the log says what the frames show? The answer recovered from decoded frames, held against the sample's.
+"""The answer recovered from decoded frames, compared with the answer from the log.
 
-plan, question, decoded frames -> Witness (nothing of the log in it) -> Primitive.recover -> agrees, differs, unsure
+plan, question, decoded frames -> Witness (knows nothing of the log) -> Primitive.recover -> agrees, differs, unsure
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from temporay.operators.records import Frames, Question, ScenePlan
 
 
 class Verdict(StrEnum):
+    """Whether the frames lead to the answer of the log."""
+
     AGREES = "agrees"
     DIFFERS = "differs"
     UNSURE = "unsure"  # pixels do not allow an answer: too small, too alike, or the primitive has no such check
@@ -22,7 +24,7 @@ class Verdict(StrEnum):
 def check_pixels(
     primitive: Primitive, plan: ScenePlan, question: Question, frames_THWC: Frames, load_image: ImageLoader | None
 ) -> Verdict:
-    """Whether the frames alone lead to the sample's answer.
+    """Compare the answer that the frames alone give with the question's.
 
     Args:
         frames_THWC: decoded from the clip, uint8 RGB.
@@ -34,7 +36,7 @@ def check_pixels(
 
 
 def witness_of(plan: ScenePlan, question: Question, frames_THWC: Frames, load_image: ImageLoader | None) -> Witness:
-    """What a witness is given; pictures come by caption in alphabetical order, which is not the order shown."""
+    """Collect what a witness may know. Pictures come in the order of their captions, not in the order shown."""
     captions = {event.start_ms: event.subject for event in plan.events if event.kind == "scene"}
     pictures = {}
     for shot in plan.shots:

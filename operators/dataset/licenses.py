@@ -1,4 +1,4 @@
-"""The licences of COCO's images: their names, and which images a recipe may show."""
+"""The licenses of COCO's images: their names, and which images a recipe may show."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Collection
 from temporay.operators.errors import UserError
 from temporay.operators.records import Scene
 
-NO_LICENSE = 0  # the id by which a recipe allows images that name no licence
+NO_LICENSE = 0  # the id by which a recipe allows images that name no license
 COCO_LICENSES = {  # ids of the `licenses` list in COCO's annotation files
     1: "CC BY-NC-SA 2.0",
     2: "CC BY-NC 2.0",
@@ -22,7 +22,7 @@ COCO_LICENSES = {  # ids of the `licenses` list in COCO's annotation files
 
 
 def allowed_scenes(scenes: tuple[Scene, ...], licenses: Collection[int]) -> tuple[tuple[Scene, ...], dict[str, int]]:
-    """The scenes whose licence is one of these, and how many were left out, as ``license_<id>``.
+    """Return the scenes under some licenses, and how many were left out, as ``license_<id>``.
 
     Raises:
         UserError: none is left.
@@ -40,7 +40,7 @@ def allowed_scenes(scenes: tuple[Scene, ...], licenses: Collection[int]) -> tupl
 
 
 def license_name(license_id: object) -> str:
-    """What a card calls it."""
+    """Return the name of a license, for the dataset card."""
     if not license_id:
-        return "no licence named"
+        return "no license named"
     return COCO_LICENSES.get(license_id, f"license id {license_id}") if isinstance(license_id, int) else str(license_id)

@@ -1,7 +1,7 @@
 """Markers of finished shards.
 
-A marker says what its shard holds, sample by sample, so that duplicates, failures and labels checked of a whole dataset
-are known without opening a tar.
+A marker describes every sample of its shard. So duplicates, failures and checked labels of a whole dataset are known
+without opening a tar.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class SampleRecord:
     id: str
     task: str
     param_hash: str
-    verdict: str  # of the pixels on the answer; "" when they were not asked
+    verdict: str  # a ``Verdict``, or "" when pixels were not checked
     replaced: Mapping[str, int]  # addresses tried before this one, by reason
-    failed: tuple[Mapping[str, str], ...]  # those of them that failed: id, reason, detail, address_json
+    failed: tuple[Mapping[str, str], ...]  # addresses that failed: id, reason, detail, address_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShardStats:
+class ShardMarker:
     """The marker of a finished shard."""
 
     shard: str
@@ -49,7 +49,7 @@ class ShardStats:
 
     @property
     def counts(self) -> Counter[str]:
-        """Samples as ``ok``, and addresses that were replaced as ``replaced_<reason>``."""
+        """Samples as ``ok``, and replaced addresses as ``replaced_<reason>``."""
         return counts_of(self.samples)
 
     @property
@@ -61,7 +61,7 @@ class ShardStats:
 
 
 def counts_of(samples: Iterable[SampleRecord]) -> Counter[str]:
-    """How many samples there are, and how many addresses were replaced for which reason."""
+    """Count the samples, and the replaced addresses by reason."""
     counts: Counter[str] = Counter()
     for record in samples:
         counts["ok"] += 1
@@ -70,8 +70,8 @@ def counts_of(samples: Iterable[SampleRecord]) -> Counter[str]:
     return counts
 
 
-def labels_checked(markers: Iterable[ShardStats]) -> dict[str, dict[str, int]]:
-    """By task: how often the answer that pixels show agreed, differed (the sample was replaced), or was unsure."""
+def labels_checked(markers: Iterable[ShardMarker]) -> dict[str, dict[str, int]]:
+    """Count by task how often pixels gave the same answer, another one (the sample was replaced), or none."""
     checked: dict[str, Counter[str]] = {}
     for marker in markers:
         for record in marker.samples:
@@ -83,30 +83,32 @@ def labels_checked(markers: Iterable[ShardStats]) -> dict[str, dict[str, int]]:
 
 
 def shard_name(shard: int) -> str:
+    """Return the file name of a shard."""
     return f"shard-{shard:06d}.tar"
 
 
 def marker_path(folder: Path, shard: int) -> Path:
+    """Return where the marker of a shard is written."""
     return (folder / shard_name(shard)).with_suffix(".stats.json")
 
 
-def write_marker(path: Path, stats: ShardStats) -> None:
-    """Writes the marker beside its shard."""
-    write_text(path, json.dumps(asdict(stats), ensure_ascii=False))
+def write_marker(path: Path, marker: ShardMarker) -> None:
+    """Write the marker of a shard as one line of JSON."""
+    write_text(path, json.dumps(asdict(marker), ensure_ascii=False))
 
 
-def read_marker(folder: Path, shard: int) -> ShardStats | None:
-    """The marker of a shard, or None when the shard is not finished."""
+def read_marker(folder: Path, shard: int) -> ShardMarker | None:
+    """Read the marker of a shard; None when the shard is not finished."""
     path = marker_path(folder, shard)
     if not path.exists():
         return None
     fields = json.loads(path.read_text())
     samples = tuple(SampleRecord(**{**r, "failed": tuple(r["failed"])}) for r in fields.pop("samples"))
-    return ShardStats(**fields, samples=samples)
+    return ShardMarker(**fields, samples=samples)
 
 
-def read_markers(folder: Path, num_shards: int) -> Iterator[ShardStats]:
-    """The markers of all shards, in order.
+def read_markers(folder: Path, num_shards: int) -> Iterator[ShardMarker]:
+    """Yield the markers of all shards, in order.
 
     Raises:
         ValueError: one is missing.

@@ -19,26 +19,21 @@ from temporay.operators.dataset.rows import INSTRUCTIONS
 from temporay.operators.errors import UserError
 from temporay.operators.pixels.clip import Codec
 from temporay.operators.primitives._base import Primitive, Style
-from temporay.operators.records import (
-    GENERATOR_VERSION,
-    Address,
-    AnswerForm,
-    BackdropKind,
-)
+from temporay.operators.records import GENERATOR_VERSION, Address, AnswerForm, BackdropKind
 from temporay.operators.settings import Settings
 
-MAX_INDEX = 10_000_000  # retries of an index are this far apart, in ranges no first attempt reaches
+MAX_INDEX = 10_000_000  # retries of an index are this far apart, beyond every first attempt
 LEVELS = 5
 Level = Annotated[int, Field(ge=0, lt=LEVELS)]
 
 
 class CocoPaths(Settings):
-    """Where COCO's captions, images and instances are; none: scenes are drawn."""
+    """Where COCO's captions, images and instances lie. Without captions, scenes are drawn."""
 
     captions: Path | None = None
     images: Path | None = None
-    instances: Path | None = None  # of the same images; gives moving cut-outs
-    # Ids of COCO's list of licences; 0: images of which the file names none. The default permits derivatives and sale.
+    instances: Path | None = None  # for the same images; gives moving cut-outs
+    # Ids of COCO's list of licenses; 0: images without a license. The default permits derivatives and sale.
     licenses: tuple[int, ...] = (4, 5, 7, 8)
 
 
@@ -46,25 +41,25 @@ class Recipe(Settings):
     """Everything that decides the content of a dataset."""
 
     tasks: tuple[str, ...]
-    weights: tuple[float, ...] = ()  # one per task, any positive scale; none: all alike
+    weights: tuple[float, ...] = ()  # one per task, on any positive scale; none: all alike
     num_samples: int = Field(ge=1, le=MAX_INDEX)
     seed: int = Field(default=0, ge=0)
     split: Literal["train", "rl", "test"] = "train"
-    test_fraction: float = Field(default=0.1, ge=0.0, lt=1.0)  # of the images; `test` shows no image of the others
+    test_fraction: float = Field(default=0.1, ge=0.0, lt=1.0)  # share of the images that only `test` shows
     level: Level = 1
-    levels: tuple[Level, ...] = ()  # several in turn, where a curriculum is to choose among them; none: ``level``
-    style: Style = "concise"  # of the chain of thought
+    levels: tuple[Level, ...] = ()  # several in turn, for a curriculum to choose from; none: ``level``
+    style: Style = "concise"  # how the chain of thought is written
     answer_format: AnswerForm = "letter"
     instruct: bool = True  # the stored messages say how to answer
     canvas: Canvas
-    limits_by_task: tuple[tuple[str, int, int], ...] = ()  # task, its most scenes S and most frames of each F
+    limits_by_task: tuple[tuple[str, int, int], ...] = ()  # task, its most scenes S and most frames per scene F
     codec: Codec = Codec()
-    wordings: int | None = Field(default=None, ge=1)  # only the first so many of every question; None: all
-    twins: bool = False  # every second sample is the one before it with another course of events and another answer
-    backdrops: tuple[BackdropKind, ...] = ("flat",)  # of drawn motion, drawn alike
-    camera_drift: bool = False  # over the backdrop
-    check_pixels: bool = True  # answers are recovered from the decoded clip too; those that differ are dropped, counted
-    storage: Literal["mp4", "virtual"] = "mp4"  # virtual: rows only, frames are rendered whenever they are read
+    wordings: int | None = Field(default=None, ge=1)  # how many wordings of every question are used; None: all
+    twins: bool = False  # every second sample is the twin of the one before it: other events, another answer
+    backdrops: tuple[BackdropKind, ...] = ("flat",)  # behind drawn motion, each as often
+    camera_drift: bool = False  # the camera moves over the backdrop
+    check_pixels: bool = True  # recover answers from the decoded clip too; drop and count those that differ
+    storage: Literal["mp4", "virtual"] = "mp4"  # virtual: rows only; frames are rendered when they are read
     coco: CocoPaths = CocoPaths()
     drawn: DrawnScenes = DrawnScenes()
     samples_per_shard: int = Field(default=128, ge=1)
@@ -89,11 +84,11 @@ class Recipe(Settings):
 
     @property
     def shard_size(self) -> int:
-        """Samples of a full shard; the two of a pair are never parted."""
+        """Samples of a full shard; the two of a pair stay together."""
         return -(-self.samples_per_shard // self.unit_size) * self.unit_size
 
     def canvas_of(self, task: str) -> Canvas:
-        """The canvas, with the task's own limits of scenes and of frames per scene where it has any."""
+        """Return the canvas, with the task's own limits of scenes and of frames per scene if it has any."""
         limits = [(scenes, frames) for name, scenes, frames in self.limits_by_task if name == task]
         return self.canvas.limited(*limits[-1]) if limits else self.canvas
 
@@ -102,21 +97,22 @@ class Recipe(Settings):
         return range(start, min(start + self.shard_size, self.num_samples))
 
     def identity(self) -> dict[str, Any]:
-        """What decides the bytes, as JSON values: all but the places where files happen to lie."""
+        """Return everything that decides the bytes, as JSON values: all but where files lie."""
         tree: dict[str, Any] = json.loads(self.model_dump_json(exclude={"coco"}))
         return {"generator_version": GENERATOR_VERSION, "coco_licenses": list(self.coco.licenses), **tree}
 
 
 def address_of(recipe: Recipe, task: str, index: int, twin: bool) -> Address:
+    """Return the address of an index of one task; the level follows from the index."""
     levels = recipe.levels or (recipe.level,)
     level = levels[index % MAX_INDEX % len(levels)]  # an index tried again, in a later range, keeps its level
     return Address(task=task, split=recipe.split, index=index, seed=recipe.seed, level=level, twin=twin)
 
 
 def task_and_index(recipe: Recipe, i: int) -> tuple[str, int, bool]:
-    """Task of the i-th sample, how many of that task came before it, and whether it is a twin.
+    """Return the task of the i-th sample, its index within the task, and whether it is a twin.
 
-    A weighted round robin, over samples or, with twins, over pairs: the two of a pair stand one after the other.
+    Tasks take turns by weight. With twins, pairs take turns, and the two of a pair follow each other.
     """
     num_units = -(-recipe.num_samples // 2) if recipe.twins else recipe.num_samples
     unit, twin = (i // 2, bool(i % 2)) if recipe.twins else (i, False)
@@ -126,7 +122,7 @@ def task_and_index(recipe: Recipe, i: int) -> tuple[str, int, bool]:
 
 @functools.lru_cache(maxsize=8)
 def primitives_of(tasks: tuple[str, ...]) -> dict[str, Primitive]:
-    """The primitives of a recipe by task name.
+    """Load the primitives of a recipe, by task name.
 
     Raises:
         UserError: one does not exist or is listed twice.
@@ -142,10 +138,10 @@ def primitives_of(tasks: tuple[str, ...]) -> dict[str, Primitive]:
 
 
 def check(recipe: Recipe) -> None:
-    """What a field alone cannot tell; called before any work.
+    """Check whether settings fit each other, before anything is made.
 
     Raises:
-        UserError: settings do not fit each other or no clip can be drawn.
+        UserError: they do not, or no clip can be drawn.
     """
     primitives_of(recipe.tasks)
     positive = all(0 < weight < float("inf") for weight in recipe.weights)
@@ -155,7 +151,7 @@ def check(recipe: Recipe) -> None:
     if not recipe.backdrops:
         raise UserError("backdrops is empty; give at least one of flat, gradient, noise, photo")
     if not recipe.coco.licenses or min(recipe.coco.licenses) < 0:
-        raise UserError("coco.licenses holds no id of a licence; give at least one of 1 to 8, or 0 for images without")
+        raise UserError("coco.licenses holds no id of a license; give at least one of 1 to 8, or 0 for images without")
     if recipe.coco.instances is not None and recipe.coco.captions is None:
         raise UserError(
             "coco.instances is given without coco.captions; give captions and images of the same images too"
@@ -192,7 +188,7 @@ def _check_canvas(canvas: Canvas) -> None:
 
 @functools.lru_cache(maxsize=8)
 def _schedule(num_tasks: int, weights: tuple[float, ...], num_samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) task numbers and (N,) indices within the task; shares by largest remainder, spread evenly."""
+    """Return (N,) task numbers and (N,) indices within the task: shares by largest remainder, spread evenly."""
     shares = np.array(weights or (1.0,) * num_tasks)
     exact = num_samples * shares / shares.sum()
     counts = np.floor(exact).astype(int)

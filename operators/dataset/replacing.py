@@ -1,4 +1,4 @@
-"""Samples of finished shards made again: those that say the same as an earlier one, and those that once failed.
+"""Samples of finished shards made again: duplicates of earlier ones, and those that once failed.
 
 markers in order -> units to make again -> the shards that hold them, all other samples copied byte by byte
 """
@@ -10,57 +10,57 @@ from itertools import groupby
 from pathlib import Path
 
 from temporay.operators.dataset.attempts import DUPLICATE
-from temporay.operators.dataset.markers import SampleRecord, ShardStats, read_markers
+from temporay.operators.dataset.markers import SampleRecord, ShardMarker, read_markers
 from temporay.operators.dataset.recipe import Recipe
-from temporay.operators.dataset.samples import Made, Source, make_unit
-from temporay.operators.dataset.shards import AUDIT_FILE, METADATA_FILE, entry_of, read_entries, write_entries
+from temporay.operators.dataset.samples import MadeSample, Source, make_unit
+from temporay.operators.dataset.shards import AUDIT_FILE, METADATA_FILE, read_samples, store, write_samples
 
 
 def settle(recipe: Recipe, source: Source, folder: Path, again: Set[int] = frozenset()) -> int:
-    """Makes every sample again that shows and asks what an earlier one does, in order, until none does.
+    """Replace every sample that shows and asks the same as an earlier one.
 
-    The result is that of making all samples one after the other, each with the knowledge of all before it: parallel
-    workers make shards without that knowledge, and duplicates are rare.
+    Parallel workers do not know each other's samples, and duplicates are rare. Afterwards the dataset is the one that a
+    single worker would have made, with all earlier samples known.
 
     Args:
-        again: numbers of samples to make again in any case.
+        again: indices of samples to make again in any case.
 
     Returns:
-        The number of samples that are others now.
+        How many samples were replaced.
     """
     taken: set[str] = set()
     num_changed = 0
-    for number, stats in enumerate(read_markers(folder, recipe.num_shards)):
-        fresh: dict[int, Made] = {}
-        for unit, records in _units(recipe, stats):
+    for number, marker in enumerate(read_markers(folder, recipe.num_shards)):
+        fresh: dict[int, MadeSample] = {}
+        for unit, records in _units(recipe, marker):
             hashes = {record.param_hash for record in records}
             if hashes & taken or any(record.i in again for record in records):
                 made = make_unit(recipe, source, unit, taken)[: len(records)]
                 fresh |= {record.i: one for record, one in zip(records, made, strict=True)}
-                hashes = {one.param_hash for one in made}
+                hashes = {one.content_hash for one in made}
             taken |= hashes
         if fresh:
-            num_changed += _rewrite(recipe, number, folder, stats, fresh)
+            num_changed += _rewrite(recipe, number, folder, marker, fresh)
     return num_changed
 
 
-def to_retry(stats: ShardStats) -> set[int]:
-    """Numbers of the samples that stand in for failed ones, or for duplicates, which those may no longer be."""
-    return {record.i for record in stats.samples if record.failed or DUPLICATE in record.replaced}
+def to_retry(marker: ShardMarker) -> set[int]:
+    """Find the samples that replaced a failed address, or a duplicate that may no longer be one."""
+    return {record.i for record in marker.samples if record.failed or DUPLICATE in record.replaced}
 
 
-def _units(recipe: Recipe, stats: ShardStats) -> Iterator[tuple[int, list[SampleRecord]]]:
-    for unit, records in groupby(stats.samples, key=lambda record: record.i // recipe.unit_size):
+def _units(recipe: Recipe, marker: ShardMarker) -> Iterator[tuple[int, list[SampleRecord]]]:
+    for unit, records in groupby(marker.samples, key=lambda record: record.i // recipe.unit_size):
         yield unit, list(records)
 
 
-def _rewrite(recipe: Recipe, shard: int, folder: Path, stats: ShardStats, fresh: dict[int, Made]) -> int:
-    """Puts the new samples in their places; a shard that would stay the same is not touched."""
-    new = {i: entry_of(recipe, stats.recipe_hash, i, made) for i, made in fresh.items()}
-    changed = {record.i for record in stats.samples if record.i in new and new[record.i].record != record}
+def _rewrite(recipe: Recipe, shard: int, folder: Path, marker: ShardMarker, fresh: dict[int, MadeSample]) -> int:
+    """Put new samples in their places. A shard that would stay the same is not touched."""
+    new = {i: store(recipe, marker.recipe_hash, i, made) for i, made in fresh.items()}
+    changed = {record.i for record in marker.samples if record.i in new and new[record.i].record != record}
     if changed:
-        for stale in (METADATA_FILE, AUDIT_FILE):  # offsets, and what was found, of samples that are no longer there
+        for stale in (METADATA_FILE, AUDIT_FILE):  # both describe samples that are no longer there
             (folder / stale).unlink(missing_ok=True)
-        entries = (new.get(entry.record.i, entry) for entry in read_entries(folder, stats))
-        write_entries(entries, stats.recipe_hash, shard, folder)
+        stored = (new.get(old.record.i, old) for old in read_samples(folder, marker))
+        write_samples(stored, marker.recipe_hash, shard, folder)
     return len(changed)

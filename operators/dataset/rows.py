@@ -1,18 +1,21 @@
-"""Plan -> sample -> what a model reads, and the flat row a sample is at rest.
+"""Plan -> sample -> what a model reads, and the flat row in which a sample is stored.
 
     ScenePlan -> ask, explain -> Sample -> question text -> chat messages
                                         -> row (one fixed schema) -> Sample
 
-The wording and the answer format live here and nowhere else.
+How a model is told to answer is worded here and nowhere else. The table of columns serves writing, reading, the index
+and the dataset card.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from operator import attrgetter
 from typing import Any
 
+import pyarrow as pa
 from temporay.operators.primitives._base import Primitive, Style, primitive_of
 from temporay.operators.records import (
     ANSWER_CLOSE,
@@ -29,7 +32,7 @@ from temporay.operators.records import (
     scenes_of,
 )
 
-SCHEMA_VERSION = 3  # of a row; changes when a column is added, removed or means something else
+SCHEMA_VERSION = 3  # changes when a column is added, removed or means something else
 VIDEO_MARKER = "<video>"  # verl, ms-swift and LLaMA-Factory replace it with the clip
 _THINK = f"Think step by step between {THINK_OPEN} and {THINK_CLOSE}, then give the"
 _WITHIN = f"of the right option between {ANSWER_OPEN} and {ANSWER_CLOSE}"
@@ -38,12 +41,12 @@ INSTRUCTIONS: dict[AnswerForm, str] = {
     "text": f"{_THINK} words {_WITHIN}.",
 }
 
-# For samples without a chain of thought: asked to think, a model would be taught not to do as it is told.
+# For samples without a chain of thought. If they were asked to think, a model would learn to ignore instructions.
 ANSWER_ONLY_INSTRUCTION = f"Answer with the letter {_WITHIN}, and nothing else."
 
 
 def make_sample(primitive: Primitive, plan: ScenePlan, style: Style, answer_format: AnswerForm = "letter") -> Sample:
-    """Asks and explains a plan. Pixels are not needed: everything comes from the event log."""
+    """Ask and explain a plan. Everything comes from the event log, so pixels are not needed."""
     question = replace(_typed(primitive.ask(plan), primitive, plan.facts), answer_format=answer_format)
     return Sample(
         address=plan.address,
@@ -62,79 +65,84 @@ def make_sample(primitive: Primitive, plan: ScenePlan, style: Style, answer_form
 
 
 def question_text(question: Question, instruction: str = "") -> str:
-    """The question, its options one per line as ``(A) text``, and how to answer when an instruction is given."""
+    """Write the question, its options one per line as ``(A) text``, and the instruction if there is one."""
     options = [f"({letter}) {text}" for letter, text in zip(LETTERS, question.options, strict=False)]
     return "\n".join([question.text, *options, *([instruction] if instruction else [])])
 
 
 def messages(sample: Sample, *, with_video: bool = True, instruction: str = "") -> list[dict[str, Any]]:
-    """The user's turn in the form that a processor's chat template takes; the video part has no pixels."""
+    """Return the user's turn for a processor's chat template; the video part has no pixels."""
     text = {"type": "text", "text": question_text(sample.question, instruction)}
     return [{"role": "user", "content": [*([{"type": "video"}] if with_video else []), text]}]
 
 
 def plain_messages(sample: Sample, *, instruction: str = "") -> list[dict[str, str]]:
-    """Both turns with plain-string contents and a literal ``<video>``, as other trainers read them."""
+    """Return both turns as plain texts with a literal ``<video>``, as other trainers read them."""
     user = f"{VIDEO_MARKER}\n{question_text(sample.question, instruction)}"
     return [{"role": "user", "content": user}, {"role": "assistant", "content": sample.target}]
 
 
-def to_row(sample: Sample, *, recipe_hash: str, param_hash: str, instruction: str) -> dict[str, Any]:
-    """One flat row. Every key is always there and what varies is a JSON string, or readers would drop or cast it."""
-    address, question = sample.address, sample.question
-    return {
-        "id": sample.key,
-        "schema_version": SCHEMA_VERSION,
-        "generator_version": address.generator_version,
-        "recipe_hash": recipe_hash,
-        "param_hash": param_hash,
-        "task": address.task,
-        "split": address.split,
-        "index": address.index,
-        "seed": address.seed,
-        "level": address.level,
-        "pair_id": address.pair_id,
-        "pair_role": "twin" if address.twin else "main",
-        "question": question.text,
-        "options": list(question.options),
-        "answer_format": question.answer_format,
-        "answer": question.letter,
-        "answer_text": question.options[question.answer_index],
-        "rationale": sample.rationale,
-        "messages": plain_messages(sample, instruction=instruction),
-        "order_dependent": sample.order_dependent,
-        "needs_time": sample.needs_time,
-        "num_frames": sample.num_frames,
-        "fps": float(sample.fps),
-        "width": sample.width,
-        "height": sample.height,
-        "duration_ms": 1000.0 * sample.num_frames / sample.fps,
-        "sources_json": _dump(sample.sources),
-        "events_json": _dump([asdict(event) for event in sample.events]),
-        "facts_json": _dump(sample.facts),
-    }
+SampleRow = Mapping[str, Any]  # a stored row, perhaps with the place of its clip
+TEXT, COUNT, NUMBER, FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+TURNS = pa.list_(pa.struct({"role": TEXT, "content": TEXT}))
+
+# Every column: its type, and the attribute of the sample that it holds, or how it is computed from the sample. None: it
+# is not the sample's alone. All columns are always there, and values without a fixed form are JSON texts: readers would
+# drop or cast them.
+COLUMNS: dict[str, tuple[pa.DataType, str | Callable[[Sample], Any] | None]] = {
+    "id": (TEXT, lambda sample: sample.key),
+    "schema_version": (COUNT, lambda sample: SCHEMA_VERSION),
+    "generator_version": (TEXT, "address.generator_version"),
+    "recipe_hash": (TEXT, None),
+    "param_hash": (TEXT, None),
+    "task": (TEXT, "address.task"),
+    "split": (TEXT, "address.split"),
+    "index": (COUNT, "address.index"),
+    "seed": (COUNT, "address.seed"),
+    "level": (COUNT, "address.level"),
+    "pair_id": (TEXT, lambda sample: sample.address.pair_id),
+    "pair_role": (TEXT, lambda sample: "twin" if sample.address.twin else "main"),
+    "question": (TEXT, "question.text"),
+    "options": (pa.list_(TEXT), lambda sample: list(sample.question.options)),
+    "answer_format": (TEXT, "question.answer_format"),
+    "answer": (TEXT, lambda sample: sample.question.letter),
+    "answer_text": (TEXT, lambda sample: sample.question.options[sample.question.answer_index]),
+    "rationale": (TEXT, "rationale"),
+    "messages": (TURNS, None),
+    "order_dependent": (FLAG, "order_dependent"),
+    "needs_time": (FLAG, "needs_time"),
+    "num_frames": (COUNT, "num_frames"),
+    "fps": (NUMBER, "fps"),
+    "width": (COUNT, "width"),
+    "height": (COUNT, "height"),
+    "duration_ms": (NUMBER, lambda sample: 1000.0 * sample.num_frames / sample.fps),
+    "sources_json": (TEXT, lambda sample: _dump(sample.sources)),
+    "events_json": (TEXT, lambda sample: _dump([asdict(event) for event in sample.events])),
+    "facts_json": (TEXT, lambda sample: _dump(sample.facts)),
+}
+ROW_SCHEMA = pa.schema({name: kind for name, (kind, _) in COLUMNS.items()})
 
 
-def from_row(row: Mapping[str, Any]) -> Sample:
-    """The sample that ``to_row`` was given."""
-    fields = ("task", "split", "index", "seed", "level", "generator_version")
-    facts = json.loads(row["facts_json"])
-    question = Question(
-        text=row["question"],
-        options=tuple(row["options"]),
-        answer_index=LETTERS.index(row["answer"]),
-        answer_format=row["answer_format"],
-    )
+def to_row(sample: Sample, *, recipe_hash: str, content_hash: str, instruction: str) -> dict[str, Any]:
+    """Return the flat row of a sample, as it is stored.
+
+    Args:
+        instruction: how to answer; it ends the user's message.
+    """
+    messages = plain_messages(sample, instruction=instruction)
+    given = {"recipe_hash": recipe_hash, "param_hash": content_hash, "messages": messages, "fps": float(sample.fps)}
+    read = {name: attrgetter(at) if isinstance(at, str) else at for name, (_, at) in COLUMNS.items()}
+    return {name: given[name] if name in given or at is None else at(sample) for name, at in read.items()}
+
+
+def from_row(row: SampleRow) -> Sample:
+    """Return the sample that ``to_row`` was given."""
+    facts, options = json.loads(row["facts_json"]), tuple(row["options"])
+    question = Question(**_attributes(row, "question"), options=options, answer_index=LETTERS.index(row["answer"]))
     return Sample(
-        address=Address(**{name: row[name] for name in fields}, twin=row["pair_role"] == "twin"),
+        **_attributes(row, ""),
+        address=Address(**_attributes(row, "address"), twin=row["pair_role"] == "twin"),
         question=_typed(question, primitive_of(row["task"]), facts),
-        rationale=row["rationale"],
-        order_dependent=row["order_dependent"],
-        needs_time=row["needs_time"],
-        width=row["width"],
-        height=row["height"],
-        fps=row["fps"],
-        num_frames=row["num_frames"],
         events=tuple(Event(**event) for event in json.loads(row["events_json"])),
         sources=tuple(json.loads(row["sources_json"])),
         facts=facts,
@@ -146,6 +154,12 @@ def _typed(question: Question, primitive: Primitive | None, facts: Mapping[str, 
     if primitive is None or not (values := primitive.values(facts)):
         return question
     return replace(question, kind=primitive.answer_kind, values=values)
+
+
+def _attributes(row: SampleRow, owner: str) -> dict[str, Any]:
+    """Return the cells that hold attributes of one record, by attribute."""
+    paths = {name: at.rpartition(".") for name, (_, at) in COLUMNS.items() if isinstance(at, str)}
+    return {attribute: row[name] for name, (found, _, attribute) in paths.items() if found == owner}
 
 
 def _sources(plan: ScenePlan) -> tuple[Mapping[str, Any], ...]:

@@ -1,4 +1,4 @@
-"""A recipe and an index -> a sample and its frames: the data path from source to pixels as one pure function.
+"""From a recipe and an index to a sample and its frames: the path from source to pixels as one pure function.
 
     index -> task and address -> plan -> question, chain of thought -> frames
 
@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
-from temporay.operators.dataset.attempts import ANSWER_NOT_SEEN, DUPLICATE, OTHER_SPLIT, Attempts, Failure
+from temporay.operators.dataset.attempts import ANSWER_NOT_SEEN, DUPLICATE, OTHER_SPLIT, Attempts, FailedAddress
 from temporay.operators.dataset.coco import image_loader, read_scenes, split_scenes
 from temporay.operators.dataset.coco_instances import attach_instances, cuttable
-from temporay.operators.dataset.content_hash import param_hash, split_of
+from temporay.operators.dataset.content_hash import content_hash, split_of
 from temporay.operators.dataset.drawn_coco import CAPTIONS_FILE, IMAGES_FOLDER
 from temporay.operators.dataset.label_check import Verdict, check_pixels
 from temporay.operators.dataset.licenses import allowed_scenes
@@ -27,45 +27,37 @@ from temporay.operators.pixels.clip import decode, encode
 from temporay.operators.pixels.cutouts import add_decoys
 from temporay.operators.pixels.render import ImageLoader, render, render_i420
 from temporay.operators.primitives._base import Primitive
-from temporay.operators.records import (
-    Address,
-    Clip,
-    Frames,
-    Sample,
-    Scene,
-    ScenePlan,
-    scenes_of,
-)
+from temporay.operators.records import Address, Clip, Frames, Sample, Scene, ScenePlan, scenes_of
 from temporay.operators.seeding import digest, rng_at
 
-NUM_CANDIDATE_SCENES = 64  # drawn per sample, so that a primitive's work does not grow with the annotation file
+NUM_CANDIDATE_SCENES = 64  # offered to each sample, so that its work does not grow with the annotation file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """The captioned scenes of a recipe's split, and their pixels. Empty for drawn motion."""
+    """Where pixels and captions come from: the scenes of a recipe's split. Empty for drawn motion."""
 
     scenes: tuple[Scene, ...]
     load_image: ImageLoader
-    fingerprint: str  # of images and captions, wherever the files lie
-    dropped: Mapping[str, int]
+    fingerprint: str  # hash of ids, file names and captions; the folder does not matter
+    dropped: Mapping[str, int]  # entries of the source files that are not used, by reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
-    """One index of a recipe, done."""
+class MadeSample:
+    """The finished sample of one index of a recipe."""
 
     sample: Sample
     plan: ScenePlan
-    param_hash: str
+    content_hash: str
     clip: Clip | None  # None: virtual storage
     verdict: Verdict | None  # None: the recipe does not check pixels
     rejected: Mapping[str, int] = field(default_factory=dict)  # addresses tried before this one, by reason
-    failures: tuple[Failure, ...] = ()  # addresses that failed before this one
+    failures: tuple[FailedAddress, ...] = ()  # addresses that failed before this one
 
 
 def open_source(recipe: Recipe, drawn_folder: Path) -> Source:
-    """Reads the scenes of the recipe's split.
+    """Read the scenes of the recipe's split.
 
     Args:
         drawn_folder: where drawn scenes were written; used when the recipe names no COCO files.
@@ -82,7 +74,7 @@ def open_source(recipe: Recipe, drawn_folder: Path) -> Source:
         )
         if recipe.coco.instances is not None:
             found = attach_instances(found, recipe.coco.instances)
-        of_others = recipe.coco.captions is not None  # drawn scenes may be used by anybody
+        of_others = recipe.coco.captions is not None  # anybody may use drawn scenes
         allowed, left_out = allowed_scenes(found.scenes, recipe.coco.licenses) if of_others else (found.scenes, {})
         scenes, dropped = split_scenes(allowed, recipe.split, recipe.test_fraction), {**found.dropped, **left_out}
         _check_enough_images(recipe, len(scenes), len(allowed))
@@ -90,19 +82,19 @@ def open_source(recipe: Recipe, drawn_folder: Path) -> Source:
     return Source(scenes=scenes, load_image=image_loader(side), fingerprint=f"{digest(content):032x}", dropped=dropped)
 
 
-def make_sample_at(recipe: Recipe, source: Source, i: int, taken: Set[str] = frozenset()) -> Made:
-    """The i-th sample of a recipe, as ``make_unit`` makes it."""
+def make_sample_at(recipe: Recipe, source: Source, i: int, taken: Set[str] = frozenset()) -> MadeSample:
+    """Make the i-th sample of a recipe; see ``make_unit``."""
     return make_unit(recipe, source, i // recipe.unit_size, taken)[i % recipe.unit_size]
 
 
-def make_unit(recipe: Recipe, source: Source, unit: int, taken: Set[str] = frozenset()) -> tuple[Made, ...]:
-    """One sample, or with twins the two of a pair. An address that gives nothing good is replaced by the next one.
+def make_unit(recipe: Recipe, source: Source, unit: int, taken: Set[str] = frozenset()) -> tuple[MadeSample, ...]:
+    """Make one sample, or with twins a sample and its twin. The next address replaces one that gives nothing good.
 
     Args:
-        taken: parameter hashes that samples before this one have.
+        taken: content hashes of the samples before this one.
 
     Raises:
-        UserError: too many addresses in a row gave nothing; says why and what to do.
+        UserError: too many addresses in a row gave nothing.
     """
     task, index, _ = task_and_index(recipe, unit * recipe.unit_size)
     primitive = primitives_of(recipe.tasks)[task]
@@ -111,10 +103,10 @@ def make_unit(recipe: Recipe, source: Source, unit: int, taken: Set[str] = froze
         addresses = [
             address_of(recipe, task, index + attempt * MAX_INDEX, twin) for twin in (False, True)[: recipe.unit_size]
         ]
-        made: list[Made] = []
+        made: list[MadeSample] = []
         try:
             plans = [_plan(recipe, source, primitive, address) for address in addresses]
-            hashes = [param_hash(plan) for plan in plans]
+            hashes = [content_hash(plan) for plan in plans]
             _check_hashes(recipe, hashes, taken)
             for plan, plan_hash in zip(plans, hashes, strict=True):
                 made.append(_finish(recipe, source, primitive, plan, plan_hash))
@@ -135,8 +127,8 @@ def _check_hashes(recipe: Recipe, hashes: Sequence[str], taken: Set[str]) -> Non
         raise SampleRejected(DUPLICATE, "an earlier sample shows and asks the same")
 
 
-def _finish(recipe: Recipe, source: Source, primitive: Primitive, plan: ScenePlan, plan_hash: str) -> Made:
-    """The sample of a plan, encoded, and its answer recovered from the pixels that a reader will see.
+def _finish(recipe: Recipe, source: Source, primitive: Primitive, plan: ScenePlan, plan_hash: str) -> MadeSample:
+    """Make the sample of a plan: encode its clip and recover its answer from the pixels that a reader will see.
 
     Raises:
         SampleRejected: an image is missing or broken, or the frames lead to another answer than the log.
@@ -146,25 +138,25 @@ def _finish(recipe: Recipe, source: Source, primitive: Primitive, plan: ScenePla
     if recipe.storage == "mp4":
         clip = encode(render_i420(plan, source.load_image), plan.fps, recipe.codec)
     else:
-        for scene in scenes_of(plan):  # a broken image must be found now, not while a model trains
+        for scene in scenes_of(plan):  # find a broken image now, not while a model trains
             source.load_image(scene)
-    verdict = _look(recipe, source, primitive, plan, sample, clip) if recipe.check_pixels else None
+    verdict = _verdict(recipe, source, primitive, plan, sample, clip) if recipe.check_pixels else None
     if verdict is Verdict.DIFFERS:
         raise SampleRejected(ANSWER_NOT_SEEN, f"the frames lead to another option than {sample.question.letter}")
-    return Made(sample=sample, plan=plan, param_hash=plan_hash, clip=clip, verdict=verdict)
+    return MadeSample(sample=sample, plan=plan, content_hash=plan_hash, clip=clip, verdict=verdict)
 
 
-def _look(
+def _verdict(
     recipe: Recipe, source: Source, primitive: Primitive, plan: ScenePlan, sample: Sample, clip: Clip | None
 ) -> Verdict:
-    if type(primitive).recover is Primitive.recover:  # pixels are not needed to know that they will not be used
+    if type(primitive).recover is Primitive.recover:  # without a check of its own there is no need to decode
         return Verdict.UNSURE
     frames_THWC = render(plan, source.load_image) if clip is None else decode(clip.data)
     return check_pixels(primitive, plan, sample.question, frames_THWC, source.load_image)
 
 
 def plan_sample(recipe: Recipe, source: Source, address: Address) -> tuple[ScenePlan, Sample]:
-    """Plan and question of one address. With twins, both of a pair must be good, or the next pair is taken for both.
+    """Plan one address and ask its question. With twins, both of a pair must be good, or neither is used.
 
     Raises:
         SampleRejected: this address gives nothing good.
@@ -186,7 +178,7 @@ def _plan(recipe: Recipe, source: Source, primitive: Primitive, address: Address
 
 
 def render_address(recipe: Recipe, source: Source, address: Address) -> Frames:
-    """The frames of an address, again: frames_THWC uint8 RGB."""
+    """Render the frames of an address again: frames_THWC uint8 RGB."""
     plan, _ = plan_sample(recipe, source, address)
     return render(plan, source.load_image)
 

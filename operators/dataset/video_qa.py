@@ -1,13 +1,13 @@
-"""A user's own questions about real videos: JSON lines -> samples and frames, like a dataset's, to be mixed into SFT.
+r"""A user's own questions about real videos: JSON lines -> samples and frames like a dataset's, for SFT.
 
 A line is one of
 
     {"video": "a.mp4", "question": "Which …?", "options": ["up", "down"], "answer": "B"}
-    {"videos": ["a.mp4"], "messages": [{"role": "user", "content": "<video>\\nWhich …?\\n(A) up\\n(B) down"},
+    {"videos": ["a.mp4"], "messages": [{"role": "user", "content": "<video>\nWhich …?\n(A) up\n(B) down"},
                                        {"role": "assistant", "content": "<answer>B</answer>"}]}
 
-Paths are relative to the file unless a folder is given. The target is the answer alone: nobody wrote down why it is so
-(SynRL, arXiv 2603.17693, mixes 1,000 such samples into 6,700 with a chain of thought).
+Paths are relative to the file unless a folder is given. The target is the answer alone, without a chain of thought
+(SynRL, arXiv 2603.17693, mixes 1,000 such samples into 6,700 that have one).
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ OPEN_ERRORS = (av.error.FFmpegError, OSError, IndexError, ValueError)
 class VideoReading(Settings):
     """How densely a user's videos are read."""
 
-    videos: Path | None = None  # folder that paths are relative to; None: the file's own
-    fps: float = Field(default=2.0, gt=0)  # frames taken of a second of video
-    max_frames: int = Field(default=32, ge=2)  # of longer videos as many, evenly spaced
+    videos: Path | None = None  # the folder that paths are relative to; None: the file's own
+    fps: float = Field(default=2.0, gt=0)  # frames taken per second of video
+    max_frames: int = Field(default=32, ge=2)  # longer videos give this many, evenly spaced
     max_side: int = Field(default=448, ge=28)  # px; larger frames are scaled down
 
 
@@ -53,7 +53,7 @@ class VideoQaSettings(VideoReading):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DroppedLine:
-    """A line that gives no sample."""
+    """A line that gives no sample, and why."""
 
     line: int  # from 1
     reason: str  # snake_case, for counts
@@ -61,8 +61,8 @@ class DroppedLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stream:
-    """What a video file says of itself."""
+class VideoHeader:
+    """Size, rate and length of a video file."""
 
     num_frames: int
     fps: float
@@ -72,7 +72,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class VideoQa:
-    """Random access to samples and frames, with the interface of ``temporay.operators.dataset.shards.Dataset``."""
+    """Random access to samples and frames, with the interface of ``temporay.operators.dataset.reader.Dataset``."""
 
     settings: VideoQaSettings
     samples: tuple[Sample, ...]
@@ -80,7 +80,7 @@ class VideoQa:
 
     @classmethod
     def open(cls, settings: VideoQaSettings) -> VideoQa:
-        """Reads all lines and the header of every video.
+        """Read all lines and the header of every video.
 
         Raises:
             UserError: the file cannot be read, or none of its lines gives a sample.
@@ -100,7 +100,7 @@ class VideoQa:
                 dropped.append(DroppedLine(line=number, reason=error.reason, detail=error.detail))
         if not samples:
             shown = "; ".join(f"line {d.line}: {d.reason}, {d.detail}" for d in dropped[:MAX_DROPPED_SHOWN])
-            raise UserError(f"{settings.file} has no usable line ({shown or 'it is empty'}); mend it or leave it out")
+            raise UserError(f"{settings.file} has no usable line ({shown or 'it is empty'}); repair it or leave it out")
         return cls(settings=settings, samples=tuple(samples), dropped=tuple(dropped))
 
     def __len__(self) -> int:
@@ -110,10 +110,10 @@ class VideoQa:
         return self.samples[i]
 
     def frames(self, i: int) -> Frames:
-        """Frames of one video, as many as its sample says: frames_THWC uint8 RGB.
+        """Decode as many frames of one video as its sample says: frames_THWC uint8 RGB.
 
         Raises:
-            SampleRejected: the video cannot be decoded any more.
+            SampleRejected: the video can no longer be decoded.
         """
         sample = self.samples[i]
         path = Path(sample.facts["video"])
@@ -126,7 +126,7 @@ class VideoQa:
 
 
 def read_line(line: str, number: int, settings: VideoQaSettings) -> Sample:
-    """One line as a sample.
+    """Turn one line into a sample.
 
     Raises:
         SampleRejected: it is not JSON, a field is missing or wrong, or its video cannot be opened.
@@ -146,7 +146,7 @@ def read_line(line: str, number: int, settings: VideoQaSettings) -> Sample:
         address=Address(task=TASK, split="train", index=number, seed=0, level=0),
         question=question,
         rationale="",
-        order_dependent=False,  # not known; nothing of what they are asked is built on it
+        order_dependent=False,  # not known, and nothing depends on it
         needs_time=False,
         width=max(2, 2 * round(stream.width * scale / 2)),
         height=max(2, 2 * round(stream.height * scale / 2)),
@@ -158,14 +158,14 @@ def read_line(line: str, number: int, settings: VideoQaSettings) -> Sample:
     )
 
 
-def taken_frames(stream: Stream, num_frames: int) -> list[int]:
-    """Which frames of a video are read: the middle one of every of ``num_frames`` equal spans."""
+def taken_frames(stream: VideoHeader, num_frames: int) -> list[int]:
+    """Choose the frames that are read: the middle one of each of ``num_frames`` equal spans."""
     return [min(stream.num_frames - 1, int((n + 0.5) * stream.num_frames / num_frames)) for n in range(num_frames)]
 
 
 @functools.lru_cache(maxsize=65_536)
-def probe(path: Path) -> Stream:
-    """Size, rate and number of frames of a video; frames are counted by their packets where the header has no number.
+def probe(path: Path) -> VideoHeader:
+    """Read the header of a video. Without a number of frames in it, packets are counted.
 
     Raises:
         SampleRejected: ``video_missing`` or ``video_undecodable``.
@@ -182,11 +182,11 @@ def probe(path: Path) -> Stream:
         raise SampleRejected("video_undecodable", f"{path}: {type(error).__name__}") from error
     if not (num_frames and fps and width and height):
         raise SampleRejected("video_undecodable", f"{path}: no frames, or no rate")
-    return Stream(num_frames=num_frames, fps=fps, width=width, height=height)
+    return VideoHeader(num_frames=num_frames, fps=fps, width=width, height=height)
 
 
 def _decode_at(path: Path, wanted: Sequence[int], size: tuple[int, int]) -> Frames:
-    """The frames at some ascending positions; where the video ends early its last frame stands for the others."""
+    """Decode the frames at ascending positions. If the video ends early, its last frame is repeated."""
     taken: list[Frames] = []
     last: av.VideoFrame | None = None
     with av.open(str(path)) as container:
@@ -225,7 +225,7 @@ def _from_fields(tree: Mapping[str, Any]) -> Question:
     if not isinstance(options, list) or not all(isinstance(option, str) for option in options):
         raise SampleRejected("bad_options", f"'options' must be a list of texts, not {options!r}")
     lettered = [OPTION_LINE.fullmatch(option) for option in options]
-    if all(lettered):  # "(A) up" and the like: the letter is the position's, written once
+    if all(lettered):  # "(A) up": the position gives the letter, so it is written once
         options = [match[3] for match in lettered if match]
     return _question(tree.get("question"), options, tree.get("answer"))
 

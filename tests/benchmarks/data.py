@@ -25,9 +25,10 @@ import numpy as np
 import tyro
 from temporay.operators.canvas import Canvas
 from temporay.operators.dataset.drawn_coco import DrawnScenes, write_drawn_coco
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import CocoPaths, Recipe
 from temporay.operators.dataset.samples import Source, make_sample_at, open_source, plan_sample
-from temporay.operators.dataset.shards import Dataset, write_shard
+from temporay.operators.dataset.shards import write_shard
 from temporay.operators.pixels.clip import Codec, encode
 from temporay.operators.pixels.render import render, render_i420
 from temporay.operators.pixels.shapes import OUTLINES

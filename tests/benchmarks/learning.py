@@ -24,7 +24,7 @@ from typing import Any
 import tyro
 from safetensors.torch import load_file
 from temporay.models.weights import pack
-from temporay.operators.dataset.shards import Dataset
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.scoring.metrics import mean_interval
 from temporay.workflows.data import generate
 from temporay.workflows.evaluate import EvaluateSettings, EvaluationRow, evaluate

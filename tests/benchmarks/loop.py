@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import tyro
 from temporay.models.families._base import family_of
-from temporay.operators.dataset.shards import Dataset
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.records import FinishReason, Group, Prompt, Rollout, Sampling
 from temporay.operators.seeding import rng_at
 from temporay.workflows.grpo.learner import Update

@@ -32,9 +32,9 @@ from pathlib import Path
 import tyro
 from temporay.models.tiny import TinyShape, build
 from temporay.operators.canvas import Canvas
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import Recipe
 from temporay.operators.dataset.rows import question_text
-from temporay.operators.dataset.shards import Dataset
 
 from tests.benchmarks.sft_sides import One, Side, command
 from tests.benchmarks.turns import Racer, Turns

@@ -22,8 +22,8 @@ from temporay.models.losses._supervised import supervised
 from temporay.models.parallel import Hardware, this_process
 from temporay.models.policy import OptimizerConfig, Policy, PolicySettings
 from temporay.models.token_lengths import TokenLengths
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.rows import messages
-from temporay.operators.dataset.shards import Dataset
 from temporay.workflows.sft.schedule import PassLimits, pack
 
 LR = 1e-3

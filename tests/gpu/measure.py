@@ -22,7 +22,7 @@ from temporay.models.engines._base import EngineSettings
 from temporay.models.policy import OptimizerConfig
 from temporay.models.tiny import TinyShape, build, model_config, processor, train_tokenizer
 from temporay.operators.canvas import Canvas
-from temporay.operators.dataset.shards import Dataset
+from temporay.operators.dataset.reader import Dataset
 from temporay.workflows.grpo import loop as grpo
 from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.rollouts.settings import PoolConfig

@@ -9,7 +9,7 @@ from typing import Any
 
 from temporay.models.families._base import family_of
 from temporay.operators.advantages._base import advantage_called, is_flat
-from temporay.operators.dataset.shards import Dataset
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.files import write_json
 from temporay.operators.primitives._base import primitive_of
 from temporay.operators.records import FinishReason, Group, Outcome, Rollout, Sample, ScoredGroup

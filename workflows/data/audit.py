@@ -10,9 +10,10 @@ from typing import Any
 import tyro
 from pydantic import Field
 from temporay.operators import components
-from temporay.operators.audit import MAX_ROWS_PER_TASK, Stills, audit, stills_of
+from temporay.operators.audit import MAX_ROWS_PER_TASK, Thumbnails, audit, stills_of
 from temporay.operators.dataset.card import write_card
-from temporay.operators.dataset.shards import AUDIT_FILE, Dataset
+from temporay.operators.dataset.reader import Dataset
+from temporay.operators.dataset.shards import AUDIT_FILE
 from temporay.operators.files import write_json
 from temporay.operators.settings import Settings
 
@@ -30,7 +31,7 @@ def run(config: AuditConfig) -> dict[str, Any]:
     """Audits, writes audit.json into the dataset, renews its card, and prints a table. ``passed`` is the verdict."""
     dataset = Dataset.open(config.data)
     looked_at = clips_to_see(dataset.rows, config.num_clips)
-    stills: dict[str, Stills] = {}
+    stills: dict[str, Thumbnails] = {}
     for i in looked_at:
         stills[dataset.rows[i]["id"]] = stills_of(dataset.frames(i), dataset.rows[i]["id"])
     result = audit(dataset.rows, stills, edge_limits(sorted({row["task"] for row in dataset.rows})))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tyro
 from temporay.operators import components
-from temporay.operators.dataset.shards import Dataset
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import SampleRejected, UserError, unknown_name
 from temporay.operators.exports._base import CLIPS_FOLDER, Exported, ExportFormat, Stage
 from temporay.operators.pixels.clip import encode

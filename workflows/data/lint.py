@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tyro
 from temporay.operators.dataset.lint import Problem, lint_index, lint_shard
-from temporay.operators.dataset.shards import Dataset
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.settings import Settings
 from temporay.workflows.session import ray_session
 

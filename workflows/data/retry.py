@@ -12,8 +12,8 @@ from typing import Any
 
 import tyro
 from temporay.operators.dataset.markers import read_markers
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.replacing import to_retry
-from temporay.operators.dataset.shards import Dataset
 from temporay.operators.settings import Settings
 from temporay.workflows.data.generate import complete, print_summary
 from temporay.workflows.runs.run_dir import RunDir

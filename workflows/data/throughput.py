@@ -18,7 +18,7 @@ import cv2
 from temporay.operators.dataset.markers import REPLACED
 from temporay.operators.dataset.recipe import Recipe, task_and_index
 from temporay.operators.dataset.rows import to_row
-from temporay.operators.dataset.samples import Made, Source, make_unit
+from temporay.operators.dataset.samples import MadeSample, Source, make_unit
 from tqdm import tqdm
 
 REPORT_EVERY_S = 5.0
@@ -41,7 +41,7 @@ class Cost:
 def probe(recipe: Recipe, source: Source, budget_s: float) -> dict[str, Cost]:
     """Makes samples of every task in turn until the time is up, at least one of each after one that warms up."""
     units = _units_by_task(recipe)
-    made: dict[str, list[Made]] = {task: [] for task in units}
+    made: dict[str, list[MadeSample]] = {task: [] for task in units}
     seconds = dict.fromkeys(units, 0.0)
     num_threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # as in a worker
@@ -135,11 +135,11 @@ def _units_by_task(recipe: Recipe) -> dict[str, list[int]]:
     return units
 
 
-def _cost(recipe: Recipe, made: list[Made], seconds: float) -> Cost:
+def _cost(recipe: Recipe, made: list[MadeSample], seconds: float) -> Cost:
     sizes = video = 0
     text = 0.0
     for one in made:
-        row = to_row(one.sample, recipe_hash="0" * 16, param_hash=one.param_hash, instruction=recipe.instruction)
+        row = to_row(one.sample, recipe_hash="0" * 16, content_hash=one.content_hash, instruction=recipe.instruction)
         files = [len(json.dumps(row, ensure_ascii=False).encode())] + ([len(one.clip.data)] if one.clip else [])
         sizes += sum(TAR_BLOCK + -(-n // TAR_BLOCK) * TAR_BLOCK for n in files)
         video += video_tokens(one.sample.num_frames, one.sample.height, one.sample.width)

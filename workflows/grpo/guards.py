@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 from pydantic import Field
 from temporay.models.chat import to_prompt
-from temporay.operators.dataset.shards import Dataset
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
 from temporay.operators.records import Group, Prompt, Sample, Sampling
 from temporay.operators.rewards._base import is_right

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from temporay.operators.dataset.shards import Dataset
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.files import write_json
 from temporay.operators.records import Outcome, ScoredGroup, ScoreStatus
 from temporay.operators.reinforcement import ledger

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from temporay.models.chat import to_prompt
-from temporay.operators.dataset.shards import Dataset
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
 from temporay.operators.records import Frames, Group, Outcome, Prompt, Sample, Sampling, ScoredGroup
 from temporay.operators.reinforcement.curriculum import PassRates, level_shares

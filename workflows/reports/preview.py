@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 import tyro
 from PIL import Image
 from pydantic import Field
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import primitives_of
 from temporay.operators.dataset.samples import Source, plan_sample
-from temporay.operators.dataset.shards import DEAD_LETTER_FILE, Dataset
+from temporay.operators.dataset.shards import DEAD_LETTER_FILE
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.pages.contact_sheet import contact_sheet
 from temporay.operators.pages.gallery import Take, dead_letter, gallery, item, overlay_of

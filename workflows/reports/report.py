@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import tyro
-from temporay.operators.dataset.shards import AUDIT_FILE, Dataset
+from temporay.operators.dataset.reader import Dataset
+from temporay.operators.dataset.shards import AUDIT_FILE
 from temporay.operators.errors import UserError
 from temporay.operators.pages.charts import CSS as CHART_CSS
 from temporay.operators.pages.charts import Bar, bar_chart, interval_mark, percent

@@ -16,7 +16,7 @@ from typing import Any
 
 from temporay.models.families._base import family_of
 from temporay.operators.advantages._base import is_flat
-from temporay.operators.dataset.shards import Dataset
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.pages import rollouts, token_strip
 from temporay.operators.pages.page import escape, filmstrip, task_filter

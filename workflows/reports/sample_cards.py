@@ -12,7 +12,7 @@ from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TypeVar
 
-from temporay.operators.dataset.shards import Dataset
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.pages.charts import Tone
 from temporay.operators.pages.page import OptionMark, card, escape, filmstrip, options, table, task_filter

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from temporay.operators.dataset.shards import Dataset
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.video_qa import VideoQa, VideoQaSettings, VideoReading
 from temporay.operators.errors import UserError
 from temporay.operators.records import Frames, Sample
@@ -26,7 +26,7 @@ JSON_LINES = ".jsonl"
 
 
 class SampleSource(Protocol):
-    """What ``operators.dataset.shards.Dataset`` and ``operators.dataset.video_qa.VideoQa`` have in common."""
+    """What ``operators.dataset.reader.Dataset`` and ``operators.dataset.video_qa.VideoQa`` have in common."""
 
     def __len__(self) -> int: ...
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from temporay.operators.audit import Stills, audit, stills_of
+from temporay.operators.audit import Thumbnails, audit, stills_of
 from temporay.operators.audit.gate import judge
 from temporay.operators.audit.pixels import pixel_attacks
 from temporay.operators.audit.stills import NUM_EVEN, SIDE
@@ -66,7 +66,7 @@ def telling_first_frame(rng: Draw, answer: int) -> Frames:
 
 def samples(
     show: Callable[[Draw, int], Frames], *, promises: dict[str, bool], num_options: int = 3
-) -> tuple[list[dict[str, Any]], dict[str, Stills]]:
+) -> tuple[list[dict[str, Any]], dict[str, Thumbnails]]:
     rng = np.random.default_rng(0)
     rows, stills = [], {}
     texts = OPTIONS if num_options == 3 else DIRECTIONS
@@ -101,7 +101,7 @@ def samples(
 ORDER = {"needs_time": True, "order_dependent": True}
 
 
-def failed_probes(rows: list[dict[str, Any]], stills: dict[str, Stills], limits: tuple[float, float]) -> set[str]:
+def failed_probes(rows: list[dict[str, Any]], stills: dict[str, Thumbnails], limits: tuple[float, float]) -> set[str]:
     attacks = pixel_attacks(rows, [stills[row["id"]] for row in rows], limits, only_gates=True)
     return {attack.attack for attack in attacks if not judge(attack, NUM_COMPARISONS).passed}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from temporay.operators.audit import Stills, attack_task, failures, judge_task, stills_of
+from temporay.operators.audit import Thumbnails, attack_task, failures, judge_task, stills_of
 from temporay.operators.canvas import Canvas
 from temporay.operators.components import available, load
 from temporay.operators.dataset.rows import make_sample, to_row
@@ -41,10 +41,10 @@ def load_scene(scene: Scene) -> Frames:
     return image_HWC
 
 
-def sampled(primitive: Primitive) -> tuple[list[Mapping[str, Any]], dict[str, Stills]]:
+def sampled(primitive: Primitive) -> tuple[list[Mapping[str, Any]], dict[str, Thumbnails]]:
     """Pairs of a sample and its twin; an address of which either is rejected is left out for both, as in a recipe."""
     rows: list[Mapping[str, Any]] = []
-    stills: dict[str, Stills] = {}
+    stills: dict[str, Thumbnails] = {}
     index = 0
     while len(rows) < 2 * NUM_PAIRS:
         index += 1
@@ -58,7 +58,7 @@ def sampled(primitive: Primitive) -> tuple[list[Mapping[str, Any]], dict[str, St
         for plan in plans:
             frames_THWC = render(plan, load_scene)
             nbytes = len(encode(frames_THWC, plan.fps, Codec()).data)
-            row = to_row(make_sample(primitive, plan, "concise"), recipe_hash="", param_hash="", instruction="")
+            row = to_row(make_sample(primitive, plan, "concise"), recipe_hash="", content_hash="", instruction="")
             rows.append({**row, "nbytes": nbytes})
             stills[row["id"]] = stills_of(frames_THWC, row["id"])
     return rows, stills

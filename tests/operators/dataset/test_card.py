@@ -9,17 +9,11 @@ from PIL import Image
 from temporay.operators.audit import audit
 from temporay.operators.dataset.card import SHEET_FILE, write_card, write_sheet
 from temporay.operators.dataset.markers import labels_checked, read_markers
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import CocoPaths, Recipe
+from temporay.operators.dataset.rows import ROW_SCHEMA
 from temporay.operators.dataset.samples import open_source
-from temporay.operators.dataset.shards import (
-    AUDIT_FILE,
-    RECIPE_FILE,
-    ROW_SCHEMA,
-    Dataset,
-    recipe_json,
-    write_index,
-    write_shard,
-)
+from temporay.operators.dataset.shards import AUDIT_FILE, RECIPE_FILE, recipe_json, write_index, write_shard
 from temporay.operators.files import write_json
 
 
@@ -81,7 +75,7 @@ def test_the_card_says_which_labels_pixels_bear_out(dataset: Dataset) -> None:
     assert "| motion_direction | 50 | 0 | 0 |" in text
 
 
-def test_every_photograph_is_named_with_its_licence(dataset: Dataset) -> None:
+def test_every_photograph_is_named_with_its_license(dataset: Dataset) -> None:
     write_card(dataset.path)
     header, *lines = (dataset.path / "ATTRIBUTION.tsv").read_text().splitlines()
     assert header.split("\t") == ["image_id", "file_name", "license_id", "license", "source_url"]
@@ -90,7 +84,7 @@ def test_every_photograph_is_named_with_its_licence(dataset: Dataset) -> None:
     assert {line.split("\t")[3] for line in lines} == {"no known copyright restrictions"}
 
 
-def test_the_card_says_what_the_licences_left(recipe: Recipe, tmp_path: Path) -> None:
+def test_the_card_says_what_the_licenses_left(recipe: Recipe, tmp_path: Path) -> None:
     captions = tmp_path / "captions.json"
     assert recipe.coco.captions is not None
     tree = json.loads(recipe.coco.captions.read_text())
@@ -108,4 +102,4 @@ def test_the_card_says_what_the_licences_left(recipe: Recipe, tmp_path: Path) ->
     write_card(tmp_path)
     text = (tmp_path / "README.md").read_text()
     assert "may be shown: no known copyright restrictions. That left 52 images for this split." in text
-    assert "| licence: CC BY-NC-ND 2.0 | 20 |" in text
+    assert "| license: CC BY-NC-ND 2.0 | 20 |" in text

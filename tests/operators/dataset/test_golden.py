@@ -20,7 +20,7 @@ from temporay.operators.components import available, load
 from temporay.operators.dataset.drawn_coco import DrawnScenes, write_drawn_coco
 from temporay.operators.dataset.recipe import LEVELS, CocoPaths, Recipe
 from temporay.operators.dataset.rows import to_row
-from temporay.operators.dataset.samples import Made, Source, make_unit, open_source
+from temporay.operators.dataset.samples import MadeSample, Source, make_unit, open_source
 from temporay.operators.pixels.render import render
 from temporay.operators.records import GENERATOR_VERSION, ScenePlan
 
@@ -68,12 +68,12 @@ def write_source(folder: Path) -> CocoPaths:
     return CocoPaths(captions=captions, images=images, instances=path)
 
 
-def asked(made: Made, recipe: Recipe) -> dict[str, Any]:
+def asked(made: MadeSample, recipe: Recipe) -> dict[str, Any]:
     """The row as it is stored, with the reasoning in both styles."""
     primitive = load(PACKAGE, made.plan.address.task)()
     question = primitive.ask(made.plan)
     styles = {style: primitive.explain(made.plan, question, style) for style in ("concise", "detailed")}
-    row = to_row(made.sample, recipe_hash="", param_hash=made.param_hash, instruction=recipe.instruction)
+    row = to_row(made.sample, recipe_hash="", content_hash=made.content_hash, instruction=recipe.instruction)
     return {**row, **styles}
 
 
@@ -84,7 +84,7 @@ def digest(*blobs: bytes) -> str:
     return state.hexdigest()
 
 
-def hashes(recipe: Recipe, source: Source, made: Made) -> list[str]:
+def hashes(recipe: Recipe, source: Source, made: MadeSample) -> list[str]:
     """Of what is asked, of the frames, of the encoded clip."""
     assert made.clip is not None
     row = json.dumps(asked(made, recipe), sort_keys=True).encode()
@@ -99,7 +99,7 @@ def cell(task: str, level: int, coco: CocoPaths) -> list[list[str]]:
     found = []
     for unit in range(PAIRS_PER_CELL):
         for made in make_unit(recipe, source, unit, taken):
-            taken.add(made.param_hash)
+            taken.add(made.content_hash)
             found.append(hashes(recipe, source, made))
     return found
 

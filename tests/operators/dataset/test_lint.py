@@ -10,18 +10,18 @@ import pytest
 from temporay.operators.dataset.card import write_card
 from temporay.operators.dataset.lint import Problem, lint_index, lint_shard
 from temporay.operators.dataset.markers import marker_path, read_marker, shard_name
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import Recipe
 from temporay.operators.dataset.samples import open_source
 from temporay.operators.dataset.shards import (
     METADATA_FILE,
     METADATA_SCHEMA,
     RECIPE_FILE,
-    Dataset,
-    Entry,
-    read_entries,
+    StoredSample,
+    read_samples,
     recipe_json,
-    write_entries,
     write_index,
+    write_samples,
     write_shard,
 )
 from temporay.operators.files import write_json
@@ -45,21 +45,21 @@ def lint(folder: Path) -> list[Problem]:
     return found + [problem for n in range(dataset.recipe.num_shards) for problem in lint_shard(folder, n)]
 
 
-def rewritten(dataset: Dataset, change: Callable[[Entry], Entry]) -> Path:
+def rewritten(dataset: Dataset, change: Callable[[StoredSample], StoredSample]) -> Path:
     """The first shard with one sample changed, checksum, marker and index renewed: only its content can tell."""
     stats = read_marker(dataset.path, 0)
     assert stats is not None
-    entries = list(read_entries(dataset.path, stats))
+    entries = list(read_samples(dataset.path, stats))
     entries[0] = change(entries[0])
-    write_entries(entries, stats.recipe_hash, 0, dataset.path)
+    write_samples(entries, stats.recipe_hash, 0, dataset.path)
     write_index(dataset.recipe, dataset.path)
     return dataset.path
 
 
-def with_row(**cells: Any) -> Callable[[Entry], Entry]:
-    def change(entry: Entry) -> Entry:
+def with_row(**cells: Any) -> Callable[[StoredSample], StoredSample]:
+    def change(entry: StoredSample) -> StoredSample:
         row = {**json.loads(entry.files["json"]), **cells}
-        return Entry(files={**entry.files, "json": json.dumps(row).encode()}, record=entry.record)
+        return StoredSample(files={**entry.files, "json": json.dumps(row).encode()}, record=entry.record)
 
     return change
 
@@ -98,7 +98,8 @@ def test_a_changed_row_is_found(recipe: Recipe, tmp_path: Path, cells: dict[str,
 def test_a_clip_that_cannot_be_read_is_found(recipe: Recipe, tmp_path: Path) -> None:
     dataset = make(recipe, tmp_path / "d")
     folder = rewritten(
-        dataset, lambda entry: Entry(files={**entry.files, "mp4": bytes(len(entry.files["mp4"]))}, record=entry.record)
+        dataset,
+        lambda entry: StoredSample(files={**entry.files, "mp4": bytes(len(entry.files["mp4"]))}, record=entry.record),
     )
     (problem,) = lint(folder)
     assert "its clip cannot be shown: clip_undecodable" in str(problem)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from temporay.operators.dataset.content_hash import SPLITS, param_hash, split_of
+from temporay.operators.dataset.content_hash import SPLITS, content_hash, split_of
 from temporay.operators.dataset.label_check import Verdict
 from temporay.operators.dataset.recipe import MAX_INDEX, CocoPaths, Recipe, check, primitives_of
 from temporay.operators.dataset.rows import from_row, messages, plain_messages, question_text, to_row
@@ -113,7 +113,7 @@ def test_too_many_failures_in_a_row_stop_with_the_reason_and_what_to_do(recipe: 
     with pytest.raises(UserError) as caught:
         make_sample_at(images, broken, 0)
     assert "gave no sample of first_last, most often for image_corrupt (50 times; the last: 0" in str(caught.value)
-    assert "mend the images" in str(caught.value)
+    assert "repair the images" in str(caught.value)
 
 
 def lying(answer: int | None) -> Callable[[Primitive, Witness], int | None]:
@@ -148,7 +148,7 @@ def test_no_parameters_are_in_two_splits(recipe: Recipe) -> None:
         one = changed(recipe, split=split, test_fraction=0.4, num_samples=40, twins=True, check_pixels=False)
         source = open_source(one, NOWHERE)
         made = [m for unit in range(20) for m in make_unit(one, source, unit)]
-        hashes[split] = {m.param_hash for m in made}
+        hashes[split] = {m.content_hash for m in made}
         assert {split_of(h) for h in hashes[split]} == {split}
         assert len(hashes[split]) == 40
         assert {m.sample.address.pair_id for m in made[::2]} == {m.sample.address.pair_id for m in made[1::2]}
@@ -157,25 +157,25 @@ def test_no_parameters_are_in_two_splits(recipe: Recipe) -> None:
 def test_parameters_that_are_taken_are_not_made_again(recipe: Recipe) -> None:
     source = open_source(recipe, NOWHERE)
     first = make_sample_at(recipe, source, 0)
-    other = make_sample_at(recipe, source, 0, taken={first.param_hash})
-    assert other.param_hash != first.param_hash and other.rejected["duplicate"] == 1
+    other = make_sample_at(recipe, source, 0, taken={first.content_hash})
+    assert other.content_hash != first.content_hash and other.rejected["duplicate"] == 1
 
 
 def test_the_parameter_hash_is_of_what_is_shown_and_asked(recipe: Recipe) -> None:
     plan = make_sample_at(recipe, open_source(recipe, NOWHERE), 0).plan
     moved = replace(plan.tracks[0], xy_T2=plan.tracks[0].xy_T2 + 0.5)
-    assert param_hash(replace(plan, address=replace(plan.address, seed=99, index=5))) == param_hash(plan)
-    assert param_hash(replace(plan, events=())) == param_hash(plan)
-    assert param_hash(replace(plan, tracks=(moved, *plan.tracks[1:]))) != param_hash(plan)
-    assert param_hash(replace(plan, facts={**plan.facts, "wording": 99})) != param_hash(plan)
-    assert param_hash(replace(plan, fps=plan.fps + 1)) != param_hash(plan)
+    assert content_hash(replace(plan, address=replace(plan.address, seed=99, index=5))) == content_hash(plan)
+    assert content_hash(replace(plan, events=())) == content_hash(plan)
+    assert content_hash(replace(plan, tracks=(moved, *plan.tracks[1:]))) != content_hash(plan)
+    assert content_hash(replace(plan, facts={**plan.facts, "wording": 99})) != content_hash(plan)
+    assert content_hash(replace(plan, fps=plan.fps + 1)) != content_hash(plan)
     flat, noise = (Backdrop(kind=kind, seed=5) for kind in ("flat", "noise"))
-    assert param_hash(replace(plan, backdrop=flat)) == param_hash(replace(plan, backdrop=replace(flat, seed=6)))
-    assert param_hash(replace(plan, backdrop=noise)) != param_hash(replace(plan, backdrop=replace(noise, seed=6)))
+    assert content_hash(replace(plan, backdrop=flat)) == content_hash(replace(plan, backdrop=replace(flat, seed=6)))
+    assert content_hash(replace(plan, backdrop=noise)) != content_hash(replace(plan, backdrop=replace(noise, seed=6)))
 
 
 def licensed(coco: CocoPaths, folder: Path, licenses: dict[int, int | None]) -> CocoPaths:
-    """The same images, the licences of some changed, in a captions file of their own."""
+    """The same images, the licenses of some changed, in a captions file of their own."""
     assert coco.captions is not None
     tree = json.loads(coco.captions.read_text())
     for image in tree["images"]:
@@ -186,7 +186,7 @@ def licensed(coco: CocoPaths, folder: Path, licenses: dict[int, int | None]) -> 
     return CocoPaths(captions=path, images=coco.images)
 
 
-def test_images_are_shown_under_the_licences_allowed(recipe: Recipe, tmp_path: Path) -> None:
+def test_images_are_shown_under_the_licenses_allowed(recipe: Recipe, tmp_path: Path) -> None:
     coco = licensed(recipe.coco, tmp_path, {1: 3, 2: 6, 3: 3, 4: None, 5: 1})
     one = changed(recipe, coco=coco, test_fraction=0.0)
     source = open_source(one, NOWHERE)
@@ -243,7 +243,7 @@ def test_rows_keep_everything(recipe: Recipe, answer_format: str) -> None:
     source = open_source(formatted, NOWHERE)
     for i in range(4):
         sample = make_sample_at(formatted, source, i).sample
-        assert from_row(to_row(sample, recipe_hash="", param_hash="", instruction="")) == sample
+        assert from_row(to_row(sample, recipe_hash="", content_hash="", instruction="")) == sample
     wanted = (
         sample.question.letter if answer_format == "letter" else sample.question.options[sample.question.answer_index]
     )

@@ -12,22 +12,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from temporay.operators.dataset.card import write_card
-from temporay.operators.dataset.content_hash import param_hash
+from temporay.operators.dataset.content_hash import content_hash
 from temporay.operators.dataset.drawn_coco import DrawnScenes, write_drawn_coco
 from temporay.operators.dataset.markers import counts_of, marker_path, read_markers, shard_name
+from temporay.operators.dataset.reader import Dataset, read_recipe
 from temporay.operators.dataset.recipe import CocoPaths, Recipe
 from temporay.operators.dataset.replacing import settle, to_retry
+from temporay.operators.dataset.rows import ROW_SCHEMA
 from temporay.operators.dataset.samples import make_sample_at, open_source, render_address
-from temporay.operators.dataset.shards import (
-    DEAD_LETTER_FILE,
-    RECIPE_FILE,
-    ROW_SCHEMA,
-    Dataset,
-    read_recipe,
-    recipe_json,
-    write_index,
-    write_shard,
-)
+from temporay.operators.dataset.shards import DEAD_LETTER_FILE, RECIPE_FILE, recipe_json, write_index, write_shard
 from temporay.operators.errors import UserError
 from temporay.operators.files import write_json
 from temporay.operators.pixels.clip import decode
@@ -184,16 +177,16 @@ def test_duplicates_are_replaced_as_if_made_one_after_the_other(
 ) -> None:
     def coarse(plan: ScenePlan) -> str:
         """So few different parameter sets that many samples share one."""
-        return f"{3 * (int(param_hash(plan), 16) % 40):016x}"  # all of split train
+        return f"{3 * (int(content_hash(plan), 16) % 40):016x}"  # all of split train
 
-    monkeypatch.setattr("temporay.operators.dataset.samples.param_hash", coarse)
+    monkeypatch.setattr("temporay.operators.dataset.samples.content_hash", coarse)
     few = recipe.model_copy(update={"num_samples": 24})
     source = open_source(few, tmp_path)
     taken: set[str] = set()
     wanted = []
     for i in range(24):
         made = make_sample_at(few, source, i, taken)
-        taken.add(made.param_hash)
+        taken.add(made.content_hash)
         wanted.append(made.sample)
     folder = tmp_path / "d"
     make(few, folder)

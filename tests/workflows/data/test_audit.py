@@ -9,9 +9,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import Recipe
 from temporay.operators.dataset.samples import open_source
-from temporay.operators.dataset.shards import METADATA_FILE, RECIPE_FILE, Dataset, recipe_json, write_index, write_shard
+from temporay.operators.dataset.shards import METADATA_FILE, RECIPE_FILE, recipe_json, write_index, write_shard
 from temporay.operators.files import write_json
 from temporay.workflows.__main__ import main
 from temporay.workflows.data.audit import AuditConfig, clips_to_see, edge_limits, line, run

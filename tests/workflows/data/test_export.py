@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from temporay.operators import components
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import Recipe
 from temporay.operators.dataset.samples import open_source
-from temporay.operators.dataset.shards import RECIPE_FILE, Dataset, recipe_json, write_index, write_shard
+from temporay.operators.dataset.shards import RECIPE_FILE, recipe_json, write_index, write_shard
 from temporay.operators.errors import UserError
 from temporay.operators.files import write_json
 from temporay.operators.pixels.clip import decode

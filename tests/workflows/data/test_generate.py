@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 from temporay.operators.dataset.drawn_coco import DrawnScenes, write_drawn_coco
 from temporay.operators.dataset.markers import marker_path, shard_name
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import CocoPaths, Recipe
-from temporay.operators.dataset.shards import DEAD_LETTER_FILE, Dataset
+from temporay.operators.dataset.shards import DEAD_LETTER_FILE
 from temporay.workflows.__main__ import main
 from temporay.workflows.data.audit import AuditConfig
 from temporay.workflows.data.audit import run as run_audit
@@ -97,7 +98,7 @@ def test_too_many_failures_stop_the_run_with_the_reason(
     assert main(arguments(tmp_path / "d", "1", *coco)) == 2
     error = capsys.readouterr().err
     assert "addresses in a row gave no sample of first_last, most often for image_corrupt" in error
-    assert "mend the images" in error and "Traceback" not in error
+    assert "repair the images" in error and "Traceback" not in error
 
 
 @pytest.mark.drill

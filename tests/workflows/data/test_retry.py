@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 from temporay.operators.dataset.drawn_coco import DrawnScenes, write_drawn_coco
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import CocoPaths, Recipe
-from temporay.operators.dataset.shards import AUDIT_FILE, DEAD_LETTER_FILE, Dataset
+from temporay.operators.dataset.shards import AUDIT_FILE, DEAD_LETTER_FILE
 from temporay.workflows.__main__ import main
 from temporay.workflows.data.generate import build
 

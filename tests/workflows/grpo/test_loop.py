@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from temporay.models.policy import OptimizerConfig
-from temporay.operators.dataset.shards import Dataset
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
 from temporay.operators.reinforcement.ledger import reconcile
 from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in

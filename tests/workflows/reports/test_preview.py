@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import CocoPaths, Recipe
 from temporay.operators.dataset.samples import open_source
 from temporay.operators.dataset.shards import (
     DEAD_LETTER_FILE,
     DEAD_LETTER_SCHEMA,
     RECIPE_FILE,
-    Dataset,
     recipe_json,
     write_index,
     write_shard,

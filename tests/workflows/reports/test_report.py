@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from temporay.models.tiny import TinyShape, build
 from temporay.operators.dataset.card import write_card
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import Recipe
 from temporay.operators.dataset.samples import open_source
-from temporay.operators.dataset.shards import AUDIT_FILE, RECIPE_FILE, Dataset, recipe_json, write_index, write_shard
+from temporay.operators.dataset.shards import AUDIT_FILE, RECIPE_FILE, recipe_json, write_index, write_shard
 from temporay.operators.errors import UserError
 from temporay.operators.files import write_json
 from temporay.operators.pages.page import escape

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from temporay.models.tiny import TinyShape, build
 from temporay.operators.canvas import Canvas
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import CocoPaths, Recipe
-from temporay.operators.dataset.shards import Dataset
 from temporay.operators.files import write_json
 from temporay.operators.pages.page import escape
 from temporay.operators.primitives._base import primitive_of

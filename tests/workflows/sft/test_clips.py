@@ -14,9 +14,7 @@ import pytest
 import ray
 from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
-from temporay.operators.dataset.shards import (
-    Dataset,
-)
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.errors import UserError
 from temporay.workflows.sft.clips import BLOCK_BYTES, Collate, RankSteps, ahead, clips, load_block, tables_by_step

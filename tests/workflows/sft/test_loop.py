@@ -19,9 +19,7 @@ import ray
 import torch
 from safetensors.torch import load_file
 from temporay.models.policy import OptimizerConfig
-from temporay.operators.dataset.shards import (
-    Dataset,
-)
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.errors import UserError
 from temporay.workflows.sft.inputs import accounts, prepare
