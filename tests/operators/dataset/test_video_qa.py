@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from temporay.operators.dataset.video_qa import Stream, VideoQa, VideoQaSettings, taken_frames
+from temporay.operators.dataset.video_qa import VideoHeader, VideoQa, VideoQaSettings, taken_frames
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.pixels.clip import Codec, encode
 
@@ -113,7 +113,7 @@ def test_long_videos_give_the_most_frames_and_large_ones_are_scaled(folder: Path
 
 
 def test_more_frames_than_there_are_repeat_some() -> None:
-    stream = Stream(num_frames=3, fps=10.0, width=8, height=8)
+    stream = VideoHeader(num_frames=3, fps=10.0, width=8, height=8)
     assert taken_frames(stream, 6) == [0, 0, 1, 1, 2, 2]
     assert taken_frames(stream, 1) == [1]
 
