@@ -8,9 +8,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+Item = TypeVar("Item")
 
 
 def digest(*parts: object) -> int:
@@ -22,6 +26,16 @@ def digest(*parts: object) -> int:
 def rng_at(*parts: object) -> np.random.Generator:
     """A generator of its own for every address and purpose."""
     return np.random.default_rng(digest(*parts))
+
+
+def choose_one(rng: np.random.Generator, items: Sequence[Item]) -> Item:
+    """Choose one of several things, each with the same chance."""
+    return items[int(rng.integers(len(items)))]
+
+
+def shuffled(rng: np.random.Generator, items: Sequence[Item]) -> list[Item]:
+    """Return the items in random order."""
+    return [items[i] for i in rng.permutation(len(items))]
 
 
 def random_parts(rng: np.random.Generator, total: int, num_parts: int) -> list[int]:

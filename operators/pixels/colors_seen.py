@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.records import Frames
 
-# Greatest sum of the differences of red, green and blue from a color of the palette.
+# Sum of the differences of red, green and blue: what differs by less has a color of the palette. Colors lie 120 or more
+# apart, pixels of cut-outs 80 or more from each (``cutouts.mute``), and coded shapes keep their color within 15 levels.
 NEAR_COLOR = 75
-FOLLOWED_COLOR = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,29 +32,20 @@ class Witness:
     images: Mapping[str, Frames]  # caption -> (H, W, 3) picture, of pseudo-videos
 
 
-def near_color(frame_HWC: Frames, color: tuple[int, int, int], tolerance: float = NEAR_COLOR) -> Frames:
-    """Find a color in one frame, or in frames stacked below each other.
-
-    Args:
-        tolerance: the differences of red, green and blue add up to less than this.
-
-    Returns:
-        (H, W) uint8: 1 where a pixel is near the color, else 0.
-    """
+def near_color(frame_HWC: Frames, color: tuple[int, int, int]) -> Frames:
+    """Find a color in one frame, or in frames below each other: (H, W) uint8, 1 where a pixel is near it, else 0."""
     far_HWC = cv2.absdiff(frame_HWC, np.array((*color, 0), np.float64))
     distance_HW = cv2.transform(far_HWC, np.ones((1, 3), np.float32))  # stops at 255
-    _, near_HW = cv2.threshold(distance_HW, np.ceil(tolerance) - 1, 1, cv2.THRESH_BINARY_INV)
+    _, near_HW = cv2.threshold(distance_HW, NEAR_COLOR - 1, 1, cv2.THRESH_BINARY_INV)
     near: Frames = near_HW
     return near
 
 
-def color_masks(
-    frames_THWC: Frames, color: tuple[int, int, int], tolerance: float = NEAR_COLOR
-) -> npt.NDArray[np.bool_]:
+def color_masks(frames_THWC: Frames, color: tuple[int, int, int]) -> npt.NDArray[np.bool_]:
     """Return (T, H, W): where each frame is near the color."""
     num_frames, height, width = frames_THWC.shape[:3]
     below_HWC = np.ascontiguousarray(frames_THWC).reshape(num_frames * height, width, 3)
-    return near_color(below_HWC, color, tolerance).reshape(num_frames, height, width).astype(np.bool_)
+    return near_color(below_HWC, color).reshape(num_frames, height, width).astype(np.bool_)
 
 
 def mask_centers(masks_THW: npt.NDArray[np.bool_], min_area_px: float = 1.0) -> npt.NDArray[np.float64]:
@@ -85,9 +76,7 @@ def coverage(
     return np.stack(seen, axis=1)
 
 
-def follow(
-    frames_THWC: Frames, color: tuple[int, int, int], tolerance: float = FOLLOWED_COLOR
-) -> npt.NDArray[np.float64]:
+def follow(frames_THWC: Frames, color: tuple[int, int, int]) -> npt.NDArray[np.float64]:
     """Measure where a color is, and how much of it, in every frame.
 
     A shape that leaves at one edge enters at the opposite one. Its center lies on the joined frame (circular mean).
@@ -98,7 +87,7 @@ def follow(
     height, width = frames_THWC.shape[1:3]
     seen_T3 = np.full((len(frames_THWC), 3), np.nan)
     for t, frame_HWC in enumerate(frames_THWC):
-        near_HW = near_color(frame_HWC, color, tolerance)
+        near_HW = near_color(frame_HWC, color)
         columns = cv2.reduce(near_HW, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
         rows = cv2.reduce(near_HW, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
         area = int(columns.sum())

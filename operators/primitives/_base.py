@@ -24,6 +24,7 @@ Style = Literal["concise", "detailed"]
 TwinKind = Literal["reversed", "reordered", "restaged"]
 Twin = TwinKind
 Facts = Mapping[str, Any]
+NOT_AN_OPTION = -1  # what ``recover`` returns where the frames surely show what no option says
 CONCLUSIONS = ("So the answer is {answer}.", "That makes it {answer}.", "The answer is therefore {answer}.")
 
 
@@ -102,9 +103,9 @@ class Primitive(ABC):
         As written here: a number is a count without a unit, an order lists its items between commas.
         """
         if self.answer_kind == "number":
-            return tuple((float(option), "") for option in facts["options"])
+            return tuple((float(option), "") for option in self.options_of(facts))
         if self.answer_kind == "order":
-            return tuple(tuple(option.split(", ")) for option in facts["options"])
+            return tuple(tuple(option.split(", ")) for option in self.options_of(facts))
         return ()
 
     def explain(self, plan: ScenePlan, question: Question, style: Style) -> str:

@@ -1,13 +1,13 @@
-"""What motion primitives share: who is on the stage, how long the clip is, how a path is laid and how it is told.
+"""What clips of drawn motion are made of: actors, a length, a backdrop, paths, and events that tell them.
 
-A told path gives positions as digits, tenths of the frame: "x 3 5 7 9 y 4 4 4 4". Each listed position is an ``at``
+A told path gives positions as digits, in tenths of the frame: "x 3 5 7 9 y 4 4 4 4". Each listed position is an ``at``
 event of the log ("3 4"), so every digit of an explanation can be checked.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
 from temporay.operators.errors import UserError
+from temporay.operators.pixels.colors_seen import follow, steps
 from temporay.operators.pixels.cutouts import choose_cutouts, cutout_radius_px
 from temporay.operators.pixels.shapes import BACKGROUND_LEVELS, COLORS, EASY_COLORS, EASY_SHAPES, SHAPES
 from temporay.operators.primitives._claims import Claim
-from temporay.operators.records import Address, Backdrop, Cutout, Event, Scene, ScenePlan, Track
+from temporay.operators.records import Address, Backdrop, Cutout, Event, Frames, Scene, ScenePlan, Track
 from temporay.operators.seeding import rng_at
 
 NUM_LISTED_POSITIONS = 4
@@ -58,7 +59,7 @@ class Actor:
 
 
 def color_of(name: str) -> tuple[int, int, int] | None:
-    """RGB of what is called this; None for cut-outs, which cannot be followed by a colour."""
+    """Return the RGB color of a shape by its name; None for cut-outs, which have no one color."""
     color_name, _, shape = name.partition(" ")
     return COLORS.get(color_name) if shape else None
 
@@ -66,14 +67,14 @@ def color_of(name: str) -> tuple[int, int, int] | None:
 def choose_actors(
     rng: np.random.Generator, canvas: Canvas, num_actors: int, level: int = 0, scenes: tuple[Scene, ...] = ()
 ) -> list[Actor]:
-    """Actors of different colours, each of which can so be followed by its colour alone.
+    """Choose actors of different colors, so that each can be followed by its color alone.
 
-    Sizes go from 10 to 16 % of the frame's shorter side and are never under 4 px.
+    Their radii are 10 to 16 % of the frame's shorter side, and 4 px or more.
 
     Args:
-        level: up to ``EASY_LEVEL`` of the easy colours and shapes alone.
-        scenes: where any of them has instances, each actor is as likely a cut-out as a shape, unless categories run
-            out; no category comes twice.
+        level: up to ``EASY_LEVEL``, only the easy colors and shapes are used.
+        scenes: if one of them has instances, each actor is a cut-out or a shape with equal chance. No category comes
+            twice, so the others are shapes when the categories are used up.
     """
     colors, shapes = (EASY_COLORS, EASY_SHAPES) if level <= EASY_LEVEL else (tuple(COLORS), SHAPES)
     chosen = rng.choice(len(colors), num_actors, replace=False)
@@ -94,23 +95,23 @@ def choose_actors(
     return actors
 
 
-def choose_num_frames(address: Address, canvas: Canvas) -> int:
-    """Clip length by a generator of its own, so that nothing about the answer can reach it.
+def choose_num_frames(address: Address, canvas: Canvas, least: int = MIN_FRAMES) -> int:
+    """Choose the length of a clip by a generator of its own, so that nothing about the answer can reach it.
 
     Raises:
-        UserError: the canvas allows clips too short to show any motion.
+        UserError: the canvas allows clips of fewer than ``least`` frames.
     """
     low, high = canvas.num_frames
-    if low < MIN_FRAMES:
+    if low < least:
         raise UserError(
-            f"canvas.num_frames={canvas.num_frames} allows clips of {low} frames, but motion needs {MIN_FRAMES}; raise "
-            f"its first number to {MIN_FRAMES} or more"
+            f"canvas.num_frames={canvas.num_frames} at canvas.fps={canvas.fps} allows clips of {low} frames, but "
+            f"{address.task} needs {least}; raise its first number to {least} or more"
         )
     return int(rng_at(*address.parts(), "num_frames").integers(low, high + 1))
 
 
 def choose_backdrop(address: Address) -> Backdrop:
-    """A dark grey; ``backdrops.dress`` puts another in its place where the recipe asks for one."""
+    """Choose a dark gray; ``backdrops.dress`` replaces it where the recipe asks for another backdrop."""
     level = int(rng_at(*address.parts(), "background").integers(*BACKGROUND_LEVELS))
     return Backdrop(color=(level, level, level))
 
@@ -120,11 +121,11 @@ def drawn_plan(
     canvas: Canvas,
     num_frames: int,
     *,
-    tracks: tuple[Track, ...],
-    events: tuple[Event, ...],
+    tracks: Sequence[Track],
+    events: Sequence[Event],
     facts: Mapping[str, Any],
 ) -> ScenePlan:
-    """A plan of drawn motion on the whole canvas, before a dark grey."""
+    """Return a plan of drawn motion on the whole canvas, before a dark gray."""
     return ScenePlan(
         address=address,
         width=canvas.width,
@@ -132,8 +133,8 @@ def drawn_plan(
         fps=canvas.fps,
         num_frames=num_frames,
         backdrop=choose_backdrop(address),
-        tracks=tracks,
-        events=events,
+        tracks=tuple(tracks),
+        events=tuple(events),
         facts=facts,
     )
 
@@ -141,10 +142,10 @@ def drawn_plan(
 def torus_path(
     start_xy: npt.NDArray[np.float64], step_xy_T2: npt.NDArray[np.float64], canvas: Canvas
 ) -> npt.NDArray[np.float64]:
-    """Positions after each step on a frame whose edges are joined: (T, 2) px from (T-1, 2) steps.
+    """Return the positions on a frame whose edges are joined: (T, 2) px from (T-1, 2) px steps.
 
-    With a uniform start, the position in every single frame is uniform too, whatever the motion: one frame tells
-    nothing about where the shape is going.
+    With a uniform start, the position in every single frame is uniform too, whatever the motion is. So one frame does
+    not tell where the shape goes.
     """
     path = start_xy + np.concatenate([np.zeros((1, 2)), np.cumsum(step_xy_T2, axis=0)])
     wrapped_T2: npt.NDArray[np.float64] = np.mod(path, np.array([canvas.width, canvas.height], dtype=np.float64))
@@ -152,57 +153,24 @@ def torus_path(
 
 
 def straight_steps(angle_deg: float, step_px_T: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """(T-1, 2) px steps in one direction; 0 degrees is right, 90 is down, because y grows downwards."""
+    """Return (T-1, 2) px steps in one direction; 0 degrees is right and 90 is down, because y grows downwards."""
     angle = np.deg2rad(angle_deg)
     step_xy_T2: npt.NDArray[np.float64] = step_px_T[:, None] * np.array([np.cos(angle), np.sin(angle)])
     return step_xy_T2
 
 
-def frame_ms(frame: int, canvas: Canvas) -> float:
-    """When a frame starts."""
-    return 1000.0 * frame / canvas.fps
+def choose_place(rng: np.random.Generator, canvas: Canvas) -> npt.NDArray[np.float64]:
+    """Choose a place anywhere in the frame, (2,) px."""
+    return rng.uniform((0.0, 0.0), (canvas.width, canvas.height))
 
 
-def spread_frames(num_frames: int) -> list[int]:
-    """Evenly spaced frames whose positions an explanation lists, the first and the last among them."""
-    return [int(f) for f in np.rint(np.linspace(0, num_frames - 1, NUM_LISTED_POSITIONS))]
-
-
-def at_events(name: str, xy_T2: npt.NDArray[np.float64], canvas: Canvas, frames: Iterable[int]) -> tuple[Event, ...]:
-    """One ``at`` event per listed frame; ``detail`` is the position in tenths of the frame, "x y"."""
-    size = np.array([canvas.width, canvas.height])
-    events = []
-    for frame in frames:
-        x, y = np.clip(10 * xy_T2[frame] / size, 0, 9).astype(int)
-        start_ms, end_ms = frame_ms(frame, canvas), frame_ms(frame + 1, canvas)
-        events.append(Event(kind="at", subject=name, start_ms=start_ms, end_ms=end_ms, detail=f"{x} {y}"))
-    return tuple(events)
-
-
-PATH = re.compile(r"x (?P<x>\d(?: \d)*) y (?P<y>\d(?: \d)*)")
-AT_PHRASES = (  # of the detailed telling of ``at`` events
-    "At {start} s the {subject} is at x {d1}, y {d2}.",
-    "{start} s: the {subject} has reached x {d1}, y {d2}.",
-    "The {subject} stands at x {d1}, y {d2} after {start} s.",
-)
-
-
-def tell_path(plan: ScenePlan, name: str) -> str:
-    """The listed positions of one shape, in their order: "x 3 5 7 9 y 4 4 4 4"."""
-    digits = [event.detail.split() for event in plan.events if event.kind == "at" and event.subject == name]
-    return f"x {' '.join(x for x, _ in digits)} y {' '.join(y for _, y in digits)}"
-
-
-def read_path(text: str) -> list[Claim]:
-    """The positions that a sentence in the manner of ``tell_path`` claims, without their times."""
-    found = PATH.search(text)
-    if found is None:
-        return []
-    places = zip(found["x"].split(), found["y"].split(), strict=False)
-    return [Claim(kind="at", text=found[0], detail=f"{x} {y}") for x, y in places]
+def choose_way(rng: np.random.Generator, actor: Actor, step_xy_T2: npt.NDArray[np.float64], canvas: Canvas) -> Track:
+    """Let an actor start anywhere and go by these (T-1, 2) px steps on a frame whose edges are joined."""
+    return to_track(actor, torus_path(choose_place(rng, canvas), step_xy_T2, canvas), wraps=True)
 
 
 def to_track(actor: Actor, xy_T2: npt.NDArray[np.float64], *, wraps: bool) -> Track:
+    """Return the actor's track along these places, visible in every frame."""
     return Track(
         name=actor.name,
         shape=actor.shape,
@@ -213,3 +181,82 @@ def to_track(actor: Actor, xy_T2: npt.NDArray[np.float64], *, wraps: bool) -> Tr
         wraps=wraps,
         cutout=actor.cutout,
     )
+
+
+def still_track(actor: Actor, center_xy: npt.NDArray[np.float64], num_frames: int) -> Track:
+    """Return the track of an actor that keeps its place."""
+    return to_track(actor, np.tile(center_xy, (num_frames, 1)), wraps=False)
+
+
+def followed(frames_THWC: Frames, name: str) -> npt.NDArray[np.float64] | None:
+    """Follow a shape by the color in its name: (T, 3) of x, y in px and area in px².
+
+    Returns:
+        None if it is a cut-out or if it is not seen in every frame.
+    """
+    color = color_of(name)
+    seen_T3 = None if color is None else follow(frames_THWC, color)
+    return None if seen_T3 is None or np.isnan(seen_T3).any() else seen_T3
+
+
+def followed_steps(frames_THWC: Frames, name: str) -> npt.NDArray[np.float64] | None:
+    """Return the (T-1, 2) px steps of a shape around the joined edges; None if ``followed`` gives None."""
+    seen_T3 = followed(frames_THWC, name)
+    return None if seen_T3 is None else steps(seen_T3, frames_THWC.shape[2], frames_THWC.shape[1])
+
+
+def frame_ms(frame: float, canvas: Canvas) -> float:
+    """Return when a frame starts."""
+    return 1000.0 * frame / canvas.fps
+
+
+def event_in(canvas: Canvas, kind: str, subject: str, start: float, end: float, detail: str = "") -> Event:
+    """Return an event that lasts from the start of one frame to the start of another."""
+    start_ms, end_ms = frame_ms(start, canvas), frame_ms(end, canvas)
+    return Event(kind=kind, subject=subject, start_ms=start_ms, end_ms=end_ms, detail=detail)
+
+
+def spread_frames(num_frames: int, count: int = NUM_LISTED_POSITIONS) -> list[int]:
+    """Return evenly spaced frames, the first and the last among them."""
+    return [int(f) for f in np.rint(np.linspace(0, num_frames - 1, count))]
+
+
+def at_events(name: str, xy_T2: npt.NDArray[np.float64], canvas: Canvas, frames: Iterable[int]) -> list[Event]:
+    """Log where a shape is in these frames; ``detail`` is the position in tenths of the frame, "x y"."""
+    tenths_T2 = np.clip(10 * xy_T2 / np.array([canvas.width, canvas.height]), 0, 9).astype(int)
+    return [
+        event_in(canvas, "at", name, frame, frame + 1, f"{tenths_T2[frame, 0]} {tenths_T2[frame, 1]}")
+        for frame in frames
+    ]
+
+
+PATH = re.compile(r"x (?P<x>\d(?: \d)*) y (?P<y>\d(?: \d)*)")
+AT_PHRASES = (  # detailed phrases that tell ``at`` events
+    "At {start} s the {subject} is at x {d1}, y {d2}.",
+    "{start} s: the {subject} has reached x {d1}, y {d2}.",
+    "The {subject} stands at x {d1}, y {d2} after {start} s.",
+)
+
+
+def tell_path(events: Sequence[Event], name: str) -> str:
+    """Tell the listed positions of one shape: "x 3 5 7 9 y 4 4 4 4"."""
+    digits = [event.detail.split() for event in events if event.kind == "at" and event.subject == name]
+    return f"x {' '.join(x for x, _ in digits)} y {' '.join(y for _, y in digits)}"
+
+
+def tell_paths(events: Sequence[Event]) -> str:
+    """Tell the path of every shape whose positions are listed, with its name if there are several."""
+    names = list(dict.fromkeys(event.subject for event in events if event.kind == "at"))
+    paths = [tell_path(events, name) for name in names]
+    if len(names) == 1:
+        return paths[0]
+    return ", ".join(f"{name} {path}" for name, path in zip(names, paths, strict=True))
+
+
+def read_path(text: str) -> list[Claim]:
+    """Read back the positions that the first path told in a text claims, without their times."""
+    found = PATH.search(text)
+    if found is None:
+        return []
+    places = zip(found["x"].split(), found["y"].split(), strict=False)
+    return [Claim(kind="at", text=found[0], detail=f"{x} {y}") for x, y in places]

@@ -9,28 +9,19 @@ The mean alone says nothing, and no single frame shows a speed.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from temporay.operators.canvas import Canvas
-from temporay.operators.pixels.colors_seen import Witness, follow, steps
-from temporay.operators.primitives._base import Primitive, Style, Twin, choose_truth
-from temporay.operators.primitives._claims import Claim, Phrases
+from temporay.operators.pixels.colors_seen import Witness
+from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._races import choose_run
-from temporay.operators.primitives.motion._stage import (
-    AT_PHRASES,
-    at_events,
-    choose_actors,
-    choose_num_frames,
-    color_of,
-    drawn_plan,
-    frame_ms,
-    read_path,
-    tell_path,
-)
-from temporay.operators.records import Address, Event, Question, Scene, ScenePlan
-from temporay.operators.seeding import rng_at
+from temporay.operators.primitives.motion._stage import AT_PHRASES, at_events, followed_steps, spread_frames
+from temporay.operators.records import Event, Question, ScenePlan
+from temporay.operators.seeding import choose_one, shuffled
 
 OPTIONS = ("accelerating", "decelerating", "moving at a constant speed")
 RATIO_BY_LEVEL = (2.5, 2.3, 2.1, 1.9, 1.6)  # last speed over first one when accelerating
@@ -38,27 +29,27 @@ NUM_ANGLES_BY_LEVEL = (4, 4, 8, 8, 16)
 NUM_DISTRACTORS_BY_LEVEL = (0, 0, 1, 2, 3)
 TRAVEL_RANGE = (0.2, 1.65)  # of the frame's shorter side in the whole clip
 NUM_PLACES = 6  # listed in an explanation: between two of them no shape makes half a lap
-CONSTANT_RATIO = 1.1  # below this last over first speed is "constant"
-SEEN_RATIOS = (1.15, 1.35)  # as seen: below the first it is constant, between them nothing is sure
+CONSTANT_RATIO = 1.2  # of the two speeds; below it the speed is constant
+UNSURE_RATIOS = (1.15, 1.35)  # what is seen between these is no sure answer
 MAX_ERROR = 0.12  # standard error of the change of speed, in parts of the mean speed
-WORDINGS = (
-    "Is the {name} accelerating, decelerating, or moving at a constant speed?",
-    "How does the speed of the {name} change?",
-    "What happens to the speed of the {name} during the video?",
-    "Which best describes the motion of the {name}?",
-    "Does the {name} get faster, get slower, or keep its speed?",
-    "As the video goes on, what is the {name} doing?",
-    "Compare how fast the {name} is at first and at the end. What is it doing?",
-    "Over the clip, the {name} is doing which of these?",
-)
 
 
-class Acceleration(Primitive):
-    task: ClassVar[str] = "acceleration"
-    family: ClassVar[Literal["pseudo_video", "shapes"]] = "shapes"
-    order_dependent: ClassVar[bool] = True
-    needs_time: ClassVar[bool] = True
-    twin: ClassVar[Twin] = "restaged"  # the frames of a constant speed show no other answer in any order
+class Acceleration(DrawnMotion[float]):
+    task = "acceleration"
+    order_dependent = True
+    twin = "restaged"  # the frames of a constant speed show no other answer in any order
+    concise = "{paths}. It is {answer}."
+
+    wordings = (
+        "Is the {name} accelerating, decelerating, or moving at a constant speed?",
+        "How does the speed of the {name} change?",
+        "What happens to the speed of the {name} during the video?",
+        "Which best describes the motion of the {name}?",
+        "Does the {name} get faster, get slower, or keep its speed?",
+        "As the video goes on, what is the {name} doing?",
+        "Compare how fast the {name} is at first and at the end. What is it doing?",
+        "Over the clip, the {name} is doing which of these?",
+    )
     phrases: ClassVar[Phrases] = {
         "at": AT_PHRASES,
         "moves": (
@@ -68,77 +59,56 @@ class Acceleration(Primitive):
         ),
     }
 
-    def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        rng = rng_at(*address.parts(), "plan")
-        options = [OPTIONS[i] for i in rng.permutation(len(OPTIONS))]
-        truth = options[choose_truth(rng, len(options), address)]
-        actors = choose_actors(rng, canvas, 1 + NUM_DISTRACTORS_BY_LEVEL[address.level], address.level, scenes)
-        changes = [truth, *(OPTIONS[int(rng.integers(len(OPTIONS)))] for _ in actors[1:])]
-        num_frames = choose_num_frames(address, canvas)
+    def arrange(self, setting: Setting) -> MotionClip:
+        rng, level, num_steps = setting.rng, setting.level, setting.num_frames - 1
+        options = shuffled(rng, OPTIONS)
+        truth = setting.choose_truth(options)
+        actors = setting.choose_actors(1 + NUM_DISTRACTORS_BY_LEVEL[level], cutouts=True)
+        changes = [truth, *(choose_one(rng, OPTIONS) for _ in actors[1:])]
         tracks, events = [], []
         for actor, change in zip(actors, changes, strict=True):
             travel = float(np.exp(rng.uniform(*np.log(TRAVEL_RANGE))))
-            mean_step_px = min(canvas.width, canvas.height) * travel / (num_frames - 1)
-            step_px_T = _steps(change, RATIO_BY_LEVEL[address.level], mean_step_px, num_frames - 1)
-            tracks.append(choose_run(rng, actor, step_px_T, NUM_ANGLES_BY_LEVEL[address.level], canvas))
-            speeds = f"{step_px_T[0] * canvas.fps:.1f} {step_px_T[-1] * canvas.fps:.1f}"
-            end_ms = frame_ms(num_frames, canvas)
-            events.append(Event(kind="moves", subject=actor.name, start_ms=0.0, end_ms=end_ms, detail=speeds))
-        listed = [int(f) for f in np.rint(np.linspace(0, num_frames - 1, NUM_PLACES))]
-        return drawn_plan(
-            address,
-            canvas,
-            num_frames,
-            tracks=tuple(tracks[::-1]),  # the asked-about shape is painted last, over the distractors
-            events=(*events, *at_events(actors[0].name, tracks[0].xy_T2, canvas, listed)),
-            facts={"name": actors[0].name, "options": options, "wording": int(rng.integers(len(WORDINGS)))},
-        )
+            step_px_T = _steps(change, RATIO_BY_LEVEL[level], setting.side_px * travel / num_steps, num_steps)
+            tracks.append(choose_run(rng, actor, step_px_T, NUM_ANGLES_BY_LEVEL[level], setting.canvas))
+            first, last = step_px_T[[0, -1]] * setting.canvas.fps
+            events.append(setting.event("moves", actor.name, f"{first:.1f} {last:.1f}"))
+        name, listed = actors[0].name, spread_frames(setting.num_frames, NUM_PLACES)
+        events.extend(at_events(name, tracks[0].xy_T2, setting.canvas, listed))
+        return MotionClip(tracks[::-1], events, {"name": name, "options": options})  # the one asked about is on top
 
-    def ask(self, plan: ScenePlan) -> Question:
-        name, options = plan.facts["name"], tuple(plan.facts["options"])
-        event = next(e for e in plan.events if e.kind == "moves" and e.subject == name)
+    def logged(self, events: Sequence[Event], facts: Facts) -> float:
+        """Return the last speed over the first one."""
+        event = next(e for e in events if e.kind == "moves" and e.subject == facts["name"])
         first, last = (float(speed) for speed in event.detail.split())
-        truth = OPTIONS[2]
-        if max(first, last) >= CONSTANT_RATIO * min(first, last):
-            truth = OPTIONS[0] if last > first else OPTIONS[1]
-        text = WORDINGS[plan.facts["wording"]].format(name=name)
-        return Question(text=text, options=options, answer_index=options.index(truth))
+        return last / first
 
-    def told(self, plan: ScenePlan, question: Question) -> list[Event]:
-        """Where the shape is, then how its speed changes."""
-        events = [event for event in plan.events if event.subject == plan.facts["name"]]
-        return sorted(events, key=lambda event: event.kind)
-
-    def explain(self, plan: ScenePlan, question: Question, style: Style) -> str:
-        if style == "detailed":
-            return super().explain(plan, question, style)
-        return f"{tell_path(plan, plan.facts['name'])}. It is {question.options[question.answer_index]}."
-
-    def claims(self, text: str) -> list[Claim]:
-        return read_path(text) or super().claims(text)
-
-    def recover(self, witness: Witness) -> int | None:
-        """By a parabola through the places of the shape's colour: its last over its first slope."""
-        color = color_of(witness.facts["name"])
-        seen_T3 = np.full((1, 3), np.nan) if color is None else follow(witness.frames_THWC, color)
-        if np.isnan(seen_T3).any():
+    def seen(self, witness: Witness, facts: Facts) -> float | None:
+        """Fit a parabola through the places of the shape's color: its last slope over its first one."""
+        step_xy_T2 = followed_steps(witness.frames_THWC, facts["name"])
+        if step_xy_T2 is None:
             return None
-        step_xy_T2 = steps(seen_T3, witness.frames_THWC.shape[2], witness.frames_THWC.shape[1])
         total_xy = step_xy_T2.sum(axis=0)
         way_px = float(np.linalg.norm(total_xy))
         gone_T = np.array([0.0, *(step_xy_T2 @ total_xy / way_px).cumsum()])
         (bend, first, _), errors = np.polyfit(np.linspace(0, 1, len(gone_T)), gone_T, 2, cov=True)
         if 2 * np.sqrt(errors[0, 0]) > MAX_ERROR * way_px:
             return None
-        ratio = float(np.exp(abs(np.log(max(1e-6, first + 2 * bend) / max(1e-6, first)))))
-        if SEEN_RATIOS[0] < ratio < SEEN_RATIOS[1]:
-            return None
-        change = OPTIONS[2] if ratio < SEEN_RATIOS[0] else OPTIONS[0] if bend > 0 else OPTIONS[1]
-        return witness.options.index(change)
+        ratio = float(max(1e-6, first + 2 * bend) / max(1e-6, first))
+        return None if UNSURE_RATIOS[0] < max(ratio, 1 / ratio) < UNSURE_RATIOS[1] else ratio
+
+    def answer(self, measured: float, facts: Facts) -> str:
+        if max(measured, 1 / measured) < CONSTANT_RATIO:
+            return OPTIONS[2]
+        return OPTIONS[0] if measured > 1 else OPTIONS[1]
+
+    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
+        """Tell where the shape is, then how its speed changes."""
+        events = [event for event in plan.events if event.subject == plan.facts["name"]]
+        return sorted(events, key=lambda event: event.kind)
 
 
 def _steps(change: str, ratio: float, mean_step_px: float, num_steps: int) -> npt.NDArray[np.float64]:
-    """Step lengths in px, linear in time, whose mean is exactly ``mean_step_px``."""
+    """Return step lengths in px, linear in time, whose mean is exactly ``mean_step_px``."""
     if change == OPTIONS[2]:
         return np.full(num_steps, mean_step_px)
     slow, fast = 2 / (1 + ratio), 2 * ratio / (1 + ratio)

@@ -12,29 +12,18 @@ The ball starts slowly, is fastest in the middle and ends slowly, so the first a
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
-from temporay.operators.pixels.colors_seen import Witness, follow, turning_points
-from temporay.operators.primitives._base import Primitive, Style, Twin, choose_truth
-from temporay.operators.primitives._claims import Claim, Phrases
-from temporay.operators.primitives.motion._stage import (
-    AT_PHRASES,
-    Actor,
-    at_events,
-    choose_actors,
-    choose_num_frames,
-    color_of,
-    drawn_plan,
-    frame_ms,
-    read_path,
-    tell_path,
-    to_track,
-)
-from temporay.operators.records import Address, AnswerKind, Event, Question, Scene, ScenePlan, Track
-from temporay.operators.seeding import rng_at
+from temporay.operators.pixels.colors_seen import Witness, turning_points
+from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
+from temporay.operators.primitives.motion._stage import AT_PHRASES, Actor, at_events, followed, frame_ms, to_track
+from temporay.operators.records import Event, Question, ScenePlan, Track
 
 MAX_COUNT_BY_LEVEL = (3, 3, 4, 5, 7)
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 2)
@@ -43,25 +32,25 @@ FRAMES_PER_ROOM = 4  # at least, on the average: a faster ball would cross the r
 MIN_GAP = 0.12  # of the room: a bounce at once or at the very end would not be seen
 EASING = 1.5  # way over time to this power, in each half of the clip
 SEEN_TURN = 0.025  # of the frame's side: what goes back less has not turned
-WORDINGS = (
-    "How many times does the {name} bounce off the edges of the frame?",
-    "How often does the {name} hit an edge of the frame?",
-    "Count the bounces of the {name}. How many are there?",
-    "How many times does the {name} bounce?",
-    "How many collisions does the {name} have with the edges?",
-    "The {name} bounces off the edges. How many times in all?",
-    "How often is the {name} thrown back by an edge?",
-    "What is the number of times the {name} touches an edge and turns round?",
-)
 
 
-class BounceCount(Primitive):
-    task: ClassVar[str] = "bounce_count"
-    answer_kind: ClassVar[AnswerKind] = "number"
-    family: ClassVar[Literal["pseudo_video", "shapes"]] = "shapes"
-    order_dependent: ClassVar[bool] = True
-    needs_time: ClassVar[bool] = True
-    twin: ClassVar[Twin] = "restaged"
+class BounceCount(DrawnMotion[int]):
+    task = "bounce_count"
+    answer_kind = "number"
+    order_dependent = True
+    twin = "restaged"
+    concise = "{paths}. The number of bounces is {answer}."
+
+    wordings = (
+        "How many times does the {name} bounce off the edges of the frame?",
+        "How often does the {name} hit an edge of the frame?",
+        "Count the bounces of the {name}. How many are there?",
+        "How many times does the {name} bounce?",
+        "How many collisions does the {name} have with the edges?",
+        "The {name} bounces off the edges. How many times in all?",
+        "How often is the {name} thrown back by an edge?",
+        "What is the number of times the {name} touches an edge and turns round?",
+    )
     phrases: ClassVar[Phrases] = {
         "at": AT_PHRASES,
         "bounce": (
@@ -71,74 +60,50 @@ class BounceCount(Primitive):
         ),
     }
 
-    def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        rng = rng_at(*address.parts(), "plan")
-        num_frames = choose_num_frames(address, canvas)
+    def arrange(self, setting: Setting) -> MotionClip:
+        rng, canvas = setting.rng, setting.canvas
         # by the shortest clip of the canvas, not by this one's length, which must not tell the count
-        most = max(2, min(MAX_COUNT_BY_LEVEL[address.level], (canvas.num_frames[0] - 1) // FRAMES_PER_ROOM))
+        most = max(2, min(MAX_COUNT_BY_LEVEL[setting.level], (canvas.num_frames[0] - 1) // FRAMES_PER_ROOM))
         counts = [1 + int(i) for i in rng.choice(most, min(MAX_OPTIONS, most), replace=False)]
-        truth = counts[choose_truth(rng, len(counts), address)]
-        actors = choose_actors(rng, canvas, 1 + NUM_DISTRACTORS_BY_LEVEL[address.level], address.level, scenes)
+        truth = setting.choose_truth(counts)
+        actors = setting.choose_actors(1 + NUM_DISTRACTORS_BY_LEVEL[setting.level], cutouts=True)
         tracks, events = [], []
         for actor in actors:
             count = truth if actor is actors[0] else 1 + int(rng.integers(most))
-            track, bounces, frames = _bouncing(rng, actor, count, num_frames, canvas)
+            track, bounces, frames = _bouncing(rng, actor, count, setting.num_frames, canvas)
             tracks.append(track)
             events.extend(bounces)
             if actor is actors[0]:
                 events.extend(at_events(actor.name, track.xy_T2, canvas, frames))
-        return drawn_plan(
-            address,
-            canvas,
-            num_frames,
-            tracks=tuple(tracks[::-1]),  # the asked-about ball is painted last, over the distractors
-            events=tuple(events),
-            facts={
-                "name": actors[0].name,
-                "options": [str(n) for n in counts],
-                "wording": int(rng.integers(len(WORDINGS))),
-            },
-        )
+        # the ball asked about is painted last
+        return MotionClip(tracks[::-1], events, {"name": actors[0].name, "options": [str(n) for n in counts]})
 
-    def ask(self, plan: ScenePlan) -> Question:
-        name, options = plan.facts["name"], tuple(plan.facts["options"])
-        truth = str(sum(e.kind == "bounce" and e.subject == name for e in plan.events))
-        text = WORDINGS[plan.facts["wording"]].format(name=name)
-        return Question(text=text, options=options, answer_index=options.index(truth))
+    def logged(self, events: Sequence[Event], facts: Facts) -> int:
+        return sum(event.kind == "bounce" and event.subject == facts["name"] for event in events)
 
-    def told(self, plan: ScenePlan, question: Question) -> list[Event]:
-        """Where the ball is at the start and at the end, and every bounce."""
+    def seen(self, witness: Witness, facts: Facts) -> int | None:
+        """Count the turns of the ball's color along the line on which it moves."""
+        seen_T3 = followed(witness.frames_THWC, facts["name"])
+        if seen_T3 is None:
+            return None
+        axis = int(np.ptp(seen_T3[:, :2], axis=0).argmax())
+        return len(turning_points(seen_T3[:, axis], SEEN_TURN * witness.frames_THWC.shape[2 - axis]))
+
+    def answer(self, measured: int, facts: Facts) -> str:
+        return str(measured)
+
+    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
+        """Tell where the ball is at the start and at the end, and every bounce."""
         mine = [event for event in plan.events if event.subject == plan.facts["name"]]
         ends = {event.start_ms for event in mine if event.kind == "at"}
         told = [e for e in mine if e.kind == "bounce" or e.start_ms in (min(ends), max(ends))]
         return sorted(told, key=lambda event: event.start_ms)
 
-    def explain(self, plan: ScenePlan, question: Question, style: Style) -> str:
-        """Positions at the start, at each bounce and at the end."""
-        if style == "detailed":
-            return super().explain(plan, question, style)
-        answer = question.options[question.answer_index]
-        return f"{tell_path(plan, plan.facts['name'])}. The number of bounces is {answer}."
-
-    def claims(self, text: str) -> list[Claim]:
-        return read_path(text) or super().claims(text)
-
-    def recover(self, witness: Witness) -> int | None:
-        """By the turns of the ball's colour along the line on which it moves."""
-        color = color_of(witness.facts["name"])
-        seen_T3 = np.full((1, 3), np.nan) if color is None else follow(witness.frames_THWC, color)
-        if np.isnan(seen_T3).any():
-            return None
-        axis = int(np.ptp(seen_T3[:, :2], axis=0).argmax())
-        side_px = witness.frames_THWC.shape[2 - axis]
-        count = str(len(turning_points(seen_T3[:, axis], SEEN_TURN * side_px)))
-        return witness.options.index(count) if count in witness.options else None
-
 
 def _bouncing(
     rng: np.random.Generator, actor: Actor, count: int, num_frames: int, canvas: Canvas
 ) -> tuple[Track, list[Event], list[int]]:
-    """A ball that bounces ``count`` times between two opposite edges, the log of it, and the frames worth listing."""
+    """Let a ball bounce ``count`` times between two opposite edges; return its log and the frames worth listing too."""
     start_gap = float(rng.uniform(MIN_GAP, 1 - MIN_GAP))
     half_way = count / 2 + float(rng.uniform(-0.5, 0.5))
     unfolded_T = 1 - start_gap + _way(np.linspace(0, 1, num_frames), count, half_way)  # edges are at 1, 2, …
@@ -154,7 +119,7 @@ def _bouncing(
     events, frames = [], [0]
     for i in range(count):
         frame = _time(start_gap + i, count, half_way) * last_frame
-        edge = edges[(1 - i % 2) ^ mirrored]
+        edge = edges[i % 2 if mirrored else 1 - i % 2]
         start_ms = 1000.0 * frame / canvas.fps
         end_ms = start_ms + frame_ms(1, canvas)
         events.append(Event(kind="bounce", subject=actor.name, start_ms=start_ms, end_ms=end_ms, detail=edge))
@@ -163,7 +128,7 @@ def _bouncing(
 
 
 def _way(time_T: npt.NDArray[np.float64], count: int, half_way: float) -> npt.NDArray[np.float64]:
-    """Rooms gone at each time, of 1: 0 at 0, ``half_way`` at one half, ``count`` at 1."""
+    """Return the rooms gone at each time from 0 to 1: 0 at 0, ``half_way`` at one half, ``count`` at 1."""
     rising_T = half_way * (2 * np.minimum(time_T, 0.5)) ** EASING
     falling_T = (count - half_way) * (2 * np.minimum(1 - time_T, 0.5)) ** EASING
     way_T: npt.NDArray[np.float64] = np.where(time_T <= 0.5, rising_T, count - falling_T)
@@ -171,7 +136,7 @@ def _way(time_T: npt.NDArray[np.float64], count: int, half_way: float) -> npt.ND
 
 
 def _time(way: float, count: int, half_way: float) -> float:
-    """When this many rooms are gone: the inverse of ``_way``."""
+    """Return when this many rooms are gone: the inverse of ``_way``."""
     if way <= half_way:
         return 0.5 * float((way / half_way) ** (1 / EASING))
     return 1 - 0.5 * float(((count - way) / (count - half_way)) ** (1 / EASING))

@@ -8,30 +8,25 @@ speed, so that a speed times the clip's length is not the way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 from temporay.operators.canvas import Canvas
-from temporay.operators.pixels.colors_seen import Witness, total_steps
-from temporay.operators.primitives._base import Primitive, Style, Twin, choose_truth
-from temporay.operators.primitives._claims import Claim, Phrases
+from temporay.operators.pixels.colors_seen import Witness
+from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._races import choose_run
 from temporay.operators.primitives.motion._stage import (
     AT_PHRASES,
     at_events,
-    choose_actors,
-    choose_num_frames,
-    color_of,
-    drawn_plan,
-    frame_ms,
-    read_path,
-    tell_path,
-    to_track,
-    torus_path,
+    choose_way,
+    event_in,
+    followed_steps,
+    spread_frames,
 )
-from temporay.operators.records import Address, AnswerKind, AnswerValue, Event, Question, Scene, ScenePlan
-from temporay.operators.seeding import rng_at
+from temporay.operators.records import AnswerValue, Event, Question, ScenePlan
 
 OPTION_STEP_BY_LEVEL = (0.5, 0.4, 0.4, 0.3, 0.25)  # of the frame, between neighbouring options
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)
@@ -45,25 +40,25 @@ FIRST_SPEED_RANGE = (0.8, 1.25)  # of the mean: the speed before the rest; behin
 NUM_PLACES = 9  # listed in an explanation: between two of them the shape makes less than half a frame
 SURE_SHARE = 0.3  # of a step between options: what is seen may be off the nearest one by this much
 UNITS = ("widths", "heights")
-WORDINGS = (
-    "How far does the {name} travel, in {unit} of the frame?",
-    "Estimate the distance that the {name} covers, measured in {unit} of the frame.",
-    "The {name} leaves at one edge and comes back at the other. How many {unit} of the frame does it travel?",
-    "How many {unit} of the frame is the way of the {name} long?",
-    "What distance does the {name} cover in the whole video, in {unit} of the frame?",
-    "Add up the way of the {name}. How long is it, in {unit} of the frame?",
-    "By how many {unit} of the frame does the {name} move on in all?",
-    "Which option gives the length of the way of the {name}, in {unit} of the frame?",
-)
 
 
-class DistanceEstimation(Primitive):
-    task: ClassVar[str] = "distance_estimation"
-    answer_kind: ClassVar[AnswerKind] = "number"
-    family: ClassVar[Literal["pseudo_video", "shapes"]] = "shapes"
-    order_dependent: ClassVar[bool] = False
-    needs_time: ClassVar[bool] = True
-    twin: ClassVar[Twin] = "restaged"  # the places passed tell the way in any order of the frames
+class DistanceEstimation(DrawnMotion[float]):
+    task = "distance_estimation"
+    answer_kind = "number"
+    order_dependent = False
+    twin = "restaged"  # the places passed tell the way in any order of the frames
+    concise = "{paths}. The way is {answer}."
+
+    wordings = (
+        "How far does the {name} travel, in {unit} of the frame?",
+        "Estimate the distance that the {name} covers, measured in {unit} of the frame.",
+        "The {name} leaves at one edge and comes back at the other. How many {unit} of the frame does it travel?",
+        "How many {unit} of the frame is the way of the {name} long?",
+        "What distance does the {name} cover in the whole video, in {unit} of the frame?",
+        "Add up the way of the {name}. How long is it, in {unit} of the frame?",
+        "By how many {unit} of the frame does the {name} move on in all?",
+        "Which option gives the length of the way of the {name}, in {unit} of the frame?",
+    )
     phrases: ClassVar[Phrases] = {
         "at": AT_PHRASES,
         "travels": (
@@ -73,82 +68,57 @@ class DistanceEstimation(Primitive):
         ),
     }
 
-    def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        rng = rng_at(*address.parts(), "plan")
-        ways = _choose_options(rng, OPTION_STEP_BY_LEVEL[address.level], canvas)
-        truth = ways[choose_truth(rng, len(ways), address)]
-        actors = choose_actors(rng, canvas, 1 + NUM_DISTRACTORS_BY_LEVEL[address.level], address.level, scenes)
-        name, num_frames = actors[0].name, choose_num_frames(address, canvas)
-        axis = int(rng.integers(2))
-        bouts = _choose_bouts(rng, num_frames, rests=address.level >= RESTING_LEVEL)
-        step_xy_T2 = np.zeros((num_frames - 1, 2))
+    def arrange(self, setting: Setting) -> MotionClip:
+        rng, canvas, num_steps = setting.rng, setting.canvas, setting.num_frames - 1
+        ways = _choose_options(rng, OPTION_STEP_BY_LEVEL[setting.level], canvas)
+        truth = setting.choose_truth(ways)
+        actors = setting.choose_actors(1 + NUM_DISTRACTORS_BY_LEVEL[setting.level], cutouts=True)
+        name, axis = actors[0].name, int(rng.integers(2))
+        step_xy_T2 = np.zeros((num_steps, 2))
         events = []
-        for start, end, share in bouts:
+        for start, end, share in _choose_bouts(rng, setting.num_frames, rests=setting.level >= RESTING_LEVEL):
             step_xy_T2[start:end, axis] = share * truth * (canvas.width, canvas.height)[axis] / (end - start)
-            start_ms, end_ms = frame_ms(start, canvas), frame_ms(end, canvas)
-            detail = f"{share * truth:.2f} {UNITS[axis]}"
-            events.append(Event(kind="travels", subject=name, start_ms=start_ms, end_ms=end_ms, detail=detail))
+            events.append(event_in(canvas, "travels", name, start, end, f"{share * truth:.2f} {UNITS[axis]}"))
         step_xy_T2 *= -1 if rng.integers(2) else 1
-        tracks = [
-            to_track(
-                actors[0],
-                torus_path(rng.uniform((0.0, 0.0), (canvas.width, canvas.height)), step_xy_T2, canvas),
-                wraps=True,
-            )
-        ]
+        tracks = [choose_way(rng, actors[0], step_xy_T2, canvas)]
         for actor in actors[1:]:
-            step_px = min(canvas.width, canvas.height) * float(rng.uniform(0.2, 1.0)) / (num_frames - 1)
-            tracks.append(choose_run(rng, actor, np.full(num_frames - 1, step_px), 4, canvas))
-        listed = sorted({*np.rint(np.linspace(0, num_frames - 1, NUM_PLACES)).astype(int).tolist()})
-        return drawn_plan(
-            address,
-            canvas,
-            num_frames,
-            tracks=tuple(tracks[::-1]),  # the asked-about shape is painted last, over the distractors
-            events=(*events, *at_events(name, tracks[0].xy_T2, canvas, listed)),
-            facts={"name": name, "ways": ways, "unit": UNITS[axis], "wording": int(rng.integers(len(WORDINGS)))},
-        )
+            step_px = setting.side_px * float(rng.uniform(0.2, 1.0)) / num_steps
+            tracks.append(choose_run(rng, actor, np.full(num_steps, step_px), 4, canvas))
+        listed = sorted(set(spread_frames(setting.num_frames, NUM_PLACES)))
+        events.extend(at_events(name, tracks[0].xy_T2, canvas, listed))
+        # the one asked about is painted last
+        return MotionClip(tracks[::-1], events, {"name": name, "ways": ways, "unit": UNITS[axis]})
 
-    def values(self, facts: Mapping[str, Any]) -> tuple[AnswerValue, ...]:
+    def options_of(self, facts: Facts) -> tuple[str, ...]:
+        return tuple(f"{way:g} {facts['unit']}" for way in facts["ways"])
+
+    def values(self, facts: Facts) -> tuple[AnswerValue, ...]:
         return tuple((way, facts["unit"]) for way in facts["ways"])
 
-    def ask(self, plan: ScenePlan) -> Question:
-        facts = plan.facts
-        way = sum(float(event.detail.split()[0]) for event in plan.events if event.kind == "travels")
-        return Question(
-            text=WORDINGS[facts["wording"]].format(name=facts["name"], unit=facts["unit"]),
-            options=tuple(f"{option:g} {facts['unit']}" for option in facts["ways"]),
-            answer_index=int(np.argmin(np.abs(np.array(facts["ways"]) - way))),
-        )
+    def logged(self, events: Sequence[Event], facts: Facts) -> float:
+        return sum(float(event.detail.split()[0]) for event in events if event.kind == "travels")
 
-    def told(self, plan: ScenePlan, question: Question) -> list[Event]:
-        """Where the shape is, and after every bout of moving how far it got."""
-        return sorted(plan.events, key=lambda event: event.end_ms)
-
-    def explain(self, plan: ScenePlan, question: Question, style: Style) -> str:
-        if style == "detailed":
-            return super().explain(plan, question, style)
-        answer = question.options[question.answer_index]
-        return f"{tell_path(plan, plan.facts['name'])}. The way is {answer}."
-
-    def claims(self, text: str) -> list[Claim]:
-        return read_path(text) or super().claims(text)
-
-    def recover(self, witness: Witness) -> int | None:
-        """By the steps of the shape's colour between frames, around the joined edges."""
-        color = color_of(witness.facts["name"])
-        total_xy = None if color is None else total_steps(witness.frames_THWC, color)
-        if total_xy is None:
+    def seen(self, witness: Witness, facts: Facts) -> float | None:
+        """Add up the steps of the shape's color between frames, around the joined edges."""
+        step_xy_T2 = followed_steps(witness.frames_THWC, facts["name"])
+        if step_xy_T2 is None:
             return None
-        axis = UNITS.index(witness.facts["unit"])
-        ways = np.array(witness.facts["ways"])
-        off = np.abs(ways - abs(total_xy[axis]) / witness.frames_THWC.shape[2 - axis])
-        step = float(np.diff(np.sort(ways)).min())
-        return int(off.argmin()) if off.min() < SURE_SHARE * step else None
+        axis = UNITS.index(facts["unit"])
+        way = float(abs(step_xy_T2.sum(axis=0)[axis]) / witness.frames_THWC.shape[2 - axis])
+        step = float(np.diff(np.sort(facts["ways"])).min())
+        return way if np.abs(np.array(facts["ways"]) - way).min() < SURE_SHARE * step else None
+
+    def answer(self, measured: float, facts: Facts) -> str:
+        nearest = min(facts["ways"], key=lambda way: abs(way - measured))
+        return f"{nearest:g} {facts['unit']}"
+
+    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
+        """Tell where the shape is, and after every bout of moving how far it got."""
+        return sorted(plan.events, key=lambda event: event.end_ms)
 
 
 def _choose_options(rng: np.random.Generator, step: float, canvas: Canvas) -> list[float]:
-    """Neighbouring multiples of ``step``, shuffled; what the canvas's shortest clip cannot show is left out."""
+    """Choose neighboring multiples of ``step``, no longer than the canvas's shortest clip can show."""
     moving_steps = int((1 - REST_RANGE[1]) * (canvas.num_frames[0] - 1))
     highest = max(2, int(min(MAX_WAY, MAX_STEP * moving_steps) / step + 1e-9))
     num_options = min(MAX_OPTIONS, highest)
@@ -157,7 +127,7 @@ def _choose_options(rng: np.random.Generator, step: float, canvas: Canvas) -> li
 
 
 def _choose_bouts(rng: np.random.Generator, num_frames: int, *, rests: bool) -> list[tuple[int, int, float]]:
-    """When the shape moves: first step, step behind the last, and the share of the way gone between them."""
+    """Choose when the shape moves: its first step, the step after its last, and its share of the way."""
     num_steps = num_frames - 1
     if not rests:
         return [(0, num_steps, 1.0)]

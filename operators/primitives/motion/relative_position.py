@@ -8,19 +8,21 @@ so every other answer shows the same frames in another order and no frame holds 
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
 from temporay.operators.errors import SampleRejected
-from temporay.operators.pixels.colors_seen import Witness, follow
-from temporay.operators.pixels.shapes import COLORS
-from temporay.operators.primitives._base import Primitive, Twin, choose_truth
+from temporay.operators.pixels.colors_seen import Witness
+from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives.motion._stage import choose_actors, choose_num_frames, drawn_plan, frame_ms
-from temporay.operators.records import Address, Event, Question, Scene, ScenePlan, Track
-from temporay.operators.seeding import rng_at
+from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
+from temporay.operators.primitives.motion._stage import event_in, followed, to_track
+from temporay.operators.records import Event, Question, ScenePlan, Track
+from temporay.operators.seeding import choose_one, shuffled
 
 SIDES = {"to the right of": 0.0, "below": 90.0, "to the left of": 180.0, "above": 270.0}  # degrees, clockwise
 NUM_SIDES_BY_LEVEL = (2, 4, 4, 4, 4)
@@ -33,25 +35,24 @@ NEAR_AXIS_DEG = 40.0  # both places beside the flash are so near to the middle o
 MIN_FRAMES_FOR_ALL_SIDES = 14  # of the canvas's shortest clip
 APART = (0.36, 0.44)  # between the two centres, of the frame's shorter side
 MAX_RADIUS = 0.12
-MAX_DRAWS = 1000
-WORDINGS = (
-    "Where is the {name} relative to the {anchor} when the picture flashes white?",
-    "At the moment of the white flash, where is the {name}, seen from the {anchor}?",
-    "When the screen turns white, on which side of the {anchor} is the {name}?",
-    "What is the position of the {name} relative to the {anchor} during the flash?",
-    "The picture flashes once. Where is the {name} then?",
-    "Track the {name} and the {anchor}. Where is the first relative to the second at the flash?",
-    "At the flash, the {name} is where in relation to the {anchor}?",
-    "Which option says where the {name} is when the flash comes?",
-)
+MAX_TRIES = 1000
 
 
-class RelativePosition(Primitive):
-    task: ClassVar[str] = "relative_position"
-    family: ClassVar[Literal["pseudo_video", "shapes"]] = "shapes"
-    order_dependent: ClassVar[bool] = True
-    needs_time: ClassVar[bool] = True
-    twin: ClassVar[Twin] = "reordered"
+class RelativePosition(DrawnMotion[str]):
+    task = "relative_position"
+    order_dependent = True
+    twin = "reordered"
+
+    wordings = (
+        "Where is the {name} relative to the {anchor} when the picture flashes white?",
+        "At the moment of the white flash, where is the {name}, seen from the {anchor}?",
+        "When the screen turns white, on which side of the {anchor} is the {name}?",
+        "What is the position of the {name} relative to the {anchor} during the flash?",
+        "The picture flashes once. Where is the {name} then?",
+        "Track the {name} and the {anchor}. Where is the first relative to the second at the flash?",
+        "At the flash, the {name} is where in relation to the {anchor}?",
+        "Which option says where the {name} is when the flash comes?",
+    )
     phrases: ClassVar[Phrases] = {
         "side": (
             "From {start} s to {end} s the {subject} is {detail}.",
@@ -66,75 +67,55 @@ class RelativePosition(Primitive):
     }
     concise_phrases: ClassVar[Phrases] = {"flash": ("At the flash the {subject} is {detail}.",)}
 
-    def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        rng = rng_at(*address.parts(), "plan")
-        level = address.level
+    def arrange(self, setting: Setting) -> MotionClip:
+        rng, canvas, level, num_frames = setting.rng, setting.canvas, setting.level, setting.num_frames
         first = int(rng.integers(2))  # of an opposite pair of sides
         all_sides = NUM_SIDES_BY_LEVEL[level] == 4 and canvas.num_frames[0] >= MIN_FRAMES_FOR_ALL_SIDES
-        sides = list(SIDES) if all_sides else list(SIDES)[first::2]
-        sides = [sides[i] for i in rng.permutation(len(sides))]
-        truth = choose_truth(rng, len(sides), address)
-        num_frames = choose_num_frames(address, canvas)
+        sides = shuffled(rng, list(SIDES) if all_sides else list(SIDES)[first::2])
+        truth = setting.choose_truth(range(len(sides)))
         turns = (1.0, max(1.0, MAX_TURNS_BY_LEVEL[level])) if all_sides else (0.55, 0.8)
         angle_deg_T, places = _choose_course(rng, sides, turns, num_frames - FLASH_FRAMES)
-        chosen = [where[int(rng.integers(len(where)))] for where in places]  # drawn for every side alike
-        flash = chosen[truth]
-        actors = choose_actors(rng, canvas, 2 + NUM_DISTRACTORS_BY_LEVEL[level], level)
+        flash = [choose_one(rng, where) for where in places][truth]  # chosen for every side alike
+        actors = setting.choose_actors(2 + NUM_DISTRACTORS_BY_LEVEL[level])
         flashing_T = (np.arange(num_frames) >= flash) & (np.arange(num_frames) < flash + FLASH_FRAMES)
-        paths = _choose_paths(rng, canvas, angle_deg_T, len(actors))
-        tracks = [
-            Track(
-                name=actor.name,
-                shape=actor.shape,
-                color=COLORS[actor.color_name],
-                radius_px=max(4.0, min(actor.radius_px, MAX_RADIUS * min(canvas.width, canvas.height))),
-                xy_T2=np.insert(xy_T2, [flash] * FLASH_FRAMES, xy_T2[flash], axis=0),
-                visible_T=~flashing_T,
-            )
-            for actor, xy_T2 in zip(actors, paths, strict=True)
-        ]
+        tracks = []
+        for actor, xy_T2 in zip(actors, _choose_paths(rng, canvas, angle_deg_T, len(actors)), strict=True):
+            radius_px = max(4.0, min(actor.radius_px, MAX_RADIUS * setting.side_px))
+            track = to_track(actor, np.insert(xy_T2, [flash] * FLASH_FRAMES, xy_T2[flash], axis=0), wraps=False)
+            tracks.append(replace(track, radius_px=radius_px, visible_T=~flashing_T))
         name, anchor = actors[0].name, actors[1].name
-        return drawn_plan(
-            address,
-            canvas,
-            num_frames,
-            tracks=(*tracks[::-1], _flash_track(flashing_T, canvas)),  # A and B over the distractors
+        return MotionClip(
+            tracks=(*tracks[::-1], _flash_track(flashing_T, canvas)),  # the two asked about over the distractors
             events=_log(tracks[0], tracks[1], flash, canvas),
-            facts={
-                "name": name,
-                "anchor": anchor,
-                "options": [f"{side} the {anchor}" for side in sides],
-                "wording": int(rng.integers(len(WORDINGS))),
-            },
+            facts={"name": name, "anchor": anchor, "options": [f"{side} the {anchor}" for side in sides]},
         )
 
-    def ask(self, plan: ScenePlan) -> Question:
-        options = tuple(plan.facts["options"])
-        truth = next(event.detail for event in plan.events if event.kind == "flash")
-        text = WORDINGS[plan.facts["wording"]].format(name=plan.facts["name"], anchor=plan.facts["anchor"])
-        return Question(text=text, options=options, answer_index=options.index(truth))
+    def logged(self, events: Sequence[Event], facts: Facts) -> str:
+        return next(event.detail for event in events if event.kind == "flash").removesuffix(f" the {facts['anchor']}")
 
-    def told(self, plan: ScenePlan, question: Question) -> list[Event]:
-        """Where A has been, then where it is at the flash."""
-        return sorted(plan.events, key=lambda event: (event.kind == "flash", event.start_ms))
-
-    def recover(self, witness: Witness) -> int | None:
-        """By the places of both colours beside the frames that are white all over."""
-        frames_THWC, facts = witness.frames_THWC, witness.facts
+    def seen(self, witness: Witness, facts: Facts) -> str | None:
+        """Find both colors beside the frames that are white all over."""
+        frames_THWC = witness.frames_THWC
         white = np.nonzero(frames_THWC.mean(axis=(1, 2)).min(axis=1) > FLASH_LEVEL)[0]
         if not len(white) or white[0] == 0 or white[-1] + 1 == len(frames_THWC):
             return None
         beside_THWC = frames_THWC[[white[0] - 1, white[-1] + 1]]
-        seen, anchor = (follow(beside_THWC, COLORS[facts[key].split()[0]])[:, :2] for key in ("name", "anchor"))
-        x, y = (seen - anchor).mean(axis=0)
-        if np.isnan(x):
+        seen, anchor = (followed(beside_THWC, facts[key]) for key in ("name", "anchor"))
+        if seen is None or anchor is None:
             return None
-        told = f"{_side(float(np.rad2deg(np.arctan2(y, x))))} the {facts['anchor']}"
-        return witness.options.index(told) if told in witness.options else None
+        x, y = (seen - anchor)[:, :2].mean(axis=0)
+        return _side(float(np.rad2deg(np.arctan2(y, x))))
+
+    def answer(self, measured: str, facts: Facts) -> str:
+        return f"{measured} the {facts['anchor']}"
+
+    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
+        """Tell where the shape has been, then where it is at the flash."""
+        return sorted(plan.events, key=lambda event: (event.kind == "flash", event.start_ms))
 
 
 def _side(angle_deg: float) -> str:
-    """The side whose middle is nearest to this direction."""
+    """Return the side whose middle is nearest to this direction."""
     return min(SIDES, key=lambda side: _off_deg(angle_deg, side))
 
 
@@ -145,14 +126,14 @@ def _off_deg(angle_deg: float, side: str) -> float:
 def _choose_course(
     rng: np.random.Generator, sides: list[str], turns: tuple[float, float], num_frames: int
 ) -> tuple[npt.NDArray[np.float64], list[list[int]]]:
-    """Direction of A from B in every frame, and for each side the frames before which a flash may be put.
+    """Choose the direction of A from B in every frame, and for each side the frames before which a flash may be put.
 
-    Redrawn until every side has such a frame, so what is thrown away does not depend on the answer.
+    It is chosen again until every side has such a frame, so what is rejected does not depend on the answer.
 
     Raises:
-        SampleRejected: none of many courses has (``no_room_for_a_flash``).
+        SampleRejected: no course has (``no_room_for_a_flash``).
     """
-    for _ in range(MAX_DRAWS):
+    for _ in range(MAX_TRIES):
         total_deg = 360.0 * float(rng.uniform(*turns)) * (1 if rng.integers(2) else -1)
         angle_deg_T = rng.uniform(0, 360) + total_deg * np.linspace(0, 1, num_frames)
         places = [
@@ -171,7 +152,7 @@ def _choose_course(
 def _choose_paths(
     rng: np.random.Generator, canvas: Canvas, angle_deg_T: npt.NDArray[np.float64], num_actors: int
 ) -> list[npt.NDArray[np.float64]]:
-    """(T, 2) px each: A and B about a middle that drifts, the distractors straight from one place to another."""
+    """Choose paths, (T, 2) px each: A and B around a middle that drifts, distractors straight between two places."""
     size, side = np.array([canvas.width, canvas.height]), min(canvas.width, canvas.height)
     share_T1 = np.linspace(0, 1, len(angle_deg_T))[:, None]
     radius_px = MAX_RADIUS * side
@@ -189,7 +170,7 @@ def _choose_paths(
 
 
 def _flash_track(flashing_T: npt.NDArray[np.bool_], canvas: Canvas) -> Track:
-    """White all over."""
+    """Return what is white all over."""
     middle = np.array([canvas.width, canvas.height]) / 2
     return Track(
         name="flash",
@@ -201,19 +182,13 @@ def _flash_track(flashing_T: npt.NDArray[np.bool_], canvas: Canvas) -> Track:
     )
 
 
-def _log(track: Track, anchor: Track, flash: int, canvas: Canvas) -> tuple[Event, ...]:
-    """On which side of B A is, from when to when, and the flash with the side that A is on then."""
+def _log(track: Track, anchor: Track, flash: int, canvas: Canvas) -> list[Event]:
+    """Log on which side of B A is, from when to when, and the flash with the side that A is on then."""
     x_T, y_T = (track.xy_T2 - anchor.xy_T2).T
     sides = [_side(angle_deg) for angle_deg in np.rad2deg(np.arctan2(y_T, x_T))]
     starts = [f for f in range(len(sides)) if f == 0 or sides[f] != sides[f - 1]]
-    spans = [("side", start, end, sides[start]) for start, end in zip(starts, [*starts[1:], len(sides)], strict=True)]
-    return tuple(
-        Event(
-            kind=kind,
-            subject=track.name,
-            start_ms=frame_ms(start, canvas),
-            end_ms=frame_ms(end, canvas),
-            detail=f"{side} the {anchor.name}",
-        )
-        for kind, start, end, side in (*spans, ("flash", flash, flash + FLASH_FRAMES, sides[flash]))
-    )
+    spans = [("side", start, end) for start, end in zip(starts, [*starts[1:], len(sides)], strict=True)]
+    return [
+        event_in(canvas, kind, track.name, start, end, f"{sides[start]} the {anchor.name}")
+        for kind, start, end in (*spans, ("flash", flash, flash + FLASH_FRAMES))
+    ]

@@ -7,9 +7,10 @@ clockwise and counter-clockwise, are the same frames in another order. Only a sh
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import gcd
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +18,13 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness, color_masks
 from temporay.operators.pixels.shapes import COLORS, TURNED_SHAPES
 from temporay.operators.pixels.silhouettes import likest
-from temporay.operators.primitives._base import Primitive, Twin, choose_truth
+from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._layout import CORNER, cell_room_px, place_apart
-from temporay.operators.primitives.motion._stage import Actor, choose_actors, choose_num_frames, drawn_plan, to_track
-from temporay.operators.records import Address, Event, Question, Scene, ScenePlan
-from temporay.operators.seeding import rng_at
+from temporay.operators.primitives.motion._stage import Actor, event_in, still_track
+from temporay.operators.records import Event, Question, ScenePlan
+from temporay.operators.seeding import choose_one, shuffled
 
 MAX_TURNS_BY_LEVEL = (3, 3, 4, 4, 4)
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)
@@ -31,36 +33,36 @@ MAX_STEP_DEG = 120.0  # from frame to frame: above 180 the other way round would
 DIRECTIONS = ("clockwise", "counter-clockwise", "not spinning")
 NUM_LISTED = 6  # angles in an explanation: the first ones, a frame apart
 MIN_LIKENESS = 0.8
-WORDINGS = {
-    "direction": (
-        "Is the {name} spinning clockwise or counter-clockwise?",
-        "In which direction does the {name} rotate?",
-        "Which way does the {name} spin?",
-        "What is the direction of rotation of the {name}?",
-        "How does the {name} turn on the spot?",
-        "Watch the {name}. Which way round does it go, if at all?",
-        "Seen on the screen, which way is the {name} turning?",
-        "Which option describes the rotation of the {name}?",
-    ),
-    "turns": (
-        "How many full turns does the {name} make?",
-        "How many full rotations does the {name} complete?",
-        "Count the full turns of the {name}. How many are there?",
-        "How often does the {name} spin all the way round?",
-        "How many times does the {name} come back to the angle it started at?",
-        "The {name} spins on the spot. How many complete turns does it make?",
-        "How many times does the {name} rotate by 360 degrees?",
-        "Which option gives the number of full turns of the {name}?",
-    ),
-}
+MAX_ERROR_DEG = 45.0  # of all steps seen together
 
 
-class Rotation(Primitive):
-    task: ClassVar[str] = "rotation"
-    family: ClassVar[Literal["pseudo_video", "shapes"]] = "shapes"
-    order_dependent: ClassVar[bool] = True
-    needs_time: ClassVar[bool] = True
-    twin: ClassVar[Twin] = "restaged"  # a shape that spins shows angles that one at rest does not
+class Rotation(DrawnMotion[int]):
+    task = "rotation"
+    order_dependent = True
+    twin = "restaged"  # a shape that spins shows angles that one at rest does not
+
+    wordings_by_mode: ClassVar[Mapping[str, Sequence[str]]] = {
+        "direction": (
+            "Is the {name} spinning clockwise or counter-clockwise?",
+            "In which direction does the {name} rotate?",
+            "Which way does the {name} spin?",
+            "What is the direction of rotation of the {name}?",
+            "How does the {name} turn on the spot?",
+            "Watch the {name}. Which way round does it go, if at all?",
+            "Seen on the screen, which way is the {name} turning?",
+            "Which option describes the rotation of the {name}?",
+        ),
+        "turns": (
+            "How many full turns does the {name} make?",
+            "How many full rotations does the {name} complete?",
+            "Count the full turns of the {name}. How many are there?",
+            "How often does the {name} spin all the way round?",
+            "How many times does the {name} come back to the angle it started at?",
+            "The {name} spins on the spot. How many complete turns does it make?",
+            "How many times does the {name} rotate by 360 degrees?",
+            "Which option gives the number of full turns of the {name}?",
+        ),
+    }
     phrases: ClassVar[Phrases] = {
         "turned": (
             "At {start} s the {subject} is turned by {d1} degrees.",
@@ -84,17 +86,16 @@ class Rotation(Primitive):
         "rests": ("The {subject} keeps its angle.",),
     }
 
-    def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        rng = rng_at(*address.parts(), "plan")
-        mode = tuple(WORDINGS)[int(rng.integers(len(WORDINGS)))]
+    def arrange(self, setting: Setting) -> MotionClip:
+        rng, canvas, num_frames = setting.rng, setting.canvas, setting.num_frames
+        mode = choose_one(rng, tuple(self.wordings_by_mode))
         # by the shortest clip of the canvas, not by this one's length, which must not tell the number
         fastest = int(_spin_steps(canvas.num_frames[0] - 1) * MAX_STEP_DEG / 360)
-        most = max(2, min(MAX_TURNS_BY_LEVEL[address.level], fastest))
+        most = max(2, min(MAX_TURNS_BY_LEVEL[setting.level], fastest))
         choices = DIRECTIONS if mode == "direction" else tuple(str(n) for n in range(1, most + 1))
-        options = [choices[i] for i in rng.permutation(len(choices))]
-        truth = options[choose_truth(rng, len(options), address)]
-        num_frames = choose_num_frames(address, canvas)
-        actors = _turned_actors(rng, canvas, address.level)
+        options = shuffled(rng, choices)
+        truth = setting.choose_truth(options)
+        actors = _turned_actors(setting)
         centers = place_apart(rng, canvas, [CORNER * actor.radius_px for actor in actors])
         tracks, events = [], []
         for actor, center in zip(actors, centers, strict=True):
@@ -104,83 +105,63 @@ class Rotation(Primitive):
                 turns, rests = _as_told(turns, truth)
             first_frame, angle_deg = rng.uniform(0, 1), float(rng.uniform(0, 360))
             angle_deg_T, own = _spin(actor.name, 0 if rests else turns, first_frame, angle_deg, num_frames, canvas)
-            still = to_track(actor, np.tile(center, (num_frames, 1)), wraps=False)
-            tracks.append(replace(still, angle_deg_T=angle_deg_T))
+            tracks.append(replace(still_track(actor, center, num_frames), angle_deg_T=angle_deg_T))
             events.extend(own)
-        return drawn_plan(
-            address,
-            canvas,
-            num_frames,
-            tracks=tuple(tracks),
-            events=tuple(events),
-            facts={
-                "mode": mode,
-                "name": actors[0].name,
-                "options": options,
-                "wording": int(rng.integers(len(WORDINGS[mode]))),
-            },
-        )
+        return MotionClip(tracks, events, {"mode": mode, "name": actors[0].name, "options": options})
 
-    def ask(self, plan: ScenePlan) -> Question:
-        mode, name, options = plan.facts["mode"], plan.facts["name"], tuple(plan.facts["options"])
-        turns = [e for e in plan.events if e.kind == "turn" and e.subject == name]
-        direction = turns[0].detail.split()[1] if turns else DIRECTIONS[2]
-        truth = str(len(turns)) if mode == "turns" else direction
-        text = WORDINGS[mode][plan.facts["wording"]].format(name=name)
-        return Question(text=text, options=options, answer_index=options.index(truth))
+    def logged(self, events: Sequence[Event], facts: Facts) -> int:
+        """Return the full turns, clockwise above 0."""
+        turns = [event.detail.split()[1] for event in events if event.kind == "turn" and event.subject == facts["name"]]
+        return len(turns) if DIRECTIONS[0] in turns else -len(turns)
 
-    def told(self, plan: ScenePlan, question: Question) -> list[Event]:
-        """Angles for a direction, turns for their number."""
+    def seen(self, witness: Witness, facts: Facts) -> int | None:
+        """Find the angle in every frame at which a template of the shape is most like what has its color."""
+        color, shape = facts["name"].split(" ", 1)
+        angles: list[float] = []
+        for mask_HW in color_masks(witness.frames_THWC, COLORS[color]):
+            found = likest(mask_HW, (shape,), turned=True)
+            if found is None or found.score < MIN_LIKENESS:
+                return None
+            angles.append(found.angle_deg)
+        total_deg = float((np.mod(np.diff(angles) + 180, 360) - 180).sum())
+        turns = round(total_deg / 360)
+        return turns if abs(total_deg - 360 * turns) <= MAX_ERROR_DEG else None
+
+    def answer(self, measured: int, facts: Facts) -> str:
+        if facts["mode"] == "turns":
+            return str(abs(measured))
+        return DIRECTIONS[2] if measured == 0 else DIRECTIONS[0 if measured > 0 else 1]
+
+    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
+        """Tell angles for a direction, turns for their number."""
         kinds = ("turned", "rests") if plan.facts["mode"] == "direction" else ("turn",)
         own = [e for e in plan.events if e.subject == plan.facts["name"] and e.kind in kinds]
         return sorted(own, key=lambda event: (event.kind == "rests", event.start_ms))
 
-    def recover(self, witness: Witness) -> int | None:
-        """By the angle in every frame at which a template of the shape is most like what has its colour."""
-        color, shape = witness.facts["name"].split(" ", 1)
-        angles: list[float] = []
-        for mask_HW in color_masks(witness.frames_THWC, COLORS[color]):
-            seen = likest(mask_HW, (shape,), turned=True)
-            if seen is None or seen.score < MIN_LIKENESS:
-                return None
-            angles.append(seen.angle_deg)
-        total_deg = float((np.mod(np.diff(angles) + 180, 360) - 180).sum())
-        turns = round(abs(total_deg) / 360)
-        if abs(abs(total_deg) - 360 * turns) > 45:
-            return None
-        if witness.facts["mode"] == "turns":
-            told = str(turns)
-        else:
-            told = DIRECTIONS[2] if turns == 0 else DIRECTIONS[0 if total_deg > 0 else 1]
-        return witness.options.index(told) if told in witness.options else None
 
-
-def _turned_actors(rng: np.random.Generator, canvas: Canvas, level: int) -> list[Actor]:
-    """Shapes that no turn but a full one maps onto themselves, as large as their cells allow."""
-    actors = choose_actors(rng, canvas, 1 + NUM_DISTRACTORS_BY_LEVEL[level], level)
-    radius_px = min(RADIUS * min(canvas.width, canvas.height), cell_room_px(canvas, len(actors)) / CORNER)
-    return [
-        replace(actor, shape=TURNED_SHAPES[int(rng.integers(len(TURNED_SHAPES)))], radius_px=radius_px)
-        for actor in actors
-    ]
+def _turned_actors(setting: Setting) -> list[Actor]:
+    """Choose shapes that no turn but a full one maps onto themselves, as large as their cells allow."""
+    actors = setting.choose_actors(1 + NUM_DISTRACTORS_BY_LEVEL[setting.level])
+    radius_px = min(RADIUS * setting.side_px, cell_room_px(setting.canvas, len(actors)) / CORNER)
+    return [replace(actor, shape=choose_one(setting.rng, TURNED_SHAPES), radius_px=radius_px) for actor in actors]
 
 
 def _as_told(turns: int, truth: str) -> tuple[int, bool]:
-    """Turns, clockwise above 0, and whether the shape rests, for this to be the answer."""
+    """Return the turns, clockwise above 0, and whether the shape rests, for this to be the answer."""
     if truth in DIRECTIONS:
         return (-abs(turns) if truth == DIRECTIONS[1] else abs(turns)), truth == DIRECTIONS[2]
     return (int(truth) if turns > 0 else -int(truth)), False
 
 
 def _spin_steps(most: int) -> int:
-    """The largest number of steps that has no divisor in common with any number of turns."""
+    """Return the largest number of steps that has no divisor in common with any number of turns."""
     return next(n for n in range(most, 0, -1) if all(gcd(n, turns) == 1 for turns in range(1, 5)))
 
 
 def _spin(
     name: str, turns: int, first_frame: float, angle_deg: float, num_frames: int, canvas: Canvas
 ) -> tuple[npt.NDArray[np.float64], list[Event]]:
-    """Angle in every frame, (T,) degrees clockwise, and its log.
+    """Return the angle in every frame, (T,) degrees clockwise, and its log.
 
     Args:
         turns: full turns, clockwise above 0; 0 for a shape at rest.
@@ -194,15 +175,10 @@ def _spin(
     angle_deg_T = np.mod(angle_deg + np.mod(made_T * turns, steps) * (360.0 / steps), 360.0)
     way = "clockwise" if turns > 0 else "counter-clockwise"
     listed = range(first, first + min(NUM_LISTED, steps + 1))
-    events = [_event("turned", name, f, f + 1, canvas, f"{round(angle_deg_T[f]) % 360}") for f in listed]
+    events = [event_in(canvas, "turned", name, f, f + 1, f"{round(angle_deg_T[f]) % 360}") for f in listed]
     for n in range(abs(turns)):
         start, end = (first + steps * k / abs(turns) for k in (n, n + 1))
-        events.append(_event("turn", name, start, end, canvas, f"{n + 1} {way}"))
+        events.append(event_in(canvas, "turn", name, start, end, f"{n + 1} {way}"))
     if not turns:
-        events.append(_event("rests", name, 0, num_frames, canvas))
+        events.append(event_in(canvas, "rests", name, 0, num_frames))
     return angle_deg_T, events
-
-
-def _event(kind: str, name: str, start: float, end: float, canvas: Canvas, detail: str = "") -> Event:
-    start_ms, end_ms = 1000.0 * start / canvas.fps, 1000.0 * end / canvas.fps
-    return Event(kind=kind, subject=name, start_ms=start_ms, end_ms=end_ms, detail=detail)

@@ -6,33 +6,27 @@ the answer, and the twin is the same frames backwards. Shapes that drift evenly 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Primitive, Twin, choose_truth
+from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._processes import (
     ARROWS,
     BACKWARDS,
     MIN_BALL_FRAMES,
-    STAGES,
+    PROCESSES,
     ProcessKind,
     backwards,
 )
-from temporay.operators.primitives.motion._stage import (
-    choose_actors,
-    choose_num_frames,
-    color_of,
-    drawn_plan,
-    straight_steps,
-    to_track,
-    torus_path,
-)
-from temporay.operators.records import Address, Event, Question, Scene, ScenePlan
-from temporay.operators.seeding import rng_at
+from temporay.operators.primitives.motion._stage import choose_way, color_of, straight_steps
+from temporay.operators.records import Event, Question, ScenePlan
+from temporay.operators.seeding import choose_one, shuffled
 
 OPTIONS = ("forwards", "backwards")
 KINDS_BY_LEVEL: tuple[tuple[ProcessKind, ...], ...] = (
@@ -51,24 +45,23 @@ RULES: dict[ProcessKind, str] = {  # which way round is the natural one
     "burst": "What bursts flies apart and never comes together by itself.",
     "ball": "A bouncing ball loses height with every bounce.",
 }
-WORDINGS = (
-    "Is this video played forwards or backwards?",
-    "Does time run forwards or backwards in this video?",
-    "In which direction does time run here?",
-    "Was this video reversed? In which direction is it played?",
-    "Is what happens shown in its natural order? Say how the video is played.",
-    "How is this clip played?",
-    "Which way does the arrow of time point in this clip?",
-    "Judge by what happens: in which direction does the clip run?",
-)
 
 
-class TimeArrow(Primitive):
-    task: ClassVar[str] = "time_arrow"
-    family: ClassVar[Literal["pseudo_video", "shapes"]] = "shapes"
-    order_dependent: ClassVar[bool] = True
-    needs_time: ClassVar[bool] = True
-    twin: ClassVar[Twin] = "reversed"
+class TimeArrow(DrawnMotion[bool]):
+    task = "time_arrow"
+    order_dependent = True
+    twin = "reversed"
+
+    wordings = (
+        "Is this video played forwards or backwards?",
+        "Does time run forwards or backwards in this video?",
+        "In which direction does time run here?",
+        "Was this video reversed? In which direction is it played?",
+        "Is what happens shown in its natural order? Say how the video is played.",
+        "How is this clip played?",
+        "Which way does the arrow of time point in this clip?",
+        "Judge by what happens: in which direction does the clip run?",
+    )
     phrases: ClassVar[Phrases] = {
         "drop": (
             "From {start} s to {end} s the {subject} gets {detail}.",
@@ -92,61 +85,50 @@ class TimeArrow(Primitive):
         "ball": ("The {subject} bounces {detail}.",),
     }
 
-    def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        rng = rng_at(*address.parts(), "plan")
-        options = [OPTIONS[i] for i in rng.permutation(len(OPTIONS))]
-        truth = options[choose_truth(rng, len(options), address)]
-        kinds = _possible(KINDS_BY_LEVEL[address.level], canvas)
-        kind = kinds[int(rng.integers(len(kinds)))]
-        num_sources = NUM_SOURCES_BY_LEVEL[address.level]
-        num_actors = num_sources + NUM_DISTRACTORS_BY_LEVEL[address.level]
-        actors = choose_actors(rng, canvas, num_actors, address.level)
-        num_frames = choose_num_frames(address, canvas)
-        processes = [STAGES[kind](rng, actor, canvas, num_frames) for actor in actors[:num_sources]]
+    def arrange(self, setting: Setting) -> MotionClip:
+        rng, canvas, level, num_frames = setting.rng, setting.canvas, setting.level, setting.num_frames
+        options = shuffled(rng, OPTIONS)
+        truth = setting.choose_truth(options)
+        kind = choose_one(rng, _possible(KINDS_BY_LEVEL[level], canvas))
+        num_sources = NUM_SOURCES_BY_LEVEL[level]
+        actors = setting.choose_actors(num_sources + NUM_DISTRACTORS_BY_LEVEL[level])
+        shown = [PROCESSES[kind](rng, actor, canvas, num_frames) for actor in actors[:num_sources]]
         drifting = []
         for actor in actors[num_sources:]:
-            step_px = min(canvas.width, canvas.height) * float(rng.uniform(*DRIFT)) / (num_frames - 1)
+            step_px = setting.side_px * float(rng.uniform(*DRIFT)) / (num_frames - 1)
             steps_T2 = straight_steps(float(rng.uniform(0, 360)), np.full(num_frames - 1, step_px))
-            path_T2 = torus_path(rng.uniform((0.0, 0.0), (canvas.width, canvas.height)), steps_T2, canvas)
-            drifting.append(to_track(actor, path_T2, wraps=True))
+            drifting.append(choose_way(rng, actor, steps_T2, canvas))
         if truth == "backwards":
-            processes = [backwards(process, canvas, num_frames) for process in processes]
+            shown = [backwards(one, canvas, num_frames) for one in shown]
             drifting = [replace(track, xy_T2=track.xy_T2[::-1]) for track in drifting]
-        return drawn_plan(
-            address,
-            canvas,
-            num_frames,
-            tracks=(*drifting, *(track for process in processes for track in process.tracks)),
-            events=tuple(event for process in processes for event in process.events),
-            facts={
-                "kind": kind,
-                "names": [actor.name for actor in actors[:num_sources]],
-                "options": options,
-                "wording": int(rng.integers(len(WORDINGS))),
-            },
+        return MotionClip(
+            tracks=[*drifting, *(track for one in shown for track in one.tracks)],
+            events=[event for one in shown for event in one.events],
+            facts={"kind": kind, "names": [actor.name for actor in actors[:num_sources]], "options": options},
         )
 
-    def ask(self, plan: ScenePlan) -> Question:
-        forwards = all(event.detail in BACKWARDS for event in plan.events)
-        options = tuple(plan.facts["options"])
-        answer = OPTIONS[0] if forwards else OPTIONS[1]
-        text = f"{RULES[plan.facts['kind']]} {WORDINGS[plan.facts['wording']]}"
-        return Question(text=text, options=options, answer_index=options.index(answer))
+    def text(self, facts: Facts) -> str:
+        return f"{RULES[facts['kind']]} {super().text(facts)}"
 
-    def told(self, plan: ScenePlan, question: Question) -> list[Event]:
-        return sorted(plan.events, key=lambda event: (event.start_ms, event.subject))
+    def logged(self, events: Sequence[Event], facts: Facts) -> bool:
+        """Return whether time runs forwards."""
+        return all(event.detail in BACKWARDS for event in events)
 
-    def recover(self, witness: Witness) -> int | None:
-        """By whether colours grow, spread or lose height more often than they do the opposite."""
-        colors = [color_of(name) for name in witness.facts["names"]]
-        arrow_of = ARROWS[witness.facts["kind"]]
+    def seen(self, witness: Witness, facts: Facts) -> bool | None:
+        """Find whether colors grow, spread or lose height more often than they do the opposite."""
+        colors = [color_of(name) for name in facts["names"]]
+        arrow_of = ARROWS[facts["kind"]]
         arrows = [arrow_of(witness.frames_THWC, color) for color in colors if color is not None]
         mean = float(np.mean(arrows)) if arrows else 0.0
-        if abs(mean) < MIN_ARROW:
-            return None
-        return witness.options.index(OPTIONS[0] if mean > 0 else OPTIONS[1])
+        return None if abs(mean) < MIN_ARROW else mean > 0
+
+    def answer(self, measured: bool, facts: Facts) -> str:
+        return OPTIONS[0] if measured else OPTIONS[1]
+
+    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
+        return sorted(plan.events, key=lambda event: (event.start_ms, event.subject))
 
 
 def _possible(kinds: tuple[ProcessKind, ...], canvas: Canvas) -> list[ProcessKind]:
-    """Without the ball where the canvas's shortest clip has too few frames for its bounces."""
+    """Leave out the ball where the canvas's shortest clip has too few frames for its bounces."""
     return [kind for kind in kinds if kind != "ball" or canvas.num_frames[0] >= MIN_BALL_FRAMES]

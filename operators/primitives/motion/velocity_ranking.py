@@ -7,31 +7,19 @@ so none is the one most like the others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from itertools import permutations
-from typing import Any, ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
-from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Primitive, Style, Twin, choose_truth
-from temporay.operators.primitives._claims import Claim, Phrases
-from temporay.operators.primitives.motion._races import (
-    SPEED_PHRASES,
-    choose_race,
-    logged_speeds,
-    seen_speeds,
-    tell_race,
-)
-from temporay.operators.primitives.motion._stage import (
-    AT_PHRASES,
-    choose_actors,
-    choose_num_frames,
-    drawn_plan,
-    read_path,
-)
-from temporay.operators.records import Address, AnswerKind, AnswerValue, Event, Question, Scene, ScenePlan
-from temporay.operators.seeding import rng_at
+from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
+from temporay.operators.primitives.motion._races import SPEED_PHRASES, choose_race, logged_speeds, seen_speeds
+from temporay.operators.primitives.motion._stage import AT_PHRASES
+from temporay.operators.records import Event, Question, ScenePlan
+from temporay.operators.seeding import shuffled
 
 NUM_SHAPES_BY_LEVEL = (3, 3, 3, 4, 5)
 NUM_ANGLES_BY_LEVEL = (4, 4, 8, 8, 16)
@@ -41,93 +29,63 @@ SLOWEST_TRAVEL = (0.15, 0.22)  # of the frame's shorter side in the whole clip
 SWAPPED_LEVEL = 3
 NUM_OPTIONS = 4
 SURE_RATIO = 1.12  # of each speed over the next one, as seen
-WORDINGS = (
-    "Rank the shapes by speed, from the fastest to the slowest.",
-    "Which shape is the fastest, which comes next, and so on down to the slowest?",
-    "In what order do the shapes stand when sorted from fastest to slowest?",
-    "Compare the velocities of the shapes. Which ranking, fastest first, is right?",
-    "Which option lists the shapes by decreasing speed?",
-    "Sort the shapes by how fast they move, the quickest first.",
-    "Order the moving shapes from highest to lowest speed.",
-    "How do the speeds of the shapes compare, beginning with the fastest?",
-)
 
 
-class VelocityRanking(Primitive):
-    task: ClassVar[str] = "velocity_ranking"
-    answer_kind: ClassVar[AnswerKind] = "order"
-    family: ClassVar[Literal["pseudo_video", "shapes"]] = "shapes"
-    order_dependent: ClassVar[bool] = False
-    needs_time: ClassVar[bool] = True
-    twin: ClassVar[Twin] = "restaged"  # speeds compare alike in any order of the frames
+class VelocityRanking(DrawnMotion[dict[str, float]]):
+    task = "velocity_ranking"
+    answer_kind = "order"
+    order_dependent = False
+    twin = "restaged"  # speeds compare alike in any order of the frames
+    concise = "{paths}. From fastest to slowest: {answer}."
+
+    wordings = (
+        "Rank the shapes by speed, from the fastest to the slowest.",
+        "Which shape is the fastest, which comes next, and so on down to the slowest?",
+        "In what order do the shapes stand when sorted from fastest to slowest?",
+        "Compare the velocities of the shapes. Which ranking, fastest first, is right?",
+        "Which option lists the shapes by decreasing speed?",
+        "Sort the shapes by how fast they move, the quickest first.",
+        "Order the moving shapes from highest to lowest speed.",
+        "How do the speeds of the shapes compare, beginning with the fastest?",
+    )
     phrases: ClassVar[Phrases] = {"at": AT_PHRASES, "moves": SPEED_PHRASES}
 
-    def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        rng = rng_at(*address.parts(), "plan")
-        num_shapes, ratio = NUM_SHAPES_BY_LEVEL[address.level], MIN_RATIO_BY_LEVEL[address.level]
-        rankings = _choose_rankings(rng, num_shapes, swapped=address.level >= SWAPPED_LEVEL)
-        ranking = rankings[choose_truth(rng, len(rankings), address)]
-        actors = choose_actors(rng, canvas, num_shapes, address.level, scenes)
-        ratios = ratio * rng.uniform(1.0, RATIO_SPREAD, num_shapes - 1)
+    def arrange(self, setting: Setting) -> MotionClip:
+        rng, level = setting.rng, setting.level
+        num_shapes = NUM_SHAPES_BY_LEVEL[level]
+        rankings = _choose_rankings(rng, num_shapes, swapped=level >= SWAPPED_LEVEL)
+        ranking = setting.choose_truth(rankings)
+        actors = setting.choose_actors(num_shapes, cutouts=True)
+        ratios = MIN_RATIO_BY_LEVEL[level] * rng.uniform(1.0, RATIO_SPREAD, num_shapes - 1)
         rising = rng.uniform(*SLOWEST_TRAVEL) * np.cumprod([1.0, *ratios])
         travels = [float(rising[::-1][ranking.index(i)]) for i in range(num_shapes)]
-        num_frames = choose_num_frames(address, canvas)
-        num_angles = NUM_ANGLES_BY_LEVEL[address.level]
-        tracks, events = choose_race(rng, actors, travels, num_angles, num_frames, canvas)
-        return drawn_plan(
-            address,
-            canvas,
-            num_frames,
-            tracks=tracks,
-            events=events,
-            facts={
-                "rankings": [[actors[i].name for i in ranking] for ranking in rankings],
-                "wording": int(rng.integers(len(WORDINGS))),
-            },
-        )
+        tracks, events = choose_race(setting, actors, travels, NUM_ANGLES_BY_LEVEL[level])
+        return MotionClip(tracks, events, {"rankings": [[actors[i].name for i in ranking] for ranking in rankings]})
 
-    def values(self, facts: Mapping[str, Any]) -> tuple[AnswerValue, ...]:
-        return tuple(tuple(ranking) for ranking in facts["rankings"])
+    def options_of(self, facts: Facts) -> tuple[str, ...]:
+        return tuple(", ".join(ranking) for ranking in facts["rankings"])
 
-    def ask(self, plan: ScenePlan) -> Question:
-        speeds = logged_speeds(plan)
-        truth = sorted(speeds, key=lambda name: -speeds[name])
-        rankings: list[list[str]] = plan.facts["rankings"]
-        return Question(
-            text=WORDINGS[plan.facts["wording"]],
-            options=tuple(", ".join(ranking) for ranking in rankings),
-            answer_index=rankings.index(truth),
-        )
+    def logged(self, events: Sequence[Event], facts: Facts) -> dict[str, float]:
+        return logged_speeds(events)
 
-    def told(self, plan: ScenePlan, question: Question) -> list[Event]:
-        """One shape after the other: where it is, then how fast it is."""
-        return list(plan.events)
-
-    def explain(self, plan: ScenePlan, question: Question, style: Style) -> str:
-        if style == "detailed":
-            return super().explain(plan, question, style)
-        return f"{tell_race(plan)}. From fastest to slowest: {question.options[question.answer_index]}."
-
-    def claims(self, text: str) -> list[Claim]:
-        return read_path(text) or super().claims(text)
-
-    def recover(self, witness: Witness) -> int | None:
-        """By the steps of each colour between frames."""
-        rankings: list[list[str]] = witness.facts["rankings"]
-        names = rankings[0]
-        speeds = seen_speeds(witness, names)
+    def seen(self, witness: Witness, facts: Facts) -> dict[str, float] | None:
+        """Follow each color from frame to frame."""
+        speeds = seen_speeds(witness, facts["rankings"][0])
         if speeds is None:
             return None
-        order = np.argsort(speeds)[::-1]
-        falling = np.array(speeds)[order]
-        ranking = [names[i] for i in order]
-        if (falling[:-1] < SURE_RATIO * falling[1:]).any() or ranking not in rankings:
-            return None
-        return rankings.index(ranking)
+        falling = np.sort(list(speeds.values()))[::-1]
+        return None if (falling[:-1] < SURE_RATIO * falling[1:]).any() else speeds
+
+    def answer(self, measured: dict[str, float], facts: Facts) -> str:
+        return ", ".join(sorted(measured, key=lambda name: -measured[name]))
+
+    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
+        """Tell one shape after the other: where it is, then how fast it is."""
+        return plan.events
 
 
 def _choose_rankings(rng: np.random.Generator, num_shapes: int, *, swapped: bool) -> list[list[int]]:
-    """Different orders of the shapes' numbers: any ones, or one with two disjoint pairs of ranks swapped or not."""
+    """Choose different orders of the shapes: any, or one order in which two pairs of neighbors are swapped or not."""
     if not swapped:
         every = list(permutations(range(num_shapes)))
         return [list(every[i]) for i in rng.choice(len(every), NUM_OPTIONS, replace=False)]
@@ -140,4 +98,4 @@ def _choose_rankings(rng: np.random.Generator, num_shapes: int, *, swapped: bool
         for rank in pairs:
             ranking[[rank, rank + 1]] = ranking[[rank + 1, rank]]
         rankings.append(ranking.tolist())
-    return [rankings[i] for i in rng.permutation(NUM_OPTIONS)]
+    return shuffled(rng, rankings)

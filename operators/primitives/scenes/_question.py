@@ -13,7 +13,15 @@ from typing import ClassVar
 import numpy as np
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts, Primitive, Style, TwinKind, choose_wording, index_in
+from temporay.operators.primitives._base import (
+    NOT_AN_OPTION,
+    Facts,
+    Primitive,
+    Style,
+    TwinKind,
+    choose_wording,
+    index_in,
+)
 from temporay.operators.primitives._claims import Phrases, tell
 from temporay.operators.primitives.scenes._recognize import captions_seen
 from temporay.operators.primitives.scenes._shots import CaptionedScene, choose_shot_lengths, compose, shown, tell_order
@@ -23,7 +31,6 @@ from temporay.operators.seeding import rng_at
 # An option of 2506.06928's code. It is right as often as any other option of a question that has it.
 NONE_OF_THE_OTHERS = "none of the other answers is correct"
 NONE_OF_THE_OTHERS_BY_LEVEL = (False, False, False, True, True)
-NOT_AN_OPTION = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

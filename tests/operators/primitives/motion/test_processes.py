@@ -7,7 +7,14 @@ import pytest
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.render import render
 from temporay.operators.pixels.shapes import COLORS
-from temporay.operators.primitives.motion._processes import ARROWS, BACKWARDS, STAGES, Process, ProcessKind, backwards
+from temporay.operators.primitives.motion._processes import (
+    ARROWS,
+    BACKWARDS,
+    PROCESSES,
+    ProcessKind,
+    ShownProcess,
+    backwards,
+)
 from temporay.operators.primitives.motion._stage import choose_actors
 from temporay.operators.records import Address, Backdrop, Frames, ScenePlan
 from temporay.operators.seeding import rng_at
@@ -18,13 +25,13 @@ CANVAS = Canvas(
 NUM_FRAMES = 24
 
 
-def stage(kind: ProcessKind, index: int) -> tuple[Process, tuple[int, int, int]]:
+def stage(kind: ProcessKind, index: int) -> tuple[ShownProcess, tuple[int, int, int]]:
     rng = rng_at("irreversible", kind, index)
     actor = choose_actors(rng, CANVAS, 1)[0]
-    return STAGES[kind](rng, actor, CANVAS, NUM_FRAMES), COLORS[actor.color_name]
+    return PROCESSES[kind](rng, actor, CANVAS, NUM_FRAMES), COLORS[actor.color_name]
 
 
-def show(process: Process) -> Frames:
+def show(process: ShownProcess) -> Frames:
     address = Address(task="time_arrow", split="train", index=0, seed=0, level=0)
     return render(
         ScenePlan(
@@ -39,7 +46,7 @@ def show(process: Process) -> Frames:
     )
 
 
-@pytest.mark.parametrize("kind", STAGES)
+@pytest.mark.parametrize("kind", PROCESSES)
 def test_the_pixels_show_which_way_time_runs(kind: ProcessKind) -> None:
     for index in range(12):
         process, color = stage(kind, index)
@@ -50,7 +57,7 @@ def test_the_pixels_show_which_way_time_runs(kind: ProcessKind) -> None:
         assert ARROWS[kind](frames_THWC[::-1], color) < -0.2
 
 
-@pytest.mark.parametrize("kind", STAGES)
+@pytest.mark.parametrize("kind", PROCESSES)
 def test_the_log_backwards_is_the_log_mirrored(kind: ProcessKind) -> None:
     end_ms = 1000 * NUM_FRAMES / CANVAS.fps
     for index in range(12):
@@ -63,11 +70,11 @@ def test_the_log_backwards_is_the_log_mirrored(kind: ProcessKind) -> None:
             )
 
 
-@pytest.mark.parametrize("kind", STAGES)
+@pytest.mark.parametrize("kind", PROCESSES)
 def test_the_first_frame_is_like_the_last(kind: ProcessKind) -> None:
     """Were every clip to start at the beginning of a course, the first frame would tell."""
 
-    def size(process: Process, frame: int) -> float:
+    def size(process: ShownProcess, frame: int) -> float:
         if kind == "drop":
             scale_T = process.tracks[0].scale_T
             assert scale_T is not None

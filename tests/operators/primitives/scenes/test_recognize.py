@@ -13,7 +13,8 @@ from temporay.operators.components import load
 from temporay.operators.pixels.clip import Codec, decode, encode
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.pixels.render import fit
-from temporay.operators.primitives.scenes._question import NONE_OF_THE_OTHERS, NOT_AN_OPTION, PseudoVideo
+from temporay.operators.primitives._base import NOT_AN_OPTION
+from temporay.operators.primitives.scenes._question import NONE_OF_THE_OTHERS, PseudoVideo
 from temporay.operators.primitives.scenes._recognize import RecognizedFrame, captions_seen, recognize, shots_seen
 from temporay.operators.primitives.scenes._shots import choose_affine
 from temporay.operators.primitives.scenes.recurring_scenes import RecurringScenes

@@ -1,0 +1,145 @@
+"""What the questions about drawn motion share: a clip is arranged, logged, asked about, explained and seen.
+
+    options and truth -> arrange -> tracks, events, facts -> logged(events) -> answer -> option
+                                    decoded frames        -> seen(witness)  -> answer -> option
+
+``logged`` and ``seen`` measure the same thing, and one rule, ``answer``, turns it into an option. So the question and
+its check on the pixels cannot disagree about the rule.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
+
+import numpy as np
+from temporay.operators.canvas import Canvas
+from temporay.operators.pixels.colors_seen import Witness
+from temporay.operators.primitives._base import Facts, Primitive, Style, choose_truth, choose_wording
+from temporay.operators.primitives._claims import Claim, Phrases, read_claims
+from temporay.operators.primitives.motion._stage import (
+    MIN_FRAMES,
+    Actor,
+    choose_actors,
+    choose_num_frames,
+    drawn_plan,
+    event_in,
+    read_path,
+    tell_paths,
+)
+from temporay.operators.records import Address, Event, Question, Scene, ScenePlan, Track
+from temporay.operators.seeding import rng_at
+
+Measured = TypeVar("Measured")  # what the log and the pixels say: a speed, an order, a number …
+Option = TypeVar("Option")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What one clip is arranged with."""
+
+    rng: np.random.Generator  # all choices that a sample and its twin share, in the order of the code
+    canvas: Canvas
+    address: Address
+    num_frames: int
+    scenes: tuple[Scene, ...]  # photographs whose objects may take the place of shapes
+
+    @property
+    def level(self) -> int:
+        return self.address.level
+
+    @property
+    def side_px(self) -> int:
+        """The frame's shorter side."""
+        return min(self.canvas.width, self.canvas.height)
+
+    def choose_truth(self, options: Sequence[Option]) -> Option:
+        """Choose the option that is made true; a twin gets another one."""
+        return options[choose_truth(self.rng, len(options), self.address)]
+
+    def choose_actors(self, num_actors: int, *, cutouts: bool = False) -> list[Actor]:
+        return choose_actors(self.rng, self.canvas, num_actors, self.level, self.scenes if cutouts else ())
+
+    def event(self, kind: str, subject: str, detail: str = "") -> Event:
+        """Return an event that lasts for the whole clip."""
+        return event_in(self.canvas, kind, subject, 0, self.num_frames, detail)
+
+
+@dataclass(frozen=True, slots=True)
+class MotionClip:
+    """What is drawn in one clip, what happens in it, and what the question may say."""
+
+    tracks: Sequence[Track]  # in the order in which they are painted
+    events: Sequence[Event]
+    facts: Facts  # the same for a sample and its twin; the wording is chosen after them
+
+
+class DrawnMotion(Primitive, Generic[Measured]):
+    """A question about shapes that move or change."""
+
+    family = "shapes"
+    needs_time = True
+    wordings_by_mode: ClassVar[Mapping[str, Sequence[str]]] = {}  # if ``facts["mode"]`` says which question is asked
+    concise: ClassVar[str] = ""  # concise reasoning of {paths} and {answer}; without it, of ``concise_phrases``
+    concluding: ClassVar[Phrases] = {}  # conclusions that hold times, which are claims too
+    unlisted: ClassVar[int | None] = None  # what ``recover`` returns if a sure answer is no option
+
+    @abstractmethod
+    def arrange(self, setting: Setting) -> MotionClip:
+        """Choose the options, then the truth, then a clip in which that truth holds."""
+
+    @abstractmethod
+    def logged(self, events: Sequence[Event], facts: Facts) -> Measured:
+        """Measure by the event log."""
+
+    @abstractmethod
+    def seen(self, witness: Witness, facts: Facts) -> Measured | None:
+        """Measure the same by the frames alone; None if they are not clear."""
+
+    @abstractmethod
+    def answer(self, measured: Measured, facts: Facts) -> str:
+        """Return the answer to what was measured."""
+
+    def min_frames(self, canvas: Canvas) -> int:
+        """Return the length of the shortest clip that can be asked about."""
+        return MIN_FRAMES
+
+    def wordings_of(self, facts: Facts) -> Sequence[str]:
+        return self.wordings_by_mode[facts["mode"]] if self.wordings_by_mode else self.wordings
+
+    def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
+        rng = rng_at(*address.parts(), "plan")
+        num_frames = choose_num_frames(address, canvas, self.min_frames(canvas))
+        setting = Setting(rng=rng, canvas=canvas, address=address, num_frames=num_frames, scenes=scenes)
+        arranged = self.arrange(setting)
+        facts = arranged.facts
+        if "wording" not in facts:
+            facts = {**facts, "wording": choose_wording(rng, self.wordings_of(facts))}
+        num_frames = len(arranged.tracks[0].xy_T2)
+        return drawn_plan(address, canvas, num_frames, tracks=arranged.tracks, events=arranged.events, facts=facts)
+
+    def ask(self, plan: ScenePlan) -> Question:
+        return self.question(plan, self.answer(self.logged(plan.events, plan.facts), plan.facts))
+
+    def explain(self, plan: ScenePlan, question: Question, style: Style) -> str:
+        if style == "detailed" or not self.concise:
+            return super().explain(plan, question, style)
+        answer = question.options[question.answer_index]
+        return self.concise.format(paths=self.paths(plan), answer=answer)
+
+    def paths(self, plan: ScenePlan) -> str:
+        """Tell in digits where the shapes are, for concise reasoning."""
+        return tell_paths(plan.events)
+
+    def claims(self, text: str) -> list[Claim]:
+        path = read_path(text) if "at" in self.phrases else []
+        return path or read_claims(text, (self.phrases, self.concise_phrases, self.concluding))
+
+    def recover(self, witness: Witness) -> int | None:
+        measured = self.seen(witness, witness.facts)
+        if measured is None:
+            return None
+        answer = self.answer(measured, witness.facts)
+        return witness.options.index(answer) if answer in witness.options else self.unlisted
