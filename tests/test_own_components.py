@@ -1,0 +1,143 @@
+"""Components in a folder of the user's own: every contract test and every command takes them, and no file is edited."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from temporay.operators.components import OWN_FOLDERS
+
+from tests.small_runs import write_dataset, write_model
+
+ROOT = Path(__file__).parent.parent
+ADVANTAGE = '''
+"""Divided by the range of the group's rewards."""
+
+from temporay.operators.advantages._base import Advantage
+
+
+class SpanAdvantage(Advantage):
+    """Distances to the mean as shares of the range."""
+
+    def scale(self, known, task_std):
+        return max(known) - min(known)
+'''
+FAMILY = '''
+"""A family whose checkpoints keep a Qwen3-VL in a folder of their own."""
+
+from temporay.models.families.qwen3_vl import Qwen3Vl
+
+
+class Lantern(Qwen3Vl):
+    """Found by its ``model_type`` alone."""
+
+    model_types = ("lantern",)
+
+    def load_model(self, path, dtype):
+        return super().load_model(path / "inner" if (path / "inner").is_dir() else path, dtype)
+
+    def load_processor(self, path):
+        return super().load_processor(path / "inner" if (path / "inner").is_dir() else path)
+'''
+FIXTURE = """
+import pytest
+from tests.test_own_components import write_lantern
+
+
+@pytest.fixture(scope="session")
+def tiny_lantern(tiny_model, tmp_path_factory):
+    return write_lantern(tiny_model, tmp_path_factory.mktemp("lantern"))
+"""
+
+
+def shown_in_readme() -> dict[str, str]:
+    """Return the files that operators/README.md shows, by path."""
+    blocks = re.findall(r"^```python\n# (\S+\.py)\n(.*?)^```$", (ROOT / "operators/README.md").read_text(), re.S | re.M)
+    return dict(blocks)
+
+
+def write_lantern(model: Path, folder: Path) -> Path:
+    """Write a checkpoint of the family ``lantern`` around a model."""
+    (folder / "inner").symlink_to(model)
+    (folder / "config.json").write_text(json.dumps({"model_type": "lantern"}))
+    (folder / "model.safetensors").symlink_to(model / "model.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a primitive, a reward, an advantage and a model family."""
+    folder = tmp_path_factory.mktemp("own")
+    files = {**shown_in_readme(), "advantages/span.py": ADVANTAGE, "families/lantern.py": FAMILY}
+    for path, text in {**files, "plugin/lantern_fixture.py": FIXTURE}.items():
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_text(text.lstrip())
+    return folder
+
+
+def run(own: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run Python with the folder known."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment.pop("RAY_ADDRESS", None)
+    environment[OWN_FOLDERS] = str(own)
+    path = [str(own / "plugin"), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment["PYTHONPATH"] = os.pathsep.join(path)
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+def temporay(own: Path, *arguments: str | Path) -> str:
+    """Run a command and return what it printed."""
+    done = run(own, "-m", "temporay.workflows", *arguments)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def test_every_contract_test_takes_them(own: Path) -> None:
+    tests = ["tests/test_components.py", "tests/operators", "tests/models/families", "tests/models/losses"]
+    names = ("first_stop", "brief", "span", "lantern")
+    done = run(
+        own, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-p", "lantern_fixture", *tests, "-k", " or ".join(names)
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
+    passed = {name: len(re.findall(rf"::\S*\[\S*{name}\S*\] PASSED", done.stdout)) for name in names}
+    assert passed["first_stop"] > 15 and passed["brief"] > 20 and passed["span"] > 3 and passed["lantern"] > 1, passed
+
+
+def test_commands_about_data_take_a_primitive(own: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    made = ["--tasks", "first_stop", "event_order", "--num-samples", "12", "--num-workers", "1"]
+    assert "12 samples" in temporay(own, "generate", "synrl", *made, "--out", data)
+    temporay(own, "lint", data)
+    assert "first_stop" in temporay(own, "audit", data)
+    temporay(own, "preview", data)
+    assert "first_stop" in (data / "preview.html").read_text()
+    temporay(own, "export", data, "--format", "verl", "--out", tmp_path / "verl")
+    assert "first_stop" in temporay(own, "plan", "synrl", *made[:5], "--out", tmp_path / "planned")
+
+
+def test_grpo_takes_all_of_them(own: Path, tmp_path: Path) -> None:
+    """A model of the own family answers the own primitive; the own reward and the own advantage train it."""
+    data, model = tmp_path / "data", tmp_path / "lantern"
+    small = ["--canvas.width", "32", "--canvas.height", "32", "--canvas.num-frames", "6", "8", "--level", "0"]
+    made = ["--tasks", "first_stop", "--num-samples", "4", "--check-pixels", "False", "--num-workers", "1"]
+    temporay(own, "generate", "synrl", *made, *small, "--split", "rl", "--out", data)
+    (tmp_path / "inner").mkdir()
+    model.mkdir()
+    write_lantern(write_model(write_dataset(tmp_path / "words"), tmp_path / "inner"), model)
+    rewards = ["--rewards.weights", "brief=0.5", "tests.workflows.varied_rewards:by_length=1"]
+    steps = ["--num-steps", "1", "--prompts-per-step", "2", "--group-size", "4", "--max-tokens", "8"]
+    chosen = ["--scale-rewards", "span", "--pool.engine", "local", "--guards.canary-every", "0", "--trackers"]
+    temporay(
+        own, "grpo", "tiny", "--data", data, "--model", model, "--out", tmp_path / "run", *steps, *rewards, *chosen
+    )
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    [step] = [line for line in lines if line["stage"] == "grpo"]
+    assert step["status_ok"] == 8
+    assert step["useful_groups"] > 0
+    assert (tmp_path / "run" / "model" / "config.json").is_file()
