@@ -15,7 +15,12 @@ from temporay.workflows.__main__ import COMMANDS, config_of
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob(".github/*.md"), *ROOT.glob("[a-z]*/README.md"), *ROOT.glob("tests/*/*.md")]
+)
+TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text() for page in PAGES}
+EVERYTHING = "\n".join(TEXTS.values())
+MAX_README_WORDS = 1200
 PACKAGES = ("operators", "models", "workflows", "cluster")
 OPEN_FOLDERS = (
     "primitives",
@@ -32,7 +37,7 @@ OPEN_FOLDERS = (
 
 def blocks(kind: str) -> list[str]:
     """Fenced blocks of one language."""
-    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", EVERYTHING, re.DOTALL | re.MULTILINE)
     return [text for language, text in fenced if language == kind]
 
 
@@ -56,17 +61,6 @@ def check_command(arguments: list[str]) -> None:
         config_of(name, rest)
 
 
-def tree() -> list[str]:
-    """Paths of the README's tree; folders end with a slash."""
-    (lines,) = (block for block in blocks("") if "operators/ " in block)
-    paths, folder = [], ""
-    for line in filter(None, lines.splitlines()):
-        name = line.split()[0]
-        folder = folder if line.startswith(" ") else name
-        paths.append(folder + name if line.startswith(" ") else name)
-    return paths
-
-
 @pytest.mark.parametrize("arguments", shown_commands(), ids=" ".join)
 def test_shown_commands_are_accepted(arguments: list[str]) -> None:
     check_command(arguments)
@@ -83,32 +77,36 @@ def test_every_command_has_an_example() -> None:
 
 
 def test_commands_named_in_text_exist() -> None:
-    named = set(re.findall(r"`temporay ([a-z]+)", README + CHANGELOG))
+    named = set(re.findall(r"`temporay ([a-z]+)", EVERYTHING))
     assert named and named <= set(COMMANDS)
 
 
 def test_make_targets_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"`make ([a-z-]+)`|^make ([a-z-]+)", README + CHANGELOG, re.MULTILINE))
+    named = set(re.findall(r"`make ([a-z-]+)`|^make ([a-z-]+)", EVERYTHING, re.MULTILINE))
     names = {name for pair in named for name in pair if name}
     assert {"quickstart", "test"} <= names <= targets
 
 
-def test_the_tree_is_the_tree() -> None:
-    """Every file of the packages is in it but components, whose folders are, and nothing else."""
-    shown = tree()
-    assert len(shown) == len(set(shown))
-    assert not [path for path in shown if not (ROOT / path).exists() or (ROOT / path).is_dir() != path.endswith("/")]
-    for package in PACKAGES:
-        files = {path.relative_to(ROOT).as_posix() for path in (ROOT / package).glob("[!.]*") if path.is_file()}
-        folders = {f"{package}/{path.parent.name}/" for path in (ROOT / package).glob("*/__init__.py")}
-        missing = (files | folders) - set(shown) - {f"{package}/__init__.py"}
-        assert not missing
+def test_the_readme_is_short() -> None:
+    assert len(README.split()) <= MAX_README_WORDS
 
 
-def test_links_and_pictures_exist() -> None:
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", README + CHANGELOG) if "://" not in link]
-    assert links and all((ROOT / link).is_file() for link in links)
+def anchors(text: str) -> set[str]:
+    """Return what a link can jump to in a page."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_links_and_pictures_exist(page: str) -> None:
+    for link in re.findall(r"\]\(([^)]+)\)", TEXTS[page]):
+        if "://" in link:
+            continue
+        target, _, anchor = link.partition("#")
+        path = (ROOT / page).parent / target if target else ROOT / page
+        assert path.is_file(), link
+        assert not anchor or anchor in anchors(path.read_text()), link
 
 
 def test_primitives_named_exist() -> None:
