@@ -123,7 +123,7 @@ def measure(
     )
     run_dir = RunDir.open(config.out, config, kind="grpo")
     pool = WaitingPool(family_of(fixture.model).load_processor(fixture.model), generate_s, sync_s)
-    loop = Loop.of(config, run_dir, Dataset.open(fixture.data), pool, WaitingTrainer(train_s), 0)
+    loop = Loop.open(config, run_dir, Dataset.open(fixture.data), pool, WaitingTrainer(train_s), 0)
     start = time.perf_counter()
     asyncio.run(both_halves(loop, 0))
     return time.perf_counter() - start, run_dir.rows("grpo")

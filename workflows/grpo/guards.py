@@ -1,4 +1,4 @@
-"""What stops a run that would learn the wrong thing without a word.
+"""Guards that stop a run which would learn the wrong thing without a word.
 
     blindness canary    the same questions with real and with blank frames: a model that sees answers them differently
     engine against trainer    the KL per token between who samples and who learns
@@ -13,37 +13,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 from temporay.models.chat import to_prompt
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
 from temporay.operators.records import Group, Prompt, Sample, Sampling
 from temporay.operators.rewards._base import is_right
 from temporay.operators.seeding import rng_at
-from temporay.operators.settings import Settings
-from temporay.workflows.rollouts.media import StoredPrompt
+from temporay.workflows.grpo.settings import GrpoConfig, GuardSettings
+from temporay.workflows.rollouts.pool import Pool
 
 STAGE = "canary"
-
-
-class Answering(Protocol):
-    """Whoever answers prompts: the engines of a run."""
-
-    async def generate(self, prompts: Sequence[Prompt | StoredPrompt], sampling: Sampling) -> list[Group]: ...
-
-
-class GuardSettings(Settings):
-    """When a run is stopped. Every threshold that stops one is named in the message that does."""
-
-    canary_every: int = Field(default=25, ge=0)  # steps between two looks, the first before step 1; 0: never
-    canary_prompts: int = Field(default=16, ge=1)
-    canary_tokens: int = Field(default=256, ge=1)  # of each greedy answer
-    max_agreement: float = Field(default=0.95, gt=0, le=1)  # share of answers that real and blank frames have in common
-    max_engine_kl: float = Field(default=0.05, gt=0)  # nats per token between engine and trainer, on-policy
-    max_unusable_steps: int = Field(default=5, ge=1)  # in a row without two rewards in any group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +37,12 @@ class CanaryQuestions:
     blank: tuple[Prompt, ...]
 
     @classmethod
-    def of(cls, dataset: Dataset, processor: Any, settings: GuardSettings, *, instruction: str) -> CanaryQuestions:
-        """Rows that depend on the size of the dataset alone."""
-        rows = rng_at("canary", len(dataset)).permutation(len(dataset))[: settings.canary_prompts]
-        samples = tuple(dataset.sample(int(row)) for row in rows)
+    def open(cls, dataset: Dataset, processor: Any, config: GrpoConfig) -> CanaryQuestions:
+        """Read rows of a dataset; which ones depends on its size alone."""
+        rows = rng_at("canary", len(dataset)).permutation(len(dataset))[: config.guards.canary_prompts].tolist()
+        samples = tuple(map(dataset.sample, rows))
         real = tuple(
-            to_prompt(processor, sample, dataset.frames(int(row)), instruction=instruction)
+            to_prompt(processor, sample, dataset.frames(row), instruction=config.instruction)
             for sample, row in zip(samples, rows, strict=True)
         )
         return cls(samples=samples, real=real, blank=tuple(map(blanked, real)))
@@ -68,7 +50,7 @@ class CanaryQuestions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryResult:
-    """What a look showed, as shares of the probe's questions."""
+    """What the canary showed, as shares of its questions."""
 
     agreement: float  # answered word for word alike with real and with blank frames
     accuracy_real: float
@@ -76,41 +58,44 @@ class CanaryResult:
 
 
 def blanked(prompt: Prompt) -> Prompt:
-    """The same prompt over grey frames: as many tokens, nothing to see."""
+    """Return the same prompt over gray frames: as many tokens, nothing to see."""
     assert prompt.frames_THWC is not None
     return replace(prompt, frames_THWC=np.full_like(prompt.frames_THWC, 128))
 
 
-async def look(pool: Answering, probe: CanaryQuestions, settings: GuardSettings) -> CanaryResult:
-    """Greedy answers to the probe under the engines' weights as they are."""
+async def look(pool: Pool, questions: CanaryQuestions, settings: GuardSettings) -> CanaryResult:
+    """Answer the questions greedily, under whatever weights the engines hold."""
     greedy = Sampling(num_rollouts=1, temperature=0.0, max_tokens=settings.canary_tokens, seed=0)
-    real = await pool.generate(probe.real, greedy)
-    blank = await pool.generate(probe.blank, greedy)
-    same = [_ids(one) == _ids(other) for one, other in zip(real, blank, strict=True)]
+    real = await pool.generate(questions.real, greedy)
+    blank = await pool.generate(questions.blank, greedy)
+    same = [
+        one.rollouts[0].completion_ids == other.rollouts[0].completion_ids
+        for one, other in zip(real, blank, strict=True)
+    ]
     return CanaryResult(
         agreement=sum(same) / len(same),
-        accuracy_real=_accuracy(real, probe.samples),
-        accuracy_blank=_accuracy(blank, probe.samples),
+        accuracy_real=_accuracy(real, questions.samples),
+        accuracy_blank=_accuracy(blank, questions.samples),
     )
 
 
-def check_sight(sight: CanaryResult, settings: GuardSettings) -> None:
-    """Stops a run whose model answers as if it saw nothing.
+def check_canary(result: CanaryResult, settings: GuardSettings) -> None:
+    """Stop a run whose model answers as if it saw nothing.
 
     Raises:
         UserError: real and blank frames get the same answers.
     """
-    if sight.agreement > settings.max_agreement:
+    if result.agreement > settings.max_agreement:
         raise UserError(
-            f"the model does not look at the video: {sight.agreement:.0%} of its answers to {settings.canary_prompts} "
-            f"questions are the same, word for word, when every frame is grey (accuracy {sight.accuracy_real:.0%} and "
-            f"{sight.accuracy_blank:.0%}), and guards.max_agreement is {settings.max_agreement:g}. Check that the "
+            f"the model does not look at the video: {result.agreement:.0%} of its answers to {settings.canary_prompts} "
+            f"questions are the same, word for word, when every frame is gray (accuracy {result.accuracy_real:.0%} and "
+            f"{result.accuracy_blank:.0%}), and guards.max_agreement is {settings.max_agreement:g}. Check that the "
             "engine gets the frames, start from a model that uses them, or raise the limit"
         )
 
 
 def check_engine_kl(step: int, engine_kl: float, settings: GuardSettings) -> None:
-    """Stops a run whose engine samples from another distribution than the trainer believes.
+    """Stop a run whose engine samples from another distribution than the trainer believes.
 
     Raises:
         UserError: the KL per token is above the limit.
@@ -124,7 +109,7 @@ def check_engine_kl(step: int, engine_kl: float, settings: GuardSettings) -> Non
 
 
 def check_usable(num_unusable: int, details: Sequence[str], settings: GuardSettings) -> None:
-    """Stops a run that only waits for rewards that do not come.
+    """Stop a run that only waits for rewards that do not come.
 
     Args:
         num_unusable: steps in a row without two rewards in any group, this one included.
@@ -137,13 +122,9 @@ def check_usable(num_unusable: int, details: Sequence[str], settings: GuardSetti
         [(said, count)] = Counter(filter(None, details)).most_common(1) or [("nothing", 0)]
         raise UserError(
             f"{num_unusable} steps in a row had no group with two rewards, so nothing was learned; of the last "
-            f"{len(details)} rollouts {count} have none because: {said}. Mend what rewards.weights names and run the "
-            "same command again, or give other rewards, or a longer rewards.deadline_s, and another --out"
+            f"{len(details)} rollouts {count} have none because: {said}. Correct what rewards.weights names and run "
+            "the same command again, or give other rewards, or a longer rewards.deadline_s, and another --out"
         )
-
-
-def _ids(group: Group) -> tuple[int, ...]:
-    return group.rollouts[0].completion_ids
 
 
 def _accuracy(groups: Sequence[Group], samples: Sequence[Sample]) -> float:

@@ -2,19 +2,19 @@
 
     driver: update(step, batch) → mailbox → workers: forward, backward, step → mailbox → metrics, weights of step + 1
 
-Workers pull from a mailbox, so a group that restarts takes the batches since its checkpoint again and gets to the same
-weights, while engines and driver only wait.
+Workers pull from a mailbox. So a group that starts again takes the batches since its checkpoint again and gets to the
+same weights, while engines and driver only wait.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import ray
 import torch
@@ -25,9 +25,11 @@ from temporay.models.policy import Policy
 from temporay.models.weights import pack
 from temporay.operators.errors import UserError, error_behind
 from temporay.workflows.grpo.mailbox import Mailbox, Published
-from temporay.workflows.grpo.update import Ranks, TrainingBatch, UpdateConfig, UpdateReport, learn_from
-from temporay.workflows.learner.learner import Learner, LearnerConfig, make_trainer, scaling
+from temporay.workflows.grpo.settings import GrpoConfig
+from temporay.workflows.grpo.update import Ranks, TrainingBatch, UpdateReport, learn_from
+from temporay.workflows.learner.learner import Learner, make_trainer
 
+WORKER_STAGE = "grpo_worker"  # the name of the training workers' lines in metrics.jsonl
 SPARE_CPUS = 0.0  # nothing else is computed for the trainer: batches come ready
 
 
@@ -40,47 +42,57 @@ class Update:
     weights: Published | None  # for engines to pull; None: they stay
 
 
+class Trainer(Protocol):
+    """What the loop asks of its training half. ``PolicyLearner`` learns, ``NoTrainer`` does not."""
+
+    async def update(self, step: int, batch: TrainingBatch) -> Update: ...
+
+    async def mark_logged(self, step: int) -> None: ...
+
+
+class NoTrainer:
+    """The training half of a run that only samples: the weights stay."""
+
+    async def update(self, step: int, batch: TrainingBatch) -> Update:
+        return Update(report=UpdateReport(metrics={}), weights_version=0, weights=None)
+
+    async def mark_logged(self, step: int) -> None:
+        """Do nothing: no checkpoint waits for it."""
+
+
 class PolicyLearner:
-    """The driver's end."""
+    """The driver's end of the training workers."""
 
     def __init__(self, mailbox: Any, fit: asyncio.Future[Any], first_step: int, weights: Published) -> None:
         self._mailbox = mailbox
         self._fit = fit
-        self.first_step = first_step  # updates that were done before, by the checkpoint
-        self.weights = weights  # of that step
+        self.first_step = first_step  # batches that the checkpoint is done with
+        self.weights = weights  # those of ``first_step``
 
     @classmethod
     @asynccontextmanager
-    async def started(
-        cls, config: LearnerConfig, update: UpdateConfig, *, num_workers: int, max_failures: int
-    ) -> AsyncIterator[PolicyLearner]:
-        """Workers are up and at their newest checkpoint inside; at the end the model is exported to OUT/model."""
+    async def started(cls, config: GrpoConfig) -> AsyncIterator[PolicyLearner]:
+        """Start the workers: inside they are up and at their newest checkpoint, at the end OUT/model is written."""
         mailbox = ray.remote(num_cpus=0, max_concurrency=64)(Mailbox).remote(2 * config.checkpoint_every)
-        trainer = make_trainer(
-            update_loop,
-            {"learner": config, "update": update, "mailbox": mailbox},
-            out=config.out,
-            scaling_config=scaling(num_workers, spare_cpus=SPARE_CPUS),
-            max_failures=max_failures,
-        )
+        trainer = make_trainer(update_loop, {"mailbox": mailbox}, config.absolute(), spare_cpus=SPARE_CPUS)
         fit = asyncio.ensure_future(asyncio.to_thread(trainer.fit))
         first_step, weights = await _first_of(_resolve(mailbox.take_start.remote()), fit)
         try:
             yield cls(mailbox, fit, first_step, weights)
         except BaseException:
-            await mailbox.close.remote()  # or the workers would wait for the next batch for ever, and we for them
+            await mailbox.close.remote()  # or the workers would wait for the next batch without end, and we for them
             await asyncio.wait({fit})
             raise
         await fit
 
     async def update(self, step: int, batch: TrainingBatch) -> Update:
-        """The updates of one batch; a fault of the workers is raised here."""
+        """Have a batch learned and return what it gave; a fault of the workers is raised here."""
         await self._mailbox.put_batch.remote(step, [ray.put(batch)])
         report, weights = await _first_of(_resolve(self._mailbox.take_result.remote(step)), self._fit)
         return Update(report=report, weights_version=step + 1, weights=weights)
 
     async def mark_logged(self, step: int) -> None:
-        """The step's line is in metrics.jsonl; no checkpoint holds a step whose line is not."""
+        """Note that the step's line is in metrics.jsonl; no checkpoint holds a step whose line is not."""
         await self._mailbox.mark_logged.remote(step)
 
 
@@ -88,8 +100,8 @@ async def _resolve(reference: Any) -> Any:
     return await reference
 
 
-async def _first_of(wanted: Any, fit: asyncio.Future[Any]) -> Any:
-    """What is wanted, or the fault that ended the training run which should have given it."""
+async def _first_of(wanted: Coroutine[Any, Any, Any], fit: asyncio.Future[Any]) -> Any:
+    """Return what is wanted, or raise the fault that ended the training run which should have given it."""
     task = asyncio.ensure_future(wanted)
     done, _ = await asyncio.wait({task, fit}, return_when=asyncio.FIRST_COMPLETED)
     if task in done:
@@ -102,44 +114,45 @@ async def _first_of(wanted: Any, fit: asyncio.Future[Any]) -> Any:
 
 
 def update_loop(arguments: Mapping[str, Any]) -> None:
-    """What every Ray Train worker runs."""
-    learner = Learner(arguments["learner"])
-    update: UpdateConfig = arguments["update"]
-    mailbox = arguments["mailbox"]
-    reference = starting_policy(learner) if update.loss.beta else None
+    """Learn from one batch after the other; every Ray Train worker runs this."""
+    config: GrpoConfig = arguments["config"]
+    mailbox, has_reference = arguments["mailbox"], bool(config.loss.beta)
+    learner = Learner(
+        config, WORKER_STAGE, temperature=config.temperature, reference=has_reference, shares_metrics=True
+    )
+    reference = starting_policy(learner) if has_reference else None
     if reference is not None:
         learner.log({"step": learner.step, "reference_bytes_per_rank": local_bytes(reference)})
-    rank = train.get_context().get_world_rank()
-    world_size = train.get_context().get_world_size()
+    context = train.get_context()
+    ranks = Ranks(rank=context.get_world_rank(), world_size=context.get_world_size())
     packet = pack(learner.policy.state_dict(), learner.step)
-    if rank == 0:
+    if ranks.rank == 0:
         ray.get(mailbox.put_start.remote(learner.step, packet))
     while not learner.finished:
         step = learner.step
         references = ray.get(mailbox.take_batch.remote(step))
-        if not references:  # the driver was stopped: what it has logged is not to be done again
+        if not references:  # the driver was stopped: what it has logged must not be done again
             learner.save_if_due({}, may_save=partial(is_logged, mailbox, step - 1), last=True)
             return
-        batch: TrainingBatch = ray.get(references[0])
-        report = learn_from(learner, batch, update, Ranks(rank=rank, world_size=world_size), reference)
+        report = learn_from(learner, ray.get(references[0]), config, ranks, reference)
         packet = pack(learner.policy.state_dict(), learner.step)
-        if rank == 0:
+        if ranks.rank == 0:
             ray.get(mailbox.put_result.remote(step, report, packet))
         learner.save_if_due(report.metrics, may_save=partial(is_logged, mailbox, step))
     learner.export()
 
 
 def is_logged(mailbox: Any, step: int) -> bool:
-    """Waits for the step's line in metrics.jsonl, which a run that goes on from its checkpoint would not write."""
+    """Wait for the step's line in metrics.jsonl, which a run that goes on from its checkpoint would not write."""
     return bool(ray.get(mailbox.wait_until_logged.remote(step)))
 
 
 def starting_policy(learner: Learner) -> Policy:
-    """The weights that training started from, frozen, as the reference of a KL penalty; also after a restart.
+    """Load the weights that training started from, frozen, as the reference of a KL penalty; also after a restart.
 
-    A second model beside the policy, in float32 and sharded over the same ranks: 4 bytes per parameter and rank
-    divided by the number of ranks, a fifth on top of the 16 that weights, gradients and AdamW take. Being computed as
-    the policy is, its divergence is exactly 0 before the first update.
+    It is a second model beside the policy, in float32 and sharded over the same ranks: 4 bytes per parameter and rank
+    divided by the number of ranks, a fifth on top of the 16 that weights, gradients and AdamW take. It is computed as
+    the policy is, so its divergence is exactly 0 before the first update.
     """
     settings = learner.policy.settings
     hardware = settings.hardware.model_copy(update={"sharding": "parameters"})  # no step needs it whole
@@ -154,5 +167,5 @@ def starting_policy(learner: Learner) -> Policy:
 
 
 def local_bytes(policy: Policy) -> int:
-    """Bytes of the parameters that this rank holds."""
+    """Count the bytes of the parameters that this rank holds."""
     return sum(part.numel() * part.element_size() for part in map(local_part, policy.model.parameters()))

@@ -25,7 +25,7 @@ from temporay.workflows.runs.run_dir import RunDir
 
 STAGE = "grpo"
 STAGES = ("prompts", "generate", "reward", "train", "sync")
-HOW_IT_WENT = (
+MACHINE_PREFIXES = (
     *("seconds", "tokens_per_s", "flops_per_s", "text_flops_per_s", "mfu", "text_mfu"),
     *("media_", "decodes_", "engines", "prompts_resent", "prompts_sent"),
 )
@@ -41,20 +41,20 @@ class StepLines:
     _last: float  # when the step before ended
 
     @classmethod
-    def begin(cls, config: GrpoConfig, run_dir: RunDir, dataset: Dataset, first_step: int) -> Self:
-        """Forgets what an earlier call said of the steps that are taken again."""
+    def open(cls, config: GrpoConfig, run_dir: RunDir, dataset: Dataset, first_step: int) -> Self:
+        """Drop the lines that an earlier call wrote of the steps that are taken again."""
         for stage in (STAGE, ledger.STAGE, guards.STAGE):
             run_dir.drop_from(stage, first_step)
         return cls(config=config, run_dir=run_dir, dataset=dataset, _last=time.perf_counter())
 
     def write(self, step: int, produced: Produced, report: UpdateReport, engines: Mapping[str, float]) -> None:
-        """All that is kept of a step; stops the run when engine and trainer are too far apart.
+        """Write all that is kept of a step; stop the run when engine and trainer are too far apart.
 
         Args:
             engines: the pool's counters.
 
         Raises:
-            UserError: by ``guards.check_engine_kl``.
+            UserError: engine and trainer are too far apart.
         """
         now = time.perf_counter()
         seconds, self._last = now - self._last, now
@@ -74,7 +74,7 @@ class StepLines:
 def step_row(
     step: int, produced: Produced, measures: Mapping[str, float], report: UpdateReport, seconds: float
 ) -> dict[str, Any]:
-    """The row of a step in metrics.jsonl; what depends on the machine begins as ``HOW_IT_WENT`` says."""
+    """Return the row of a step in metrics.jsonl; names with a prefix in ``MACHINE_PREFIXES`` depend on the machine."""
     spent = produced.clock.seconds
     generate_s = spent.get("generate", 0.0)
     sampled = measures["sampled_tokens"]
@@ -94,13 +94,15 @@ def step_row(
 
 
 def what_was_learned(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A step's row without what depends on the machine, on its faults and on the clock: of an on-policy run on a CPU
-    it is the same to the last bit, however often the run was killed."""
-    return {name: value for name, value in row.items() if not name.startswith(HOW_IT_WENT)}
+    """Return a step's row without what depends on the machine, its faults and the clock.
+
+    For an on-policy run on a CPU it is the same to the last bit, however often the run was killed.
+    """
+    return {name: value for name, value in row.items() if not name.startswith(MACHINE_PREFIXES)}
 
 
 def terminal_line(row: dict[str, Any], num_steps: int) -> str:
-    """What somebody who waits wants to know."""
+    """Sum up a step for somebody who waits."""
     times = " ".join(f"{stage} {row[f'seconds_{stage}']:.1f}" for stage in STAGES)
     guards_said = "".join(f"  {name} {row[name]:.0f}" for name in ("skipped", "skipped_not_finite") if row.get(name))
     return (
@@ -112,7 +114,7 @@ def terminal_line(row: dict[str, Any], num_steps: int) -> str:
 
 
 def measured(groups: Sequence[ScoredGroup], dataset: Dataset) -> dict[str, float]:
-    """What a step's rollouts came to: means over rollouts, shares of groups, counts."""
+    """Measure a step's rollouts: means over rollouts, shares of groups, counts."""
     rewards = [score.reward for one in groups for score in one.scores if score.reward is not None]
     lengths = [len(rollout.completion_ids) for one in groups for rollout in one.group.rollouts]
     statuses = Counter(score.status.value for one in groups for score in one.scores)
@@ -133,21 +135,21 @@ def measured(groups: Sequence[ScoredGroup], dataset: Dataset) -> dict[str, float
 
 
 def useful_share(groups: Sequence[ScoredGroup]) -> float:
-    """Share of groups whose rewards differ."""
+    """Return the share of groups whose rewards differ."""
     return sum(one.outcome in (Outcome.TRAINED, Outcome.OBSERVED) for one in groups) / len(groups)
 
 
 def group_mean(scored: ScoredGroup) -> float | None:
-    """Mean reward of a group; None when none of its rollouts has one."""
+    """Return the mean reward of a group; None when none of its rollouts has one."""
     known = [score.reward for score in scored.scores if score.reward is not None]
     return sum(known) / len(known) if known else None
 
 
 def summarize(rows: Sequence[dict[str, Any]], account: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
-    """First and last quarter of the steps compared, the counters that must hold, and the account.
+    """Return what summary.json holds: first and last quarter of the steps, counters that must hold, and the account.
 
     Args:
-        rows: of the steps.
+        rows: the lines of the steps.
         account: the ledger's lines of the same steps.
 
     Raises:
@@ -173,5 +175,5 @@ def summarize(rows: Sequence[dict[str, Any]], account: Sequence[dict[str, Any]] 
 
 
 def reward_estimate(rows: Sequence[dict[str, Any]]) -> ConfidenceInterval:
-    """Mean reward of some steps; a group is one observation, because its rollouts share their prompt."""
+    """Estimate the mean reward of some steps; a group is one observation, because its rollouts share their prompt."""
     return mean_interval([reward for row in rows for reward in row["group_rewards"] if reward is not None])

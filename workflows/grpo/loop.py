@@ -4,57 +4,35 @@
     train:   buffer → updates (Ray Train workers) → weights of the next version → engines
 
 ``max_staleness`` 0 makes it the synchronous, exactly on-policy loop. Group-relative advantages: DeepSeekMath,
-arXiv 2402.03300, eq. 21; accuracy reward only and no KL term unless asked for, as SynRL (arXiv 2603.17693) trains.
+arXiv 2402.03300, eq. 21. As SynRL trains (arXiv 2603.17693): accuracy reward only, and no KL term unless asked for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from temporay.models.families._base import family_of
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
-from temporay.operators.records import Group, Prompt, Sampling
 from temporay.operators.reinforcement import ledger
 from temporay.operators.reinforcement.rollout_buffer import RolloutBuffer
 from temporay.operators.reinforcement.rollout_files import steps_in
 from temporay.workflows.grpo import guards
-from temporay.workflows.grpo.learner import PolicyLearner, Update
+from temporay.workflows.grpo.learner import WORKER_STAGE, NoTrainer, PolicyLearner, Trainer
 from temporay.workflows.grpo.log import STAGE, StepLines, summarize
 from temporay.workflows.grpo.mailbox import Published
-from temporay.workflows.grpo.producer import Produced, Producer, Prompting, prune
+from temporay.workflows.grpo.producer import Produced, Producer, prune
 from temporay.workflows.grpo.settings import UNUSED, GrpoConfig
-from temporay.workflows.grpo.update import TrainingBatch, UpdateConfig, UpdateReport
-from temporay.workflows.learner.learner import RAY_STORAGE, LearnerConfig
-from temporay.workflows.rollouts.media import StoredPrompt
-from temporay.workflows.rollouts.pool import RolloutPool
+from temporay.workflows.learner.learner import RAY_STORAGE
+from temporay.workflows.rollouts.pool import NoPool, Pool, RolloutPool
 from temporay.workflows.runs.progress import Fallbacks
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.runs.trackers import check_trackers, mirrored
 from temporay.workflows.session import ray_session
-
-WORKER_STAGE = f"{STAGE}_worker"  # of what the training workers log
-
-
-class Trainer(Protocol):
-    """What the loop asks of its training half; ``PolicyLearner`` is the one that learns."""
-
-    async def update(self, step: int, batch: TrainingBatch) -> Update: ...
-
-    async def mark_logged(self, step: int) -> None: ...
-
-
-class Pool(Prompting, Protocol):
-    """What the loop asks of its engines; ``RolloutPool`` is the one that has some."""
-
-    async def load_weights(self, version: int, packet: Any, checksum: int | None = None) -> None: ...
-
-    def counters(self) -> dict[str, float]: ...
 
 
 @dataclass(slots=True)
@@ -67,29 +45,35 @@ class Loop:
     trainer: Trainer
     buffer: RolloutBuffer[Produced]
     lines: StepLines
-    probe: guards.CanaryQuestions | None  # of the blindness canary
+    canary: guards.CanaryQuestions | None
 
     @classmethod
-    def of(
+    def open(
         cls, config: GrpoConfig, run_dir: RunDir, dataset: Dataset, pool: Pool, trainer: Trainer, first_step: int
     ) -> Loop:
-        """A loop that begins after ``first_step`` batches."""
+        """Set up a loop that goes on after ``first_step`` batches."""
         looks = config.mode != "from_rollouts" and config.guards.canary_every > 0
         return cls(
             config=config,
-            producer=Producer.of(config, dataset, pool),
+            producer=Producer.open(config, dataset, pool),
             pool=pool,
             trainer=trainer,
             buffer=RolloutBuffer(max_staleness=config.max_staleness, updates_done=first_step),
-            lines=StepLines.begin(config, run_dir, dataset, first_step),
-            probe=guards.CanaryQuestions.of(dataset, pool.processor, config.guards, instruction=config.instruction)
-            if looks
-            else None,
+            lines=StepLines.open(config, run_dir, dataset, first_step),
+            canary=guards.CanaryQuestions.open(dataset, pool.processor, config) if looks else None,
         )
 
 
+async def both_halves(loop: Loop, first_step: int) -> None:
+    """Run both halves; the first fault of either ends both."""
+    await look_if_due(loop, first_step)
+    async with asyncio.TaskGroup() as halves:
+        halves.create_task(produce(loop, first_step))
+        halves.create_task(train(loop, first_step))
+
+
 async def produce(loop: Loop, first_step: int) -> None:
-    """prompts → rollouts → scores → advantages, one batch per step, no further ahead than the buffer allows."""
+    """Turn prompts into scored batches, one per step, no further ahead than the buffer allows."""
     state = loop.producer.state_before(first_step)
     for step in range(first_step, loop.config.num_steps):
         prompts = await loop.producer.prepared(step, state)
@@ -100,7 +84,7 @@ async def produce(loop: Loop, first_step: int) -> None:
 
 
 async def train(loop: Loop, first_step: int) -> None:
-    """batch → updates → published weights → one line of metrics."""
+    """Turn batches into updates, published weights and one line of metrics each."""
     for step in range(first_step, loop.config.num_steps):
         produced = await loop.buffer.get(step)
         with produced.clock("train"):
@@ -115,106 +99,50 @@ async def train(loop: Loop, first_step: int) -> None:
 
 
 async def publish(pool: Pool, version: int, weights: Published | None) -> None:
-    """Gives the engines a version of the weights, unless there is none."""
+    """Give the engines a version of the weights, unless there is none."""
     if weights is not None:
         await pool.load_weights(version, weights.packet_ref, weights.checksum)
 
 
 async def look_if_due(loop: Loop, steps_done: int) -> None:
-    """The blindness canary: before the first step and every so many."""
+    """Run the blindness canary before the first step and every ``canary_every`` steps.
+
+    Raises:
+        UserError: the model does not look at the video.
+    """
     settings = loop.config.guards
-    if loop.probe is not None and steps_done % settings.canary_every == 0:
-        sight = await guards.look(loop.pool, loop.probe, settings)
-        loop.lines.run_dir.log({"stage": guards.STAGE, "step": steps_done, **asdict(sight)})
-        guards.check_sight(sight, settings)
+    if loop.canary is not None and steps_done % settings.canary_every == 0:
+        result = await guards.look(loop.pool, loop.canary, settings)
+        loop.lines.run_dir.log({"stage": guards.STAGE, "step": steps_done, **asdict(result)})
+        guards.check_canary(result, settings)
 
 
 def forget(config: GrpoConfig, steps_done: int) -> None:
-    """Drops rollouts that no checkpoint which is kept would ask for again."""
+    """Delete rollouts that no kept checkpoint would ask for again."""
     if config.mode == "train" and steps_done % config.checkpoint_every == 0:
-        # Two are kept, and that of this very step may not be whole yet.
+        # Two checkpoints are kept, and that of this very step may not be whole yet.
         oldest_kept = steps_done - 2 * config.checkpoint_every
         prune(config.out, before=oldest_kept - 1, keep_every=config.keep_rollouts_every)
 
 
-async def both_halves(loop: Loop, first_step: int) -> None:
-    """The first fault of either half ends both."""
-    await look_if_due(loop, first_step)
-    async with asyncio.TaskGroup() as halves:
-        halves.create_task(produce(loop, first_step))
-        halves.create_task(train(loop, first_step))
-
-
 async def reinforce(config: GrpoConfig, run_dir: RunDir, dataset: Dataset, pool: Pool) -> None:
-    """Both halves from the newest checkpoint on; of a run that only samples, from the first step that is missing."""
+    """Run both halves from the newest checkpoint on; a run that only samples, from the first missing step on."""
     if config.mode == "rollouts_only":
         first_step = len(steps_in(config.out))
-        await both_halves(Loop.of(config, run_dir, dataset, pool, NoTrainer(), first_step), first_step)
+        await both_halves(Loop.open(config, run_dir, dataset, pool, NoTrainer(), first_step), first_step)
         return
-    run_dir.drop_from(STAGE, config.num_steps)  # no step, but the line that a kill cut short: workers add to the file
+    # This drops no step, but a line that a kill cut short: the workers append to the file.
+    run_dir.drop_from(STAGE, config.num_steps)
     fallbacks = Fallbacks(config.out, WORKER_STAGE)
-    async with started_learner(config) as learner:
+    async with PolicyLearner.started(config) as learner:
         fallbacks.tell()
         await publish(pool, learner.first_step, learner.weights)
-        loop = Loop.of(config, run_dir, dataset, pool, learner, learner.first_step)
+        loop = Loop.open(config, run_dir, dataset, pool, learner, learner.first_step)
         await both_halves(loop, learner.first_step)
 
 
-def started_learner(config: GrpoConfig) -> AbstractAsyncContextManager[PolicyLearner]:
-    """The training workers, up and at their newest checkpoint inside."""
-    learner = LearnerConfig(
-        stage=WORKER_STAGE,
-        model=config.model.absolute(),
-        out=config.out.absolute(),
-        optimizer=config.optimizer,
-        num_steps=config.num_steps,
-        checkpoint_every=config.checkpoint_every,
-        threads=config.threads,
-        temperature=config.temperature,
-        updates_per_step=config.updates_per_step,
-        shares_metrics=True,
-        trained=config.trained,
-        hardware=config.hardware,
-        reference=bool(config.loss.beta),
-    )
-    update = UpdateConfig(
-        loss=config.loss,
-        micro_batch_size=config.micro_batch_size,
-        max_tokens=config.max_tokens,
-        num_iterations=config.num_iterations,
-        mini_batches=config.mini_batches,
-    )
-    return PolicyLearner.started(learner, update, num_workers=config.num_workers, max_failures=config.max_failures)
-
-
-class NoTrainer:
-    """The training half of a run that only samples: nothing is learned, the weights stay."""
-
-    async def update(self, step: int, batch: TrainingBatch) -> Update:
-        return Update(report=UpdateReport(metrics={}), weights_version=0, weights=None)
-
-    async def mark_logged(self, step: int) -> None:
-        """No checkpoint waits for it."""
-
-
-class NoPool:
-    """The engines of a run whose rollouts are there already."""
-
-    def __init__(self, processor: Any) -> None:
-        self.processor = processor
-
-    async def generate(self, prompts: Sequence[Prompt | StoredPrompt], sampling: Sampling) -> list[Group]:
-        raise RuntimeError("a run from rollouts asked for new ones")
-
-    async def load_weights(self, version: int, packet: Any, checksum: int | None = None) -> None:
-        """Nobody serves."""
-
-    def counters(self) -> dict[str, float]:
-        return {"engines": 0.0}
-
-
 def check(config: GrpoConfig, dataset: Dataset) -> None:
-    """Refuses what cannot work, before anything starts.
+    """Refuse what cannot work, before anything starts.
 
     Raises:
         UserError: the dataset is empty, or settings contradict each other or the data.
@@ -245,7 +173,7 @@ def check(config: GrpoConfig, dataset: Dataset) -> None:
 
 
 def run_with(config: GrpoConfig, pool: Pool) -> dict[str, Any]:
-    """The whole run on engines that are there already; returns what summary.json holds."""
+    """Do the whole run on engines that are there already, and return what summary.json holds."""
     dataset = Dataset.open(config.data)
     check(config, dataset)
     run_dir = RunDir.open(config.out, config, kind=STAGE)
@@ -261,7 +189,11 @@ def run_with(config: GrpoConfig, pool: Pool) -> dict[str, Any]:
 
 
 def run(config: GrpoConfig) -> dict[str, Any]:
-    """Starts engines of the policy itself and improves it."""
+    """Start engines, improve the policy, and return what summary.json holds.
+
+    Raises:
+        UserError: data, model or settings are not valid, or a guard stopped the run.
+    """
     check(config, Dataset.open(config.data))
     with ray_session():
         if config.mode == "from_rollouts":

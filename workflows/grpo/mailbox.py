@@ -19,15 +19,15 @@ class Published:
 
 
 def published(packet: WeightPacket) -> Published:
-    """Owned by whoever calls this."""
+    """Put weights into the object store; they live as long as the process that called this."""
     return Published(packet_ref=ray.put(packet), checksum=packet.checksum)
 
 
 class Mailbox:
-    """Between driver and workers; an async actor, so that everyone may wait in it. Owns the published weights."""
+    """What lies between driver and workers: an async actor, so that everyone may wait in it. Owns published weights."""
 
     def __init__(self, num_kept: int) -> None:
-        self._num_kept = num_kept  # batches behind the newest asked for, for workers that start again
+        self._num_kept = num_kept  # batches behind the newest one asked for, for workers that start again
         self._batches: dict[int, Any] = {}
         self._results: dict[int, tuple[Any, Published]] = {}  # what the workers report, the weights after it
         self._first: tuple[int, Published] | None = None
@@ -36,7 +36,7 @@ class Mailbox:
         self._changed = asyncio.Condition()
 
     async def close(self) -> None:
-        """No further batch will come."""
+        """Tell everyone that no further batch will come."""
         async with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -45,7 +45,10 @@ class Mailbox:
         await self._store(self._batches, step, batch)
 
     async def take_batch(self, step: int) -> list[Any]:
-        """The reference to a batch, in a list so that Ray does not resolve it; empty when there will be none."""
+        """Wait for a batch and return its reference, in a list so that Ray does not resolve it.
+
+        The list is empty when there will be none.
+        """
         async with self._changed:
             await self._changed.wait_for(lambda: step in self._batches or self._closed)
             if step not in self._batches:
@@ -66,13 +69,13 @@ class Mailbox:
             return report, weights
 
     async def mark_logged(self, step: int) -> None:
-        """The line of a step is in metrics.jsonl."""
+        """Note that the line of a step is in metrics.jsonl."""
         async with self._changed:
             self._next_line = step + 1
             self._changed.notify_all()
 
     async def wait_until_logged(self, step: int) -> bool:
-        """Whether the line of a step is in metrics.jsonl; False when it will never be."""
+        """Wait for the line of a step in metrics.jsonl; return False when it will never be there."""
         async with self._changed:
             await self._changed.wait_for(lambda: self._next_line > step or self._closed)
             return self._next_line > step

@@ -1,10 +1,10 @@
-"""How a batch of GRPO comes to be: prompts are drawn, answered, scored, and refilled until enough carry a signal.
+"""How a batch of GRPO comes to be: prompts are chosen, answered, scored, and refilled until enough carry a signal.
 
-    cursor → draws → prompts (each clip decoded once) → groups (engines) → scores (reward tasks)
-           → flat groups replaced by further draws, ``max_refills`` times → advantages → RUN/rollouts → Produced
+    cursor → chosen prompts (each clip decoded once) → groups (engines) → scores (reward tasks)
+           → flat groups replaced by further prompts, ``max_refills`` times → advantages → RUN/rollouts → Produced
 
-Everything a batch depends on is in ``RunState``, which is stored with the batch: a run that resumes finds batches it
-had already made, trains on those, and draws on from where they end.
+Everything a batch depends on is in ``RunState``, which is stored with the batch. A run that resumes finds batches it
+had already made, trains on those, and goes on from where they end.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Self
 
 from temporay.models.chat import to_prompt
 from temporay.operators.dataset.reader import Dataset
@@ -27,28 +27,23 @@ from temporay.operators.rewards._base import is_right
 from temporay.operators.scoring.arms import apply_arm
 from temporay.operators.scoring.scores import load_rewards, needs_of
 from temporay.operators.seeding import digest
-from temporay.workflows.grpo.guards import Answering, check_usable
+from temporay.workflows.grpo.guards import check_usable
 from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.grpo.state import AnsweredPrompt, RunState, StageClock, oldest_version, trainable
 from temporay.workflows.grpo.update import TrainingBatch
 from temporay.workflows.rollouts.media import MediaStore, StoredPrompt
+from temporay.workflows.rollouts.pool import Pool
 from temporay.workflows.rollouts.reward_tasks import score_groups
 
 SHUFFLED_SHARE = 0.5  # rollouts on shuffled frames for each on ordered ones (Video-R1: 4 for 8)
 NUM_SHOWN = 4  # groups of a step whose log-probs under the trainer are kept for the report
 
 
-class Prompting(Answering, Protocol):
-    """Engines, and the processor of their model's family."""
-
-    processor: Any
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompts:
-    """Prompts that were drawn, ready to be sent. Lists have one entry per prompt."""
+    """Chosen prompts, ready to be sent. Lists have one entry per prompt."""
 
-    draws: list[ChosenPrompt]
+    chosen: list[ChosenPrompt]
     samples: list[Sample]
     frames: list[Frames]
     prompts: list[StoredPrompt]
@@ -61,7 +56,7 @@ class Prompts:
 class Produced:
     """A batch, the whole account of it, and where the run stands after it."""
 
-    groups: tuple[ScoredGroup, ...]  # all that were drawn for the step
+    groups: tuple[ScoredGroup, ...]  # all that were sampled for the step
     batch: TrainingBatch  # those that are trained on
     state: RunState
     clock: StageClock
@@ -74,12 +69,13 @@ class Producer:
 
     config: GrpoConfig
     dataset: Dataset
-    pool: Prompting
+    pool: Pool
     stream: PromptStream
+    needs_shuffled: bool  # whether a reward compares with rollouts on shuffled frames
 
     @classmethod
-    def of(cls, config: GrpoConfig, dataset: Dataset, pool: Prompting) -> Self:
-        """A producer over the dataset's rows, in pairs when a reward compares twins.
+    def open(cls, config: GrpoConfig, dataset: Dataset, pool: Pool) -> Self:
+        """Set up a producer over the dataset's rows, in pairs when a reward compares twins.
 
         Raises:
             UserError: a reward is not known, or needs twins that the data does not have.
@@ -89,10 +85,10 @@ class Producer:
         stream = PromptStream.over(
             columns["task"], columns["level"], columns["pair_id"], seed=config.seed, pairs="twin" in needs
         )
-        return cls(config=config, dataset=dataset, pool=pool, stream=stream)
+        return cls(config=config, dataset=dataset, pool=pool, stream=stream, needs_shuffled="shuffled" in needs)
 
     def state_before(self, step: int) -> RunState:
-        """Where the run stood when the batch of a step was begun.
+        """Read where the run stood before the batch of a step.
 
         Raises:
             UserError: the rollouts of the step before are missing or damaged.
@@ -102,7 +98,7 @@ class Producer:
         return RunState.from_json(read_step(path_of(self.config.out, step - 1)).state)
 
     async def prepared(self, step: int, state: RunState) -> Prompts | None:
-        """The first prompts of a step, made in a thread while the trainer is at work; None when its batch is there."""
+        """Make the first prompts of a step in a thread, while the trainer is at work; None when its batch is there."""
         if self.config.mode == "from_rollouts" or path_of(self.config.out, step).exists():
             return None
         num_prompts = self.config.prompts_per_step
@@ -111,7 +107,7 @@ class Producer:
         )
 
     async def batch_of(self, step: int, state: RunState, first: Prompts | None) -> Produced:
-        """The batch of a step: made of the prompts that ``prepared`` gave and written, or read from its file."""
+        """Return the batch of a step: made of the prompts that ``prepared`` gave and written, or read from its file."""
         folder = self.config.rollouts if self.config.mode == "from_rollouts" else self.config.out
         assert folder is not None
         path = path_of(folder, step)
@@ -119,20 +115,20 @@ class Producer:
 
     async def _make(self, path: Path, step: int, state: RunState, first: Prompts) -> Produced:
         clock, media, cursor = first.clock, first.media, first.cursor
-        asked = await self.ask(step, 0, first)
+        answered = await self.answer(step, 0, first)
         for attempt in range(1, 1 + self.config.max_refills):
-            missing = self.config.prompts_per_step - sum(one.outcome == Outcome.TRAINED for one in asked)
+            missing = self.config.prompts_per_step - sum(one.outcome == Outcome.TRAINED for one in answered)
             if missing <= 0:
                 break
             further = self._prompts(cursor, state.rates, missing, clock, media)
-            asked, cursor = asked + await self.ask(step, attempt, further), further.cursor
-        after = self._state_after(state, cursor, asked)
-        groups = tuple(one.scored(self.config, step, after.scales) for one in asked)
+            answered, cursor = answered + await self.answer(step, attempt, further), further.cursor
+        after = self._state_after(state, cursor, answered)
+        groups = tuple(one.scored(self.config, step, after.scales) for one in answered)
         write_step(path, groups, after.to_json())
-        return self._produced(step, groups, [one.prompt for one in asked], after, clock, media)
+        return self._produced(step, groups, [one.prompt for one in answered], after, clock, media)
 
-    def draw(self, cursor: Cursor, rates: PassRates, num_prompts: int) -> tuple[list[ChosenPrompt], Cursor]:
-        """The next prompts; with a curriculum all but its static share by what each level is worth now."""
+    def choose(self, cursor: Cursor, rates: PassRates, num_prompts: int) -> tuple[list[ChosenPrompt], Cursor]:
+        """Choose the next prompts. A curriculum steers all but its static share by what each level is worth now."""
         curriculum = self.config.curriculum
         if not curriculum.enabled:
             return self.stream.choose(cursor, num_prompts)
@@ -142,21 +138,21 @@ class Producer:
     def _prompts(
         self, cursor: Cursor, rates: PassRates, num_prompts: int, clock: StageClock, media: MediaStore
     ) -> Prompts:
-        """The prompts at the cursor; every clip is decoded here once and nowhere else."""
+        """Make the prompts at the cursor; every clip is decoded here once and nowhere else."""
         with clock("prompts"):
-            draws, cursor = self.draw(cursor, rates, num_prompts)
-            samples = [self.dataset.sample(draw.row) for draw in draws]
-            frames = [media.decode(partial(self.dataset.frames, draw.row)) for draw in draws]
+            chosen, cursor = self.choose(cursor, rates, num_prompts)
+            samples = [self.dataset.sample(one.row) for one in chosen]
+            frames = [media.decode(partial(self.dataset.frames, one.row)) for one in chosen]
             prompts = [
                 media.put(self._prompt(sample, clip), self.config.group_size)
                 for sample, clip in zip(samples, frames, strict=True)
             ]
         return Prompts(
-            draws=draws, samples=samples, frames=frames, prompts=prompts, cursor=cursor, clock=clock, media=media
+            chosen=chosen, samples=samples, frames=frames, prompts=prompts, cursor=cursor, clock=clock, media=media
         )
 
-    async def ask(self, step: int, attempt: int, given: Prompts) -> list[AnsweredPrompt]:
-        """prompts → rollouts → scores."""
+    async def answer(self, step: int, attempt: int, given: Prompts) -> list[AnsweredPrompt]:
+        """Have prompts answered by the engines and the answers scored."""
         config, samples = self.config, given.samples
         sampling = Sampling(
             num_rollouts=config.group_size,
@@ -170,15 +166,14 @@ class Producer:
             shuffled = await self._shuffled(samples, given.frames, sampling)
         with given.clock("reward"):
             scores = await score_groups(groups, samples, config.rewards, shuffled)
-        rows = zip(given.draws, samples, given.prompts, groups, scores, strict=True)
-        return [AnsweredPrompt(draw=d, sample=s, prompt=p, group=g, scores=c) for d, s, p, g, c in rows]
+        rows = zip(given.chosen, samples, given.prompts, groups, scores, strict=True)
+        return [AnsweredPrompt(chosen=c, sample=s, prompt=p, group=g, scores=r) for c, s, p, g, r in rows]
 
     async def _shuffled(
         self, samples: Sequence[Sample], frames: Sequence[Frames], sampling: Sampling
     ) -> dict[str, Group]:
-        """Rollouts on shuffled frames, by key, where a reward compares with them; they are never trained on."""
-        needs = needs_of(load_rewards(self.config.rewards.weights, self.config.rewards.settings))
-        chosen = [i for i, sample in enumerate(samples) if "shuffled" in needs and sample.order_dependent]
+        """Sample on shuffled frames, by key, where a reward compares with that; these are never trained on."""
+        chosen = [i for i, sample in enumerate(samples) if self.needs_shuffled and sample.order_dependent]
         prompts = [self._prompt(samples[i], apply_arm("shuffled", frames[i], samples[i].address)) for i in chosen]
         fewer = max(1, round(SHUFFLED_SHARE * sampling.num_rollouts))
         groups = await self.pool.generate(prompts, replace(sampling, num_rollouts=fewer))
@@ -187,14 +182,15 @@ class Producer:
     def _prompt(self, sample: Sample, frames_THWC: Frames | None) -> Prompt:
         return to_prompt(self.pool.processor, sample, frames_THWC, instruction=self.config.instruction)
 
-    def _state_after(self, state: RunState, cursor: Cursor, asked: Sequence[AnsweredPrompt]) -> RunState:
-        usable = any(one.outcome != Outcome.UNSCORED for one in asked)
-        right = [sum(is_right(r, one.sample) for r in one.group.rollouts) for one in asked]
-        pass_rates = [n / max(1, len(one.group.rollouts)) for one, n in zip(asked, right, strict=True)]
+    def _state_after(self, state: RunState, cursor: Cursor, answered: Sequence[AnsweredPrompt]) -> RunState:
+        usable = any(one.outcome != Outcome.UNSCORED for one in answered)
+        right = [sum(is_right(r, one.sample) for r in one.group.rollouts) for one in answered]
+        pass_rates = [n / max(1, len(one.group.rollouts)) for one, n in zip(answered, right, strict=True)]
+        tasks, strata = [one.sample.address.task for one in answered], [one.chosen.stratum for one in answered]
         return RunState(
             cursor=cursor,
-            scales=state.scales.updated([one.sample.address.task for one in asked], [one.rewards_G for one in asked]),
-            rates=state.rates.updated([one.draw.stratum for one in asked], pass_rates, self.config.curriculum.decay),
+            scales=state.scales.updated(tasks, [one.rewards_G for one in answered]),
+            rates=state.rates.updated(strata, pass_rates, self.config.curriculum.decay),
             num_unusable=0 if usable else state.num_unusable + 1,
         )
 
@@ -212,8 +208,8 @@ class Producer:
         sample = self.dataset.sample(scored.row)
         if sample.key != scored.group.key:
             raise UserError(
-                f"the rollouts are of other data: row {scored.row} of {self.config.data} is {sample.key}, not "
-                f"{scored.group.key}; give the --data they were sampled from"
+                f"the rollouts were sampled from other data: row {scored.row} of {self.config.data} is {sample.key}, "
+                f"not {scored.group.key}; give the --data they were sampled from"
             )
         frames_THWC = media.decode(partial(self.dataset.frames, scored.row))
         return media.put(self._prompt(sample, frames_THWC), len(scored.group.rollouts))
@@ -247,7 +243,7 @@ class Producer:
 
 
 def prune(run: Path, *, before: int, keep_every: int) -> None:
-    """Drops the rollouts of steps that no checkpoint will ask for again, but for every ``keep_every``-th."""
+    """Delete the rollouts of steps that no checkpoint will ask for again, except every ``keep_every``-th."""
     for step in steps_in(run):
         if step < before and step % keep_every:
             path_of(run, step).unlink()

@@ -68,7 +68,7 @@ class StageClock:
 class AnsweredPrompt:
     """A prompt, its rollouts, and what they earned."""
 
-    draw: ChosenPrompt
+    chosen: ChosenPrompt
     sample: Sample
     prompt: StoredPrompt
     group: Group
@@ -88,10 +88,10 @@ class AnsweredPrompt:
         """Return the group with advantages and outcome; a run that only samples trains on none."""
         only_observed = config.mode == "rollouts_only" and self.outcome == Outcome.TRAINED
         return ScoredGroup(
-            position=self.draw.position,
-            row=self.draw.row,
+            position=self.chosen.position,
+            row=self.chosen.row,
             step=step,
-            static=self.draw.static,
+            static=self.chosen.static,
             group=self.group,
             scores=tuple(self.scores),
             advantages=advantage_called(config.scale_rewards)(self.rewards_G, scales.std(self.sample.address.task)),

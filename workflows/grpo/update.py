@@ -1,4 +1,4 @@
-"""What a training worker makes of one batch of rollouts: micro-batches, updates, and what it has to say of them.
+"""How a training worker learns from one batch of rollouts: micro-batches, updates, and a report.
 
 TrainingBatch → mini-batches → micro-batches of this rank → forward, backward, step → UpdateReport
 """
@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 
 import torch
 from temporay.models.collate import Batch, BatchCounts, collate_groups
-from temporay.models.losses._base import GrpoLossSettings, LossInputs, build_loss, k3, token_share
+from temporay.models.losses._base import LossInputs, build_loss, k3, token_share
 from temporay.models.losses._correction import engine_log_ratio, importance_weights
 from temporay.models.policy import Policy
 from temporay.models.scoring_head import Scores
 from temporay.operators.records import Group
 from temporay.operators.seeding import rng_at
+from temporay.workflows.grpo.settings import GrpoSettings
 from temporay.workflows.learner.learner import Learner
 from temporay.workflows.rollouts.media import StoredPrompt
 
@@ -30,27 +31,16 @@ class TrainingBatch:
     prompts: list[StoredPrompt]  # frames stay where the engines read them
     groups: list[Group]
     advantages: list[list[float | None]]
-    num_shown: int = 0  # of the first groups the trainer's log-probs are given back, for people to look at
+    num_shown: int = 0  # first groups whose log-probs under the trainer are reported, for people to look at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateReport:
-    """What the workers say of a batch."""
+    """What the workers report of a batch."""
 
     metrics: dict[str, float]
-    trained: tuple[str, ...] = ()  # keys of the groups that the updates were made of, each as often as it was there
-    logprobs: dict[str, list[list[float]]] = field(default_factory=dict)  # by key: per rollout, of its tokens
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpdateConfig:
-    """What a worker needs for GRPO beyond ``LearnerConfig``."""
-
-    loss: GrpoLossSettings
-    micro_batch_size: int  # rollouts
-    max_tokens: int
-    num_iterations: int = 1  # passes over a batch
-    mini_batches: int = 1  # updates of each pass
+    trained: tuple[str, ...] = ()  # keys of the groups in the updates, a key as often as its group was there
+    logprobs: dict[str, list[list[float]]] = field(default_factory=dict)  # by key: for each rollout, by token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,65 +52,65 @@ class Ranks:
 
 
 def learn_from(
-    learner: Learner, batch: TrainingBatch, config: UpdateConfig, ranks: Ranks, reference: Policy | None = None
+    learner: Learner, batch: TrainingBatch, config: GrpoSettings, ranks: Ranks, reference: Policy | None = None
 ) -> UpdateReport:
-    """All updates of one batch: ``num_iterations`` passes over it, each cut into ``mini_batches`` updates.
+    """Do all updates of one batch: ``num_iterations`` passes over it, each cut into ``mini_batches`` updates.
 
     An update without a group, or whose gradient is not finite, is left out and counted; the schedule goes on.
     """
     logprobs = shown_logprobs(learner, batch)
-    parts = mini_batches(batch, config, learner.step)
-    ready = [prepared(learner, part, config, ranks, reference) for part in parts]
+    pieces = mini_batches(batch, config, learner.step)
+    ready = [prepared(learner, piece, config, ranks, reference) for piece in pieces]
     measured: list[dict[str, float]] = []
     for _ in range(config.num_iterations):
         measured += [update_once(learner, micro, config, ranks) for micro in ready]
-    trained = tuple(group.key for part in parts for group in part.groups)
+    trained = tuple(group.key for piece in pieces for group in piece.groups)
     return UpdateReport(metrics=mean_of(measured), trained=trained, logprobs=logprobs)
 
 
-def mini_batches(batch: TrainingBatch, config: UpdateConfig, step: int) -> list[TrainingBatch]:
-    """The groups of a batch in as many parts as a pass has updates; in an order of the step's own when it is cut."""
-    order = [int(i) for i in rng_at("mini_batches", step).permutation(len(batch.groups))]
-    chosen = [order[part :: config.mini_batches] for part in range(config.mini_batches)]
+def mini_batches(batch: TrainingBatch, config: GrpoSettings, step: int) -> list[TrainingBatch]:
+    """Cut a batch into one piece per update of a pass, its groups in an order of the step's own."""
     if config.mini_batches == 1:
         return [batch]
+    order = rng_at("mini_batches", step).permutation(len(batch.groups)).tolist()
+    chosen = [order[first :: config.mini_batches] for first in range(config.mini_batches)]
     return [
         dataclasses.replace(
             batch,
-            prompts=[batch.prompts[i] for i in part],
-            groups=[batch.groups[i] for i in part],
-            advantages=[batch.advantages[i] for i in part],
+            prompts=[batch.prompts[i] for i in rows],
+            groups=[batch.groups[i] for i in rows],
+            advantages=[batch.advantages[i] for i in rows],
         )
-        for part in chosen
+        for rows in chosen
     ]
 
 
 def prepared(
-    learner: Learner, part: TrainingBatch, config: UpdateConfig, ranks: Ranks, reference: Policy | None
+    learner: Learner, piece: TrainingBatch, config: GrpoSettings, ranks: Ranks, reference: Policy | None
 ) -> list[Batch]:
-    """This rank's micro-batches of an update, with log-probs of the weights that only exist before the first one.
+    """Make this rank's micro-batches of an update, with log-probs of the weights that exist before the first update.
 
     Where a batch gets one update, the policy it starts from is the current one, and nothing is computed twice.
     """
-    if not part.groups:
+    if not piece.groups:
         return []
-    batches = micro_batches(learner, part, config.micro_batch_size, ranks)
+    batches = micro_batches(learner, piece, config.micro_batch_size, ranks)
     if reference is not None:
         batches = [dataclasses.replace(b, reference_logprobs_BL=reference.logprobs(b)) for b in batches]
-    if config.num_iterations * config.mini_batches > 1:
+    if config.updates_per_step > 1:
         batches = [dataclasses.replace(b, old_logprobs_BL=learner.policy.logprobs(b)) for b in batches]
     return batches
 
 
-def update_once(learner: Learner, batches: list[Batch], config: UpdateConfig, ranks: Ranks) -> dict[str, float]:
-    """One optimizer step, or none when there is nothing to learn from or the gradient is not finite."""
+def update_once(learner: Learner, batches: list[Batch], config: GrpoSettings, ranks: Ranks) -> dict[str, float]:
+    """Take one optimizer step, or none when there is nothing to learn from or the gradient is not finite."""
     if not batches:
         learner.policy.skip_step()
         return {"skipped": 1.0}
     loss = GrpoUpdateLoss(config)
     try:
         metrics = learner.update(batches, loss)
-    except FloatingPointError:  # on every rank alike, because the norm is that of the whole gradient
+    except FloatingPointError:  # every rank raises it, because the norm is that of the whole gradient
         learner.policy.skip_step()
         return {"skipped_not_finite": 1.0}
     worst_R = torch.zeros(ranks.world_size)
@@ -129,7 +119,7 @@ def update_once(learner: Learner, batches: list[Batch], config: UpdateConfig, ra
 
 
 def mean_of(measured: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """What the updates of a batch have in common: means, but counts of what was skipped, and the largest gap."""
+    """Sum up the updates of a batch: means, but the number of skipped updates, and the largest gap."""
     names = dict.fromkeys(name for one in measured for name in one)
     values = {name: [one[name] for one in measured if name in one] for name in names}
     means = {name: math.fsum(some) / len(some) for name, some in values.items()}
@@ -139,7 +129,7 @@ def mean_of(measured: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def shown_logprobs(learner: Learner, batch: TrainingBatch) -> dict[str, list[list[float]]]:
-    """What the trainer gives the tokens of the batch's first groups, before it learns from them; all ranks alike."""
+    """Score the batch's first groups before learning from them. Every rank must call it."""
     shown = range(min(batch.num_shown, len(batch.groups)))
     logprobs: dict[str, list[list[float]]] = {}
     for i in shown:
@@ -153,7 +143,7 @@ def shown_logprobs(learner: Learner, batch: TrainingBatch) -> dict[str, list[lis
 
 
 def micro_batches(learner: Learner, batch: TrainingBatch, micro_batch_size: int, ranks: Ranks) -> list[Batch]:
-    """This rank's groups in micro-batches; every rank gets as many, the last ones blank where groups run out."""
+    """Collate this rank's groups into micro-batches, as many on every rank; blank ones fill up."""
     group_size = max(len(group.rollouts) for group in batch.groups)
     per_micro = max(1, micro_batch_size // group_size)
     per_rank = -(-len(batch.groups) // ranks.world_size)
@@ -186,7 +176,7 @@ class GrpoUpdateLoss:
     corrected by importance weights.
     """
 
-    def __init__(self, config: UpdateConfig) -> None:
+    def __init__(self, config: GrpoSettings) -> None:
         self._loss = build_loss(config.loss)
         self._max_tokens = config.max_tokens
         self.largest_gap = 0.0  # |log p_trainer - log p_engine|, nats

@@ -12,8 +12,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -26,52 +24,49 @@ from temporay.models.collate import Batch
 from temporay.models.cost.host_memory import check_loading, host_bytes
 from temporay.models.export import export
 from temporay.models.families._base import Family, family_of
-from temporay.models.lora import EVERYTHING, Trained
 from temporay.models.losses._base import Loss
-from temporay.models.parallel import DEFAULT_HARDWARE, Hardware, this_process
-from temporay.models.policy import OptimizerConfig, Policy, PolicySettings
+from temporay.models.parallel import this_process
+from temporay.models.policy import Policy, PolicySettings
 from temporay.operators.errors import UserError, error_behind
+from temporay.workflows.learner.settings import TrainingConfig
 from temporay.workflows.learner.step_cost import StepCost
 from temporay.workflows.learner.stopping import asked_to_stop
 from temporay.workflows.runs.run_dir import RunDir
 
 CHECKPOINTS, MODEL, RAY_STORAGE = "checkpoints", "model", "ray_train"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LearnerConfig:
-    """What a worker needs to know; paths are seen by all of them."""
-
-    stage: str  # its name in metrics.jsonl
-    model: Path  # Hugging Face layout
-    out: Path
-    optimizer: OptimizerConfig
-    num_steps: int
-    checkpoint_every: int  # steps; the last step always has one
-    threads: int  # CPU threads of a worker
-    temperature: float = 1.0
-    gradient_checkpointing: bool = False
-    keep_checkpoints: int = 2
-    updates_per_step: int = 1  # optimizer steps that a step's batch is used for
-    shares_metrics: bool = False  # the driver writes metrics.jsonl too, so that it must not be rewritten meanwhile
-    trained: Trained = EVERYTHING
-    hardware: Hardware = DEFAULT_HARDWARE
-    reference: bool = False  # whether a second, frozen model will stand beside this one
+KEPT_CHECKPOINTS = 2
 
 
 class Learner:
     """One rank of the training group, from its newest whole checkpoint on."""
 
-    def __init__(self, config: LearnerConfig) -> None:
-        """Called inside a Ray Train worker, on every rank."""
+    def __init__(
+        self,
+        config: TrainingConfig,
+        stage: str,
+        *,
+        temperature: float = 1.0,
+        gradient_checkpointing: bool = False,
+        reference: bool = False,
+        shares_metrics: bool = False,
+    ) -> None:
+        """Set up one rank; called inside a Ray Train worker, on every rank.
+
+        Args:
+            config: its paths are seen by all workers.
+            stage: the name of the worker's lines in metrics.jsonl.
+            temperature: log-probabilities are those of the logits divided by it, as when sampling.
+            reference: whether a second, frozen model will be loaded too.
+            shares_metrics: the driver writes metrics.jsonl too, so that it must not be rewritten meanwhile.
+        """
         torch.set_num_threads(config.threads)
         parallel = this_process(get_device(), config.hardware.precision)
-        self.config = config
+        self.config, self.stage = config, stage
         self.family: Family = family_of(config.model)
         ranks_on_host = train.get_context().get_local_world_size()
         if config.hardware.memory_forecast == "refuse":
             check_loading(config.model, ranks_on_host=ranks_on_host, host=host_bytes())
-        parallel.barrier()  # nobody has loaded when the last one looks
+        parallel.barrier()  # no rank has loaded its model while another still looks at the memory
         self.processor: Any = self.family.load_processor(config.model)
         self.policy = Policy(
             self.family.load_model(config.model, torch.float32),
@@ -79,19 +74,19 @@ class Learner:
             PolicySettings(
                 optimizer=config.optimizer,
                 total_steps=config.num_steps * config.updates_per_step,
-                temperature=config.temperature,
-                gradient_checkpointing=config.gradient_checkpointing,
+                temperature=temperature,
+                gradient_checkpointing=gradient_checkpointing,
                 trained=config.trained,
                 hardware=config.hardware,
             ),
             parallel,
         )
-        self.cost = StepCost(self.policy, self.processor, ranks_on_host=ranks_on_host, reference=config.reference)
+        self.cost = StepCost(self.policy, self.processor, ranks_on_host=ranks_on_host, reference=reference)
         found = parallel.from_rank_0(checkpoint.latest(config.out / CHECKPOINTS) if parallel.rank == 0 else None)
         self.cursor = checkpoint.load(self.policy, found.path) if found.path is not None else {}  # of its data
         self._run_dir = RunDir(path=config.out, resumed=True) if parallel.rank == 0 else None
-        if self._run_dir is not None and not config.shares_metrics:
-            self._run_dir.drop_from(config.stage, self.step)
+        if self._run_dir is not None and not shares_metrics:
+            self._run_dir.drop_from(stage, self.step)
         self._saved_step = self.step
         self.stopping = False  # SIGTERM came, and the checkpoint it asked for is written: the loop ends now
         started = {"world_size": parallel.world_size, "host": socket.gethostname(), "pid": os.getpid()}
@@ -108,7 +103,7 @@ class Learner:
         return self.step >= self.config.num_steps
 
     def update(self, batches: Sequence[Batch], loss: Loss) -> dict[str, float]:
-        """One optimizer step on this rank's micro-batches; the metrics are global.
+        """Take one optimizer step on this rank's micro-batches and return metrics of all ranks together.
 
         Raises:
             UserError: a micro-batch is larger than any before, and needs more memory than there is.
@@ -119,9 +114,9 @@ class Learner:
         return {**metrics, **self.cost.rates(batches, metrics["tokens"], time.perf_counter() - start)}
 
     def log(self, row: Mapping[str, Any]) -> None:
-        """One line of metrics.jsonl; only rank 0 writes."""
+        """Write one line of metrics.jsonl; ranks other than 0 write nothing."""
         if self._run_dir is not None:
-            self._run_dir.log({"stage": self.config.stage, **row})
+            self._run_dir.log({"stage": self.stage, **row})
 
     def save_if_due(
         self,
@@ -131,11 +126,11 @@ class Learner:
         *,
         last: bool = False,
     ) -> bool:
-        """Checkpoints and reports to Ray Train every ``checkpoint_every`` steps and at the end; says whether it did.
+        """Checkpoint and report to Ray Train if it is due, and return whether it was done.
 
-        So too after SIGTERM, where ``stopping`` tells the caller to end. Every rank must call it after every step.
-
-        Not more often, because Ray Train takes one report per poll of its controller.
+        It is due every ``checkpoint_every`` steps, at the end, and after SIGTERM, where ``stopping`` tells the caller
+        to end. It is not done more often, because Ray Train takes one report per poll of its controller. Every rank
+        must call it after every step.
 
         Args:
             cursor: where the data stands, as JSON values; a resumed run finds it in ``self.cursor``.
@@ -144,25 +139,50 @@ class Learner:
         """
         self.stopping = asked_to_stop(self.config.out, self.policy.parallel)
         due = self.step % self.config.checkpoint_every == 0 or self.finished or self.stopping or last
-        due = due and self.step > self._saved_step
-        if due and may_save():
-            root = self.config.out / CHECKPOINTS
-            checkpoint.save(self.policy, root, keep=self.config.keep_checkpoints, cursor=cursor)
-            self._saved_step = self.step
-            train.report({**metrics, "step": self.step})
-            return True
-        return False
+        if self.step == self._saved_step or not due or not may_save():
+            return False
+        checkpoint.save(self.policy, self.config.out / CHECKPOINTS, keep=KEPT_CHECKPOINTS, cursor=cursor)
+        self._saved_step = self.step
+        train.report({**metrics, "step": self.step})
+        return True
 
     def export(self) -> None:
-        """Writes OUT/model, which transformers and vLLM load."""
+        """Write OUT/model, which transformers and vLLM load."""
         export(self.policy, self.config.model, self.config.out / MODEL)
 
 
-def scaling(num_workers: int, *, spare_cpus: float) -> ScalingConfig:
-    """One GPU per worker where the cluster has GPUs, else one CPU.
+def make_trainer(
+    train_loop: Any, arguments: Mapping[str, Any], config: TrainingConfig, *, spare_cpus: float, callbacks: Any = ()
+) -> TorchTrainer:
+    """Make a TorchTrainer of a new name: it resumes from OUT/checkpoints and not from Ray's storage.
+
+    Args:
+        spare_cpus: CPUs beside those of the workers, for whatever makes their data.
+        callbacks: Ray Train's, e.g. those of Tune.
 
     Raises:
-        UserError: the cluster is too small, where Ray would wait for ever.
+        UserError: the cluster is too small.
+    """
+    scaling_config = scaling(config.num_workers, spare_cpus=spare_cpus)
+    return TorchTrainer(
+        train_loop,
+        train_loop_config={"config": config, **arguments},
+        torch_config=TorchConfig(backend="nccl" if scaling_config.use_gpu else "gloo", timeout_s=600),
+        scaling_config=scaling_config,
+        run_config=RunConfig(
+            name=f"{time.time_ns()}",
+            storage_path=str((config.out / RAY_STORAGE).absolute()),
+            failure_config=FailureConfig(max_failures=config.max_failures),
+            callbacks=list(callbacks),
+        ),
+    )
+
+
+def scaling(num_workers: int, *, spare_cpus: float) -> ScalingConfig:
+    """Give each worker one GPU where the cluster has GPUs, else one CPU.
+
+    Raises:
+        UserError: the cluster is too small, where Ray would wait without end.
     """
     total = ray.cluster_resources()
     use_gpu = total.get("GPU", 0) > 0
@@ -176,37 +196,11 @@ def scaling(num_workers: int, *, spare_cpus: float) -> ScalingConfig:
     return ScalingConfig(num_workers=num_workers, use_gpu=use_gpu, resources_per_worker={"CPU": 1, "GPU": int(use_gpu)})
 
 
-def make_trainer(
-    train_loop: Any,
-    arguments: Mapping[str, Any],
-    *,
-    out: Path,
-    scaling_config: ScalingConfig,
-    max_failures: int,
-    callbacks: Sequence[Any] = (),
-    **options: Any,
-) -> TorchTrainer:
-    """A TorchTrainer whose name is new every time: what it resumes from is OUT/checkpoints, not Ray's storage."""
-    return TorchTrainer(
-        train_loop,
-        train_loop_config=dict(arguments),
-        torch_config=TorchConfig(backend="nccl" if scaling_config.use_gpu else "gloo", timeout_s=600),
-        scaling_config=scaling_config,
-        run_config=RunConfig(
-            name=f"{time.time_ns()}",
-            storage_path=str((out / RAY_STORAGE).absolute()),
-            failure_config=FailureConfig(max_failures=max_failures),
-            callbacks=list(callbacks),
-        ),
-        **options,
-    )
-
-
 def fit(trainer: TorchTrainer) -> None:
-    """``trainer.fit()``, with Ctrl-C left to the caller: in the main thread it would install a handler of its own.
+    """Run ``trainer.fit()`` in a thread: in the main thread it would take over Ctrl-C, which is the caller's.
 
     Raises:
-        UserError: what a worker met is the user's to mend.
+        UserError: a worker met one.
         Exception: any other fault of the workers.
     """
     fault: list[Exception] = []

@@ -17,10 +17,10 @@ class StepCost:
     """What the steps of one rank need and do: memory, forecast before it is taken, and operations by the second."""
 
     def __init__(self, policy: Policy, processor: Any, *, ranks_on_host: int, reference: bool) -> None:
-        """Every rank must make one.
+        """Measure what a rank has; every rank must make one.
 
         Args:
-            reference: whether a second, frozen model will stand beside this one.
+            reference: whether a second, frozen model will be loaded too.
 
         Raises:
             UserError: weights, gradients and optimizer alone need more memory than there is.
@@ -38,10 +38,10 @@ class StepCost:
         self.forecast_bytes = self._forecast_of(None)
 
     def check(self, batches: Sequence[Batch]) -> None:
-        """Looks at what is larger than all that was seen.
+        """Forecast the micro-batches that are larger than all before.
 
         Raises:
-            UserError: it needs more memory than there is.
+            UserError: one needs more memory than there is.
         """
         for size in (size_of(self._policy, batch) for batch in batches):
             if not any(size.within(other) for other in self._checked):
@@ -49,7 +49,7 @@ class StepCost:
                 self._checked = [size, *(other for other in self._checked if not other.within(size))]
 
     def rates(self, batches: Sequence[Batch], num_tokens: float, seconds: float) -> dict[str, float]:
-        """Of an update by all ranks, waiting for data left out; ``mfu`` where the devices' peak is known."""
+        """Rate an update by all ranks, without the wait for data; ``mfu`` where the devices' peak is known."""
         counts = [self._flops.count(batch) for batch in batches]
         mine = [sum(count.training for count in counts), sum(count.text_training for count in counts)]
         whole, text = self._policy.parallel.sum(torch.tensor(mine, dtype=torch.float64)).tolist()

@@ -1,4 +1,4 @@
-"""SIGTERM during training: workers take a checkpoint at the end of the step they are in, then the command ends with 75.
+"""SIGTERM during training: workers save a checkpoint at the end of their step, then the command ends with code 75.
 
     driver: handler → OUT/stop → every rank after its step: ``asked_to_stop`` → checkpoint, end → KeyboardInterrupt
 
@@ -23,14 +23,14 @@ STOP = "stop"
 
 @contextmanager
 def stop_on_sigterm(out: Path) -> Iterator[None]:
-    """SIGTERM inside asks the workers to checkpoint and end; goes inside ``ray_session``, which has a handler too.
+    """Have SIGTERM ask the workers to checkpoint and end. It goes inside ``ray_session``, which has a handler too.
 
     Raises:
         KeyboardInterrupt: at the end of the block, when that was asked for.
     """
     flag = out / STOP
-    flag.unlink(missing_ok=True)  # of a run that was killed
-    if threading.current_thread() is not threading.main_thread():  # a search's trial: the search has the handler
+    flag.unlink(missing_ok=True)  # a run that was killed may have left it
+    if threading.current_thread() is not threading.main_thread():  # in a trial; the search has the handler
         yield
         return
 
@@ -51,6 +51,6 @@ def stop_on_sigterm(out: Path) -> Iterator[None]:
 
 
 def asked_to_stop(out: Path, parallel: Parallel) -> bool:
-    """The same on every rank, which must all call it."""
+    """Return on every rank alike whether a stop was asked for; every rank must call it."""
     asked = (out / STOP).exists() if parallel.rank == 0 else False
     return bool(parallel.sum(torch.tensor([float(asked)])).item())

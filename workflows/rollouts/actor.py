@@ -16,8 +16,7 @@ from temporay.models.weights import WeightPacket, unpack
 from temporay.operators.components import load
 from temporay.operators.records import Group, Sampling
 from temporay.workflows.rollouts.media import StoredPrompt
-
-AUTO = "auto"
+from temporay.workflows.rollouts.settings import AUTO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +52,10 @@ class EngineActor:
         self._reason = ""
 
     def ping(self) -> None:
-        """Answers as soon as the process is there."""
+        """Answer as soon as the process is there."""
 
     def start(self) -> tuple[str, str]:
-        """Loads the engine; its name and why it was chosen."""
+        """Load the engine and return its name and why it was chosen."""
         engine = self._started()
         return engine.name, self._reason
 
@@ -67,14 +66,14 @@ class EngineActor:
         begun: Sequence[Group | None],
         weights: PublishedWeights,
     ) -> Answer:
-        """Groups written on under some weights, pulled first if this engine holds others."""
+        """Write groups on under some weights, which are pulled first if this engine holds others."""
         self.load_weights(weights)
         engine = self._started()
         groups = engine.generate([prompt.load() for prompt in prompts], sampling, begun)
         return Answer(groups=groups, version=engine.weight_version, checksum=self._checksum)
 
     def load_weights(self, weights: PublishedWeights) -> None:
-        """Pulls a version unless this engine holds it."""
+        """Pull a version unless this engine holds it."""
         engine = self._started()
         if (engine.weight_version, self._checksum) == (weights.version, weights.checksum):
             return
@@ -94,7 +93,7 @@ class EngineActor:
 
 
 def choose_engine(requested: str) -> tuple[str, str]:
-    """The engine to use on this machine, and why."""
+    """Return the engine to use on this machine, and why."""
     if requested != AUTO:
         return requested, "as configured"
     try:

@@ -30,31 +30,31 @@ class StoredPrompt:
         return self.prompt.key
 
     def load(self) -> Prompt:
-        """The prompt with its frames, read-only and not copied where the store of this node has them."""
+        """Return the prompt with its frames, read-only and not copied where the store of this node has them."""
         if self.frames_ref is None:
             return self.prompt
         return replace(self.prompt, frames_THWC=ray.get(self.frames_ref))
 
 
 class MediaStore:
-    """The frames of one step, each clip stored once whoever shows it, and what that took."""
+    """The frames of one step, each clip stored once however many prompts show it, and the bytes that took."""
 
     def __init__(self) -> None:
         self._refs: dict[str, Any] = {}  # by digest of the frames
         self.decodes = 0
-        self.physical_bytes = 0  # of frames in the store
-        self.logical_bytes = 0  # if every rollout had a copy of its own
+        self.physical_bytes = 0  # what the frames take in the store
+        self.logical_bytes = 0  # what they would take if every rollout had its own copy
 
     def decode(self, read: Callable[[], Frames]) -> Frames:
-        """Frames from ``read``, counted."""
+        """Return frames from ``read``, and count them."""
         self.decodes += 1
         return read()
 
     def put(self, prompt: Prompt, num_rollouts: int) -> StoredPrompt:
-        """Stores the frames of a prompt unless the same are there already.
+        """Store the frames of a prompt unless the same are there already.
 
         Args:
-            num_rollouts: that will be made of it; only counted.
+            num_rollouts: how many rollouts will see them, for the count alone.
         """
         frames_THWC = prompt.frames_THWC
         if frames_THWC is None:
@@ -67,7 +67,7 @@ class MediaStore:
         return StoredPrompt(prompt=replace(prompt, frames_THWC=None), frames_ref=self._refs[name])
 
     def counters(self) -> dict[str, float]:
-        """For the line of a step."""
+        """Return what a step's line says of its frames."""
         return {
             "decodes": self.decodes,
             "media_physical_bytes": self.physical_bytes,
@@ -75,12 +75,12 @@ class MediaStore:
         }
 
     def release(self) -> None:
-        """Forgets the frames; prompts that are still held keep theirs."""
+        """Forget the frames; prompts that are still held keep theirs."""
         self._refs.clear()
 
 
 def digest_of(frames_THWC: Frames) -> str:
-    """128 bits of the bytes and their shape, as hexadecimal."""
+    """Hash the bytes and their shape to 128 bits, as hexadecimal."""
     digest = hashlib.blake2b(repr(frames_THWC.shape).encode(), digest_size=16)
     digest.update(np.ascontiguousarray(frames_THWC).data)
     return digest.hexdigest()

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import ray
 from ray.exceptions import ObjectLostError, RayActorError
@@ -28,14 +28,42 @@ from temporay.models.weights import WeightPacket
 from temporay.operators.components import available
 from temporay.operators.errors import UserError, unknown_name
 from temporay.operators.records import Group, Prompt, Sampling
-from temporay.workflows.rollouts.actor import AUTO, OF_CHECKPOINT, Answer, EngineActor, PublishedWeights
+from temporay.workflows.rollouts.actor import OF_CHECKPOINT, Answer, EngineActor, PublishedWeights
 from temporay.workflows.rollouts.media import MediaStore, StoredPrompt
 from temporay.workflows.rollouts.pool_call import PendingPrompt, PoolCall, accept
 from temporay.workflows.rollouts.roster import EngineRoster, Slot
-from temporay.workflows.rollouts.settings import PoolConfig
+from temporay.workflows.rollouts.settings import AUTO, PoolConfig
 
 REFRESH_INTERVAL_S = 0.2
 LOST = (RayActorError, ObjectLostError, TimeoutError)  # the engine, its node, or its answer on the way
+
+
+class Pool(Protocol):
+    """What a loop asks of its engines. ``RolloutPool`` has some."""
+
+    processor: Any  # of the model's family, for prompts
+
+    async def generate(self, prompts: Sequence[Prompt | StoredPrompt], sampling: Sampling) -> list[Group]: ...
+
+    async def load_weights(self, version: int, packet: Any, checksum: int | None = None) -> None: ...
+
+    def counters(self) -> dict[str, float]: ...
+
+
+class NoPool:
+    """The engines of a run whose rollouts are there already."""
+
+    def __init__(self, processor: Any) -> None:
+        self.processor = processor
+
+    async def generate(self, prompts: Sequence[Prompt | StoredPrompt], sampling: Sampling) -> list[Group]:
+        raise RuntimeError("a run from rollouts asked for new ones")
+
+    async def load_weights(self, version: int, packet: Any, checksum: int | None = None) -> None:
+        """Load nothing: no engine serves."""
+
+    def counters(self) -> dict[str, float]:
+        return {"engines": 0.0}
 
 
 @dataclass(slots=True)
@@ -55,7 +83,7 @@ class RolloutPool:
 
     @classmethod
     def start(cls, config: PoolConfig, model: Path) -> Self:
-        """Asks for the engines, waits for ``num_engines`` of them and prints which and why.
+        """Ask for the engines, wait for ``num_engines`` of them and print which and why.
 
         Raises:
             UserError: the model folder or a setting is not valid.
@@ -86,7 +114,7 @@ class RolloutPool:
     @classmethod
     @contextmanager
     def started(cls, config: PoolConfig, model: Path) -> Iterator[Self]:
-        """A pool that is closed at the end of the block."""
+        """Start a pool that is closed at the end of the block."""
         pool = cls.start(config, model)
         try:
             yield pool
@@ -94,15 +122,15 @@ class RolloutPool:
             pool.close()
 
     def close(self) -> None:
-        """Ends the engines."""
+        """End the engines."""
         self.roster.close()
 
     def add_engine(self) -> None:
-        """Asks for one more engine, which joins as soon as it is up, also in the middle of ``generate``."""
+        """Ask for one more engine, which joins as soon as it is up, also in the middle of ``generate``."""
         self.roster.add()
 
     def remove_engine(self) -> None:
-        """Ends one engine, after what it is working on; one that is not up yet before one that is.
+        """End one engine after what it is working on; one that is not up yet goes first.
 
         Raises:
             ValueError: it is the last one.
@@ -110,7 +138,7 @@ class RolloutPool:
         self.roster.remove()
 
     def counters(self) -> dict[str, float]:
-        """For the line of a step; all but the first count from the start of the pool."""
+        """Return what a step's line says of the engines; all but the first count from the start of the pool."""
         return {
             "engines": len(self.roster.serving()),
             "engines_joined": self.roster.num_joined,
@@ -120,7 +148,7 @@ class RolloutPool:
         }
 
     async def generate(self, prompts: Sequence[Prompt | StoredPrompt], sampling: Sampling) -> list[Group]:
-        """One finished group per prompt, in order.
+        """Return one finished group per prompt, in order.
 
         With ``segment_tokens``, weights that are published meanwhile are used from the next segment on.
 
@@ -153,11 +181,11 @@ class RolloutPool:
     async def load_weights(
         self, version: int, packet: WeightPacket | ray.ObjectRef, checksum: int | None = None
     ) -> None:
-        """Publishes a version and waits until every engine that is up has it; later ones pull it before serving.
+        """Publish a version and wait until every engine that is up has it; later ones pull it before serving.
 
         Args:
-            packet: a packet, or a reference to one whose owner outlives the next call of this method.
-            checksum: of a packet given by reference; without it the packet is fetched to read it.
+            packet: a packet, or a reference to one. Its owner must live until the next call of this method.
+            checksum: that of a packet given by reference; without it the packet is fetched to read it.
         """
         if isinstance(packet, WeightPacket):
             packet, checksum = ray.put(packet), packet.checksum
@@ -168,7 +196,7 @@ class RolloutPool:
         await asyncio.gather(*(self._publish(slot) for slot in self.roster.serving()))
 
     def _dispatch(self, call: PoolCall) -> None:
-        """Gives a chunk to every engine that is free."""
+        """Give a chunk to every engine that is free."""
         self.roster.refresh()
         busy = {id(slot) for slot in call.serving.values()}
         for slot in self.roster.serving():
@@ -177,7 +205,7 @@ class RolloutPool:
                 call.serving[asyncio.create_task(self._serve(slot, chunk, call))] = slot
 
     async def _wait(self, call: PoolCall) -> None:
-        """Until a chunk is done, or it is time to see who has come; faults are raised here."""
+        """Wait until a chunk is done or it is time to look for new engines; faults are raised here."""
         if not call.serving:
             self._check_someone_comes(call)
             await asyncio.sleep(REFRESH_INTERVAL_S)
@@ -199,7 +227,7 @@ class RolloutPool:
             raise RuntimeError(f"no engine has been up for {self.config.call_timeout_s:g} s; see `ray status`")
 
     async def _serve(self, slot: Slot, chunk: Sequence[PendingPrompt], call: PoolCall) -> None:
-        """One call of one engine."""
+        """Call one engine once."""
         weights = self._weights
         slot.num_in_flight += len(chunk)
         self.num_segments += len(chunk)
@@ -243,7 +271,7 @@ class RolloutPool:
 
 
 def _started(roster: EngineRoster, config: PoolConfig) -> str:
-    """Waits for as many engines as must be up; their name."""
+    """Wait for as many engines as must be up, and return their name."""
     for _ in range(config.max_engines or config.num_engines):
         roster.add()
     replies: list[tuple[str, str]] = []

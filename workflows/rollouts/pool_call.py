@@ -20,7 +20,7 @@ class PendingPrompt:
     place: int  # among the prompts of its call
     prompt: StoredPrompt
     begun: Group | None = None
-    attempts: int = 0  # in a row, at the same segment
+    attempts: int = 0  # at the same segment, without success
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class PoolCall:
 
 
 def accept(answer: Answer, weights: PublishedWeights, chunk: Sequence[PendingPrompt], call: PoolCall) -> None:
-    """Takes the groups of a call; those that were cut go on.
+    """Take the groups of an engine; those that were cut go on.
 
     Raises:
         RuntimeError: they are not what was asked for, or not by the weights that were published.

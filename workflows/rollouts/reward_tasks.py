@@ -26,7 +26,7 @@ GroupToScore = tuple[Group, Sample, Comparisons]
 
 
 def score_batch(batch: Sequence[GroupToScore], config: RewardConfig) -> list[list[Score]]:
-    """What one task does, in the main thread of its own process: one list per group, in order."""
+    """Score a batch in the main thread of a task's own process: one list per group, in order."""
     rewards = load_rewards(config.weights, config.settings)
     scores = []
     for group, sample, compared in batch:
@@ -48,19 +48,19 @@ async def score_groups(
     config: RewardConfig,
     shuffled: Mapping[str, Group] | None = None,
 ) -> list[list[Score]]:
-    """Scores of every rollout, in the order of ``groups``; ``samples[i]`` is what ``groups[i]`` was asked.
+    """Score every rollout, in the order of ``groups``; ``samples[i]`` is what ``groups[i]`` was asked.
 
-    Groups go out in ``num_tasks`` tasks. The groups of a task whose process dies, or that no alarm can wake, are tried
-    once more in a task each, so that only the guilty one is lost. A group that was alone and whose process died is
-    tried once more too: the fault may have been the machine's.
+    Groups go out in ``num_tasks`` tasks. A process may die, or hang where no alarm can wake it: each of its groups is
+    then tried once more in a task of its own, so that only the guilty one is lost. A group that was alone when its
+    process died is tried once more too: the fault may have been the machine's.
 
     Args:
-        shuffled: groups that saw their sample's frames in a random order, by its key.
+        shuffled: by key, groups that saw their sample's frames in a random order.
 
     Raises:
         UserError: the configuration names no valid rewards, or one that needs what was not generated.
     """
-    needs = needs_of(load_rewards(config.weights, config.settings))  # the user's error is raised here, not in a task
+    needs = needs_of(load_rewards(config.weights, config.settings))  # a user's error is raised here, not in a task
     comparisons = gather_comparisons(groups, samples, needs, shuffled or {})
     work = list(zip(groups, samples, comparisons, strict=True))
     num_tasks = min(config.num_tasks, len(work))
@@ -72,10 +72,10 @@ async def score_groups(
 def gather_comparisons(
     groups: Sequence[Group], samples: Sequence[Sample], needs: frozenset[Need], shuffled: Mapping[str, Group]
 ) -> list[Comparisons]:
-    """What each group is compared with, as far as rewards need it: nothing else travels to the tasks.
+    """Return what each group is compared with, as far as rewards need it: nothing else travels to the tasks.
 
     Raises:
-        UserError: the other one of a pair is not among the groups, or an order-dependent sample was not shown shuffled.
+        UserError: a sample's twin is not among the groups, or an order-dependent sample was not shown shuffled.
     """
     by_pair: dict[str, dict[str, tuple[Group, Sample]]] = {}
     for group, sample in zip(groups, samples, strict=True):
@@ -85,8 +85,8 @@ def gather_comparisons(
         twin = next((pair for key, pair in by_pair[sample.address.pair_id].items() if key != sample.key), None)
         if "twin" in needs and twin is None:
             raise UserError(
-                f"a reward compares twins, but the other one of {sample.key} is not in its step; generate the data "
-                "with twins and draw prompts in pairs"
+                f"a reward compares twins, but the twin of {sample.key} is not in its step; generate the data "
+                "with twins"
             )
         if "shuffled" in needs and sample.order_dependent and sample.key not in shuffled:
             raise UserError(f"a reward compares with shuffled frames, but {sample.key} has no rollouts on them")
@@ -136,12 +136,12 @@ async def _result(reference: Any) -> list[list[Score]]:
 
 
 class DeadlinePassed(BaseException):
-    """Raised inside a checker by its alarm; not an Exception, so that no checker's own handler holds it up."""
+    """Raised inside a checker by its alarm; not an Exception, so that no handler of the checker catches it."""
 
 
 @contextmanager
 def _alarm(seconds: float) -> Iterator[None]:
-    """Raises DeadlinePassed in what runs inside, once this much time has passed. Main thread of a Unix process only."""
+    """Raise DeadlinePassed in the block once this much time has passed. Main thread of a Unix process only."""
 
     def ring(signum: int, frame: FrameType | None) -> None:
         raise DeadlinePassed

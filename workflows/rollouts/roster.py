@@ -1,4 +1,4 @@
-"""Which engines there are: they join when Ray has placed and started them, and leave with their node or when told to.
+"""Which engines a pool has: they join when Ray has placed and started them, and leave with their node or when told to.
 
     absent: ping → process is there: start → engine is loaded, serving ─ lost → absent …
                                                                        └ told to leave, after its calls → gone
@@ -20,6 +20,8 @@ from ray.exceptions import ActorUnavailableError
 
 
 class SlotState(Enum):
+    """How far an engine is."""
+
     ABSENT = "absent"  # not placed, or its process is not there
     LOADING = "loading"
     SERVING = "serving"
@@ -30,11 +32,11 @@ class Slot:
     """An engine's actor, for good; its process may change."""
 
     actor: Any
-    call: Any | None  # reference of the call that tells when the state changes; None while it serves
+    call: Any | None  # reference of the call whose answer changes the state; None while it serves
     state: SlotState = SlotState.ABSENT
     since_s: float = 0.0  # monotonic time of the last change of state
     num_in_flight: int = 0  # prompts it is working on
-    num_failures: int = 0  # in a row
+    num_failures: int = 0  # without success in between
     leaving: bool = False
 
 
@@ -48,17 +50,17 @@ class EngineRoster:
         self.slots: list[Slot] = []
         self.num_joined = 0
         self.num_left = 0
-        self.fault: Exception | None = None  # of the last engine that could not be loaded
+        self.fault: Exception | None = None  # why the last engine could not be loaded
 
     def add(self) -> Slot:
-        """One more engine; it joins when Ray has placed it."""
+        """Ask for one more engine; it joins when Ray has placed it."""
         actor = self._spawn()
         slot = Slot(actor=actor, call=actor.ping.remote(), since_s=time.monotonic())
         self.slots.append(slot)
         return slot
 
     def remove(self) -> None:
-        """One engine less: one that does not serve yet, else the least busy one after its calls.
+        """Give up one engine: one that does not serve yet, else the least busy one after its calls.
 
         Raises:
             ValueError: it is the last one.
@@ -71,17 +73,17 @@ class EngineRoster:
         self.release(slot)
 
     def release(self, slot: Slot) -> None:
-        """Ends an engine that was told to leave, once it is idle."""
+        """End an engine that was told to leave, once it is idle."""
         if slot.leaving and slot.num_in_flight == 0 and slot in self.slots:
             self._drop(slot)
 
     def serving(self) -> list[Slot]:
-        """Engines that take prompts, least busy first."""
+        """Return the engines that take prompts, least busy first."""
         ready = [slot for slot in self.slots if slot.state is SlotState.SERVING and not slot.leaving]
         return sorted(ready, key=lambda slot: slot.num_in_flight)
 
     def refresh(self) -> list[Any]:
-        """Takes note of engines that came up or that Ray gave up on; what those that came up said of themselves."""
+        """Take note of engines that came up or that Ray gave up on; return the answers of those that came up."""
         waiting = {slot.call: slot for slot in self.slots if slot.call is not None}
         if not waiting:
             return []
@@ -94,11 +96,11 @@ class EngineRoster:
         return [reply for reply in said if reply is not None]
 
     def served(self, slot: Slot) -> None:
-        """It did its work: whatever failed before is forgiven."""
+        """Note that an engine did its work: its failures are counted anew."""
         slot.num_failures = 0
 
     def lost(self, slot: Slot, error: Exception) -> None:
-        """A call failed with the engine's process or node: Ray starts it again, here or elsewhere, if it may."""
+        """Note that a call failed with the engine's process or node; Ray may start it again, here or elsewhere."""
         if slot not in self.slots or slot.state is SlotState.ABSENT:
             return  # known already from another call
         slot.num_failures += 1
@@ -109,7 +111,7 @@ class EngineRoster:
         slot.call = slot.actor.ping.remote()
 
     def close(self) -> None:
-        """Ends all engines."""
+        """End all engines."""
         for slot in list(self.slots):
             self._drop(slot)
 

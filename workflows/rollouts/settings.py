@@ -8,15 +8,16 @@ from pydantic import Field, model_validator
 from temporay.models.engines._base import EngineSettings
 from temporay.operators.settings import Settings
 from temporay.workflows.config import Weights
-from temporay.workflows.rollouts.actor import AUTO
+
+AUTO = "auto"  # the name of the engine that is chosen by what can be imported
 
 
 class PoolConfig(Settings):
     """How many engines there are and what each gets."""
 
     engine: str = AUTO  # a name in models/engines or "module:Class"; auto: vllm where it can be imported, else local
-    num_engines: int = Field(default=1, ge=1)  # that must be up before the run starts
-    max_engines: int | None = Field(default=None, ge=1)  # asked for; those beyond join when there is a place for them
+    num_engines: int = Field(default=1, ge=1)  # must be up before the run starts
+    max_engines: int | None = Field(default=None, ge=1)  # asked for; the others join when there is a place
     num_cpus: float = Field(default=0.5, ge=0)  # Ray's share per engine; trainer and engines take turns on few cores
     num_gpus: float = Field(default=0.0, ge=0)  # per engine
     resources: Weights = Field(default={})  # custom Ray resources per engine, e.g. rollout=1
@@ -25,7 +26,7 @@ class PoolConfig(Settings):
     threads: int = Field(default=1, ge=1)
     prompts_per_call: int = Field(default=64, ge=1)  # 1: on CPUs the same bits, however many engines there are
     call_timeout_s: float = Field(default=1800.0, gt=0)  # an engine that takes longer is ended and started again
-    max_restarts: int = Field(default=3, ge=0)  # of an engine in a row, without having served anything in between
+    max_restarts: int = Field(default=3, ge=0)  # of one engine while it serves nothing in between
     max_attempts: int = Field(default=3, ge=1)  # times the same prompts are sent before the run fails
     settings: EngineSettings = EngineSettings()
 
@@ -42,6 +43,6 @@ class RewardConfig(Settings):
     # Component name, module:Class or module:function (in TRL's form) → weight in the sum.
     weights: Weights = Field(default={"accuracy": 1.0})
     settings: dict[str, dict[str, float | bool | str | None]] = Field(default={})  # name in ``weights`` → its fields
-    deadline_s: float = Field(default=10.0, gt=0)  # of the checkers on one group
-    start_allowance_s: float = Field(default=60.0, gt=0)  # for a worker process to start, on top of a task's deadlines
+    deadline_s: float = Field(default=10.0, gt=0)  # for the checkers on one group
+    start_allowance_s: float = Field(default=60.0, gt=0)  # for a worker process to start, beside a task's deadlines
     num_tasks: int = Field(default=2, ge=1)  # tasks that the groups of one call are spread over

@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankSteps:
-    """What one rank reads of a schedule, from a step on."""
+    """The rows that one rank reads of a schedule, from a step on."""
 
     schedule: Schedule
     rank: int
@@ -56,11 +56,11 @@ class RankSteps:
         return self.schedule.passes(step, self.rank, self.world_size)
 
     def rows(self, step: int) -> list[int]:
-        """Rows of one step, pass by pass."""
+        """Return the rows of one step, pass by pass."""
         return [row for one in self.passes(step) for row in one.rows]
 
     def blocks(self, frame_bytes_N: Numbers) -> Iterator[pa.Table]:
-        """Steps and rows of all blocks: as many whole steps to a block as its bytes allow, at least one."""
+        """Yield steps and rows of all blocks: as many whole steps to a block as its bytes allow, at least one."""
         steps: list[int] = []
         rows: list[int] = []
         nbytes = first = 0
@@ -78,21 +78,21 @@ class RankSteps:
 
 
 def ahead(items: Iterator[T], count: int) -> Iterator[T]:
-    """The same items, up to ``count`` of them made by a thread before they are asked for."""
+    """Yield the same items; a thread makes up to ``count`` of them before they are asked for."""
     end = object()
     with ThreadPoolExecutor(1) as thread:
         pending = deque(thread.submit(next, items, end) for _ in range(count))
         while (item := pending.popleft().result()) is not end:
             pending.append(thread.submit(next, items, end))
-            yield item  # type: ignore[misc] # the end is not among them
+            yield item  # type: ignore[misc] # never ``end``
 
 
 def clips(blocks: Iterable[pa.Table], parts: tuple[Part, ...]) -> Iterator[pa.Table]:
-    """The clips of all blocks, in order; Ray tasks make the next ones meanwhile.
+    """Yield the clips of all blocks, in order; Ray tasks make the next ones meanwhile.
 
-    Plain tasks, because a Ray Data pipeline that is held back by a consumer as slow as training spins, in the training
-    process and with the interpreter's lock: every small operation of the model waits for it (measured: 1.8 s a step
-    instead of 0.5 s). Cut into short pipelines it still took 17 % of the speed on batches made before; tasks take 8 %.
+    Plain tasks, because training is a slow consumer, and a Ray Data pipeline that is held back spins: in the training
+    process, with the interpreter's lock, so that every small operation of the model waits for it (measured: 1.8 s a
+    step instead of 0.5 s). Short pipelines still cost 17 % of the speed on batches made before; tasks cost 8 %.
     """
     load = ray.remote(load_block).options(scheduling_strategy=ANYWHERE)
     pending: deque[ray.ObjectRef[pa.Table]] = deque()
@@ -106,13 +106,13 @@ def clips(blocks: Iterable[pa.Table], parts: tuple[Part, ...]) -> Iterator[pa.Ta
 
 @functools.lru_cache(maxsize=4)
 def _opened(parts: tuple[Part, ...]) -> Mixture:
-    return Mixture.open(parts)  # once per process, which makes many blocks
+    return Mixture.open(parts)  # opened once per process, which makes many blocks
 
 
 def load_block(block: pa.Table, *, parts: tuple[Part, ...]) -> pa.Table:
-    """A Ray task: the clips of one block, as raw bytes with their shapes.
+    """Decode the clips of one block into raw bytes with their shapes; this is a Ray task.
 
-    What is wrong with a clip goes into ``error``: the steps before it are trained on all the same.
+    A fault of a clip goes into ``error``, so that the steps before it are still trained on.
     """
     mixture = _opened(parts)
     columns: dict[str, list[Any]] = {name: [] for name in BLOCK_SCHEMA.names}
@@ -132,17 +132,17 @@ class Collate:
     def __init__(
         self, family: Family, processor: Any, *, mixture: Mixture, tokens_N: Numbers, wording: Wording, lock: Lock
     ) -> None:
-        """What every batch of a mixture has in common.
+        """Take what every batch of a mixture has in common.
 
         Args:
-            tokens_N: by row of the mixture; what is collated must have as many.
-            lock: of the processor, because a fast tokenizer must not be called from two threads.
+            tokens_N: tokens by row of the mixture; a collated row must have as many.
+            lock: held while the processor is used: a fast tokenizer must not be called from two threads.
         """
         self._family, self._processor, self._lock = family, processor, lock
         self.mixture, self._tokens_N, self._wording = mixture, tokens_N, wording
 
     def step(self, table: pa.Table, passes: Sequence[Pass]) -> list[Batch]:
-        """The micro-batches of one step from its clips, which come pass by pass.
+        """Make the micro-batches of one step from its clips, which come pass by pass.
 
         Raises:
             UserError: a clip cannot be read.
@@ -157,7 +157,7 @@ class Collate:
         return [self.batch(one, list(itertools.islice(clips, len(one.rows)))) for one in passes]
 
     def batch(self, one: Pass, frames: Sequence[Frames | None]) -> Batch:
-        """One pass with the frames of its rows; None is a blind prompt.
+        """Collate one pass with the frames of its rows; None makes a blind prompt.
 
         Raises:
             RuntimeError: a row has another number of tokens than was counted.
@@ -185,16 +185,16 @@ class Collate:
 
 
 def collated_steps(blocks: Iterable[pa.Table], steps: RankSteps, collate: Collate) -> Iterator[tuple[int, list[Batch]]]:
-    """Step numbers and micro-batches, one step after the other; the next ones are collated meanwhile."""
+    """Yield step numbers and micro-batches, one step after the other; the next ones are collated meanwhile."""
     tables = tables_by_step(blocks, steps)
     return ahead(((step, collate.step(table, steps.passes(step))) for step, table in tables), PREFETCH_STEPS)
 
 
 def tables_by_step(blocks: Iterable[pa.Table], steps: RankSteps) -> Iterator[tuple[int, pa.Table]]:
-    """The rows of every step.
+    """Yield the rows of every step.
 
     Raises:
-        RuntimeError: other rows have come than those that were asked for.
+        RuntimeError: the rows are not those that were asked for.
     """
     step = steps.first_step
     for block in blocks:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from temporay.models.families._base import family_of
 from temporay.operators.errors import UserError
 from temporay.operators.seeding import rng_at
-from temporay.workflows.sft.mixture import Mixture, Part, dropped_lines, parts_of, row_order, samples_drawn
+from temporay.workflows.sft.mixture import Mixture, Part, parts_of, row_order
 from temporay.workflows.sft.schedule import Numbers, PassLimits, Schedule, make_schedule
+from temporay.workflows.sft.settings import SftConfig
 from temporay.workflows.sft.token_counts import (
     TooLong,
     Wording,
@@ -22,18 +22,14 @@ from temporay.workflows.sft.token_counts import (
     count_rows,
     count_tokens,
     dropped_line,
-    dropped_summary,
     too_long,
 )
 from temporay.workflows.sft.validation import HeldOut
 
-if TYPE_CHECKING:  # settings are part of the command, which is made of this
-    from temporay.workflows.sft.settings import SftConfig
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """What every worker is given."""
+    """What every worker is given. Rows are those of the mixture."""
 
     parts: tuple[Part, ...]
     schedule: Schedule
@@ -44,11 +40,12 @@ class Inputs:
 
 
 def wording_of(config: SftConfig) -> Wording:
+    """Return how samples are told to answer."""
     return Wording(instruction=config.instruction, answer_only_instruction=config.answer_only_instruction)
 
 
 def prepare(config: SftConfig, parts: tuple[Part, ...]) -> Inputs:
-    """Counts, leaves out what is too long and says so on the terminal, and settles every step.
+    """Count tokens, leave out what is too long and say so on the terminal, and settle every step.
 
     Raises:
         UserError: too much is too long.
@@ -80,7 +77,7 @@ def prepare(config: SftConfig, parts: tuple[Part, ...]) -> Inputs:
 
 
 def length_limits(config: SftConfig) -> dict[str, int | None]:
-    """What no sample may exceed, in tokens, by the setting's name."""
+    """Return what no sample may exceed, in tokens, by the setting's name."""
     max_length = config.max_length
     if max_length is None:
         max_length = family_of(config.model).load_processor(config.model).tokenizer.model_max_length
@@ -92,11 +89,12 @@ def length_limits(config: SftConfig) -> dict[str, int | None]:
 
 
 def pass_limits(config: SftConfig) -> PassLimits:
+    """Return what one forward and backward pass may hold."""
     return PassLimits(micro_batch_size=config.micro_batch_size, micro_batch_tokens=config.micro_batch_tokens)
 
 
 def kept_rows(mixture: Mixture, dropped: list[TooLong]) -> list[list[int]]:
-    """Of every part the rows that are trained on.
+    """Return for every part the rows that are trained on.
 
     Raises:
         UserError: a part has none left.
@@ -110,26 +108,26 @@ def kept_rows(mixture: Mixture, dropped: list[TooLong]) -> list[list[int]]:
 
 
 def hold_out(config: SftConfig, limits: dict[str, int | None]) -> tuple[HeldOut | None, list[TooLong]]:
-    """Samples to validate on, drawn once; the limits of training hold for them too.
+    """Choose samples to validate on, once for all steps; the limits of training hold for them too.
 
     Raises:
-        UserError: there is no such dataset, or all samples drawn are too long.
+        UserError: there is no such dataset, or all chosen samples are too long.
     """
     if config.validation is None:
         return None, []
     (part,) = parts_of(config.validation, (), config.video_reading)
-    drawn = rng_at("sft/validation", config.seed).permutation(part.num_rows)[: config.validation_samples].tolist()
-    counted = count_rows((part,), config.model, wording_of(config), drawn).tokens_N
-    dropped = too_long(drawn, counted, limits)
+    chosen = rng_at("sft/validation", config.seed).permutation(part.num_rows)[: config.validation_samples].tolist()
+    counted = count_rows((part,), config.model, wording_of(config), chosen).tokens_N
+    dropped = too_long(chosen, counted, limits)
     if dropped:
-        check_share(dropped, len(drawn), config.max_dropped_share, limits)
+        check_share(dropped, len(chosen), config.max_dropped_share, limits)
         print(f"sft validation: {dropped_line(dropped, Mixture.open((part,)))}", flush=True)
     gone = {one.row for one in dropped}
     tokens_N = np.zeros(part.num_rows, np.int64)
-    tokens_N[drawn] = counted
+    tokens_N[chosen] = counted
     held_out = HeldOut(
         part=part,
-        rows=tuple(row for row in drawn if row not in gone),
+        rows=tuple(row for row in chosen if row not in gone),
         tokens_N=tokens_N,
         limits=pass_limits(config),
         arms=config.validation_arms,
@@ -137,35 +135,3 @@ def hold_out(config: SftConfig, limits: dict[str, int | None]) -> tuple[HeldOut 
         best_metric=config.best_metric,
     )
     return held_out, dropped
-
-
-def accounts(inputs: Inputs) -> list[dict[str, Any]]:
-    """What was drawn of every dataset, which of its lines gave no sample, and which samples were left out."""
-    mixture = Mixture.open(inputs.parts)
-    drawn = samples_drawn(inputs.parts, len(inputs.schedule.rows))
-    summary = []
-    for p, (part, count) in enumerate(zip(inputs.parts, drawn, strict=True)):
-        dropped = [one for one in inputs.dropped if mixture.part_of(one.row) == p]
-        summary.append(
-            {
-                "path": str(part.path),
-                "weight": part.weight,
-                "num_samples": part.num_rows,
-                "drawn": count,
-                "epochs": count / (part.num_rows - len(dropped)),
-                "dropped_lines": dropped_lines(part),
-                "dropped_samples": dropped_summary(dropped, mixture),
-            }
-        )
-    return summary
-
-
-def validation_account(inputs: Inputs) -> dict[str, Any]:
-    """How many samples were validated on, and which were left out."""
-    assert inputs.held_out is not None
-    mixture = Mixture.open((inputs.held_out.part,))
-    return {
-        "path": str(inputs.held_out.part.path),
-        "num_samples": len(inputs.held_out.rows),
-        "dropped_samples": dropped_summary(inputs.held_out_dropped, mixture),
-    }

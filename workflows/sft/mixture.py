@@ -26,7 +26,7 @@ JSON_LINES = ".jsonl"
 
 
 class SampleSource(Protocol):
-    """What ``operators.dataset.reader.Dataset`` and ``operators.dataset.video_qa.VideoQa`` have in common."""
+    """What a ``Dataset`` and a ``VideoQa`` of ``operators.dataset`` have in common."""
 
     def __len__(self) -> int: ...
 
@@ -40,18 +40,18 @@ class Part:
     """One dataset of a mixture, as it was when the run began."""
 
     path: Path  # a folder made by ``temporay generate``, or JSON lines
-    weight: float  # share of all samples drawn
+    weight: float  # share of all samples taken
     num_rows: int
-    fingerprint: str  # of what is asked and answered
+    fingerprint: str  # a hash of what is asked and answered
     videos: VideoReading
 
     def identity(self) -> list[Any]:
-        """What must not change while a run is interrupted, as JSON values."""
+        """Return what must not change while a run is interrupted, as JSON values."""
         return [str(self.path), self.weight, self.num_rows, self.fingerprint]
 
 
 def parts_of(data: Path, mixture: Sequence[str], videos: VideoReading) -> tuple[Part, ...]:
-    """The parts of a mixture: ``data`` with what the others leave, then every ``PATH=SHARE``.
+    """Read the parts of a mixture: ``data`` with what the others leave, then every ``PATH=SHARE``.
 
     Raises:
         UserError: an entry is not ``PATH=SHARE``, the shares leave nothing to ``data``, a dataset cannot be read or is
@@ -73,21 +73,21 @@ def parts_of(data: Path, mixture: Sequence[str], videos: VideoReading) -> tuple[
     return tuple(parts)
 
 
-def absolute(entry: str) -> str:
-    """A ``PATH=SHARE`` that means the same in every process."""
+def absolute_entry(entry: str) -> str:
+    """Rewrite ``PATH=SHARE`` so that it means the same in every process."""
     path, share = _entry(entry)
     return f"{path.absolute()}={share!r}"
 
 
 def open_source(path: Path, videos: VideoReading) -> SampleSource:
-    """A folder made by generate, or a file of JSON lines."""
+    """Open a folder made by generate, or a file of JSON lines."""
     if path.suffix != JSON_LINES:
         return Dataset.open(path)
     return VideoQa.open(VideoQaSettings(file=path, **dict(videos)))
 
 
 def dropped_lines(part: Part) -> dict[str, int]:
-    """Lines of a JSON lines file that give no sample, counted by reason."""
+    """Count by reason the lines of a JSON lines file that give no sample."""
     source = open_source(part.path, part.videos)
     counts: dict[str, int] = {}
     for line in source.dropped if isinstance(source, VideoQa) else ():
@@ -104,7 +104,7 @@ class Mixture:
 
     @classmethod
     def open(cls, parts: tuple[Part, ...]) -> Mixture:
-        """Opens all parts.
+        """Open all parts.
 
         Raises:
             UserError: one has another number of samples than when the run began.
@@ -124,11 +124,11 @@ class Mixture:
         return self.parts[self.part_of(row)].path
 
     def part_of(self, row: int) -> int:
-        """Which part a row is of, by position."""
+        """Return the position of the part that a row belongs to."""
         return self._locate(row)[0]
 
     def rows_of(self, part: int) -> range:
-        """All rows of a part."""
+        """Return all rows of a part."""
         first = sum(one.num_rows for one in self.parts[:part])
         return range(first, first + self.parts[part].num_rows)
 
@@ -137,7 +137,7 @@ class Mixture:
         return self.sources[part].sample(i)
 
     def frames(self, row: int) -> Frames:
-        """frames_THWC uint8 RGB.
+        """Return frames_THWC, uint8 RGB.
 
         Raises:
             SampleRejected: the clip or video cannot be decoded.
@@ -154,10 +154,10 @@ class Mixture:
 
 
 def row_order(parts: Sequence[Part], kept: Sequence[Sequence[int]], seed: int, first: int, count: int) -> list[int]:
-    """Rows at the places ``first`` to ``first + count``; of a single part, its epochs' permutations laid end to end.
+    """Return the rows at the places ``first`` to ``first + count`` of the order.
 
     Args:
-        kept: of every part, the rows of the mixture that are trained on.
+        kept: for every part, the rows of the mixture that are trained on.
     """
     if len(parts) == 1:
         return [kept[0][place_in_epochs(place, len(kept[0]), "sft", seed)] for place in range(first, first + count)]
@@ -172,7 +172,7 @@ def row_order(parts: Sequence[Part], kept: Sequence[Sequence[int]], seed: int, f
 
 @functools.lru_cache(maxsize=256)
 def _taken(weights: tuple[float, ...], first: int, count: int) -> tuple[np.ndarray[Any, Any], tuple[int, ...]]:
-    """Which part each of the places from ``first`` on takes from, and how much every part gave before.
+    """Return which part each place from ``first`` on takes from, and how much every part gave before.
 
     At place n a part has given between n·weight - parts and n·weight + parts, so only samples due in that window are
     sorted, however far the run is.
@@ -191,7 +191,7 @@ def _taken(weights: tuple[float, ...], first: int, count: int) -> tuple[np.ndarr
 
 
 def samples_drawn(parts: Sequence[Part], num_samples: int) -> list[int]:
-    """How many of the first ``num_samples`` samples each part gives."""
+    """Return how many of the first ``num_samples`` samples each part gives."""
     if len(parts) == 1:
         return [num_samples]
     return list(_taken(tuple(part.weight for part in parts), num_samples, 0)[1])
@@ -209,7 +209,7 @@ def _entry(text: str) -> tuple[Path, float]:
 
 
 def _fingerprint(source: SampleSource) -> str:
-    """Of the order, the questions and the answers, so that a resumed run notices other ones."""
+    """Hash the order, the questions and the answers, so that a resumed run notices other ones."""
     if isinstance(source, Dataset):
         return source.recipe_hash
     samples = (source.sample(i) for i in range(len(source)))

@@ -1,24 +1,22 @@
-"""Which samples make up every step, and how a rank passes them through the model. Numbers only: no Ray, no torch.
+"""Which samples make up a step, and how a rank passes them through the model. Numbers only: no Ray, no torch.
 
     samples in their order, tokens of each → steps (a number of samples, or a budget of tokens) → passes of every rank
 
 Steps depend on seed, data and settings alone, so a run may stop and go on anywhere, with any number of workers. Inside
-a step samples of like length go together, so that little of a padded batch is padding.
+a step, samples of similar length go together, so that little of a padded batch is padding.
 """
 
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Numbers = npt.NDArray[np.int64]
-CHUNK = 8192  # samples drawn at a time while steps are cut by tokens
+CHUNK = 8192  # samples taken at a time while steps are cut by tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +29,7 @@ class PassLimits:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """Rows of one pass. A blank one is computed like any other and weighs nothing: ranks must make as many passes."""
+    """Rows of one pass. A blank pass weighs nothing; it is computed because all ranks must make as many passes."""
 
     rows: tuple[int, ...]
     is_blank: bool = False
@@ -52,20 +50,20 @@ class Schedule:
 
     @property
     def digest(self) -> str:
-        """Of what is trained on at which step, whatever the number of workers."""
+        """A hash of what is trained on at which step, whatever the number of workers."""
         return hashlib.sha256(self.rows.tobytes() + self.starts.tobytes()).hexdigest()[:16]
 
     def rows_of(self, step: int) -> list[int]:
-        """Rows of all ranks, in the order in which they are drawn."""
+        """Rows of all ranks, in their order."""
         chosen: list[int] = self.rows[self.starts[step] : self.starts[step + 1]].tolist()
         return chosen
 
     def passes(self, step: int, rank: int, world_size: int) -> list[Pass]:
-        """What one rank does; as many passes on every rank, and those made at one time alike in length."""
+        """Return one rank's passes: as many on every rank, and those made at the same time similar in length."""
         return pack(self.rows_of(step), self.tokens_N, self.limits, world_size)[rank::world_size]
 
     def token_metrics(self, step: int, world_size: int) -> dict[str, float]:
-        """Tokens of a step without padding, and the share of all that is computed that is padding or blank."""
+        """Return the tokens of a step without padding, and the share of computed tokens that are padding or blank."""
         tokens = int(self.tokens_N[self.rows_of(step)].sum())
         packed = pack(self.rows_of(step), self.tokens_N, self.limits, world_size)
         padded = sum(len(one.rows) * int(self.tokens_N[list(one.rows)].max()) for one in packed)
@@ -81,12 +79,12 @@ def make_schedule(
     batch_size: int | None,
     tokens_per_step: int | None,
 ) -> Schedule:
-    """Cuts the endless order of samples into steps.
+    """Cut the endless order of samples into steps.
 
     Args:
         rows_at: rows at the places ``first`` to ``first + count`` of the order.
-        batch_size: samples of a step; None: as many as come before ``tokens_per_step`` tokens would be passed. No
-            sample may have more.
+        batch_size: samples of a step. None: a step takes samples until the next one would exceed ``tokens_per_step``;
+            no sample may be longer than that.
     """
     if batch_size is not None:
         rows = np.asarray(rows_at(0, num_steps * batch_size), np.int64)
@@ -115,15 +113,15 @@ def _cut_by_tokens(
 
 
 def pack(rows: Sequence[int], tokens_N: Numbers, limits: PassLimits, num_ranks: int) -> list[Pass]:
-    """As few passes as the limits allow, a multiple of ``num_ranks``, and none larger than it must be.
+    """Return as few passes as the limits allow, a multiple of ``num_ranks``, and none larger than it must be.
 
-    They go from the longest samples to the shortest, so that ranks, which take them in turn and wait for each other
-    after every one, have about as much to compute. Where there are fewer samples than passes, blanks are added.
+    They go from the longest samples to the shortest. Ranks take them in turn and wait for each other after each, so
+    they have about as much to compute. Where there are fewer samples than passes, blanks are added.
     """
     if not rows:
         return []
-    lengths: dict[Any, int] = dict(zip(rows, tokens_N[list(rows)].tolist(), strict=True))
-    ordered = sorted(rows, key=lambda row: -lengths[row])  # stable: equal ones stay in the order they are drawn
+    lengths: dict[int, int] = dict(zip(rows, tokens_N[list(rows)].tolist(), strict=True))
+    ordered = sorted(rows, key=lambda row: -lengths[row])  # stable: equal ones stay in their order
 
     def cut(most_tokens: int) -> list[list[int]]:
         passes: list[list[int]] = []
@@ -137,12 +135,23 @@ def pack(rows: Sequence[int], tokens_N: Numbers, limits: PassLimits, num_ranks: 
 
     longest = lengths[ordered[0]]
     widest = limits.micro_batch_tokens or longest * len(rows)
-    wanted = -(-len(cut(widest)) // num_ranks) * num_ranks
-    enough = range(longest, max(longest, widest) + 1)
-    passes = cut(enough[bisect_left(enough, True, key=lambda most_tokens: len(cut(most_tokens)) <= wanted)])
+    num_passes = -(-len(cut(widest)) // num_ranks) * num_ranks
+    low, high = longest, max(longest, widest)
+    while low < high:  # halves the range until it holds only the least tokens that give no more passes
+        middle = (low + high) // 2
+        if len(cut(middle)) <= num_passes:
+            high = middle
+        else:
+            low = middle + 1
+    passes = _halved(cut(low), num_ranks)
+    blanks = [Pass((passes[-1][-1],), is_blank=True)] * (-len(passes) % num_ranks)
+    return [*(Pass(tuple(one)) for one in passes), *blanks]
+
+
+def _halved(passes: list[list[int]], num_ranks: int) -> list[list[int]]:
+    """Halve the largest pass until their number is a multiple of the ranks, as long as one can be halved."""
     while len(passes) % num_ranks and any(len(one) > 1 for one in passes):
         largest = max(range(len(passes)), key=lambda i: len(passes[i]))
         half = len(passes[largest]) // 2
         passes[largest : largest + 1] = [passes[largest][:half], passes[largest][half:]]
-    blanks = [Pass((passes[-1][-1],), is_blank=True)] * (-len(passes) % num_ranks)
-    return [*(Pass(tuple(one)) for one in passes), *blanks]
+    return passes

@@ -33,7 +33,7 @@ SHOWN = 3  # samples named in a line
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wording:
-    """How samples are told to answer, with and without a chain of thought."""
+    """How samples with and without a chain of thought are told to answer."""
 
     instruction: str
     answer_only_instruction: str
@@ -44,10 +44,10 @@ class Wording:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenCounts:
-    """By row of a mixture."""
+    """Counts by row of a mixture."""
 
-    tokens_N: Numbers  # of prompt, video, target and end of turn
-    frame_bytes_N: Numbers  # of the decoded clip
+    tokens_N: Numbers  # prompt, video, target and end of turn
+    frame_bytes_N: Numbers  # the decoded clip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ class TooLong:
 
 
 def count_tokens(parts: tuple[Part, ...], model: Path, wording: Wording, out: Path) -> TokenCounts:
-    """Counts a whole mixture, or reads what was counted of the same data for the same model.
+    """Count a whole mixture, or read what was counted of the same data for the same model.
 
     Args:
         out: the run's folder, where counts are kept.
@@ -88,7 +88,7 @@ def count_tokens(parts: tuple[Part, ...], model: Path, wording: Wording, out: Pa
 
 
 def count_rows(parts: tuple[Part, ...], model: Path, wording: Wording, rows: Sequence[int]) -> TokenCounts:
-    """Counts some rows, in their order."""
+    """Count some rows, in their order."""
     mixture, family = Mixture.open(parts), family_of(model)
     samples = [mixture.sample(row) for row in rows]
     lengths = TokenLengths(family, family.load_processor(model))
@@ -99,7 +99,7 @@ def count_rows(parts: tuple[Part, ...], model: Path, wording: Wording, rows: Seq
 
 
 def too_long(rows: Sequence[int], tokens_N: Numbers, limits: dict[str, int | None]) -> list[TooLong]:
-    """Rows over the lowest of some limits, each with the limit's name; None is no limit.
+    """Return the rows over the lowest of some limits, each with the limit's name; None is no limit.
 
     Args:
         tokens_N: one count per entry of ``rows``.
@@ -113,10 +113,10 @@ def too_long(rows: Sequence[int], tokens_N: Numbers, limits: dict[str, int | Non
 
 
 def check_share(dropped: Sequence[TooLong], num_rows: int, largest_share: float, limits: dict[str, int | None]) -> None:
-    """Refuses to train on what is left when too much is left out.
+    """Refuse to train on what is left when too much is left out.
 
     Raises:
-        UserError: more than the share, or all of it.
+        UserError: more than the largest share is too long, or all samples are.
     """
     if len(dropped) > largest_share * num_rows or len(dropped) == num_rows:
         shown = ", ".join(f"{name} {limit}" for name, limit in limits.items() if limit is not None)
@@ -127,18 +127,8 @@ def check_share(dropped: Sequence[TooLong], num_rows: int, largest_share: float,
         )
 
 
-def dropped_summary(dropped: Sequence[TooLong], mixture: Mixture) -> dict[str, Any]:
-    """By reason: how many, and every one of them with its tokens, as JSON values."""
-    summary: dict[str, Any] = {}
-    for one in dropped:
-        entry = summary.setdefault(one.reason, {"count": 0, "tokens": {}})
-        entry["count"] += 1
-        entry["tokens"][mixture.sample(one.row).key] = one.tokens
-    return summary
-
-
 def dropped_line(dropped: Sequence[TooLong], mixture: Mixture) -> str:
-    """One line for the terminal."""
+    """Return one line for the terminal."""
     named = [f"{mixture.sample(one.row).key} ({one.tokens} tokens)" for one in dropped[:SHOWN]]
     more = "" if len(dropped) <= SHOWN else f" and {len(dropped) - SHOWN} more, all in summary.json"
     return f"{len(dropped)} of {len(mixture)} samples left out, {dropped[0].reason}: {', '.join(named)}{more}"
@@ -150,7 +140,7 @@ def _column(table: pa.Table, name: str) -> Numbers:
 
 
 def _identity(parts: tuple[Part, ...], model: Path, wording: Wording) -> list[Any]:
-    """What counts depend on; of the model all but its weights."""
+    """Return what counts depend on: the data, the wording, and all files of the model but its weights."""
     files = [file for file in sorted(model.iterdir()) if file.is_file() and file.suffix not in WEIGHT_SUFFIXES]
     return [
         [part.identity() for part in parts],

@@ -14,7 +14,6 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 from temporay.models.export import export
@@ -26,10 +25,10 @@ from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.sft.clips import Collate
 from temporay.workflows.sft.mixture import Part
 from temporay.workflows.sft.schedule import Numbers, Pass, PassLimits, pack
+from temporay.workflows.sft.settings import BestMetric
 
 BEST = "best"  # the finished run's model with the best metric
 BEST_SO_FAR, RECORD = "best_so_far", "best.json"
-BestMetric = Literal["ordered_loss", "shuffled_gap", "single_frame_gap", "blind_gap"]  # a loss is to fall, gaps to grow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +37,7 @@ class HeldOut:
 
     part: Part
     rows: tuple[int, ...]
-    tokens_N: Numbers  # by row of the part; of other rows 0
+    tokens_N: Numbers  # by row of the part; 0 for rows that are not validated on
     limits: PassLimits
     arms: tuple[Arm, ...]
     every: int  # steps; after the last one too
@@ -47,7 +46,7 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Best:
-    """The best weights so far; where they are is whole whenever the record names it."""
+    """The best weights so far; the folder that the record names is always whole."""
 
     step: int
     value: float
@@ -56,7 +55,7 @@ class Best:
 
 
 def check_metric(metric: BestMetric, arms: Sequence[Arm]) -> None:
-    """Refuses a metric that the arms do not give.
+    """Refuse a metric that the arms do not give.
 
     Raises:
         UserError: an arm is missing.
@@ -73,18 +72,18 @@ class Validation:
     """One rank's part in validating; every rank must make the same calls."""
 
     def __init__(self, learner: Learner, held_out: HeldOut, collate: Collate) -> None:
-        """Args: ``collate`` of the held-out part alone."""
+        """Take one rank's share of the passes; ``collate`` is that of the held-out part alone."""
         self._learner, self._held_out, self._collate = learner, held_out, collate
         parallel = learner.policy.parallel
         passes = pack(held_out.rows, held_out.tokens_N, held_out.limits, parallel.world_size)
         self._passes: list[Pass] = passes[parallel.rank :: parallel.world_size]
-        self._stage = f"{learner.config.stage}_validation"
+        self._stage = f"{learner.stage}_validation"
         self._run_dir = RunDir(path=learner.config.out, resumed=True) if parallel.rank == 0 else None
         if self._run_dir is not None:
             self._run_dir.drop_from(self._stage, learner.step + 1)
 
     def run_if_due(self) -> None:
-        """Validates every so many steps and after the last, logs it, and keeps the weights if none were better."""
+        """Validate if it is due, log it, and keep the weights if none were better."""
         learner = self._learner
         if learner.step % self._held_out.every and not learner.finished:
             return
@@ -94,8 +93,11 @@ class Validation:
         keep_if_best(learner, self._held_out.best_metric, metrics[self._held_out.best_metric])
 
     def metrics(self) -> dict[str, float]:
-        """Per arm ``_loss`` in nats per token; of all but ordered ``_gap``, its loss less that of ordered frames, and
-        ``_wins``, the share of samples that are likelier in order: a half or less, if the model does not watch."""
+        """Measure every arm.
+
+        ``ARM_loss`` is in nats per token. ``ARM_gap`` is this loss less that of ordered frames. ``ARM_wins`` is the
+        share of samples that are likelier in order: a half or less, if the model does not watch.
+        """
         arms = self._held_out.arms
         nats_AS, tokens_AS = self._sums()
         loss_A = nats_AS.sum(1) / tokens_AS.sum(1)
@@ -109,7 +111,7 @@ class Validation:
         return metrics
 
     def _sums(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Nats and tokens of every sample's target under every arm, from all ranks, (A, S) float64."""
+        """Return nats and tokens of every sample's target under every arm, from all ranks, (A, S) float64."""
         arms, policy = self._held_out.arms, self._learner.policy
         place = {row: s for s, row in enumerate(self._held_out.rows)}
         sums_2AS = torch.zeros(2, len(arms), len(place), dtype=torch.float64)
@@ -119,7 +121,7 @@ class Validation:
             for a, arm in enumerate(arms):
                 shown = [apply_arm(arm, clip, address) for clip, address in zip(clips, addresses, strict=True)]
                 batch = self._collate.batch(one, shown)
-                logprobs_BL = policy.logprobs(batch).double()  # a blank is scored as well: ranks go in step
+                logprobs_BL = policy.logprobs(batch).double()  # blanks too: all ranks must make the same calls
                 if not one.is_blank:
                     places = [place[row] for row in one.rows]
                     sums_2AS[0, a, places] = -(logprobs_BL * batch.completion_mask_BL).sum(-1)
@@ -129,7 +131,7 @@ class Validation:
 
 
 def keep_if_best(learner: Learner, metric: BestMetric, value: float) -> None:
-    """Exports the weights if no others measured in this run were better. Every rank must call it.
+    """Export the weights if no others measured in this run were better. Every rank must call it.
 
     The record is replaced once the folder it names is whole, and the folder before that is removed last.
     """
@@ -149,7 +151,7 @@ def keep_if_best(learner: Learner, metric: BestMetric, value: float) -> None:
 
 
 def read_best(out: Path) -> Best | None:
-    """The record of a run, or None before the first validation."""
+    """Read the record of a run; None before the first validation."""
     for path in (out / BEST_SO_FAR / RECORD, out / RECORD):
         if path.exists():
             return Best(**json.loads(path.read_text()))
@@ -157,7 +159,7 @@ def read_best(out: Path) -> Best | None:
 
 
 def finish_best(out: Path) -> Best | None:
-    """Moves the best weights of a finished run to OUT/best and says which they are; again, if it was interrupted."""
+    """Move the best weights of a finished run to OUT/best and return their record; it may be called again."""
     best = read_best(out)
     root = out / BEST_SO_FAR
     if best is not None and root.exists():

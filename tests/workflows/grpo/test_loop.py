@@ -203,9 +203,9 @@ def test_a_resumed_run_draws_on(data: Path, model: Path, tmp_path: Path) -> None
     class NoEngines:
         processor = None
 
-    producer = Producer.of(config(data, model, tmp_path), Dataset.open(data), NoEngines())  # type: ignore[arg-type]
+    producer = Producer.open(config(data, model, tmp_path), Dataset.open(data), NoEngines())  # type: ignore[arg-type]
     assert producer.state_before(0) == RunState()
-    _, cursor = producer.draw(RunState().cursor, RunState().rates, 5)
+    _, cursor = producer.choose(RunState().cursor, RunState().rates, 5)
     state = RunState(cursor=cursor, num_unusable=1)
     write_step(path_of(tmp_path, 0), (), state.to_json())
     assert producer.state_before(1) == state

@@ -9,7 +9,8 @@ import torch
 from temporay.models.collate import Batch, BatchCounts
 from temporay.models.losses._base import GrpoLossSettings
 from temporay.models.scoring_head import Scores
-from temporay.workflows.grpo.update import GrpoUpdateLoss, UpdateConfig
+from temporay.workflows.grpo.settings import GrpoSettings
+from temporay.workflows.grpo.update import GrpoUpdateLoss
 
 
 def batch(engine_logprobs: list[float], reference_logprobs: list[float] | None = None) -> Batch:
@@ -25,7 +26,7 @@ def batch(engine_logprobs: list[float], reference_logprobs: list[float] | None =
 
 
 def update_loss(loss: GrpoLossSettings) -> GrpoUpdateLoss:
-    return GrpoUpdateLoss(UpdateConfig(loss=loss, micro_batch_size=1, max_tokens=3))
+    return GrpoUpdateLoss(GrpoSettings(loss=loss, max_tokens=3))
 
 
 SCORES = Scores(torch.tensor([[0.0, -1.0, -2.0, -3.0]], requires_grad=True), torch.zeros(1, 4))

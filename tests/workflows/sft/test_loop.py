@@ -22,8 +22,10 @@ from temporay.models.policy import OptimizerConfig
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.errors import UserError
-from temporay.workflows.sft.inputs import accounts, prepare
-from temporay.workflows.sft.loop import check_cursor, cursor_of, run
+from temporay.workflows.sft.inputs import prepare
+from temporay.workflows.sft.learner import check_cursor, cursor_of
+from temporay.workflows.sft.log import accounts
+from temporay.workflows.sft.loop import run
 from temporay.workflows.sft.mixture import parts_of
 from temporay.workflows.sft.settings import SftConfig, SftSettings
 from temporay.workflows.tune import TuneConfig

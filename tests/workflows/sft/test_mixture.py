@@ -20,7 +20,7 @@ from temporay.operators.errors import UserError
 from temporay.operators.pixels.clip import Codec, encode
 from temporay.operators.seeding import place_in_epochs
 from temporay.workflows.sft.clips import Collate
-from temporay.workflows.sft.mixture import Mixture, Part, absolute, parts_of, row_order, samples_drawn
+from temporay.workflows.sft.mixture import Mixture, Part, absolute_entry, parts_of, row_order, samples_drawn
 from temporay.workflows.sft.schedule import Pass
 from temporay.workflows.sft.token_counts import Wording, count_rows
 
@@ -101,7 +101,7 @@ def test_refused_mixtures(tmp_path: Path, entries: tuple[str, ...], message: str
 
 
 def test_absolute_keeps_the_share() -> None:
-    assert absolute("a=b.jsonl=0.123456789") == f"{Path.cwd()}/a=b.jsonl=0.123456789"
+    assert absolute_entry("a=b.jsonl=0.123456789") == f"{Path.cwd()}/a=b.jsonl=0.123456789"
 
 
 def test_parts_notice_other_content_and_other_sizes(tmp_path: Path) -> None:

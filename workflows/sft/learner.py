@@ -1,0 +1,109 @@
+"""The training half of SFT: what every Ray Train worker runs.
+
+checkpoint → micro-batches from its step on → update → validation, checkpoint when due → OUT/model
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from threading import Lock
+from typing import Any
+
+import ray
+from ray import train
+from temporay.models.losses._supervised import supervised
+from temporay.operators.errors import UserError
+from temporay.workflows.learner.learner import Learner
+from temporay.workflows.sft.clips import Collate, RankSteps, clips, collated_steps
+from temporay.workflows.sft.inputs import Inputs, wording_of
+from temporay.workflows.sft.mixture import Mixture, Part
+from temporay.workflows.sft.settings import SftConfig
+from temporay.workflows.sft.validation import Validation
+
+STAGE = "sft"
+
+
+def train_loop(arguments: Mapping[str, Any]) -> None:
+    """Train from the newest checkpoint to the last step, or until SIGTERM."""
+    config: SftConfig = arguments["config"]
+    learner = Learner(config, STAGE, gradient_checkpointing=config.gradient_checkpointing)
+    if not learner.finished:
+        inputs: Inputs = ray.get(arguments["inputs"][0])
+        check_cursor(learner.cursor, cursor_of(inputs, learner.step))
+        take_steps(learner, inputs, config)
+    if learner.finished:
+        learner.export()
+
+
+def take_steps(learner: Learner, inputs: Inputs, config: SftConfig) -> None:
+    """Take all steps that are left, with validations and checkpoints when they are due."""
+    rank, world_size = train.get_context().get_world_rank(), train.get_context().get_world_size()
+    steps = RankSteps(schedule=inputs.schedule, rank=rank, world_size=world_size, first_step=learner.step)
+    lock = Lock()
+    collate = make_collate(learner, inputs.parts, inputs.schedule.tokens_N, config, lock)
+    batches = collated_steps(clips(steps.blocks(inputs.frame_bytes_N), inputs.parts), steps, collate)
+    validation, held_out = None, inputs.held_out
+    if held_out is not None:
+        held_out_collate = make_collate(learner, (held_out.part,), held_out.tokens_N, config, lock)
+        validation = Validation(learner, held_out, held_out_collate)
+    losses: list[float] = []
+    for metrics in updates(learner, batches, steps):
+        losses.append(metrics["loss"])
+        if validation is not None:
+            validation.run_if_due()
+        if learner.save_if_due({"loss": sum(losses) / len(losses)}, cursor_of(inputs, learner.step)):
+            losses.clear()
+        if learner.stopping:
+            return
+
+
+def make_collate(learner: Learner, parts: tuple[Part, ...], tokens_N: Any, config: SftConfig, lock: Any) -> Collate:
+    """Make the collator of one mixture."""
+    return Collate(
+        learner.family,
+        learner.processor,
+        mixture=Mixture.open(parts),
+        tokens_N=tokens_N,
+        wording=wording_of(config),
+        lock=lock,
+    )
+
+
+def updates(learner: Learner, batches: Iterator[Any], steps: RankSteps) -> Iterator[dict[str, float]]:
+    """Update once per batch and log each: loss, rate, the share of time it waited for data, and its rows.
+
+    The rows are those that came: every rank has compared its own with the schedule.
+    """
+    while not learner.finished:
+        start = time.perf_counter()
+        step, micro_batches = next(batches)
+        if step != learner.step:
+            raise RuntimeError(f"data of step {step} came at step {learner.step}")
+        waited_s = time.perf_counter() - start
+        metrics = learner.update(micro_batches, supervised)
+        seconds = time.perf_counter() - start
+        row = {**metrics, "seconds": seconds, "tokens_per_s": metrics["tokens"] / seconds, "wait": waited_s / seconds}
+        schedule = steps.schedule
+        tokens = schedule.token_metrics(step, steps.world_size)
+        learner.log({"step": step, "time": time.time(), **row, **tokens, "rows": schedule.rows_of(step)})
+        yield row
+
+
+def cursor_of(inputs: Inputs, step: int) -> dict[str, Any]:
+    """Return where the data stands after some steps, as JSON values."""
+    schedule = inputs.schedule
+    parts = [part.identity() for part in inputs.parts]
+    return {"next_sample": int(schedule.starts[step]), "schedule": schedule.digest, "parts": parts}
+
+
+def check_cursor(saved: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    """Refuse to go on with other data than a run began with.
+
+    Raises:
+        UserError: a dataset has changed.
+    """
+    if saved and dict(saved) != dict(expected):
+        raise UserError(
+            f"the data changed since the checkpoint: {saved}, now {expected}; restore it, or give another --out"
+        )

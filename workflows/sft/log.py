@@ -1,0 +1,99 @@
+"""What a finished fine-tuning run says of itself: shares of time and padding, its datasets, its best weights.
+
+rows of metrics.jsonl, Inputs, Best → summary.json
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from temporay.workflows.learner.learner import MODEL
+from temporay.workflows.sft.inputs import Inputs
+from temporay.workflows.sft.mixture import Mixture, dropped_lines, samples_drawn
+from temporay.workflows.sft.settings import SftConfig
+from temporay.workflows.sft.token_counts import TooLong
+from temporay.workflows.sft.validation import BEST, Best
+
+
+def summarize(
+    config: SftConfig, inputs: Inputs, rows: Sequence[Mapping[str, Any]], best: Best | None
+) -> dict[str, Any]:
+    """Return what summary.json holds.
+
+    Args:
+        rows: the run's lines of metrics.jsonl.
+    """
+    steps = [row for row in rows if "loss" in row]
+    summary = {
+        "model": str(config.out / MODEL),
+        "num_steps": config.num_steps,
+        "loss": steps[-1]["loss"],
+        **mean_shares(steps),
+        "data": accounts(inputs),
+    }
+    if best is None:
+        return summary
+    chosen = {"metric": best.metric, "step": best.step, "value": best.value, "model": str(config.out / BEST)}
+    return {**summary, "validation": validation_account(inputs), "best": chosen}
+
+
+def mean_shares(steps: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return the share of time spent waiting for data, and the share of computed tokens that are padding."""
+    seconds = sum(row["seconds"] for row in steps)
+    computed = sum(row["input_tokens"] / (1 - row["padding"]) for row in steps)
+    return {
+        "wait": sum(row["wait"] * row["seconds"] for row in steps) / seconds,
+        "padding": 1 - sum(row["input_tokens"] for row in steps) / computed,
+    }
+
+
+def accounts(inputs: Inputs) -> list[dict[str, Any]]:
+    """Return for every dataset what was taken from it, which lines gave no sample, and which samples were left out."""
+    mixture = Mixture.open(inputs.parts)
+    taken = samples_drawn(inputs.parts, len(inputs.schedule.rows))
+    summary = []
+    for p, (part, count) in enumerate(zip(inputs.parts, taken, strict=True)):
+        dropped = [one for one in inputs.dropped if mixture.part_of(one.row) == p]
+        summary.append(
+            {
+                "path": str(part.path),
+                "weight": part.weight,
+                "num_samples": part.num_rows,
+                "drawn": count,
+                "epochs": count / (part.num_rows - len(dropped)),
+                "dropped_lines": dropped_lines(part),
+                "dropped_samples": dropped_summary(dropped, mixture),
+            }
+        )
+    return summary
+
+
+def validation_account(inputs: Inputs) -> dict[str, Any]:
+    """Return how many samples were validated on, and which were left out."""
+    assert inputs.held_out is not None
+    mixture = Mixture.open((inputs.held_out.part,))
+    return {
+        "path": str(inputs.held_out.part.path),
+        "num_samples": len(inputs.held_out.rows),
+        "dropped_samples": dropped_summary(inputs.held_out_dropped, mixture),
+    }
+
+
+def dropped_summary(dropped: Sequence[TooLong], mixture: Mixture) -> dict[str, Any]:
+    """Return by reason how many samples were left out, and the tokens of each by its key, as JSON values."""
+    summary: dict[str, Any] = {}
+    for one in dropped:
+        entry = summary.setdefault(one.reason, {"count": 0, "tokens": {}})
+        entry["count"] += 1
+        entry["tokens"][mixture.sample(one.row).key] = one.tokens
+    return summary
+
+
+def models_line(summary: Mapping[str, Any]) -> str:
+    """Say where the models are."""
+    last = f"the model is in {summary['model']}"
+    if "best" not in summary:
+        return last
+    best = summary["best"]
+    return f"{last}; best {best['metric']} {best['value']:.4f} at step {best['step']}, in {best['model']}"
