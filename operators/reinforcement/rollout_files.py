@@ -1,9 +1,9 @@
-"""A step's rollouts at rest: all prompt groups with scores, advantages and outcome, and where the run stood after them.
+"""The rollouts of a step on disk: all prompt groups with scores, advantages and outcome, and the state after them.
 
     ScoredGroups, state → RUN/rollouts/step-00000012.parquet → ScoredGroups, state
 
-What a file gives back is equal to what was written, log-probabilities to the last bit: a run that resumes trains on
-the batch it had already paid for, a report shows it, and training can be repeated from files alone.
+A file gives back exactly what was written, log-probabilities to the last bit. So a run that resumes trains on the batch
+that it has already made, a report shows that batch, and training can be repeated from files alone.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,6 +21,7 @@ from temporay.operators.errors import UserError
 from temporay.operators.files import whole_file
 from temporay.operators.records import FinishReason, Group, Outcome, Rollout, Score, ScoredGroup, ScoreStatus
 
+RecordT = TypeVar("RecordT", Rollout, Score, Group, ScoredGroup)
 FOLDER = "rollouts"  # inside a run
 NAME = re.compile(r"step-(\d{8})\.parquet")
 STATE = b"temporay_state"  # key of the file's metadata
@@ -63,18 +64,18 @@ class StepRollouts:
 
 
 def path_of(run: Path, step: int) -> Path:
-    """Where the rollouts of a step are."""
+    """Return where the rollouts of a step are."""
     return run / FOLDER / f"step-{step:08d}.parquet"
 
 
 def steps_in(run: Path) -> list[int]:
-    """The steps whose rollouts a run has kept, in order."""
+    """Return the steps whose rollouts a run has kept, in order."""
     matches = (NAME.fullmatch(path.name) for path in (run / FOLDER).glob("step-*.parquet"))
     return sorted(int(match[1]) for match in matches if match)
 
 
 def write_step(path: Path, groups: Sequence[ScoredGroup], state: Mapping[str, Any]) -> None:
-    """Writes the file whole or not at all.
+    """Write the file whole or not at all.
 
     Raises:
         UserError: the folder cannot be written, or the disk is full.
@@ -88,7 +89,7 @@ def write_step(path: Path, groups: Sequence[ScoredGroup], state: Mapping[str, An
 
 
 def read_step(path: Path) -> StepRollouts:
-    """What ``write_step`` was given.
+    """Read what ``write_step`` was given.
 
     Raises:
         UserError: there is no such file, or it is not one of ours.
@@ -108,66 +109,44 @@ def read_step(path: Path) -> StepRollouts:
 
 
 def _to_row(scored: ScoredGroup) -> dict[str, Any]:
+    """Return one row; the schema takes the fields it knows by name."""
+    group = scored.group
     rollouts = [
-        {
-            "completion_ids": list(rollout.completion_ids),
-            "logprobs": list(rollout.logprobs),
-            "weight_versions": list(rollout.weight_versions),
-            "text": rollout.text,
-            "finish_reason": rollout.finish_reason.value,
-            "reward": score.reward,
-            "advantage": advantage,
-            "status": score.status.value,
-            "detail": score.detail,
-            "breakdown_json": json.dumps(dict(score.breakdown)),
-        }
-        for rollout, score, advantage in zip(scored.group.rollouts, scored.scores, scored.advantages, strict=True)
+        {**_fields(rollout), **_fields(score), "advantage": advantage, "breakdown_json": json.dumps(score.breakdown)}
+        for rollout, score, advantage in zip(group.rollouts, scored.scores, scored.advantages, strict=True)
     ]
-    return {
-        "position": scored.position,
-        "row": scored.row,
-        "step": scored.step,
-        "static": scored.static,
-        "key": scored.group.key,
-        "outcome": scored.outcome.value,
-        "prompt_ids": list(scored.group.prompt_ids),
-        "weight_checksums": list(scored.group.weight_checksums.items()),
-        "rollouts": rollouts,
-    }
+    checksums = list(group.weight_checksums.items())
+    return {**_fields(scored), **_fields(group), "weight_checksums": checksums, "rollouts": rollouts}
 
 
 def _from_row(row: Mapping[str, Any]) -> ScoredGroup:
-    rollouts = tuple(
-        Rollout(
-            completion_ids=tuple(one["completion_ids"]),
-            logprobs=tuple(one["logprobs"]),
-            text=one["text"],
-            finish_reason=FinishReason(one["finish_reason"]),
-            weight_versions=tuple(one["weight_versions"]),
-        )
-        for one in row["rollouts"]
+    rollouts = row["rollouts"]
+    group = _record(
+        Group,
+        row,
+        rollouts=tuple(_record(Rollout, one, finish_reason=FinishReason(one["finish_reason"])) for one in rollouts),
+        weight_checksums=dict(row["weight_checksums"]),
     )
-    scores = tuple(
-        Score(
-            reward=one["reward"],
-            breakdown=json.loads(one["breakdown_json"]),
-            status=ScoreStatus(one["status"]),
-            detail=one["detail"],
-        )
-        for one in row["rollouts"]
-    )
-    return ScoredGroup(
-        position=row["position"],
-        row=row["row"],
-        step=row["step"],
-        static=row["static"],
-        group=Group(
-            key=row["key"],
-            prompt_ids=tuple(row["prompt_ids"]),
-            rollouts=rollouts,
-            weight_checksums=dict(row["weight_checksums"]),
-        ),
-        scores=scores,
-        advantages=tuple(one["advantage"] for one in row["rollouts"]),
+    scores = [
+        _record(Score, one, breakdown=json.loads(one["breakdown_json"]), status=ScoreStatus(one["status"]))
+        for one in rollouts
+    ]
+    return _record(
+        ScoredGroup,
+        row,
+        group=group,
+        scores=tuple(scores),
+        advantages=tuple(one["advantage"] for one in rollouts),
         outcome=Outcome(row["outcome"]),
     )
+
+
+def _fields(record: Rollout | Score | Group | ScoredGroup) -> dict[str, Any]:
+    return {field.name: getattr(record, field.name) for field in fields(record)}
+
+
+def _record(kind: type[RecordT], row: Mapping[str, Any], **changed: Any) -> RecordT:
+    """Make a record of the entries that have its fields' names; lists become tuples."""
+    names = {field.name for field in fields(kind)} & row.keys()
+    found = {name: tuple(row[name]) if isinstance(row[name], list) else row[name] for name in names}
+    return kind(**{**found, **changed})
