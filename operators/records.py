@@ -1,4 +1,4 @@
-"""The records that flow through temporay, one per stage, in the order in which they are made.
+"""The records that flow through temporay, in the order in which they are made.
 
     Address → ScenePlan (shots, tracks, events) → Clip → Question → Sample → Rollout → Group → Score
 
@@ -17,20 +17,20 @@ import numpy.typing as npt
 
 GENERATOR_VERSION = "2"  # changes whenever the same address would give another sample
 
-AnswerForm = Literal["letter", "text"]  # what stands between the answer tags; checkers accept both
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 ANSWER_OPEN, ANSWER_CLOSE = "<answer>", "</answer>"
 TAGS = (THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE)
+AnswerForm = Literal["letter", "text"]  # what stands between the answer tags; checkers accept both
 AnswerKind = Literal["choice", "number", "interval", "order"]
-Quantity = tuple[float, str]  # a number and its unit, "" for a count
-TimeSpan = tuple[float, float]  # start and end, seconds
-AnswerValue = Quantity | TimeSpan | tuple[str, ...]  # of a number, an interval, an order (names of its items)
+Quantity = tuple[float, str]  # the value of a number: with its unit, which is "" for a count
+TimeSpan = tuple[float, float]  # the value of an interval: start and end, seconds
+AnswerValue = Quantity | TimeSpan | tuple[str, ...]  # the value of an order: the names of its items
 Frames = npt.NDArray[np.uint8]  # (T, H, W, 3), RGB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Everything that determines a sample, beside its source rows (DESIGN §3)."""
+    """All that determines a sample, together with the images of its source."""
 
     task: str
     split: str
@@ -38,11 +38,11 @@ class Address:
     seed: int
     level: int  # 0 easiest … 4 hardest
     generator_version: str = GENERATOR_VERSION
-    twin: bool = False  # the other one of the pair: same question, same options, another answer
+    twin: bool = False  # same question and options as the main sample, but another answer
 
     @property
     def pair_id(self) -> str:
-        """What a sample and its twin share."""
+        """The name that a sample and its twin share."""
         return f"{self.task}-{self.split}-{self.seed}-{self.level}-{self.index:07d}"
 
     @property
@@ -51,7 +51,7 @@ class Address:
         return f"{self.pair_id}-twin" if self.twin else self.pair_id
 
     def parts(self) -> tuple[object, ...]:
-        """What the random generators of this sample are drawn from: a twin draws the same, all but the truth."""
+        """Return what seeds the generators of a sample. A twin has the same: all its choices but the truth are alike."""
         return (self.generator_version, self.task, self.split, self.index, self.seed, self.level)
 
 
@@ -93,10 +93,10 @@ class Backdrop:
     """What lies behind the shapes. Nothing of it depends on the truth."""
 
     kind: BackdropKind = "flat"
-    color: tuple[int, int, int] = (0, 0, 0)  # RGB; of the noise its mean, of the gradient its start
-    end_color: tuple[int, int, int] = (0, 0, 0)  # of the gradient
-    seed: int = 0  # of the noise, and of the gradient's direction
-    scene: Scene | None = None  # of the photo
+    color: tuple[int, int, int] = (0, 0, 0)  # RGB; mean of the noise, start of the gradient
+    end_color: tuple[int, int, int] = (0, 0, 0)  # end of the gradient
+    seed: int = 0  # seeds the noise and the direction of the gradient
+    scene: Scene | None = None  # the photograph
     drift_px: tuple[float, float] = (0.0, 0.0)  # how far the camera moves over it from one frame to the next
 
 
@@ -123,7 +123,7 @@ class Shot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Track:
-    """A drawn shape and where its centre is in every frame."""
+    """A drawn shape and where its center is in every frame."""
 
     name: str  # what questions call it: "red circle"
     shape: str
@@ -131,9 +131,9 @@ class Track:
     radius_px: float
     xy_T2: npt.NDArray[np.float64]  # pixels; (0, 0) is the top-left corner
     visible_T: npt.NDArray[np.bool_]
-    wraps: bool = False  # what leaves the frame, or its window, at one edge enters at the opposite one
+    wraps: bool = False  # it leaves the frame, or its window, at one edge and enters at the opposite one
     angle_deg_T: npt.NDArray[np.float64] | None = None  # clockwise on the screen; None: never turned
-    scale_T: npt.NDArray[np.float64] | None = None  # of the radius; None: always 1
+    scale_T: npt.NDArray[np.float64] | None = None  # factor of the radius; None: always 1
     color_T3: npt.NDArray[np.uint8] | None = None  # RGB of every frame; None: ``color``
     label: str = ""  # written over the shape, as large as fits
     cutout: Cutout | None = None  # shown in place of the shape; ``radius_px`` is half its longer side
@@ -142,7 +142,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScenePlan:
-    """All that will be shown and the log of what happens; drawn before a pixel is."""
+    """All that will be shown and the log of what happens, before any pixel is drawn."""
 
     address: Address
     width: int
@@ -161,7 +161,7 @@ class ScenePlan:
 
 
 def scenes_of(plan: ScenePlan) -> tuple[Scene, ...]:
-    """Every photograph that a plan shows, by image id."""
+    """Return every photograph that a plan shows, by image id."""
     backdrop = (plan.backdrop.scene,) if plan.backdrop.scene is not None else ()
     cut = (track.cutout.scene for track in plan.tracks if track.cutout is not None)
     shown = {scene.image_id: scene for scene in (*backdrop, *cut, *(shot.scene for shot in plan.shots))}
@@ -230,12 +230,14 @@ class Sample:
 
     @property
     def target(self) -> str:
-        """What supervised training teaches the model to write; the answer alone where nobody said why it is so."""
+        """What supervised training teaches the model to write: the answer alone where there is no rationale."""
         thought = f"{THINK_OPEN}{self.rationale}{THINK_CLOSE}" if self.rationale else ""
         return f"{thought}{ANSWER_OPEN}{self.question.answer}{ANSWER_CLOSE}"
 
 
 class FinishReason(StrEnum):
+    """Why a completion ends."""
+
     STOP = "stop"
     LENGTH = "length"  # cut by ``max_tokens``
     SEGMENT = "segment"  # cut by ``segment_tokens``: to be continued
@@ -253,13 +255,13 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How completions are drawn. ``temperature`` 0 is greedy."""
+    """How completions are sampled. ``temperature`` 0 is greedy."""
 
     num_rollouts: int
     temperature: float
     max_tokens: int
     seed: int
-    segment_tokens: int | None = None  # an engine writes at most so many at a time; None: all that it may
+    segment_tokens: int | None = None  # written at a time, at most; None: all in one go
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,17 +272,17 @@ class Rollout:
     logprobs: tuple[float, ...]  # same length as completion_ids, after temperature
     text: str
     finish_reason: FinishReason
-    weight_versions: tuple[int, ...]  # of the weights that gave each token, same length as completion_ids
+    weight_versions: tuple[int, ...]  # the weights that gave each token; same length as completion_ids
 
     @property
     def weight_version(self) -> int:
-        """The oldest weights that any token came from."""
+        """The version of the oldest weights that any token came from."""
         return min(self.weight_versions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """The G rollouts of one prompt; ``prompt_ids`` are the expanded ids the engine really used."""
+    """The G rollouts of one prompt. ``prompt_ids`` are the expanded ids that the engine used."""
 
     key: str
     prompt_ids: tuple[int, ...]
@@ -289,6 +291,8 @@ class Group:
 
 
 class ScoreStatus(StrEnum):
+    """Whether a reward could be worked out."""
+
     OK = "ok"
     PARSE_ERROR = "parse_error"  # the completion has no readable answer: reward as the reward function says
     CRASHED = "crashed"  # the checker failed: no reward at all, never a zero
@@ -306,22 +310,22 @@ class Score:
 
 
 class Outcome(StrEnum):
-    """What became of a prompt group: trained on once, or dropped whole for a reason."""
+    """Why a prompt group was trained on, or dropped whole."""
 
     TRAINED = "trained"
-    FLAT = "flat"  # all rewards alike: nothing to learn from
+    FLAT = "flat"  # all rewards are the same: nothing to learn from
     UNSCORED = "unscored"  # fewer than two rollouts have a reward, because checkers failed or none applies
-    OBSERVED = "observed"  # of a run that only samples: it would have been trained on
+    OBSERVED = "observed"  # it would have been trained on, but this run only samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredGroup:
-    """A group, what it earned, and what becomes of it. Tuples have one entry per rollout."""
+    """A group, its rewards and its outcome. Tuples have one entry per rollout."""
 
-    position: int  # among all prompts that were ever drawn in its run
-    row: int  # of its sample in the dataset
-    step: int  # of the batch it was drawn for
-    static: bool  # drawn by the data's own mixture, where a curriculum steers the others
+    position: int  # among all prompts of the run
+    row: int  # the row of its sample in the dataset
+    step: int  # the step whose batch it was chosen for
+    static: bool  # no curriculum steered this choice
     group: Group
     scores: tuple[Score, ...]
     advantages: tuple[float | None, ...]

@@ -1,13 +1,14 @@
-"""Difficulty that follows the learner: how much of each primitive's prompts every level gets, from its pass rates.
+"""Difficulty that follows the learner: pass rates decide how many of a task's prompts each level gets.
 
-    groups of a step → by stratum (task, level), how many had rollouts of both kinds → shares of the next step's prompts
+    groups of a step → mixed groups by stratum (task, level) → shares of the next step's prompts
 
-A group carries a signal when its pass rate is neither 0 nor 1. That is counted group by group: the pass rate of a
-whole level says little, because prompts of a level differ. (Measured with groups of 8: a level with a pass rate of
-0.14 had 18 % of groups of both kinds; were all its prompts alike, it would be 1 - 0.86^8 - 0.14^8, that is 70 %.)
-Levels share their task's prompts by the square of the share of such groups, so that they go where they teach; counts
-fade, so that shares follow a policy that learns. Every level keeps a floor, or what was once too hard would never be
-asked again. Shares between tasks stay those of the data: this steers difficulty, not content.
+A group is mixed, and gives a signal, when its pass rate is neither 0 nor 1. Groups are counted one by one, because the
+prompts of a level differ and the pass rate of a whole level says little. (Measured with groups of 8: at a pass rate of
+0.14, 18 % of a level's groups were mixed. With prompts that are all alike it would be 1 - 0.86^8 - 0.14^8 = 70 %.)
+
+Levels share the prompts of their task in proportion to the square of their share of mixed groups. Counts fade, so that
+the shares follow a policy that learns. Every level keeps a floor, or a level that was once too hard would never be
+asked again. The shares between tasks stay those of the data: only difficulty is steered.
 """
 
 from __future__ import annotations
@@ -24,24 +25,24 @@ Stratum = tuple[str, int]  # task, level
 
 
 class CurriculumSettings(Settings):
-    """How fast the levels follow, and how many prompts do not follow at all."""
+    """How fast the shares of levels follow, and how many prompts do not follow at all."""
 
     enabled: bool = False  # needs data of several levels: `temporay generate … --levels 0 1 2`
-    decay: float = Field(default=0.9, gt=0, lt=1)  # of what is known of a stratum, with every step that asks it
-    floor: float = Field(default=0.1, ge=0, le=1)  # of a task's prompts, spread evenly over its levels
-    static_share: float = Field(default=0.125, ge=0, le=1)  # of a step's prompts drawn from the data as it is
+    decay: float = Field(default=0.9, gt=0, lt=1)  # factor of a stratum's counts at every step that asks it
+    floor: float = Field(default=0.1, ge=0, le=1)  # share of a task's prompts that is spread evenly over its levels
+    static_share: float = Field(default=0.125, ge=0, le=1)  # share of a step's prompts that no curriculum steers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Faded numbers of groups: with right and wrong rollouts, and with rollouts of one kind."""
+    """Faded numbers of groups: mixed ones, and those whose rollouts are all right or all wrong."""
 
     mixed: float = 0.0
     flat: float = 0.0
 
     @property
     def signal(self) -> float:
-        """Expected share of mixed groups, a priori Beta(1, 1)."""
+        """Expected share of mixed groups, with a Beta(1, 1) prior."""
         return (1.0 + self.mixed) / (2.0 + self.mixed + self.flat)
 
 
@@ -50,12 +51,12 @@ UNKNOWN = Counts()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassRates:
-    """What is known of every stratum: a value, which resumes as it was written."""
+    """The counts of every stratum: a value that resumes as it was written."""
 
     counts: Mapping[Stratum, Counts] = field(default_factory=dict)
 
     def updated(self, strata: Sequence[Stratum], pass_rates: Sequence[float], decay: float) -> Self:
-        """With one step more; a stratum that was not asked keeps what is known of it.
+        """Return the rates after one more step; a stratum that was not asked keeps its counts.
 
         Args:
             strata, pass_rates: one entry per group: where it is from, and the share of its rollouts that were right.
@@ -75,17 +76,17 @@ class PassRates:
         return self.counts.get(stratum, UNKNOWN).signal
 
     def to_json(self) -> list[list[Any]]:
-        """JSON values, from which ``from_json`` gives the very same rates."""
+        """Return JSON values, from which ``from_json`` makes equal rates."""
         return [[task, level, c.mixed, c.flat] for (task, level), c in sorted(self.counts.items())]
 
     @classmethod
     def from_json(cls, rows: Sequence[Sequence[Any]]) -> Self:
-        """What ``to_json`` gave."""
+        """Read what ``to_json`` gave."""
         return cls(counts={(task, level): Counts(mixed=mixed, flat=flat) for task, level, mixed, flat in rows})
 
 
 def level_shares(task_sizes: Mapping[Stratum, int], rates: PassRates, floor: float) -> dict[Stratum, float]:
-    """What part of all prompts each stratum gets; the parts come to 1, and each task keeps its part of the data.
+    """Return the share of prompts of each stratum. The sum is 1, and each task keeps its share of the data.
 
     Args:
         task_sizes: how many prompts of every stratum the data has.

@@ -1,9 +1,9 @@
-"""The account of a reinforcement learning run: every prompt group trained on once, or dropped whole with a reason.
+"""The ledger of a reinforcement learning run: every prompt group is trained on once, or dropped whole with a reason.
 
     scored groups of a step, keys the trainer reports → a ledger line → reconcile over all lines → faults
 
-The trainer's own word stands beside the producer's: ``trained`` are the keys that the training workers found in the
-batch of an update, not those that were meant to be in it.
+A line holds what the producer and the trainer say, each for itself. ``trained`` are the keys that the training workers
+found in the batch of an update. The groups with the outcome ``trained`` are those that the producer put into it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 
 from temporay.operators.records import Outcome, ScoredGroup
 
-STAGE = "ledger"  # of its lines in metrics.jsonl
+STAGE = "ledger"  # names these lines in metrics.jsonl
 
 
 def ledger_line(step: int, groups: Sequence[ScoredGroup], trained: Sequence[str]) -> dict[str, Any]:
-    """The line of one update, as JSON values.
+    """Return the line of one update, as JSON values.
 
     Args:
         trained: keys of the groups that the update was made of, as the training workers report them.
@@ -41,7 +41,7 @@ def ledger_line(step: int, groups: Sequence[ScoredGroup], trained: Sequence[str]
 
 
 def reconcile(lines: Sequence[Mapping[str, Any]], *, max_staleness: int | None = None) -> list[str]:
-    """What is wrong with a run's account; empty when every prompt that was drawn is accounted for once.
+    """Return what is wrong with a ledger; empty when every chosen prompt is accounted for once.
 
     Args:
         lines: of all updates, in any order.
@@ -53,7 +53,7 @@ def reconcile(lines: Sequence[Mapping[str, Any]], *, max_staleness: int | None =
     positions = Counter(group["position"] for line in lines for group in line["groups"])
     faults += [f"prompt {place} is accounted for {n} times" for place, n in sorted(positions.items()) if n > 1]
     missing = sorted(set(range(max(positions, default=-1) + 1)) - set(positions))
-    faults += [f"prompt {place} was drawn and is not accounted for" for place in missing]
+    faults += [f"prompt {place} was chosen and is not accounted for" for place in missing]
     for line in lines:
         faults += _faults_of_step(line, max_staleness)
     return faults
@@ -81,6 +81,6 @@ def _faults_of_step(line: Mapping[str, Any], max_staleness: int | None) -> list[
 
 
 def totals(lines: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """How many groups came to each outcome."""
+    """Return how many groups came to each outcome."""
     counts = Counter(group["outcome"] for line in lines for group in line["groups"])
     return {outcome.value: counts[outcome.value] for outcome in Outcome}

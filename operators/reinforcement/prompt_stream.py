@@ -1,10 +1,10 @@
-"""Which prompts come when: a stream without end over a dataset's rows, with a cursor that is a value.
+"""The order of prompts: an endless stream over a dataset's rows, with a cursor that is a value.
 
-    units (rows, or pairs of twins) → permutations per epoch → draws at the cursor, the next cursor
+    units (rows, or pairs of twins) → a permutation per epoch → prompts at the cursor, the next cursor
 
-Without a curriculum, units come in the permutations of all of them laid end to end: each once per epoch. With one,
-every stratum has such a stream of its own, and which stratum a draw takes is drawn by the shares of the step. All of it
-depends on the seed, the data and the cursor, so a run that resumes draws what it would have drawn.
+Without a curriculum, every unit comes once per epoch. With one, every stratum has such a stream of its own, and the
+shares of the step say how often a stratum is chosen. All choices depend on the seed, the data and the cursor alone. So
+a run that resumes chooses what it would have chosen.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from temporay.operators.seeding import place_in_epochs, rng_at
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """Rows that are drawn together: one, or a sample and its twin."""
+    """Rows that are chosen together: one, or a sample and its twin."""
 
     rows: tuple[int, ...]
     stratum: Stratum
@@ -28,9 +28,9 @@ class Unit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenPrompt:
-    """A prompt that was chosen."""
+    """A row of the dataset and its place in the stream."""
 
-    position: int  # among all prompts drawn so far
+    position: int  # among all prompts chosen so far
     row: int
     stratum: Stratum
     static: bool  # from the stream of all units, which no curriculum steers
@@ -40,18 +40,18 @@ class ChosenPrompt:
 class Cursor:
     """Where the streams stand."""
 
-    num_prompts: int = 0  # drawn so far
+    num_prompts: int = 0  # chosen so far
     static: int = 0  # units taken from the stream of all
     by_stratum: Mapping[Stratum, int] = field(default_factory=dict)  # units taken from each stratum's own
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values, from which ``from_json`` gives an equal cursor."""
+        """Return JSON values, from which ``from_json`` makes an equal cursor."""
         rows = [[task, level, taken] for (task, level), taken in sorted(self.by_stratum.items())]
         return {"num_prompts": self.num_prompts, "static": self.static, "by_stratum": rows}
 
     @classmethod
     def from_json(cls, tree: Mapping[str, Any]) -> Self:
-        """What ``to_json`` gave."""
+        """Read what ``to_json`` gave."""
         by_stratum = {(task, level): taken for task, level, taken in tree["by_stratum"]}
         return cls(num_prompts=tree["num_prompts"], static=tree["static"], by_stratum=by_stratum)
 
@@ -68,50 +68,38 @@ class PromptStream:
     def over(
         cls, tasks: Sequence[str], levels: Sequence[int], pair_ids: Sequence[str], *, seed: int, pairs: bool
     ) -> Self:
-        """The stream over rows, given column by column.
+        """Return the stream over rows, which are given column by column.
 
         Raises:
             UserError: pairs are asked for, and a row has no twin.
         """
-        strata = list(zip(tasks, levels, strict=True))
-        if not pairs:
-            return cls._of_units([Unit(rows=(row,), stratum=stratum) for row, stratum in enumerate(strata)], seed)
-        by_pair: dict[str, list[int]] = {}
+        by_unit: dict[object, list[int]] = {}
         for row, pair_id in enumerate(pair_ids):
-            by_pair.setdefault(pair_id, []).append(row)
-        for pair_id, rows_of_pair in by_pair.items():
-            if len(rows_of_pair) != 2:
+            by_unit.setdefault(pair_id if pairs else row, []).append(row)
+        by_stratum: dict[Stratum, list[Unit]] = {}
+        for name, rows in by_unit.items():
+            if pairs and len(rows) != 2:
                 raise UserError(
-                    f"a reward compares twins, but the data has {len(rows_of_pair)} sample of pair {pair_id}; "
+                    f"a reward compares twins, but the data has {len(rows)} sample of pair {name}; "
                     "generate it with --twins True"
                 )
-        return cls._of_units([Unit(rows=tuple(rows), stratum=strata[rows[0]]) for rows in by_pair.values()], seed)
-
-    @classmethod
-    def _of_units(cls, units: Sequence[Unit], seed: int) -> Self:
-        by_stratum: dict[Stratum, list[Unit]] = {}
-        for unit in units:
-            by_stratum.setdefault(unit.stratum, []).append(unit)
-        return cls(
-            units=tuple(units), by_stratum={stratum: tuple(some) for stratum, some in by_stratum.items()}, seed=seed
-        )
-
-    @property
-    def unit_size(self) -> int:
-        return len(self.units[0].rows)
+            stratum = tasks[rows[0]], levels[rows[0]]
+            by_stratum.setdefault(stratum, []).append(Unit(rows=tuple(rows), stratum=stratum))
+        units = sorted((unit for some in by_stratum.values() for unit in some), key=lambda unit: unit.rows)
+        return cls(units=tuple(units), by_stratum={s: tuple(some) for s, some in by_stratum.items()}, seed=seed)
 
     def sizes(self) -> dict[Stratum, int]:
-        """Number of units of every stratum."""
+        """Return the number of units of every stratum."""
         return {stratum: len(units) for stratum, units in self.by_stratum.items()}
 
     def choose(
         self, cursor: Cursor, num_prompts: int, shares: Mapping[Stratum, float] | None = None, static_share: float = 1.0
     ) -> tuple[list[ChosenPrompt], Cursor]:
-        """At least so many prompts, in whole units, and the cursor behind them.
+        """Choose at least ``num_prompts`` prompts, in whole units. Returns them and the next cursor.
 
         Args:
-            shares: what part of the steered draws each stratum gets; None: nothing is steered.
-            static_share: part of the draws that is not steered; with ``shares`` alone.
+            shares: the part of the steered prompts that each stratum gets; None: nothing is steered.
+            static_share: the part of the prompts that is not steered. It counts only together with ``shares``.
         """
         chosen: list[ChosenPrompt] = []
         while len(chosen) < num_prompts:

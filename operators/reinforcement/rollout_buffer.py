@@ -1,4 +1,4 @@
-"""The one buffer between the two halves of reinforcement learning, produce and train.
+"""The buffer between the two halves of reinforcement learning, produce and train.
 
 Rule: the batch of update ``s`` may be started once at least ``s - max_staleness`` updates are done. With
 ``max_staleness`` 0 that is the synchronous, exactly on-policy loop; with 1, the engines work on the next batch while
@@ -25,7 +25,7 @@ class RolloutBuffer(Generic[BatchT]):
         self._changed = asyncio.Condition()
 
     async def room_for(self, update: int) -> int:
-        """Waits until the batch of an update may be started; returns how many updates are done by then."""
+        """Wait until the batch of an update may be started. Returns how many updates are done by then."""
         async with self._changed:
             await self._changed.wait_for(lambda: self._updates_done >= update - self._max_staleness)
             return self._updates_done
@@ -36,13 +36,13 @@ class RolloutBuffer(Generic[BatchT]):
             self._changed.notify_all()
 
     async def get(self, update: int) -> BatchT:
-        """Waits for the batch of an update and takes it out."""
+        """Wait for the batch of an update and take it out."""
         async with self._changed:
             await self._changed.wait_for(lambda: update in self._items)
             return self._items.pop(update)
 
     async def mark_done(self, update: int) -> None:
-        """The update is applied and its weights are published."""
+        """Record that the update is applied and its weights are published."""
         async with self._changed:
             self._updates_done = update + 1
             self._changed.notify_all()

@@ -1,7 +1,7 @@
-"""What a verifiable reward provides; its file is its registration (``temporay.operators.components``).
+"""The interface of a verifiable reward; its file is its registration (``temporay.operators.components``).
 
-A ``Reward`` sees one completion, a ``GroupReward`` all completions of a prompt and what was generated beside them.
-Fields are settings: ``weights`` says how much a reward counts, ``settings`` what it is like.
+A ``Reward`` sees one completion. A ``ValueReward`` compares typed values. A ``GroupReward`` sees all completions of a
+prompt, and what was generated to compare them with. Fields of a reward are its settings.
 """
 
 from __future__ import annotations
@@ -20,40 +20,40 @@ Need = Literal["twin", "shuffled"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparisons:
-    """What was generated for the same question on other frames, with the same weights and sampling."""
+    """Completions of the same question on other frames, with the same weights and sampling."""
 
-    twin: tuple[Group, Sample] | None = None  # the other one of the pair
+    twin: tuple[Group, Sample] | None = None
     shuffled: Group | None = None  # the sample's own frames in a random order
 
 
 class Reward(Settings, ABC):
-    """One number for one completion. Stateless; fields are settings, weights are configuration."""
+    """One number for one completion. Stateless."""
 
     @abstractmethod
     def score(self, rollout: Rollout, sample: Sample) -> float | None:
-        """A finite number, usually in [0, 1]. Defined for any text a model can write: an unreadable answer has a value.
+        """Return a finite number, usually in [0, 1], for any text: an unreadable answer has a value too.
 
-        None says that this reward does not apply to this sample, whatever was written; the sum is then of the others.
-        An exception means that the checker is broken. It makes the rollout's status ``crashed`` and its reward None,
-        so that a fault of ours never teaches a model anything.
+        None says that this reward does not apply to this sample, whatever was written. The sum then leaves it out. An
+        exception means that the checker is broken: the rollout gets the status ``crashed`` and no reward, so that a
+        broken checker teaches nothing.
         """
 
 
 class ValueReward(Reward):
     """How close the answered value is to the right one; None for questions of another kind.
 
-    An answer names an option, whose value is known, or says a value in its own words, which ``read`` reads.
+    An answer names an option, whose value is known, or states a value itself, which ``read`` reads.
     """
 
     kind: ClassVar[AnswerKind]
 
     @abstractmethod
     def read(self, text: str, question: Question) -> Any | None:
-        """Return the value that a free answer says, None when it says none. Linear time in any text."""
+        """Return the value that a text states, or None. Takes linear time for any text."""
 
     @abstractmethod
     def compare(self, said: Any, true: Any) -> float:
-        """Return in [0, 1] how good the value ``said`` is."""
+        """Return how good a value is, in [0, 1]."""
 
     def score(self, rollout: Rollout, sample: Sample) -> float | None:
         question = sample.question
@@ -68,15 +68,15 @@ class ValueReward(Reward):
 
 
 class GroupReward(Settings, ABC):
-    """One number for every completion of a group, which may depend on the others. An exception costs all of them."""
+    """One number for every completion of a group. It may depend on the others. An exception crashes all of them."""
 
-    needs: ClassVar[Need | None] = None  # what must have been generated beside a group; without it there is no score
+    needs: ClassVar[Need | None] = None  # what must be generated for comparison
 
     @abstractmethod
     def score_group(self, group: Group, sample: Sample, compared: Comparisons) -> Sequence[float | None]:
-        """One value per rollout, in order, each as ``Reward.score`` gives it."""
+        """Return one value per rollout, in order, each as ``Reward.score`` gives it."""
 
 
 def is_right(rollout: Rollout, sample: Sample) -> bool:
-    """Whether the completion commits to the right option, by letter or in its words."""
+    """Return whether the completion commits to the right option, by its letter or its words."""
     return parse_answer(rollout.text, sample.question.options).index == sample.question.answer_index

@@ -1,8 +1,8 @@
 """Reward functions as TRL's trainers take them: ``def reward(prompts, completions, **kwargs) -> list[float | None]``.
 
-Called once per group with TRL 1.16's arguments: conversational ``prompts`` and ``completions``, ``completion_ids`` and
-one list per column of ``columns``. Not passed are ``trainer_state``, ``log_extra`` and ``log_metric``: rewards are
-computed in processes that have no trainer. None means, as there, that the function does not apply.
+They are called once per group with TRL 1.16's arguments: conversational ``prompts`` and ``completions``,
+``completion_ids`` and one list per column of ``columns``. ``trainer_state``, ``log_extra`` and ``log_metric`` are not
+passed, because the processes that compute rewards have no trainer. None means that the function does not apply.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from temporay.operators.rewards._base import Comparisons, GroupReward
 
 
 class FunctionReward(GroupReward):
-    """A plain function, a coroutine function, or an object that is called, under the interface of a reward."""
+    """A reward made of a plain function, a coroutine function, or a callable object."""
 
     function: Callable[..., Any]
 
@@ -39,7 +39,7 @@ async def _awaited(given: Any) -> Any:
 
 
 def columns(sample: Sample) -> dict[str, Any]:
-    """What a function may ask for by name; ``solution`` is the answer as the model is taught to write it."""
+    """Return what a function may ask for by name. ``solution`` is the answer as the model is taught to write it."""
     question = sample.question
     return {
         "id": sample.key,

@@ -7,7 +7,7 @@ from temporay.operators.rewards._base import Reward, is_right
 
 
 class Accuracy(Reward):
-    """Whether the completion commits to the right option, by letter or in its words."""
+    """1 or 0. An option is named by its letter, by its words, or by both."""
 
     def score(self, rollout: Rollout, sample: Sample) -> float:
         return float(is_right(rollout, sample))

@@ -1,7 +1,7 @@
 """1 for exactly ``<think>…</think><answer>…</answer>`` with a thought and a readable answer, else 0.
 
-Stricter than the format rewards of the Video-R1 line, which search for the pattern: there a second answer, or words
-outside the tags, is paid too.
+The format rewards of Video-R1 and its successors search for the pattern, so they also pay a second answer and words
+outside the tags. This one does not.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from temporay.operators.scoring.answers import parse_answer
 
 
 class AnswerFormat(Reward):
-    """Whether the completion has the form that supervised training teaches. Says nothing about being right."""
+    """1 or 0, whether the answer is right or wrong: this is the form that supervised training teaches."""
 
     def score(self, rollout: Rollout, sample: Sample) -> float:
         text = rollout.text.strip()

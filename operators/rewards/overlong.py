@@ -1,4 +1,4 @@
-"""A penalty for completions that come close to a length, and the whole of it above (DAPO, arXiv 2503.14476, eq. 13).
+"""A penalty that grows as a completion comes close to a length (DAPO, arXiv 2503.14476, eq. 13).
 
     0                                    |y| <= L_max - L_cache
     (L_max - L_cache - |y|) / L_cache    L_max - L_cache < |y| <= L_max
@@ -17,7 +17,7 @@ from temporay.operators.rewards._base import Reward
 
 
 class Overlong(Reward):
-    """In [-1, 0]: nothing to gain by being short."""
+    """In [-1, 0], so that a short completion gains nothing."""
 
     max_completion_len: int = Field(gt=0)  # L_max, tokens; usually the ``max_tokens`` of sampling
     soft_punish_cache: int = Field(ge=0)  # L_cache, tokens

@@ -1,17 +1,17 @@
-"""How much of a chain of thought is true, by the event log: no judge model, because what happened is known.
+"""How much of a chain of thought is true, by the event log. No judge model is needed, because what happened is known.
 
-A thought is read back as claims in its primitive's phrases (``primitives._claims``). The claims of the
-sample's own chain of thought are what there is to tell. A claim tells one of them when both hold of the same event;
-claims without times must come in the order of the telling, because their order is what they say. Then
+A thought is read back as claims in its primitive's phrases (``primitives._claims``). The claims of the sample's own
+rationale are what there is to tell. A claim tells one of them if both hold for the same event. Claims without times
+must come in the right order, because their order is all that they say. Then
 
     precision = told / (told + wasted),  coverage = told / max(number to tell, told + wasted)
     reward    = precision × coverage
 
-``wasted`` are claims that hold of nothing and repeated ones. True claims about what need not be told count as nothing.
-So a repetition or a falsehood never gains, silence is worth 0, and, because coverage is measured against the number of
-claims once there are more than there is to tell, listing every possibility is worth less than committing to one. With
-plain coverage it would not be: of n events that each have k possibilities, listing all is worth 1/k, and guessing one
-each (1/k)² for large n.
+``wasted`` are claims that hold for no event, and repeated ones. True claims about what need not be told do not count.
+So a repetition or a falsehood never gains, and silence is worth 0. Coverage is measured against the number of claims
+once there are more than there is to tell, so that listing every possibility is worth less than committing to one. With
+plain coverage it would not be: for n events with k possibilities each, listing all is worth 1/k, and guessing one each
+is worth (1/k)² for large n.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from temporay.operators.records import THINK_CLOSE, THINK_OPEN, Event, Rollout, 
 from temporay.operators.rewards._base import Reward
 
 MAX_THOUGHT_CHARS = 20_000  # 4,096 tokens of English; longer thoughts are worth nothing
-MAX_SENTENCE_CHARS = 400  # of longer ones nothing is read: patterns take more than linear time in it
-SENTENCE_END = re.compile(r"(?<=\.)\s|\n")  # no phrase goes across; a period inside a number is followed by a digit
+MAX_SENTENCE_CHARS = 400  # longer ones are not read: patterns take more than linear time
+SENTENCE_END = re.compile(r"(?<=\.)\s|\n")  # no phrase crosses it; a period inside a number precedes a digit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """What a thought's claims come to."""
+    """The claims of a thought, counted."""
 
-    told: int  # of what there is to tell
-    wasted: int  # false, or said before
+    told: int
+    wasted: int  # false or repeated
     to_tell: int
 
     @property
@@ -46,14 +46,14 @@ class Tally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """A claim held against the log."""
+    """A claim compared with the log."""
 
-    events: frozenset[int]  # the events, by index, that it holds of
-    timed: bool  # it says when
+    events: frozenset[int]  # indices of the events that it holds for
+    timed: bool  # whether it says when
 
 
 class Process(Reward):
-    """In [0, 1]; None where the sample's own chain of thought makes no claims, or not all of them can be checked."""
+    """In [0, 1]; None if the sample's own rationale makes no claims, or claims that the log does not hold."""
 
     def score(self, rollout: Rollout, sample: Sample) -> float | None:
         primitive = primitive_of(sample.address.task)
@@ -66,14 +66,14 @@ class Process(Reward):
 
 
 def thought(completion: str) -> str:
-    """What stands between the first ``<think>`` and the last ``</think>``; "" when that is too long to be read."""
+    """Return the text between the first ``<think>`` and the last ``</think>``; "" if it is too long to be read."""
     before_close, _, _ = completion.rpartition(THINK_CLOSE)
     _, _, text = before_close.partition(THINK_OPEN)
     return text if len(text) <= MAX_THOUGHT_CHARS else ""
 
 
 def readings(primitive: Primitive, text: str, events: Sequence[Event]) -> list[Reading]:
-    """The claims of a text, in their order."""
+    """Compare the claims of a text with the log, in their order."""
     return [
         Reading(
             events=frozenset(i for i, event in enumerate(events) if holds(claim, [event])),
@@ -84,13 +84,13 @@ def readings(primitive: Primitive, text: str, events: Sequence[Event]) -> list[R
 
 
 def claims_by_sentence(primitive: Primitive, text: str) -> list[Claim]:
-    """Claims of a text, in time that is linear in its length."""
+    """Read the claims of a text, in time that is linear in its length."""
     sentences = SENTENCE_END.split(text)
     return [claim for s in sentences if len(s) <= MAX_SENTENCE_CHARS for claim in primitive.claims(s)]
 
 
 def tally(said: Sequence[Reading], gold: Sequence[Reading]) -> Tally:
-    """Compares what was said with what there is to tell, each at most once; times go to claims with times first."""
+    """Count the claims. Each claim tells at most one thing; a claim with a time tells one with a time if it can."""
     left = list(gold)
     for claim in said:
         if claim.timed:

@@ -16,7 +16,7 @@ class Repetition(Reward):
     """In [max_penalty, 0]."""
 
     ngram_size: int = Field(default=3, ge=1)  # tokens
-    max_penalty: float = Field(default=-1.0, le=0)  # of a completion that is all repetition
+    max_penalty: float = Field(default=-1.0, le=0)  # for a completion that only repeats itself
 
     def score(self, rollout: Rollout, sample: Sample) -> float:
         ids, n = rollout.completion_ids, self.ngram_size

@@ -1,15 +1,15 @@
-"""T-GRPO's reward for needing the order of the frames, with a strict margin (Video-R1, arXiv 2503.21776, section 3.2).
+"""T-GRPO's reward for using the order of the frames, with a strict margin (Video-R1, arXiv 2503.21776, section 3.2).
 
     1 for right completions of the ordered clip when p > p~ + margin, else 0
 
 p and p~ are the accuracies of the group on the frames in order and on the same frames shuffled. Three differences:
 
-- The paper's condition is p >= p~ and its code's is p >= 0.8 p~ (and counts an accuracy above 0.1 as right): both pay
-  ties, that is, questions that can be answered as well without the order. Here a tie is worth nothing.
-- Theirs applies to every video; this to samples whose answer depends on the order, and to no other (None).
+- The paper's condition is p >= p~ and its code's is p >= 0.8 p~ (and counts an accuracy above 0.1 as right). Both pay
+  ties: questions that can be answered as well without the order. Here a tie is worth nothing.
+- Theirs applies to every video. This one applies only to samples whose answer depends on the order.
 - Their 0.3 is the weight that the configuration gives this reward.
 
-Rollouts on shuffled frames are only compared with, and get no gradient.
+Rollouts on shuffled frames serve for comparison only and get no gradient.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class ShuffledContrast(GroupReward):
 
     needs: ClassVar[Need | None] = "shuffled"
 
-    margin: float = Field(default=0.0, ge=0, lt=1)  # of accuracy, to be exceeded
+    margin: float = Field(default=0.0, ge=0, lt=1)  # by how much the accuracy must be larger
 
     def score_group(self, group: Group, sample: Sample, compared: Comparisons) -> Sequence[float | None]:
         if not sample.order_dependent:
@@ -39,7 +39,7 @@ class ShuffledContrast(GroupReward):
 
 
 def shuffled_contrast(ordered_G: Sequence[bool], shuffled_G: Sequence[bool], margin: float) -> list[float]:
-    """Values of the ordered completions from which completions were right; the groups need not have one size.
+    """Return the values of the ordered completions, given which completions were right. Groups may differ in size.
 
     Raises:
         ValueError: a group is empty, so it has no accuracy.

@@ -1,9 +1,8 @@
-"""Both of a pair right, or nothing: a reward that cannot be earned without seeing what differs.
+"""A reward for being right about a sample and about its twin: it cannot be earned without seeing what differs.
 
-A sample and its twin have the same question and options and different answers. Whatever ignores the
-difference, a prior or a shuffled clip, is right on at most one of them. Rollout i of a sample is paired with rollout i
-of its twin, both of which get 1 when both are right; the rollouts of a group are exchangeable, so any fixed pairing is
-as good as a random one.
+A sample and its twin have the same question and options and different answers. A policy that ignores the difference is
+right about at most one of them. Rollout i of a sample is paired with rollout i of its twin, and both get 1 if both are
+right. The rollouts of a group are exchangeable, so any fixed pairing is as good as a random one.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from temporay.operators.rewards._base import Comparisons, GroupReward, Need, is_
 
 
 class Twin(GroupReward):
-    """In [0, 1]. The step must hold both of every pair."""
+    """In [0, 1]. A batch must hold every sample together with its twin."""
 
     needs: ClassVar[Need | None] = "twin"
 
-    # one: rollout i with rollout i of the twin. mean: a right rollout gets the share of the twin's that are right,
-    # which is what ``one`` is worth on average over pairings, with less noise.
+    # one: rollout i with rollout i of the twin. mean: a right rollout gets the share of the twin's rollouts that are
+    # right. That is the mean of ``one`` over all pairings, with less noise.
     pairing: Literal["one", "mean"] = "one"
 
     def score_group(self, group: Group, sample: Sample, compared: Comparisons) -> list[float]:

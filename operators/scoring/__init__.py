@@ -1,6 +1,6 @@
-"""Completion to score: what was answered, under which arm, and how good that is.
+"""Completions to scores: what was answered, in which arm, and how good it is.
 
-answers  completion -> option, or why not
+answers  completion -> option, or why there is none
 arms     ordered, shuffled, single frame, blind
 scores   rewards x rollouts -> scores with a status
 metrics  accuracies with intervals, as a table

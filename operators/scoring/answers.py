@@ -1,9 +1,9 @@
-"""Completion → option, or the reason why there is none. Model output is data: nothing here guesses.
+"""Completion → option, or the reason why there is none. Nothing here guesses.
 
     "<think>…</think><answer>(B) left</answer>" → answer_span → "(B) left" → parse_choice → 1
 
-The span is found with plain string search and a choice with an anchored pattern on a bounded string, so time is linear
-in the length of the completion, whatever is in it.
+The span is found by plain string search, and a choice by an anchored pattern on a bounded string. So the time is linear
+in the length of any completion.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from temporay.operators.records import ANSWER_CLOSE, ANSWER_OPEN, LETTERS, THINK_CLOSE, THINK_OPEN
 
-MAX_COMPLETION_CHARS = 200_000  # ten times what 4,096 tokens of English come to
+MAX_COMPLETION_CHARS = 200_000  # ten times the length of 4,096 tokens of English
 _DECORATION_CHARS = 16  # "(B) ", a final period and some spaces around an option's text
 _WHITESPACE = " \t\r\n"
 
@@ -32,12 +32,12 @@ class ParseFailure(StrEnum):
     EMPTY = "empty"
     TOO_LONG = "too_long"
     UNCLOSED_THINK = "unclosed_think"
-    NO_ANSWER_TAG = "no_answer_tag"  # none, or only before the end of thinking
+    NO_ANSWER_TAG = "no_answer_tag"  # there is none after the end of thinking
     MALFORMED_TAGS = "malformed_tags"  # nested, or opened again and never closed
     EMPTY_ANSWER = "empty_answer"
-    NOT_A_CHOICE = "not_a_choice"  # neither one of the letter forms nor one option's words
+    NOT_A_CHOICE = "not_a_choice"  # neither a letter form nor the words of one option
     NO_SUCH_OPTION = "no_such_option"
-    TEXT_MISMATCH = "text_mismatch"  # letter of one option, words of another
+    TEXT_MISMATCH = "text_mismatch"  # the letter of one option with the words of another
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class ParsedAnswer:
 
 
 def parse_answer(completion: str, options: Sequence[str]) -> ParsedAnswer:
-    """The option a completion commits to: what its last answer tag after the last thought holds.
+    """Return the option that a completion commits to in its last answer tag after the last thought.
 
     Args:
         completion: at most MAX_COMPLETION_CHARS characters are read as an answer; longer ones have none.
@@ -60,7 +60,7 @@ def parse_answer(completion: str, options: Sequence[str]) -> ParsedAnswer:
 
 
 def answer_span(completion: str) -> str | ParseFailure:
-    """Text between the last pair of answer tags, of which only what follows the last ``</think>`` counts."""
+    """Return the text between the last pair of answer tags after the last ``</think>``."""
     if not completion.strip():
         return ParseFailure.EMPTY
     if len(completion) > MAX_COMPLETION_CHARS:
@@ -80,11 +80,11 @@ def answer_span(completion: str) -> str | ParseFailure:
 
 
 def parse_choice(text: str, options: Sequence[str]) -> ParsedAnswer:
-    """The option that is named by its letter, by its words, or by both.
+    """Return the option that is named by its letter, by its words, or by both.
 
-    Letter forms are ``B``, ``(B)``, ``B.``, ``B)``, ``B:``, and the last four followed by the option's own words (case,
-    spacing and a final period aside): a letter with other words is two answers. A bare letter is a letter, even
-    where an option's words are a single letter.
+    Letter forms are ``B``, ``(B)``, ``B.``, ``B)`` and ``B:``. The last four may be followed by the words of the option;
+    case, spacing and a final period do not count. A letter with other words is two answers. A bare letter is always a
+    letter, even if the words of an option are a single letter.
     """
     text = text.strip(_WHITESPACE)
     if not text:

@@ -1,7 +1,7 @@
-"""What a model is shown in each arm of an evaluation: the clip, or the clip with something taken away.
+"""Arms of an evaluation: what a model is shown, the clip or less.
 
-A gain in ``ordered`` alone is a gain in reasoning about time: ``shuffled`` keeps the frames and takes their order,
-``single_frame`` keeps one frame, ``blind`` keeps none (2506.06928 and 2603.17693 report the first two).
+A gain in ``ordered`` alone is a gain in reasoning about time. ``shuffled`` keeps the frames but not their order,
+``single_frame`` keeps one frame, ``blind`` keeps none (arXiv 2506.06928 and 2603.17693 report the first two).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ ARMS: tuple[Arm, ...] = get_args(Arm)
 
 
 def apply_arm(arm: Arm, frames_THWC: Frames, address: Address) -> Frames | None:
-    """The frames of one arm, the same ones whenever the same sample is asked for; ``None`` for ``blind``.
+    """Return the frames of one arm, which depend on the address alone; None for ``blind``.
 
     Raises:
-        ValueError: ``shuffled`` of a clip that has one frame only.
+        ValueError: a clip of one frame cannot be shuffled.
     """
     num_frames = len(frames_THWC)
     if arm == "ordered":

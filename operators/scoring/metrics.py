@@ -1,7 +1,4 @@
-"""Right and wrong → accuracies with intervals → a table of plain text.
-
-Everything is at the 95 % level unless told otherwise.
-"""
+"""Right and wrong → accuracies with confidence intervals → a table of plain text. The default level is 95 %."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfidenceInterval:
-    """A mean and its interval. Without data (``n`` 0) all three are NaN: unknown, not zero."""
+    """A mean and its confidence interval. Without data (``n`` 0) all three are NaN: unknown, not zero."""
 
     value: float
     low: float
@@ -29,7 +26,7 @@ class ConfidenceInterval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableRow:
-    """Accuracies of one primitive (or of their mean), by arm; an arm that was not run is absent."""
+    """Accuracies of one primitive, or of their mean, by arm. An arm that was not run is absent."""
 
     name: str
     n: int
@@ -38,9 +35,9 @@ class TableRow:
 
 
 def accuracy_interval(correct: Sequence[float], *, level: float = 0.95) -> ConfidenceInterval:
-    """Share right with Wilson's score interval, which is honest near 0 and 1 and for few samples.
+    """Return the mean with Wilson's score interval, which holds near 0 and 1 and for few samples.
 
-    Values between 0 and 1 (the expectation of a guess) vary less than right and wrong: the interval is then too wide.
+    Values between 0 and 1 (the expectation of a guess) vary less than right and wrong. The interval is then too wide.
 
     Wilson (1927), JASA 22; recommended over the normal interval by Brown, Cai and DasGupta (2001), Stat. Sci. 16.
     """
@@ -54,7 +51,7 @@ def accuracy_interval(correct: Sequence[float], *, level: float = 0.95) -> Confi
 
 
 def mean_interval(values: Sequence[float], *, level: float = 0.95) -> ConfidenceInterval:
-    """Mean with the normal interval; with one value the interval is unbounded."""
+    """Return the mean with the normal interval. With one value the interval is unbounded."""
     n = len(values)
     if n == 0:
         return _UNKNOWN
@@ -66,10 +63,10 @@ def mean_interval(values: Sequence[float], *, level: float = 0.95) -> Confidence
 
 
 def macro_interval(correct_by_group: Mapping[str, Sequence[float]], *, level: float = 0.95) -> ConfidenceInterval:
-    """Mean of the groups' accuracies, each with the same weight; ``n`` counts samples.
+    """Return the mean of the accuracies of the groups, all with the same weight. ``n`` counts samples.
 
-    The interval is that of a stratified mean, with each group's variance taken at its Wilson centre, so that a group
-    that is all right does not count as certain. Groups without samples are left out.
+    The interval is that of a stratified mean. Each group's variance is taken at its Wilson center, so that a group that
+    is all right does not count as certain. Groups without samples are left out.
     """
     groups = [correct for correct in correct_by_group.values() if correct]
     if not groups:
@@ -87,7 +84,7 @@ def macro_interval(correct_by_group: Mapping[str, Sequence[float]], *, level: fl
 
 
 def render_table(rows: Sequence[TableRow], *, arms: Sequence[str]) -> str:
-    """Percentages with half-widths, one line per row: ``97.5 +-2.3``; ``-`` was not run.
+    """Write percentages with half-widths, one line per row: ``97.5 +-2.3``. ``-`` means that an arm was not run.
 
     Args:
         arms: the columns after primitive, n and chance, e.g. base, sft, grpo, shuffled, single_frame, blind.

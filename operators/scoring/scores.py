@@ -1,6 +1,6 @@
-"""Rewards × rollouts → scores: the weighted sum, what each reward gave, and a status.
+"""Rewards × rollouts → scores: the weighted sum, the value of each reward, and a status.
 
-Group, Sample, weights (and what was generated beside the group) → score_group → one Score per rollout
+Group, Sample, weights (and completions to compare with) → score_group → one Score per rollout
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from temporay.operators.rewards._function import FunctionReward
 from temporay.operators.scoring.answers import parse_answer
 
 MAX_DETAIL_CHARS = 300
-LARGEST = 1e6  # of a reward and of a weight; beyond, one poisoned value would drown every other of its group and task
+LARGEST = 1e6  # reward or weight; a larger one would hide every other value of its group and task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,24 +33,24 @@ class WeightedReward:
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """A reward gave no usable value, and why."""
+    """The reason why a reward gave no usable value."""
 
     detail: str
 
 
-Values = list[float | Crash | None]  # of one reward, one per rollout
+Values = list[float | Crash | None]  # what one reward gives each rollout
 
 
 def load_rewards(
     weights: Mapping[str, float], settings: Mapping[str, Mapping[str, Any]] | None = None
 ) -> tuple[WeightedReward, ...]:
-    """Rewards with their weights: by component name, or from elsewhere as ``module:Class`` or ``module:function``.
+    """Return rewards with their weights. A name is that of a file, or ``module:Class`` or ``module:function``.
 
     Args:
-        settings: by the names in ``weights``, fields of the reward that are not to have their defaults.
+        settings: fields that shall not have their defaults, by the names in ``weights``.
 
     Raises:
-        UserError: there is none, a name or a setting is unknown or missing, or a number is not valid.
+        UserError: there is no weight, a name or a setting is unknown or missing, or a number is not valid.
     """
     if not weights:
         raise UserError("rewards is empty, so nothing would be learned; give at least one, e.g. {'accuracy': 1.0}")
@@ -69,7 +69,7 @@ def load_rewards(
 
 
 def build_reward(name: str, settings: Mapping[str, Any]) -> Reward | GroupReward:
-    """One reward; what is not a class is a function in TRL's form.
+    """Return one reward. Anything callable that is not a class is taken as a function in TRL's form.
 
     Raises:
         UserError: there is no such reward, or a setting is unknown, missing or not valid.
@@ -91,7 +91,7 @@ def build_reward(name: str, settings: Mapping[str, Any]) -> Reward | GroupReward
 
 
 def needs_of(rewards: Sequence[WeightedReward]) -> frozenset[Need]:
-    """What must be generated beside every group before it can be scored."""
+    """Return what must be generated for comparison before a group can be scored."""
     kinds = (weighted.reward.needs for weighted in rewards if isinstance(weighted.reward, GroupReward))
     return frozenset(need for need in kinds if need is not None)
 
@@ -99,7 +99,7 @@ def needs_of(rewards: Sequence[WeightedReward]) -> frozenset[Need]:
 def score_group(
     group: Group, sample: Sample, rewards: Sequence[WeightedReward], compared: Comparisons | None = None
 ) -> list[Score]:
-    """One score per rollout, in order. The group must be the sample's own."""
+    """Return one score per rollout, in order. The group must be the sample's own."""
     if group.key != sample.key:
         raise ValueError(f"group {group.key} was scored against sample {sample.key}")
     values_by_reward = [_values(weighted.reward, group, sample, compared or Comparisons()) for weighted in rewards]
@@ -116,13 +116,13 @@ def score_rollout(rollout: Rollout, sample: Sample, rewards: Sequence[WeightedRe
 
 
 def unscored(group: Group, status: ScoreStatus, detail: str) -> list[Score]:
-    """Scores of a whole group that could not be scored; none of them has a reward."""
+    """Return scores without a reward, for a whole group that could not be scored."""
     detail = detail[:MAX_DETAIL_CHARS]
     return [Score(reward=None, breakdown={}, status=status, detail=detail) for _ in group.rollouts]
 
 
 def _values(reward: Reward | GroupReward, group: Group, sample: Sample, compared: Comparisons) -> Values:
-    """What one reward gives the completions of a group; a checker's crash costs it what it was asked for."""
+    """Return what one reward gives the completions of a group; a crash takes the place of a value."""
     if isinstance(reward, Reward):
         return [_value(reward, rollout, sample) for rollout in group.rollouts]
     try:
@@ -153,7 +153,7 @@ def _checked(value: Any) -> float | Crash | None:
 def _score(
     rollout: Rollout, sample: Sample, rewards: Sequence[WeightedReward], values: Sequence[float | Crash | None]
 ) -> Score:
-    """The weighted sum of the rewards that apply; None when any of them crashed or none applies."""
+    """Return the weighted sum of the rewards that apply; no reward if any of them crashed or none applies."""
     breakdown: dict[str, float] = {}
     for weighted, value in zip(rewards, values, strict=True):
         if isinstance(value, Crash):

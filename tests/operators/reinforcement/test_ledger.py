@@ -78,7 +78,7 @@ def from_the_future(lines: list[dict[str, Any]]) -> None:
     [
         (lost_line, "step 0 is missing"),
         (line_twice, "step 1 has 2 lines"),
-        (lost_group, "prompt 2 was drawn and is not accounted for"),
+        (lost_group, "prompt 2 was chosen and is not accounted for"),
         (group_twice, "prompt 1 is accounted for 2 times"),
         (not_trained, "step 0: k1 was to be trained on and was not"),
         (trained_twice, "step 1: k0 was trained on and is not accounted for"),
