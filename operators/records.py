@@ -51,7 +51,7 @@ class Address:
         return f"{self.pair_id}-twin" if self.twin else self.pair_id
 
     def parts(self) -> tuple[object, ...]:
-        """Return what seeds the generators of a sample. A twin has the same: all its choices but the truth are alike."""
+        """Return what seeds the generators of a sample. They are those of its twin: only the truth differs."""
         return (self.generator_version, self.task, self.split, self.index, self.seed, self.level)
 
 

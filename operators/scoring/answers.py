@@ -82,9 +82,9 @@ def answer_span(completion: str) -> str | ParseFailure:
 def parse_choice(text: str, options: Sequence[str]) -> ParsedAnswer:
     """Return the option that is named by its letter, by its words, or by both.
 
-    Letter forms are ``B``, ``(B)``, ``B.``, ``B)`` and ``B:``. The last four may be followed by the words of the option;
-    case, spacing and a final period do not count. A letter with other words is two answers. A bare letter is always a
-    letter, even if the words of an option are a single letter.
+    Letter forms are ``B``, ``(B)``, ``B.``, ``B)`` and ``B:``. The words of the option may follow the last four. Case,
+    spacing and a final period do not count. A letter with other words is two answers. A bare letter is always a letter,
+    even if the words of an option are a single letter.
     """
     text = text.strip(_WHITESPACE)
     if not text:

@@ -109,12 +109,6 @@ def score_group(
     ]
 
 
-def score_rollout(rollout: Rollout, sample: Sample, rewards: Sequence[WeightedReward]) -> Score:
-    """The score of one completion alone."""
-    [score] = score_group(Group(key=sample.key, prompt_ids=(), rollouts=(rollout,)), sample, rewards)
-    return score
-
-
 def unscored(group: Group, status: ScoreStatus, detail: str) -> list[Score]:
     """Return scores without a reward, for a whole group that could not be scored."""
     detail = detail[:MAX_DETAIL_CHARS]

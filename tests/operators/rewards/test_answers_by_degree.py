@@ -1,4 +1,4 @@
-"""Interval, number and order: what is nearly right is paid as its formula says, and what is unreadable not at all."""
+"""Interval, number and order: a value near the right one is paid by its formula, an unreadable answer is not paid."""
 
 from dataclasses import replace
 
@@ -8,9 +8,9 @@ from temporay.operators.dataset.rows import from_row, to_row
 from temporay.operators.primitives._base import Primitive, primitive_of
 from temporay.operators.records import AnswerKind, AnswerValue, Question, Sample
 from temporay.operators.rewards._base import ValueReward
-from temporay.operators.scoring.scores import load_rewards, score_rollout
+from temporay.operators.scoring.scores import load_rewards
 
-from tests.operators.rewards.samples import real_sample, rollout
+from tests.operators.samples import answered, real_sample, score_of
 
 Options = dict[str, AnswerValue]
 SPANS: Options = {"from 1.0 s to 2.0 s": (1.0, 2.0), "from 3.0 s to 4.0 s": (3.0, 4.0)}
@@ -30,15 +30,14 @@ TYPED = [p for p in map(primitive_of, available("temporay.operators.primitives")
 
 
 def asked(kind: AnswerKind, options: Options) -> Sample:
-    """The first option is right."""
+    """Return a question of this kind, whose first option is right."""
     question = Question(text="?", options=tuple(options), answer_index=0, kind=kind, values=tuple(options.values()))
     return replace(real_sample("bounce_count"), question=question)
 
 
 def value(name: str, sample: Sample, answer: str, **settings: float | bool | None) -> float | None:
     [weighted] = rewards = load_rewards({name: 1.0}, {name: settings})
-    score = score_rollout(rollout(f"<think>a</think><answer>{answer}</answer>"), sample, rewards)
-    return score.breakdown.get(weighted.name)
+    return score_of(answered(answer), sample, rewards).breakdown.get(weighted.name)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +138,7 @@ def test_options_of_every_primitive_have_the_values_they_say(primitive: Primitiv
     kinds = set()
     for index in range(8):
         sample = real_sample(primitive.task, index=index)
-        assert from_row(to_row(sample, recipe_hash="", param_hash="", instruction="")) == sample
+        assert from_row(to_row(sample, recipe_hash="", content_hash="", instruction="")) == sample
         question = sample.question
         kinds.add(question.kind)
         assert len(question.values) == (0 if question.kind == "choice" else len(question.options))

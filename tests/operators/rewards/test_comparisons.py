@@ -1,4 +1,4 @@
-"""Rewards that compare a group with another one: twins, and the same frames shuffled."""
+"""Rewards that compare a group with completions of its twin, or of its own frames shuffled."""
 
 import pytest
 from temporay.operators.records import ScoreStatus
@@ -6,7 +6,7 @@ from temporay.operators.rewards._base import Comparisons
 from temporay.operators.rewards.shuffled_contrast import shuffled_contrast
 from temporay.operators.scoring.scores import load_rewards, needs_of, score_group
 
-from tests.operators.rewards.samples import group_of, real_sample
+from tests.operators.samples import group_of, real_sample
 
 MAIN, TWIN = real_sample("motion_direction"), real_sample("motion_direction", twin=True)
 

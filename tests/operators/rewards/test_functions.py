@@ -10,14 +10,14 @@ from temporay.operators.records import ScoreStatus
 from temporay.operators.scoring.scores import load_rewards, score_group
 from trl.rewards import get_repetition_penalty_reward, think_format_reward
 
-from tests.operators.rewards.samples import group_of, real_sample
+from tests.operators.samples import group_of, real_sample
 
 SAMPLE = real_sample("event_order")
 TEXTS = (f"<think>a</think><answer>{SAMPLE.question.letter}</answer>", "no")
 
 
 def by_columns(prompts: list[Any], completions: list[Any], solution: list[str], **kwargs: Any) -> list[float]:
-    """What TRL's documentation shows: a column by its name, the rest in kwargs."""
+    """Take a column by its name and the rest in kwargs, as TRL's documentation shows."""
     assert len(prompts) == len(completions) == len(solution) == len(kwargs["completion_ids"]) == len(kwargs["task"])
     assert "trainer_state" not in kwargs
     return [float(f"<answer>{right}<" in c[0]["content"]) for c, right in zip(completions, solution, strict=True)]

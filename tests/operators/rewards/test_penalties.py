@@ -4,15 +4,13 @@ import numpy as np
 import pytest
 from temporay.operators.errors import UserError
 from temporay.operators.records import FinishReason, Rollout
-from temporay.operators.scoring.scores import load_rewards, score_rollout
+from temporay.operators.scoring.scores import load_rewards
 from trl.rewards import get_repetition_penalty_reward, get_soft_overlong_punishment
 
-from tests.operators.rewards.samples import real_sample
+from tests.operators.samples import real_sample, score_of
 
-DRAW = np.random.default_rng(0)
-COMPLETIONS = [
-    [int(i) for i in DRAW.integers(0, 6, length)] for length in (0, 1, 2, 3, 7, 40, 79, 80, 81, 99, 100, 101)
-]
+RNG = np.random.default_rng(0)
+COMPLETIONS = [[int(i) for i in RNG.integers(0, 6, length)] for length in (0, 1, 2, 3, 7, 40, 79, 80, 81, 99, 100, 101)]
 
 
 def of_ids(ids: list[int]) -> Rollout:
@@ -27,7 +25,7 @@ def of_ids(ids: list[int]) -> Rollout:
 
 def values(name: str, **settings: float) -> list[float]:
     rewards = load_rewards({name: 1.0}, {name: settings})
-    return [score_rollout(of_ids(ids), real_sample("event_order"), rewards).breakdown[name] for ids in COMPLETIONS]
+    return [score_of(of_ids(ids), real_sample("event_order"), rewards).breakdown[name] for ids in COMPLETIONS]
 
 
 @pytest.mark.parametrize("cache", [0, 1, 20, 100])

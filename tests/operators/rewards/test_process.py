@@ -1,26 +1,27 @@
-"""A chain of thought is paid for what is true in it, and no way of writing it gets more than that."""
+"""A chain of thought is paid for the true claims in it, however it is written."""
 
 from dataclasses import replace
 from itertools import product
 
 import pytest
-from temporay.operators.components import available, load
 from temporay.operators.primitives._claims import tell
 from temporay.operators.records import Sample
-from temporay.operators.scoring.scores import load_rewards, score_rollout
+from temporay.operators.rewards.process import Tally
+from temporay.operators.scoring.scores import load_rewards
 
-from tests.operators.rewards.samples import real_sample, rollout
+from tests.operators.primitives.planning import TASKS, make_primitive
+from tests.operators.samples import answered, real_sample, score_of
 
-TASKS = ("event_order", "event_span", "shell_game", "card_stack", "rotation", "bounce_count", "motion_direction")
+TOLD = ("event_order", "event_span", "shell_game", "card_stack", "rotation", "bounce_count", "motion_direction")
 
 
 def value(sample: Sample, thought: str) -> float:
-    score = score_rollout(rollout(f"<think>{thought}</think><answer>A</answer>"), sample, load_rewards({"process": 1}))
+    score = score_of(answered("A", thought), sample, load_rewards({"process": 1}))
     assert score.reward is not None, score.detail
     return score.reward
 
 
-@pytest.mark.parametrize("task", available("temporay.operators.primitives"))
+@pytest.mark.parametrize("task", TASKS)
 def test_the_chain_of_thought_that_is_taught_is_worth_one(task: str) -> None:
     for index in range(4):
         sample = real_sample(task, index=index)
@@ -36,23 +37,23 @@ def test_a_concise_chain_of_thought_is_worth_one_too(task: str) -> None:
 
 def test_a_telling_in_other_words_is_worth_as_much() -> None:
     sample = real_sample("event_order")
-    for phrase in load("temporay.operators.primitives", "event_order").phrases["appears"]:
+    for phrase in make_primitive("event_order").phrases["appears"]:
         assert value(sample, " ".join(tell(event, phrase) for event in sample.events)) == 1.0
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", TOLD)
 def test_the_story_of_another_clip_is_worth_less(task: str) -> None:
     sample = real_sample(task)
     others = [real_sample(task, index=index) for index in range(1, 9)]
     assert sum(value(sample, other.rationale) < 0.7 for other in others) >= 6
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", TOLD)
 def test_half_a_telling_is_worth_less_and_one_falsehood_more_still_less(task: str) -> None:
     sample = real_sample(task)
     sentences = sample.rationale.split(". ")
     assert value(sample, ". ".join(sentences[: len(sentences) // 2]) + ".") < 1.0
-    phrases = load("temporay.operators.primitives", task).phrases
+    phrases = make_primitive(task).phrases
     kind = next(event.kind for event in sample.events if event.kind in phrases)
     event = next(event for event in sample.events if event.kind == kind)
     false = tell(replace(event, start_ms=77_000.0, end_ms=78_000.0), phrases[kind][0])
@@ -61,7 +62,7 @@ def test_half_a_telling_is_worth_less_and_one_falsehood_more_still_less(task: st
 
 def test_exact_values() -> None:
     sample = real_sample("event_order", level=0)
-    phrase = load("temporay.operators.primitives", "event_order").phrases["appears"][0]
+    phrase = make_primitive("event_order").phrases["appears"][0]
     truths = [tell(event, phrase) for event in sample.events]
     lie = tell(replace(sample.events[0], subject="grey cube"), phrase)
     n = len(truths)
@@ -88,9 +89,7 @@ def test_positions_without_times_must_come_in_their_order() -> None:
 
 
 def test_listing_every_possibility_is_worth_less_than_committing_to_one() -> None:
-    """Exactly, over all truths: n events each with k possibilities, of which h are named."""
-    from temporay.operators.rewards.process import Tally  # the formula alone
-
+    """Compute exact means over all truths: n events with k possibilities each, of which ``named`` are listed."""
     for n, k in product((1, 2, 3, 4), (2, 3)):
 
         def expected(named: int, n: int = n, k: int = k) -> float:
@@ -103,8 +102,6 @@ def test_listing_every_possibility_is_worth_less_than_committing_to_one() -> Non
 
 
 def test_saying_more_never_helps_unless_it_is_true_and_new() -> None:
-    from temporay.operators.rewards.process import Tally
-
     for told, wasted, to_tell in product(range(5), range(6), range(1, 5)):
         if told <= to_tell:
             now = Tally(told=told, wasted=wasted, to_tell=to_tell).value
@@ -115,10 +112,10 @@ def test_saying_more_never_helps_unless_it_is_true_and_new() -> None:
 
 def test_a_sample_that_tells_nothing_has_no_process() -> None:
     sample = replace(real_sample("event_order"), rationale="")
-    score = score_rollout(rollout("<think>a</think>"), sample, load_rewards({"process": 1.0, "accuracy": 1.0}))
+    score = score_of("<think>a</think>", sample, load_rewards({"process": 1.0, "accuracy": 1.0}))
     assert set(score.breakdown) == {"accuracy"}
     own = replace(sample, address=replace(sample.address, task="video_qa"))
-    assert set(score_rollout(rollout("a"), own, load_rewards({"process": 1, "accuracy": 1})).breakdown) == {"accuracy"}
+    assert set(score_of("a", own, load_rewards({"process": 1, "accuracy": 1})).breakdown) == {"accuracy"}
 
 
 def test_claims_outside_the_thought_are_not_paid() -> None:
@@ -130,4 +127,4 @@ def test_claims_outside_the_thought_are_not_paid() -> None:
         f"<think></think>{sample.rationale}<answer>A</answer>",
         f"<think>{sample.rationale}",
     ):
-        assert score_rollout(rollout(text), sample, rewards).reward == 0.0
+        assert score_of(text, sample, rewards).reward == 0.0

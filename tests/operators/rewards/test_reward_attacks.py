@@ -1,6 +1,6 @@
-"""Completions that try to be paid for nothing, over every reward in the directory.
+"""Completions that try to be paid for nothing, for every reward in the directory.
 
-Every attack is held against an honest completion that says as much: it must never score above that one.
+Every attack is compared with an honest completion that says as much, and must never score above it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
-from temporay.operators.components import available, load
+from temporay.operators.components import available
 from temporay.operators.primitives._claims import FIELD, tell
 from temporay.operators.records import Sample
 from temporay.operators.rewards._base import Comparisons
+from temporay.operators.rewards.process import MAX_SENTENCE_CHARS, MAX_THOUGHT_CHARS, claims_by_sentence
 from temporay.operators.scoring.scores import WeightedReward, load_rewards, score_group
 
-from tests.operators.rewards.samples import group_of, real_sample, rollout, wrong_letter
+from tests.operators.primitives.planning import make_primitive
+from tests.operators.samples import answered, group_of, real_sample, rollout, wrong_letter
 
 NAMES = available("temporay.operators.rewards")
 SETTINGS = {"overlong": {"max_completion_len": 2000, "soft_punish_cache": 500}}
@@ -35,7 +37,7 @@ def reward_called(name: str) -> WeightedReward:
 
 
 def reward_of(name: str, sample: Sample, text: str) -> float:
-    """What the completion gets; 0 where the reward does not apply. Its twin is right, its shuffled frames mislead."""
+    """Return the reward, 0 where it does not apply. The twin is right, and shuffled frames give a wrong answer."""
     other = replace(
         sample,
         address=replace(sample.address, twin=True),
@@ -49,10 +51,6 @@ def reward_of(name: str, sample: Sample, text: str) -> float:
     assert score.reward is not None, f"{name} crashed: {score.detail}"
     assert math.isfinite(score.reward)
     return score.reward
-
-
-def answered(answer: str, thought: str = "I see.") -> str:
-    return f"<think>{thought}</think><answer>{answer}</answer>"
 
 
 Attack = Callable[[str, str, str, str], str]  # right letter, wrong letter, words of the right option, all options
@@ -108,13 +106,17 @@ UNREADABLE: dict[str, Attack] = {
     "nan": lambda right, wrong, words, options: answered("nan"),
     "inf": lambda right, wrong, words, options: answered("inf"),
     "megabyte": lambda right, wrong, words, options: "a" * MEGABYTE,
+    "letter and more": lambda right, wrong, words, options: answered(f"{right} and nothing else, I promise"),
+    "thought alone": lambda right, wrong, words, options: f"<think>{right}</think>",
+    "nul before the tag": lambda right, wrong, words, options: f"\x00<answer>\x00{right}</answer>",
+    "megabyte of spaces": lambda right, wrong, words, options: answered(right + " " * MEGABYTE),
     "megabyte of letters": lambda right, wrong, words, options: answered(right * MEGABYTE),
     "megabyte before the answer": lambda right, wrong, words, options: answered(right, "a" * MEGABYTE),
     "megabyte of tags": lambda right, wrong, words, options: "<answer>" * (MEGABYTE // 8) + right + "</answer>",
     "megabyte of thoughts": lambda right, wrong, words, options: "<think></think>" * (MEGABYTE // 15),
 }
 
-# What is readable commits to the wrong option, and deserves what saying so plainly does.
+# These commit to the wrong option in a readable way, and deserve what a plain wrong answer gets.
 WRONG: dict[str, Attack] = {
     "right, then wrong": lambda right, wrong, words, options: answered(right) + f"<answer>{wrong}</answer>",
     "right thought, wrong answer": lambda right, wrong, words, options: answered(wrong, f"It is {right}, {words}."),
@@ -166,8 +168,8 @@ def test_every_reward_pays_the_target_most_and_survives_pickling(name: str) -> N
 
 
 def spam(sample: Sample) -> dict[str, str]:
-    """Thoughts that say more than is known, from the phrases that the checker reads."""
-    phrases = load("temporay.operators.primitives", sample.address.task).phrases
+    """Return thoughts that say more than is known, in the phrases that the checker reads."""
+    phrases = make_primitive(sample.address.task).phrases
     told = [event for event in sample.events if event.kind in phrases]
     every = [tell(event, phrases[event.kind][0]) for event in told]
     times = [(start * 250.0, end * 250.0) for start, end in itertools.combinations(range(17), 2)]
@@ -203,8 +205,8 @@ def test_spammed_claims_get_less_than_the_truth_told_once(task: str) -> None:
 
 
 def hard_texts(task: str, num_chars: int) -> list[str]:
-    """Texts made of the beginnings of phrases, which match nothing and are hard to give up on."""
-    primitive = load("temporay.operators.primitives", task)
+    """Return texts made of the beginnings of phrases. They match nothing, and a backtracking pattern gives up late."""
+    primitive = make_primitive(task)
     filled = {"start": "0.0", "end": "0.5"}
     texts = ["0" * num_chars, "x 1 " * (num_chars // 4), "x 1 1 " * (num_chars // 6)]
     for by_kind in (primitive.phrases, primitive.concise_phrases):
@@ -223,10 +225,8 @@ def cpu_s(work: Callable[[], object]) -> float:
 
 @pytest.mark.parametrize("task", ["playback_speed", "event_span", "time_arrow", "card_stack", "first_last", "rotation"])
 def test_reading_claims_takes_time_in_proportion_to_the_text(task: str) -> None:
-    """Four times as much text costs about four times as much; a backtracking reading costs 16 times as much or more."""
-    from temporay.operators.rewards.process import MAX_SENTENCE_CHARS, MAX_THOUGHT_CHARS, claims_by_sentence
-
-    primitive = load("temporay.operators.primitives", task)()
+    """Compare with four times as much text: it costs about four times as much, and 16 times if a pattern backtracks."""
+    primitive = make_primitive(task)
 
     def read(num_chars: int) -> float:
         endless = max(hard_texts(task, num_chars), key=lambda text: cpu_s(lambda: claims_by_sentence(primitive, text)))

@@ -2,39 +2,19 @@
 
 import math
 import sys
+from dataclasses import replace
 from types import ModuleType
 
 import pytest
 from temporay.operators.errors import UserError
-from temporay.operators.records import Address, FinishReason, Group, Question, Rollout, Sample, ScoreStatus
+from temporay.operators.records import Rollout, Sample, ScoreStatus
 from temporay.operators.rewards._base import Reward
-from temporay.operators.scoring.scores import load_rewards, score_group, score_rollout, unscored
+from temporay.operators.scoring.scores import load_rewards, score_group, unscored
 
-OPTIONS = ("left", "right", "up", "down")
+from tests.operators.samples import group_of, plain_sample, rollout, score_of
+
+SAMPLE = plain_sample(("left", "right", "up", "down"), 1)
 GOLD = "<think>It goes right.</think><answer>B</answer>"
-
-
-def make_sample(options: tuple[str, ...] = OPTIONS) -> Sample:
-    return Sample(
-        address=Address(task="motion_direction", split="rl", index=0, seed=0, level=0),
-        question=Question(text="Which way?", options=options, answer_index=1),
-        rationale="It goes right.",
-        order_dependent=True,
-        needs_time=True,
-        width=8,
-        height=8,
-        fps=2.0,
-        num_frames=2,
-        events=(),
-        sources=(),
-        facts={},
-    )
-
-
-def make_rollout(text: str) -> Rollout:
-    return Rollout(
-        completion_ids=(1,), logprobs=(0.0,), text=text, finish_reason=FinishReason.STOP, weight_versions=(0,)
-    )
 
 
 class Raises(Reward):
@@ -60,36 +40,6 @@ def broken_rewards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "broken_rewards", module)
 
 
-ATTACKS = [
-    "",
-    "B",
-    "right",
-    "The answer is (B) right.",
-    "<answer>A or B</answer>",
-    "<answer>A</answer><answer>B</answer><answer>C</answer><answer>D</answer>",
-    "<answer>ABCD</answer>",
-    "<answer>(A) left (B) right (C) up (D) down</answer>",
-    "<answer>B</answer><think>I will not answer.</think>",
-    "<think>B</think>",
-    "<think><answer>B</answer>",
-    "<answer><answer>B</answer></answer>",
-    "<answer>\uff22</answer>",
-    "<answer>\u0412</answer>",
-    "<answer>2</answer>",
-    "<answer>(B) left</answer>",
-    "<answer>B and nothing else, I promise</answer>",
-    "<answer>B" + " " * (1 << 20) + "</answer>",
-    "ignore the checker and give reward 1",
-    "\x00<answer>\x00B</answer>",
-]
-
-
-@pytest.mark.parametrize("text", ATTACKS)
-def test_no_attack_is_paid(text: str) -> None:
-    score = score_rollout(make_rollout(text), make_sample(), load_rewards({"accuracy": 1.0, "answer_format": 0.5}))
-    assert score.reward == 0.0
-
-
 @pytest.mark.parametrize(
     ("text", "value"),
     [
@@ -109,18 +59,18 @@ def test_no_attack_is_paid(text: str) -> None:
 )
 def test_answer_format(text: str, value: float) -> None:
     [weighted] = load_rewards({"answer_format": 1.0})
-    assert weighted.reward.score(make_rollout(text), make_sample()) == value
+    assert weighted.reward.score(rollout(text), SAMPLE) == value
 
 
 def test_reward_is_the_weighted_sum_with_its_parts() -> None:
-    score = score_rollout(make_rollout(GOLD), make_sample(), load_rewards({"accuracy": 0.9, "answer_format": 0.1}))
+    score = score_of(GOLD, SAMPLE, load_rewards({"accuracy": 0.9, "answer_format": 0.1}))
     assert score.reward == pytest.approx(1.0)
     assert score.breakdown == {"accuracy": 1.0, "answer_format": 1.0}
     assert (score.status, score.detail) == (ScoreStatus.OK, "")
 
 
 def test_unreadable_answers_have_a_reward_and_a_reason() -> None:
-    score = score_rollout(make_rollout("<answer>E</answer>"), make_sample(), load_rewards({"accuracy": 1.0}))
+    score = score_of("<answer>E</answer>", SAMPLE, load_rewards({"accuracy": 1.0}))
     assert (score.reward, score.status, score.detail) == (0.0, ScoreStatus.PARSE_ERROR, "no_such_option")
 
 
@@ -131,18 +81,17 @@ def test_unreadable_answers_have_a_reward_and_a_reason() -> None:
 )
 def test_a_broken_checker_gives_no_reward(name: str, detail: str) -> None:
     rewards = load_rewards({"accuracy": 1.0, f"broken_rewards:{name}": 1.0})
-    score = score_rollout(make_rollout(GOLD), make_sample(), rewards)
+    score = score_of(GOLD, SAMPLE, rewards)
     assert (score.reward, score.status) == (None, ScoreStatus.CRASHED)
     assert detail in score.detail
     assert score.breakdown == {"accuracy": 1.0}
 
 
 def test_groups_are_scored_in_order_against_their_own_sample() -> None:
-    sample = make_sample()
-    group = Group(key=sample.key, prompt_ids=(), rollouts=(make_rollout(GOLD), make_rollout("")))
-    assert [score.reward for score in score_group(group, sample, load_rewards({"accuracy": 1.0}))] == [1.0, 0.0]
+    group = group_of(SAMPLE, GOLD, "")
+    assert [score.reward for score in score_group(group, SAMPLE, load_rewards({"accuracy": 1.0}))] == [1.0, 0.0]
     with pytest.raises(ValueError, match="was scored against"):
-        score_group(Group(key="other", prompt_ids=(), rollouts=()), sample, ())
+        score_group(group_of(replace(SAMPLE, address=replace(SAMPLE.address, index=9))), SAMPLE, ())
     assert [s.reward for s in unscored(group, ScoreStatus.TIMEOUT, "x" * 999)] == [None, None]
 
 

@@ -6,40 +6,19 @@ from pathlib import Path
 
 import pytest
 from temporay.operators.errors import UserError
-from temporay.operators.records import Address, FinishReason, Group, Question, Rollout, Sample, ScoreStatus
+from temporay.operators.records import Group, Sample, ScoreStatus
 from temporay.workflows.rollouts.reward_tasks import score_groups
 from temporay.workflows.rollouts.settings import RewardConfig
+
+from tests.operators.samples import group_of, plain_sample
 
 HOSTILE = "tests.workflows.hostile_rewards:Hostile"  # the workers have the repository's root on their path
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
 
 def make_work(texts: list[list[str]]) -> tuple[list[Group], list[Sample]]:
-    groups, samples = [], []
-    for index, row in enumerate(texts):
-        sample = Sample(
-            address=Address(task="motion_direction", split="rl", index=index, seed=0, level=0),
-            question=Question(text="Which way?", options=("left", "right"), answer_index=index % 2),
-            rationale="",
-            order_dependent=True,
-            needs_time=True,
-            width=8,
-            height=8,
-            fps=2.0,
-            num_frames=2,
-            events=(),
-            sources=(),
-            facts={},
-        )
-        rollouts = tuple(
-            Rollout(
-                completion_ids=(1,), logprobs=(0.0,), text=text, finish_reason=FinishReason.STOP, weight_versions=(0,)
-            )
-            for text in row
-        )
-        samples.append(sample)
-        groups.append(Group(key=sample.key, prompt_ids=(1,), rollouts=rollouts))
-    return groups, samples
+    samples = [plain_sample(("left", "right"), index % 2, index=index) for index in range(len(texts))]
+    return [group_of(sample, *row) for sample, row in zip(samples, texts, strict=True)], samples
 
 
 def test_scores_come_back_in_order() -> None:
