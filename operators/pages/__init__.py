@@ -6,6 +6,5 @@ stacked        seconds by stage as bars
 rollouts       a prompt's rollouts as a card: words with marks, rewards
 token_strip    tokens coloured by how far engine and trainer are apart
 gallery        samples as cards: clip, overlay, timeline, claims
-gallery_style  the gallery's style sheet and script
 contact_sheet  samples as one picture
 """

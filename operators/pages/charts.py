@@ -20,27 +20,6 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 10, 8, 24
 MAX_POINTS = 400  # a curve of more steps is drawn by the means of equal parts
 BAR_HEIGHT, NAME_WIDTH, LABEL_WIDTH, VALUE_WIDTH, BARS_WIDTH = 22, 140, 90, 90, 980
 
-CSS = """
-:root { --base: light-dark(#8a8f98, #8d93a0); --sft: light-dark(#2f6db0, #7db4f2); --grpo: var(--mark); }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 16px; }
-figure { margin: 0; background: var(--sheet); border: 1px solid var(--line); border-radius: 14px; padding: 14px 16px; }
-figure svg, td svg { display: block; width: 100%; height: auto; overflow: visible; }
-figcaption { display: flex; justify-content: space-between; gap: 12px; font-size: 13px; font-weight: 600;
-  margin-bottom: 8px; }
-figcaption span { color: var(--soft); font-weight: 400; font-variant-numeric: tabular-nums; text-align: right; }
-svg text { fill: var(--soft); font-size: 11px; font-variant-numeric: tabular-nums; }
-svg text.name { fill: var(--ink); font-size: 12.5px; }
-svg .grid { stroke: var(--line); stroke-width: 1; }
-svg .curve { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
-svg .faint { opacity: 0.3; stroke-width: 1.2; }
-svg .track { fill: var(--line); opacity: 0.55; } svg .fill { opacity: 0.8; }
-svg .chance { stroke: var(--ink); stroke-width: 1.2; stroke-dasharray: 2 2; opacity: 0.7; }
-svg .range { stroke: var(--ink); stroke-width: 1.6; }
-figure + .why, .card + .why { margin-top: 10px; }
-.why + .card { margin-top: 14px; }
-figure.wide { overflow-x: auto; } figure.wide svg { min-width: 640px; } figure.wide svg svg { min-width: 0; }
-"""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:

@@ -9,6 +9,7 @@ import base64
 import html
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 
 import cv2
 import numpy as np
@@ -17,91 +18,6 @@ from temporay.operators.records import Frames
 JPEG_QUALITY = 85
 MIN_SIDE_PX = 96  # smaller frames are enlarged without smoothing, so that single pixels can be told apart
 MAX_SIDE_PX = 320  # larger ones are scaled down: a page of many clips must still open at once
-
-CSS = """
-:root { color-scheme: light dark;
-  --ground: light-dark(#f6f5f1, #14161a); --sheet: light-dark(#ffffff, #1d2026); --ink: light-dark(#1f2328, #e6e4df);
-  --soft: light-dark(#6a6f76, #9a9fa8); --line: light-dark(#e2dfd7, #30343c); --mark: light-dark(#b4532a, #f0a06a);
-  --right: light-dark(#2c7a4b, #74c795); --right-ground: light-dark(#e9f4ec, #1c3026);
-  --wrong: light-dark(#b3363e, #ef8a90); }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--ground); color: var(--ink);
-  font: 15px/1.55 ui-sans-serif, system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
-.page { max-width: 1080px; margin: 0 auto; padding: 40px 24px 96px; }
-h1 { font: 600 30px/1.2 ui-serif, Georgia, "Times New Roman", serif; margin: 0 0 6px; letter-spacing: -0.01em; }
-h2 { font: 600 20px/1.3 ui-serif, Georgia, "Times New Roman", serif; margin: 44px 0 14px; }
-.lead { color: var(--soft); margin: 0 0 28px; }
-.card { background: var(--sheet); border: 1px solid var(--line); border-radius: 14px; padding: 20px 22px;
-  margin: 0 0 20px; }
-.kicker { display: flex; flex-wrap: wrap; gap: 4px 14px; align-items: baseline; color: var(--soft); font-size: 12.5px; }
-.kicker b { color: var(--mark); font-weight: 600; letter-spacing: 0.02em; }
-a { color: var(--mark); }
-code, .mono { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-size: 12.5px; }
-.scene { display: flex; gap: 18px; align-items: flex-start; margin: 14px 0 4px; }
-.player { flex: none; width: 200px; border: 0; padding: 0; background: none; cursor: pointer; text-align: left;
-  color: var(--soft);
-  font: inherit; font-size: 12.5px; }
-.player:focus-visible { outline: 2px solid var(--mark); outline-offset: 3px; border-radius: 8px; }
-.player img { width: 100%; display: block; border-radius: 8px; background: #000; }
-.player span { display: block; margin-top: 6px; font-variant-numeric: tabular-nums; }
-.strip { display: grid; gap: 4px; flex: 1;
-  grid-template-columns: repeat(auto-fill, minmax(clamp(72px, calc(100% / var(--frames) - 4px), 130px), 1fr));
-  max-height: 244px;
-  overflow-y: auto; border-radius: 8px; }
-.strip img { width: 100%; display: block; border-radius: 4px; background: #000; }
-.strip img.now { outline: 2px solid var(--mark); outline-offset: -2px; }
-.small img { image-rendering: pixelated; }
-.ask { font-weight: 600; margin: 14px 0 8px; }
-.options { list-style: none; margin: 0 0 12px; padding: 0; display: grid; gap: 5px; }
-.options li { border: 1px solid var(--line); border-radius: 8px; padding: 6px 12px; }
-.options li.right { border-color: var(--right); background: var(--right-ground); }
-.options li.wrong { border-color: var(--wrong); }
-.options .letter { display: inline-block; width: 22px; color: var(--soft); }
-.why { margin: 0; color: var(--soft); }
-.why i { font-style: normal; color: var(--ink); }
-.filter { display: flex; flex-wrap: wrap; gap: 8px; margin: 0 0 24px; }
-.filter button { font: inherit; font-size: 13px; color: inherit; background: var(--sheet);
-  border: 1px solid var(--line);
-  border-radius: 999px; padding: 4px 13px; cursor: pointer; }
-.filter button[aria-pressed=true] { border-color: var(--mark); color: var(--mark); }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: 7px 12px; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { font-weight: 600; font-size: 12.5px; color: var(--soft); }
-td.number, th.number { text-align: right; }
-.good { color: var(--right); } .bad { color: var(--wrong); }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(220px, 1fr)); gap: 16px; }
-.tile { background: var(--sheet); border: 1px solid var(--line); border-radius: 14px; padding: 16px 18px; }
-.tile b { display: block; font: 600 25px/1.25 ui-serif, Georgia, "Times New Roman", serif;
-  font-variant-numeric: tabular-nums; }
-.tile span { color: var(--soft); font-size: 13px; }
-@media (max-width: 640px) { .scene { flex-direction: column; } .player { width: 100%; } .strip { width: 100%; } }
-"""
-
-# One clock per player, started and stopped by a click; a click on a frame of the strip shows that frame.
-SCRIPT = """
-for (const scene of document.querySelectorAll(".scene")) {
-  const player = scene.querySelector(".player"), frames = [...scene.querySelectorAll(".strip img")];
-  const screen = player.querySelector("img"), caption = player.querySelector("span"), fps = Number(scene.dataset.fps);
-  let now = 0, timer = null;
-  const show = n => {
-    frames[now].classList.remove("now"); now = n % frames.length; frames[now].classList.add("now");
-    screen.src = frames[now].src;
-    const sign = timer ? "\\u25a0" : "\\u25b6", seconds = (now / fps).toFixed(2);
-    caption.textContent = `${sign} ${seconds} s, frame ${now + 1} of ${frames.length}`;
-  };
-  player.addEventListener("click", () => {
-    if (timer) { clearInterval(timer); timer = null; show(now); }
-    else { timer = setInterval(() => show(now + 1), 1000 / fps); }
-  });
-  frames.forEach((frame, n) => frame.addEventListener("click", () => show(n)));
-  show(0);
-}
-for (const button of document.querySelectorAll(".filter button")) button.addEventListener("click", () => {
-  for (const other of document.querySelectorAll(".filter button")) other.setAttribute("aria-pressed", other === button);
-  for (const card of document.querySelectorAll("[data-task]"))
-    card.hidden = button.dataset.only !== "" && card.dataset.task !== button.dataset.only;
-});
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,15 +109,29 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], *, first_numb
     return f"<table><thead>{line(header, 'th')}</thead><tbody>{body}</tbody></table>"
 
 
-def page(title: str, lead: str, body: str, *, css: str = "", script: str = "") -> str:
-    """The whole document. ``title`` and ``lead`` are text, ``body`` is HTML; css and script are added to the page's."""
+def asset(name: str) -> str:
+    """Return the text of a style sheet or script that is packaged beside this module."""
+    return files(__package__).joinpath("assets", name).read_text(encoding="utf-8")
+
+
+def page(title: str, lead: str, body: str, *, assets: Sequence[str]) -> str:
+    """Return the whole document with its style sheets and scripts in it.
+
+    Args:
+        title: text.
+        lead: text.
+        body: HTML.
+        assets: names of files in ``assets``, in the order in which they are put in.
+    """
+    css = "".join(asset(name) for name in assets if name.endswith(".css"))
+    script = "".join(asset(name) for name in assets if name.endswith(".js"))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta http-equiv="Content-Security-Policy" '
         "content=\"default-src 'none'; img-src data:; media-src blob:; style-src 'unsafe-inline'; "
         "script-src 'unsafe-inline'\">\n"
-        f"<title>{escape(title)}</title>\n<style>{CSS}{css}</style>\n</head>\n<body>\n"
+        f"<title>{escape(title)}</title>\n<style>{css}</style>\n</head>\n<body>\n"
         f'<main class="page">\n<h1>{escape(title)}</h1>\n<p class="lead">{escape(lead)}</p>\n{body}\n</main>\n'
-        f"<script>{SCRIPT}{script}</script>\n</body>\n</html>\n"
+        f"<script>{script}</script>\n</body>\n</html>\n"
     )

@@ -18,45 +18,6 @@ MAX_TEXT_CHARS = 6_000  # of a completion
 TAG = re.compile("|".join(re.escape(tag) for tag in TAGS))
 BAR_WIDTH, BAR_HEIGHT = 13, 34  # of an advantage, px
 
-CSS = """
-.outcome { border: 1px solid currentColor; border-radius: 999px; padding: 0 9px; font-weight: 600; }
-.outcome.trained, .outcome.observed { color: var(--right); } .outcome.unscored { color: var(--wrong); }
-.kicker .spread { margin-left: auto; align-self: center; }
-.spread svg { display: block; height: 34px; width: auto; overflow: visible; }
-.options li { display: flex; gap: 6px; align-items: baseline; }
-.options .votes { margin-left: auto; color: var(--soft); font-size: 12.5px; white-space: nowrap; }
-.options .votes b { color: var(--wrong); letter-spacing: 1.5px; margin-right: 6px; }
-.options .right .votes b { color: var(--right); }
-.rolls { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 430px), 1fr)); gap: 12px;
-  align-items: start; margin: 16px 0 10px; }
-.roll { border: 1px solid var(--line); border-left: 4px solid var(--tone); border-radius: 10px; padding: 11px 14px; }
-.roll > header { display: flex; flex-wrap: wrap; gap: 2px 12px; align-items: baseline; font-size: 12.5px;
-  color: var(--soft); font-variant-numeric: tabular-nums; }
-.roll > header b { font: 600 20px/1.2 ui-serif, Georgia, "Times New Roman", serif; color: var(--ink); }
-.roll > header .up { color: var(--right); font-weight: 600; } .roll > header .down { color: var(--wrong);
-  font-weight: 600; }
-.said { margin: 8px 0 8px; white-space: pre-wrap; overflow-wrap: anywhere; }
-.said i { font-style: normal; color: var(--soft); opacity: 0.65; font-size: 12px; }
-.said mark { color: inherit; background: none; border-radius: 4px; padding: 1px 2px; }
-.said .right { background: var(--right-ground); box-shadow: inset 0 -2px var(--right); }
-.said .wrong { background: var(--wrong-ground); text-decoration: underline wavy var(--wrong) 1.5px;
-  text-underline-offset: 3px; }
-.said .hit, .said .miss { font-weight: 600; padding: 1px 7px; color: var(--sheet); }
-.said .hit { background: var(--right); } .said .miss { background: var(--wrong); }
-.parts { display: flex; flex-wrap: wrap; gap: 5px; margin: 0; font-size: 12px; font-variant-numeric: tabular-nums; }
-.parts span { border: 1px solid var(--line); border-radius: 6px; padding: 1px 8px; color: var(--soft); }
-.parts span b { color: var(--ink); font-weight: 600; }
-.parts .bad { border-color: var(--wrong); }
-details { margin-top: 8px; font-size: 12.5px; color: var(--soft); } details summary { cursor: pointer; }
-details table { margin-top: 6px; color: var(--ink); } .log td, .log th { padding: 3px 10px; }
-h3 { font: 600 17px/1.3 ui-serif, Georgia, "Times New Roman", serif; margin: 30px 0 12px; display: flex; gap: 14px;
-  align-items: baseline; flex-wrap: wrap; } h3 span { font: 13px/1.4 ui-sans-serif, system-ui, sans-serif;
-  color: var(--soft); }
-.key { display: flex; flex-wrap: wrap; gap: 8px 22px; align-items: center; font-size: 13px; margin: 14px 0 18px;
-  color: var(--soft); } .key .said { margin: 0; color: var(--ink); }
-:root { --wrong-ground: light-dark(#fbeaea, #3a2023); }
-"""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:

@@ -15,16 +15,6 @@ WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 980, 220, 46, 22, 8
 MAX_BARS = 100  # of more steps, a bar is the mean of several
 NUM_COLORS = 8
 
-CSS = """
-:root { --c0: light-dark(#b4532a, #f0a06a); --c1: light-dark(#2f6db0, #7db4f2); --c2: light-dark(#2c7a4b, #74c795);
-  --c3: light-dark(#8f5aa8, #c79be0); --c4: light-dark(#b08a1e, #e2c25c); --c5: light-dark(#3d8c95, #7fcdd6);
-  --c6: light-dark(#8a8f98, #8d93a0); --c7: light-dark(#a8466f, #e58fb3); }
-.legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 10px 0 0; font-size: 12.5px; color: var(--soft);
-  font-variant-numeric: tabular-nums; }
-.legend i { display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin-right: 7px; }
-.legend b { color: var(--ink); font-weight: 600; }
-"""
-
 
 def stacked_chart(title: str, steps: Sequence[float], by_step: Sequence[Mapping[str, float]]) -> str:
     """Seconds by stage of every step; a stage that a step lacks took none. The largest stage is at the bottom."""

@@ -19,12 +19,13 @@ from temporay.operators.dataset.shards import DEAD_LETTER_FILE
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.pages.contact_sheet import contact_sheet
 from temporay.operators.pages.gallery import Take, dead_letter, gallery, item, overlay_of
-from temporay.operators.pages.gallery_style import CSS, SCRIPT
 from temporay.operators.pages.page import page
 from temporay.operators.pixels.clip import decode, encode
 from temporay.operators.primitives._claims import Claim, holds
 from temporay.operators.records import Sample
 from temporay.operators.settings import Settings
+
+ASSETS = ("page.css", "gallery.css", "page.js", "gallery.js")
 
 
 class PreviewConfig(Settings):
@@ -99,7 +100,12 @@ def run(config: PreviewConfig) -> Path:
     num_shown = sum(len(group) for group in groups)
     tasks = dataset.table["task"].value_counts()
     lead = f"{num_shown} of {len(dataset)} samples of {len(tasks)} tasks, split {dataset.recipe.split}."
-    text = page(f"Preview of {config.data.absolute().name}", lead, gallery(cards), css=CSS, script=SCRIPT)
+    text = page(
+        f"Preview of {config.data.absolute().name}",
+        lead,
+        gallery(cards),
+        assets=("page.css", "gallery.css", "page.js", "gallery.js"),
+    )
     try:
         config.out.write_text(text)
     except OSError as error:

@@ -16,32 +16,20 @@ import tyro
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.shards import AUDIT_FILE
 from temporay.operators.errors import UserError
-from temporay.operators.pages.charts import CSS as CHART_CSS
 from temporay.operators.pages.charts import Bar, bar_chart, interval_mark, percent
 from temporay.operators.pages.page import escape, page, section, table, tiles
-from temporay.operators.pages.stacked import CSS as STACKED_CSS
 from temporay.operators.scoring.metrics import ConfidenceInterval
 from temporay.operators.settings import Settings
 from temporay.workflows.reports import stage_report
 from temporay.workflows.reports.curves import curve, logged
-from temporay.workflows.reports.rollout_cards import CSS as ROLLOUTS_CSS
-from temporay.workflows.reports.rollout_cards import SCRIPT as ROLLOUTS_SCRIPT
 from temporay.workflows.reports.rollout_cards import section_of
-from temporay.workflows.reports.sample_cards import CSS as CARDS_CSS
 from temporay.workflows.reports.sample_cards import MODELS, TONES, Answers, samples
 from temporay.workflows.runs.run_dir import RunDir
 
 PAGE = "report.html"
 DATA = "data"  # folder of a run
 SPLITS = ("train", "rl", "test")
-
-CSS = """
-.wide { overflow-x: auto; } .headline td, .headline th { padding: 8px 10px; }
-.headline td.number { min-width: 104px; } .headline td.narrow { min-width: 0; }
-.headline td svg { width: 100px; height: 12px; margin: 4px 0 0 auto; }
-.headline tr.mean td { font-weight: 600; border-bottom: 0; }
-.headline th.group { text-align: center; border-bottom: 0; padding-bottom: 0; }
-"""
+ASSETS = ("page.css", "charts.css", "rollouts.css", "page.js", "tokens.js")
 
 
 class ReportConfig(Settings):
@@ -92,9 +80,9 @@ def write_page(run: Path, lead: str, body: str) -> Path:
     Raises:
         UserError: the page cannot be written.
     """
-    path, css = run / PAGE, CHART_CSS + STACKED_CSS + CARDS_CSS + ROLLOUTS_CSS + CSS
+    path = run / PAGE
     try:
-        path.write_text(page(f"Report of {run.absolute().name}", lead, body, css=css, script=ROLLOUTS_SCRIPT))
+        path.write_text(page(f"Report of {run.absolute().name}", lead, body, assets=ASSETS))
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}; make the run's folder writable") from error
     return path

@@ -18,7 +18,7 @@ from temporay.models.families._base import family_of
 from temporay.operators.advantages._base import is_flat
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import SampleRejected, UserError
-from temporay.operators.pages import rollouts, token_strip
+from temporay.operators.pages import token_strip
 from temporay.operators.pages.page import escape, filmstrip, task_filter
 from temporay.operators.pages.rollouts import ShownGroup, ShownRollout, group_card
 from temporay.operators.pages.token_strip import Tokens
@@ -28,8 +28,6 @@ from temporay.operators.scoring.answers import parse_answer
 from temporay.operators.seeding import rng_at
 from temporay.workflows.reports.claim_marks import answer_mark, claim_marks, told
 
-CSS = rollouts.CSS + token_strip.CSS
-SCRIPT = token_strip.SCRIPT
 MAX_STEPS, GROUPS_PER_STEP, MAX_ROLLOUTS = 5, 3, 8
 MAX_BYTES = 8_000_000  # of all cards; what is beyond is left out, and said
 

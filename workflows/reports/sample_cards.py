@@ -31,14 +31,6 @@ OUTCOMES = {  # (right before, right after GRPO) -> what it is called; the order
     (False, False): "still wrong",
     (True, False): "right, now wrong",
 }
-CSS = """
-.words { display: grid; grid-template-columns: repeat(auto-fit, minmax(230px, 1fr)); gap: 10px; margin: 12px 0 10px; }
-.words section { border: 1px solid var(--line); border-top: 3px solid var(--tone); border-radius: 8px;
-  padding: 9px 12px; }
-.words header { display: flex; justify-content: space-between; font-size: 12.5px; color: var(--soft); }
-.words p { margin: 6px 0 0; white-space: pre-wrap; overflow-wrap: anywhere; }
-.words i { color: var(--soft); font-style: normal; opacity: 0.7; }
-"""
 
 ItemT = TypeVar("ItemT")
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from temporay.operators.pages import gallery
 from temporay.operators.pages.gallery import Take
-from temporay.operators.pages.gallery_style import CSS, SCRIPT
-from temporay.operators.pages.page import page
+from temporay.operators.pages.page import asset, page
 from temporay.operators.primitives._claims import Claim
 from temporay.operators.records import Address, Backdrop, Event, Question, Sample, Scene, ScenePlan, Shot, Track
 
@@ -71,7 +70,7 @@ def dead_row() -> dict[str, str]:
 
 def test_the_page_is_balanced_escaped_and_loads_nothing() -> None:
     cards = [gallery.item([make_take()]), gallery.item([make_take(), make_take()]), gallery.dead_letter(dead_row())]
-    text = page("T", "lead", gallery.gallery(cards), css=CSS, script=SCRIPT)
+    text = page("T", "lead", gallery.gallery(cards), assets=("page.css", "gallery.css", "page.js", "gallery.js"))
     parser = Balance()
     parser.feed(text)
     assert parser.open == []
@@ -147,4 +146,4 @@ def test_the_overlay_is_the_plan_in_pixels() -> None:
 @pytest.mark.parametrize("name", ["tracks", "answers", "events"])
 def test_every_switch_is_one_the_script_knows(name: str) -> None:
     assert f'data-switch="{name}"' in gallery.gallery([gallery.item([make_take()])])
-    assert re.search(rf"defaults = {{[^}}]*{name}:", SCRIPT)
+    assert re.search(rf"defaults = {{[^}}]*{name}:", asset("gallery.js"))

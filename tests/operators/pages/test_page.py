@@ -35,7 +35,12 @@ def whole_page() -> str:
         + page.options([page.OptionMark(text="a & <script>x", right=True), page.OptionMark(text="c", wrong=True)], "AB")
         + page.table(("task", "n"), [("<b>", 3)])
     )
-    return page.page("Title <i>", "lead", page.task_filter({"one": 2}) + page.card("<b>k</b>", body, task='o"ne'))
+    return page.page(
+        "Title <i>",
+        "lead",
+        page.task_filter({"one": 2}) + page.card("<b>k</b>", body, task='o"ne'),
+        assets=("page.css", "page.js"),
+    )
 
 
 def test_the_page_is_balanced_html_and_loads_nothing() -> None:
