@@ -1,33 +1,34 @@
-"""When is an attack better than luck? One rule for every comparison of an audit.
+"""When an attack is better than luck: one rule for every comparison of an audit.
 
     credits of an attack -> accuracy, exact tail probability -> z -> passes unless z is over the bound of the family
 
-An audit makes many comparisons, and three standard errors are exceeded by chance once in 740: thirty primitives with
-thirty attacks each would almost always fail. So an attack fails when it is more than ``GATE`` standard errors above
-chance *and* so far that of all comparisons together chance reaches it in at most ``FAMILY_FALSE_ALARMS`` of all audits
+An audit makes many comparisons. By chance alone, one in 740 exceeds three standard errors, so thirty primitives with
+thirty attacks each would almost always fail. An attack therefore fails only beyond two bounds: ``GATE`` standard errors
+above chance, and a z that the comparisons of a fair dataset together reach in at most ``FAMILY_FALSE_ALARMS`` of audits
 (Bonferroni's bound, which holds however the attacks depend on each other).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import betainc, ndtri
+from temporay.operators.dataset.rows import SampleRow
 
 GATE = 3.0  # standard errors
-FAMILY_FALSE_ALARMS = 0.01  # the share of audits of fair data in which any comparison fails, at most
+FAMILY_FALSE_ALARMS = 0.01  # largest share of audits of fair data in which any comparison fails
 SMALLEST_P = 1e-300
-# Between two folds each row is guessed from the other, by the same likeness and the same two answers: a lucky pair is
-# lucky twice, and the variance of an accuracy out of fold is up to double that of independent guesses.
+# Two rows in different folds are guessed from each other by the same similarity and the same two answers. A lucky pair
+# is lucky twice, so an accuracy out of fold varies up to twice as much as that of independent guesses.
 OUT_OF_FOLD_VARIANCE = 2.0
 
-Row = Mapping[str, Any]  # of metadata.parquet
-Credits = npt.NDArray[np.float64]  # (N,) what each guess earns, 0 to 1
+Rows = Sequence[SampleRow]  # rows of metadata.parquet
+Credits = npt.NDArray[np.float64]  # (N,) what each guess earns, from 0 to 1
 Tier = Literal["priors", "forest", "pixels"]
 
 
@@ -38,31 +39,31 @@ class AttackResult:
     tier: Tier
     attack: str
     accuracy: float
-    chance: float  # 1/k, or, where the primitive promises no more, the most that it does promise
-    standard_error: float  # of a guess at chance; twins that stand and fall together count once
-    z: float  # standard errors above chance: of the normal distribution with the exact tail probability
-    bound: float  # the accuracy above which the attack fails; 1 where it is only reported
-    gates: bool  # False: the primitive promises nothing of the kind, the accuracy is reported alone
+    chance: float  # 1/k, or the accuracy that the primitive allows if that is more
+    standard_error: float  # for guesses at chance; twins with one fate count once
+    z: float  # standard errors above chance, from the exact tail probability
+    bound: float  # the accuracy above which the attack fails; 1 when it is only reported
+    gates: bool  # False: the primitive promises nothing about it; the accuracy is only reported
     passed: bool
-    features: tuple[str, ...] = ()  # what the attack leant on most
+    features: tuple[str, ...] = ()  # what the attack used most
 
 
 def measure(
     tier: Tier,
     attack: str,
     credits_N: Credits,
-    rows: Sequence[Row],
+    rows: Rows,
     *,
     gates: bool = True,
     learned: bool = True,
     chance_N: Credits | None = None,
     features: tuple[str, ...] = (),
 ) -> AttackResult:
-    """Accuracy against chance; the verdict comes with ``judge``.
+    """Compare an accuracy with chance; ``judge`` gives the verdict.
 
     Args:
-        learned: fitted out of fold; False: a rule that needs no fit.
-        chance_N: what each guess may earn at most; None: one over the number of options.
+        learned: whether the attack was fitted out of fold; a rule needs no fit.
+        chance_N: what each guess may earn; None: one over the number of options.
     """
     chances = chances_of(rows) if chance_N is None else chance_N
     accuracy, chance = float(credits_N.mean()), float(chances.mean())
@@ -84,7 +85,7 @@ def measure(
 
 
 def judge(result: AttackResult, num_comparisons: int) -> AttackResult:
-    """The verdict on one of so many comparisons."""
+    """Judge one of ``num_comparisons`` comparisons."""
     if not result.gates:
         return result
     z_bound = family_z(num_comparisons)
@@ -93,22 +94,23 @@ def judge(result: AttackResult, num_comparisons: int) -> AttackResult:
 
 
 def family_z(num_comparisons: int) -> float:
-    """Standard errors above chance that one of so many comparisons may reach."""
+    """Return how many standard errors above chance one of ``num_comparisons`` comparisons may be."""
     return max(GATE, float(-ndtri(FAMILY_FALSE_ALARMS / max(1, num_comparisons))))
 
 
-def chances_of(rows: Sequence[Row]) -> Credits:
+def chances_of(rows: Rows) -> Credits:
+    """Return (N,) one over the number of options of each row."""
     return np.array([1.0 / len(row["options"]) for row in rows])
 
 
-def groups_of(rows: Sequence[Row]) -> npt.NDArray[np.int64]:
-    """(N,) a number per row, the same for a sample and its twin: they are never parted between folds."""
+def groups_of(rows: Rows) -> npt.NDArray[np.int64]:
+    """Return (N,) a number per row, the same for a sample and its twin, which stay in one fold."""
     number: dict[str, int] = {}
     return np.array([number.setdefault(row["pair_id"], len(number)) for row in rows], dtype=np.int64)
 
 
-def _design_effect(credits_N: Credits, rows: Sequence[Row]) -> float:
-    """How many rows count as one: a guess that is right for a sample may then always be right for its twin too."""
+def _design_effect(credits_N: Credits, rows: Rows) -> float:
+    """Estimate how many rows count as one, because a guess is often right for both samples of a pair."""
     members: dict[int, list[int]] = defaultdict(list)
     for n, group in enumerate(groups_of(rows).tolist()):
         members[group].append(n)

@@ -1,9 +1,9 @@
 """What the learning attacks share: forests that score the options of a question, out of fold.
 
-    what is known of each sample, (N, F) -> answer_forest -> credits: which option text, letter or rank goes with it
-    what is known of each option         -> option_forest -> credits: which looks like the right ones of other samples
+    features of each sample, (N, F) -> answer_forest -> credits: which option text, letter or rank goes with it
+    features of each option         -> option_forest -> credits: which looks like the right options of other samples
 
-Both are extremely randomised trees (Geurts et al., 2006), which on these sizes are as good as random forests and ten
+Both are extremely randomized trees (Geurts et al., 2006). At these sizes they are as good as random forests and ten
 times as fast.
 """
 
@@ -16,14 +16,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import ExtraTreesRegressor
-from temporay.operators.audit.gate import Credits, Row
+from temporay.operators.audit.gate import Credits, Rows
 from temporay.operators.audit.priors import credit, folds_of, ranks
+from temporay.operators.dataset.rows import SampleRow
 
 NUM_TREES = 24
-BAG_SHARE = 0.6  # of the rows, drawn with replacement: so no row is in the bags of all trees
+BAG_SHARE = 0.6  # share of the rows, chosen with replacement: no row is in the bags of all trees
 MIN_LEAF = 4
 MAX_DEPTH = 8
-MIN_TIMES_OFFERED = 8  # an option text seen less often is known by letter and rank alone
+MIN_TIMES_OFFERED = 8  # a rarer option text is known by letter and rank alone
 MAX_TEXTS = 24
 NUM_TOLD_FEATURES = 3
 
@@ -32,7 +33,7 @@ Matrix = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Features:
-    """Named columns; columns of one name are one feature when it is told what an attack leant on."""
+    """Named columns. Columns with the same name count as one feature in the list of what an attack used."""
 
     names: tuple[str, ...]
     values_NF: Matrix
@@ -43,16 +44,16 @@ class Features:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guesses:
-    """What an attack earned and what it leant on."""
+    """What an attack earned, and the features that it used most."""
 
     credits_N: Credits
     features: tuple[str, ...]
 
 
-def answer_forest(rows: Sequence[Row], known: Features, num_folds: int) -> Guesses:
-    """Learns which option goes with a sample: by its text where texts come back, by its letter, by its rank.
+def answer_forest(rows: Rows, known: Features, num_folds: int) -> Guesses:
+    """Learn which option goes with a sample: by its text if texts recur, by its letter, by its rank.
 
-    Which of the three, or their sum, is asked is settled on the training folds, by trees that did not see the row.
+    The training folds decide which of the three, or their sum, is used. Trees that did not see a row judge it.
     """
     views = _views(rows)
     targets_NC = np.hstack([_targets(rows, view) for view in views])
@@ -69,14 +70,14 @@ def answer_forest(rows: Sequence[Row], known: Features, num_folds: int) -> Guess
         guessed = np.reshape(forest.predict(known.values_NF[held]), (len(held), -1))
         credits_N[held] = _credits(rows, held, views, np.split(guessed, splits, axis=1), best)
         importance += _importance(forest)
-    return Guesses(credits_N=credits_N, features=_leant_on(known.names, importance))
+    return Guesses(credits_N=credits_N, features=_most_used(known.names, importance))
 
 
-def option_forest(rows: Sequence[Row], described: Features, num_folds: int) -> Guesses:
-    """Learns what right options look like.
+def option_forest(rows: Rows, described: Features, num_folds: int) -> Guesses:
+    """Learn what right options look like.
 
     Args:
-        described: one line per option, those of the first row first.
+        described: one line per option, in the order of the rows.
     """
     owners = np.repeat(np.arange(len(rows)), [len(row["options"]) for row in rows])
     right = np.array([o == row["answer_text"] for row in rows for o in row["options"]], dtype=np.float32)
@@ -89,19 +90,19 @@ def option_forest(rows: Sequence[Row], described: Features, num_folds: int) -> G
         scores[held] = forest.predict(described.values_NF[held])
         importance += _importance(forest)
     per_row = np.split(scores, np.cumsum([len(row["options"]) for row in rows])[:-1])
-    credits_N = np.array([credit(row, of.tolist()) for row, of in zip(rows, per_row, strict=True)])
-    return Guesses(credits_N=credits_N, features=_leant_on(described.names, importance))
+    credits_N = np.array([credit(row, own.tolist()) for row, own in zip(rows, per_row, strict=True)])
+    return Guesses(credits_N=credits_N, features=_most_used(described.names, importance))
 
 
-def frequent_texts(rows: Sequence[Row]) -> list[str]:
-    """The option texts that come back, most frequent first."""
+def frequent_texts(rows: Rows) -> list[str]:
+    """Return the option texts that recur, most frequent first."""
     offered = Counter(option for row in rows for option in row["options"])
     ordered = sorted(offered.items(), key=lambda item: (-item[1], item[0]))
     return [text for text, n in ordered if n >= MIN_TIMES_OFFERED][:MAX_TEXTS]
 
 
-def rank_of(row: Row, option: str) -> int:
-    """Place among the options by number where all are numbers, else by alphabet."""
+def rank_of(row: SampleRow, option: str) -> int:
+    """Rank an option by number if all are numbers, else by alphabet."""
     return ranks(row, option)[-1][-1]
 
 
@@ -120,16 +121,16 @@ def _forest(seed: int, *, oob_score: bool = False) -> ExtraTreesRegressor:
 
 
 def _importance(forest: ExtraTreesRegressor) -> npt.NDArray[np.float64]:
-    """Not scaled to one: where no split helped, scikit-learn would divide by zero."""
+    """Add up importances without normalizing: if no split helped, scikit-learn would divide by zero."""
     trees = [tree.tree_.compute_feature_importances(normalize=False) for tree in forest.estimators_]
     total: npt.NDArray[np.float64] = np.sum(trees, axis=0)
     return total
 
 
-View = list[list[int]]  # of every row, of every option: which column is its own
+OptionColumns = list[list[int]]  # for every row, the column of each option
 
 
-def _views(rows: Sequence[Row]) -> list[View]:
+def _views(rows: Rows) -> list[OptionColumns]:
     columns = {text: i for i, text in enumerate(frequent_texts(rows), start=1)}  # column 0: all other texts
     by_text = [[columns.get(option, 0) for option in row["options"]] for row in rows]
     by_letter = [list(range(len(row["options"]))) for row in rows]
@@ -137,8 +138,8 @@ def _views(rows: Sequence[Row]) -> list[View]:
     return [by_text, by_letter, by_rank] if columns else [by_letter, by_rank]
 
 
-def _targets(rows: Sequence[Row], view: View) -> Matrix:
-    """(N, C): for each column offered, how much more it was right than chance would have it."""
+def _targets(rows: Rows, view: OptionColumns) -> Matrix:
+    """Return (N, C): for each column offered, how much more often than by chance it was right."""
     targets_NC = np.zeros((len(rows), max(map(max, view)) + 1), np.float32)
     for n, (row, columns) in enumerate(zip(rows, view, strict=True)):
         for option, column in zip(row["options"], columns, strict=True):
@@ -147,9 +148,13 @@ def _targets(rows: Sequence[Row], view: View) -> Matrix:
 
 
 def _credits(
-    rows: Sequence[Row], chosen: npt.NDArray[np.intp], views: list[View], guesses: Sequence[Credits], which: int
+    rows: Rows,
+    chosen: npt.NDArray[np.intp],
+    views: list[OptionColumns],
+    guesses: Sequence[Credits],
+    which: int,
 ) -> list[float]:
-    """What the options that one view, or all together, score highest would earn."""
+    """Return what the options would earn that one view, or all views together, score highest."""
     asked = [which] if which < len(views) else range(len(views))
     return [
         credit(rows[n], [sum(guesses[v][i, views[v][n][o]] for v in asked) for o in range(len(rows[n]["options"]))])
@@ -157,7 +162,7 @@ def _credits(
     ]
 
 
-def _leant_on(names: Sequence[str], importance: npt.NDArray[np.float64]) -> tuple[str, ...]:
+def _most_used(names: Sequence[str], importance: npt.NDArray[np.float64]) -> tuple[str, ...]:
     total: Counter[str] = Counter()
     for name, value in zip(names, importance.tolist(), strict=True):
         total[name] += value

@@ -1,12 +1,12 @@
-"""Tier C: forests on few or unordered pixels. What a primitive promises decides which of them may not beat chance.
+"""Tier C: forests on few or unordered pixels. A primitive's promises decide which of them may not beat chance.
 
-    stills -> layout, colours, where the asked colour is -> view (one frame, two, a bag, the order) -> answer_forest
-                                                          -> the same of every option's colours     -> option_forest
+    thumbnails -> layout, colors, place of the asked color -> view (one frame, two, a bag, in order) -> answer_forest
+                                                           -> the same for the colors of each option -> option_forest
 
-A random frame must leave the answer of every primitive that needs time at chance; the first or last one, or two, only
-as far as the primitive promises (``edge_limits``): the first frame answers "what comes first?", two show a direction. A
-bag of frames must not settle which of two orders it was. Backwards, at most one answer of k stays what it is ("constant
-speed"), which the bag may give away; of the others it leaves two: right in (1 + 1/k) / 2.
+If a primitive needs time, one random frame must leave its answer at chance. The first or last frame, or two, must do so
+only as far as the primitive promises (``edge_limits``): the first frame answers "what comes first?", and two frames
+show a direction. A bag of frames must not tell an order from its reverse. In reverse, at most one answer of k stays the
+same ("constant speed"), and the bag may give that one away. For the others it leaves two: right in (1 + 1/k) / 2.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
-from temporay.operators.audit.gate import AttackResult, Credits, Row, chances_of, measure
+from temporay.operators.audit.gate import AttackResult, Credits, Rows, chances_of, measure
 from temporay.operators.audit.learners import Features, answer_forest, option_forest, rank_of
-from temporay.operators.audit.stills import SIDE, Thumbnails
+from temporay.operators.audit.thumbnails import SIDE, Thumbnails
 from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.records import Frames
 
 NUM_FOLDS = 3
 GRID = 6  # cells along a side of the layout
-COLOR_WIDTH = 60.0  # RGB levels at which a pixel counts a third
+COLOR_WIDTH = 60.0  # distance in RGB levels at which a pixel counts a third
 COLOR_WORD = re.compile(rf"\b(?:{'|'.join(COLORS)})\b")
 SPREADS = ("mean", "std", "min", "max")
 
@@ -34,49 +34,53 @@ Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What was measured of T frames of each of N samples. C colours, and after them what stands out of the frame."""
+class FrameMeasures:
+    """Measures of T frames of each of N samples: for C colors, and after them for what stands out of the frame."""
 
     layout_NTL: Array  # GRID x GRID x RGB, 0 to 1
     amount_NTC: Array  # share of the frame
-    xy_NTC2: Array  # centre, 0 to 1
+    xy_NTC2: Array  # center, 0 to 1
 
-    def at(self, t: int) -> Seen:
-        return Seen(
+    def at(self, t: int) -> FrameMeasures:
+        return FrameMeasures(
             layout_NTL=self.layout_NTL[:, t : t + 1],
             amount_NTC=self.amount_NTC[:, t : t + 1],
             xy_NTC2=self.xy_NTC2[:, t : t + 1],
         )
 
 
-Columns = dict[str, Array]  # (N, n) of each feature
-Own = Callable[[Array], Columns]  # amount, x and y of one colour in every frame, (N, T, 3) -> features of that colour
-Whole = Callable[[Seen], Columns]  # features of the frames as a whole
+Columns = dict[str, Array]  # (N, n) for each feature
+ColorView = Callable[[Array], Columns]  # (N, T, 3) amount, x and y of one color in every frame -> its features
+FrameView = Callable[[FrameMeasures], Columns]  # features of the frames as a whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
+class PixelProbe:
     """What one attack may see, and how often it may be right."""
 
     name: str
-    seen: Seen
-    own: Own
-    whole: Whole
+    seen: FrameMeasures
+    own: ColorView
+    whole: FrameView
     gates: bool
     chance_N: Credits
 
 
 def pixel_attacks(
-    rows: Sequence[Row], stills: Sequence[Thumbnails], edge_limits: tuple[float, float], *, only_gates: bool = False
+    rows: Rows,
+    thumbnails: Sequence[Thumbnails],
+    edge_limits: tuple[float, float],
+    *,
+    only_gates: bool = False,
 ) -> list[AttackResult]:
-    """All probes on the rows of one task.
+    """Run all probes on the rows of one task.
 
     Args:
-        edge_limits: how often one, and how often two frames at an end may give the answer; 0 is chance, 1 always.
+        edge_limits: how often one frame, and how often two, at an end may give the answer; 0 is chance, 1 always.
         only_gates: leave out the probes that are only reported.
     """
     results: list[AttackResult] = []
-    for probe in probes_of(rows, stills, edge_limits):
+    for probe in probes_of(rows, thumbnails, edge_limits):
         if only_gates and not probe.gates:
             continue
         attacks = {probe.name: answer_forest(rows, sample_view(rows, probe), NUM_FOLDS)}
@@ -89,18 +93,18 @@ def pixel_attacks(
     return results
 
 
-def probes_of(rows: Sequence[Row], stills: Sequence[Thumbnails], edge_limits: tuple[float, float]) -> list[Probe]:
-    """The probes, each with what the primitive promises of it."""
-    start, end = (_seen([getattr(s, name) for s in stills]) for name in ("start_THWC", "end_THWC"))
-    even = _seen([s.even_THWC for s in stills])
-    drawn, mean = (_seen([getattr(s, name)[None] for s in stills]) for name in ("random_HWC", "mean_HWC"))
+def probes_of(rows: Rows, thumbnails: Sequence[Thumbnails], edge_limits: tuple[float, float]) -> list[PixelProbe]:
+    """List the probes, each with what the primitive promises about it."""
+    start, end = (_seen([getattr(s, name) for s in thumbnails]) for name in ("start_THWC", "end_THWC"))
+    even = _seen([s.even_THWC for s in thumbnails])
+    drawn, mean = (_seen([getattr(s, name)[None] for s in thumbnails]) for name in ("random_HWC", "mean_HWC"))
     needs_time, ordered = bool(rows[0]["needs_time"]), bool(rows[0]["order_dependent"])
     chance_N = chances_of(rows)
     one_N, two_N = (np.maximum(chance_N, limit if limit < 1 else 0.0) for limit in edge_limits)
     one_gates, two_gate = (needs_time and limit < 1 for limit in edge_limits)
     bag_N = (1.0 + chance_N) / 2.0 if ordered else chance_N
     return [
-        Probe(name=name, seen=seen, own=own, whole=whole, gates=gates, chance_N=limit_N)
+        PixelProbe(name=name, seen=seen, own=own, whole=whole, gates=gates, chance_N=limit_N)
         for name, seen, own, whole, gates, limit_N in (
             ("random_frame", drawn, _still, _one_frame, needs_time, chance_N),
             ("first_frame", start.at(0), _still, _one_frame, one_gates, one_N),
@@ -114,15 +118,15 @@ def probes_of(rows: Sequence[Row], stills: Sequence[Thumbnails], edge_limits: tu
     ]
 
 
-def sample_view(rows: Sequence[Row], probe: Probe) -> Features:
-    """Of each sample: the colour that the question names, and the frames as a whole."""
+def sample_view(rows: Rows, probe: PixelProbe) -> Features:
+    """Describe each sample: the color that the question names, and the frames as a whole."""
     colors_N = np.array([_named_color(row["question"]) for row in rows], dtype=np.intp)
     columns = probe.own(_of(probe.seen, np.arange(len(rows)), colors_N)) | probe.whole(probe.seen)
     return _features(columns)
 
 
-def option_view(rows: Sequence[Row], probe: Probe) -> Features:
-    """Of each option: the first and the last colour it names, and the colour that the question names."""
+def option_view(rows: Rows, probe: PixelProbe) -> Features:
+    """Describe each option: the first and last color it names, and the color that the question names."""
     owners = np.repeat(np.arange(len(rows)), [len(row["options"]) for row in rows])
     options = [(row, option) for row in rows for option in row["options"]]
     columns: Columns = {}
@@ -142,12 +146,12 @@ def _still(own_NTF: Array) -> Columns:
 
 
 def _any_order(own_NTF: Array) -> Columns:
-    """The same in whatever order the frames come."""
+    """Describe a color by what does not depend on the order of frames."""
     return {f"{how} place and amount of the color": getattr(np, how)(own_NTF, axis=1) for how in SPREADS}
 
 
 def _moving(own_NTF: Array) -> Columns:
-    """Where the colour is in every frame, where it goes and how fast."""
+    """Tell where the color is in every frame, where it goes, and how fast."""
     step_NT2 = _around(np.diff(own_NTF[:, :, 1:], axis=1))
     return {
         "amount of the color": own_NTF[:, :, 0],
@@ -157,19 +161,19 @@ def _moving(own_NTF: Array) -> Columns:
     }
 
 
-def _one_frame(seen: Seen) -> Columns:
+def _one_frame(seen: FrameMeasures) -> Columns:
     return {"amounts of all colors": seen.amount_NTC[:, 0], "layout": seen.layout_NTL[:, 0]}
 
 
-def _as_bag(seen: Seen) -> Columns:
-    """Mean, spread and extremes over the frames."""
+def _as_bag(seen: FrameMeasures) -> Columns:
+    """Take mean, spread and extremes over the frames."""
     amounts = [getattr(np, how)(seen.amount_NTC, axis=1) for how in SPREADS]
     layouts = [seen.layout_NTL.mean(axis=1), seen.layout_NTL.std(axis=1)]
     return {"amounts of all colors": np.hstack(amounts), "layout": np.hstack(layouts)}
 
 
-def _in_order(seen: Seen) -> Columns:
-    """Every frame in its place, and what changes from one to the next."""
+def _in_order(seen: FrameMeasures) -> Columns:
+    """Keep every frame in its place, and what changes from one to the next."""
     num_samples, half = len(seen.layout_NTL), seen.layout_NTL.shape[1] // 2
     step_NTC2 = _around(np.diff(seen.xy_NTC2, axis=1))
     return {
@@ -186,33 +190,33 @@ def _features(columns: Columns) -> Features:
     return Features(names=names, values_NF=np.hstack(list(columns.values())))
 
 
-def _of(seen: Seen, samples_N: npt.NDArray[np.intp], colors_N: npt.NDArray[np.intp]) -> Array:
-    """(N, T, 3): amount, x and y of one colour in the frames of one sample each."""
+def _of(seen: FrameMeasures, samples_N: npt.NDArray[np.intp], colors_N: npt.NDArray[np.intp]) -> Array:
+    """Return (N, T, 3): amount, x and y of one color in the frames of one sample each."""
     amount_NT1 = seen.amount_NTC[samples_N, :, colors_N][:, :, None]
     joined: Array = np.concatenate([amount_NT1, seen.xy_NTC2[samples_N, :, colors_N]], axis=2)
     return joined
 
 
 def _around(step: Array) -> Array:
-    """The shorter way on a frame whose edges are joined."""
+    """Take the shorter way on a frame with joined edges."""
     shorter: Array = (step + 0.5) % 1.0 - 0.5
     return shorter
 
 
 def _named_color(text: str, which: int = 0) -> int:
-    """Number of a colour that a text names; where it names none, of what stands out of the frame."""
+    """Return the number of a color that a text names; without one, of what stands out of the frame."""
     found = COLOR_WORD.findall(text.lower())
     return list(COLORS).index(found[which]) if found else len(COLORS)
 
 
-def _seen(clips: Sequence[Frames]) -> Seen:
+def _seen(clips: Sequence[Frames]) -> FrameMeasures:
     measured = [_measure(frames_THWC) for frames_THWC in clips]
     layout, amount, xy = (np.stack([m[i] for m in measured]).astype(np.float32) for i in range(3))
-    return Seen(layout_NTL=layout, amount_NTC=amount, xy_NTC2=xy)
+    return FrameMeasures(layout_NTL=layout, amount_NTC=amount, xy_NTC2=xy)
 
 
 def _measure(frames_THWC: Frames) -> tuple[Array, Array, Array]:
-    """Layout, amounts and centres of one clip's frames."""
+    """Measure layout, amounts and centers in one clip's frames."""
     num_frames = len(frames_THWC)
     grid = [cv2.resize(frame, (GRID, GRID), interpolation=cv2.INTER_AREA) for frame in frames_THWC]
     layout_TL = np.stack(grid).reshape(num_frames, -1).astype(np.float32) / 255.0

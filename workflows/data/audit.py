@@ -10,7 +10,8 @@ from typing import Any
 import tyro
 from pydantic import Field
 from temporay.operators import components
-from temporay.operators.audit import MAX_ROWS_PER_TASK, Thumbnails, audit, stills_of
+from temporay.operators.audit.certificate import MAX_ROWS_PER_TASK, audit
+from temporay.operators.audit.thumbnails import Thumbnails, thumbnails_of
 from temporay.operators.dataset.card import write_card
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.shards import AUDIT_FILE
@@ -31,10 +32,10 @@ def run(config: AuditConfig) -> dict[str, Any]:
     """Audits, writes audit.json into the dataset, renews its card, and prints a table. ``passed`` is the verdict."""
     dataset = Dataset.open(config.data)
     looked_at = clips_to_see(dataset.rows, config.num_clips)
-    stills: dict[str, Thumbnails] = {}
+    thumbnails: dict[str, Thumbnails] = {}
     for i in looked_at:
-        stills[dataset.rows[i]["id"]] = stills_of(dataset.frames(i), dataset.rows[i]["id"])
-    result = audit(dataset.rows, stills, edge_limits(sorted({row["task"] for row in dataset.rows})))
+        thumbnails[dataset.rows[i]["id"]] = thumbnails_of(dataset.frames(i), dataset.rows[i]["id"])
+    result = audit(dataset.rows, thumbnails, edge_limits(sorted({row["task"] for row in dataset.rows})))
     write_json(dataset.path / AUDIT_FILE, result)
     write_card(dataset.path)
     if len(looked_at) < len(dataset):

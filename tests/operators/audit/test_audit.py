@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from temporay.operators.audit import audit, audit_task
+from temporay.operators.audit.certificate import TaskAudit, attack_task, audit, judge_task
 from temporay.operators.audit.forest import forest_attacks
 from temporay.operators.audit.gate import FAMILY_FALSE_ALARMS, GATE, family_z, judge, measure
 from temporay.operators.audit.priors import ATTACKS, RULES, letter_balance
@@ -43,6 +43,12 @@ def row(options: list[str], answer: int, **changes: Any) -> dict[str, Any]:
         "nbytes": 1000,
     }
     return {**fields, **changes}
+
+
+def audit_task(rows: list[dict[str, Any]]) -> TaskAudit:
+    """Judge the attacks that need no frames as a family of their own."""
+    attacked = attack_task("made_up", rows, {})
+    return judge_task(attacked, attacked.num_comparisons)
 
 
 def fair(num_rows: int, seed: int = 0, num_options: int = 4, *, twins: bool = False) -> list[dict[str, Any]]:
@@ -172,7 +178,7 @@ def test_a_forest_finds_a_fact_that_goes_with_the_answer_and_says_where() -> Non
         rows.append(
             row(fair_row["options"], answer, facts_json=json.dumps({"start_speed": fact, "name": "red circle"}))
         )
-    result = audit_task("made_up", rows)
+    result = audit_task(rows)
     failed = {attack.attack: attack for attack in result.attacks if not attack.passed}
     assert set(failed) == {"forest_of_samples", "forest_of_options"}
     assert failed["forest_of_samples"].accuracy > 0.9
@@ -188,7 +194,7 @@ def test_a_forest_finds_options_that_look_right() -> None:
         numbers = [low, low + 7 * int(rng.integers(1, 9)), low + 200, low + 300 + int(rng.integers(90))]
         order = rng.permutation(4)
         rows.append(row([f"{numbers[i]} times" for i in order], int(np.flatnonzero(order == 1)[0])))
-    failed = {attack.attack for attack in audit_task("made_up", rows).attacks if not attack.passed}
+    failed = {attack.attack for attack in audit_task(rows).attacks if not attack.passed}
     assert "forest_of_options" in failed
 
 
@@ -234,7 +240,7 @@ def test_a_sample_and_its_twin_are_in_one_fold() -> None:
         for answer in np.random.default_rng(n).permutation(2).tolist():
             rows.append(row(["yes", "no"], answer, pair_id=f"pair {n}", question=f"Number {n}?"))
     assert all(attack.z < GATE for attack in forest_attacks(rows))
-    assert audit_task("made_up", rows).passed
+    assert audit_task(rows).passed
 
 
 def test_uneven_letters_fail() -> None:
@@ -247,7 +253,7 @@ def test_chance_follows_the_number_of_options() -> None:
     rng = np.random.default_rng(0)
     rows = [row(["before", "after"], int(rng.integers(2))) for _ in range(200)]
     rows += [row(list(WORDS[:4]), int(rng.integers(4))) for _ in range(200)]
-    result = audit_task("made_up", rows)
+    result = audit_task(rows)
     assert result.num_options == {"2": 200, "4": 200}
     assert {attack.chance for attack in result.attacks} == {0.375}
     assert result.passed
@@ -255,10 +261,10 @@ def test_chance_follows_the_number_of_options() -> None:
 
 def test_undecided_attacks_earn_chance_exactly() -> None:
     rows = [row(["left", "east"], n % 2) for n in range(40)]
-    by_name = {attack.attack: attack for attack in audit_task("made_up", rows).attacks}
+    by_name = {attack.attack: attack for attack in audit_task(rows).attacks}
     assert by_name["longest_option"].accuracy == by_name["shortest_option"].accuracy == 0.5
 
 
 def test_too_few_rows_are_not_judged() -> None:
-    result = audit_task("made_up", leaking("majority_letter", 10))
+    result = audit_task(leaking("majority_letter", 10))
     assert not result.judged and result.passed and result.attacks == ()

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from temporay.operators.audit import Thumbnails, audit, stills_of
+from temporay.operators.audit.certificate import audit
 from temporay.operators.audit.gate import judge
 from temporay.operators.audit.pixels import pixel_attacks
-from temporay.operators.audit.stills import NUM_EVEN, SIDE
+from temporay.operators.audit.thumbnails import NUM_EVEN, SIDE, Thumbnails, thumbnails_of
 from temporay.operators.pixels.shapes import COLORS, paint
 from temporay.operators.records import Frames
 
@@ -68,7 +68,7 @@ def samples(
     show: Callable[[Draw, int], Frames], *, promises: dict[str, bool], num_options: int = 3
 ) -> tuple[list[dict[str, Any]], dict[str, Thumbnails]]:
     rng = np.random.default_rng(0)
-    rows, stills = [], {}
+    rows, thumbnails = [], {}
     texts = OPTIONS if num_options == 3 else DIRECTIONS
     for index in range(NUM_ROWS):
         answer = int(rng.integers(num_options))
@@ -94,21 +94,23 @@ def samples(
             **promises,
         }
         rows.append(row)
-        stills[row["id"]] = stills_of(show(rng, answer), row["id"])
-    return rows, stills
+        thumbnails[row["id"]] = thumbnails_of(show(rng, answer), row["id"])
+    return rows, thumbnails
 
 
 ORDER = {"needs_time": True, "order_dependent": True}
 
 
-def failed_probes(rows: list[dict[str, Any]], stills: dict[str, Thumbnails], limits: tuple[float, float]) -> set[str]:
-    attacks = pixel_attacks(rows, [stills[row["id"]] for row in rows], limits, only_gates=True)
+def failed_probes(
+    rows: list[dict[str, Any]], thumbnails: dict[str, Thumbnails], limits: tuple[float, float]
+) -> set[str]:
+    attacks = pixel_attacks(rows, [thumbnails[row["id"]] for row in rows], limits, only_gates=True)
     return {attack.attack for attack in attacks if not judge(attack, NUM_COMPARISONS).passed}
 
 
 def test_fair_clips_pass_and_their_order_tells() -> None:
-    rows, stills = samples(fair_speed, promises=ORDER)
-    result = audit(rows, stills, {"made_up": (0.0, 1.0)})
+    rows, thumbnails = samples(fair_speed, promises=ORDER)
+    result = audit(rows, thumbnails, {"made_up": (0.0, 1.0)})
     assert result["passed"], result["failures"]
     by_name = {attack["attack"]: attack for attack in result["tasks"][0]["attacks"]}
     assert by_name["ordered_frames"]["accuracy"] > by_name["random_frame"]["accuracy"] + 0.1
@@ -117,21 +119,21 @@ def test_fair_clips_pass_and_their_order_tells() -> None:
 
 
 def test_a_first_speed_that_tells_is_found() -> None:
-    rows, stills = samples(telling_speed, promises=ORDER)
-    found = failed_probes(rows, stills, (0.0, 0.0))
+    rows, thumbnails = samples(telling_speed, promises=ORDER)
+    found = failed_probes(rows, thumbnails, (0.0, 0.0))
     assert "first_two_frames" in found and not {"random_frame", "first_frame"} & found
 
 
 def test_a_primitive_is_held_to_what_it_promises_of_two_frames() -> None:
     """Where two frames may give the answer in 60 %, 90 % are too many; where nothing is promised, nothing is judged."""
-    rows, stills = samples(telling_speed, promises=ORDER)
-    assert "first_two_frames" in failed_probes(rows, stills, (0.0, 0.6))
-    assert "first_two_frames" not in failed_probes(rows, stills, (0.0, 1.0))
+    rows, thumbnails = samples(telling_speed, promises=ORDER)
+    assert "first_two_frames" in failed_probes(rows, thumbnails, (0.0, 0.6))
+    assert "first_two_frames" not in failed_probes(rows, thumbnails, (0.0, 1.0))
 
 
 def test_a_frame_that_tells_is_found_and_named() -> None:
-    rows, stills = samples(telling_brightness, promises=ORDER)
-    result = audit(rows, stills)
+    rows, thumbnails = samples(telling_brightness, promises=ORDER)
+    result = audit(rows, thumbnails)
     (failure,) = [failure for failure in result["failures"] if "random_frame" in failure]
     assert not result["passed"] and failure.startswith("made_up: random_frame is right in ") and "layout" in failure
     failed = {attack["attack"] for attack in result["tasks"][0]["attacks"] if not attack["passed"]}
@@ -139,9 +141,9 @@ def test_a_frame_that_tells_is_found_and_named() -> None:
 
 
 def test_a_first_frame_that_tells_is_found_where_the_primitive_promises_otherwise() -> None:
-    rows, stills = samples(telling_first_frame, promises=ORDER)
-    assert "first_frame" in failed_probes(rows, stills, (0.0, 1.0))
-    assert "first_frame" not in failed_probes(rows, stills, (1.0, 1.0))
+    rows, thumbnails = samples(telling_first_frame, promises=ORDER)
+    assert "first_frame" in failed_probes(rows, thumbnails, (0.0, 1.0))
+    assert "first_frame" not in failed_probes(rows, thumbnails, (1.0, 1.0))
 
 
 @pytest.mark.parametrize(
@@ -153,10 +155,10 @@ def test_a_first_frame_that_tells_is_found_where_the_primitive_promises_otherwis
     ],
 )
 def test_what_a_primitive_declares_is_what_it_is_judged_by(promises: dict[str, bool], gating: set[str]) -> None:
-    rows, stills = samples(telling_brightness, promises=promises)
-    attacks = pixel_attacks(rows, [stills[row["id"]] for row in rows], (1.0, 1.0), only_gates=True)
+    rows, thumbnails = samples(telling_brightness, promises=promises)
+    attacks = pixel_attacks(rows, [thumbnails[row["id"]] for row in rows], (1.0, 1.0), only_gates=True)
     assert {attack.attack for attack in attacks} == gating
-    assert failed_probes(rows, stills, (1.0, 1.0)) == gating
+    assert failed_probes(rows, thumbnails, (1.0, 1.0)) == gating
 
 
 def test_a_bag_may_leave_two_answers_but_not_one() -> None:
@@ -168,8 +170,8 @@ def test_a_bag_may_leave_two_answers_but_not_one() -> None:
         x, y = (sign * distance, 0 * distance) if answer < 2 else (0 * distance, sign * distance)
         return clip(start[0] + x, start[1] + y)
 
-    rows, stills = samples(go, promises=ORDER, num_options=4)
-    attacks = pixel_attacks(rows, [stills[row["id"]] for row in rows], (0.0, 1.0), only_gates=True)
+    rows, thumbnails = samples(go, promises=ORDER, num_options=4)
+    attacks = pixel_attacks(rows, [thumbnails[row["id"]] for row in rows], (0.0, 1.0), only_gates=True)
     bag = next(attack for attack in attacks if attack.attack == "bag_of_frames")
     assert all(judge(attack, NUM_COMPARISONS).passed for attack in attacks)
     assert bag.chance == 0.625 and bag.accuracy > 0.33
@@ -179,7 +181,7 @@ def test_options_that_name_colors_are_looked_for_in_the_frame() -> None:
     """Texts that never come back, of which the right one names the colour that is seen."""
     rng = np.random.default_rng(1)
     names = list(COLORS)[:6]
-    rows, stills = samples(fair_speed, promises=ORDER)
+    rows, thumbnails = samples(fair_speed, promises=ORDER)
     for n, row in enumerate(rows):
         shown, other, third = (names[i] for i in rng.permutation(6)[:3])
         texts = [f"the {shown} one, {n}", f"the {other} one, {n}", f"the {third} one, {n}"]
@@ -187,18 +189,18 @@ def test_options_that_name_colors_are_looked_for_in_the_frame() -> None:
         row["answer"] = "ABC"[row["options"].index(texts[0])]
         place = rng.uniform(0, CANVAS, 2)
         frames_THWC = clip(np.full(NUM_FRAMES, place[0]), np.full(NUM_FRAMES, place[1]), color=shown)
-        stills[row["id"]] = stills_of(frames_THWC, row["id"])
-    assert "random_frame_options" in failed_probes(rows, stills, (1.0, 1.0))
+        thumbnails[row["id"]] = thumbnails_of(frames_THWC, row["id"])
+    assert "random_frame_options" in failed_probes(rows, thumbnails, (1.0, 1.0))
 
 
 def test_stills_are_the_frames_they_say() -> None:
     frames_THWC = np.zeros((17, 60, 80, 3), np.uint8) + np.arange(17, dtype=np.uint8)[:, None, None, None] * 10
-    stills = stills_of(frames_THWC, "some id")
-    assert stills.even_THWC.shape == (NUM_EVEN, SIDE, SIDE, 3)
-    assert [int(frame[0, 0, 0]) for frame in stills.even_THWC][:: NUM_EVEN - 1] == [0, 160]
-    assert [int(f[0, 0, 0]) for f in (*stills.start_THWC, *stills.end_THWC)] == [0, 10, 150, 160]
-    assert int(stills.mean_HWC[0, 0, 0]) == 80
-    assert (stills_of(frames_THWC, "some id").random_HWC == stills.random_HWC).all()
-    drawn = {int(stills_of(frames_THWC, f"id {n}").random_HWC[0, 0, 0]) for n in range(60)}
+    thumbnails = thumbnails_of(frames_THWC, "some id")
+    assert thumbnails.even_THWC.shape == (NUM_EVEN, SIDE, SIDE, 3)
+    assert [int(frame[0, 0, 0]) for frame in thumbnails.even_THWC][:: NUM_EVEN - 1] == [0, 160]
+    assert [int(f[0, 0, 0]) for f in (*thumbnails.start_THWC, *thumbnails.end_THWC)] == [0, 10, 150, 160]
+    assert int(thumbnails.mean_HWC[0, 0, 0]) == 80
+    assert (thumbnails_of(frames_THWC, "some id").random_HWC == thumbnails.random_HWC).all()
+    drawn = {int(thumbnails_of(frames_THWC, f"id {n}").random_HWC[0, 0, 0]) for n in range(60)}
     assert len(drawn) > 12, "any frame can be the random one"
-    assert stills_of(frames_THWC[:1], "one frame").start_THWC.shape == (2, SIDE, SIDE, 3)
+    assert thumbnails_of(frames_THWC[:1], "one frame").start_THWC.shape == (2, SIDE, SIDE, 3)

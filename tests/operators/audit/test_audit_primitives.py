@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from temporay.operators.audit import Thumbnails, attack_task, failures, judge_task, stills_of
+from temporay.operators.audit.certificate import attack_task, failures, judge_task
+from temporay.operators.audit.thumbnails import Thumbnails, thumbnails_of
 from temporay.operators.canvas import Canvas
 from temporay.operators.components import available, load
 from temporay.operators.dataset.rows import make_sample, to_row
@@ -44,7 +45,7 @@ def load_scene(scene: Scene) -> Frames:
 def sampled(primitive: Primitive) -> tuple[list[Mapping[str, Any]], dict[str, Thumbnails]]:
     """Pairs of a sample and its twin; an address of which either is rejected is left out for both, as in a recipe."""
     rows: list[Mapping[str, Any]] = []
-    stills: dict[str, Thumbnails] = {}
+    thumbnails: dict[str, Thumbnails] = {}
     index = 0
     while len(rows) < 2 * NUM_PAIRS:
         index += 1
@@ -60,15 +61,15 @@ def sampled(primitive: Primitive) -> tuple[list[Mapping[str, Any]], dict[str, Th
             nbytes = len(encode(frames_THWC, plan.fps, Codec()).data)
             row = to_row(make_sample(primitive, plan, "concise"), recipe_hash="", content_hash="", instruction="")
             rows.append({**row, "nbytes": nbytes})
-            stills[row["id"]] = stills_of(frames_THWC, row["id"])
-    return rows, stills
+            thumbnails[row["id"]] = thumbnails_of(frames_THWC, row["id"])
+    return rows, thumbnails
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_primitive_gives_nothing_away(task: str) -> None:
     primitive: Primitive = load(PACKAGE, task)()
-    rows, stills = sampled(primitive)
-    attacked = attack_task(task, rows, stills, primitive.edge_limits, only_gates=True)
+    rows, thumbnails = sampled(primitive)
+    attacked = attack_task(task, rows, thumbnails, primitive.edge_limits, only_gates=True)
     audited = judge_task(attacked, NUM_COMPARISONS)
     assert audited.passed, "\n".join(failures(audited))
     assert audited.num_stills == len(rows)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from PIL import Image
-from temporay.operators.audit import audit
+from temporay.operators.audit.certificate import audit
 from temporay.operators.dataset.card import SHEET_FILE, write_card, write_sheet
 from temporay.operators.dataset.markers import labels_checked, read_markers
 from temporay.operators.dataset.reader import Dataset

@@ -1,4 +1,4 @@
-"""The few small frames of a clip that tier C sees: enough for layout and colour, small enough to keep thousands."""
+"""The few small frames of a clip that tier C sees: enough for layout and color, small enough to keep thousands."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Thumbnails:
     even_THWC: Frames  # NUM_EVEN frames, evenly spaced, the first and the last among them
     start_THWC: Frames  # the first two
     end_THWC: Frames  # the last two
-    random_HWC: Frames  # one, drawn by the row's id
-    mean_HWC: Frames  # of all frames
+    random_HWC: Frames  # one, chosen by the row's id
+    mean_HWC: Frames  # the mean of all frames
 
 
-def stills_of(frames_THWC: Frames, row_id: str) -> Thumbnails:
-    """Shrinks a clip to what the probes see.
+def thumbnails_of(frames_THWC: Frames, row_id: str) -> Thumbnails:
+    """Shrink a clip to what the probes see.
 
     Args:
         frames_THWC: decoded, uint8 RGB.
