@@ -1,38 +1,60 @@
-"""Tiny model folders, made once per test session."""
+"""What the tests of models share: tiny models, engines and two ranks, each made once per test session."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 
 @pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a tiny random model, by the name of its family."""
+
+    @functools.cache
+    def folder_of(family: str) -> Path:
+        from tests.models.tiny_models import build_tiny_model  # heavy: transformers' model classes
+
+        out = tmp_path_factory.mktemp(f"tiny_{family}") / "model"
+        build_tiny_model(family, out)
+        return out
+
+    return folder_of
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_models: Callable[[str], Path]) -> Path:
     """A random Qwen3-VL of two layers with its own tokenizer and processor."""
-    from temporay.models.tiny import TinyShape, build
-
-    out = tmp_path_factory.mktemp("tiny") / "model"
-    shape = TinyShape(hidden_size=64, num_layers=2, num_heads=2, num_kv_heads=1, vision_hidden_size=32, vision_depth=1)
-    build(out, ["Which way does the red circle move?\n(A) left\n(B) right\nIt moves left."] * 20, shape, seed=0)
-    return out
+    return tiny_models("qwen3_vl")
 
 
 @pytest.fixture(scope="session")
-def tiny_qwen2_5_vl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_qwen2_5_vl(tiny_models: Callable[[str], Path]) -> Path:
     """A random Qwen2.5-VL of two layers."""
-    from tests.models.tiny_qwen2_5_vl import build_qwen2_5_vl
-
-    out = tmp_path_factory.mktemp("tiny_qwen2_5_vl") / "model"
-    build_qwen2_5_vl(out)
-    return out
+    return tiny_models("qwen2_5_vl")
 
 
 @pytest.fixture(scope="session")
-def tiny_qwen2_vl(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random Qwen2-VL of two layers."""
-    from tests.models.tiny_qwen2_vl import build_qwen2_vl
+def engines(tiny_models: Callable[[str], Path]) -> Callable[[str, str], Any]:
+    """An engine by its name and the family of its tiny model; tests load the weights they need under new versions."""
 
-    out = tmp_path_factory.mktemp("tiny_qwen2_vl") / "model"
-    build_qwen2_vl(out)
+    @functools.cache
+    def engine_of(name: str, family: str) -> Any:
+        from tests.models.small_engines import start_engine  # heavy: vLLM
+
+        return start_engine(name, tiny_models(family))
+
+    return engine_of
+
+
+@pytest.fixture(scope="session")
+def two_ranks(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two FSDP2 ranks leave, a folder for each run of ``tests.models.ranks``."""
+    from tests.models.ranks import run_ranks  # heavy: torch
+
+    out = tmp_path_factory.mktemp("two_ranks")
+    run_ranks(tiny_model, out)
     return out

@@ -5,52 +5,40 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from temporay.models.checkpoint import MANIFEST, latest, load, save
-from temporay.models.collate import Batch, collate_samples
-from temporay.models.families._base import Family, family_of
+from temporay.models.collate import Batch
 from temporay.models.losses._supervised import supervised
-from temporay.models.policy import OptimizerConfig, Policy, PolicySettings
+from temporay.models.policy import OptimizerConfig, Policy
 from temporay.operators.errors import UserError
-from temporay.operators.records import Prompt
+
+from tests.models import small_policies
+from tests.models.small_policies import batch_of, rows
 
 DATA = "__0_0.distcp"
-VIDEO = "<|vision_start|><|video_pad|><|vision_end|>"
 Spoil = Callable[[Path], object]
 
 
 @pytest.fixture(scope="module")
-def family(tiny_model: Path) -> Family:
-    return family_of(tiny_model)
+def batches(tiny_model: Path) -> list[Batch]:
+    """One batch for each step."""
+    return [batch_of(tiny_model, [rows(step)[step % 4]]) for step in range(6)]
 
 
-@pytest.fixture(scope="module")
-def batches(family: Family, tiny_model: Path) -> list[Batch]:
-    """One batch per step."""
-    processor = family.load_processor(tiny_model)
-    rng = np.random.default_rng(0)
-    made = []
-    for target in ("It moves left.", "(B)", "right", "(A)", "It moves right.", "left"):
-        text = f"<|im_start|>user\n{VIDEO}Which way?<|im_end|>\n<|im_start|>assistant\n"
-        frames_THWC = rng.integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
-        prompt = Prompt(key="p", text=text, frames_THWC=frames_THWC, fps=4.0)
-        made.append(collate_samples(family, processor, [prompt], [target]))
-    return made
-
-
-def make_policy(family: Family, model: Path, *, lr: float = 5e-4, dropout: float = 0.0) -> Policy:
-    loaded = family.load_model(model, torch.float32)
-    for layer in loaded.model.language_model.layers:  # type: ignore[union-attr, operator]
+def make_policy(model: Path, *, lr: float = 5e-4, dropout: float = 0.0) -> Policy:
+    optimizer = OptimizerConfig(lr=lr, weight_decay=0.1, warmup_steps=3, schedule="cosine")
+    policy = small_policies.make_policy(model, optimizer=optimizer, total_steps=6)
+    text: Any = policy.model.model.language_model  # type: ignore[union-attr]
+    for layer in text.layers:
         layer.self_attn.attention_dropout = dropout
-    config = OptimizerConfig(lr=lr, weight_decay=0.1, warmup_steps=3, schedule="cosine")
-    return Policy(loaded, family, PolicySettings(optimizer=config, total_steps=6))
+    return policy
 
 
 def train(policy: Policy, batches: Sequence[Batch]) -> list[tuple[float, float, float]]:
-    """Loss, gradient norm and learning rate of the steps that are left."""
+    """Train the steps that are left; return their losses, gradient norms and learning rates."""
     curve = []
     for batch in batches[policy.step_index :]:
         loss = policy.forward_backward([batch], supervised)["loss"]
@@ -59,23 +47,23 @@ def train(policy: Policy, batches: Sequence[Batch]) -> list[tuple[float, float, 
     return curve
 
 
-def test_a_resumed_run_has_the_loss_stream_of_an_undisturbed_one(
-    family: Family, tiny_model: Path, batches: list[Batch], tmp_path: Path
+def test_a_resumed_run_has_the_losses_of_an_undisturbed_one(
+    tiny_model: Path, batches: list[Batch], tmp_path: Path
 ) -> None:
-    """To the last bit, with dropout drawing from the random state, and whatever the new process had drawn before."""
+    """To the last bit, with dropout, whatever random numbers the new process used before."""
     torch.manual_seed(3)
-    undisturbed = train(make_policy(family, tiny_model, dropout=0.1), batches)
+    undisturbed = train(make_policy(tiny_model, dropout=0.1), batches)
     torch.manual_seed(3)
-    first = make_policy(family, tiny_model, dropout=0.1)
+    first = make_policy(tiny_model, dropout=0.1)
     before = train(first, batches[:2])
     path = save(first, tmp_path, keep=1, cursor={"next_sample": 2})
     torch.manual_seed(99)
-    second = make_policy(family, tiny_model, dropout=0.1)
+    second = make_policy(tiny_model, dropout=0.1)
     assert load(second, path) == {"next_sample": 2}
     assert before + train(second, batches) == undisturbed
     assert len({loss for loss, *_ in undisturbed}) == len(batches)
     torch.manual_seed(99)
-    assert train(make_policy(family, tiny_model, dropout=0.1), batches) != undisturbed  # the state is what mattered
+    assert train(make_policy(tiny_model, dropout=0.1), batches) != undisturbed  # the state is what mattered
 
 
 def flip(name: str, at: float = 0.5) -> Spoil:
@@ -117,10 +105,10 @@ def edit_manifest(old: str, new: str) -> Spoil:
         (edit_manifest('"schema_version": 3', '"schema_version": 1'), "is of version 1, not 3"),
     ],
 )
-def test_a_checkpoint_that_is_not_whole_is_passed_over_and_said(
-    family: Family, tiny_model: Path, tmp_path: Path, spoil: Spoil, fault: str
+def test_a_checkpoint_that_is_not_whole_is_rejected_and_reported(
+    tiny_model: Path, tmp_path: Path, spoil: Spoil, fault: str
 ) -> None:
-    policy = make_policy(family, tiny_model)
+    policy = make_policy(tiny_model)
     for step in (1, 2):
         policy.step_index = step
         newest = save(policy, tmp_path, keep=2, cursor={"next_sample": 7})
@@ -136,19 +124,17 @@ def test_a_checkpoint_that_is_not_whole_is_passed_over_and_said(
         latest(tmp_path)
 
 
-def test_another_steps_folder_is_not_taken(family: Family, tiny_model: Path, tmp_path: Path) -> None:
-    policy = make_policy(family, tiny_model)
+def test_a_renamed_checkpoint_is_rejected(tiny_model: Path, tmp_path: Path) -> None:
+    policy = make_policy(tiny_model)
     policy.step_index = 1
     save(policy, tmp_path, keep=1).rename(tmp_path / "step-00000009")
     with pytest.raises(UserError, match=f"step-00000009: {MANIFEST} is of step 1"):
         latest(tmp_path)
 
 
-def test_a_broken_later_checkpoint_pushes_out_none_that_is_whole(
-    family: Family, tiny_model: Path, tmp_path: Path
-) -> None:
-    """The run goes on from step 2 and saves step 3 while the broken step 4 still lies there."""
-    policy = make_policy(family, tiny_model)
+def test_a_broken_later_checkpoint_removes_no_whole_one(tiny_model: Path, tmp_path: Path) -> None:
+    """The run resumes from step 2 and saves step 3 while the broken step 4 is still there."""
+    policy = make_policy(tiny_model)
     for step in (2, 4):
         policy.step_index = step
         save(policy, tmp_path, keep=2)
@@ -161,8 +147,8 @@ def test_a_broken_later_checkpoint_pushes_out_none_that_is_whole(
     assert latest(tmp_path).rejected == ()
 
 
-def test_a_save_that_was_killed_is_written_again(family: Family, tiny_model: Path, tmp_path: Path) -> None:
-    policy = make_policy(family, tiny_model)
+def test_a_killed_save_is_written_again(tiny_model: Path, tmp_path: Path) -> None:
+    policy = make_policy(tiny_model)
     policy.step_index = 5
     path = save(policy, tmp_path, keep=1)
     (path / MANIFEST).rename(path / f"{MANIFEST}.tmp")  # killed just before the last step
@@ -173,10 +159,10 @@ def test_a_save_that_was_killed_is_written_again(family: Family, tiny_model: Pat
     assert not (path / "__9_0.distcp").exists()
 
 
-def test_the_manifest_names_schedule_and_every_file(family: Family, tiny_model: Path, tmp_path: Path) -> None:
-    path = save(make_policy(family, tiny_model), tmp_path, keep=1)
+def test_the_manifest_names_schedule_and_every_file(tiny_model: Path, tmp_path: Path) -> None:
+    path = save(make_policy(tiny_model), tmp_path, keep=1)
     manifest = json.loads((path / MANIFEST).read_text())
     assert manifest["files"].keys() == {f.name for f in path.iterdir()} - {MANIFEST}
     assert manifest["schedule"]["total_steps"] == 6 and manifest["schedule"]["optimizer"]["warmup_steps"] == 3
     with pytest.raises(UserError, match="other optimizer settings"):
-        load(make_policy(family, tiny_model, lr=1e-3), path)
+        load(make_policy(tiny_model, lr=1e-3), path)

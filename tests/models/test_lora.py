@@ -3,55 +3,40 @@
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
 from pydantic import ValidationError
 from safetensors.torch import load_file
 from temporay.models.checkpoint import MANIFEST, load, save
-from temporay.models.collate import Batch, collate_groups, collate_samples
-from temporay.models.cost.memory_forecast import MemoryForecast
-from temporay.models.engines._base import EngineSettings
+from temporay.models.collate import Batch, collate_groups
 from temporay.models.export import ADAPTER, export
 from temporay.models.families._base import family_of
 from temporay.models.lora import Lora, Trained
 from temporay.models.losses._supervised import supervised
-from temporay.models.policy import OptimizerConfig, Policy, PolicySettings
-from temporay.operators.components import load as load_plugin
+from temporay.models.policy import Policy
 from temporay.operators.errors import UserError
 from temporay.operators.records import Sampling
-from torch.multiprocessing.spawn import spawn
 
-from tests.models.test_policy import assert_same, rows, train
+from tests.models import small_policies
+from tests.models.ranks import FROZEN_TOWER, LORA, PARTLY_OPTIMIZER, PARTLY_STEPS, PARTLY_TRAINED
+from tests.models.small_policies import assert_same, batch_of, processor_of, rows, train
 
-LORA = Trained(weights="lora", lora=Lora(rank=4, alpha=8.0))
 TEXT_LORA = Trained(weights="lora", vision_tower="frozen", projector="frozen", lora=Lora(rank=4, modules=("q_proj",)))
-FROZEN_TOWER = Trained(vision_tower="frozen")
-NUM_STEPS = 3
+NUM_STEPS = PARTLY_STEPS
 
 
 def make_policy(model: Path, trained: Trained, *, gradient_checkpointing: bool = False) -> Policy:
-    family = family_of(model)
-    return Policy(
-        family.load_model(model, torch.float32),
-        family,
-        PolicySettings(
-            optimizer=OptimizerConfig(lr=2e-3, weight_decay=0.1, warmup_steps=1),
-            total_steps=8,
-            gradient_checkpointing=gradient_checkpointing,
-            trained=trained,
-        ),
-    )
+    settings = {"trained": trained, "gradient_checkpointing": gradient_checkpointing}
+    return small_policies.make_policy(model, optimizer=PARTLY_OPTIMIZER, **settings)
 
 
-def batch(model: Path, step: int = 9) -> Batch:
-    family = family_of(model)
-    prompts, targets = zip(*rows(step), strict=True)
-    return collate_samples(family, family.load_processor(model), prompts, targets)
+def batch(model: Path) -> Batch:
+    """Return a batch that no step is trained on."""
+    return batch_of(model, rows(9))
 
 
 def moved(policy: Policy, before: dict[str, torch.Tensor]) -> set[str]:
@@ -173,13 +158,12 @@ def test_export_is_merged_and_peft_loads_the_adapter(tiny_model: Path, tmp_path:
     }
 
 
-def test_engines_get_whole_weights(tiny_model: Path) -> None:
+def test_engines_get_whole_weights(tiny_model: Path, engines: Callable[[str, str], Any]) -> None:
     """The local engine, before and after an update of adapters alone."""
     policy = make_policy(tiny_model, LORA)
-    processor = policy.family.load_processor(tiny_model)
-    engine = load_plugin("temporay.models.engines", "local")(
-        tiny_model, EngineSettings(max_model_len=256, max_num_seqs=8)
-    )
+    processor = processor_of(tiny_model)
+    engine = engines("local", "qwen3_vl")
+    engine.load_weights(policy.state_dict(), version=0)
     prompts = [prompt for prompt, _ in rows(0)][:2]
     sampling = Sampling(num_rollouts=2, temperature=1.0, max_tokens=8, seed=1)
 
@@ -197,36 +181,18 @@ def test_engines_get_whole_weights(tiny_model: Path) -> None:
     assert gap() < 1e-4
 
 
-def _rank(rank: int, rendezvous: Path, model: Path, out: Path) -> None:
-    dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=2)
-    torch.set_num_threads(1)
-    for name, trained in (("lora", LORA), ("frozen", FROZEN_TOWER)):
-        policy = make_policy(model, trained, gradient_checkpointing=name == "lora")
-        torch.rand(rank)  # ranks whose random states differ still make the same adapters
-        train(policy, model, 1, rows_per_pass=1)
-        path = save(policy, out / name / "checkpoints", keep=1)
-        resumed = make_policy(model, trained, gradient_checkpointing=name == "lora")
-        MemoryForecast(resumed, resumed.family.load_processor(model))  # as runs do, before they load a checkpoint
-        load(resumed, path)
-        train(resumed, model, NUM_STEPS - 1, rows_per_pass=1)
-        export(resumed, model, out / name / "model")
-    dist.barrier()
-    dist.destroy_process_group()
-    os._exit(0)  # as in test_policy
-
-
-def test_two_ranks_equal_one(tiny_model: Path, tmp_path: Path) -> None:
-    """Two go on from their own checkpoint, and one from that of two: frozen weights have one fingerprint."""
-    spawn(_rank, (tmp_path / "rendezvous", tiny_model, tmp_path), nprocs=2)  # type: ignore[no-untyped-call]
-    for name, trained in (("lora", LORA), ("frozen", FROZEN_TOWER)):
-        alone = make_policy(tiny_model, trained)
-        train(alone, tiny_model, NUM_STEPS, rows_per_pass=4)
-        together = load_file(tmp_path / name / "model" / "model.safetensors")
-        assert_same(together, alone.state_dict(), atol=2e-5)
-        resumed = make_policy(tiny_model, trained)
-        load(resumed, tmp_path / name / "checkpoints" / "step-00000001")
-        train(resumed, tiny_model, NUM_STEPS - 1, rows_per_pass=4)
-        assert_same(resumed.state_dict(), alone.state_dict(), atol=2e-5)
+@pytest.mark.parametrize("name", PARTLY_TRAINED)
+def test_two_ranks_equal_one(tiny_model: Path, two_ranks: Path, name: str) -> None:
+    """Two ranks resume from their own checkpoint, and one from that of two: frozen weights have one fingerprint."""
+    trained = PARTLY_TRAINED[name]
+    alone = make_policy(tiny_model, trained)
+    train(alone, tiny_model, NUM_STEPS, rows_per_pass=4)
+    together = load_file(two_ranks / name / "model" / "model.safetensors")
+    assert_same(together, alone.state_dict(), atol=2e-5)
+    resumed = make_policy(tiny_model, trained)
+    load(resumed, two_ranks / name / "checkpoints" / "step-00000001")
+    train(resumed, tiny_model, NUM_STEPS - 1, rows_per_pass=4)
+    assert_same(resumed.state_dict(), alone.state_dict(), atol=2e-5)
 
 
 def test_settings_that_mean_nothing_are_refused(tiny_model: Path) -> None:

@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from temporay.models.collate import Batch, collate_samples
 from temporay.models.cost.footprint import FlopCounter, known_peak, peak_flops, utilization
-from temporay.models.families._base import family_of
-from temporay.models.lora import EVERYTHING, Lora, Trained
+from temporay.models.lora import Lora, Trained
 from temporay.models.losses._supervised import supervised
-from temporay.models.policy import OptimizerConfig, Policy, PolicySettings
+from temporay.models.policy import Policy
 from temporay.operators.records import Prompt
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from tests.models.small_policies import make_policy, processor_of
+
 TOLERANCE = 0.03
 
 
-def make_policy(model: Path, trained: Trained = EVERYTHING) -> Policy:
-    family = family_of(model)
-    settings = PolicySettings(optimizer=OptimizerConfig(), total_steps=1, trained=trained)
-    return Policy(family.load_model(model, torch.float32), family, settings)
-
-
 def make_batch(policy: Policy, model: Path, *, blind: bool = False, num_rows: int = 2) -> Batch:
-    """Rows of one length: torch counts what is computed, padding too."""
-    processor: Any = policy.family.load_processor(model)
+    """Return rows of one length: torch would count padding too."""
+    processor = processor_of(model)
     content: list[dict[str, str]] = [] if blind else [{"type": "video"}]
     chat = [{"role": "user", "content": [*content, {"type": "text", "text": "Which way does it move? " * 4}]}]
     text = processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
@@ -39,7 +33,7 @@ def make_batch(policy: Policy, model: Path, *, blind: bool = False, num_rows: in
 
 
 def measured(policy: Policy, batch: Batch, *, backward: bool) -> int:
-    """By torch, which counts attention only where it is made of matrix products."""
+    """Count by torch, which sees attention only where it consists of matrix products."""
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         if backward:
             policy.forward_backward([batch], supervised)
@@ -75,14 +69,14 @@ def test_forward_and_training_are_what_torch_counts(model: Path, blind: bool) ->
     ids=["frozen tower", "text only", "lora", "lora of text"],
 )
 def test_what_is_not_trained_is_not_counted(tiny_model: Path, trained: Trained) -> None:
-    policy = make_policy(tiny_model, trained)
+    policy = make_policy(tiny_model, trained=trained)
     batch = make_batch(policy, tiny_model)
     counted = FlopCounter(policy.model, policy.family).count(batch)
     assert counted.training == pytest.approx(measured(policy, batch, backward=True), rel=TOLERANCE)
     assert counted.training < 0.9 * FlopCounter(make_policy(tiny_model).model, policy.family).count(batch).training
 
 
-def test_padding_is_no_work(tiny_model: Path) -> None:
+def test_padding_is_not_counted(tiny_model: Path) -> None:
     policy = make_policy(tiny_model)
     batch = make_batch(policy, tiny_model, num_rows=1)
     pad = {"input_ids_BL": 0, "attention_mask_BL": 0, "completion_mask_BL": 0}
@@ -91,7 +85,7 @@ def test_padding_is_no_work(tiny_model: Path) -> None:
     assert counter.count(Batch(**wider, model_inputs=batch.model_inputs)) == counter.count(batch)
 
 
-def test_peaks_are_known_given_or_not_invented() -> None:
+def test_peaks_are_known_given_or_none() -> None:
     assert known_peak("NVIDIA H100 80GB HBM3") == 989.4e12
     assert known_peak("NVIDIA H100 PCIe") == 756.5e12
     assert known_peak("NVIDIA A100-SXM4-80GB") == 311.8e12

@@ -12,29 +12,20 @@ import pytest
 import torch
 from temporay.models.cost.host_memory import GIB, available_bytes, check_loading, host_bytes
 from temporay.models.cost.memory_forecast import MemoryForecast, size_of, state_bytes
-from temporay.models.families._base import family_of
 from temporay.models.lora import EVERYTHING, Lora, Trained
 from temporay.models.losses._supervised import supervised
 from temporay.models.parallel import Hardware
-from temporay.models.policy import OptimizerConfig, Policy, PolicySettings
 from temporay.operators.errors import UserError
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
 from tests.models.cost.test_footprint import make_batch
-
-
-def make_policy(model: Path, *, trained: Trained = EVERYTHING, gradient_checkpointing: bool = False) -> Policy:
-    family = family_of(model)
-    settings = PolicySettings(
-        optimizer=OptimizerConfig(), total_steps=1, trained=trained, gradient_checkpointing=gradient_checkpointing
-    )
-    return Policy(family.load_model(model, torch.float32), family, settings)
+from tests.models.small_policies import make_policy, processor_of
 
 
 class Peak(TorchDispatchMode):
-    """Bytes of all storages that operations made and that are alive, at most."""
+    """The largest number of bytes, over time, in storages that operations made."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,9 +57,9 @@ class Peak(TorchDispatchMode):
 def test_forecast_of_a_step_is_what_is_allocated(
     tiny_model: Path, trained: Trained, gradient_checkpointing: bool
 ) -> None:
-    """Two steps, the second with AdamW's state there already; weights are there before."""
+    """Two steps, the second with AdamW's state already allocated; weights are allocated before."""
     policy = make_policy(tiny_model, trained=trained, gradient_checkpointing=gradient_checkpointing)
-    forecast = MemoryForecast(policy, policy.family.load_processor(tiny_model))
+    forecast = MemoryForecast(policy, processor_of(tiny_model))
     batch = make_batch(policy, tiny_model, num_rows=6)
     parts = forecast.bytes(size_of(policy, batch))
     with Peak() as peak:
@@ -82,7 +73,7 @@ def test_forecast_of_a_step_is_what_is_allocated(
 
 def test_what_cannot_fit_is_refused_with_the_sum(tiny_model: Path) -> None:
     policy = make_policy(tiny_model)
-    forecast = MemoryForecast(policy, policy.family.load_processor(tiny_model))
+    forecast = MemoryForecast(policy, processor_of(tiny_model))
     size = size_of(policy, make_batch(policy, tiny_model, num_rows=2))
     needed = sum(forecast.bytes(size).values())
     assert forecast.check(size, needed) == forecast.bytes(size)
@@ -95,24 +86,24 @@ def test_what_cannot_fit_is_refused_with_the_sum(tiny_model: Path) -> None:
         assert advice in str(refusal.value)
     with pytest.raises(UserError, match=r"training needs .*weights 0\.00 \+ gradients"):
         forecast.check(None, 1000.0)
-    reference = MemoryForecast(policy, policy.family.load_processor(tiny_model), reference=True).bytes(None)
+    reference = MemoryForecast(policy, processor_of(tiny_model), reference=True).bytes(None)
     assert reference["reference"] == reference["weights"]
     assert size.within(many) and not many.within(size)
 
 
-def test_whole_weights_and_gradients_are_counted_where_only_the_optimizer_is_sharded(tiny_model: Path) -> None:
+def test_sharding_the_optimizer_alone_needs_whole_weights_and_gradients(tiny_model: Path) -> None:
     policy = make_policy(tiny_model)
     policy.parallel = dataclasses.replace(policy.parallel, mesh=object())
     by_block = state_bytes(policy, reference=False)["gathered"]
     policy.settings = dataclasses.replace(policy.settings, hardware=Hardware(sharding="optimizer"))
     whole = state_bytes(policy, reference=False)
     assert whole["gathered"] == whole["weights"] + 2 * whole["gradients"] > by_block  # a sum, and a copy to be cut
-    forecast = MemoryForecast(policy, policy.family.load_processor(tiny_model))
+    forecast = MemoryForecast(policy, processor_of(tiny_model))
     with pytest.raises(UserError, match=r"set hardware\.sharding parameters"):
         forecast.check(None, 1000.0)
 
 
-def test_what_is_there(tiny_model: Path) -> None:
+def test_available_memory_is_shared_by_ranks(tiny_model: Path) -> None:
     assert 0 < host_bytes() <= psutil.virtual_memory().total
     policy = make_policy(tiny_model)
     alone, shared = (available_bytes(policy, ranks_on_host=n) for n in (1, 4))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,27 +11,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from temporay.models.engines._base import Engine, EngineSettings
+from temporay.models.engines._base import Engine
 from temporay.models.families._base import Family, family_of
-from temporay.operators.components import load
 from temporay.operators.errors import UserError
 from temporay.operators.records import FinishReason, Group, Prompt, Sampling
+
+from tests.models.small_engines import small_prompts
 
 TIED = ("lm_head.weight",)
 TOLERANCE = 1e-4  # nats, float32
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")  # of vLLM's own start
 
 
-@pytest.fixture(scope="module", params=["local", "vllm"])
-def engine(request: pytest.FixtureRequest, tiny_model: Path) -> Iterator[Engine]:
-    """One engine of each kind for all tests of this file; starting vLLM takes longer than all of them."""
-    if request.param == "vllm":
-        try:
-            importlib.import_module("vllm")
-        except ImportError as error:
-            pytest.skip(f"vLLM cannot be imported: {error}")
-    settings = EngineSettings(max_model_len=256, max_num_seqs=8, kv_cache_mib=32)
-    yield load("temporay.models.engines", request.param)(tiny_model, settings)
+@pytest.fixture(params=["local", "vllm"])
+def engine(request: pytest.FixtureRequest, engines: Callable[[str, str], Engine]) -> Engine:
+    """One engine of each kind for the whole session; starting vLLM takes longer than all these tests."""
+    return engines(request.param, "qwen3_vl")
 
 
 @pytest.fixture(scope="module")
@@ -51,18 +45,9 @@ def trainer(family: Family, tiny_model: Path) -> Any:
 
 
 def make_prompts(processor: Any) -> list[Prompt]:
-    """Two sizes, an odd number of frames, and a blind prompt of several cache blocks."""
-    rng = np.random.default_rng(0)
-    prompts = []
-    for i, shape in enumerate([(8, 48, 48, 3), (5, 64, 48, 3), None]):
-        question = [{"type": "text", "text": "Which way does the red circle move?" * (1 if shape else 9)}]
-        content = [{"type": "video"}, *question] if shape else question
-        text = processor.apply_chat_template(
-            [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
-        )
-        frames_THWC = rng.integers(0, 256, shape, dtype=np.uint8) if shape else None
-        prompts.append(Prompt(key=f"p{i}", text=text, frames_THWC=frames_THWC, fps=4.0))
-    return prompts
+    """Return two sizes, an odd number of frames, and a blind prompt of several cache blocks."""
+    clips = [((8, 48, 48), 4.0), ((5, 64, 48), 4.0), (None, 4.0)]
+    return small_prompts(processor, clips, blind_questions=9)
 
 
 def largest_gap(
@@ -75,7 +60,7 @@ def largest_gap(
     first: int = 0,
     end: int | None = None,
 ) -> float:
-    """Largest difference between the engine's log-probabilities and a forward pass of the trainer's model.
+    """Return the largest difference between an engine's log-probabilities and a forward pass of the trainer's model.
 
     Args:
         first, end: of the tokens of each completion that are compared; all by default.
@@ -96,7 +81,7 @@ def largest_gap(
 
 
 def perturb(model: Any, seed: int) -> None:
-    """Moves every weight, those of the vision tower too, by about a tenth of its own size."""
+    """Move every weight, also of the vision tower, by about a tenth of its size."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -132,7 +117,7 @@ def test_weight_update(engine: Engine, family: Family, processor: Any, trainer: 
 
 
 def test_weight_update_without_the_tied_head(engine: Engine, family: Family, processor: Any, trainer: Any) -> None:
-    """What a policy publishes and exports has its tied output layer under the embedding's name alone."""
+    """A policy publishes its tied output layer under the embedding's name only."""
     prompts = make_prompts(processor)
     sampling = Sampling(num_rollouts=2, temperature=1.0, max_tokens=8, seed=3)
     for version in (11, 12):
@@ -169,10 +154,10 @@ def test_seeds(engine: Engine, processor: Any, trainer: Any) -> None:
 
 
 def test_end_of_turn_and_banned_tokens(engine: Engine, family: Family, processor: Any, trainer: Any) -> None:
-    """A model that wants nothing but to end its turn or to draw a video ends its turn, and that token is scored."""
+    """A model that prefers the end of turn and banned tokens ends its turn, and that token is scored."""
     tokenizer = processor.tokenizer
     wanted = [tokenizer.eos_token_id, *family.banned_token_ids(processor)]
-    engine.load_weights({**trainer.state_dict(), **favouring(trainer, wanted)}, version=7)
+    engine.load_weights({**trainer.state_dict(), **favoring(trainer, wanted)}, version=7)
     prompts = make_prompts(processor)
     groups = engine.generate(prompts, Sampling(num_rollouts=4, temperature=1.0, max_tokens=8, seed=3))
     rollouts = [rollout for group in groups for rollout in group.rollouts]
@@ -182,8 +167,8 @@ def test_end_of_turn_and_banned_tokens(engine: Engine, family: Family, processor
     assert all(len(rollout.logprobs) == 1 and rollout.logprobs[0] > -0.1 for rollout in rollouts)
 
 
-def favouring(model: Any, token_ids: list[int]) -> dict[str, torch.Tensor]:
-    """Weights under which every position's hidden state points at some tokens, whatever was read."""
+def favoring(model: Any, token_ids: list[int]) -> dict[str, torch.Tensor]:
+    """Return weights under which every position's hidden state points at some tokens, whatever was read."""
     embedding = torch.zeros_like(model.model.language_model.embed_tokens.weight)
     embedding[:, 0] = 1.0
     embedding[token_ids, 0] = 10.0
@@ -199,7 +184,7 @@ def favouring(model: Any, token_ids: list[int]) -> dict[str, torch.Tensor]:
 def in_segments(
     engine: Engine, prompts: Sequence[Prompt], sampling: Sampling, updates: Sequence[Any] = ()
 ) -> list[Group]:
-    """Calls the engine until every rollout has ended; before the second call and later ones it gets new weights."""
+    """Call the engine until every rollout has ended; load new weights before the second and later calls."""
     groups = engine.generate(prompts, sampling)
     for version in range(1, 100):
         if not any(r.finish_reason is FinishReason.SEGMENT for group in groups for r in group.rollouts):
@@ -225,7 +210,7 @@ def test_segments_change_nothing(engine: Engine, processor: Any, trainer: Any) -
 
 
 def test_segments_under_new_weights(engine: Engine, family: Family, processor: Any, trainer: Any) -> None:
-    """Each token's log-probability is that of a forward pass under the weights its version names, and of no others."""
+    """Each token's log-probability is that of a forward pass under the weights its version names, and no others."""
     engine.load_weights(trainer.state_dict(), version=0)
     trainers = [trainer, copy.deepcopy(trainer), copy.deepcopy(trainer)]
     for version in (1, 2):
@@ -245,7 +230,7 @@ def test_segments_under_new_weights(engine: Engine, family: Family, processor: A
 
 
 def test_seeds_of_segments(engine: Engine, processor: Any, trainer: Any) -> None:
-    """A segment is drawn by the prompt, the rollout and where it begins, and by nothing else."""
+    """A segment depends on its prompt, its rollout and where it begins, and on nothing else."""
     engine.load_weights(trainer.state_dict(), version=0)
     prompts = make_prompts(processor)
     sampling = Sampling(num_rollouts=3, temperature=1.0, max_tokens=9, seed=1, segment_tokens=3)

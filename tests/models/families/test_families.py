@@ -1,4 +1,4 @@
-"""What every family keeps, Qwen3-VL against transformers' own model and processor, and what is refused."""
+"""The contract of every family, Qwen3-VL against transformers' own model and processor, and what is refused."""
 
 from __future__ import annotations
 
@@ -44,16 +44,15 @@ def prompt(processor: Any, shape: tuple[int, ...], key: str = "p") -> Prompt:
 
 
 @pytest.fixture(params=available(FAMILIES))
-def every(request: pytest.FixtureRequest) -> tuple[Family, Any, Any]:
-    """Each family with a tiny model and its processor; a new one needs a fixture ``tiny_NAME``."""
-    name = request.param
-    path: Path = request.getfixturevalue("tiny_model" if name == "qwen3_vl" else f"tiny_{name}")
+def every(request: pytest.FixtureRequest, tiny_models: Callable[[str], Path]) -> tuple[Family, Any, Any]:
+    """Each family with a tiny model and its processor; ``tests.models.tiny_models`` builds them."""
+    path = tiny_models(request.param)
     family = family_of(path)
-    assert type(family) is load(FAMILIES, name)
+    assert type(family) is load(FAMILIES, request.param)
     return family, family.load_processor(path), family.load_model(path, torch.float32)
 
 
-def test_parts_are_where_the_family_says(every: tuple[Family, Any, Any]) -> None:
+def test_every_parameter_is_in_the_part_its_family_states(every: tuple[Family, Any, Any]) -> None:
     family, _, model = every
     names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
     assert {family.part_of(name) for name in names} == {"vision_tower", "projector", "text", "head"}
@@ -64,7 +63,7 @@ def test_parts_are_where_the_family_says(every: tuple[Family, Any, Any]) -> None
     assert parts == sorted(parts, reverse=True) and set(parts) == {"vision_tower", "text"}  # as they are computed
 
 
-def test_every_family_encodes_a_batch_as_its_prompts(every: tuple[Family, Any, Any]) -> None:
+def test_every_family_encodes_a_batch_like_its_prompts(every: tuple[Family, Any, Any]) -> None:
     family, processor, model = every
     prompts = [prompt(processor, (8, 48, 48, 3)), prompt(processor, (5, 32, 64, 3))]
     together, alone = family.encode(processor, prompts), [family.encode(processor, [p]) for p in prompts]
@@ -90,13 +89,13 @@ def test_clips_pass_unresized(family: Family, processor: Any, num_frames: int, s
 
 
 def test_timestamps_are_those_of_the_frames(family: Family, processor: Any) -> None:
-    """Two frames at 4 fps are 0 s and 0.25 s: their mean is said as 0.1 s. Odd clips repeat the last frame."""
+    """Two frames at 4 fps are at 0 s and 0.25 s: their mean is written as 0.1 s. Odd clips repeat the last frame."""
     encoded = family.encode(processor, [prompt(processor, (5, 48, 48, 3))])
     text = processor.tokenizer.decode(encoded.prompt_ids[0])
     assert [part.split(" seconds>")[0] for part in text.split("<") if " seconds>" in part] == ["0.1", "0.6", "1.0"]
 
 
-def test_a_batch_is_its_prompts(family: Family, processor: Any) -> None:
+def test_a_batch_with_a_blind_prompt_is_encoded_like_its_prompts(family: Family, processor: Any) -> None:
     prompts = [prompt(processor, (8, 48, 48, 3)), prompt(processor, (4, 32, 64, 3))]
     blind = Prompt(key="blind", text="Which way?", frames_THWC=None, fps=4.0)
     together = family.encode(processor, [prompts[0], blind, prompts[1]])
@@ -108,7 +107,7 @@ def test_a_batch_is_its_prompts(family: Family, processor: Any) -> None:
 
 
 def test_the_same_model_as_transformers(family: Family, processor: Any, model: Any, tiny_model: Path) -> None:
-    """But for banned tokens, which have no probability and are not in the state dict."""
+    """Except for banned tokens, which have no probability and are not in the state dict."""
     plain = Qwen3VLForConditionalGeneration.from_pretrained(tiny_model).eval()
     encoded = family.encode(processor, [prompt(processor, (4, 48, 48, 3))])
     ids = torch.tensor(encoded.prompt_ids)

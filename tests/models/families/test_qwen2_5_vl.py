@@ -1,8 +1,7 @@
-"""Qwen2.5-VL: positions by hand and against transformers where it is right, and agreement with both engines."""
+"""Qwen2.5-VL: positions by hand, and against transformers where it is right."""
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,19 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from temporay.models.collate import collate_groups, collate_samples
-from temporay.models.engines._base import EngineSettings
+from temporay.models.collate import collate_samples
 from temporay.models.families._base import Family, family_of
 from temporay.models.families._positions import rope_index
 from temporay.models.families.qwen2_5_vl import SECONDS, Qwen25Vl, seconds_to_bits
-from temporay.models.losses._supervised import supervised
-from temporay.models.policy import OptimizerConfig, Policy, PolicySettings
-from temporay.operators.components import load
-from temporay.operators.records import Prompt, Sampling
+from temporay.operators.records import Prompt
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-TOLERANCE = 1e-4  # nats, float32
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")  # of vLLM's own start
+from tests.models.families.test_agreement import CLIPS, TOLERANCE
+from tests.models.small_engines import small_prompts
 
 
 @pytest.fixture(scope="module")
@@ -33,25 +28,6 @@ def family(tiny_qwen2_5_vl: Path) -> Family:
 @pytest.fixture(scope="module")
 def processor(family: Family, tiny_qwen2_5_vl: Path) -> Any:
     return family.load_processor(tiny_qwen2_5_vl)
-
-
-def make_prompts(processor: Any) -> list[Prompt]:
-    """Rates on both sides of 2 fps, two sizes, an odd number of frames, and a blind prompt."""
-    rng = np.random.default_rng(0)
-    prompts = []
-    clips = [((8, 48, 48, 3), 4.0), ((5, 64, 32, 3), 8.0), ((4, 32, 96, 3), 1.0), ((6, 48, 48, 3), 2.9), (None, 4.0)]
-    for i, (shape, fps) in enumerate(clips):
-        text = {"type": "text", "text": "Which way does the red circle move?"}
-        chat = [{"role": "user", "content": [*([{"type": "video"}] if shape else []), text]}]
-        prompts.append(
-            Prompt(
-                key=f"p{i}",
-                text=processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True),
-                frames_THWC=rng.integers(0, 256, shape, dtype=np.uint8) if shape else None,
-                fps=fps,
-            )
-        )
-    return prompts
 
 
 def backbone(tokens_per_second: int = 4) -> Any:
@@ -73,7 +49,7 @@ def positions(types_L: list[int], grid: tuple[int, int, int], seconds: float, ma
 
 
 def test_positions_by_hand() -> None:
-    """4 fps: a cell of two frames lasts 0.5 s, or 2 positions; text goes on after the largest one, here of time."""
+    """4 fps: a cell of two frames lasts 0.5 s, or 2 positions; text continues after the largest one, here of time."""
     ids, ahead = positions([0, 2, 2, 2, 2, 2, 2, 0, 0], (3, 2, 4), 0.5)
     assert ids[:, 0].tolist() == [
         [0, 1, 1, 3, 3, 5, 5, 6, 7],
@@ -111,7 +87,7 @@ def test_where_transformers_is_right_it_agrees(family: Family, processor: Any, t
     """1 fps, in a grid as long in time as in space: neither of its two differences shows."""
     plain: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(tiny_qwen2_5_vl)
     frames_THWC = np.zeros((2, 48, 48, 3), np.uint8)
-    prompt = Prompt(key="a", text=make_prompts(processor)[0].text, frames_THWC=frames_THWC, fps=1.0)
+    prompt = Prompt(key="a", text=small_prompts(processor, CLIPS)[0].text, frames_THWC=frames_THWC, fps=1.0)
     encoded = family.encode(processor, [prompt])
     ids = torch.tensor(encoded.prompt_ids)
     inputs = {**family.token_types(processor, ids), **encoded.video_tensors}
@@ -127,57 +103,18 @@ def test_where_transformers_is_right_it_agrees(family: Family, processor: Any, t
 
 
 def test_seconds_survive_bfloat16(family: Family, processor: Any) -> None:
-    """FSDP2 casts every floating input; these are none, and are the processor's seconds to the last bit."""
-    tensors = family.encode(processor, make_prompts(processor)).video_tensors
+    """FSDP2 casts floating inputs; these are integers with the bits of the processor's seconds."""
+    tensors = family.encode(processor, small_prompts(processor, CLIPS)).video_tensors
     assert not tensors[SECONDS].is_floating_point()
     seconds = tensors[SECONDS].view(torch.float32).tolist()
     assert seconds == pytest.approx([0.5, 0.25, 2.0, 2 / 2.9], rel=1e-6)
 
 
-@pytest.mark.parametrize("name", ["local", "vllm"])
-def test_engine_and_trainer_agree(name: str, tiny_qwen2_5_vl: Path) -> None:
-    assert_engine_agrees(name, tiny_qwen2_5_vl)
-
-
-def assert_engine_agrees(name: str, path: Path) -> None:
-    """Prompt ids exactly and log-probabilities within 1e-4, through the collator, with new weights."""
-    if name == "vllm":
-        try:
-            importlib.import_module("vllm")
-        except ImportError as error:
-            pytest.skip(f"vLLM cannot be imported: {error}")
-    family = family_of(path)
-    processor = family.load_processor(path)
-    engine = load("temporay.models.engines", name)(
-        path, EngineSettings(max_model_len=256, max_num_seqs=16, kv_cache_mib=32)
-    )
-    model: Any = family.load_model(path, torch.float32)
-    policy = Policy(model, family, PolicySettings(optimizer=OptimizerConfig(lr=1e-3), total_steps=2))
-    prompts = make_prompts(processor)
-    sampling = Sampling(num_rollouts=2, temperature=1.0, max_tokens=8, seed=1)
-    gaps = [gap(policy, family, processor, prompts, engine.generate(prompts, sampling))]
-    targets = ["It moves left."] * len(prompts)
-    policy.forward_backward([collate_samples(family, processor, prompts, targets)], supervised)
-    policy.step()
-    stale = gap(policy, family, processor, prompts, engine.generate(prompts, sampling))
-    engine.load_weights(policy.state_dict(), version=1)
-    gaps.append(gap(policy, family, processor, prompts, engine.generate(prompts, sampling)))
-    assert max(gaps) < TOLERANCE
-    assert stale > 10 * TOLERANCE
-
-
-def gap(policy: Policy, family: Family, processor: Any, prompts: list[Prompt], groups: Any) -> float:
-    """Largest difference of a completion token's log-probability between an engine and the trainer."""
-    batch = collate_groups(family, processor, prompts, groups, [[1.0] * len(group.rollouts) for group in groups])
-    assert batch.engine_logprobs_BL is not None
-    return float((policy.logprobs(batch) - batch.engine_logprobs_BL).abs().max())
-
-
 def test_transformers_own_positions_would_not_agree(family: Family, processor: Any, tiny_qwen2_5_vl: Path) -> None:
-    """What the file is for: should this fail, transformers was mended and the positions may be its own again."""
+    """If this fails, transformers was corrected, and the positions may be its own again."""
     plain: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(tiny_qwen2_5_vl).eval()
     own: Any = family.load_model(tiny_qwen2_5_vl, torch.float32)
-    batch = collate_samples(family, processor, make_prompts(processor)[:1], ["left"])
+    batch = collate_samples(family, processor, small_prompts(processor, CLIPS)[:1], ["left"])
     inputs = {**batch.model_inputs, SECONDS: batch.model_inputs[SECONDS].view(torch.float32)}
     with torch.no_grad():
         theirs = plain(input_ids=batch.input_ids_BL, attention_mask=batch.attention_mask_BL, **inputs).logits

@@ -1,0 +1,50 @@
+"""Engines of the tiny models, the prompts they are asked, and how far they are from a trainer."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from temporay.models.engines._base import ENGINES, Engine, EngineSettings
+from temporay.operators.components import load
+from temporay.operators.records import Prompt
+
+QUESTION = "Which way does the red circle move?"
+Clip = tuple[tuple[int, int, int] | None, float]  # frames, height, width (None: blind), and frames per second
+
+
+def start_engine(name: str, model: Path) -> Engine:
+    """Start an engine with room for 8 completions at a time; skip the test where vLLM cannot be imported."""
+    if name == "vllm":
+        try:
+            importlib.import_module("vllm")
+        except ImportError as error:
+            pytest.skip(f"vLLM cannot be imported: {error}")
+    engine: Engine = load(ENGINES, name)(model, EngineSettings(max_model_len=256, max_num_seqs=8, kv_cache_mib=32))
+    return engine
+
+
+def small_prompts(processor: Any, clips: Sequence[Clip], *, blind_questions: int = 1) -> list[Prompt]:
+    """Return one prompt for each clip, with random frames.
+
+    Args:
+        blind_questions: how often a blind prompt repeats its question.
+    """
+    rng = np.random.default_rng(0)
+    prompts = []
+    for i, (shape, fps) in enumerate(clips):
+        text = {"type": "text", "text": QUESTION * (1 if shape else blind_questions)}
+        chat = [{"role": "user", "content": [*([{"type": "video"}] if shape else []), text]}]
+        prompts.append(
+            Prompt(
+                key=f"p{i}",
+                text=processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True),
+                frames_THWC=rng.integers(0, 256, (*shape, 3), dtype=np.uint8) if shape else None,
+                fps=fps,
+            )
+        )
+    return prompts

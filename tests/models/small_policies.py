@@ -1,0 +1,85 @@
+"""Small policies and the global batches they are trained on, the same for every number of ranks."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from temporay.models.collate import Batch, collate_samples
+from temporay.models.families._base import family_of
+from temporay.models.losses._supervised import supervised
+from temporay.models.parallel import Parallel
+from temporay.models.policy import OptimizerConfig, Policy, PolicySettings
+from temporay.operators.records import Prompt
+from torch import Tensor
+
+VIDEO = "<|vision_start|><|video_pad|><|vision_end|>"
+TARGETS = ("It moves left.", "(B)", "<think>The red circle moves right.</think>(A)", "right")
+OPTIMIZER = OptimizerConfig(lr=5e-4, weight_decay=0.1, warmup_steps=2)
+Curve = list[tuple[float, float]]  # loss and gradient norm by step
+
+
+@functools.cache
+def processor_of(model: Path) -> Any:
+    return family_of(model).load_processor(model)
+
+
+def make_policy(
+    model: Path,
+    *,
+    optimizer: OptimizerConfig = OPTIMIZER,
+    total_steps: int = 8,
+    parallel: Parallel | None = None,
+    **settings: Any,
+) -> Policy:
+    """Return a policy of a model folder; ``settings`` are fields of ``PolicySettings``."""
+    family = family_of(model)
+    whole = PolicySettings(optimizer=optimizer, total_steps=total_steps, **settings)
+    return Policy(family.load_model(model, torch.float32), family, whole, parallel)
+
+
+def rows(step: int) -> list[tuple[Prompt, str]]:
+    """Return the global batch of a step: four rows with clips of two lengths and targets of four lengths."""
+    rng = np.random.default_rng(step)
+    return [
+        (
+            Prompt(
+                key=str(i),
+                text=f"<|im_start|>user\n{VIDEO}Which way?<|im_end|>\n<|im_start|>assistant\n",
+                frames_THWC=rng.integers(0, 256, (4 + 2 * (i % 2), 32, 32, 3), dtype=np.uint8),
+                fps=4.0,
+            ),
+            target,
+        )
+        for i, target in enumerate(TARGETS)
+    ]
+
+
+def batch_of(model: Path, pairs: list[tuple[Prompt, str]]) -> Batch:
+    prompts, targets = zip(*pairs, strict=True)
+    return collate_samples(family_of(model), processor_of(model), prompts, targets)
+
+
+def train(policy: Policy, model: Path, num_steps: int, *, rows_per_pass: int) -> Curve:
+    """Train this rank's rows of every global batch, in micro-batches; return loss and gradient norm by step.
+
+    The norm is compared because AdamW would hide a gradient that is too large by a factor.
+    """
+    curve = []
+    for _ in range(num_steps):
+        mine = rows(policy.step_index)[policy.parallel.rank :: policy.parallel.world_size]
+        starts = range(0, len(mine), rows_per_pass)
+        batches = [batch_of(model, mine[start : start + rows_per_pass]) for start in starts]
+        value = policy.forward_backward(batches, supervised)["loss"]
+        curve.append((value, policy.step()["grad_norm"]))
+    return curve
+
+
+def assert_same(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, atol: float) -> None:
+    assert state.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert (state[name] - tensor).abs().max() <= atol, name
