@@ -7,6 +7,7 @@ The class has the name of the file with ``Advantage`` behind it.
 from __future__ import annotations
 
 import math
+import statistics
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Annotated
@@ -44,7 +45,7 @@ class Advantage(ABC):
             raise ValueError(f"rewards must be finite or None, got {list(rewards_G)}")
         if is_flat(rewards_G):
             return tuple(None if reward is None else 0.0 for reward in rewards_G)
-        center, scale = mean(known), self.scale(known, task_std)
+        center, scale = statistics.fmean(known), self.scale(known, task_std)
         return tuple(None if reward is None else (reward - center) / scale for reward in rewards_G)
 
 
@@ -75,7 +76,3 @@ def is_flat(rewards_G: Sequence[float | None]) -> bool:
 
 def known_rewards(rewards_G: Sequence[float | None]) -> list[float]:
     return [reward for reward in rewards_G if reward is not None]
-
-
-def mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)

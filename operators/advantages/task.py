@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from temporay.operators.advantages._base import Advantage, mean
+from temporay.operators.advantages._base import Advantage
 
 MAX_ADVANTAGE = 5.0
 STD_EPSILON = 1e-6
@@ -21,7 +21,7 @@ class TaskAdvantage(Advantage):
     def scale(self, known: Sequence[float], task_std: float | None) -> float:
         if task_std is None:
             raise ValueError("scale_rewards is task, so the deviation of the task is needed")
-        center, scale = mean(known), task_std + STD_EPSILON
+        center, scale = statistics.fmean(known), task_std + STD_EPSILON
         if max(abs(reward - center) for reward in known) > MAX_ADVANTAGE * scale:
             return statistics.pstdev(known) + STD_EPSILON
         return scale

@@ -118,16 +118,11 @@ class PromptStream:
         if shares is None or choice.random() < static_share:
             unit = self._at("all", self.units, cursor.static)
             return unit, True, replace(cursor, static=cursor.static + 1)
-        strata = list(shares)
-        stratum = strata[int(choice.choice(len(strata), p=_normal([shares[s] for s in strata])))]
+        total = sum(shares.values())
+        stratum = list(shares)[int(choice.choice(len(shares), p=[share / total for share in shares.values()]))]
         taken = cursor.by_stratum.get(stratum, 0)
         unit = self._at(stratum, self.by_stratum[stratum], taken)
         return unit, False, replace(cursor, by_stratum={**cursor.by_stratum, stratum: taken + 1})
 
     def _at(self, name: object, units: Sequence[Unit], place: int) -> Unit:
         return units[place_in_epochs(place, len(units), "prompts", str(name), self.seed)]
-
-
-def _normal(shares: Sequence[float]) -> list[float]:
-    total = sum(shares)
-    return [share / total for share in shares]

@@ -9,31 +9,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any, Self
 
-from temporay.operators.advantages._base import is_flat, known_rewards, mean
+from temporay.operators.advantages._base import is_flat, known_rewards
 
 DECAY, MIN_STD = 0.99, 1e-3  # OneThinker's
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moments:
-    """Moving averages of a task's rewards."""
-
-    mean: float
-    mean_square: float
-
-    @property
-    def std(self) -> float:
-        """Population standard deviation, at least ``MIN_STD``."""
-        return math.sqrt(max(self.mean_square - self.mean**2, MIN_STD**2))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskScales:
     """The moments of every task: a value that resumes as it was written."""
 
-    moments: Mapping[str, Moments] = field(default_factory=dict)  # by task
+    moments: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # by task: mean reward, mean square
 
     def updated(self, tasks: Sequence[str], rewards: Sequence[Sequence[float | None]]) -> Self:
         """Return the scales after one more batch; a task's first batch is taken as it is.
@@ -48,23 +36,27 @@ class TaskScales:
                 seen.setdefault(task, []).extend(known_rewards(rewards_G))
         moments = dict(self.moments)
         for task, known in seen.items():
-            batch = Moments(mean=mean(known), mean_square=mean([reward**2 for reward in known]))
+            batch = fmean(known), fmean([reward**2 for reward in known])
             old = moments.get(task, batch)
-            moments[task] = Moments(
-                mean=DECAY * old.mean + (1 - DECAY) * batch.mean,
-                mean_square=DECAY * old.mean_square + (1 - DECAY) * batch.mean_square,
-            )
+            moments[task] = _followed(old[0], batch[0]), _followed(old[1], batch[1])
         return type(self)(moments=moments)
 
     def std(self, task: str) -> float | None:
-        """Return the deviation of a task's rewards; None before its first group with a signal."""
-        return self.moments[task].std if task in self.moments else None
+        """Return the population deviation of a task's rewards, or None before its first group with a signal."""
+        if task not in self.moments:
+            return None
+        mean, mean_square = self.moments[task]
+        return math.sqrt(max(mean_square - mean**2, MIN_STD**2))
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values, from which ``from_json`` makes equal scales."""
-        return {task: [known.mean, known.mean_square] for task, known in self.moments.items()}
+        return {task: list(moments) for task, moments in self.moments.items()}
 
     @classmethod
     def from_json(cls, tree: Mapping[str, Any]) -> Self:
         """Read what ``to_json`` gave."""
-        return cls(moments={task: Moments(mean=first, mean_square=second) for task, (first, second) in tree.items()})
+        return cls(moments={task: (first, second) for task, (first, second) in tree.items()})
+
+
+def _followed(old: float, new: float) -> float:
+    return DECAY * old + (1 - DECAY) * new

@@ -1,14 +1,16 @@
 """The contract of every advantage in the directory, and the formulas of those it is given with."""
 
+import importlib
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from pydantic import TypeAdapter, ValidationError
 from temporay.operators.advantages._base import ADVANTAGES, AdvantageName, advantage_called, is_flat
-from temporay.operators.components import available
+from temporay.operators.components import OWN_FOLDERS, available, with_own_folders
 from temporay.operators.reinforcement.task_scales import TaskScales
 
 every = pytest.mark.parametrize("name", available(ADVANTAGES))
@@ -57,6 +59,26 @@ def test_settings_take_every_name(name: str) -> None:
 def test_settings_refuse_other_names(name: str, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         TypeAdapter(AdvantageName).validate_python(name)
+
+
+HALVED = """
+from temporay.operators.advantages._base import Advantage
+
+
+class HalvedAdvantage(Advantage):
+    def scale(self, known, task_std):
+        return 2.0
+"""
+
+
+def test_a_file_in_a_folder_of_ones_own_is_a_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "advantages").mkdir()
+    (tmp_path / "advantages/halved.py").write_text(HALVED)
+    monkeypatch.setenv(OWN_FOLDERS, str(tmp_path))
+    package = importlib.import_module(ADVANTAGES)
+    monkeypatch.setattr(package, "__path__", with_own_folders(ADVANTAGES, package.__path__))
+    assert TypeAdapter(AdvantageName).validate_python("halved") == "halved"
+    assert advantage_called("halved")([1.0, 0.0]) == (0.25, -0.25)
 
 
 def trl_advantages(rewards_G: list[float]) -> npt.NDArray[np.float64]:
