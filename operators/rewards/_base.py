@@ -29,6 +29,8 @@ class Comparisons:
 class Reward(Settings, ABC):
     """One number for one completion. Stateless."""
 
+    maximum: ClassVar[float] = 1.0  # the value of the best completion
+
     @abstractmethod
     def score(self, rollout: Rollout, sample: Sample) -> float | None:
         """Return a finite number, usually in [0, 1], for any text: an unreadable answer has a value too.
@@ -70,6 +72,7 @@ class ValueReward(Reward):
 class GroupReward(Settings, ABC):
     """One number for every completion of a group. It may depend on the others. An exception crashes all of them."""
 
+    maximum: ClassVar[float] = 1.0  # the value of the best completion
     needs: ClassVar[Need | None] = None  # what must be generated for comparison
 
     @abstractmethod

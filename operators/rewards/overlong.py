@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 from temporay.operators.records import Rollout, Sample
@@ -19,8 +19,10 @@ from temporay.operators.rewards._base import Reward
 class Overlong(Reward):
     """In [-1, 0], so that a short completion gains nothing."""
 
-    max_completion_len: int = Field(gt=0)  # L_max, tokens; usually the ``max_tokens`` of sampling
-    soft_punish_cache: int = Field(ge=0)  # L_cache, tokens
+    maximum: ClassVar[float] = 0.0
+
+    max_completion_len: int = Field(gt=0, examples=[2000])  # L_max, tokens; usually the ``max_tokens`` of sampling
+    soft_punish_cache: int = Field(ge=0, examples=[500])  # L_cache, tokens
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

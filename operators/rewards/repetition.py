@@ -7,6 +7,8 @@ Same numbers as ``trl.rewards.get_repetition_penalty_reward`` (TRL 1.16).
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 from temporay.operators.records import Rollout, Sample
 from temporay.operators.rewards._base import Reward
@@ -14,6 +16,8 @@ from temporay.operators.rewards._base import Reward
 
 class Repetition(Reward):
     """In [max_penalty, 0]."""
+
+    maximum: ClassVar[float] = 0.0
 
     ngram_size: int = Field(default=3, ge=1)  # tokens
     max_penalty: float = Field(default=-1.0, le=0)  # for a completion that only repeats itself

@@ -12,8 +12,6 @@ from temporay.operators.scoring.scores import load_rewards
 from tests.operators.primitives.planning import TASKS, make_primitive
 from tests.operators.samples import answered, real_sample, score_of
 
-TOLD = ("event_order", "event_span", "shell_game", "card_stack", "rotation", "bounce_count", "motion_direction")
-
 
 def value(sample: Sample, thought: str) -> float:
     score = score_of(answered("A", thought), sample, load_rewards({"process": 1}))
@@ -28,11 +26,13 @@ def test_the_chain_of_thought_that_is_taught_is_worth_one(task: str) -> None:
         assert value(sample, sample.rationale) == 1.0
 
 
-@pytest.mark.parametrize("task", ["event_span", "shell_game", "card_stack", "bounce_count", "motion_direction"])
-def test_a_concise_chain_of_thought_is_worth_one_too(task: str) -> None:
-    for index in range(4):
-        sample = real_sample(task, index=index, style="concise")
-        assert value(sample, sample.rationale) == 1.0
+def test_a_concise_chain_of_thought_is_worth_one_too_where_it_makes_claims() -> None:
+    rewards = load_rewards({"process": 1.0, "accuracy": 0.0})
+    worth: list[set[float | None]] = []
+    for task in TASKS:
+        samples = [real_sample(task, index=index, style="concise") for index in range(4)]
+        worth.append({score_of(one.target, one, rewards).breakdown.get("process") for one in samples})
+    assert worth.count({1.0}) > len(TASKS) / 2 and set().union(*worth) == {1.0, None}
 
 
 def test_a_telling_in_other_words_is_worth_as_much() -> None:
@@ -41,18 +41,17 @@ def test_a_telling_in_other_words_is_worth_as_much() -> None:
         assert value(sample, " ".join(tell(event, phrase) for event in sample.events)) == 1.0
 
 
-@pytest.mark.parametrize("task", TOLD)
+@pytest.mark.parametrize("task", TASKS)
 def test_the_story_of_another_clip_is_worth_less(task: str) -> None:
     sample = real_sample(task)
     others = [real_sample(task, index=index) for index in range(1, 9)]
     assert sum(value(sample, other.rationale) < 0.7 for other in others) >= 6
 
 
-@pytest.mark.parametrize("task", TOLD)
-def test_half_a_telling_is_worth_less_and_one_falsehood_more_still_less(task: str) -> None:
+@pytest.mark.parametrize("task", TASKS)
+def test_one_sentence_alone_is_worth_less_and_so_is_one_falsehood_more(task: str) -> None:
     sample = real_sample(task)
-    sentences = sample.rationale.split(". ")
-    assert value(sample, ". ".join(sentences[: len(sentences) // 2]) + ".") < 1.0
+    assert value(sample, sample.rationale.split(". ")[0] + ".") < 1.0
     phrases = make_primitive(task).phrases
     kind = next(event.kind for event in sample.events if event.kind in phrases)
     event = next(event for event in sample.events if event.kind == kind)
