@@ -41,22 +41,22 @@ def letter_balance(rows: Rows) -> tuple[float, float]:
 
 def majority_letter(rows: Rows) -> Credits:
     """Guess the most frequent letter of the other folds."""
-    return _lookup(rows, lambda row: len(row["options"]), lambda row, option: row["options"].index(option))
+    return lookup(rows, lambda row: len(row["options"]), lambda row, option: row["options"].index(option))
 
 
 def answer_prior(rows: Rows) -> Credits:
     """Guess the option that is most often right when offered, in the other folds."""
-    return _lookup(rows, lambda row: "", lambda row, option: option)
+    return lookup(rows, lambda row: "", lambda row, option: option)
 
 
 def option_set(rows: Rows) -> Credits:
     """Guess the option that was right most often among exactly these options."""
-    return _lookup(rows, lambda row: tuple(sorted(row["options"])), lambda row, option: option)
+    return lookup(rows, lambda row: tuple(sorted(row["options"])), lambda row, option: option)
 
 
 def question_words(rows: Rows) -> Credits:
     """Guess the option that was right most often for exactly this question."""
-    return _lookup(rows, lambda row: row["question"], lambda row, option: option)
+    return lookup(rows, lambda row: row["question"], lambda row, option: option)
 
 
 def longest_option(rows: Rows) -> Credits:
@@ -125,7 +125,7 @@ def folds_of(rows: Rows, num_folds: int) -> npt.NDArray[np.int64]:
     return folds_N
 
 
-def _lookup(rows: Rows, key: Callable[[SampleRow], Hashable], value: Callable[[SampleRow, str], Hashable]) -> Credits:
+def lookup(rows: Rows, key: Callable[[SampleRow], Hashable], value: Callable[[SampleRow, str], Hashable]) -> Credits:
     """Score each option by how much more often it was right than wrong under one key, in the other folds."""
     return _naive_bayes(rows, lambda row, option: [(key(row), value(row, option))])
 

@@ -53,6 +53,7 @@ class PseudoVideo(Primitive):
     needs_time = True
     twin: ClassVar[TwinKind] = "reordered"
     answer_kind: ClassVar[AnswerKind] = "choice"
+    scenes_recur: ClassVar[bool] = False  # True: a scene may be shown more than once
     phrases: ClassVar[Phrases] = {
         "scene": (
             'From {start} s to {end} s the video shows "{subject}".',

@@ -63,6 +63,7 @@ WORDINGS = {
 class RecurringScenes(PseudoVideo):
     task = "recurring_scenes"
     answer_kind = "number"
+    scenes_recur = True
 
     def arrange(
         self, rng: np.random.Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address

@@ -1,4 +1,4 @@
-"""Pictures recognised in jittered, coded frames, and the questions whose answers follow from them."""
+"""Pictures recognized in jittered, coded frames, and the questions whose answers follow from them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SCENES = tuple(
 
 
 def picture(seed: int) -> Frames:
-    """Soft blobs of many colours, like a photograph out of focus."""
+    """Make soft blobs of many colors, like a photograph out of focus."""
     noise = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), np.uint8)
     return fit(cv2.resize(noise, (120, 90), interpolation=cv2.INTER_CUBIC), WIDTH, HEIGHT)
 
@@ -43,7 +43,7 @@ PICTURES = {caption: picture(i) for i, caption in enumerate(CAPTIONS)}
 
 
 def show(captions: list[str], jitter: Jitter = "paper", pictures: dict[str, Frames] = PICTURES) -> Frames:
-    """One decoded frame per caption, each under its own warp."""
+    """Return one decoded frame per caption, each under its own warp."""
     warps_T23 = choose_affine(np.random.default_rng(5), jitter, len(captions), WIDTH, HEIGHT)
     frames = [
         cv2.warpAffine(pictures[caption], warp, (WIDTH, HEIGHT))
@@ -59,14 +59,14 @@ def make_plan(task: str, index: int, level: int, *, twin: bool = False) -> Scene
 
 
 @pytest.mark.parametrize("jitter", ["paper", "smooth", "none"])
-def test_every_frame_is_recognised_by_itself(jitter: Jitter) -> None:
+def test_every_frame_is_recognized_alone(jitter: Jitter) -> None:
     shown = [CAPTIONS[i] for i in np.random.default_rng(1).integers(0, 6, 40)]
     seen = recognize(show(shown, jitter), PICTURES)
     assert [one.caption for one in seen] == shown
     assert all(one.sure for one in seen)
 
 
-def test_a_picture_that_is_not_among_them_leaves_a_doubt() -> None:
+def test_an_unknown_picture_leaves_a_doubt() -> None:
     known = {caption: PICTURES[caption] for caption in CAPTIONS[:2]}
     frames = show([CAPTIONS[0], CAPTIONS[0], CAPTIONS[4], CAPTIONS[1], CAPTIONS[1]])
     assert [one.sure for one in recognize(frames, known)] == [True, True, False, True, True]
@@ -79,7 +79,7 @@ def test_equal_pictures_leave_a_doubt() -> None:
     assert not recognize(show(["one"], pictures=alike), alike)[0].sure
 
 
-def test_a_doubtful_frame_is_harmless_only_between_the_scenes_it_may_show() -> None:
+def test_a_doubtful_frame_matters_except_between_its_own_scenes() -> None:
     def frame(caption: str, runner_up: str = "b", *, sure: bool = True) -> RecognizedFrame:
         return RecognizedFrame(caption=caption, runner_up=runner_up, sure=sure)
 
@@ -90,7 +90,7 @@ def test_a_doubtful_frame_is_harmless_only_between_the_scenes_it_may_show() -> N
     assert shots_seen([a, c, a]) == [("a", 0, 1), ("c", 1, 2), ("a", 2, 3)]
 
 
-def test_scenes_in_another_order_than_any_option_are_found_out() -> None:
+def test_an_order_that_is_no_option_is_noticed() -> None:
     options = ("Scene 1: cats on a sofa. Scene 2: two red buses.", "Scene 1: boats. Scene 2: two red buses.")
 
     def witness(captions: list[str]) -> Witness:
@@ -123,7 +123,7 @@ def test_every_story_has_two_neighbours_and_one_that_differs_twice() -> None:
     assert min(truths[i] for i in range(4)) > 28
 
 
-def test_frames_of_a_scene_say_nothing_of_how_often_it_comes() -> None:
+def test_frames_of_a_scene_do_not_tell_how_often_it_comes() -> None:
     for index in range(60):
         plan, twin = (make_plan("recurring_scenes", index, 3, twin=is_twin) for is_twin in (False, True))
         totals = [Counter[int](), Counter[int]()]

@@ -1,4 +1,4 @@
-"""Games of hidden states: who sees all frames in no order is at chance, and the truth is in what is drawn."""
+"""Games of hidden states: all frames without their order leave a viewer at chance, and what is drawn is true."""
 
 from __future__ import annotations
 
@@ -7,35 +7,33 @@ from collections import Counter
 import numpy as np
 import pytest
 from temporay.operators.canvas import Canvas
-from temporay.operators.components import load
 from temporay.operators.errors import UserError
 from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.primitives.states._game import OperationsGame, read_log
-from temporay.operators.records import Address, ScenePlan
+from temporay.operators.records import ScenePlan
 
-GAMES = ("card_stack", "chip_containers", "file_system", "shell_game", "sliding_puzzle", "symbol_path")
-REORDERED = tuple(game for game in GAMES if game != "sliding_puzzle")
-CANVAS = Canvas(
-    width=160, height=120, fps=8.0, num_frames=(24, 40), num_scenes=(2, 5), frames_per_scene=(3, 8), jitter="none"
-)
+from tests.operators.primitives.planning import LARGE, TASKS, make_plan, make_primitive
+
+GAMES = tuple(task for task in TASKS if isinstance(make_primitive(task), OperationsGame))
+REORDERED = tuple(game for game in GAMES if make_primitive(game).twin == "reordered")
 
 
 def make_game(task: str) -> OperationsGame:
-    game: OperationsGame = load("temporay.operators.primitives", task)()
+    game = make_primitive(task)
+    assert isinstance(game, OperationsGame)
     return game
 
 
-def make_plan(task: str, index: int, level: int, canvas: Canvas = CANVAS, *, twin: bool = False) -> ScenePlan:
-    address = Address(task=task, split="operations", index=index, seed=5, level=level, twin=twin)
-    return make_game(task).plan((), canvas, address)
+def make_large(task: str, index: int, level: int) -> ScenePlan:
+    return make_plan(task, index, level, LARGE)
 
 
 @pytest.mark.parametrize("task", REORDERED)
-def test_every_option_is_led_to_by_the_very_operations_that_are_shown(task: str) -> None:
-    """So neither one frame nor the bag of all frames rules an option out."""
+def test_shown_operations_can_reach_every_option(task: str) -> None:
+    """Neither one frame nor the bag of all frames rules an option out."""
     game = make_game(task)
     for index in range(20):
-        plan = make_plan(task, index, 1)
+        plan = make_large(task, index, 1)
         reveal, operations = read_log(plan)
         shown = tuple((event.kind, *event.detail.split()[:-2]) for event in operations)
         orders = game.orders(np.random.default_rng(0), shown)
@@ -44,10 +42,10 @@ def test_every_option_is_led_to_by_the_very_operations_that_are_shown(task: str)
 
 
 @pytest.mark.parametrize("task", GAMES)
-def test_all_modes_are_asked_and_just_one_end_is_shown(task: str) -> None:
+def test_all_modes_are_asked_and_one_end_is_shown(task: str) -> None:
     modes = Counter[tuple[str, bool]]()
     for index in range(60):
-        plan = make_plan(task, index, 2)
+        plan = make_large(task, index, 2)
         reveal, operations = read_log(plan)
         at_start = reveal.start_ms == 0.0
         assert at_start == plan.facts["at_start"]
@@ -62,18 +60,18 @@ def test_all_modes_are_asked_and_just_one_end_is_shown(task: str) -> None:
 
 @pytest.mark.parametrize("task", GAMES)
 @pytest.mark.parametrize("level", [0, 4])
-def test_the_number_of_operations_is_that_of_the_shortest_clip(task: str, level: int) -> None:
-    plans = [make_plan(task, index, level) for index in range(12)]
+def test_the_shortest_clip_decides_the_number_of_operations(task: str, level: int) -> None:
+    plans = [make_large(task, index, level) for index in range(12)]
     assert len({len(read_log(plan)[1]) for plan in plans}) == 1
     assert len({plan.num_frames for plan in plans}) > 3
     shortest_ms = min(event.end_ms - event.start_ms for plan in plans for event in read_log(plan)[1])
-    assert shortest_ms >= 2 * 1000 / CANVAS.fps
+    assert shortest_ms >= 2 * 1000 / LARGE.fps
 
 
 @pytest.mark.parametrize("task", GAMES)
-def test_each_thing_with_a_face_has_a_colour_of_its_own(task: str) -> None:
+def test_each_face_has_its_own_color(task: str) -> None:
     for index in range(10):
-        plan = make_plan(task, index, 4)
+        plan = make_large(task, index, 4)
         faces = [track.color for track in plan.tracks if track.label or track.name in COLORS]
         assert len(set(faces)) == len(faces)
 
@@ -87,7 +85,7 @@ def test_a_problem_is_worked_out_from_left_to_right() -> None:
     assert game.answer({**historical, "asked_after": 3}, tuple("2+3x4"), course) == "3"
 
 
-def test_what_is_done_is_undone() -> None:
+def test_the_inverse_undoes_an_operation() -> None:
     cases = {
         "card_stack": (("7", "3", "5"), ("draw", "1", "3"), ("3", "5", "7")),
         "chip_containers": (("red", "-"), ("move", "red", "1", "2"), ("-", "red")),

@@ -1,4 +1,4 @@
-"""Ways on which nothing touches another thing, and operations cut out of what was seen to move."""
+"""Ways on which nothing touches another thing, and operations found by what was seen to move."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from temporay.operators.primitives.states._slots import arc_px, around, row_of
 
 
 def test_things_that_trade_places_touch_no_other() -> None:
-    """A witness then can tell them apart in every frame, and painting has no order."""
+    """A witness can tell them apart in every frame, and the order of painting does not matter."""
     for num_slots in (3, 4, 5):
         slots_xy, radius_px = row_of(160, 120, num_slots)
         for a in range(num_slots):
@@ -21,14 +21,14 @@ def test_things_that_trade_places_touch_no_other() -> None:
                 assert over[:, 1].min() >= radius_px * 0.9
 
 
-def test_operations_are_laid_around_what_was_seen_to_move() -> None:
+def test_operations_are_centered_on_the_motion_seen() -> None:
     active_T = np.zeros(30, np.bool_)
-    active_T[8:27] = True  # of 6 to 29, the slow first and last frames passed for rest
+    active_T[8:27] = True  # the slow frames at both ends passed for rest
     assert split_active(active_T, 3) == [slice(5, 13), slice(13, 21), slice(21, 29)]
     assert split_active(np.zeros(30, np.bool_), 3) is None
 
 
-def test_a_pair_that_flies_around_is_recognised() -> None:
+def test_a_pair_that_trades_places_is_recognized() -> None:
     slots_xy, radius_px = row_of(160, 120, 4)
     paths = around(slots_xy, 1, 3, (np.arange(6) + 0.5) / 6, arc_px(radius_px))
     frames_THWC = np.zeros((6, 120, 160, 3), np.uint8)
