@@ -1,7 +1,7 @@
 """Divided by a deviation of the whole task (EMA-GRPO of OneThinker, arXiv 2512.03043).
 
-A group of which all but one are right is not blown up. No task outweighs another because its rewards have a larger
-scale. As in OneThinker's code, a group with a larger advantage than 5 is divided by its own deviation.
+A group with a single wrong rollout does not get large advantages. No task outweighs another because its rewards have a
+larger scale. As in OneThinker's code, a group with a larger advantage than 5 is divided by its own deviation.
 """
 
 from __future__ import annotations

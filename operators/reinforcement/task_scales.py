@@ -1,4 +1,4 @@
-"""How far the rewards of each task spread, as far as training has seen (EMA-GRPO of OneThinker, arXiv 2512.03043).
+"""The spread of the rewards of each task, followed through training (EMA-GRPO of OneThinker, arXiv 2512.03043).
 
 As in OneThinker's code, the averages are of the first and second moment of the rewards of a batch, over its groups with
 a signal. So the deviation between prompts of a task counts as well as that within a group.

@@ -33,7 +33,7 @@ class Interval(ValueReward):
         return (start_s, end_s) if start_s < end_s else None
 
     def compare(self, said: TimeSpan, true: TimeSpan) -> float:
-        """Shared time over covered time of two intervals that last."""
+        """Return shared time over covered time."""
         shared_s = min(said[1], true[1]) - max(said[0], true[0])
-        covered_s = max(said[1], true[1]) - min(said[0], true[0])  # of intervals that overlap
+        covered_s = max(said[1], true[1]) - min(said[0], true[0])  # right where they overlap
         return max(0.0, shared_s / covered_s)

@@ -19,7 +19,7 @@ from temporay.operators.records import AnswerKind, Quantity, Question
 from temporay.operators.rewards._base import ValueReward
 
 MAX_CHARS = 32
-NUM_THRESHOLDS = 10  # of MRA, 0.05 apart
+NUM_THRESHOLDS = 10  # thresholds of MRA, 0.05 apart
 _NUMBER = re.compile(r"([+-]?[0-9]{1,9}(?:\.[0-9]{1,6})?)(?: ([A-Za-z]+))?\.?")
 
 

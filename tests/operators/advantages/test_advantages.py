@@ -139,14 +139,6 @@ def test_task_scale_equals_onethinker_through_a_restart() -> None:
     assert max(abs(a) for a in ours if a is not None) == pytest.approx(3**0.5, rel=1e-4)
 
 
-def test_groups_without_a_signal_do_not_move_the_scale() -> None:
-    scales = TaskScales().updated(["a", "b"], [[0.0, 1.0], [1.0, 1.0]])
-    assert scales.std("a") == 0.5
-    assert scales.std("b") is None
-    assert scales.updated(["a"], [[1.0, None]]) == scales
-    assert scales.updated(["a"], [[0.0, None, 1.0]]) == scales  # the same spread; a missing reward is not a zero
-
-
 def test_task_scale_keeps_rare_successes_rare() -> None:
     scales = TaskScales().updated(["a"] * 4, [[0.0, 1.0] * 4] * 4)
     rare = [0.0] * 7 + [1.0]

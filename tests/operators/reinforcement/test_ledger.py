@@ -1,4 +1,4 @@
-"""A sound account has no faults; every way of losing or repeating a group is named."""
+"""A sound ledger has no faults, and every lost or repeated group is named."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def scored(position: int, step: int, outcome: Outcome, version: int) -> ScoredGr
     )
 
 
-def account() -> list[dict[str, Any]]:
-    """Two steps of two prompts; the second a step behind, with a flat group."""
+def ledger_lines() -> list[dict[str, Any]]:
+    """Return two steps of two prompts. The second is one step behind and has a flat group."""
     first = [scored(0, 0, Outcome.TRAINED, 0), scored(1, 0, Outcome.TRAINED, 0)]
     second = [scored(2, 1, Outcome.FLAT, 0), scored(3, 1, Outcome.TRAINED, 0)]
     return [ledger_line(0, first, ["k1", "k0"]), ledger_line(1, second, ["k0"])]
 
 
-def test_a_sound_account() -> None:
-    assert reconcile(account(), max_staleness=1) == []
+def test_a_sound_ledger_has_no_faults() -> None:
+    assert reconcile(ledger_lines(), max_staleness=1) == []
     assert reconcile([]) == []
-    assert totals(account()) == {"trained": 3, "flat": 1, "unscored": 0, "observed": 0}
+    assert totals(ledger_lines()) == {"trained": 3, "flat": 1, "unscored": 0, "observed": 0}
 
 
 def lost_line(lines: list[dict[str, Any]]) -> None:
@@ -87,10 +87,10 @@ def from_the_future(lines: list[dict[str, Any]]) -> None:
     ],
 )
 def test_every_fault_is_named(damage: Callable[[list[dict[str, Any]]], None], fault: str) -> None:
-    lines = account()
+    lines = ledger_lines()
     damage(lines)
     assert any(found.startswith(fault) for found in reconcile(lines, max_staleness=1))
 
 
 def test_too_old_weights() -> None:
-    assert reconcile(account(), max_staleness=0) == [f"step 1: k{i} is from weights 0" for i in (2, 0)]
+    assert reconcile(ledger_lines(), max_staleness=0) == [f"step 1: k{i} is from weights 0" for i in (2, 0)]

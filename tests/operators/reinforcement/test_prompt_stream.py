@@ -1,4 +1,4 @@
-"""Which prompts come when: whole epochs, whole pairs, shares as asked for, and the same again from any cursor."""
+"""The stream has whole epochs, whole pairs and the shares asked for, and resumes at any cursor."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_pairs_stay_together_and_come_whole() -> None:
 
 @pytest.mark.parametrize("stream", [SINGLE, PAIRED])
 @pytest.mark.parametrize("shares", [None, EVEN])
-def test_any_cut_chooses_the_same(stream: PromptStream, shares: dict[tuple[str, int], float] | None) -> None:
+def test_the_stream_resumes_at_any_cursor(stream: PromptStream, shares: dict[tuple[str, int], float] | None) -> None:
     whole, end = stream.choose(Cursor(), 60, shares, 0.3)
     cursor, parts = Cursor(), []
     for count in (2, 14, 4, 40):

@@ -7,7 +7,7 @@ from temporay.operators.reinforcement.rollout_buffer import RolloutBuffer
 
 
 async def order_of_work(max_staleness: int, num_updates: int) -> list[str]:
-    """Both halves over one buffer; what each did, in order. Producing always wins when it is allowed to."""
+    """Run both halves over one buffer and return what they did, in order. Producing wins when it is allowed."""
     buffer: RolloutBuffer[int] = RolloutBuffer(max_staleness=max_staleness)
     done: list[str] = []
 

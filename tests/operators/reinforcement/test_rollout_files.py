@@ -1,4 +1,4 @@
-"""Rollouts at rest come back equal, to the last bit, or the file is refused."""
+"""Rollouts on disk come back equal to the last bit, or the file is refused."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def scored(position: int, outcome: Outcome = Outcome.TRAINED) -> ScoredGroup:
     )
 
 
-def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
+def test_a_step_is_read_as_it_was_written(tmp_path: Path) -> None:
     groups = (scored(0), scored(1, Outcome.FLAT))
     path = path_of(tmp_path, 12)
     write_step(path, groups, {"next": 2, "scales": {"a": [0.1, 1.0 / 3.0]}})
@@ -56,7 +56,7 @@ def test_an_empty_step_keeps_its_state(tmp_path: Path) -> None:
     assert read_step(path_of(tmp_path, 0)).state == {"next": 9}
 
 
-def test_what_is_no_rollout_file_is_refused(tmp_path: Path) -> None:
+def test_other_files_are_refused(tmp_path: Path) -> None:
     path = path_of(tmp_path, 1)
     with pytest.raises(UserError, match="does not hold the rollouts"):
         read_step(path)

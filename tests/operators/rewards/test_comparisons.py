@@ -21,7 +21,7 @@ def twin_values(main: str, twin: str, pairing: str = "one") -> list[float]:
     return [score.breakdown["twin"] for score in score_group(group_of(MAIN, *letters(main)), MAIN, rewards, compared)]
 
 
-def test_both_of_a_pair_or_nothing() -> None:
+def test_a_sample_and_its_twin_must_both_be_right() -> None:
     right, other = MAIN.question.letter, TWIN.question.letter
     assert right != other
     assert twin_values(right + right + "J" + "J", other + "J" + other + "J") == [1.0, 0.0, 0.0, 0.0]
@@ -45,7 +45,7 @@ def test_mean_pairing_is_the_average_over_all_pairings() -> None:
         (Comparisons(twin=(group_of(TWIN, "", ""), TWIN)), "argument 2"),
     ],
 )
-def test_a_missing_or_wrong_pair_is_a_status_and_no_zero(compared: Comparisons, message: str) -> None:
+def test_a_missing_or_wrong_twin_is_a_crash_and_no_zero(compared: Comparisons, message: str) -> None:
     [score] = score_group(group_of(MAIN, "a"), MAIN, load_rewards({"twin": 1.0}), compared)
     assert (score.reward, score.status) == (None, ScoreStatus.CRASHED)
     assert message in score.detail

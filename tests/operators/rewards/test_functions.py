@@ -96,7 +96,7 @@ def test_a_broken_function_is_a_status(name: str, detail: str, rewards: list[flo
         ({"accuracy": 1.0}, {"acuracy": {}}, "did you mean 'accuracy'"),
     ],
 )
-def test_what_is_no_reward_is_refused(
+def test_other_objects_are_refused_as_rewards(
     weights: dict[str, float], settings: dict[str, dict[str, Any]], message: str
 ) -> None:
     with pytest.raises(UserError, match=message):

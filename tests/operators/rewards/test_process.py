@@ -35,14 +35,14 @@ def test_a_concise_chain_of_thought_is_worth_one_too_where_it_makes_claims() -> 
     assert worth.count({1.0}) > len(TASKS) / 2 and set().union(*worth) == {1.0, None}
 
 
-def test_a_telling_in_other_words_is_worth_as_much() -> None:
+def test_every_phrase_is_worth_as_much() -> None:
     sample = real_sample("event_order")
     for phrase in make_primitive("event_order").phrases["appears"]:
         assert value(sample, " ".join(tell(event, phrase) for event in sample.events)) == 1.0
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_the_story_of_another_clip_is_worth_less(task: str) -> None:
+def test_the_rationale_of_another_clip_is_worth_less(task: str) -> None:
     sample = real_sample(task)
     others = [real_sample(task, index=index) for index in range(1, 9)]
     assert sum(value(sample, other.rationale) < 0.7 for other in others) >= 6
@@ -59,7 +59,7 @@ def test_one_sentence_alone_is_worth_less_and_so_is_one_falsehood_more(task: str
     assert value(sample, f"{sample.rationale} {false}") < 1.0
 
 
-def test_exact_values() -> None:
+def test_values_follow_the_formula() -> None:
     sample = real_sample("event_order", level=0)
     phrase = make_primitive("event_order").phrases["appears"][0]
     truths = [tell(event, phrase) for event in sample.events]
@@ -88,7 +88,7 @@ def test_positions_without_times_must_come_in_their_order() -> None:
 
 
 def test_listing_every_possibility_is_worth_less_than_committing_to_one() -> None:
-    """Compute exact means over all truths: n events with k possibilities each, of which ``named`` are listed."""
+    """Compute exact means over all truths: n events with k possibilities each, ``named`` of them listed."""
     for n, k in product((1, 2, 3, 4), (2, 3)):
 
         def expected(named: int, n: int = n, k: int = k) -> float:
@@ -109,7 +109,7 @@ def test_saying_more_never_helps_unless_it_is_true_and_new() -> None:
                 assert Tally(told=told + 1, wasted=wasted, to_tell=to_tell).value > now
 
 
-def test_a_sample_that_tells_nothing_has_no_process() -> None:
+def test_process_does_not_apply_without_a_rationale() -> None:
     sample = replace(real_sample("event_order"), rationale="")
     score = score_of("<think>a</think>", sample, load_rewards({"process": 1.0, "accuracy": 1.0}))
     assert set(score.breakdown) == {"accuracy"}

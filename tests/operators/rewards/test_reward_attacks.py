@@ -144,7 +144,7 @@ def sampled(task: str) -> Sample:
 
 @pytest.mark.parametrize("attack", listed(UNREADABLE))
 @pytest.mark.parametrize("name", NAMES)
-def test_what_answers_nothing_gets_nothing(name: str, attack: Attack) -> None:
+def test_an_unreadable_answer_gets_nothing(name: str, attack: Attack) -> None:
     for task in TASKS:
         assert reward_of(name, sampled(task), written(attack, sampled(task))) <= 0.0
 

@@ -1,4 +1,4 @@
-"""The parser reads what is meant and nothing else, in bounded time."""
+"""The parser reads one clear answer and nothing else, in bounded time."""
 
 import pytest
 from temporay.operators.scoring.answers import MAX_COMPLETION_CHARS, ParseFailure, parse_answer, parse_choice
@@ -68,7 +68,7 @@ def test_reads_letters_and_words(answer: str, index: int) -> None:
         ),
     ],
 )
-def test_refuses_what_is_not_one_answer(answer: str, failure: ParseFailure) -> None:
+def test_refuses_anything_but_one_answer(answer: str, failure: ParseFailure) -> None:
     parsed = parse_answer(completion(answer), OPTIONS)
     assert (parsed.index, parsed.failure) == (None, failure)
 

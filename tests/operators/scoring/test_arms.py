@@ -1,4 +1,4 @@
-"""Arms of an evaluation: what each takes away, and that it is the same whenever it is asked for."""
+"""Each arm takes away what it says, and gives the same frames every time."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_single_frame_is_one_frame_of_the_clip_for_its_whole_length() -> None:
     assert len(order(apply_arm("single_frame", make_frames(4), make_address(0)))) == 4
 
 
-def test_ordered_is_untouched_and_blind_is_nothing() -> None:
+def test_ordered_keeps_the_clip_and_blind_has_none() -> None:
     frames = make_frames(5)
     assert order(apply_arm("ordered", frames, make_address(0))) == [0, 1, 2, 3, 4]
     assert apply_arm("blind", frames, make_address(0)) is None

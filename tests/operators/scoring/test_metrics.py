@@ -46,7 +46,7 @@ def test_expected_guesses_count_as_their_share() -> None:
     assert (interval.value, interval.n) == (0.375, 4)
 
 
-def test_wilson_covers_what_it_promises() -> None:
+def test_wilson_covers_the_true_share_as_often_as_stated() -> None:
     rng = np.random.default_rng(1)
     hits = 0
     for _ in range(400):
