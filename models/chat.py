@@ -1,4 +1,4 @@
-"""A sample and its frames → the prompt an engine or a collator takes, through the model's own chat template."""
+"""A sample and its frames → the prompt of an engine or a collator, through the model's own chat template."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from temporay.operators.records import Frames, Prompt, Sample
 
 
 def to_prompt(processor: Any, sample: Sample, frames_THWC: Frames | None, *, instruction: str) -> Prompt:
-    """One prompt with a single unexpanded video marker, or none at all when there are no frames.
+    """Return a prompt with one unexpanded video marker, or none if there are no frames.
 
     Args:
-        processor: of the model's family; its chat template decides the text.
-        instruction: how to answer, appended to the question; "" for a model that was only ever shown one format.
+        processor: the processor of the model's family; its chat template decides the text.
+        instruction: how to answer, appended to the question; "" for a model that knows a single format.
     """
     chat = messages(sample, with_video=frames_THWC is not None, instruction=instruction)
     text = processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)

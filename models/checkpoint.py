@@ -1,10 +1,10 @@
 """State that survives: sharded checkpoints with a manifest.
 
-A checkpoint is a folder ``step-00000010`` of torch's distributed checkpoint files: trained weights, optimizer and the
-states of torch's random generators, the only ones that training draws from. ``manifest.json`` is written last: step,
-schedule, a fingerprint of the weights that are not trained and so not saved, where the data stands, and of every file
-its size and SHA-256, its own among them. Without it the folder does not count, and what does not match it is never
-loaded.
+A checkpoint is a folder ``step-00000010`` of torch's distributed checkpoint files. It holds trained weights, the
+optimizer, and the states of torch's random generators, the only ones that training uses. ``manifest.json`` is written
+last. It has the step, the schedule, a fingerprint of the weights that are not trained and so not saved, the position in
+the data, size and SHA-256 of every file, and a SHA-256 of its own content. Without it the folder does not count. Files
+that do not match it are never loaded.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_
 
 MANIFEST = "manifest.json"
 FOLDER = re.compile(r"step-(\d{8})")
-SCHEMA_VERSION = 3  # of the manifest
+SCHEMA_VERSION = 3  # version of the manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,23 +45,23 @@ class Latest:
 
     @property
     def message(self) -> str:
-        """One line for whoever started the run; empty when nothing was wrong."""
+        """One line for the person who started the run; empty when nothing was wrong."""
         if not self.rejected:
             return ""
-        return f"not whole: checkpoint {'; '.join(self.rejected)}; going on from step {self.step}"
+        return f"not whole: checkpoint {'; '.join(self.rejected)}; resuming from step {self.step}"
 
 
 def save(policy: Policy, root: Path, *, keep: int, cursor: Mapping[str, Any] | None = None) -> Path:
-    """Writes weights, optimizer, step and random state of all ranks; then drops the oldest beyond ``keep``.
+    """Write weights, optimizer, step and random state of all ranks; then delete the oldest beyond ``keep``.
 
-    Every rank must call it; ``root`` must be one folder that all ranks see.
+    Every rank must call it; ``root`` must be one folder that all ranks can read.
 
     Args:
-        cursor: where the data stands, JSON values; ``load`` gives it back.
+        cursor: the position in the data, as JSON values; ``load`` returns it.
     """
     path = root / _folder_name(policy.step_index)
     if policy.parallel.rank == 0:
-        shutil.rmtree(path, ignore_errors=True)  # what a killed save left
+        shutil.rmtree(path, ignore_errors=True)  # remains of a killed save
         path.mkdir(parents=True)
     policy.parallel.barrier()
     state = _state(policy) | _random_state(policy)
@@ -77,16 +77,16 @@ def save(policy: Policy, root: Path, *, keep: int, cursor: Mapping[str, Any] | N
 
 
 def load(policy: Policy, path: Path) -> Mapping[str, Any]:
-    """Puts a policy back where it was; resharded when the number of ranks changed. Every rank must call it.
+    """Put a policy back where it was, resharded when the number of ranks changed. Every rank must call it.
 
-    Random states come back only to as many ranks as there were. What is on the disk was verified by ``latest``.
+    Random states are restored only if the number of ranks is the same. ``latest`` has verified the files.
 
     Returns:
         The ``cursor`` that was saved.
 
     Raises:
-        UserError: the policy has another schedule, optimizer or choice of what is trained than the one that was saved,
-            or grew from other weights.
+        UserError: the checkpoint is of another schedule, another optimizer, another choice of trained weights, or
+            another starting model.
     """
     manifest = json.loads((path / MANIFEST).read_text())
     if manifest["schedule"] != _schedule(policy):
@@ -98,7 +98,7 @@ def load(policy: Policy, path: Path) -> Mapping[str, Any]:
     if manifest["frozen"] != fingerprint:
         raise UserError(
             f"{path} has only trained weights, and belongs to a model whose others are {manifest['frozen']}, not "
-            f"{fingerprint}; give the model the run began with, or another --out"
+            f"{fingerprint}; give the model the run started from, or another --out"
         )
     state = _state(policy)
     if manifest["world_size"] == policy.parallel.world_size:
@@ -125,10 +125,10 @@ def load(policy: Policy, path: Path) -> Mapping[str, Any]:
 
 
 def latest(root: Path) -> Latest:
-    """Finds the newest checkpoint whose every byte is as it was written.
+    """Find the newest checkpoint in which every byte is as it was written.
 
     Raises:
-        UserError: checkpoints were finished here, but not one of them is whole.
+        UserError: there are finished checkpoints, but none of them is whole.
     """
     rejected: list[str] = []
     for step, path in sorted(_folders(root), reverse=True):
@@ -144,7 +144,7 @@ def latest(root: Path) -> Latest:
 
 
 def verify(path: Path) -> str | None:
-    """What is wrong with a finished checkpoint, or None."""
+    """Return what is wrong with a finished checkpoint, or None."""
     try:
         manifest = json.loads((path / MANIFEST).read_text())
         if manifest["schema_version"] != SCHEMA_VERSION:
@@ -160,7 +160,7 @@ def verify(path: Path) -> str | None:
 
 
 def _fault_of(file: Path, expected: Mapping[str, Any]) -> str | None:
-    """What is wrong with one file; sizes are compared first, which costs nothing."""
+    """Return what is wrong with one file; sizes are compared first, which costs nothing."""
     try:
         if file.stat().st_size != expected["bytes"]:
             return f"{file.name} has {file.stat().st_size} bytes, not {expected['bytes']}"
@@ -181,17 +181,16 @@ def _single_process_is_meant() -> Iterator[None]:
 
 
 def frozen_names(policy: Policy) -> frozenset[str]:
-    """Parameters that are not trained, tied ones under each of their names."""
+    """Return the names of parameters that are not trained; a tied one has several."""
     named = policy.model.named_parameters(remove_duplicate=False)
     return frozenset(name for name, parameter in named if not parameter.requires_grad)
 
 
 @torch.no_grad()
 def frozen_fingerprint(policy: Policy) -> str:
-    """16 hex digits of the weights that are not trained, however they are sharded; every rank must call it.
+    """Hash the weights that are not trained into 16 hex digits, for any sharding; every rank must call it.
 
-    A sum of bits by parameter: it tells one model from another, which no chance will make equal. It is no proof against
-    somebody who wants it to be.
+    It is a sum of bits by parameter. Two models do not share it by chance, but it is no protection against forgery.
     """
     named = [(name, p) for name, p in policy.model.named_parameters() if not p.requires_grad]
     if not named:
@@ -242,7 +241,7 @@ def _write_manifest(path: Path, policy: Policy, fingerprint: str, cursor: Mappin
 
 
 def _sync_folder(path: Path) -> None:
-    """Makes the names in a folder outlive a power cut, as ``fsync`` does the bytes."""
+    """Make the names in a folder survive a power cut, as ``fsync`` does for bytes."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -255,15 +254,15 @@ def _folder_name(step: int) -> str:
 
 
 def _folders(root: Path) -> list[tuple[int, Path]]:
-    """Steps and folders of all checkpoints, finished or not."""
+    """Return steps and folders of all checkpoints, finished or not."""
     matches = [(FOLDER.fullmatch(path.name), path) for path in root.glob("step-*")]
     return [(int(match[1]), path) for match, path in matches if match]
 
 
 def _prune(root: Path, keep: int, step: int) -> None:
-    """Leaves the newest ``keep`` finished checkpoints up to ``step``, which has just become whole.
+    """Delete all but the newest ``keep`` finished checkpoints up to ``step``, which has just become whole.
 
-    Later ones are of a run that could not go on from them: counted in, they would push out what is whole.
+    Later ones belong to a run that could not resume from them. If they counted, whole ones would be deleted instead.
     """
     found = sorted(_folders(root))
     finished = [path for n, path in found if n <= step and (path / MANIFEST).exists()]

@@ -1,7 +1,7 @@
-"""Prompts and what follows them → one padded ``Batch``, the same for supervised training and for rollouts.
+"""Prompts and their completions → one padded ``Batch``, the same for supervised training and for rollouts.
 
-Labels are made by concatenation, never from a chat template's assistant mask: with a video in the chat, transformers
-5.17 returns that mask all zero without a word (huggingface/transformers#46559).
+Labels are made by concatenation, never from a chat template's assistant mask. With a video in the chat, transformers
+5.17 silently returns that mask all zero (huggingface/transformers#46559).
 
 Shapes: B sequences, L padded length. Padding is on the right.
 """
@@ -20,7 +20,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What one forward pass takes. ``completion_mask_BL[b, l]`` is 1 where token l is scored and trained on."""
+    """The inputs of one forward pass. ``completion_mask_BL[b, l]`` is 1 where token l is scored and trained on."""
 
     input_ids_BL: Tensor  # int64
     attention_mask_BL: Tensor  # int64
@@ -28,11 +28,11 @@ class Batch:
     model_inputs: Mapping[str, Tensor]  # token types and video tensors, named as the model's forward takes them
     advantages_B: Tensor | None = None  # rollouts only
     engine_logprobs_BL: Tensor | None = None  # rollouts only; 0 outside the completion
-    old_logprobs_BL: Tensor | None = None  # of the weights before a batch's first update, where it gets several
-    reference_logprobs_BL: Tensor | None = None  # of the starting weights, where a KL penalty needs them
+    old_logprobs_BL: Tensor | None = None  # under the weights before a batch's first update, if it has several updates
+    reference_logprobs_BL: Tensor | None = None  # under the starting weights, for a KL penalty
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch on a device."""
+        """Return the same batch on a device."""
         moved: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
@@ -53,7 +53,7 @@ class BatchCounts:
 
 
 def collate_samples(family: Family, processor: Any, prompts: Sequence[Prompt], targets: Sequence[str]) -> Batch:
-    """Supervised pairs: prompt ids, then the target's ids and the end-of-turn token, which alone are trained on.
+    """Collate supervised pairs: prompt ids, then the target's ids and the end of turn, which alone are trained on.
 
     Raises:
         ValueError: the numbers differ, or a target is empty.
@@ -79,10 +79,10 @@ def collate_groups(
     groups: Sequence[Group],
     advantages: Sequence[Sequence[float | None]],
 ) -> Batch:
-    """Rollouts of several prompts, group after group; a rollout without advantage or tokens is left out.
+    """Collate rollouts of several prompts, group after group; leave out those without advantage or tokens.
 
     Args:
-        groups: one per prompt, with the expanded prompt ids the engine used.
+        groups: one for each prompt, with the expanded prompt ids that the engine used.
         advantages: by group, then rollout.
 
     Raises:
@@ -119,7 +119,7 @@ def _check_same_ids(group: Group, prompt_ids: tuple[int, ...]) -> None:
 
 
 def _repeat_videos(encoded: EncodedPrompts, num_copies_V: Sequence[int]) -> dict[str, Tensor]:
-    """Video tensors with the v-th video repeated ``num_copies_V[v]`` times in place: no clip is processed twice."""
+    """Repeat the v-th video ``num_copies_V[v]`` times in place, so that no clip is processed twice."""
     grids = [tensor for name, tensor in encoded.video_tensors.items() if name.endswith("_thw")]
     if not grids or sum(num_copies_V) == 0:
         return {}

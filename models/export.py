@@ -17,9 +17,9 @@ WEIGHT_SUFFIXES = {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgp
 
 
 def export(policy: Policy, source: Path, out: Path, *, max_shard_bytes: int = 5 << 30) -> None:
-    """Writes the weights as safetensors, beside the config, tokenizer and processor files of the model it began as.
+    """Write the weights as safetensors, beside the config, tokenizer and processor files of the starting model.
 
-    Transformers and vLLM load the folder as it is. Adapters are merged, and beside that in ``out/adapter`` as peft
+    Transformers and vLLM load the folder as it is. Adapters are merged, and also written to ``out/adapter`` as peft
     loads them. Every rank must call it; rank 0 writes, and ``out`` appears whole.
     """
     full = policy.full_state()

@@ -1,10 +1,11 @@
 """Which weights of a model are trained: all or low-rank adapters beside them (LoRA), by part of the model.
 
-    Trained → what requires a gradient → optimizer and checkpoint
-                                       → merged weights → engines, export
+    Trained → parameters with a gradient → optimizer and checkpoint
+                                         → merged weights → engines, export
 
-Adapters are peft's (arXiv 2106.09685), put into the model in place: its class, and so its scoring head and the blocks
-that FSDP2 wraps, stay as they are. Engines never see them: they get base + scale · B A under the base's own name.
+Adapters are peft's (arXiv 2106.09685), put into the model in place. The model's class, and with it the scoring head and
+the blocks that FSDP2 wraps, stays as it is. Engines never get adapters: they get base + scale · B A under the base's
+name.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from temporay.operators.errors import UserError
 from temporay.operators.settings import Settings
 from torch import Tensor, nn
 
-ADAPTER = "default"  # peft's name of the only one there is
-BASE = ".base_layer."  # in names of weights that have an adapter beside them
+ADAPTER = "default"  # peft's name of the only adapter
+BASE = ".base_layer."  # part of the name of a weight that has an adapter beside it
 Choice = Literal["trained", "frozen"]
 
 
@@ -30,18 +31,18 @@ class Lora(Settings):
     """Low-rank adapters beside linear layers."""
 
     rank: int = Field(default=16, ge=1)
-    alpha: float = Field(default=32.0, gt=0)  # the product of the two factors counts alpha / rank times
-    dropout: float = Field(default=0.0, ge=0, lt=1)  # of an adapter's input, while training
+    alpha: float = Field(default=32.0, gt=0)  # the product of the two factors is multiplied by alpha / rank
+    dropout: float = Field(default=0.0, ge=0, lt=1)  # share of an adapter's input, in training
     modules: tuple[str, ...] = ()  # last names of linear layers, e.g. q_proj v_proj; (): all of the trained parts
-    seed: int = 0  # of the factors that do not start at 0
+    seed: int = 0  # seed of the factors that do not start at 0
 
 
 class Trained(Settings):
-    """What of a model is trained. Text layers always are; the default is every weight."""
+    """The parts of a model that are trained. Text layers always are; the default is every weight."""
 
-    weights: Literal["all", "lora"] = "all"  # of the trained parts: themselves, or adapters beside them
+    weights: Literal["all", "lora"] = "all"  # weights of the trained parts, or adapters beside them
     vision_tower: Choice = "trained"
-    projector: Choice = "trained"  # what brings patches into the text part; Qwen's mergers
+    projector: Choice = "trained"  # layers that bring patches into the text part; Qwen's mergers
     lora: Lora = Lora()
 
     @model_validator(mode="after")
@@ -55,7 +56,7 @@ EVERYTHING = Trained()
 
 
 def set_trained(model: nn.Module, family: Family, trained: Trained) -> None:
-    """Marks what requires a gradient and adds adapters, in place. Call it before sharding, alike on every rank.
+    """Mark what requires a gradient and add adapters, in place. Call it before sharding, the same on every rank.
 
     Raises:
         UserError: no linear layer of the trained parts has one of the names in ``lora.modules``.
@@ -75,7 +76,7 @@ def set_trained(model: nn.Module, family: Family, trained: Trained) -> None:
         target_modules=targets,
         bias="none",
     )
-    with torch.random.fork_rng(devices=[]):  # ranks shard what they made themselves: it must be the same
+    with torch.random.fork_rng(devices=[]):  # every rank makes its own adapters to shard: they must be the same
         torch.manual_seed(trained.lora.seed)
         inject_adapter_in_model(config, model, adapter_name=ADAPTER)
 
@@ -95,19 +96,19 @@ def _targets(model: nn.Module, family: Family, left_out: set[str], wanted: tuple
 
 
 def has_adapters(model: nn.Module) -> bool:
-    """Whether ``set_trained`` has put adapters into a model."""
+    """Return whether ``set_trained`` has put adapters into a model."""
     return any(name.endswith(f".lora_A.{ADAPTER}") for name, _ in model.named_modules())
 
 
 def adapter_scales(model: nn.Module) -> dict[str, float]:
-    """alpha / rank by the name of the linear layer that an adapter is beside."""
+    """Return alpha / rank by the name of the linear layer beside the adapter."""
     modules = dict(model.named_modules())
     names = [name.removesuffix(".lora_A") for name in modules if name.endswith(".lora_A")]
     return {name: float(modules[name].scaling[ADAPTER]) for name in names}
 
 
 def merged(state: Mapping[str, Tensor], scales: Mapping[str, float]) -> Iterator[tuple[str, Tensor]]:
-    """A model's whole weights without adapters: names and tensors as if it never had any. Inputs stay as they are."""
+    """Yield names and whole weights as if the model had no adapters. Inputs stay as they are."""
     for name, tensor in state.items():
         if ".lora_A." in name or ".lora_B." in name:
             continue
@@ -119,7 +120,7 @@ def merged(state: Mapping[str, Tensor], scales: Mapping[str, float]) -> Iterator
 
 
 def save_adapter(model: nn.Module, state: Mapping[str, Tensor], base: Path, out: Path) -> None:
-    """Writes a folder that ``peft.PeftModel.from_pretrained`` loads onto the model in ``base``."""
+    """Write a folder that ``peft.PeftModel.from_pretrained`` loads onto the model in ``base``."""
     config: Any = model.peft_config[ADAPTER]  # type: ignore[index] # peft's LoraConfig
     config.base_model_name_or_path = str(base)
     config.save_pretrained(str(out))

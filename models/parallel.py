@@ -22,10 +22,12 @@ Sharding = Literal["parameters", "optimizer"]
 class Hardware(Settings):
     """How passes are computed, and what the devices can do."""
 
-    precision: Precision = "auto"  # of passes; auto: bfloat16 on GPUs, float32 elsewhere
-    sharding: Sharding = "parameters"  # what ranks hold a part of; optimizer: more memory, one exchange a step
-    peak_tflops: float | None = Field(default=None, gt=0)  # of one device, dense; None: by its name, if that is known
-    memory_forecast: Literal["refuse", "report"] = "refuse"  # when more is needed than there is
+    precision: Precision = "auto"  # type of the passes; auto: bfloat16 on GPUs, float32 elsewhere
+    sharding: Sharding = "parameters"  # tensors that ranks share; optimizer: more memory, one exchange a step
+    peak_tflops: float | None = Field(
+        default=None, gt=0
+    )  # peak of one device, dense; None: by its name, if that is known
+    memory_forecast: Literal["refuse", "report"] = "refuse"  # if more is needed than there is
 
 
 DEFAULT_HARDWARE = Hardware()
@@ -41,7 +43,7 @@ class Parallel:
     mesh: DeviceMesh | None  # None: one process, nothing is sharded
 
     def sum(self, values: Tensor) -> Tensor:
-        """Element-wise sum over ranks; every rank must call it with the same shape."""
+        """Return the element-wise sum over ranks; every rank must call it with the same shape."""
         if self.mesh is None:
             return values
         summed = values.to(self.device)
@@ -49,7 +51,7 @@ class Parallel:
         return summed
 
     def from_rank_0(self, value: Any) -> Any:
-        """Rank 0's value on every rank."""
+        """Return rank 0's value on every rank."""
         if self.mesh is None:
             return value
         box = [value]
@@ -57,12 +59,12 @@ class Parallel:
         return box[0]
 
     def barrier(self) -> None:
-        """Waits until every rank is here."""
+        """Wait until every rank is here."""
         self.sum(torch.zeros(1))
 
 
 def this_process(device: torch.device, precision: Precision = "auto") -> Parallel:
-    """The ranks of the default process group, gloo on the CPU and NCCL on GPUs; without one, this process alone."""
+    """Return this rank of the default process group (gloo on CPUs, NCCL on GPUs), or this process alone without one."""
     if not dist.is_initialized():
         return Parallel(rank=0, world_size=1, device=device, mesh=None)
     world_size = dist.get_world_size()
@@ -73,7 +75,7 @@ def this_process(device: torch.device, precision: Precision = "auto") -> Paralle
 
 
 def pass_dtype(device: torch.device, precision: Precision) -> torch.dtype:
-    """The type that forward and backward passes run in."""
+    """Return the type of forward and backward passes."""
     if precision == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
     return torch.bfloat16 if precision == "bfloat16" else torch.float32
@@ -87,14 +89,14 @@ def shard(
     gradient_checkpointing: bool,
     hardware: Hardware = DEFAULT_HARDWARE,
 ) -> None:
-    """Moves a model to its device and shards it over the ranks, in place.
+    """Move a model to its device and shard it over the ranks, in place.
 
     With ``sharding`` parameters, a rank holds its part of weights, gradients and optimizer state and gathers one block
-    at a time (ZeRO-3, arXiv 1910.02054); with ``optimizer``, weights and gradients are whole while a step is computed.
-    Where passes run in bfloat16, master weights and gradient sums stay in float32.
+    at a time (ZeRO-3, arXiv 1910.02054). With ``optimizer``, weights and gradients are whole while a step is computed.
+    With passes in bfloat16, master weights and gradient sums stay in float32.
 
     Raises:
-        ValueError: bfloat16 was asked for without a process group, but it is FSDP2 that casts.
+        ValueError: bfloat16 was asked for without a process group, but FSDP2 does the casts.
     """
     if gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
@@ -115,21 +117,21 @@ def shard(
 
 
 def cut_again(model: nn.Module) -> None:
-    """Leaves every rank its part alone, as a backward pass does, after passes without one."""
+    """Free all but a rank's own part, as a backward pass does, after passes without one."""
     for module in model.modules():
         if isinstance(module, FSDPModule):
             module.reshard()
 
 
 def local_part(tensor: Tensor) -> Tensor:
-    """What this rank holds of it."""
+    """Return the part of a tensor that this rank holds."""
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
 def exchange_after(model: nn.Module, hardware: Hardware, *, is_last: bool) -> None:
-    """To be called before every micro-batch: only the last one of a step ends in an exchange between the ranks.
+    """Let only the last micro-batch of a step end in an exchange between ranks; call it before every micro-batch.
 
-    With ``sharding`` parameters every one does, because no rank holds a whole gradient.
+    With ``sharding`` parameters every one ends in an exchange, because no rank holds a whole gradient.
     """
     if hardware.sharding == "optimizer" and isinstance(model, FSDPModule):
         model.set_requires_gradient_sync(is_last)

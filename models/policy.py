@@ -40,7 +40,7 @@ class OptimizerConfig(Settings):
 
     lr: float = Field(default=1e-5, gt=0)
     betas: tuple[float, float] = (0.9, 0.95)
-    weight_decay: float = Field(default=0.0, ge=0)  # of matrices only
+    weight_decay: float = Field(default=0.0, ge=0)  # applied to matrices only
     grad_clip: float = Field(default=1.0, gt=0)  # largest norm of the whole gradient
     warmup_steps: int = Field(default=0, ge=0)
     schedule: Literal["constant", "linear", "cosine"] = "cosine"

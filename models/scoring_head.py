@@ -13,20 +13,20 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-MAX_LOGITS = 1 << 26  # elements alive at a time; above it the logits are made again in the backward pass
+MAX_LOGITS = 1 << 26  # elements alive at a time; above it, logits are computed again in the backward pass
 
 
 class Scores(NamedTuple):
-    """By position, 0 where nothing is scored."""
+    """Values by position, 0 where nothing is scored."""
 
     logprobs_BL: Tensor
     entropy_BL: Tensor  # nats; without gradient
 
 
 def add_scoring_head(model: nn.Module) -> None:
-    """Lets ``model(..., scored_mask_BL=mask, temperature=t)`` return ``Scores``; without the mask nothing changes.
+    """Let ``model(..., scored_mask_BL=mask, temperature=t)`` return ``Scores``; without the mask nothing changes.
 
-    The method is on the model itself, so that FSDP2's hooks on the root module see the call. Call it before sharding.
+    The method is on the model itself, so that FSDP2's hooks on the root module run. Call it before sharding.
     """
     plain_forward = model.forward
 

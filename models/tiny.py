@@ -2,9 +2,9 @@
 
     corpus → tokenizer, shape → weights, → one folder that AutoProcessor, AutoModelForImageTextToText and vLLM load
 
-What makes a model this small learn from scratch was measured, not guessed: ``initializer_range`` 0.06 instead of 0.02
-and patches of 8 px instead of 16 let it see motion within minutes on two cores; letters with their brackets are one
-token each, because a small model finds binding options to letters hard enough.
+Measured: ``initializer_range`` 0.06 instead of 0.02 and patches of 8 px instead of 16 let a model this small recognize
+motion within minutes on two cores. Letters with their brackets are one token each, because binding options to letters
+is hard for a small model.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from transformers import (
 END_OF_TEXT, END_OF_TURN = "<|endoftext|>", "<|im_end|>"
 VISION_START, VISION_END, IMAGE_PAD, VIDEO_PAD = "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"
 SPECIAL_TOKENS = (END_OF_TEXT, "<|im_start|>", END_OF_TURN, VISION_START, VISION_END, IMAGE_PAD, VIDEO_PAD)
-# One token each, yet ordinary text: they must survive decoding without special tokens.
+# These are one token each but no special tokens, so that they survive decoding.
 WHOLE_TOKENS = (*TAGS, "(A)", "(B)", "(C)", "(D)", "(E)", "(F)")
 VOCAB_MULTIPLE = 64
-OUTPUT_SHARE = 0.5  # of what is attended to that a head passes on at the start
+OUTPUT_SHARE = 0.5  # share of the attended content that a head passes on at the start
 
 # GPT-2's pattern, except that Qwen3-VL's timestamps stay whole, so that merges may shorten them.
 PIECES = Regex(r"<\d+\.\d seconds>|'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
-# A video in plain ChatML; the markers ``generation`` let trainers find the assistant's words.
+# Plain ChatML with a video; the markers ``generation`` let trainers find the assistant's words.
 CHAT_TEMPLATE = """{%- for message in messages %}
     {{- '<|im_start|>' + message['role'] + '\\n' }}
     {%- if message['role'] == 'assistant' %}{% generation %}
@@ -68,18 +68,18 @@ class TinyShape(Settings):
     vision_depth: int = Field(default=2, ge=1)
     vision_heads: int = 4
     patch_px: int = 8
-    bpe_vocab_size: int = Field(default=600, ge=320)  # with the special tokens, before the vocabulary is filled up
+    bpe_vocab_size: int = Field(default=600, ge=320)  # with the special tokens, before padding to VOCAB_MULTIPLE
     max_position: int = 4096  # tokens
     initializer_range: float = 0.06
 
 
 def build(out: Path, corpus: Iterable[str], shape: TinyShape, seed: int) -> None:
-    """Writes a loadable model folder.
+    """Write a loadable model folder.
 
     Args:
-        out: created; config, weights (safetensors), tokenizer, processor and chat template go here.
-        corpus: texts the tokenizer learns from; questions and answers as the model will see them.
-        seed: of the random weights.
+        out: folder to create, for config, weights (safetensors), tokenizer, processor and chat template.
+        corpus: texts the tokenizer learns from: questions and answers as the model will read them.
+        seed: seed of the random weights.
     """
     out.mkdir(parents=True, exist_ok=True)
     tokenizer = train_tokenizer(corpus, shape)
@@ -96,10 +96,10 @@ def build(out: Path, corpus: Iterable[str], shape: TinyShape, seed: int) -> None
 
 @torch.no_grad()
 def start_by_matching(model: Qwen3VLForConditionalGeneration) -> None:
-    """Text attention starts by finding tokens like the current one and passing their content on.
+    """Let text attention start by finding tokens like the current one and passing their content on.
 
     Keys start equal to a query head, outputs near the inverse of the values (mimetic initialization, Trockman and
-    Kolter, arXiv 2305.09828). A text stage of 650 small steps then copies 94 % of tokens right instead of 64 %.
+    Kolter, arXiv 2305.09828). With it, 650 small steps on text copy 94 % of tokens right instead of 64 %.
     """
     config = model.config.text_config
     dim, per_kv = config.head_dim, config.num_attention_heads // config.num_key_value_heads
@@ -115,7 +115,7 @@ def start_by_matching(model: Qwen3VLForConditionalGeneration) -> None:
 
 
 def train_tokenizer(corpus: Iterable[str], shape: TinyShape) -> Any:
-    """A byte-level BPE tokenizer whose vocabulary is a multiple of 64 without ids that decode to nothing."""
+    """Train a byte-level BPE tokenizer; its vocabulary is a multiple of 64, and every id decodes to something."""
     tokenizer = Tokenizer(tokenizer_models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -144,7 +144,7 @@ def train_tokenizer(corpus: Iterable[str], shape: TinyShape) -> Any:
 
 
 def _with_timestamps(corpus: Iterable[str]) -> Iterator[str]:
-    """The corpus and the words Qwen3-VL's processor adds by itself, often enough to be merged."""
+    """Yield the corpus, and the timestamps that Qwen3-VL's processor adds, often enough to be merged."""
     texts = list(corpus)
     yield from texts
     stamps = "".join(f"<{tenths / 10:.1f} seconds>" for tenths in range(100))
@@ -152,7 +152,7 @@ def _with_timestamps(corpus: Iterable[str]) -> Iterator[str]:
 
 
 def model_config(tokenizer: Any, shape: TinyShape) -> Qwen3VLConfig:
-    """The real architecture in small; ``mrope_section`` splits half a head over time, height and width."""
+    """Return the config of a small Qwen3-VL; ``mrope_section`` splits half a head over time, height and width."""
     token_id = tokenizer.convert_tokens_to_ids
     half = shape.head_dim // 2
     mrope_section = [half - 2 * (half // 3), half // 3, half // 3]
@@ -200,7 +200,7 @@ def model_config(tokenizer: Any, shape: TinyShape) -> Qwen3VLConfig:
 
 
 def processor(tokenizer: Any, shape: TinyShape) -> Qwen3VLProcessor:
-    """Bounds in pixels of a whole video so wide that clips whose sides are multiples of two patches pass unresized."""
+    """Return a processor that resizes no clip whose sides are multiples of two patches."""
     block_px = 2 * shape.patch_px
     size = {"shortest_edge": 2 * block_px**2, "longest_edge": 32 * 256 * 256}
     return Qwen3VLProcessor(

@@ -1,8 +1,9 @@
-"""How many tokens samples have for a model, exactly, without a single pixel.
+"""The exact number of a model's tokens in a sample, without a pixel.
 
 A prompt goes through the family's own processor with frames on torch's ``meta`` device, which have a shape and no
-content: resizing and cutting into patches cost nothing, and timestamps and placeholders come out as in training. Video
-markers stand between special tokens, so what a video adds depends on its shape and rate alone and is counted once.
+content. Resizing and cutting into patches then cost nothing, and timestamps and placeholders come out as in training.
+A video stands between special tokens, so its number of tokens depends on its shape and rate alone and is counted
+once.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from temporay.operators.records import Frames, Prompt, Sample
 
 
 class TokenLengths:
-    """Lengths as ``temporay.models.collate.collate_samples`` makes them; remembers what every shape of video adds."""
+    """A counter whose lengths are those of ``temporay.models.collate.collate_samples``."""
 
     def __init__(self, family: Family, processor: Any) -> None:
         self._family, self._processor = family, processor
         self._added: dict[tuple[int, int, int, float], int] = {}  # tokens by frames, height, width, rate
 
     def __call__(self, samples: Sequence[Sample], instructions: Sequence[str]) -> list[int]:
-        """Tokens of prompt, video, target and end of turn of every sample.
+        """Return the tokens of prompt, video, target and end of turn of every sample.
 
         Args:
-            instructions: how to answer, one per sample.
+            instructions: how to answer, one for each sample.
         """
         prompts = [
             to_prompt(self._processor, sample, _shape_of_frames(sample), instruction=instruction)

@@ -1,9 +1,9 @@
-"""Lets a CUDA-built torchvision load beside a CPU-only torch.
+"""A repair that lets a CUDA-built torchvision load beside a CPU-only torch.
 
-PyPI serves torchvision built for CUDA; its operator library cannot load on a CPU torch, and then its Python side fails
-on two operator schemas that were never defined. Defining just these two (torchvision 0.28, ``_meta_registrations``) is
-enough: transforms work, and nobody here calls the operators. This runs in every process that imports torch, through
-the entry-point group ``torch.backends``, and does nothing where torchvision's own library loads.
+PyPI serves torchvision built for CUDA. Its operator library cannot load on a CPU torch, and its Python side then fails
+on two operator schemas that are not defined. Defining these two (torchvision 0.28, ``_meta_registrations``) is enough:
+transforms work, and no code here calls the operators. This runs in every process that imports torch, through the
+entry-point group ``torch.backends``, and does nothing where torchvision's own library loads.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ _kept: list[Library] = []  # definitions vanish when the Library object is colle
 
 
 def register() -> None:
-    """Called by ``import torch``. Must never raise: that would break torch for every program in the environment."""
+    """Define the missing schemas; ``import torch`` calls it.
+
+    It must never raise: that would break torch for every program in the environment.
+    """
     import torch
 
     if _kept or _native_library_loads():
@@ -33,7 +36,7 @@ def register() -> None:
 
 
 def _native_library_loads() -> bool:
-    """Whether torchvision brings its own definitions: it is absent, or its library links against this torch."""
+    """Return whether nothing is missing: torchvision is absent, or its library links against this torch."""
     import torch
 
     spec = importlib.util.find_spec("torchvision")

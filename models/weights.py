@@ -2,8 +2,8 @@
 
     state dict → pack → WeightPacket → (object store) → unpack → state dict
 
-Arrays are NumPy, because those are mapped from an object store without a copy, and tensors are not. bfloat16, which
-NumPy lacks, travels as its bits in uint16.
+Arrays are NumPy, because an object store maps those without a copy, and tensors not. NumPy lacks bfloat16, so its bits
+travel in uint16.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ import torch
 class WeightPacket:
     """All weights of one version."""
 
-    version: int  # counts updates; 0 is the checkpoint training started from
+    version: int  # number of updates; 0 is the checkpoint training started from
     arrays: Mapping[str, npt.NDArray[Any]]  # by Hugging Face name, C-contiguous
-    bfloat16_names: frozenset[str]  # of the arrays that hold bfloat16 bits
+    bfloat16_names: frozenset[str]  # names of arrays that hold bfloat16 bits
     checksum: int  # CRC-32 over names, types, shapes and bytes, in order
 
 
 def pack(state: Mapping[str, torch.Tensor], version: int) -> WeightPacket:
-    """A packet of a state dict of whole tensors (no DTensors); those on the CPU are shared, not copied."""
+    """Pack a state dict of whole tensors (no DTensors); those on the CPU are shared, not copied."""
     arrays: dict[str, npt.NDArray[Any]] = {}
     bfloat16_names = set()
     for name, tensor in state.items():
@@ -45,7 +45,7 @@ def pack(state: Mapping[str, torch.Tensor], version: int) -> WeightPacket:
 
 
 def unpack(packet: WeightPacket) -> dict[str, torch.Tensor]:
-    """Tensors over the packet's memory. They may be read-only: copy from them, never into them.
+    """Return tensors over the packet's memory. They may be read-only: copy from them, never into them.
 
     Raises:
         RuntimeError: the bytes are not those that were packed.
@@ -66,7 +66,7 @@ def unpack(packet: WeightPacket) -> dict[str, torch.Tensor]:
 
 
 def checksum(arrays: Mapping[str, npt.NDArray[Any]]) -> int:
-    """CRC-32 over everything that matters."""
+    """Return a CRC-32 over names, types, shapes and bytes."""
     crc = 0
     for name, array in arrays.items():
         crc = zlib.crc32(f"{name} {array.dtype.str} {array.shape}".encode(), crc)

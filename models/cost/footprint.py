@@ -1,11 +1,10 @@
-"""What a batch costs: floating-point operations by part of the model, and how near a run comes to its devices' peak.
+"""Floating-point operations of a batch by part of the model, and a run's share of its devices' peak.
 
-Counted from the model's own layers and the batch's own sizes: 2 · weights for every row of a matrix product, 4 · width
-for every query-key pair of attention (both triangles, as PaLM, arXiv 2204.02311, appendix B, and torch's
-``FlopCounterMode`` have it). Padding and what is computed a second time are no useful work and not counted. A backward
-pass costs a product again for each of the two gradients it needs: that of its input where anything before it is
-trained, that of its weight where the weight is. Embeddings, norms and activations, well below one per cent, are left
-out.
+They are counted from the model's layers and the batch's sizes: 2 · weights for every row of a matrix product, 4 · width
+for every query-key pair of attention. Both triangles count, as in PaLM (arXiv 2204.02311, appendix B) and in torch's
+``FlopCounterMode``. Padding and repeated computation are no useful work and do not count. A backward pass costs one
+product for the gradient of the input, if anything before it is trained, and one for that of the weight, if the weight
+is trained. Embeddings, norms and activations take well below one per cent and are left out.
 
 Shapes: B sequences, L positions.
 """
@@ -21,8 +20,8 @@ from temporay.models.collate import Batch
 from temporay.models.families._base import Family, ModelPart, VisionWork
 from torch import nn
 
-# Dense bfloat16 products with float32 sums, in 1e12 per second, by a part of the device's name; NVIDIA's data sheets
-# halve what they print "with sparsity". The first that fits counts.
+# Dense bfloat16 products with float32 sums, in 1e12 per second, by a part of the device's name. NVIDIA's numbers "with
+# sparsity" are halved. The first name that fits counts.
 PEAK_TFLOPS: tuple[tuple[str, float], ...] = (
     ("GB200", 2500.0),
     ("B200", 2250.0),
@@ -54,19 +53,19 @@ class Flops:
 
     forward: float
     training: float
-    text_training: float  # of ``training``, what the text part and the output layer take
+    text_training: float  # the part of ``training`` for the text part and the output layer
 
 
 @dataclass(slots=True)
 class _Product:
-    """Operations by row of one part's matrix products."""
+    """Operations for each row of one part's matrix products."""
 
     forward: float = 0.0
     backward: float = 0.0
 
 
 class FlopCounter:
-    """Counts batches of one model; adapters and frozen weights are taken as they are when it is made."""
+    """A counter for batches of one model, with the adapters and frozen weights of the moment it is made."""
 
     def __init__(self, model: nn.Module, family: Family) -> None:
         self._model, self._family = model, family
@@ -90,7 +89,7 @@ class FlopCounter:
         self._text_width, self._num_layers = heads * head_dim, config.num_hidden_layers
 
     def count(self, batch: Batch) -> Flops:
-        """One forward and backward pass of a batch's tokens and patches, padding left out."""
+        """Count one forward and backward pass of a batch's tokens and patches, padding left out."""
         lengths_B = batch.attention_mask_BL.sum(-1)
         vision = NO_VISION
         if any(name.startswith("pixel_values") for name in batch.model_inputs):
@@ -118,14 +117,14 @@ class FlopCounter:
 
 
 def peak_flops(device: torch.device, dtype: torch.dtype, given_tflops: float | None) -> float | None:
-    """What one device could do at most in a second.
+    """Return the largest number of operations one device can do in a second.
 
     Args:
-        dtype: of the passes.
-        given_tflops: in 1e12 per second, from the user, who is believed.
+        dtype: the type of the passes.
+        given_tflops: the user's own number, in 1e12 per second, which is taken as it is.
 
     Returns:
-        None for CPUs, unknown devices and passes in float32: nothing is invented.
+        None for CPUs, unknown devices and passes in float32, for which no number is known.
     """
     if given_tflops is not None:
         return given_tflops * 1e12
@@ -135,7 +134,7 @@ def peak_flops(device: torch.device, dtype: torch.dtype, given_tflops: float | N
 
 
 def known_peak(device_name: str) -> float | None:
-    """Peak of a device by what its driver calls it, dense in bfloat16; None when it is not in the table."""
+    """Return a device's dense bfloat16 peak by its driver's name for it; None if the table lacks it."""
     words = device_name.replace("-", " ").split()
     for known, tflops in PEAK_TFLOPS:
         if set(known.split()) <= set(words):
@@ -144,11 +143,11 @@ def known_peak(device_name: str) -> float | None:
 
 
 def utilization(flops: Mapping[str, float], seconds: float, num_devices: int, peak: float | None) -> dict[str, float]:
-    """Rates of all devices together, and where the peak is known the share of it (``mfu``, by name of the count).
+    """Return the rates of all devices together, and their share of a known peak (``mfu``, by name of the count).
 
     Args:
-        flops: of all devices: ``flops`` of the whole model, ``text_flops`` of what is not vision.
-        peak: of one device, per second.
+        flops: counts of all devices: ``flops`` of the whole model, ``text_flops`` without vision.
+        peak: operations of one device in a second.
     """
     rates = {f"{name}_per_s": count / seconds for name, count in flops.items()}
     if peak is None:

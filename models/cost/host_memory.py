@@ -18,7 +18,7 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def available_bytes(policy: Policy, *, ranks_on_host: int) -> float:
-    """What one rank may use: its GPU, or its share of the host, with what it holds already."""
+    """Return the bytes one rank may use: its GPU, or its share of the host, with what it holds already."""
     device = policy.parallel.device
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
@@ -28,21 +28,21 @@ def available_bytes(policy: Policy, *, ranks_on_host: int) -> float:
 
 
 def host_bytes() -> float:
-    """Memory this machine, or the container's limit, has left."""
+    """Return the bytes that are left on this machine or under the container's limit."""
     left = float(psutil.virtual_memory().available)
     limit = CGROUP / "memory.max"
     if not limit.exists() or (allowed := limit.read_text().strip()) == "max":
         return left
     stat: Mapping[str, str] = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
-    used = int((CGROUP / "memory.current").read_text()) - int(stat["inactive_file"])  # the cache makes room
+    used = int((CGROUP / "memory.current").read_text()) - int(stat["inactive_file"])  # files in the cache give way
     return min(left, float(int(allowed) - used))
 
 
 def check_loading(path: Path, *, ranks_on_host: int, host: float) -> None:
-    """Every rank loads the whole model in float32 before it is sharded.
+    """Check that all ranks of a host can load the whole model in float32, before it is sharded.
 
     Raises:
-        UserError: they do not fit into the host's memory together.
+        UserError: together they do not fit into the host's memory.
     """
     num_weights = 0
     for file in path.glob("*.safetensors"):

@@ -1,10 +1,10 @@
-"""Memory of a training step on one rank, forecast before it is taken, so that what cannot fit never starts.
+"""Memory of a training step on one rank, forecast before the step, so that one that cannot fit never starts.
 
     the sharded policy → bytes of weights, gradients, AdamW
     passes over small probes → bytes of activations by token, by token pair and by patch → any micro-batch
 
-What autograd keeps is measured rather than derived, on the device, in the type and with the sharding and checkpointing
-of the run: no formula would follow transformers' layers from release to release.
+The bytes that autograd saves are measured on the run's device, with its type, sharding and checkpointing. A formula
+would have to change with every release of transformers.
 
 Shapes: B sequences, L positions.
 """
@@ -30,14 +30,14 @@ from torch.autograd.graph import saved_tensors_hooks
 
 TEXT_PROBES = ((1, 32), (1, 96), (2, 160))  # rows and length
 VIDEO_PROBES = ((4, 64), (8, 96))  # frames and side, px
-ADAMW_BYTES = 8  # two float32 by trained weight
+ADAMW_BYTES = 8  # two float32 for each trained weight
 LOGIT_BYTES = 16  # logits, their log-softmax, its exponential and a product, all float32
-GRADIENT_SHARE = 0.25  # of what a block keeps, measured: the gradients that are alive while it is computed
+GRADIENT_SHARE = 0.25  # gradients alive while a block is computed, as a measured share of what the block saves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchSize:
-    """Of a micro-batch, padding included."""
+    """The size of a micro-batch, padding included."""
 
     num_rows: int
     length: int
@@ -49,7 +49,7 @@ class BatchSize:
         return self.num_rows * self.length
 
     def within(self, other: BatchSize) -> bool:
-        """Whether it needs no more of anything."""
+        """Return whether this size is no larger than the other in every way."""
         return (
             self.num_tokens <= other.num_tokens
             and self.num_tokens * self.length <= other.num_tokens * other.length
@@ -59,12 +59,12 @@ class BatchSize:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """Bytes that a forward pass keeps for the backward pass."""
+class SavedBytes:
+    """Bytes that a forward pass saves for the backward pass."""
 
     fixed: float
     by_token: float
-    by_pair: float  # of positions of one row: attention masks
+    by_pair: float  # for each pair of positions of one row: attention masks
     by_patch: float
 
     def text(self, size: BatchSize) -> float:
@@ -72,7 +72,7 @@ class Kept:
 
 
 def size_of(policy: Policy, batch: Batch) -> BatchSize:
-    """The size of a micro-batch."""
+    """Return the size of a micro-batch."""
     num_patches = 0
     if any(name.startswith("pixel_values") for name in batch.model_inputs):
         num_patches = policy.family.vision_work(policy.model, batch.model_inputs).num_patches
@@ -82,10 +82,10 @@ def size_of(policy: Policy, batch: Batch) -> BatchSize:
 
 
 class MemoryForecast:
-    """What one rank needs for micro-batches of any size."""
+    """The bytes one rank needs for micro-batches of any size."""
 
     def __init__(self, policy: Policy, processor: Any, *, reference: bool = False) -> None:
-        """Runs a few small forward passes; every rank must make one.
+        """Run a few small forward passes; every rank must make one.
 
         Args:
             reference: whether a second, frozen model will be sharded over the same ranks.
@@ -93,22 +93,22 @@ class MemoryForecast:
         self._policy = policy
         probes = [*map(_text_probe, TEXT_PROBES), *(_video_probe(policy, processor, *p) for p in VIDEO_PROBES)]
         with torch.random.fork_rng():
-            self._kept = measure(policy, probes)
-            policy.model.eval()  # layers are not checkpointed then
-            self._whole = measure(policy, probes) if policy.settings.gradient_checkpointing else self._kept
+            self._saved = measure(policy, probes)
+            policy.model.eval()  # layers are not checkpointed in this mode
+            self._whole = measure(policy, probes) if policy.settings.gradient_checkpointing else self._saved
             policy.model.train()
         cut_again(policy.model)
         self._states = state_bytes(policy, reference=reference)
 
     def bytes(self, size: BatchSize | None) -> dict[str, float]:
-        """By what it is for; of the states alone when there is no micro-batch."""
+        """Return bytes by purpose. Without a micro-batch: weights, gradients and optimizer only."""
         if size is None:
             return dict(self._states)
-        kept = self._kept.text(size) + self._kept.by_patch * size.num_patches
-        # Backward works block by block, on gradients beside what the block kept, or on what it makes again.
+        kept = self._saved.text(size) + self._saved.by_patch * size.num_patches
+        # Backward works block by block, on gradients and on what the block saved or computes again.
         again = self._policy.settings.gradient_checkpointing
-        by_text = self._whole.text(size) - again * self._kept.text(size)
-        by_patch = self._whole.by_patch - again * self._kept.by_patch
+        by_text = self._whole.text(size) - again * self._saved.text(size)
+        by_patch = self._whole.by_patch - again * self._saved.by_patch
         num_text, num_vision = blocks_by_part(self._policy)
         block = max(by_text / num_text, by_patch * size.num_patches / num_vision) if again else by_text / num_text
         activations = kept + (GRADIENT_SHARE + again) * block
@@ -117,7 +117,7 @@ class MemoryForecast:
         return {**self._states, "activations": activations, "logits": float(LOGIT_BYTES * vocabulary * rows)}
 
     def check(self, size: BatchSize | None, available: float) -> dict[str, float]:
-        """The forecast, when it fits.
+        """Return the forecast if it fits.
 
         Args:
             available: bytes, as ``available_bytes`` counts them.
@@ -134,7 +134,7 @@ class MemoryForecast:
         sums = " + ".join(f"{name} {count / GIB:.2f}" for name, count in parts.items())
         raise UserError(
             f"{what} needs {sum(parts.values()) / GIB:.2f} GiB on every rank ({sums}), but {available / GIB:.2f} GiB "
-            f"are there; {self._advice(size)}; hardware.memory_forecast report would start it all the same"
+            f"are there; {self._advice(size)}; hardware.memory_forecast report would start it anyway"
         )
 
     def _advice(self, size: BatchSize | None) -> str:
@@ -152,7 +152,7 @@ class MemoryForecast:
 
 
 def state_bytes(policy: Policy, *, reference: bool) -> dict[str, float]:
-    """What a rank holds through a whole step, whatever the batch, and the parameters it gathers for one block."""
+    """Return the bytes a rank holds in every step for any batch, and those it gathers for one block."""
     local = [(local_part(p), p.requires_grad) for p in policy.model.parameters()]
     weights = sum(p.numel() * p.element_size() for p, _ in local)
     trained = [p for p, is_trained in local if is_trained]
@@ -167,9 +167,11 @@ def state_bytes(policy: Policy, *, reference: bool) -> dict[str, float]:
 
 
 def _gathered_bytes(policy: Policy) -> int:
-    """FSDP2 holds what no block has, the block at work and the next one whole, and one's gradient before it is cut.
+    """Return the bytes of whole tensors under FSDP2.
 
-    Where only the optimizer is sharded, it holds all weights, the sum of their gradients, and its copy to be cut.
+    Those are the parameters outside of blocks, the block at work, the next block, and one block's gradient before it is
+    sharded. If only the optimizer is sharded, they are all weights, the sum of their gradients, and a copy of it that
+    is to be sharded.
     """
     if policy.parallel.mesh is None:
         return 0
@@ -189,18 +191,18 @@ def blocks_by_part(policy: Policy) -> tuple[int, int]:
     return max(1, parts.count("text")), max(1, parts.count("vision_tower"))
 
 
-def measure(policy: Policy, probes: Sequence[Batch]) -> Kept:
+def measure(policy: Policy, probes: Sequence[Batch]) -> SavedBytes:
     """Solves for the bytes by token, by pair and by patch that explain what the probes keep."""
     sizes = [size_of(policy, probe) for probe in probes]
     rows = [[1.0, size.num_tokens, size.num_tokens * size.length, size.num_patches] for size in sizes]
     kept = [float(kept_bytes(policy, probe)) for probe in probes]
     solution, *_ = np.linalg.lstsq(np.array(rows), np.array(kept), rcond=None)
     fixed, by_token, by_pair, by_patch = (max(0.0, float(value)) for value in solution)
-    return Kept(fixed=fixed, by_token=by_token, by_pair=by_pair, by_patch=by_patch)
+    return SavedBytes(fixed=fixed, by_token=by_token, by_pair=by_pair, by_patch=by_patch)
 
 
 def kept_bytes(policy: Policy, batch: Batch) -> int:
-    """Bytes of a batch and of what autograd keeps after its forward pass, parameters left out."""
+    """Return the bytes of a batch and of what autograd saves in its forward pass, without parameters."""
     own = {local_part(tensor).untyped_storage().data_ptr() for tensor in _tensors(policy.model)}
     storages: dict[int, Any] = {}
 
@@ -224,7 +226,7 @@ def _tensors(model: nn.Module) -> list[Tensor]:
 
 
 def _text_probe(shape: tuple[int, int]) -> Batch:
-    """Ids of no meaning, the last one padding, so that there is a mask."""
+    """Return ids without meaning, the last one padding, so that there is a mask."""
     mask_BL = torch.ones(shape, dtype=torch.long)
     mask_BL[:, -1] = 0
     scored_BL = torch.zeros(shape)

@@ -1,9 +1,9 @@
-"""What a rollout engine is: prompts in, groups of sampled token ids with their log-probabilities out.
+"""The protocol of rollout engines: prompts in, groups of sampled token ids with their log-probabilities out.
 
     prompts → groups, begun → groups, … → groups, finished
 
-With ``segment_tokens`` a rollout is written in several calls, maybe by several engines under several versions of the
-weights. Each call reads prompt and completion so far again, because what was cached belongs to other weights.
+With ``segment_tokens``, a rollout is written in several calls, perhaps by several engines under several versions of the
+weights. Each call reads prompt and completion again, because cached values belong to other weights.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ENGINES = "temporay.models.engines"
 
 
 class EngineSettings(Settings):
-    """How an engine computes, whichever it is."""
+    """How any engine computes."""
 
     dtype: Literal["float32", "bfloat16"] = "float32"
     max_model_len: int = Field(default=4096, ge=1)  # tokens of prompt and completion together
@@ -36,29 +36,29 @@ class Engine(Protocol):
     """A rollout engine. Not thread-safe: one caller at a time."""
 
     name: str
-    weight_version: int  # of the weights it holds; 0 are those of the checkpoint
+    weight_version: int  # version of the weights it holds; 0 is the checkpoint
 
     def __init__(self, path: Path, settings: EngineSettings) -> None:
-        """Loads a checkpoint folder in Hugging Face layout."""
+        """Load a checkpoint folder in Hugging Face layout."""
 
     def generate(
         self, prompts: Sequence[Prompt], sampling: Sampling, begun: Sequence[Group | None] | None = None
     ) -> list[Group]:
-        """One group per prompt, in order.
+        """Return one group for each prompt, in order.
 
         Args:
-            begun: what an earlier call returned for each prompt, None for one that is new. Rollouts that ended are
-                returned as they are; those cut by ``segment_tokens`` get up to as many more tokens.
+            begun: the group that an earlier call returned for each prompt, None for a new prompt. Rollouts that ended
+                are returned as they are; those cut by ``segment_tokens`` get up to that many more tokens.
 
-        ``completion_ids`` end with the end-of-turn token when it was sampled; ``logprobs`` are those of the
-        distribution that was sampled from, after temperature and without tokens the family bans.
+        ``completion_ids`` end with the end-of-turn token when it was sampled. ``logprobs`` belong to the distribution
+        that was sampled from, after temperature and without tokens that the family bans.
 
         Raises:
             UserError: a prompt and its completion do not fit into ``max_model_len``.
         """
 
     def load_weights(self, state: Mapping[str, torch.Tensor], version: int) -> None:
-        """Replaces all weights by those of a state dict with Hugging Face names; what was cached is not used again."""
+        """Replace all weights by a state dict with Hugging Face names; cached values are not used again."""
 
 
 NOT_BEGUN = Rollout(completion_ids=(), logprobs=(), text="", finish_reason=FinishReason.SEGMENT, weight_versions=())
@@ -67,7 +67,7 @@ NOT_BEGUN = Rollout(completion_ids=(), logprobs=(), text="", finish_reason=Finis
 def started_groups(
     prompts: Sequence[Prompt], sampling: Sampling, begun: Sequence[Group | None] | None
 ) -> Sequence[Group]:
-    """The groups to write on, without prompt ids and tokens where nothing has begun."""
+    """Return the groups to continue; new ones have no prompt ids and no tokens."""
     empty = (NOT_BEGUN,) * sampling.num_rollouts
     return [
         group or Group(key=prompt.key, prompt_ids=(), rollouts=empty)
@@ -76,16 +76,16 @@ def started_groups(
 
 
 def rollout_seed(sampling: Sampling, prompt: Prompt, *row: int) -> int:
-    """A seed of its own for every prompt, and for every row (g, or g and offset) of it, whatever batch it is in.
+    """Return the seed of a prompt (31 bits), or of one of its rows (63 bits): g, or g and offset.
 
-    That of a prompt has 31 bits, that of a row 63.
+    It does not depend on the batch.
     """
     seed = digest("rollout", sampling.seed, prompt.key) % 2**31
     return digest(seed, *row) % 2**63 if row else seed
 
 
 def num_new_tokens(sampling: Sampling, offset: int) -> int:
-    """How many tokens one call may write after the first ``offset``."""
+    """Return how many tokens one call may write after the first ``offset``."""
     left = sampling.max_tokens - offset
     return left if sampling.segment_tokens is None else min(left, sampling.segment_tokens)
 
@@ -99,7 +99,7 @@ def extended(
     sampling: Sampling,
     tokenizer: Any,
 ) -> Rollout:
-    """A rollout with what one call wrote, all of it under one version of the weights."""
+    """Return a rollout with the tokens of one call, which have one version of the weights."""
     completion_ids = (*rollout.completion_ids, *token_ids)
     return Rollout(
         completion_ids=completion_ids,
@@ -111,17 +111,17 @@ def extended(
 
 
 def finish_reason(completion_ids: Sequence[int], eos_id: int, sampling: Sampling) -> FinishReason:
-    """STOP when the completion ends itself, else by what it was cut."""
+    """Return STOP if the completion ended itself, else what cut it."""
     if completion_ids and completion_ids[-1] == eos_id:
         return FinishReason.STOP
     return FinishReason.LENGTH if len(completion_ids) >= sampling.max_tokens else FinishReason.SEGMENT
 
 
 def check_length(prompt: Prompt, num_prompt_tokens: int, sampling: Sampling, settings: EngineSettings) -> None:
-    """Refuses a prompt whose completion would be cut by the engine instead of by ``max_tokens``.
+    """Refuse a prompt whose completion would be cut by the engine instead of by ``max_tokens``.
 
     Raises:
-        UserError: it does not fit.
+        UserError: prompt and completion do not fit.
     """
     needed = num_prompt_tokens + sampling.max_tokens
     if needed > settings.max_model_len:

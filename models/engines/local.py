@@ -1,4 +1,4 @@
-"""transformers' own generation, in this process, wherever vLLM cannot be installed.
+"""Generation by transformers in this process, wherever vLLM cannot be installed.
 
 prompts × rollouts → left-padded batches → ``generate`` → token ids and log-probs
 """
@@ -25,16 +25,16 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 
 class GumbelMax(LogitsProcessor):  # type: ignore[misc]
-    """Samples by the Gumbel-max trick inside a greedy ``generate``, and notes the log-probability of each choice.
+    """A sampler by the Gumbel-max trick inside a greedy ``generate`` that records each choice's log-probability.
 
-    Every row has a generator of its own, so that a completion does not depend on what else is in the batch.
+    Every row has its own generator, so that a completion does not depend on the rest of the batch.
     Shapes: B rows, V vocabulary.
     """
 
     def __init__(self, temperature: float, seeds: Sequence[int]) -> None:
         self._temperature = temperature
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self.logprobs_B: list[torch.Tensor] = []  # by step
+        self.logprobs_B: list[torch.Tensor] = []  # one tensor for each step
 
     def __call__(self, input_ids: torch.Tensor, scores_BV: torch.Tensor) -> torch.Tensor:
         logprobs_BV = torch.log_softmax(scores_BV.float() / (self._temperature or 1.0), dim=-1)
@@ -49,10 +49,10 @@ class GumbelMax(LogitsProcessor):  # type: ignore[misc]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """Rollout g of a prompt, to be written on."""
+class OpenRollout:
+    """Rollout g of a prompt that has not ended."""
 
-    index: int  # of the prompt in its call
+    index: int  # place of the prompt in its call
     prompt: Prompt
     g: int
     rollout: Rollout
@@ -77,7 +77,7 @@ class Local:
         self._processor = self._family.load_processor(path)
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self._model: Any = self._family.load_model(path, getattr(torch, settings.dtype)).to(device).eval()
-        # ``generate`` fills what is unset from here; a checkpoint's top-k or penalties would bend the distribution.
+        # ``generate`` takes missing settings from here; a checkpoint's top-k would change the distribution.
         self._model.generation_config = GenerationConfig()
 
     def generate(
@@ -85,7 +85,7 @@ class Local:
     ) -> list[Group]:
         groups = started_groups(prompts, sampling, begun)
         rows = [
-            Row(i, prompt, g, rollout)
+            OpenRollout(i, prompt, g, rollout)
             for i, (prompt, group) in enumerate(zip(prompts, groups, strict=True))
             for g, rollout in enumerate(group.rollouts)
             if rollout.finish_reason is FinishReason.SEGMENT
@@ -103,8 +103,10 @@ class Local:
         self.weight_version = version
 
     @torch.inference_mode()
-    def _write(self, rows: Sequence[Row], sampling: Sampling) -> dict[tuple[int, int], tuple[tuple[int, ...], Rollout]]:
-        """Prompt ids and rollouts, written on, by (index of the prompt, g)."""
+    def _write(
+        self, rows: Sequence[OpenRollout], sampling: Sampling
+    ) -> dict[tuple[int, int], tuple[tuple[int, ...], Rollout]]:
+        """Return prompt ids and continued rollouts by (index of the prompt, g)."""
         encoded = self._family.encode(self._processor, [row.prompt for row in rows])
         for row, ids in zip(rows, encoded.prompt_ids, strict=True):
             check_length(row.prompt, len(ids), sampling, self._settings)
@@ -144,7 +146,7 @@ class Local:
     def _inputs(
         self, prefixes: Sequence[tuple[int, ...]], video_tensors: Mapping[str, torch.Tensor]
     ) -> dict[str, torch.Tensor]:
-        """Left-padded ids, so that every row's next token is at the same place."""
+        """Return left-padded ids, so that every row's next token is at the same place."""
         longest = max(len(ids) for ids in prefixes)
         pad_id = self._processor.tokenizer.pad_token_id
         input_ids_BL = torch.tensor([[pad_id] * (longest - len(ids)) + list(ids) for ids in prefixes])
@@ -167,5 +169,5 @@ def _until(eos_id: int, tokens: list[int]) -> list[int]:
     return tokens[: tokens.index(eos_id) + 1] if eos_id in tokens else tokens
 
 
-def _chunks(rows: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:
+def _chunks(rows: Sequence[OpenRollout], size: int) -> Iterator[Sequence[OpenRollout]]:
     return (rows[start : start + size] for start in range(0, len(rows), size))

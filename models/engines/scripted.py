@@ -1,4 +1,4 @@
-"""An engine that says what a file tells it to: the fake for tests of everything around an engine."""
+"""An engine that writes the completions of a file: the fake for tests of everything around an engine."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from temporay.models.families._base import family_of
 from temporay.operators.errors import UserError
 from temporay.operators.records import FinishReason, Group, Prompt, Rollout, Sampling
 
-SCRIPT = "scripted.json"  # in the model folder: prompt key, or "" for all others → completions, taken in turn
-SECONDS_PER_PROMPT = "seconds per prompt"  # in the script: how long it takes for each prompt of a call
+SCRIPT = "scripted.json"  # in the model folder: prompt key, or "" for all others → completions, used in turn
+SECONDS_PER_PROMPT = "seconds per prompt"  # key in the script: duration of a call for each of its prompts
 
 
 class Scripted:
-    """Rollout g of a prompt is its completion g, counted round; sure of every token, so all log-probs are 0."""
+    """An engine whose rollout g is completion g of the script, modulo their number, with log-probabilities of 0."""
 
     name = "scripted"
 
@@ -56,7 +56,7 @@ class Scripted:
         ]
 
     def load_weights(self, state: Mapping[str, torch.Tensor], version: int) -> None:
-        """Keeps the number: a script has no weights."""
+        """Keep the number only: a script has no weights."""
         self.weight_version = version
 
     def _written(self, prompt: Prompt, g: int, rollout: Rollout, sampling: Sampling) -> Rollout:

@@ -1,11 +1,11 @@
-"""vLLM in this process: raw frames and the unexpanded prompt go in once per group.
+"""vLLM in this process: raw frames and the unexpanded prompt go in once for each group.
 
     prompts → one request with n completions each → token ids and log-probs
-    rollouts, begun → one request each: the unexpanded prompt's ids, the completion so far, the same frames
+    rollouts, begun → one request each: the unexpanded prompt's ids, the completion until now, the same frames
     state dict → layerwise reload → the next version; caches are salted by version, never reset
 
-Written for vLLM 0.31. Resetting caches while requests run kills the engine, and nothing resets the encoder's cache, so
-versions are part of every cache key instead (measured; vllm issues 44910, 45093).
+Written for vLLM 0.31. Resetting caches while requests run kills the engine, and nothing resets the encoder's cache.
+Versions are therefore part of every cache key (measured; vllm issues 44910, 45093).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from temporay.models.engines._base import (
 from temporay.models.families._base import family_of, video_metadata
 from temporay.operators.records import FinishReason, Group, Prompt, Sampling
 
-# Read when vLLM is imported. In one process there is no engine core to talk to and no copy of the frames.
+# vLLM reads these when it is imported. In one process there is no message to an engine core and no copy of the frames.
 ENVIRONMENT = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1"}
 os.environ.update(ENVIRONMENT)
 # vLLM would pin its threads to cores that a trainer or a second engine on this machine uses as well.
@@ -50,14 +50,14 @@ from vllm.v1.sample.logits_processor import LogitsProcessor  # noqa: E402
 
 BACKEND = "state_dict"
 HEAD, EMBEDDING = "lm_head.weight", "embed_tokens.weight"
-MIN_BATCHED_TOKENS = 8192  # of one engine step
-MEDIA_CACHE_GIB = 0.25  # of processed clips: rollouts of a prompt that are continued share one
+MIN_BATCHED_TOKENS = 8192  # in one engine step
+MEDIA_CACHE_GIB = 0.25  # for processed clips: continued rollouts of a prompt share one
 BLOCK_SIZE = 32  # tokens; the CPU default of 128 would leave short prompts out of the prefix cache
 
 
 @dataclass
 class InitInfo(WeightTransferInitInfo):  # type: ignore[misc]
-    """Nothing to agree on: the tensors are handed over in this process."""
+    """An empty record: tensors are passed within this process."""
 
 
 @dataclass
@@ -77,7 +77,7 @@ class StateDictTransfer(WeightTransferEngine[InitInfo, UpdateInfo]):  # type: ig
     update_info_cls = UpdateInfo
 
     def init_transfer_engine(self, info: InitInfo) -> None:
-        """Nothing to connect."""
+        """Do nothing: there is nothing to connect."""
 
     def start_weight_update(self) -> None:
         initialize_layerwise_reload(self.model)
@@ -89,13 +89,14 @@ class StateDictTransfer(WeightTransferEngine[InitInfo, UpdateInfo]):  # type: ig
         finalize_layerwise_reload(self.model, self.model_config)
 
     def shutdown(self) -> None:
-        """Nothing is held."""
+        """Do nothing: nothing is held."""
 
 
 def _with_head(state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
-    """The state with its output layer by name. vLLM's reload leaves a tied one as it was when only the embedding comes.
+    """Return the state with its output layer by name.
 
-    By Hugging Face's convention, a state without an output layer is of a model that ties it to its embedding.
+    vLLM's reload leaves a tied output layer unchanged when it gets only the embedding. By Hugging Face's convention, a
+    state without an output layer belongs to a model that ties it to its embedding.
     """
     if HEAD in state:
         return state
@@ -104,7 +105,7 @@ def _with_head(state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
 
 
 def forbidding(token_ids: Sequence[int]) -> type:
-    """A vLLM logits processor that makes some tokens impossible for every request."""
+    """Return a vLLM logits processor that makes some tokens impossible for every request."""
 
     class Forbidding(LogitsProcessor):  # type: ignore[misc]
         def __init__(self, vllm_config: Any, device: torch.device, is_pin_memory: bool) -> None:
@@ -117,13 +118,13 @@ def forbidding(token_ids: Sequence[int]) -> type:
             return False
 
         def update_state(self, batch_update: Any) -> None:
-            """The rule is the same for all requests."""
+            """Do nothing: the rule is the same for all requests."""
 
     return Forbidding
 
 
 def llm_arguments(path: Path, settings: EngineSettings, banned_ids: Sequence[int]) -> dict[str, Any]:
-    """What ``vllm.LLM`` is made with."""
+    """Return the arguments of ``vllm.LLM``."""
     return dict(  # noqa: C408
         model=str(path),
         dtype=settings.dtype,
@@ -133,7 +134,7 @@ def llm_arguments(path: Path, settings: EngineSettings, banned_ids: Sequence[int
         enforce_eager=not settings.compile,
         block_size=BLOCK_SIZE,
         enable_prefix_caching=True,
-        # A CPU's random generator cannot be set back, which vLLM 0.31 does to a seeded request in mid-prefill.
+        # vLLM 0.31 sets back the random generator of a seeded request during prefill, which a CPU generator cannot do.
         enable_chunked_prefill=torch.cuda.is_available(),
         max_num_batched_tokens=max(MIN_BATCHED_TOKENS, settings.max_model_len),
         limit_mm_per_prompt={"video": 1, "image": 0},
@@ -149,7 +150,7 @@ def llm_arguments(path: Path, settings: EngineSettings, banned_ids: Sequence[int
 
 
 class Vllm:
-    """The engine of choice wherever vLLM can be installed."""
+    """The default engine wherever vLLM can be installed."""
 
     name = "vllm"
 
@@ -168,18 +169,18 @@ class Vllm:
         self, prompts: Sequence[Prompt], sampling: Sampling, begun: Sequence[Group | None] | None = None
     ) -> list[Group]:
         groups = started_groups(prompts, sampling, begun)
-        pieces = [piece for i, group in enumerate(groups) for piece in _pieces(i, group)]
+        asked = [one for i, group in enumerate(groups) for one in _requests_of(i, group)]
         uuids = [self._uuid(prompt) for prompt in prompts]
-        requests = [self._request(prompts[piece.index], uuids[piece.index], piece) for piece in pieces]
-        params = [self._sampling_params(prompts[piece.index], sampling, piece) for piece in pieces]
+        requests = [self._request(prompts[one.index], uuids[one.index], one) for one in asked]
+        params = [self._sampling_params(prompts[one.index], sampling, one) for one in asked]
         try:
-            outputs = self._llm.generate(requests, params, use_tqdm=False) if pieces else []
+            outputs = self._llm.generate(requests, params, use_tqdm=False) if asked else []
         except (VLLMValidationError, ValueError):
             self._check_lengths(prompts, sampling)  # says which prompt is too long and which setting to change
             raise
-        answers: list[list[tuple[Piece, Any]]] = [[] for _ in prompts]
-        for piece, output in zip(pieces, outputs, strict=True):
-            answers[piece.index].append((piece, output))
+        answers: list[list[tuple[EngineRequest, Any]]] = [[] for _ in prompts]
+        for one, output in zip(asked, outputs, strict=True):
+            answers[one.index].append((one, output))
         return [
             self._group(prompt, group, mine, sampling)
             for prompt, group, mine in zip(prompts, groups, answers, strict=True)
@@ -199,10 +200,10 @@ class Vllm:
     def _uuid(self, prompt: Prompt) -> str:
         return f"{_fingerprint(prompt)}@{self.weight_version}" if prompt.frames_THWC is not None else ""
 
-    def _request(self, prompt: Prompt, uuid: str, piece: Piece) -> dict[str, Any]:
+    def _request(self, prompt: Prompt, uuid: str, one: EngineRequest) -> dict[str, Any]:
         request: dict[str, Any] = {"cache_salt": str(self.weight_version)}
-        if piece.prefix:
-            request["prompt_token_ids"] = [*self._processor.tokenizer(prompt.text)["input_ids"], *piece.prefix]
+        if one.prefix:
+            request["prompt_token_ids"] = [*self._processor.tokenizer(prompt.text)["input_ids"], *one.prefix]
         else:
             request["prompt"] = prompt.text
         if prompt.frames_THWC is not None:
@@ -211,13 +212,13 @@ class Vllm:
             request["multi_modal_uuids"] = {"video": [uuid]}
         return request
 
-    def _sampling_params(self, prompt: Prompt, sampling: Sampling, piece: Piece) -> Any:
+    def _sampling_params(self, prompt: Prompt, sampling: Sampling, one: EngineRequest) -> Any:
         # vLLM adds g to the seed of a request with several completions.
-        row = (piece.places[0], len(piece.prefix)) if piece.prefix else ()
+        row = (one.places[0], len(one.prefix)) if one.prefix else ()
         return SamplingParams(
-            n=len(piece.places),
+            n=len(one.places),
             temperature=sampling.temperature,
-            max_tokens=num_new_tokens(sampling, len(piece.prefix)),
+            max_tokens=num_new_tokens(sampling, len(one.prefix)),
             seed=rollout_seed(sampling, prompt, *row) if sampling.temperature > 0 else None,
             stop_token_ids=[self._processor.tokenizer.eos_token_id],
             ignore_eos=True,  # the tokenizer's end of turn is the only one, whatever config.json lists
@@ -227,15 +228,17 @@ class Vllm:
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
 
-    def _group(self, prompt: Prompt, group: Group, answers: Sequence[tuple[Piece, Any]], sampling: Sampling) -> Group:
+    def _group(
+        self, prompt: Prompt, group: Group, answers: Sequence[tuple[EngineRequest, Any]], sampling: Sampling
+    ) -> Group:
         prompt_ids, rollouts = group.prompt_ids, list(group.rollouts)
-        for piece, output in answers:
+        for one, output in answers:
             read_ids = tuple(output.prompt_token_ids)
             prompt_ids = prompt_ids or read_ids
-            if read_ids != (*prompt_ids, *piece.prefix):
-                raise RuntimeError(f"vLLM did not read prompt {prompt.key} and its completion so far as they were")
+            if read_ids != (*prompt_ids, *one.prefix):
+                raise RuntimeError(f"vLLM read other ids than those of prompt {prompt.key} and its completion")
             check_length(prompt, len(prompt_ids), sampling, self._settings)
-            for g, completion in zip(piece.places, output.outputs, strict=True):
+            for g, completion in zip(one.places, output.outputs, strict=True):
                 if completion.finish_reason not in ("stop", "length"):
                     raise RuntimeError(f"vLLM ended a rollout of prompt {prompt.key}: {completion.finish_reason}")
                 rollouts[g] = extended(
@@ -250,26 +253,26 @@ class Vllm:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """One request: rollouts of a prompt that nobody has begun, or a single one that is continued."""
+class EngineRequest:
+    """One request: new rollouts of a prompt, or a single one that is continued."""
 
-    index: int  # of the prompt in its call
+    index: int  # place of the prompt in its call
     places: tuple[int, ...]  # g of each rollout
-    prefix: tuple[int, ...]  # of the completion
+    prefix: tuple[int, ...]  # token ids of the completion until now
 
 
-def _pieces(index: int, group: Group) -> list[Piece]:
+def _requests_of(index: int, group: Group) -> list[EngineRequest]:
     if not group.prompt_ids:
-        return [Piece(index, tuple(range(len(group.rollouts))), ())]
+        return [EngineRequest(index, tuple(range(len(group.rollouts))), ())]
     return [
-        Piece(index, (g,), rollout.completion_ids)
+        EngineRequest(index, (g,), rollout.completion_ids)
         for g, rollout in enumerate(group.rollouts)
         if rollout.finish_reason is FinishReason.SEGMENT
     ]
 
 
 def _fingerprint(prompt: Prompt) -> str:
-    """By content: arms of an evaluation show other frames under the same key."""
+    """Hash the content, because arms of an evaluation show other frames under the same key."""
     assert prompt.frames_THWC is not None
     digest = hashlib.blake2b(repr((prompt.frames_THWC.shape, prompt.fps)).encode(), digest_size=16)
     digest.update(prompt.frames_THWC.tobytes())

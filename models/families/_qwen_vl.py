@@ -44,7 +44,7 @@ class LinearPatchEmbed(nn.Module):
 class QwenVl(Family):
     """A Qwen vision language model of any size."""
 
-    model_class: ClassVar[Any]  # of transformers
+    model_class: ClassVar[Any]  # transformers' class
     video_tensors: ClassVar[tuple[str, ...]] = ("pixel_values_videos", "video_grid_thw")  # taken from the processor
     vision_tower: ClassVar[tuple[str, ...]] = ("model.visual.",)
     projector: ClassVar[tuple[str, ...]] = ("model.visual.merger.",)

@@ -56,14 +56,14 @@ class GrpoLossSettings(Settings):
 class LossInputs:
     """One micro-batch of rollouts."""
 
-    logprobs_BT: Tensor  # of the policy, with gradient
-    old_logprobs_BT: Tensor  # of the policy that the update starts from; detached
+    logprobs_BT: Tensor  # under the policy, with gradient
+    old_logprobs_BT: Tensor  # under the policy that the update starts from; detached
     mask_BT: Tensor  # 1 where a token is trained on
     advantages_B: Tensor
     counts: BatchCounts
     max_completion_length: int  # tokens
     importance_weights_BT: Tensor | None = None  # (B, T) or (B, 1) factors; they leave the KL alone
-    reference_logprobs_BT: Tensor | None = None  # of the starting weights; needed where ``beta`` is not 0
+    reference_logprobs_BT: Tensor | None = None  # under the starting weights; needed where ``beta`` is not 0
 
     @property
     def advantages_B1(self) -> Tensor:

@@ -117,7 +117,7 @@ def test_a_checkpoint_that_is_not_whole_is_rejected_and_reported(
     found = latest(tmp_path)
     assert found.step == 1
     assert fault in found.rejected[0]
-    assert found.message == f"not whole: checkpoint {found.rejected[0]}; going on from step 1"
+    assert found.message == f"not whole: checkpoint {found.rejected[0]}; resuming from step 1"
     spoil_oldest = tmp_path / "step-00000001" / DATA
     spoil_oldest.unlink()
     with pytest.raises(UserError, match=r"no checkpoint in .* is whole"):
