@@ -2,9 +2,9 @@
 
     TemporayError
     ├── UserError        the user's input or configuration is wrong: exit code 2, one sentence, no traceback
-    └── SampleRejected   this address cannot become a good sample: dropped, counted under `reason`
+    └── SampleRejected   no good sample can be made of this address: it is replaced and counted under `reason`
 
-Anything else is a fault of ours: it keeps its traceback and ends with exit code 1.
+Any other error is a bug of temporay: it keeps its traceback and ends with exit code 1.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ ErrorT = TypeVar("ErrorT", bound=BaseException)
 
 
 class TemporayError(Exception):
-    """Everything this package raises on purpose."""
+    """Base of every error that this package raises on purpose."""
 
 
 class UserError(TemporayError, ValueError):
-    """The message names the bad value, what is valid, and what to change."""
+    """An error that the user can correct. The message names the bad value, what is valid, and what to change."""
 
 
 class SampleRejected(TemporayError):
-    """Raised while one sample is made; ``reason`` is a short snake_case word for the counts."""
+    """An address that gives no good sample; ``reason`` is a short snake_case name for the counts."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(reason, detail)  # both in args, so that it survives pickling between processes
@@ -37,7 +37,7 @@ class SampleRejected(TemporayError):
 
 
 def unknown_name(what: str, name: str, valid: Iterable[str]) -> UserError:
-    """An error for a misspelt name, with the nearest valid one when there is one."""
+    """Return an error for a wrong name, with the nearest valid one if there is one."""
     names = sorted(valid)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ""

@@ -1,6 +1,6 @@
-"""Randomness by address: a hash of what is being drawn, never a sum, a worker, a clock or an order.
+"""Randomness by address: a generator is seeded by a hash of what it is for, never by a worker, a clock or an order.
 
-Adding an index to a seed makes neighbouring seeds share almost every sample; a hash does not.
+If an index were added to a seed, neighboring seeds would share almost every sample.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ Item = TypeVar("Item")
 
 
 def digest(*parts: object) -> int:
-    """128-bit integer that depends on every part and on their order; parts must be JSON values."""
+    """Hash JSON values, in their order, to a 128-bit integer."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big")
 
 
 def rng_at(*parts: object) -> np.random.Generator:
-    """A generator of its own for every address and purpose."""
+    """Return a random generator of its own for every address and purpose."""
     return np.random.default_rng(digest(*parts))
 
 
@@ -55,7 +55,7 @@ def random_cuts(rng: np.random.Generator, total: int, num_parts: int, minimum: i
 
 
 def fraction(*parts: object) -> float:
-    """A number in [0, 1) fixed by the parts, for splits."""
+    """Return a number in [0, 1) that depends on the parts alone, for splits."""
     return digest(*parts) / 2.0**128
 
 

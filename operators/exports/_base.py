@@ -1,6 +1,6 @@
-"""What every export format provides; its file is its registration.
+"""What every export provides: a dataset written for another trainer. Its file is its registration.
 
-Exported -> rows in the trainer's own form -> files beside the folder of clips
+ExportedSample -> rows in the trainer's own form -> files beside the folder of clips
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import ClassVar, Literal
 from temporay.operators.dataset.rows import plain_messages
 from temporay.operators.records import Sample
 
-Stage = Literal["sft", "rl"]
+Purpose = Literal["sft", "rl"]
 CLIPS_FOLDER = "clips"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exported:
+class ExportedSample:
     """A sample whose clip is a file."""
 
     sample: Sample
     clip: str  # path of the mp4, relative to the export's folder
-    instruction: str  # how to answer, as the dataset's recipe has it
+    instruction: str  # how to answer, from the dataset's recipe
 
     @property
     def messages(self) -> list[dict[str, str]]:
@@ -33,18 +33,18 @@ class Exported:
 
 
 class ExportFormat(ABC):
-    """One trainer's form of a dataset. Stateless."""
+    """A dataset in the form of one trainer. Stateless."""
 
-    stages: ClassVar[tuple[Stage, ...]]  # what the trainer can do with it; the first is the default
+    purposes: ClassVar[tuple[Purpose, ...]]  # what the trainer can use it for; the first is the default
 
     @abstractmethod
-    def write(self, exported: Sequence[Exported], folder: Path, *, stage: Stage, root: Path) -> list[Path]:
-        """Writes all rows.
+    def write(self, exported: Sequence[ExportedSample], folder: Path, *, purpose: Purpose, root: Path) -> list[Path]:
+        """Write all rows.
 
         Args:
-            folder: where the files go and ``CLIPS_FOLDER`` lies.
-            root: where ``folder`` lies when it is read; formats that know only absolute paths begin them with it.
+            folder: where the files are written, beside ``CLIPS_FOLDER``.
+            root: where ``folder`` lies when it is read; absolute paths begin with it.
 
         Returns:
-            the files, the one that a trainer is given first.
+            the files; a trainer is given the first one.
         """

@@ -1,6 +1,6 @@
 """LLaMA-Factory: JSON rows and dataset_info.json (https://github.com/hiyouga/LLaMA-Factory/blob/main/data/README.md).
 
-Paths are relative: the trainer looks for them under ``media_dir``, which is the dataset's folder unless it is set.
+Paths are relative to ``media_dir``, which is the dataset's folder unless it is set.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from temporay.operators.exports._base import Exported, ExportFormat, Stage
+from temporay.operators.exports._base import ExportedSample, ExportFormat, Purpose
 from temporay.operators.files import write_json
 
 NAME = "temporay"  # what ``dataset:`` of a training file says
@@ -25,9 +25,11 @@ INFO = {
 
 
 class LlamaFactory(ExportFormat):
-    stages: ClassVar[tuple[Stage, ...]] = ("sft",)  # it has no reinforcement learning against a rule
+    """Both turns as JSON, for supervised fine-tuning."""
 
-    def write(self, exported: Sequence[Exported], folder: Path, *, stage: Stage, root: Path) -> list[Path]:
+    purposes: ClassVar[tuple[Purpose, ...]] = ("sft",)  # it has no reinforcement learning against a rule
+
+    def write(self, exported: Sequence[ExportedSample], folder: Path, *, purpose: Purpose, root: Path) -> list[Path]:
         rows = [{"messages": one.messages, "videos": [one.clip]} for one in exported]
         data, info = folder / DATA_FILE, folder / INFO_FILE
         write_json(data, rows)

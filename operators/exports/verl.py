@@ -1,6 +1,6 @@
 """verl: Parquet as its RLHFDataset reads it (https://verl.readthedocs.io/en/latest/preparation/prepare_data.html).
 
-A video is a dict in Qwen2-VL's form with an absolute path; ``fps`` is the clip's own, so that no frame is left out.
+A video is a dict in Qwen2-VL's form with an absolute path; ``fps`` is the clip's own, so that all frames are used.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from temporay.operators.exports._base import Exported, ExportFormat, Stage
+from temporay.operators.exports._base import ExportedSample, ExportFormat, Purpose
 
 MIN_FRAMES = 2  # Qwen2-VL reads frames in twos; its default of 4 would repeat those of shorter clips
 TEXT, COUNT = pa.string(), pa.int64()
@@ -20,7 +20,7 @@ VIDEOS = pa.list_(
     pa.struct({"type": TEXT, "video": TEXT, "fps": pa.float64(), "min_frames": COUNT, "max_frames": COUNT})
 )
 EXTRA = pa.struct({"id": TEXT, "index": COUNT, "split": TEXT, "task": TEXT, "level": COUNT, "answer_format": TEXT})
-SCHEMAS: dict[Stage, pa.Schema] = {
+SCHEMAS: dict[Purpose, pa.Schema] = {
     "rl": pa.schema(
         {
             "data_source": TEXT,
@@ -36,16 +36,18 @@ SCHEMAS: dict[Stage, pa.Schema] = {
 
 
 class Verl(ExportFormat):
-    stages: ClassVar[tuple[Stage, ...]] = ("rl", "sft")
+    """Parquet for GRPO or multi-turn fine-tuning."""
 
-    def write(self, exported: Sequence[Exported], folder: Path, *, stage: Stage, root: Path) -> list[Path]:
-        path = folder / f"{stage}.parquet"
-        rows = [_row(one, n, stage, root) for n, one in enumerate(exported)]
-        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMAS[stage]), path)
+    purposes: ClassVar[tuple[Purpose, ...]] = ("rl", "sft")
+
+    def write(self, exported: Sequence[ExportedSample], folder: Path, *, purpose: Purpose, root: Path) -> list[Path]:
+        path = folder / f"{purpose}.parquet"
+        rows = [_row(one, n, purpose, root) for n, one in enumerate(exported)]
+        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMAS[purpose]), path)
         return [path]
 
 
-def _row(one: Exported, n: int, stage: Stage, root: Path) -> dict[str, Any]:
+def _row(one: ExportedSample, n: int, purpose: Purpose, root: Path) -> dict[str, Any]:
     sample = one.sample
     video = {
         "type": "video",
@@ -55,7 +57,7 @@ def _row(one: Exported, n: int, stage: Stage, root: Path) -> dict[str, Any]:
         "max_frames": max(MIN_FRAMES, sample.num_frames),
     }
     row = {
-        "data_source": f"temporay/{sample.address.task}",  # verl picks a reward, and averages, by it
+        "data_source": f"temporay/{sample.address.task}",  # verl chooses the reward and averages by it
         "videos": [video],
         "extra_info": {
             "id": sample.key,
@@ -66,7 +68,7 @@ def _row(one: Exported, n: int, stage: Stage, root: Path) -> dict[str, Any]:
             "answer_format": sample.question.answer_format,
         },
     }
-    if stage == "sft":
+    if purpose == "sft":
         return {**row, "messages": one.messages}
     truth = {"style": "rule", "ground_truth": sample.question.answer}
     return {**row, "prompt": one.messages[:-1], "ability": "temporal_reasoning", "reward_model": truth}

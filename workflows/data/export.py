@@ -11,7 +11,7 @@ import tyro
 from temporay.operators import components
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import SampleRejected, UserError, unknown_name
-from temporay.operators.exports._base import CLIPS_FOLDER, Exported, ExportFormat, Stage
+from temporay.operators.exports._base import CLIPS_FOLDER, ExportedSample, ExportFormat, Purpose
 from temporay.operators.pixels.clip import encode
 from temporay.operators.settings import Settings
 from tqdm import tqdm
@@ -25,7 +25,9 @@ class ExportConfig(Settings):
     data: tyro.conf.Positional[Path]  # a dataset made by ``temporay generate``
     format: str  # verl, ms-swift or llama-factory
     out: Path  # a folder
-    stage: Stage | None = None  # sft: with the assistant's turn; rl: without it. None: what the format is most used for
+    stage: Purpose | None = (
+        None  # sft: with the assistant's turn; rl: without it; None: the format's main use
+    )
     root: Path | None = None  # where the folder will lie when it is read, for formats with absolute paths; None: out
 
 
@@ -37,16 +39,16 @@ def run(config: ExportConfig) -> list[Path]:
             folder cannot be written.
     """
     exporter = format_of(config.format)
-    stage = config.stage or exporter.stages[0]
-    if stage not in exporter.stages:
-        raise UserError(f"stage {stage!r} does not exist in {config.format}; give {' or '.join(exporter.stages)}")
+    stage = config.stage or exporter.purposes[0]
+    if stage not in exporter.purposes:
+        raise UserError(f"stage {stage!r} does not exist in {config.format}; give {' or '.join(exporter.purposes)}")
     dataset = Dataset.open(config.data)
     folder = config.out.absolute()
     with writing(folder):
         (folder / CLIPS_FOLDER).mkdir(parents=True, exist_ok=True)
     exported = list(write_clips(dataset, folder))
     with writing(folder):
-        files = exporter.write(exported, folder, stage=stage, root=config.root or folder)
+        files = exporter.write(exported, folder, purpose=stage, root=config.root or folder)
     print(f"{len(exported)} samples for {config.format} ({stage}): {files[0]}")
     return files
 
@@ -64,7 +66,7 @@ def format_of(name: str) -> ExportFormat:
     return exporter
 
 
-def write_clips(dataset: Dataset, folder: Path) -> Iterator[Exported]:
+def write_clips(dataset: Dataset, folder: Path) -> Iterator[ExportedSample]:
     """Every sample with its clip as a file, rendered and encoded when the dataset is virtual."""
     instruction = dataset.recipe.instruction
     for i in tqdm(range(len(dataset)), unit="clip", disable=not sys.stderr.isatty()):
@@ -73,7 +75,7 @@ def write_clips(dataset: Dataset, folder: Path) -> Iterator[Exported]:
         data = dataset.clip_bytes(i) or _rendered(dataset, i)
         with writing(folder):
             (folder / clip).write_bytes(data)
-        yield Exported(sample=sample, clip=clip, instruction=instruction)
+        yield ExportedSample(sample=sample, clip=clip, instruction=instruction)
 
 
 @contextmanager

@@ -63,7 +63,7 @@ def parts_of(data: Path, mixture: Sequence[str], videos: VideoReading) -> tuple[
         raise UserError(f"mixture leaves nothing to {data}: shares come to {1 - left:g}; give less than 1 in all")
     parts = []
     for path, weight in [(data, left), *entries]:
-        source = open_source(path, videos)
+        source = open_samples(path, videos)
         if len(source) == 0:
             raise UserError(f"{path} has no samples; generate some first")
         fingerprint = _fingerprint(source)
@@ -79,7 +79,7 @@ def absolute_entry(entry: str) -> str:
     return f"{path.absolute()}={share!r}"
 
 
-def open_source(path: Path, videos: VideoReading) -> SampleSource:
+def open_samples(path: Path, videos: VideoReading) -> SampleSource:
     """Open a folder made by generate, or a file of JSON lines."""
     if path.suffix != JSON_LINES:
         return Dataset.open(path)
@@ -88,7 +88,7 @@ def open_source(path: Path, videos: VideoReading) -> SampleSource:
 
 def dropped_lines(part: Part) -> dict[str, int]:
     """Count by reason the lines of a JSON lines file that give no sample."""
-    source = open_source(part.path, part.videos)
+    source = open_samples(part.path, part.videos)
     counts: dict[str, int] = {}
     for line in source.dropped if isinstance(source, VideoQa) else ():
         counts[line.reason] = counts.get(line.reason, 0) + 1
@@ -109,7 +109,7 @@ class Mixture:
         Raises:
             UserError: one has another number of samples than when the run began.
         """
-        sources = tuple(open_source(part.path, part.videos) for part in parts)
+        sources = tuple(open_samples(part.path, part.videos) for part in parts)
         for part, source in zip(parts, sources, strict=True):
             if len(source) != part.num_rows:
                 raise UserError(
