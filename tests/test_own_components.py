@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from temporay.operators.components import OWN_FOLDERS
 
-from tests.small_runs import write_dataset, write_model
+from tests.small_data import write_dataset
+from tests.small_runs import write_model
 
 ROOT = Path(__file__).parent.parent
 ADVANTAGE = '''

@@ -30,7 +30,8 @@ from temporay.workflows.rollouts.media import StoredPrompt
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.session import ray_session
 
-from tests.small_runs import write_dataset, write_model
+from tests.small_data import write_dataset
+from tests.small_runs import write_model
 
 REWARD = "tests.workflows.varied_rewards:Varied"
 

@@ -38,7 +38,7 @@ from temporay.operators.dataset.rows import question_text
 
 from tests.benchmarks.sft_sides import One, Side, command
 from tests.benchmarks.turns import Racer, Turns
-from tests.small_runs import write_recipe
+from tests.small_data import write_recipe
 
 CORES = 2
 PLAIN_TRAINER = [Side("trainer", threads=CORES, loaders=loaders) for loaders in (0, 1, 2)]
@@ -134,7 +134,7 @@ def make_inputs(settings: Settings, folder: Path) -> None:
         jitter="none",
     )
     recipe = Recipe(tasks=("motion_direction",), num_samples=settings.num_samples, canvas=canvas)
-    data = write_recipe(recipe, folder / "data")
+    data = write_recipe(recipe, folder / "data").path
     dataset = Dataset.open(data)
     samples = [dataset.sample(i) for i in range(len(dataset))]
     build(folder / "model", [t for s in samples for t in (question_text(s.question), s.target)], TinyShape(), seed=0)

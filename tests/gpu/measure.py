@@ -30,7 +30,7 @@ from temporay.workflows.sft import loop as sft
 from temporay.workflows.sft.settings import SftConfig
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
-from tests.small_runs import write_dataset
+from tests.small_data import write_dataset
 
 Shape = Literal["tiny", "2b", "4b"]
 VOCAB_SIZE = 151_936

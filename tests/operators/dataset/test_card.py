@@ -12,20 +12,16 @@ from temporay.operators.dataset.markers import labels_checked, read_markers
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import CocoPaths, Recipe
 from temporay.operators.dataset.rows import ROW_SCHEMA
-from temporay.operators.dataset.samples import open_source
-from temporay.operators.dataset.shards import AUDIT_FILE, RECIPE_FILE, recipe_json, write_index, write_shard
+from temporay.operators.dataset.shards import AUDIT_FILE
 from temporay.operators.files import write_json
+
+from tests.small_data import write_recipe
 
 
 @pytest.fixture
 def dataset(recipe: Recipe, tmp_path: Path) -> Dataset:
     virtual = recipe.model_copy(update={"storage": "virtual", "num_samples": 100, "samples_per_shard": 100})
-    source = open_source(virtual, tmp_path)
-    described = recipe_json(virtual, source)
-    write_json(tmp_path / RECIPE_FILE, described)
-    write_shard(virtual, source, described["recipe_hash"], 0, tmp_path)
-    write_index(virtual, tmp_path)
-    return Dataset.open(tmp_path)
+    return write_recipe(virtual, tmp_path)
 
 
 def test_the_front_matter_describes_every_column(dataset: Dataset) -> None:
@@ -93,12 +89,7 @@ def test_the_card_says_what_the_licenses_left(recipe: Recipe, tmp_path: Path) ->
     captions.write_text(json.dumps(tree))
     coco = CocoPaths(captions=captions, images=recipe.coco.images, licenses=(7,))
     some = recipe.model_copy(update={"storage": "virtual", "coco": coco, "test_fraction": 0.0})
-    source = open_source(some, tmp_path)
-    described = recipe_json(some, source)
-    write_json(tmp_path / RECIPE_FILE, described)
-    for shard in range(some.num_shards):
-        write_shard(some, source, described["recipe_hash"], shard, tmp_path)
-    write_index(some, tmp_path)
+    write_recipe(some, tmp_path)
     write_card(tmp_path)
     text = (tmp_path / "README.md").read_text()
     assert "may be shown: no known copyright restrictions. That left 52 images for this split." in text

@@ -12,31 +12,22 @@ from temporay.operators.dataset.lint import Problem, lint_index, lint_shard
 from temporay.operators.dataset.markers import marker_path, read_marker, shard_name
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import Recipe
-from temporay.operators.dataset.samples import open_source
 from temporay.operators.dataset.shards import (
     METADATA_FILE,
     METADATA_SCHEMA,
-    RECIPE_FILE,
     StoredSample,
     read_samples,
-    recipe_json,
     write_index,
     write_samples,
-    write_shard,
 )
-from temporay.operators.files import write_json
+
+from tests.small_data import write_recipe
 
 
 def make(recipe: Recipe, folder: Path) -> Dataset:
-    folder.mkdir()
-    source = open_source(recipe, folder)
-    described = recipe_json(recipe, source)
-    write_json(folder / RECIPE_FILE, described)
-    for shard in range(recipe.num_shards):
-        write_shard(recipe, source, described["recipe_hash"], shard, folder)
-    write_index(recipe, folder)
+    dataset = write_recipe(recipe, folder)
     write_card(folder)
-    return Dataset.open(folder)
+    return dataset
 
 
 def lint(folder: Path) -> list[Problem]:

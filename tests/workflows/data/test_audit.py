@@ -11,23 +11,18 @@ import pyarrow.parquet as pq
 import pytest
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import Recipe
-from temporay.operators.dataset.samples import open_source
-from temporay.operators.dataset.shards import METADATA_FILE, RECIPE_FILE, recipe_json, write_index, write_shard
-from temporay.operators.files import write_json
+from temporay.operators.dataset.shards import METADATA_FILE
 from temporay.workflows.__main__ import main
 from temporay.workflows.data.audit import AuditConfig, clips_to_see, edge_limits, line, run
+
+from tests.small_data import write_recipe
 
 
 @pytest.fixture
 def made(recipe: Recipe, tmp_path: Path) -> Path:
     """Eighty samples of two primitives, as twins, with their clips."""
     sized = recipe.model_copy(update={"num_samples": 80, "samples_per_shard": 80, "twins": True})
-    source = open_source(sized, tmp_path)
-    described = recipe_json(sized, source)
-    write_json(tmp_path / RECIPE_FILE, described)
-    write_shard(sized, source, described["recipe_hash"], 0, tmp_path)
-    write_index(sized, tmp_path)
-    return tmp_path
+    return write_recipe(sized, tmp_path).path
 
 
 def test_every_tier_is_in_the_file_the_card_and_the_lines(made: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,29 +12,20 @@ import pytest
 from temporay.operators import components
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import Recipe
-from temporay.operators.dataset.samples import open_source
-from temporay.operators.dataset.shards import RECIPE_FILE, recipe_json, write_index, write_shard
 from temporay.operators.errors import UserError
-from temporay.operators.files import write_json
 from temporay.operators.pixels.clip import decode
 from temporay.operators.scoring.answers import parse_answer
 from temporay.workflows.__main__ import dispatch
 from temporay.workflows.data import export
 from temporay.workflows.data.export import ExportConfig, format_of
 
+from tests.small_data import write_recipe
+
 
 @pytest.fixture(params=["mp4", "virtual"])
 def dataset(recipe: Recipe, tmp_path: Path, request: pytest.FixtureRequest) -> Dataset:
-    folder = tmp_path / "data"
-    folder.mkdir()
     recipe = recipe.model_copy(update={"storage": request.param, "split": "rl"})
-    source = open_source(recipe, folder)
-    described = recipe_json(recipe, source)
-    write_json(folder / RECIPE_FILE, described)
-    for shard in range(recipe.num_shards):
-        write_shard(recipe, source, described["recipe_hash"], shard, folder)
-    write_index(recipe, folder)
-    return Dataset.open(folder)
+    return write_recipe(recipe, tmp_path / "data")
 
 
 def check_clips(dataset: Dataset, paths: list[Path]) -> None:

@@ -22,7 +22,8 @@ from temporay.workflows.grpo.settings import UNUSED, GrpoConfig
 from temporay.workflows.rollouts.settings import PoolConfig, RewardConfig
 
 from tests.blind_model import write_blind
-from tests.small_runs import write_dataset, write_model
+from tests.small_data import write_dataset
+from tests.small_runs import write_model
 
 NUM_STEPS = 4
 VARIED = RewardConfig(weights={"tests.workflows.varied_rewards:Varied": 1.0})

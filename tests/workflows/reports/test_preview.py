@@ -11,35 +11,22 @@ import pytest
 from PIL import Image
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import CocoPaths, Recipe
-from temporay.operators.dataset.samples import open_source
 from temporay.operators.dataset.shards import (
     DEAD_LETTER_FILE,
     DEAD_LETTER_SCHEMA,
     RECIPE_FILE,
-    recipe_json,
-    write_index,
-    write_shard,
 )
 from temporay.operators.errors import UserError
 from temporay.operators.files import write_json
 from temporay.operators.pixels.clip import decode
 from temporay.workflows.__main__ import dispatch
 
+from tests.small_data import write_recipe
+
 
 @pytest.fixture
 def dataset(recipe: Recipe, tmp_path: Path) -> Dataset:
-    return make_dataset(recipe, tmp_path / "data")
-
-
-def make_dataset(recipe: Recipe, folder: Path) -> Dataset:
-    folder.mkdir()
-    source = open_source(recipe, folder)
-    described = recipe_json(recipe, source)
-    write_json(folder / RECIPE_FILE, described)
-    for shard in range(recipe.num_shards):
-        write_shard(recipe, source, described["recipe_hash"], shard, folder)
-    write_index(recipe, folder)
-    return Dataset.open(folder)
+    return write_recipe(recipe, tmp_path / "data")
 
 
 def test_page_and_picture_show_the_first_samples_of_every_task(dataset: Dataset, tmp_path: Path) -> None:
@@ -54,7 +41,7 @@ def test_page_and_picture_show_the_first_samples_of_every_task(dataset: Dataset,
 
 def test_a_pair_is_one_card_with_both_clips_and_their_tracks(recipe: Recipe, tmp_path: Path) -> None:
     twins = recipe.model_copy(update={"twins": True, "storage": "virtual", "style": "detailed"})
-    dataset = make_dataset(twins, tmp_path / "twins")
+    dataset = write_recipe(twins, tmp_path / "twins")
     dispatch(["preview", str(dataset.path), "--per-task", "3", "--out", str(tmp_path / "page.html")])
     text = (tmp_path / "page.html").read_text()
     assert text.count("<article") == text.count('data-status="pair"') == 4  # two whole pairs of each task
@@ -77,7 +64,7 @@ def test_dead_letters_are_shown_with_their_reasons(dataset: Dataset, tmp_path: P
 
 def test_without_its_images_a_dataset_is_shown_without_tracks(recipe: Recipe, tmp_path: Path) -> None:
     nowhere = CocoPaths(captions=tmp_path / "captions.json", images=tmp_path)
-    dataset = make_dataset(recipe, tmp_path / "data")
+    dataset = write_recipe(recipe, tmp_path / "data")
     described = json.loads((dataset.path / RECIPE_FILE).read_text())
     write_json(dataset.path / RECIPE_FILE, {**described, "coco": json.loads(nowhere.model_dump_json())})
     dispatch(["preview", str(dataset.path), "--out", str(tmp_path / "page.html")])

@@ -12,8 +12,7 @@ from temporay.models.tiny import TinyShape, build
 from temporay.operators.dataset.card import write_card
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import Recipe
-from temporay.operators.dataset.samples import open_source
-from temporay.operators.dataset.shards import AUDIT_FILE, RECIPE_FILE, recipe_json, write_index, write_shard
+from temporay.operators.dataset.shards import AUDIT_FILE
 from temporay.operators.errors import UserError
 from temporay.operators.files import write_json
 from temporay.operators.pages.page import escape
@@ -25,6 +24,7 @@ from temporay.workflows.pipeline import accuracy
 from temporay.workflows.reports import report
 from temporay.workflows.reports.sample_cards import MIN_CARDS, MODELS, OUTCOMES, Answers, choose, in_turn
 
+from tests.small_data import write_recipe
 from tests.workflows.rollout_runs import write_run
 
 SECTIONS = (
@@ -42,15 +42,9 @@ NUM_STEPS = 30
 
 
 def make_dataset(recipe: Recipe, folder: Path) -> Dataset:
-    folder.mkdir(parents=True)
-    source = open_source(recipe, folder)
-    described = recipe_json(recipe, source)
-    write_json(folder / RECIPE_FILE, described)
-    for shard in range(recipe.num_shards):
-        write_shard(recipe, source, described["recipe_hash"], shard, folder)
-    write_index(recipe, folder)
+    dataset = write_recipe(recipe, folder)
     write_card(folder)
-    return Dataset.open(folder)
+    return dataset
 
 
 def answer(dataset: Dataset, i: int, model: str, arm: Arm, *, right: bool) -> EvaluationRow:

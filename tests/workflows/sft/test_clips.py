@@ -22,7 +22,8 @@ from temporay.workflows.sft.mixture import Mixture, parts_of
 from temporay.workflows.sft.schedule import PassLimits, make_schedule
 from temporay.workflows.sft.token_counts import Wording, count_tokens
 
-from tests.small_runs import write_dataset, write_model
+from tests.small_data import write_dataset
+from tests.small_runs import write_model
 
 
 @pytest.fixture(scope="module")

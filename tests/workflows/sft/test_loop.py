@@ -31,7 +31,8 @@ from temporay.workflows.sft.settings import SftConfig, SftSettings
 from temporay.workflows.tune import TuneConfig
 from temporay.workflows.tune import run as run_tune
 
-from tests.small_runs import write_dataset, write_model
+from tests.small_data import write_dataset
+from tests.small_runs import write_model
 
 NUM_STEPS, KILL_AFTER = 24, 4  # enough steps after the first checkpoint to be killed among them
 

@@ -1,0 +1,35 @@
+"""Datasets as ``temporay generate`` writes them, without Ray."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from temporay.operators.canvas import Canvas
+from temporay.operators.dataset.reader import Dataset
+from temporay.operators.dataset.recipe import Recipe
+from temporay.operators.dataset.samples import open_source
+from temporay.operators.dataset.shards import DRAWN_FOLDER, RECIPE_FILE, recipe_json, write_index, write_shard
+from temporay.operators.files import write_json
+
+CANVAS = Canvas(
+    width=32, height=32, fps=4.0, num_frames=(6, 8), num_scenes=(2, 2), frames_per_scene=(2, 2), jitter="none"
+)
+
+
+def write_dataset(folder: Path, **changes: Any) -> Path:
+    """Write a small dataset of drawn motion with clips of 32 px; return its folder."""
+    settings = {"tasks": ("motion_direction",), "num_samples": 8, "canvas": CANVAS, "instruct": False, **changes}
+    return write_recipe(Recipe(**settings), folder).path
+
+
+def write_recipe(recipe: Recipe, folder: Path) -> Dataset:
+    """Write all shards of a recipe and its index."""
+    folder.mkdir(parents=True, exist_ok=True)
+    source = open_source(recipe, folder / DRAWN_FOLDER)
+    described = recipe_json(recipe, source)
+    write_json(folder / RECIPE_FILE, described)
+    for shard in range(recipe.num_shards):
+        write_shard(recipe, source, described["recipe_hash"], shard, folder)
+    write_index(recipe, folder)
+    return Dataset.open(folder)
