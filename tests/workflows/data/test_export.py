@@ -117,6 +117,6 @@ def test_a_folder_that_cannot_be_made_is_the_users_to_mend(dataset: Dataset, tmp
 
 
 @pytest.mark.parametrize("module", components.available("temporay.operators.exports"))
-def test_every_format_has_a_stage_and_a_name_of_the_command_line(module: str) -> None:
+def test_every_format_has_a_purpose_and_a_name_of_the_command_line(module: str) -> None:
     exporter = format_of(module.replace("_", "-"))
-    assert exporter.stages and set(exporter.stages) <= {"sft", "rl"}
+    assert exporter.purposes and set(exporter.stages) <= {"sft", "rl"}
