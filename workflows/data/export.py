@@ -25,9 +25,7 @@ class ExportConfig(Settings):
     data: tyro.conf.Positional[Path]  # a dataset made by ``temporay generate``
     format: str  # verl, ms-swift or llama-factory
     out: Path  # a folder
-    stage: Purpose | None = (
-        None  # sft: with the assistant's turn; rl: without it; None: the format's main use
-    )
+    stage: Purpose | None = None  # sft: with the assistant's turn; rl: without it; None: the format's main use
     root: Path | None = None  # where the folder will lie when it is read, for formats with absolute paths; None: out
 
 
