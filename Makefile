@@ -18,6 +18,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 STAMP := .venv/.stamp
 ENGINE ?= $(shell nvidia-smi --list-gpus >/dev/null 2>&1 && echo gpu || echo cpu)
 NO_RAY := tests/operators tests/models $(wildcard tests/test_*.py)
+BIOME := .venv/biome/node_modules/.bin/biome
+WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 CODE := operators models workflows cluster tests .ci
 
 .PHONY: setup quickstart test check golden drill bench-data bench-pool bench-sft bench-loop bench-learning measure-gpu
@@ -50,14 +52,20 @@ test: setup
 	$(BIN)/python -m pytest -q -n 2 $(NO_RAY)
 	$(BIN)/python -m pytest -q -m "not drill and not gpu" $(NO_RAY:%=--ignore=%)
 
-check: setup
+check: setup $(BIOME)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
+	$(WITH_NODE) $(BIOME) lint --config-path=.ci --error-on-warnings operators/pages/assets
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 
 golden: setup
 	PYTHONPATH=. $(BIN)/python -m tests.operators.dataset.test_golden
+
+# Biome checks the style sheets and scripts. It is an npm package, and node with npm comes as a Python wheel.
+$(BIOME): $(STAMP)
+	$(WITH_NODE) npm install --silent --no-save --no-fund --no-audit --prefix .venv/biome @biomejs/biome@2.6.8
+	touch $@
 
 drill: setup
 	$(BIN)/python -m pytest -q -m drill

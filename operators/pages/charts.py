@@ -65,7 +65,7 @@ def line_chart(title: str, curves: Sequence[Curve], *, note: str = "", low: floa
     values = [value for curve in thinned for value in curve.values]
     caption = f"<figcaption>{escape(title)}<span>{escape(note)}</span></figcaption>"
     if not values:
-        return f'<figure>{caption}<p class="why">No step logged this.</p></figure>'
+        return f'<figure>{caption}<p class="note">No step logged this.</p></figure>'
     x_ticks = ticks(min(steps), max(steps), 5)
     y_ticks = ticks(min(values) if low is None else low, max(values), 4)
     x_low, x_high = min(steps), max(max(steps), min(steps) + 1)

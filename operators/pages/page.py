@@ -1,104 +1,50 @@
-"""Pieces of an offline HTML page: one file, no network, light and dark. Used by the preview and by run reports.
+"""Pieces of an offline HTML page: one file, no network, light and dark. Previews and reports are made of them.
 
-frames_THWC -> JPEG data URIs -> filmstrip and flip-book -> page
+text, HTML, assets/*.css, assets/*.js -> page
 """
 
 from __future__ import annotations
 
-import base64
 import html
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
+from pathlib import Path
 
-import cv2
-import numpy as np
-from temporay.operators.records import Frames
+from temporay.operators.errors import UserError
 
-JPEG_QUALITY = 85
-MIN_SIDE_PX = 96  # smaller frames are enlarged without smoothing, so that single pixels can be told apart
-MAX_SIDE_PX = 320  # larger ones are scaled down: a page of many clips must still open at once
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OptionMark:
-    """How one option of a question is shown."""
-
-    text: str
-    right: bool = False
-    wrong: bool = False  # chosen although it is not right
+STYLES = ("page.css", "cards.css", "charts.css")
+SCRIPTS = ("cards.js", "tokens.js")
+POLICY = "default-src 'none'; media-src blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
 def escape(text: object) -> str:
-    """Text for element content and for quoted attributes."""
+    """Return text that is safe in element content and in quoted attributes."""
     return html.escape(str(text), quote=True)
 
 
-def data_uri(image_HWC: Frames) -> str:
-    """An RGB image as a JPEG data URI; small ones enlarged by a whole factor, large ones scaled down."""
-    factor = -(-MIN_SIDE_PX // max(image_HWC.shape[:2]))
-    if factor > 1:
-        image_HWC = np.repeat(np.repeat(image_HWC, factor, axis=0), factor, axis=1)
-    scale = MAX_SIDE_PX / max(image_HWC.shape[:2])
-    if scale < 1:
-        image_HWC = cv2.resize(image_HWC, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    done, data = cv2.imencode(".jpg", image_HWC[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    if not done:
-        raise ValueError(f"OpenCV cannot encode an image of shape {image_HWC.shape}")
-    return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}"
+def why(text: object) -> str:
+    """Return a paragraph that explains what stands beside it."""
+    return f'<p class="note">{escape(text)}</p>'
 
 
-def filmstrip(frames_THWC: Frames, fps: float) -> str:
-    """Every frame of a clip in order, and a flip-book that plays them."""
-    uris = [data_uri(frame_HWC) for frame_HWC in frames_THWC]
-    small = " small" if max(frames_THWC.shape[1:3]) < MIN_SIDE_PX else ""
-    strip = "".join(f'<img src="{uri}" alt="frame {n}">' for n, uri in enumerate(uris, start=1))
-    screen = f'<img alt="clip of {len(uris)} frames"><span></span>'
-    return (
-        f'<div class="scene{small}" data-fps="{fps:g}"><button class="player" title="play or stop">{screen}</button>'
-        f'<div class="strip" style="--frames:{len(uris)}">{strip}</div></div>'
-    )
-
-
-def options(marks: Sequence[OptionMark], letters: str) -> str:
-    """The options of a question as a list, the right one and a wrong choice marked."""
-    items = []
-    for letter, mark in zip(letters, marks, strict=False):
-        kind = "right" if mark.right else "wrong" if mark.wrong else ""
-        items.append(f'<li class="{kind}"><span class="letter">{letter}</span>{escape(mark.text)}</li>')
-    return f'<ul class="options">{"".join(items)}</ul>'
-
-
-def card(kicker: str, body: str, *, task: str = "") -> str:
-    """A box with a small line on top; ``kicker`` and ``body`` are HTML, ``task`` is what the filter matches."""
-    attribute = f' data-task="{escape(task)}"' if task else ""
-    return f'<article class="card"{attribute}><div class="kicker">{kicker}</div>{body}</article>'
-
-
-def task_filter(num_by_task: Mapping[str, int]) -> str:
-    """Buttons that show the cards of one task or of all."""
-    total = sum(num_by_task.values())
-    entries = [("", "all", total), *((task, task, n) for task, n in sorted(num_by_task.items()))]
-    buttons = "".join(
-        f'<button data-only="{escape(only)}" aria-pressed="{str(only == "").lower()}">{escape(name)} {n}</button>'
-        for only, name, n in entries
-    )
-    return f'<div class="filter">{buttons}</div>'
+def bad(text: object) -> str:
+    """Return a paragraph that says what is wrong."""
+    return f'<p class="bad">{escape(text)}</p>'
 
 
 def section(title: str, body: str) -> str:
-    """A part of a page; ``body`` is HTML."""
+    """Return a titled part of a page; ``body`` is HTML."""
     return f"<section><h2>{escape(title)}</h2>\n{body}</section>"
 
 
 def tiles(figures: Iterable[tuple[str, str]]) -> str:
-    """Figures to look at first, each with what it is."""
+    """Return the main figures as boxes, each with its meaning."""
     inner = "".join(f'<div class="tile"><b>{escape(b)}</b><span>{escape(words)}</span></div>' for b, words in figures)
     return f'<div class="tiles">{inner}</div>'
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]], *, first_number: int = 1) -> str:
-    """A table of plain text; columns from ``first_number`` on are aligned to the right."""
+    """Return a table of plain text; columns from ``first_number`` on are aligned to the right."""
 
     def line(cells: Sequence[object], tag: str) -> str:
         kinds = [' class="number"' if n >= first_number else "" for n in range(len(cells))]
@@ -109,29 +55,45 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], *, first_numb
     return f"<table><thead>{line(header, 'th')}</thead><tbody>{body}</tbody></table>"
 
 
+def filters(field: str, title: str, entries: Sequence[tuple[str, str, int]]) -> str:
+    """Return buttons that show the cards of one value of a field, or all cards.
+
+    Args:
+        field: the ``data-`` attribute of a card that the buttons compare.
+        entries: value, its name, and the number of cards that have it.
+    """
+    buttons = "".join(
+        f'<button data-filter="{field}" data-only="{escape(only)}" aria-pressed="{str(only == "").lower()}">'
+        f"{escape(name)}<small>{num}</small></button>"
+        for only, name, num in [("", "all", sum(num for _, _, num in entries)), *entries]
+    )
+    return f'<div class="filter filter-{field}" role="group" aria-label="{title}"><h3>{title}</h3>{buttons}</div>'
+
+
 def asset(name: str) -> str:
     """Return the text of a style sheet or script that is packaged beside this module."""
     return files(__package__).joinpath("assets", name).read_text(encoding="utf-8")
 
 
-def page(title: str, lead: str, body: str, *, assets: Sequence[str]) -> str:
-    """Return the whole document with its style sheets and scripts in it.
-
-    Args:
-        title: text.
-        lead: text.
-        body: HTML.
-        assets: names of files in ``assets``, in the order in which they are put in.
-    """
-    css = "".join(asset(name) for name in assets if name.endswith(".css"))
-    script = "".join(asset(name) for name in assets if name.endswith(".js"))
+def page(title: str, lead: str, body: str) -> str:
+    """Return the whole document; ``title`` and ``lead`` are text, ``body`` is HTML."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; img-src data:; media-src blob:; style-src 'unsafe-inline'; "
-        "script-src 'unsafe-inline'\">\n"
-        f"<title>{escape(title)}</title>\n<style>{css}</style>\n</head>\n<body>\n"
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        f"<title>{escape(title)}</title>\n<style>{''.join(map(asset, STYLES))}</style>\n</head>\n<body>\n"
         f'<main class="page">\n<h1>{escape(title)}</h1>\n<p class="lead">{escape(lead)}</p>\n{body}\n</main>\n'
-        f"<script>{script}</script>\n</body>\n</html>\n"
+        f'<script type="module">{"".join(map(asset, SCRIPTS))}</script>\n</body>\n</html>\n'
     )
+
+
+def write_page(path: Path, text: str, remedy: str) -> None:
+    """Write a page.
+
+    Raises:
+        UserError: the file cannot be written; ``remedy`` ends the message.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}; {remedy}") from error

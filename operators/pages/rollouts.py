@@ -1,32 +1,20 @@
-"""The rollouts of a prompt as one card: what was shown and asked, and beneath it every completion with its marks.
+"""The rollouts of a prompt as the card of its sample: votes on the options, and below every completion with its marks.
 
-ScoredGroup, Sample, marks, tokens -> ShownGroup -> card
+ScoredGroup, ShownSample, marks, tokens -> ShownGroup -> card
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from temporay.operators.pages.page import card, escape, table
+from temporay.operators.pages.page import escape, why
+from temporay.operators.pages.sample_card import Card, ShownSample, sample_card
 from temporay.operators.pages.token_strip import Tokens, strip
-from temporay.operators.records import LETTERS, TAGS, Event, Rollout, Sample, Score, ScoredGroup
+from temporay.operators.pages.words import Mark, panel
+from temporay.operators.records import Rollout, Score, ScoredGroup
 
-MAX_TEXT_CHARS = 6_000  # of a completion
-TAG = re.compile("|".join(re.escape(tag) for tag in TAGS))
-BAR_WIDTH, BAR_HEIGHT = 13, 34  # of an advantage, px
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
-    """A part of a completion, by characters: a claim that is right or wrong, or an answer that hits or misses."""
-
-    start: int
-    end: int
-    kind: Literal["right", "wrong", "hit", "miss"]
-    title: str
+BAR_WIDTH, BAR_HEIGHT = 13, 34  # size of an advantage's bar, px
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,46 +25,42 @@ class ShownRollout:
     rollout: Rollout
     score: Score
     advantage: float | None
-    marks: Sequence[Mark]  # in order, none over another
-    told: str  # what the claims come to; "" where that cannot be said
+    marks: Sequence[Mark]  # in the order of the text, without overlaps
+    told: str  # summary of the claims; "" where there is none
     tokens: Tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownGroup:
-    """A prompt with those of its rollouts that the page has room for."""
+    """A prompt with the rollouts that the page has room for."""
 
     scored: ScoredGroup
-    sample: Sample
-    film: str  # HTML
+    sample: ShownSample
     rollouts: Sequence[ShownRollout]
-    weights: Mapping[str, float]  # of the rewards, by name
-    votes: Sequence[int]  # how many of all rollouts chose each option
+    weights: Mapping[str, float]  # by name of the reward
+    votes: Sequence[int]  # for each option, how many of all rollouts chose it
 
 
-def group_card(shown: ShownGroup) -> str:
-    """The whole card."""
-    scored, sample = shown.scored, shown.sample
-    reason = f'<span class="outcome {scored.outcome.value}">{escape(scored.outcome.value)}</span>'
+def group_card(shown: ShownGroup) -> Card:
+    """Return the whole card."""
+    scored = shown.scored
+    outcome = escape(scored.outcome.value)
     kicker = (
-        f"<b>{escape(sample.address.task)}</b>{reason}<span>prompt {scored.position}, level {sample.address.level}"
-        f"{', of the static mixture' if scored.static else ''}</span><code>{escape(sample.key)}</code>"
+        f'<span class="outcome {outcome}">{outcome}</span><span>prompt {scored.position}'
+        f"{', of the static mixture' if scored.static else ''}</span>"
         f'<span class="spread" title="advantages of the {len(scored.advantages)} rollouts">'
         f"{spread(scored.advantages)}</span>"
     )
     left_out = len(scored.scores) - len(shown.rollouts)
-    fewer = f'<p class="why">{left_out} more rollouts are in the run\'s files.</p>' if left_out else ""
-    body = (
-        f'{shown.film}<p class="ask">{escape(sample.question.text)}</p>{voted_options(sample, shown.votes)}'
-        f"{event_log(sample.events)}"
-        f'<div class="rolls">{"".join(panel(one, shown.weights, n == 0) for n, one in enumerate(shown.rollouts))}</div>'
-        f"{fewer}"
+    panels = "".join(rollout_panel(one, shown.weights, n == 0) for n, one in enumerate(shown.rollouts))
+    fewer = why(f"{left_out} more rollouts are in the run's files.") if left_out else ""
+    return sample_card(
+        [shown.sample], kicker=kicker, votes=shown.votes, words=f'<div class="panels">{panels}</div>{fewer}'
     )
-    return card(kicker, body, task=sample.address.task)
 
 
 def spread(advantages: Sequence[float | None]) -> str:
-    """A bar per rollout, up or down from zero; a dot where there is no advantage."""
+    """Return a bar per rollout, up or down from zero; a dot where there is no advantage."""
     largest = max((abs(a) for a in advantages if a is not None), default=0.0) or 1.0
     middle = BAR_HEIGHT / 2
     parts = [f'<line class="grid" x1="0" x2="{len(advantages) * BAR_WIDTH}" y1="{middle}" y2="{middle}"/>']
@@ -95,48 +79,21 @@ def spread(advantages: Sequence[float | None]) -> str:
     )
 
 
-def voted_options(sample: Sample, votes: Sequence[int]) -> str:
-    """The options, the right one marked, each with how many rollouts chose it."""
-    items = []
-    for n, (text, count) in enumerate(zip(sample.question.options, votes, strict=True)):
-        kind = "right" if n == sample.question.answer_index else ""
-        dots = f'<b aria-hidden="true">{"●" * count}</b>{count}' if count else ""
-        items.append(
-            f'<li class="{kind}"><span class="letter">{LETTERS[n]}</span>{escape(text)}'
-            f'<span class="votes">{dots}</span></li>'
-        )
-    return f'<ul class="options">{"".join(items)}</ul>'
-
-
-def event_log(events: Sequence[Event]) -> str:
-    """What happened, for those who want to look a claim up."""
-    if not events:
-        return '<p class="why">This video has no event log, so no claim can be checked.</p>'
-    rows = [
-        (e.kind, e.subject, e.detail, f"{e.start_ms / 1000:.2f} - {e.end_ms / 1000:.2f} s")
-        for e in sorted(events, key=lambda event: event.start_ms)
-    ]
-    inner = table(("event", "subject", "detail", "time"), rows, first_number=3)
-    return f'<details class="log"><summary>Event log: {len(events)}</summary>{inner}</details>'
-
-
-def panel(shown: ShownRollout, weights: Mapping[str, float], is_open: bool) -> str:
-    """One completion: reward and advantage, its words with marks, what the reward is made of, its tokens."""
+def rollout_panel(shown: ShownRollout, weights: Mapping[str, float], is_open: bool) -> str:
+    """Return one completion: reward and advantage, marked text, parts of the reward, tokens."""
     score, rollout = shown.score, shown.rollout
     tone = "soft" if score.reward is None or not shown.advantage else "right" if shown.advantage > 0 else "wrong"
     reward = "no reward" if score.reward is None else f"{score.reward:.2f}"
     versions = sorted(set(rollout.weight_versions))
-    of_weights = f"v{versions[0]}" if len(versions) == 1 else f"v{versions[0]} to v{versions[-1]}" if versions else ""
-    ended = f"{len(rollout.completion_ids)} tokens, {rollout.finish_reason.value}, weights {of_weights}"
-    return (
-        f'<section class="roll" style="--tone:var(--{tone})"><header><b>{reward}</b>{signed(shown.advantage)}'
-        f"<span>#{shown.number}</span><span>{escape(ended)}</span></header>"
-        f'<p class="said">{marked(rollout.text, shown.marks)}</p>{breakdown(shown, weights)}'
-        f"{token_details(shown.tokens, is_open)}</section>"
-    )
+    weights_used = " to ".join(f"v{version}" for version in dict.fromkeys([*versions[:1], *versions[-1:]]))
+    ended = f"{len(rollout.completion_ids)} tokens, {rollout.finish_reason.value}, weights {weights_used}"
+    header = f"<b>{reward}</b>{signed(shown.advantage)}<span>#{shown.number}</span><span>{escape(ended)}</span>"
+    below = breakdown(shown, weights) + token_details(shown.tokens, is_open)
+    return panel(header, tone, rollout.text, shown.marks, below)
 
 
 def signed(advantage: float | None) -> str:
+    """Return the advantage with its sign and an arrow."""
     if advantage is None:
         return "<span>no advantage</span>"
     kind, arrow = ("up", "▲ ") if advantage > 0 else ("down", "▼ ") if advantage < 0 else ("", "")
@@ -144,7 +101,7 @@ def signed(advantage: float | None) -> str:
 
 
 def breakdown(shown: ShownRollout, weights: Mapping[str, float]) -> str:
-    """Every reward before its weight, the status when it is not ok, and what the claims come to."""
+    """Return every reward before its weight, the status when it is not ok, and the summary of the claims."""
     score = shown.score
     parts = [
         f"<span>{escape(name)} <b>{value:.3g}</b>{f' × {weights[name]:g}' if name in weights else ''}</span>"
@@ -158,33 +115,8 @@ def breakdown(shown: ShownRollout, weights: Mapping[str, float]) -> str:
     return f'<p class="parts">{"".join(parts)}</p>'
 
 
-def marked(text: str, marks: Sequence[Mark]) -> str:
-    """The text with its marks, the tags faint; of a very long one the beginning."""
-    parts, reached = [], 0
-    shown = text[:MAX_TEXT_CHARS]
-    for mark in marks:
-        if mark.end > len(shown):
-            break
-        parts.append(faint_tags(shown[reached : mark.start]))
-        inner = escape(shown[mark.start : mark.end])
-        parts.append(f'<mark class="{mark.kind}" title="{escape(mark.title)}">{inner}</mark>')
-        reached = mark.end
-    parts.append(faint_tags(shown[reached:]))
-    if len(text) > len(shown):
-        parts.append(f"<i> … {len(text) - len(shown):,} more characters</i>")
-    return "".join(parts)
-
-
-def faint_tags(text: str) -> str:
-    parts, reached = [], 0
-    for tag in TAG.finditer(text):
-        parts.append(f"{escape(text[reached : tag.start()])}<i>{escape(tag[0])}</i>")
-        reached = tag.end()
-    return "".join([*parts, escape(text[reached:])])
-
-
 def token_details(tokens: Tokens, is_open: bool) -> str:
-    """The strip, folded but for one rollout of a card."""
+    """Return the strip of tokens, folded unless ``is_open``."""
     differences = tokens.differences
     if tokens.trainer is None:
         words = "Tokens (the trainer's log-probabilities of this group were not kept)"

@@ -3,6 +3,7 @@
 report         the page of a run
 preview        page and picture of a dataset
 curves         what stages logged, as charts
+sample_viewer  samples as pages show them
 sample_cards   held-out samples with the models' words
 rollout_cards  rollouts with claims and token differences
 claim_marks    which claims hold against the event log

@@ -1,4 +1,4 @@
-"""Where a completion says something that the event log can answer: each claim's place in the text, right or wrong.
+"""Places in a text where it makes a claim, with whether the event log says the same.
 
 completion, Sample → thought → sentences → claims → marks; answer → mark
 """
@@ -6,10 +6,11 @@ completion, Sample → thought → sentences → claims → marks; answer → ma
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
-from temporay.operators.pages.rollouts import Mark
+from temporay.operators.pages.words import Mark
 from temporay.operators.primitives._base import Primitive, primitive_of
-from temporay.operators.primitives._claims import holds
+from temporay.operators.primitives._claims import Claim, holds
 from temporay.operators.primitives.motion._stage import PATH
 from temporay.operators.records import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN, Sample
 from temporay.operators.rewards.process import (
@@ -19,42 +20,49 @@ from temporay.operators.rewards.process import (
     tally,
     thought,
 )
-from temporay.operators.scoring.answers import ParsedAnswer
+from temporay.operators.scoring.answers import ParsedAnswer, parse_answer
 
 
 def claim_marks(text: str, sample: Sample) -> list[Mark]:
-    """Every claim of the thought, in order, as a process reward reads it."""
-    primitive, words = primitive_of(sample.address.task), thought(text)
-    if primitive is None or not words:
+    """Mark every claim of a completion's thought, in order, as the process reward reads it."""
+    words = thought(text)
+    return marks_in(words, sample, text.index(THINK_OPEN) + len(THINK_OPEN)) if words else []
+
+
+def marks_in(words: str, sample: Sample, first: int = 0) -> list[Mark]:
+    """Mark every claim of a chain of thought; ``first`` is where it begins in the text."""
+    primitive = primitive_of(sample.address.task)
+    if primitive is None:
         return []
-    first = text.index(THINK_OPEN) + len(THINK_OPEN)
-    return [
-        Mark(start=first + start, end=first + end, kind="right" if right else "wrong", title=title_of(right))
-        for start, end, right in claims_in(primitive, words, sample)
-    ]
+    marks = []
+    for start, end, claim in claims_in(primitive, words):
+        right = holds(claim, sample.events)
+        title = "the event log says the same" if right else "not in the event log"
+        kind: Literal["right", "wrong"] = "right" if right else "wrong"
+        marks.append(Mark(start=first + start, end=first + end, kind=kind, title=title, start_ms=claim.start_ms))
+    return marks
 
 
-def claims_in(primitive: Primitive, words: str, sample: Sample) -> Iterator[tuple[int, int, bool]]:
-    """Start, end and truth of every claim; of a path every number is one."""
+def claims_in(primitive: Primitive, words: str) -> Iterator[tuple[int, int, Claim]]:
+    """Yield start and end of every claim; in a path, of every number of it."""
     for start, sentence in sentences(words):
         reached, nth = 0, 0
         for claim in primitive.claims(sentence) if len(sentence) <= MAX_SENTENCE_CHARS else ():
-            right = holds(claim, sample.events)
             path = PATH.fullmatch(claim.text)
             if path is not None:  # one claim per position: the n-th digit after x and the n-th after y
                 at = start + sentence.index(claim.text)
                 for axis in ("x", "y"):
                     digit = at + path.start(axis) + 2 * nth
-                    yield digit, digit + 1, right
+                    yield digit, digit + 1, claim
                 nth += 1
                 continue
             at = sentence.index(claim.text, reached)
             reached = at + len(claim.text)
-            yield start + at, start + reached, right
+            yield start + at, start + reached, claim
 
 
 def sentences(text: str) -> Iterator[tuple[int, str]]:
-    """Each with where it starts."""
+    """Yield every sentence with its start."""
     start = 0
     for end in SENTENCE_END.finditer(text):
         yield start, text[start : end.start()]
@@ -62,12 +70,14 @@ def sentences(text: str) -> Iterator[tuple[int, str]]:
     yield start, text[start:]
 
 
-def title_of(right: bool) -> str:
-    return "the event log says the same" if right else "not in the event log"
+def text_marks(text: str, sample: Sample) -> list[Mark]:
+    """Mark the claims and the answer of a completion, in the order of the text."""
+    answer = answer_mark(text, parse_answer(text, sample.question.options), sample)
+    return sorted([*claim_marks(text, sample), *answer], key=lambda mark: mark.start)
 
 
 def answer_mark(text: str, parsed: ParsedAnswer, sample: Sample) -> list[Mark]:
-    """What stands between the answer tags, marked as the right option or not; none where no answer was read."""
+    """Mark the text between the answer tags as right or wrong; return no mark where no answer was read."""
     if parsed.index is None:
         return []
     start = text.rindex(ANSWER_OPEN, text.rfind(THINK_CLOSE) + 1) + len(ANSWER_OPEN)
@@ -77,7 +87,7 @@ def answer_mark(text: str, parsed: ParsedAnswer, sample: Sample) -> list[Mark]:
 
 
 def told(text: str, sample: Sample) -> str:
-    """What the process reward counts, in words; "" where it does not apply."""
+    """Say in words what the process reward counts; return "" where it does not apply."""
     primitive = primitive_of(sample.address.task)
     if primitive is None:
         return ""

@@ -85,7 +85,7 @@ def seconds_chart(rows: Sequence[Mapping[str, Any]]) -> str:
         {name.removeprefix(SECONDS): value for name, value in row.items() if name.startswith(SECONDS)} for row in rows
     ]
     if not any(by_step):
-        return '<p class="why">The steps of this run logged no seconds by stage.</p>'
+        return '<p class="note">The steps of this run logged no seconds by stage.</p>'
     return stacked_chart("Seconds by stage of a step", [row["step"] for row in rows], by_step)
 
 

@@ -17,7 +17,7 @@ from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.shards import AUDIT_FILE
 from temporay.operators.errors import UserError
 from temporay.operators.pages.charts import Bar, bar_chart, interval_mark, percent
-from temporay.operators.pages.page import escape, page, section, table, tiles
+from temporay.operators.pages.page import escape, page, section, table, tiles, why, write_page
 from temporay.operators.scoring.metrics import ConfidenceInterval
 from temporay.operators.settings import Settings
 from temporay.workflows.reports import stage_report
@@ -29,7 +29,6 @@ from temporay.workflows.runs.run_dir import RunDir
 PAGE = "report.html"
 DATA = "data"  # folder of a run
 SPLITS = ("train", "rl", "test")
-ASSETS = ("page.css", "charts.css", "rollouts.css", "page.js", "tokens.js")
 
 
 class ReportConfig(Settings):
@@ -61,7 +60,7 @@ def write(run: Path, result: Mapping[str, Any]) -> Path:
             section("Seconds per stage", seconds(result)),
         )
     )
-    return write_page(run, lead(run, result, answers), body)
+    return write_report(run, lead(run, result, answers), body)
 
 
 def write_stage(run: Path, settings: Mapping[str, Any]) -> Path:
@@ -71,20 +70,13 @@ def write_stage(run: Path, settings: Mapping[str, Any]) -> Path:
         settings: what config.json holds.
     """
     body = stage_report.grpo_body(run) if settings["command"] == "grpo" else stage_report.sft_body(run)
-    return write_page(run, stage_report.lead(run, settings), body)
+    return write_report(run, stage_report.lead(run, settings), body)
 
 
-def write_page(run: Path, lead: str, body: str) -> Path:
-    """Puts the parts together.
-
-    Raises:
-        UserError: the page cannot be written.
-    """
+def write_report(run: Path, lead: str, body: str) -> Path:
+    """Write RUN/report.html from its parts and return its path."""
     path = run / PAGE
-    try:
-        path.write_text(page(f"Report of {run.absolute().name}", lead, body, assets=ASSETS))
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}; make the run's folder writable") from error
+    write_page(path, page(f"Report of {run.absolute().name}", lead, body), "make the run's folder writable")
     return path
 
 
@@ -145,9 +137,11 @@ def headline(result: Mapping[str, Any], answers: Answers) -> str:
     return (
         f'<div class="card wide"><table class="headline"><thead><tr>{groups}</tr><tr><th>primitive</th>{header}</tr>'
         f"</thead><tbody>{''.join(rows)}</tbody></table></div>"
-        '<p class="why">In per cent, with the half-width of the 95 % interval (Wilson; the mean: stratified). The line '
-        "in a bar is the interval, the dashed tick is chance. An answer that names no option counts as wrong, and with "
-        "the time taken away as a guess.</p>"
+        + why(
+            "In percent, with the half-width of the 95 % interval (Wilson; for the mean: stratified). The line in a "
+            "bar is the interval, and the dashed tick is chance. An answer that names no option counts as wrong, "
+            "and as a guess with the time taken away."
+        )
     )
 
 
@@ -184,7 +178,7 @@ def arms(result: Mapping[str, Any]) -> str:
         groups.append((task, float(entry["chance"]), bars))
     chart = bar_chart("Accuracy after GRPO by what the model is shown", groups, note="per cent; dashed: chance")
     return (
-        f'{chart}<p class="why">Shuffled keeps the frames and takes their order; single frame repeats one of them; '
+        f'{chart}<p class="note">Shuffled keeps the frames and takes their order; single frame repeats one of them; '
         "blind shows no video at all. Only what ordered has above these is reasoning about time.</p>"
     )
 
@@ -218,7 +212,7 @@ def data(run: Path) -> str:
     header = "".join(f"<th>{name}</th>" for name in ("split", "samples", "primitives", "audit", ""))
     return (
         f'<div class="card"><table><thead><tr>{header}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
-        '<p class="why">The audit measures what can be guessed without watching: from the wording, the options, the '
+        '<p class="note">The audit measures what can be guessed without watching: from the wording, the options, the '
         'length. All settings: <a href="config.json">config.json</a>.</p>'
     )
 
@@ -226,7 +220,7 @@ def data(run: Path) -> str:
 def seconds(result: Mapping[str, Any]) -> str:
     """Where the time went."""
     if "seconds" not in result:
-        return '<p class="why">Known when the run has ended: temporay report then shows them here.</p>'
+        return '<p class="note">Known when the run has ended: temporay report then shows them here.</p>'
     total = sum(result["seconds"].values())
     rows = [(name, f"{value:,.1f}", f"{value / total:.0%}") for name, value in result["seconds"].items() if total > 0]
     return f'<div class="card">{table(("stage", "seconds", "share"), [*rows, ("all", f"{total:,.1f}", "")])}</div>'

@@ -10,23 +10,24 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from temporay.models.families._base import family_of
 from temporay.operators.advantages._base import is_flat
 from temporay.operators.dataset.reader import Dataset
-from temporay.operators.errors import SampleRejected, UserError
-from temporay.operators.pages import token_strip
-from temporay.operators.pages.page import escape, filmstrip, task_filter
+from temporay.operators.errors import UserError
+from temporay.operators.pages.gallery import task_filter
+from temporay.operators.pages.page import bad, escape, why
 from temporay.operators.pages.rollouts import ShownGroup, ShownRollout, group_card
-from temporay.operators.pages.token_strip import Tokens
+from temporay.operators.pages.token_strip import Tokens, scale
 from temporay.operators.records import Sample, ScoredGroup
 from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in
 from temporay.operators.scoring.answers import parse_answer
 from temporay.operators.seeding import rng_at
-from temporay.workflows.reports.claim_marks import answer_mark, claim_marks, told
+from temporay.workflows.reports.claim_marks import text_marks, told
+from temporay.workflows.reports.sample_cards import in_turn
+from temporay.workflows.reports.sample_viewer import SampleViewer
 
 MAX_STEPS, GROUPS_PER_STEP, MAX_ROLLOUTS = 5, 3, 8
 MAX_BYTES = 8_000_000  # of all cards; what is beyond is left out, and said
@@ -38,7 +39,7 @@ class RolloutViewer:
 
     run: Path
     config: Mapping[str, Any]
-    dataset: Dataset
+    samples: SampleViewer
     tokenizer: Any  # None: the model is gone, so tokens are shown by number
 
     @classmethod
@@ -57,7 +58,7 @@ class RolloutViewer:
             tokenizer = family_of(model).load_processor(model).tokenizer
         except UserError:
             tokenizer = None
-        return cls(run, config, Dataset.open(Path(config["data"])), tokenizer)
+        return cls(run, config, SampleViewer.open(Dataset.open(Path(config["data"]))), tokenizer)
 
     @cached_property
     def weights(self) -> dict[str, float]:
@@ -65,21 +66,16 @@ class RolloutViewer:
 
     def shown(self, scored: ScoredGroup, trainer: Mapping[str, Sequence[Sequence[float]]]) -> ShownGroup | None:
         """What the page shows of a group; None when its row holds another sample by now."""
-        if scored.row >= len(self.dataset):
+        dataset = self.samples.dataset
+        if scored.row >= len(dataset) or dataset.sample(scored.row).key != scored.group.key:
             return None
-        sample = self.dataset.sample(scored.row)
-        if sample.key != scored.group.key:
-            return None
-        try:
-            film = filmstrip(self.dataset.frames(scored.row), sample.fps)
-        except (SampleRejected, UserError) as error:
-            film = f'<p class="bad">{escape(error)}</p>'
+        shown = self.samples.shown(scored.row)
+        sample = shown.sample
         logprobs = trainer.get(scored.group.key)
         parsed = [parse_answer(r.text, sample.question.options).index for r in scored.group.rollouts]
         return ShownGroup(
             scored=scored,
-            sample=sample,
-            film=film,
+            sample=shown,
             rollouts=[self._rollout(scored, n, sample, logprobs) for n in spread_by_reward(scored)],
             weights=self.weights,
             votes=[parsed.count(n) for n in range(len(sample.question.options))],
@@ -89,13 +85,12 @@ class RolloutViewer:
         self, scored: ScoredGroup, n: int, sample: Sample, logprobs: Sequence[Sequence[float]] | None
     ) -> ShownRollout:
         rollout = scored.group.rollouts[n]
-        answer = answer_mark(rollout.text, parse_answer(rollout.text, sample.question.options), sample)
         return ShownRollout(
             number=n + 1,
             rollout=rollout,
             score=scored.scores[n],
             advantage=scored.advantages[n],
-            marks=sorted([*claim_marks(rollout.text, sample), *answer], key=lambda mark: mark.start),
+            marks=text_marks(rollout.text, sample),
             told=told(rollout.text, sample),
             tokens=Tokens(
                 pieces=[self._piece(token) for token in rollout.completion_ids],
@@ -113,18 +108,18 @@ def section_of(run: Path) -> str:
     """Cards of the steps that were kept, and what the choice was made from; why there are none, if so."""
     steps = steps_in(run)
     if not steps:
-        return '<p class="why">This run has kept no rollouts.</p>'
+        return why("This run has kept no rollouts.")
     try:
         viewer = RolloutViewer.open(run)
     except UserError as error:
-        return f'<p class="bad">The rollouts cannot be shown: {escape(error)}</p>'
+        return bad(f"The rollouts cannot be shown: {error}")
     groups = {step: read_step(path_of(run, step)).groups for step in evenly(steps, MAX_STEPS)}
     cards = cards_within(viewer, groups)
     tasks = Counter(task for made in cards.values() for task, _ in made)
     num_shown, num_groups = sum(map(len, cards.values())), sum(map(len, groups.values()))
     links = ", ".join(f'<a href="#step-{step}">step {step}</a>' for step in groups)
     parts = [
-        f'<p class="why">{num_shown} of the {num_groups} groups of {len(groups)} out of {len(steps)} kept steps '
+        f'<p class="note">{num_shown} of the {num_groups} groups of {len(groups)} out of {len(steps)} kept steps '
         f"({links}), by a fixed seed: two that rewards tell apart, in turn over the primitives, and one that they do "
         f"not, where there is one. At most {MAX_ROLLOUTS} rollouts of each, from the highest reward to the lowest. "
         "The frames are those the model was given.</p>",
@@ -142,7 +137,7 @@ def legend() -> str:
         '<div class="key"><span class="said"><mark class="right">claim that the event log confirms</mark></span>'
         '<span class="said"><mark class="wrong">claim that is not so</mark></span>'
         '<span class="said"><mark class="hit">right answer</mark> <mark class="miss">wrong answer</mark></span>'
-        f"<span>engine against trainer, nats per token: {token_strip.scale()}</span></div>"
+        f"<span>engine against trainer, nats per token: {scale()}</span></div>"
     )
 
 
@@ -162,34 +157,38 @@ def cards_within(
     turns = [[(step, one) for one in chosen(groups[step], trainer[step], step, nth)] for nth, step in enumerate(groups)]
     cards: dict[int, list[tuple[str, str]]] = {step: [] for step in groups}
     room = MAX_BYTES
-    for item in (item for items in zip_longest(*turns) for item in items if item is not None):
-        step, scored = item
+    for step, scored in in_turn(turns):
         shown = viewer.shown(scored, trainer[step])
-        made = group_card(shown) if shown else gone(scored)
+        made = group_card(shown).html if shown else gone(scored)
         if len(made) <= room:
             room -= len(made)
-            cards[step].append((shown.sample.address.task if shown else "gone", made))
+            cards[step].append((shown.sample.sample.address.task if shown else "gone", made))
     return cards
 
 
 def gone(scored: ScoredGroup) -> str:
-    return f'<p class="bad">Row {scored.row} of the data is no longer {escape(scored.group.key)}.</p>'
+    return bad(f"Row {scored.row} of the data is no longer {scored.group.key}.")
 
 
 def chosen(groups: Sequence[ScoredGroup], trainer: Mapping[str, Any], step: int, nth: int) -> list[ScoredGroup]:
-    """Groups of a step: those with a signal first, tasks in turn, beginning with another one at every step."""
+    """Choose the groups of a step that are shown.
+
+    Groups whose rewards differ come first, with the primitives in turn; the last place is kept for a group whose
+    rewards are all the same, if there is one. Groups with the trainer's log-probabilities are preferred.
+    """
     order = [groups[i] for i in rng_at("rollouts", step).permutation(len(groups))]
-    order.sort(key=lambda one: one.group.key not in trainer)  # stable: those with the trainer's values come first
-    with_signal = [one for one in order if not is_flat([score.reward for score in one.scores])]
-    without = [one for one in order if one not in with_signal]
+    order.sort(key=lambda one: one.group.key not in trainer)  # stable, so the random order stays within both halves
+    flat = [one for one in order if is_flat([score.reward for score in one.scores])]
     by_task: dict[str, list[ScoredGroup]] = {}
-    for one in with_signal:
-        by_task.setdefault(one.group.key.partition("-")[0], []).append(one)
+    for one in order:
+        if one not in flat:
+            by_task.setdefault(one.group.key.partition("-")[0], []).append(one)
     tasks = sorted(by_task)
-    turned = [by_task[tasks[(i + nth) % len(tasks)]] for i in range(len(tasks))]
-    varied = [one for items in zip_longest(*turned) for one in items if one is not None]
-    first = [*varied[: GROUPS_PER_STEP - bool(without)], *without[:1]]
-    return [*first, *varied[GROUPS_PER_STEP - 1 :], *without[1:]][:GROUPS_PER_STEP]
+    first = nth % len(tasks) if tasks else 0  # every step begins with another primitive
+    differing = list(in_turn(by_task[task] for task in tasks[first:] + tasks[:first]))
+    if flat:
+        differing.insert(min(len(differing), GROUPS_PER_STEP - 1), flat.pop(0))
+    return [*differing, *flat][:GROUPS_PER_STEP]
 
 
 def spread_by_reward(scored: ScoredGroup) -> list[int]:

@@ -13,13 +13,18 @@ from pathlib import Path
 from typing import TypeVar
 
 from temporay.operators.dataset.reader import Dataset
-from temporay.operators.errors import SampleRejected, UserError
+from temporay.operators.errors import UserError
 from temporay.operators.pages.charts import Tone
-from temporay.operators.pages.page import OptionMark, card, escape, filmstrip, options, table, task_filter
-from temporay.operators.records import LETTERS, TAGS, Sample
+from temporay.operators.pages.gallery import task_filter
+from temporay.operators.pages.page import escape, table, why
+from temporay.operators.pages.sample_card import sample_card
+from temporay.operators.pages.words import panel
+from temporay.operators.records import Sample
 from temporay.operators.scoring.metrics import ConfidenceInterval, macro_interval
 from temporay.operators.seeding import rng_at
 from temporay.workflows.evaluate import EvaluationRow, credit, read_rows
+from temporay.workflows.reports.claim_marks import text_marks
+from temporay.workflows.reports.sample_viewer import SampleViewer
 
 EVALUATION = "evaluation"  # folder of a run
 MODELS: dict[str, str] = {"base": "before", "sft": "after SFT", "grpo": "after GRPO"}
@@ -86,7 +91,12 @@ def samples(test: Dataset, answers: Answers) -> str:
     by_task = answers.keys_by_task()
     chosen = choose(answers, max(MIN_CARDS, CARDS_PER_TASK * len(by_task)))
     position = {key: i for i, key in enumerate(test.table["id"].to_pylist())}
-    cards = [sample_card(test, position[key], answers) for key in chosen]
+    viewer = SampleViewer.open(test)
+    cards = []
+    for key in chosen:
+        one = viewer.shown(position[key])
+        kicker = f"<span>{escape(answers.outcome(key))}</span>"
+        cards.append(sample_card([one], kicker=kicker, words=words(one.sample, answers)).html)
     counts = {task: Counter(map(answers.outcome, keys)) for task, keys in by_task.items()}
     overview = table(
         ("primitive: before, then after GRPO", *OUTCOMES.values()),
@@ -94,9 +104,11 @@ def samples(test: Dataset, answers: Answers) -> str:
     )
     shown = Counter(answers.of("grpo", key).task for key in chosen)
     return (
-        f'<p class="why">{len(chosen)} of {sum(map(len, by_task.values()))} held-out samples, drawn by a fixed seed in '
-        "turn from each of the four cases below, so the wrong ones are shown more often than they occur.</p>"
-        f'<div class="card">{overview}</div>{task_filter(shown)}{"".join(cards)}'
+        why(
+            f"{len(chosen)} of {sum(map(len, by_task.values()))} held-out samples, chosen by a fixed seed in turn from "
+            "each of the four cases below, so wrong answers are shown more often than they occur."
+        )
+        + f'<div class="card">{overview}</div>{task_filter(shown)}{"".join(cards)}'
     )
 
 
@@ -114,39 +126,13 @@ def in_turn(parts: Iterable[Sequence[ItemT]]) -> Iterator[ItemT]:
     return (item for items in zip_longest(*parts) for item in items if item is not None)
 
 
-def sample_card(test: Dataset, i: int, answers: Answers) -> str:
-    """Frames, question and options with the right one marked, what each model wrote, and why the answer is so."""
-    sample = test.sample(i)
-    question = sample.question
-    kicker = (
-        f"<b>{escape(sample.address.task)}</b><span>{escape(answers.outcome(sample.key))}</span>"
-        f"<span>{sample.num_frames} frames, {sample.num_frames / sample.fps:.1f} s</span>"
-        f"<code>{escape(sample.key)}</code>"
-    )
-    try:
-        film = filmstrip(test.frames(i), sample.fps)
-    except SampleRejected as error:
-        film = f'<p class="bad">{escape(error)}</p>'
-    marks = [OptionMark(text=text, right=n == question.answer_index) for n, text in enumerate(question.options)]
-    body = (
-        f'{film}<p class="ask">{escape(question.text)}</p>{options(marks, LETTERS)}{words(sample, answers)}'
-        f'<p class="why">Truth: {escape(sample.rationale)} <i>{escape(question.options[question.answer_index])}</i></p>'
-    )
-    return card(kicker, body, task=sample.address.task)
-
-
 def words(sample: Sample, answers: Answers) -> str:
-    """The three models' completions, each with its accuracy reward."""
+    """Return the completions of the three models with their claims marked, each with its accuracy reward."""
     parts = []
     for model, name in MODELS.items():
         row = answers.of(model, sample.key)
         verdict = "right" if row.correct else "wrong" if row.parsed is not None else "no readable answer"
-        text = escape(row.text)
-        for tag in TAGS:
-            text = text.replace(escape(tag), f"<i>{escape(tag)}</i>")
-        parts.append(
-            f'<section style="--tone:var(--{TONES[model]})"><header><span>{name}</span>'
-            f'<span class="{"good" if row.correct else "bad"}">{verdict}, reward {row.correct:d}</span></header>'
-            f'<p class="mono">{text}</p></section>'
-        )
-    return f'<div class="words">{"".join(parts)}</div>'
+        kind = "good" if row.correct else "bad"
+        header = f'<span>{name}</span><span class="{kind}">{verdict}, reward {row.correct:d}</span>'
+        parts.append(panel(header, TONES[model], row.text, text_marks(row.text, sample)))
+    return f'<div class="panels">{"".join(parts)}</div>'

@@ -7,10 +7,12 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from temporay.operators.pages import gallery
-from temporay.operators.pages.gallery import Take
+from temporay.operators.pages import gallery, sample_card
+from temporay.operators.pages.overlay import overlay_of
 from temporay.operators.pages.page import asset, page
-from temporay.operators.primitives._claims import Claim
+from temporay.operators.pages.sample_card import ShownSample
+from temporay.operators.pages.timeline import lanes_of, timeline
+from temporay.operators.pages.words import Mark
 from temporay.operators.records import Address, Backdrop, Event, Question, Sample, Scene, ScenePlan, Shot, Track
 
 VOID = {"img", "meta", "br", "input"}
@@ -38,11 +40,16 @@ def make_sample(*, twin: bool = False, answer_index: int = 0) -> Sample:
     )
 
 
-def make_take(**changes: object) -> Take:
+def make_mark(**changes: object) -> Mark:
+    return replace(Mark(start=0, end=22, kind="right", title="same", start_ms=500.0), **changes)  # type: ignore[arg-type]
+
+
+def make_shown(**changes: object) -> ShownSample:
     sample = make_sample()
     overlay = {"tracks": [{"name": "</script><script>1"}], "shots": []}
-    claims = [(Claim(kind="moves", text="From 0.5 s it goes up.", start_ms=500.0), True)]
-    return replace(Take(sample=sample, mp4=b"\x00\x01mp4", overlay=overlay, claims=claims), **changes)  # type: ignore[arg-type]
+    return replace(
+        ShownSample(sample=sample, mp4=b"\x00\x01mp4", overlay=overlay, marks=[make_mark()], claims=[True]), **changes
+    )  # type: ignore[arg-type]
 
 
 class Balance(HTMLParser):
@@ -69,8 +76,12 @@ def dead_row() -> dict[str, str]:
 
 
 def test_the_page_is_balanced_escaped_and_loads_nothing() -> None:
-    cards = [gallery.item([make_take()]), gallery.item([make_take(), make_take()]), gallery.dead_letter(dead_row())]
-    text = page("T", "lead", gallery.gallery(cards), assets=("page.css", "gallery.css", "page.js", "gallery.js"))
+    cards = [
+        sample_card.sample_card([make_shown()]),
+        sample_card.sample_card([make_shown(), make_shown()]),
+        gallery.dead_letter(dead_row()),
+    ]
+    text = page("T", "lead", gallery.gallery(cards))
     parser = Balance()
     parser.feed(text)
     assert parser.open == []
@@ -80,9 +91,9 @@ def test_the_page_is_balanced_escaped_and_loads_nothing() -> None:
 
 
 def test_a_card_says_what_filters_match() -> None:
-    pair = gallery.item([make_take(), make_take(sample=make_sample(twin=True, answer_index=1))])
-    single, dead = gallery.item([make_take()]), gallery.dead_letter(dead_row())
-    broken = gallery.item([make_take(mp4=None, fault="clip_undecodable: no frame")])
+    pair = sample_card.sample_card([make_shown(), make_shown(sample=make_sample(twin=True, answer_index=1))])
+    single, dead = sample_card.sample_card([make_shown()]), gallery.dead_letter(dead_row())
+    broken = sample_card.sample_card([make_shown(mp4=None, fault="clip_undecodable: no frame")])
     assert [card.status for card in (single, pair, broken, dead)] == ["ok", "pair", "unreadable", "dead"]
     assert dead.task == "scene_at" and dead.level == 4 and 'data-level="4"' in dead.html
     assert "clip_undecodable: no frame" in broken.html and "data-fps" not in broken.html
@@ -92,27 +103,35 @@ def test_a_card_says_what_filters_match() -> None:
 
 
 def test_a_pair_marks_the_right_option_of_each() -> None:
-    html = gallery.item([make_take(), make_take(sample=make_sample(twin=True, answer_index=1))]).html
+    html = sample_card.sample_card([make_shown(), make_shown(sample=make_sample(twin=True, answer_index=1))]).html
     badges = [re.findall(r'badge">(\w+)<', option) for option in re.findall(r"<li>.*?</li>", html)]
     assert badges == [["clip"], ["twin"]]
-    single = gallery.item([make_take()]).html
+    single = sample_card.sample_card([make_shown()]).html
     assert [re.findall(r'badge">(\w+)<', option) for option in re.findall(r"<li>.*?</li>", single)] == [["right"], []]
 
 
 def test_events_of_a_subject_share_a_lane_unless_they_overlap() -> None:
-    lanes = gallery.lanes_of(make_sample().events)
+    lanes = lanes_of(make_sample().events)
     assert [[event.start_ms for event in lane] for lane in lanes] == [[0.0, 1000.0], [500.0]]
-    html = gallery.timeline(make_take())
+    html = timeline(make_sample().events, 2000.0)
     assert "left:50.00%;width:50.00%;--of:rgb(" in html and "left:25.00%" in html
 
 
 def test_claims_are_marked_in_place_with_their_time() -> None:
-    html = gallery.reasoning(make_take(), "")
-    assert 'class="claim holds" role="button" tabindex="0" data-ms="500">From 0.5 s it goes up.</span> Then' in html
-    assert "1 claim, all in the log" in html
-    (claim, _) = make_take().claims[0]
-    html = gallery.reasoning(make_take(claims=[(claim, False)]), "")
-    assert 'class="claim fails"' in html and "1 claim, 1 not in the log" in html
+    html = sample_card.reasoning(make_shown(), "")
+    mark = (
+        '<mark class="right" title="same" role="button" tabindex="0" data-ms="500">From 0.5 s it goes up.</mark> Then'
+    )
+    assert mark in html and "1 claim, all in the log" in html
+    html = sample_card.reasoning(make_shown(marks=[make_mark(kind="wrong")], claims=[False]), "")
+    assert 'class="wrong"' in html and "1 claim, 1 not in the log" in html
+
+
+def test_votes_and_words_stand_on_the_card_of_the_sample() -> None:
+    html = sample_card.sample_card([make_shown()], votes=(2, 0), kicker="<b>k</b>", words="<p>w</p>").html
+    options = re.findall(r"<li>.*?</li>", html)
+    assert "●●</b>2</span>" in options[0] and "●" not in options[1]
+    assert "<b>k</b><code>" in html and html.endswith("<p>w</p></article>")
 
 
 def test_the_overlay_is_the_plan_in_pixels() -> None:
@@ -137,13 +156,13 @@ def test_the_overlay_is_the_plan_in_pixels() -> None:
         shots=(Shot(scene=scene, start_frame=0, end_frame=2, affine_T23=np.stack([turn_23, turn_23])),),
         tracks=(track,),
     )
-    overlay = json.loads(json.dumps(gallery.overlay_of(plan)))
+    overlay = json.loads(json.dumps(overlay_of(plan)))
     (drawn,), (shot,) = overlay["tracks"], overlay["shots"]
     assert drawn["xy"] == [[1.0, 2.0], [3.0, 4.0]] and drawn["visible"] == [1, 0] and drawn["wraps"] is True
     assert shot["name"] == "a cat" and shot["corners"][0] == [[10.0, 0.0], [10.0, 6.0], [6.0, 6.0], [6.0, 0.0]]
 
 
-@pytest.mark.parametrize("name", ["tracks", "answers", "events"])
+@pytest.mark.parametrize("name", gallery.SWITCHES)
 def test_every_switch_is_one_the_script_knows(name: str) -> None:
-    assert f'data-switch="{name}"' in gallery.gallery([gallery.item([make_take()])])
-    assert re.search(rf"defaults = {{[^}}]*{name}:", asset("gallery.js"))
+    assert f'data-switch="{name}"' in gallery.gallery([sample_card.sample_card([make_shown()])])
+    assert re.search(rf"defaults = {{[^}}]*{name}:", asset("cards.js"))

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import base64
-import re
+from html import escape
 from html.parser import HTMLParser
+from pathlib import Path
 
-import cv2
-import numpy as np
+import pytest
+from temporay.operators.errors import UserError
 from temporay.operators.pages import page
 
 VOID = {"img", "meta", "br"}
@@ -28,51 +28,37 @@ class Balance(HTMLParser):
         assert self.open.pop() == tag
 
 
+HOSTILE = '<script x="1">&\'</script>'
+
+
 def whole_page() -> str:
-    frames_THWC = np.zeros((3, 20, 30, 3), np.uint8)
     body = (
-        page.filmstrip(frames_THWC, 8.0)
-        + page.options([page.OptionMark(text="a & <script>x", right=True), page.OptionMark(text="c", wrong=True)], "AB")
-        + page.table(("task", "n"), [("<b>", 3)])
+        page.table((HOSTILE, "n"), [(HOSTILE, 3)])
+        + page.filters("task", "Primitive", [(HOSTILE, HOSTILE, 2)])
+        + page.section(HOSTILE, page.why(HOSTILE) + page.bad(HOSTILE) + page.tiles([(HOSTILE, HOSTILE)]))
     )
-    return page.page(
-        "Title <i>",
-        "lead",
-        page.task_filter({"one": 2}) + page.card("<b>k</b>", body, task='o"ne'),
-        assets=("page.css", "page.js"),
-    )
+    return page.page(HOSTILE, HOSTILE, body)
 
 
 def test_the_page_is_balanced_html_and_loads_nothing() -> None:
     parser = Balance()
     parser.feed(whole_page())
     assert parser.open == []
-    assert len(parser.addresses) == 3 and all(a.startswith("data:image/jpeg;base64,") for a in parser.addresses)
-    assert "http" not in whole_page().replace("http-equiv", "")
+    assert not parser.addresses
+    assert "http" not in whole_page().replace("http-equiv", "") and "url(" not in whole_page()
+
+
+def test_every_asset_is_in_the_page_and_ends_nothing() -> None:
+    names = sorted(path.name for path in (Path(page.__file__).parent / "assets").iterdir())
+    assert names == sorted([*page.STYLES, *page.SCRIPTS])
+    assert all(page.asset(name) in whole_page() and "</" not in page.asset(name) for name in names)
 
 
 def test_outside_text_is_escaped() -> None:
     text = whole_page()
-    assert "<script>x" not in text and "&lt;script&gt;x" in text
-    assert "Title &lt;i&gt;" in text and "a &amp; " in text and "<td>&lt;b&gt;</td>" in text
-    assert 'data-task="o&quot;ne"' in text
+    assert HOSTILE not in text and text.count(escape(HOSTILE, quote=True)) == 12
 
 
-def decoded(uri: str) -> np.ndarray:
-    data = base64.b64decode(uri.partition(",")[2])
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    assert image is not None
-    return image[:, :, ::-1]
-
-
-def test_frames_are_shown_in_their_colours_at_a_useful_size() -> None:
-    red = np.full((24, 48, 3), (230, 40, 40), np.uint8)
-    small, large = decoded(page.data_uri(red)), decoded(page.data_uri(np.zeros((640, 1280, 3), np.uint8)))
-    assert small.shape == (48, 96, 3) and large.shape == (160, 320, 3)
-    assert np.abs(small[10, 10].astype(int) - (230, 40, 40)).max() < 12
-
-
-def test_the_filmstrip_has_every_frame_in_order() -> None:
-    frames_THWC = np.stack([np.full((96, 96, 3), level, np.uint8) for level in (0, 120, 240)])
-    uris = re.findall(r'<img src="([^"]+)"', page.filmstrip(frames_THWC, 8.0))
-    assert [round(float(decoded(uri).mean()) / 120) for uri in uris] == [0, 1, 2]
+def test_a_page_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"cannot write .*: No such file or directory; do this"):
+        page.write_page(tmp_path / "nowhere" / "x", "text", "do this")
