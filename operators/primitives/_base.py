@@ -22,7 +22,6 @@ from temporay.operators.seeding import rng_at
 
 Style = Literal["concise", "detailed"]
 TwinKind = Literal["reversed", "reordered", "restaged"]
-Twin = TwinKind
 Facts = Mapping[str, Any]
 NOT_AN_OPTION = -1  # what ``recover`` returns where the frames surely show what no option says
 CONCLUSIONS = ("So the answer is {answer}.", "That makes it {answer}.", "The answer is therefore {answer}.")

@@ -1,4 +1,4 @@
-"""Which scene is immediately before or after another? (R4 of arXiv 2506.06928.)
+"""Ask which scene is immediately before or after another (R4 of arXiv 2506.06928).
 
 Departs from the paper's code, which listed "there is no such scene" only when it was right. Here it is always an option
 and is right as often as any other, and every other option is a scene of the video. From level 3 on the neighbor may be
@@ -28,6 +28,8 @@ NO_SCENE = "there is no scene {side} it"
 
 
 class AdjacentScene(PseudoVideo):
+    """The neighbor of a scene, before or after it."""
+
     task = "adjacent_scene"
     wordings = (
         'One of the scenes in the video can be described as "{anchor}". What description best fits the scene '

@@ -1,4 +1,4 @@
-"""Does one scene come before or after another? (R2 of arXiv 2506.06928.)
+"""Ask whether one scene comes before or after another (R2 of arXiv 2506.06928).
 
 Which of the two scenes the question names first is chosen before the order in which they are shown.
 """
@@ -16,6 +16,8 @@ from temporay.operators.records import Address, Event, Question, Scene, ScenePla
 
 
 class BeforeAfter(PseudoVideo):
+    """The order of two scenes."""
+
     task = "before_after"
     wordings = (
         'In the given video, does the scene that can be captioned as "{asked}" happen before or after the scene that '

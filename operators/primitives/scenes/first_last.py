@@ -1,4 +1,4 @@
-"""Which of the listed scenes comes first, or last? (R3 of arXiv 2506.06928: the listed scenes are the options.)
+"""Ask which of the listed scenes, the options, comes first or last (R3 of arXiv 2506.06928).
 
 From level 3 on one of the listed scenes is no option. Where it is the right one, none of the other answers is correct.
 """
@@ -18,6 +18,8 @@ MAX_LISTED = 4
 
 
 class FirstLast(PseudoVideo):
+    """The first or the last of listed scenes."""
+
     task = "first_last"
     wordings = (
         "The following scenes appear in the video, not necessarily in this order: {listed}. Of those scenes, which "

@@ -1,4 +1,4 @@
-"""Scenes that come again: how often, which one, and what lies between. (Proposed as an extension in arXiv 2506.06928.)
+"""Ask how often a scene comes, which comes again, or what lies between (proposed in arXiv 2506.06928).
 
 Every scene has its number of frames, whatever the number of its shots. So neither a single frame nor the frames without
 their order tell what comes again. The first scene and the last one are chosen before the truth.
@@ -61,6 +61,8 @@ WORDINGS = {
 
 
 class RecurringScenes(PseudoVideo):
+    """Scenes that come again: how often, which one, and what lies between."""
+
     task = "recurring_scenes"
     answer_kind = "number"
     scenes_recur = True

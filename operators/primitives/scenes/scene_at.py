@@ -1,4 +1,4 @@
-"""What does the i-th scene show? (A2 of arXiv 2506.06928: four captions, here all of scenes in the video.)
+"""Ask what the i-th scene shows (A2 of arXiv 2506.06928: four captions, here all of scenes in the video).
 
 From level 3 on the i-th scene may be one that is not listed, and then none of the other answers is correct.
 """
@@ -18,6 +18,8 @@ MAX_OPTIONS = 4
 
 
 class SceneAt(PseudoVideo):
+    """The scene at a place of the order."""
+
     task = "scene_at"
     wordings = (
         "There are {count} scenes in the video. What does scene {number} depict?",

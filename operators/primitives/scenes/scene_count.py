@@ -1,4 +1,4 @@
-"""How many different scenes are there? (A1 of arXiv 2506.06928: three numbers as options.)
+"""Ask how many different scenes there are (A1 of arXiv 2506.06928: three numbers as options).
 
 The clip's length is chosen before the number of scenes, and the same number of captions is compared whatever is shown.
 So neither the length nor a rejection tells the count.
@@ -19,6 +19,8 @@ MAX_OPTIONS = 3
 
 
 class SceneCount(PseudoVideo):
+    """The number of different scenes."""
+
     task = "scene_count"
     answer_kind = "number"
     order_dependent = False

@@ -1,4 +1,4 @@
-"""In which order do the scenes come? (R1 of arXiv 2506.06928: three random permutations as options.)
+"""Ask in which order the scenes come (R1 of arXiv 2506.06928: three random permutations as options).
 
 The permutations are chosen first and the video is rendered in one of them, so no option stands out. Hard ones differ in
 three places alone. They are the three rotations of the scenes there, all equally far apart, so likeness to the rest
@@ -27,6 +27,8 @@ DIFFERING_BY_LEVEL: tuple[Differing, ...] = ("anywhere", "anywhere", "anywhere",
 
 
 class SceneOrder(PseudoVideo):
+    """The order of all scenes."""
+
     task = "scene_order"
     answer_kind = "order"
     wordings = (

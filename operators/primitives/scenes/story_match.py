@@ -1,4 +1,4 @@
-"""Which description tells the video? (After the hard negatives of VideoComp: two events reordered, one replaced, cut.)
+"""Ask which description tells the video (after the hard negatives of VideoComp: reordered, replaced, cut).
 
 The four descriptions are two tellings in two orders each. The tellings are a story, and the same story with one scene
 replaced or left out. The orders differ by two scenes exchanged. Any of the four may be rendered, and each differs from
@@ -22,6 +22,8 @@ EXCHANGED_BY_LEVEL = ("any", "any", "any", "neighbors", "neighbors")
 
 
 class StoryMatch(PseudoVideo):
+    """The description that has the right scenes in the right order."""
+
     task = "story_match"
     answer_kind = "order"
     wordings = (

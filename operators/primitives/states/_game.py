@@ -12,26 +12,30 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise, permutations
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from temporay.operators.canvas import Canvas
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.primitives._base import Facts, Primitive, TwinKind, choose_truth, choose_wording, index_in
 from temporay.operators.primitives.motion._stage import choose_num_frames, drawn_plan, frame_ms
-from temporay.operators.primitives.states._slots import Timing, choose_timing, num_reveal_frames
+from temporay.operators.primitives.states._course import (
+    Course,
+    Operation,
+    State,
+    Timing,
+    choose_timing,
+    num_reveal_frames,
+)
+from temporay.operators.primitives.states._wordings import TimedWordings
 from temporay.operators.records import Address, Event, Frames, Question, Scene, ScenePlan, Track
 from temporay.operators.seeding import rng_at
 
 MODES = ("forward", "retrodictive", "historical")
-WHEN = {"forward": "at the end", "retrodictive": "at the start", "historical": "right after step {number}"}
-Operation = tuple[str, ...]  # its kind, then its arguments; words without blanks
-State = tuple[str, ...]  # words without blanks
-Course = tuple[Operation, ...]
 
 MIN_FRAMES_PER_OPERATION = 2
 CLEAR_FRAMES_PER_OPERATION = 3  # with fewer only where the clip would otherwise show fewer than ``FEW_OPERATIONS``
@@ -53,6 +57,13 @@ class Setup:
     num_answers: int  # the most different answers there can be
 
 
+class Layout(NamedTuple):
+    """The centers of all places, (N, 2) px, and the radius of what stands in them, in px."""
+
+    places_xy: npt.NDArray[np.float64]
+    radius_px: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Play:
     """One game as it is drawn and logged. ``states`` are those before the first operation and after each."""
@@ -63,24 +74,12 @@ class Play:
     course: Course
     states: Sequence[State]
     revealed: State
+    layout: Layout
 
     @property
     def steps(self) -> list[tuple[Operation, slice]]:
         """Each operation with its frames."""
         return self.timing.steps(self.course)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimedWordings:
-    """Texts that ask for the state at a time: those of the paper for each mode, and templates with ``{when}``."""
-
-    templates: Sequence[str]
-    paper: Mapping[str, Sequence[str]]
-    when: Mapping[str, str] = field(default_factory=lambda: WHEN)
-
-    def of(self, mode: str) -> list[str]:
-        asked = [template.replace("{when}", self.when[mode]) for template in self.templates]
-        return [*self.paper[mode], *(text[0].upper() + text[1:] for text in asked)]
 
 
 class OperationsGame(Primitive):
@@ -116,12 +115,16 @@ class OperationsGame(Primitive):
         """Return what a chain of thought carries from operation to operation, one word."""
 
     @abstractmethod
+    def layout(self, facts: Facts, width: int, height: int) -> Layout:
+        """Return where things stand in a frame of this size, in px."""
+
+    @abstractmethod
     def tracks(self, play: Play) -> tuple[Track, ...]:
         """Lay out everything that is drawn, from the back to the front."""
 
     @abstractmethod
-    def see(self, frames_THWC: Frames, facts: Facts) -> tuple[State, Course] | None:
-        """Return the revealed state and the course that the frames show; None where they leave a doubt."""
+    def see(self, frames_THWC: Frames, facts: Facts, layout: Layout) -> tuple[State, list[Operation]] | None:
+        """Return the revealed state and the operations that the frames show; None where they leave a doubt."""
 
     def inverse(self, operation: Operation) -> Operation:
         """Return the operation that undoes this one: the same with its last two arguments exchanged."""
@@ -149,7 +152,15 @@ class OperationsGame(Primitive):
         if states is None:
             raise ValueError(f"{address.key}: the chosen course has an operation that cannot be done")
         timing = choose_timing(rng, num_frames, num_operations, facts["at_start"])
-        play = Play(facts=facts, canvas=canvas, timing=timing, course=course, states=states, revealed=setup.revealed)
+        play = Play(
+            facts=facts,
+            canvas=canvas,
+            timing=timing,
+            course=course,
+            states=states,
+            revealed=setup.revealed,
+            layout=self.layout(facts, canvas.width, canvas.height),
+        )
         return drawn_plan(
             address,
             canvas,
@@ -205,10 +216,12 @@ class OperationsGame(Primitive):
         return self.question(plan, self.answer(plan.facts, tuple(reveal.detail.split()), course))
 
     def recover(self, witness: Witness) -> int | None:
-        seen = self.see(witness.frames_THWC, witness.facts)
-        if seen is None or len(seen[1]) != witness.facts["num_operations"]:
+        frames_THWC, facts = witness.frames_THWC, witness.facts
+        height, width = frames_THWC.shape[1:3]
+        revealed, course = self.see(frames_THWC, facts, self.layout(facts, width, height)) or ((), [])
+        if len(course) != facts["num_operations"]:
             return None
-        return index_in(witness.options, self.answer(witness.facts, *seen))
+        return index_in(witness.options, self.answer(facts, revealed, tuple(course)))
 
     def wordings_of(self, facts: Facts) -> Sequence[str]:
         return self.timed_wordings[facts.get("ask", "")].of(facts["mode"])
@@ -254,17 +267,6 @@ def by_answer(courses: Sequence[Course], answer: Callable[[Course], str | None])
         if value is not None:
             found.setdefault(value, []).append(course)
     return found
-
-
-def choose_colors(rng: np.random.Generator, num_colors: int) -> list[str]:
-    """Choose the names of different colors."""
-    return [list(COLORS)[int(i)] for i in rng.choice(len(COLORS), num_colors, replace=False)]
-
-
-def choose_pairs(rng: np.random.Generator, num_places: int, num_pairs: int) -> list[tuple[int, int]]:
-    """Choose pairs of different places, each pair in random order."""
-    pairs = [rng.choice(num_places, 2, replace=False) for _ in range(num_pairs)]
-    return [(int(a), int(b)) for a, b in pairs]
 
 
 def _choose_query(rng: np.random.Generator, num_operations: int) -> dict[str, Any]:

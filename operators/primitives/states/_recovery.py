@@ -1,39 +1,15 @@
-"""Read a game back from frames: which face lies where, when something moves, and which two places trade."""
+"""Read operations back from frames: when something moves, and which two places trade."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.pixels.colors_seen import coverage
-from temporay.operators.pixels.shapes import COLORS
-from temporay.operators.primitives.states._slots import arc_px, around, middle_shares, num_reveal_frames
+from temporay.operators.primitives.states._course import middle_shares, num_reveal_frames
+from temporay.operators.primitives.states._slots import arc_px, around
 from temporay.operators.records import Frames
-
-MIN_FACE_SHARE = 0.25  # share of the square around a place that has a face's color, where that face lies
-
-
-def faces_seen(
-    frames_THWC: Frames, faces: Mapping[str, str], places_xy: npt.NDArray[np.float64], radius_px: float, empty: str
-) -> tuple[npt.NDArray[np.bool_], tuple[str, ...]] | None:
-    """Find the frames, (T,), in which all faces are seen, and the face at each place or ``empty``.
-
-    Args:
-        faces: name of a face -> name of its color.
-        radius_px: of a face.
-
-    Returns:
-        None where no frame shows all faces, or where two seem to lie at one place.
-    """
-    seen_NTP = np.stack([coverage(frames_THWC, COLORS[color], places_xy, 0.7 * radius_px) for color in faces.values()])
-    revealed_T = seen_NTP.max(axis=2).min(axis=0) > MIN_FACE_SHARE
-    if not revealed_T.any():
-        return None
-    face_at = dict(zip(seen_NTP[:, revealed_T].mean(axis=1).argmax(axis=1).tolist(), faces, strict=True))
-    shown = tuple(face_at.get(place, empty) for place in range(len(places_xy)))
-    return (np.asarray(revealed_T), shown) if len(face_at) == len(faces) else None
 
 
 def nearest(places_xy: npt.NDArray[np.float64], xy: tuple[float, float]) -> int:

@@ -1,79 +1,17 @@
-"""Things that stand in slots and trade them: when they move, on which ways, and how they are drawn.
+"""Things that stand in slots and trade them: on which ways they move, and how they are drawn.
 
-A clip of operations has a reveal at one end. Each operation lasts the same number of frames. Things that move keep
-clear of things that stand, so a witness can follow things that look all alike.
+Things that move keep clear of things that stand, so a witness can follow things that look all alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.pixels.shapes import COLORS
+from temporay.operators.primitives.states._course import Course, Timing
 from temporay.operators.records import Track
 
-REVEAL_SHARE = 0.2  # share of the clip in which the state is revealed
 COVER_COLOR = (160, 160, 160)  # color of all that hides: backs of cards, tiles; no color of the palette is near it
-
-
-# Choosing: when what happens.
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """Frames of a clip: the reveal is its first or its last ``reveal`` frames, operations last ``per_op`` each."""
-
-    num_frames: int
-    reveal: int
-    per_op: int
-    starts: tuple[int, ...]
-    at_start: bool
-
-    @property
-    def reveal_span(self) -> tuple[int, int]:
-        return (0, self.reveal) if self.at_start else (self.num_frames - self.reveal, self.num_frames)
-
-    @property
-    def revealed_T(self) -> npt.NDArray[np.bool_]:
-        frames_T = np.arange(self.num_frames)
-        start, end = self.reveal_span
-        revealed_T: npt.NDArray[np.bool_] = (frames_T >= start) & (frames_T < end)
-        return revealed_T
-
-    @property
-    def shares(self) -> npt.NDArray[np.float64]:
-        """How far an operation has got in each of its frames, (per_op,) in (0, 1)."""
-        return middle_shares(self.per_op)
-
-    def steps(self, course: Sequence[tuple[str, ...]]) -> list[tuple[tuple[str, ...], slice]]:
-        """Return each operation with its frames."""
-        spans = [slice(start, start + self.per_op) for start in self.starts]
-        return list(zip(course, spans, strict=True))
-
-
-def num_reveal_frames(num_frames: int) -> int:
-    return max(2, round(REVEAL_SHARE * num_frames))
-
-
-def choose_timing(rng: np.random.Generator, num_frames: int, num_operations: int, at_start: bool) -> Timing:
-    """Choose how many frames nothing happens in before the operations; the rest follows from the numbers."""
-    reveal = num_reveal_frames(num_frames)
-    per_op = (num_frames - reveal) // num_operations
-    rest = int(rng.integers(num_frames - reveal - num_operations * per_op + 1))
-    first = rest + (reveal if at_start else 0)
-    starts = tuple(first + i * per_op for i in range(num_operations))
-    return Timing(num_frames=num_frames, reveal=reveal, per_op=per_op, starts=starts, at_start=at_start)
-
-
-def middle_shares(per_op: int) -> npt.NDArray[np.float64]:
-    """Return how far an operation has got in the middle of each of its frames, (per_op,) in (0, 1)."""
-    shares: npt.NDArray[np.float64] = (np.arange(per_op) + 0.5) / per_op
-    return shares
-
-
-# Ways on which things move.
 
 
 def row_of(width: int, height: int, num_slots: int) -> tuple[npt.NDArray[np.float64], float]:
@@ -114,7 +52,7 @@ def around(
 
 def trade_places(
     slots_xy: npt.NDArray[np.float64],
-    course: Sequence[tuple[str, ...]],
+    course: Course,
     timing: Timing,
     shares: npt.NDArray[np.float64],
     height_px: float,
@@ -166,33 +104,6 @@ def alike(
     ]
 
 
-def faces(
-    shown: Sequence[str],
-    colors: Mapping[str, str],
-    places_xy: npt.NDArray[np.float64],
-    timing: Timing,
-    radius_px: float,
-    *,
-    shape: str = "square",
-    prefix: str = "",
-) -> list[Track]:
-    """Return tracks of the labelled faces, which are seen in the reveal alone.
-
-    Args:
-        shown: the face at each place; what has no color of its own is an empty place.
-        colors: name of a face -> name of its color.
-        prefix: put before a face's name to make the track's name.
-    """
-    return [
-        Track(
-            name=f"{prefix}{name}",
-            shape=shape,
-            color=COLORS[colors[name]],
-            radius_px=radius_px,
-            xy_T2=np.tile(xy, (timing.num_frames, 1)),
-            visible_T=timing.revealed_T,
-            label=name,
-        )
-        for name, xy in zip(shown, places_xy, strict=True)
-        if name in colors
-    ]
+def choose_colors(rng: np.random.Generator, num_colors: int) -> list[str]:
+    """Choose the names of different colors."""
+    return [list(COLORS)[int(i)] for i in rng.choice(len(COLORS), num_colors, replace=False)]

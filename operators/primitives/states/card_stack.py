@@ -1,4 +1,4 @@
-"""Which cards lie where in a stack? (SynRL, arXiv 2603.17693, long-term: card stack, draw and insert.)
+"""Ask which cards lie where in a stack (SynRL, arXiv 2603.17693, long-term: card stack, draw and insert).
 
 The cards lie face up in the reveal alone. Each operation draws the card at one place, face down, and inserts it at
 another, so it looks the same whatever cards there are. Whole stacks are all reached by the same operations, in
@@ -16,19 +16,12 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import follow
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives.states._game import (
-    Course,
-    Operation,
-    OperationsGame,
-    Play,
-    Setup,
-    State,
-    TimedWordings,
-    choose_colors,
-    choose_pairs,
-)
-from temporay.operators.primitives.states._recovery import faces_seen, nearest, split_active
-from temporay.operators.primitives.states._slots import COVER_COLOR, Timing, alike, faces
+from temporay.operators.primitives.states._course import Course, Operation, State, Timing, choose_pairs
+from temporay.operators.primitives.states._faces import FaceGame
+from temporay.operators.primitives.states._game import Layout, Play, Setup
+from temporay.operators.primitives.states._recovery import nearest, split_active
+from temporay.operators.primitives.states._slots import COVER_COLOR, alike, choose_colors
+from temporay.operators.primitives.states._wordings import TimedWordings
 from temporay.operators.records import AnswerValue, Frames, Track
 
 NUM_CARDS_BY_LEVEL = (3, 4, 4, 5, 5)
@@ -71,10 +64,13 @@ WORDINGS = {
 }
 
 
-class CardStack(OperationsGame):
+class CardStack(FaceGame):
+    """A stack of cards that are drawn and inserted face down."""
+
     task = "card_stack"
     answer_kind = "order"
     subject = "cards"
+    faces_fact = "cards"
     legend = "Place 1 is the top; a card drawn and inserted is one step."
     timed_wordings = WORDINGS
     num_operations_by_level = (3, 3, 4, 5, 7)
@@ -129,41 +125,33 @@ class CardStack(OperationsGame):
     def carried(self, facts: Facts, state: State) -> str:
         return "-".join(state)
 
+    def layout(self, facts: Facts, width: int, height: int) -> Layout:
+        num_cards = len(facts["cards"])
+        pitch_px = height / num_cards
+        xy_N2 = np.stack([np.full(num_cards, 0.3 * width), (np.arange(num_cards) + 0.5) * pitch_px], axis=1)
+        return Layout(xy_N2, min(0.46 * pitch_px, 0.16 * width))
+
     def tracks(self, play: Play) -> tuple[Track, ...]:
         """Lay out the backs, which move, and over them the faces, which only show while nothing moves."""
-        cards = play.facts["cards"]
-        places_xy, radius_px, aside_px = _layout(play.canvas.width, play.canvas.height, len(cards))
-        paths = _paths(places_xy, play.course, play.timing, aside_px)
-        backs = alike("back", "square", COVER_COLOR, radius_px, paths)
-        return (*backs, *faces(play.revealed, cards, places_xy, play.timing, radius_px))
+        paths = _paths(play.layout.places_xy, play.course, play.timing, 3.0 * play.layout.radius_px)
+        return (*alike("back", "square", COVER_COLOR, play.layout.radius_px, paths), *self.face_tracks(play))
 
-    def see(self, frames_THWC: Frames, facts: Facts) -> tuple[State, Course] | None:
-        """Find the cards by the colors of their faces, and each move by the heights at which a back goes out and in."""
-        height, width = frames_THWC.shape[1:3]
-        places_xy, radius_px, _ = _layout(width, height, len(facts["cards"]))
-        found = faces_seen(frames_THWC, facts["cards"], places_xy, radius_px, "")
-        if found is None:
-            return None
-        revealed_T, cards = found
+    def moves(
+        self, frames_THWC: Frames, facts: Facts, layout: Layout, hidden_T: npt.NDArray[np.bool_]
+    ) -> list[Operation]:
+        """Find each move by the heights at which a back leaves the stack and enters it."""
+        places_xy, radius_px = layout
         aside = slice(round(places_xy[0, 0] + 1.3 * radius_px), None)
         _, rows_T, area_T = follow(frames_THWC[:, :, aside], COVER_COLOR).T
-        out_T = (area_T > 0.3 * area_T.max()) & ~revealed_T
-        course = []
+        out_T = (area_T > 0.3 * area_T.max()) & hidden_T
+        course: list[Operation] = []
         for step in split_active(out_T, facts["num_operations"]) or []:
             rows = rows_T[step][out_T[step]]
             if len(rows) < 2:
-                return None
+                return []
             start, end = (1 + nearest(places_xy, (places_xy[0, 0], row)) for row in (rows[0], rows[-1]))
             course.append(("draw", str(start), str(end)))
-        return cards, tuple(course)
-
-
-def _layout(width: int, height: int, num_cards: int) -> tuple[npt.NDArray[np.float64], float, float]:
-    """Return the places from the top, (N, 2) px, a card's radius, and how far aside it is drawn, in px."""
-    pitch_px = height / num_cards
-    radius_px = min(0.46 * pitch_px, 0.16 * width)
-    xy_N2 = np.stack([np.full(num_cards, 0.3 * width), (np.arange(num_cards) + 0.5) * pitch_px], axis=1)
-    return xy_N2, radius_px, 3.0 * radius_px
+        return course
 
 
 def _paths(

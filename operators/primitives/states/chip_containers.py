@@ -1,4 +1,4 @@
-"""Which chip is in which container, and how many are in one? (SynRL, arXiv 2603.17693, long-term: chips in containers.)
+"""Ask which container has a chip, or how many chips one has (SynRL, arXiv 2603.17693: chips in containers).
 
 Colored chips are seen in the reveal and while they fly from one container to another. Containers are all alike and
 trade places with their contents. The same flights and trades in another order leave the chips elsewhere.
@@ -17,18 +17,11 @@ from temporay.operators.pixels.colors_seen import color_masks, coverage, mask_ce
 from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives.states._game import (
-    Course,
-    Operation,
-    OperationsGame,
-    Play,
-    Setup,
-    State,
-    TimedWordings,
-    choose_colors,
-)
+from temporay.operators.primitives.states._course import Course, Operation, State, exchanged, middle_shares
+from temporay.operators.primitives.states._game import Layout, OperationsGame, Play, Setup
 from temporay.operators.primitives.states._recovery import nearest, split_active
-from temporay.operators.primitives.states._slots import COVER_COLOR, alike, arc_px, middle_shares, row_of, trade_places
+from temporay.operators.primitives.states._slots import COVER_COLOR, alike, arc_px, choose_colors, row_of, trade_places
+from temporay.operators.primitives.states._wordings import TimedWordings
 from temporay.operators.records import AnswerValue, Frames, Track
 
 NUM_CONTAINERS_BY_LEVEL = (3, 3, 3, 4, 4)
@@ -71,6 +64,8 @@ WORDINGS = {
 
 
 class ChipContainers(OperationsGame):
+    """Chips that fly between containers, which trade places."""
+
     task = "chip_containers"
     answer_kind = "number"
     subject = "containers"
@@ -137,17 +132,14 @@ class ChipContainers(OperationsGame):
         return tuple(course if at_start else course[::-1])
 
     def apply(self, state: State, operation: Operation) -> State | None:
-        held = list(state)
+        start, end = (int(word) - 1 for word in operation[-2:])
         if operation[0] == "swap":
-            a, b = (int(word) - 1 for word in operation[1:])
-            held[a], held[b] = held[b], held[a]
-            return tuple(held)
-        _, chip, start, end = operation
-        source, target = int(start) - 1, int(end) - 1
-        if chip not in _chips(held[source]):
+            return exchanged(state, start, end)
+        held, chip = list(state), operation[1]
+        if chip not in _chips(held[start]):
             return None
-        held[source] = _joined([name for name in _chips(held[source]) if name != chip])
-        held[target] = _joined([*_chips(held[target]), chip])
+        held[start] = _joined([name for name in _chips(held[start]) if name != chip])
+        held[end] = _joined([*_chips(held[end]), chip])
         return tuple(held)
 
     def values(self, facts: Facts) -> tuple[AnswerValue, ...]:
@@ -164,14 +156,16 @@ class ChipContainers(OperationsGame):
             return "-".join(str(len(_chips(inside))) for inside in state)
         return str(1 + next(i for i, inside in enumerate(state) if facts["chip"] in _chips(inside)))
 
+    def layout(self, facts: Facts, width: int, height: int) -> Layout:
+        return Layout(*row_of(width, height, facts["num_containers"]))
+
     def tracks(self, play: Play) -> tuple[Track, ...]:
         """Lay out the containers, and each chip, seen while it is shown and while it flies."""
-        facts, timing, canvas = play.facts, play.timing, play.canvas
-        slots_xy, radius_px = row_of(canvas.width, canvas.height, facts["num_containers"])
+        timing, (slots_xy, radius_px) = play.timing, play.layout
         paths = trade_places(slots_xy, play.course, timing, timing.shares, arc_px(radius_px))
-        chip_px = _chip_px(canvas.width, canvas.height, len(slots_xy))
+        chip_px = min(0.22 * play.canvas.width / len(slots_xy), 0.09 * play.canvas.height)
         chips: list[Track] = []
-        for chip in facts["chips"]:
+        for chip in play.facts["chips"]:
             xy_T2 = np.tile(_seat(play.revealed, chip, slots_xy, radius_px, chip_px), (timing.num_frames, 1))
             visible_T = timing.revealed_T.copy()
             for operation, flying in play.steps:
@@ -182,31 +176,30 @@ class ChipContainers(OperationsGame):
             chips += alike(chip, "circle", COLORS[chip], chip_px, xy_T2[None], visible_T)
         return (*alike("container", "cup", COVER_COLOR, radius_px, paths, angle_deg=180.0), *chips)
 
-    def see(self, frames_THWC: Frames, facts: Facts) -> tuple[State, Course] | None:
+    def see(self, frames_THWC: Frames, facts: Facts, layout: Layout) -> tuple[State, list[Operation]] | None:
         """Find the chips by their colors, and each trade by the slots that containers leave."""
-        height, width = frames_THWC.shape[1:3]
+        places_xy, radius_px = layout
         chips = facts["chips"]
-        slots_xy, radius_px = row_of(width, height, facts["num_containers"])
         seen_NT2 = np.stack([_chip_places(frames_THWC, COLORS[chip]) for chip in chips])
         shown_NT = ~np.isnan(seen_NT2[..., 0])
         revealed_T = shown_NT.all(axis=0)  # one chip flies at a time, and there are two or more
         if not revealed_T.any():
             return None
-        held: list[list[str]] = [[] for _ in slots_xy]
+        held: list[list[str]] = [[] for _ in places_xy]
         for chip, (x, y) in zip(chips, np.median(seen_NT2[:, revealed_T], axis=1), strict=True):
-            held[nearest(slots_xy, (x, y))].append(chip)
-        covered_TN = coverage(frames_THWC, COVER_COLOR, slots_xy, 0.4 * radius_px)
+            held[nearest(places_xy, (x, y))].append(chip)
+        covered_TN = coverage(frames_THWC, COVER_COLOR, places_xy, 0.4 * radius_px)
         active_T = (shown_NT.any(axis=0) | (covered_TN < 0.85).any(axis=1)) & ~revealed_T
         course: list[Operation] = []
         for step in split_active(np.asarray(active_T), facts["num_operations"]) or []:
             flying_N = shown_NT[:, step].mean(axis=1)
             chip = int(flying_N.argmax())
             if flying_N[chip] > 0.6:
-                course.append(("move", chips[chip], *_seen_flight(seen_NT2[chip, step], slots_xy, radius_px)))
+                course.append(("move", chips[chip], *_seen_flight(seen_NT2[chip, step], places_xy, radius_px)))
             else:
                 a, b = sorted(int(slot) for slot in np.argsort(covered_TN[step].mean(axis=0))[:2])
                 course.append(("swap", str(a + 1), str(b + 1)))
-        return tuple(_joined(names) for names in held), tuple(course)
+        return tuple(_joined(names) for names in held), course
 
 
 def _chips(inside: str) -> list[str]:
@@ -215,10 +208,6 @@ def _chips(inside: str) -> list[str]:
 
 def _joined(chips: Sequence[str]) -> str:
     return "+".join(sorted(chips)) or NOTHING
-
-
-def _chip_px(width: int, height: int, num_slots: int) -> float:
-    return min(0.22 * width / num_slots, 0.09 * height)
 
 
 def _seat(

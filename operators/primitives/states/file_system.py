@@ -1,4 +1,4 @@
-"""Where is a file, and was it ever deleted? (SynRL, arXiv 2603.17693, long-term: file system.)
+"""Ask where a file is, and whether it was ever deleted (SynRL, arXiv 2603.17693, long-term: file system).
 
 Folders and a bin stand in a row, each with one file or none. A step exchanges the contents of two of them. Two blank
 sheets fly, whichever files they are, so a step looks the same in every state. A file is deleted when it gets into the
@@ -17,19 +17,12 @@ from temporay.operators.pixels.colors_seen import follow
 from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives.states._game import (
-    Course,
-    Operation,
-    OperationsGame,
-    Play,
-    Setup,
-    State,
-    TimedWordings,
-    choose_colors,
-    choose_pairs,
-)
-from temporay.operators.primitives.states._recovery import faces_seen, seen_pair, split_active
-from temporay.operators.primitives.states._slots import Timing, alike, arc_px, around, faces, row_of
+from temporay.operators.primitives.states._course import Course, Operation, State, choose_pairs, exchanged
+from temporay.operators.primitives.states._faces import FaceGame
+from temporay.operators.primitives.states._game import Layout, Play, Setup
+from temporay.operators.primitives.states._recovery import seen_pair, split_active
+from temporay.operators.primitives.states._slots import alike, arc_px, around, choose_colors, row_of
+from temporay.operators.primitives.states._wordings import TimedWordings
 from temporay.operators.records import Frames, Track
 
 NUM_PLACES_BY_LEVEL = (3, 4, 4, 5, 5)  # the last is the bin
@@ -78,9 +71,14 @@ WORDINGS = {
 }
 
 
-class FileSystem(OperationsGame):
+class FileSystem(FaceGame):
+    """Files that folders and a bin exchange unseen."""
+
     task = "file_system"
     subject = "files"
+    faces_fact = "files"
+    face_shape = "box"
+    face_prefix = "file "
     legend = "Folders are numbered from the left, the bin is the rightmost; each step exchanges what two of them hold."
     timed_wordings = WORDINGS
     num_operations_by_level = (3, 3, 4, 6, 8)
@@ -128,9 +126,7 @@ class FileSystem(OperationsGame):
 
     def apply(self, state: State, operation: Operation) -> State:
         a, b = (_places(len(state)).index(word) for word in operation[1:])
-        held = list(state)
-        held[a], held[b] = held[b], held[a]
-        return tuple(held)
+        return exchanged(state, a, b)
 
     def read(self, facts: Facts, states: Sequence[State]) -> str:
         if facts["ask"] == "where":
@@ -142,49 +138,39 @@ class FileSystem(OperationsGame):
     def carried(self, facts: Facts, state: State) -> str:
         return _places(len(state))[state.index(facts["file"])]
 
+    def layout(self, facts: Facts, width: int, height: int) -> Layout:
+        return Layout(*row_of(width, height, 1 + len(facts["files"])))
+
     def tracks(self, play: Play) -> tuple[Track, ...]:
         """Lay out folders and the bin, over them the files while they are shown, and the sheets that fly."""
-        facts, timing = play.facts, play.timing
-        places = _places(len(play.revealed))
-        places_xy, radius_px = row_of(play.canvas.width, play.canvas.height, len(places))
+        timing, (places_xy, radius_px) = play.timing, play.layout
+        places = _places(len(places_xy))
         holders: list[Track] = []
         for place, xy in zip(places, places_xy, strict=True):
             shape, color, angle_deg = ("cup", "bin", 180.0) if place == BIN else ("square", "folder", 0.0)
             path = np.tile(xy, (1, timing.num_frames, 1))
-            holders += alike(place, shape, COLORS[facts[color]], 1.5 * radius_px, path, angle_deg=angle_deg)
-        files = faces(play.revealed, facts["files"], places_xy, timing, radius_px, shape="box", prefix="file ")
-        paths, flying_T = _sheet_paths(places_xy, play.course, timing, arc_px(radius_px))
-        sheets = alike("sheet", "box", COLORS[facts["sheet"]], SHEET_SHARE * radius_px, paths, flying_T)
-        return (*holders, *files, *sheets)
+            holders += alike(place, shape, COLORS[play.facts[color]], 1.5 * radius_px, path, angle_deg=angle_deg)
+        paths = np.tile(places_xy[0], (2, timing.num_frames, 1))
+        flying_T = np.zeros(timing.num_frames, np.bool_)
+        for operation, moving in play.steps:
+            a, b = (places.index(word) for word in operation[1:])
+            paths[:, moving] = around(places_xy, a, b, timing.shares, arc_px(radius_px))
+            flying_T[moving] = True
+        sheets = alike("sheet", "box", COLORS[play.facts["sheet"]], SHEET_SHARE * radius_px, paths, flying_T)
+        return (*holders, *self.face_tracks(play), *sheets)
 
-    def see(self, frames_THWC: Frames, facts: Facts) -> tuple[State, Course] | None:
-        """Find the files by their colors, and each exchange by the half ellipses that the sheets keep closest to."""
-        height, width = frames_THWC.shape[1:3]
-        places = _places(1 + len(facts["files"]))
-        places_xy, radius_px = row_of(width, height, len(places))
-        found = faces_seen(frames_THWC, facts["files"], places_xy, radius_px, NOTHING)
-        if found is None:
-            return None
-        revealed_T, held = found
-        sheet, half_px = COLORS[facts["sheet"]], 0.5 * SHEET_SHARE * radius_px
-        area_T = follow(frames_THWC, sheet)[:, 2] * ~revealed_T
+    def moves(
+        self, frames_THWC: Frames, facts: Facts, layout: Layout, hidden_T: npt.NDArray[np.bool_]
+    ) -> list[Operation]:
+        """Find each exchange by the half ellipses that the sheets keep closest to."""
+        places_xy, radius_px = layout
+        places, sheet = _places(len(places_xy)), COLORS[facts["sheet"]]
+        area_T = follow(frames_THWC, sheet)[:, 2] * hidden_T
         steps = split_active(area_T > 0.4 * area_T.max(), facts["num_operations"]) or []
+        half_px = 0.5 * SHEET_SHARE * radius_px
         pairs = [seen_pair(frames_THWC[step], sheet, places_xy, radius_px, half_px) for step in steps]
-        return held, tuple(("exchange", places[a], places[b]) for a, b in pairs)
+        return [("exchange", places[a], places[b]) for a, b in pairs]
 
 
 def _places(num_places: int) -> tuple[str, ...]:
     return (*(f"folder-{i + 1}" for i in range(num_places - 1)), BIN)
-
-
-def _sheet_paths(
-    places_xy: npt.NDArray[np.float64], course: Course, timing: Timing, height_px: float
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Return the paths of the sheet over the row and of the one under it, (2, T, 2) px, and when they are seen."""
-    paths = np.tile(places_xy[0], (2, timing.num_frames, 1))
-    flying_T = np.zeros(timing.num_frames, np.bool_)
-    for operation, moving in timing.steps(course):
-        a, b = (_places(len(places_xy)).index(word) for word in operation[1:])
-        paths[:, moving] = around(places_xy, a, b, timing.shares, height_px)
-        flying_T[moving] = True
-    return paths, flying_T

@@ -1,4 +1,4 @@
-"""Under which cup is the ball? (SynRL, arXiv 2603.17693, long-term: object tracking with occlusion.)
+"""Ask under which cup the ball is (SynRL, arXiv 2603.17693, long-term: object tracking with occlusion).
 
 All cups are alike, so a swap looks the same whichever cup hides the ball. A twin shows the same swaps in another order.
 Cups on their way keep clear of all others, so a viewer can follow them.
@@ -16,19 +16,11 @@ from temporay.operators.pixels.colors_seen import coverage, follow
 from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives.states._game import (
-    Course,
-    Operation,
-    OperationsGame,
-    Play,
-    Setup,
-    State,
-    TimedWordings,
-    choose_colors,
-    choose_pairs,
-)
+from temporay.operators.primitives.states._course import Course, Operation, State, choose_pairs
+from temporay.operators.primitives.states._game import Layout, OperationsGame, Play, Setup
 from temporay.operators.primitives.states._recovery import nearest
-from temporay.operators.primitives.states._slots import alike, arc_px, row_of, trade_places
+from temporay.operators.primitives.states._slots import alike, arc_px, choose_colors, row_of, trade_places
+from temporay.operators.primitives.states._wordings import TimedWordings
 from temporay.operators.records import Frames, Track
 
 NUM_CUPS_BY_LEVEL = (3, 3, 4, 4, 5)
@@ -56,6 +48,8 @@ WORDINGS = {
 
 
 class ShellGame(OperationsGame):
+    """A ball under one of several cups that are swapped."""
+
     task = "shell_game"
     subject = "cups"
     legend = "Positions are counted from the left, each swap is a step."
@@ -99,43 +93,40 @@ class ShellGame(OperationsGame):
     def carried(self, facts: Facts, state: State) -> str:
         return state[0]
 
+    def layout(self, facts: Facts, width: int, height: int) -> Layout:
+        return Layout(*row_of(width, height, facts["num_cups"]))
+
     def tracks(self, play: Play) -> tuple[Track, ...]:
         """Lay out the ball, seen only while its cup is lifted, and over it the cups."""
-        facts, timing = play.facts, play.timing
-        slots_xy, radius_px = row_of(play.canvas.width, play.canvas.height, facts["num_cups"])
+        timing, (slots_xy, radius_px) = play.timing, play.layout
         shares = np.arange(1, timing.per_op + 1) / timing.per_op  # every swap ends at rest
         paths = trade_places(slots_xy, play.course, timing, shares, arc_px(radius_px))
-        ball_xy_T2 = np.tile(slots_xy[int(play.revealed[0]) - 1], (timing.num_frames, 1))
         lifted = int(play.states[0][0]) - 1  # cups are numbered by their first slot
         paths[lifted, timing.revealed_T, 1] -= LIFT * radius_px
-        ball = Track(
-            name="ball",
-            shape="circle",
-            color=COLORS[facts["ball"]],
-            radius_px=0.6 * radius_px,
-            xy_T2=ball_xy_T2,
-            visible_T=timing.revealed_T,
+        ball_xy_T2 = np.tile(slots_xy[int(play.revealed[0]) - 1], (timing.num_frames, 1))
+        ball, cup = (COLORS[play.facts[name]] for name in ("ball", "cup"))
+        return (
+            *alike("ball", "circle", ball, 0.6 * radius_px, ball_xy_T2[None], timing.revealed_T),
+            *alike("cup", "cup", cup, radius_px, paths),
         )
-        return ball, *alike("cup", "cup", COLORS[facts["cup"]], radius_px, paths)
 
-    def see(self, frames_THWC: Frames, facts: Facts) -> tuple[State, Course] | None:
+    def see(self, frames_THWC: Frames, facts: Facts, layout: Layout) -> tuple[State, list[Operation]] | None:
         """Find the slot where the ball is seen, and each swap by the two slots that are empty during it."""
-        height, width = frames_THWC.shape[1:3]
-        slots_xy, radius_px = row_of(width, height, facts["num_cups"])
+        places_xy, radius_px = layout
         x_T, y_T, area_T = follow(frames_THWC, COLORS[facts["ball"]]).T
         shown_T = area_T > 0.5 * area_T.max()
         if not shown_T.any():
             return None
-        slot = nearest(slots_xy, (float(np.median(x_T[shown_T])), float(np.median(y_T[shown_T]))))
-        return (str(slot + 1),), _seen_swaps(frames_THWC[~shown_T], COLORS[facts["cup"]], slots_xy, radius_px)
+        slot = nearest(places_xy, (float(np.median(x_T[shown_T])), float(np.median(y_T[shown_T]))))
+        return (str(slot + 1),), _seen_swaps(frames_THWC[~shown_T], COLORS[facts["cup"]], places_xy, radius_px)
 
 
 def _seen_swaps(
     frames_THWC: Frames, color: tuple[int, int, int], slots_xy: npt.NDArray[np.float64], radius_px: float
-) -> Course:
+) -> list[Operation]:
     """Find a swap in each run of frames in which a slot is empty: of the two slots that are emptiest in it."""
     covered_TN = coverage(frames_THWC, color, slots_xy, 0.4 * radius_px)
     moving_T = np.concatenate([[False], (covered_TN < 0.5).any(axis=1), [False]])
     starts, ends = (np.nonzero(np.diff(moving_T.astype(int)) == sign)[0] for sign in (1, -1))
     pairs = [sorted(np.argsort(covered_TN[a:b].mean(axis=0))[:2]) for a, b in zip(starts, ends, strict=True)]
-    return tuple(("swap", str(int(a) + 1), str(int(b) + 1)) for a, b in pairs)
+    return [("swap", str(int(a) + 1), str(int(b) + 1)) for a, b in pairs]

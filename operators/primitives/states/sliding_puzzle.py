@@ -1,4 +1,4 @@
-"""Which number was, or is, at a place of a sliding puzzle? (SynRL, arXiv 2603.17693, long-term: retrodictive identity.)
+"""Ask which number is at a place of a sliding puzzle (SynRL, arXiv 2603.17693: retrodictive identity).
 
 Tiles are blank while they slide and show their numbers in the reveal alone. The gap is seen all the time, so its walks
 cannot be cut up and put together in another order. A twin is staged anew: from the same gap, with another walk that
@@ -18,19 +18,12 @@ from temporay.operators.errors import SampleRejected
 from temporay.operators.pixels.colors_seen import coverage
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives.states._game import (
-    Course,
-    Operation,
-    OperationsGame,
-    Play,
-    Setup,
-    State,
-    TimedWordings,
-    by_answer,
-    choose_colors,
-)
-from temporay.operators.primitives.states._recovery import faces_seen, split_active
-from temporay.operators.primitives.states._slots import COVER_COLOR, alike, faces, grid_xy
+from temporay.operators.primitives.states._course import Course, Operation, State, exchanged
+from temporay.operators.primitives.states._faces import FaceGame
+from temporay.operators.primitives.states._game import Layout, Play, Setup, by_answer
+from temporay.operators.primitives.states._recovery import split_active
+from temporay.operators.primitives.states._slots import COVER_COLOR, alike, choose_colors, grid_xy
+from temporay.operators.primitives.states._wordings import TimedWordings
 from temporay.operators.records import Frames, Track
 
 SMALL_SIDE_PX = 64  # two rows and columns under it, else three
@@ -56,10 +49,14 @@ WORDINGS = {
 }
 
 
-class SlidingPuzzle(OperationsGame):
+class SlidingPuzzle(FaceGame):
+    """A sliding puzzle whose tiles are blank while they slide."""
+
     task = "sliding_puzzle"
     twin = "restaged"
     subject = "tiles"
+    faces_fact = "tiles"
+    face_prefix = "tile "
     legend = "Positions are counted row by row from the top left; each slide is a step."
     timed_wordings = WORDINGS
     num_operations_by_level = (3, 4, 6, 8, 12)
@@ -121,9 +118,7 @@ class SlidingPuzzle(OperationsGame):
 
     def apply(self, state: State, operation: Operation) -> State | None:
         start, end = (int(word) - 1 for word in operation[1:])
-        board = list(state)
-        board[start], board[end] = board[end], board[start]
-        return tuple(board) if state[end] == GAP else None
+        return exchanged(state, start, end) if state[end] == GAP else None
 
     def read(self, facts: Facts, states: Sequence[State]) -> str | None:
         number = states[facts["asked_after"]][facts["place"] - 1]
@@ -133,45 +128,37 @@ class SlidingPuzzle(OperationsGame):
         columns = facts["columns"]
         return "/".join("".join(state[row : row + columns]) for row in range(0, len(state), columns))
 
+    def layout(self, facts: Facts, width: int, height: int) -> Layout:
+        """Return the cells row by row, on the largest square in the middle."""
+        pitch_px = min(width, height) / facts["columns"]
+        offsets = np.float64(pitch_px) * (np.arange(facts["columns"]) - (facts["columns"] - 1) / 2)
+        return Layout(grid_xy(offsets + width / 2, offsets + height / 2), 0.48 * pitch_px)
+
     def tracks(self, play: Play) -> tuple[Track, ...]:
         """Lay out blank tiles, which slide, and over them the numbered ones, which show while nothing slides."""
-        facts, timing, first = play.facts, play.timing, play.states[0]
-        cells_xy, radius_px = _layout(play.canvas.width, play.canvas.height, facts["columns"])
-        tile_at = {cell: i for i, cell in enumerate(c for c, number in enumerate(first) if number != GAP)}
+        cells_xy, timing = play.layout.places_xy, play.timing
+        tile_at = {cell: i for i, cell in enumerate(c for c, number in enumerate(play.states[0]) if number != GAP)}
         paths = np.stack([np.tile(cells_xy[cell], (timing.num_frames, 1)) for cell in tile_at])
         for operation, moving in play.steps:
             start, end = (int(word) - 1 for word in operation[1:])
             tile_at[end] = tile = tile_at.pop(start)
             paths[tile, moving] = cells_xy[start] + timing.shares[:, None] * (cells_xy[end] - cells_xy[start])
             paths[tile, moving.stop :] = cells_xy[end]
-        blanks = alike("tile", "square", COVER_COLOR, radius_px, paths)
-        return (*blanks, *faces(play.revealed, facts["tiles"], cells_xy, timing, radius_px, prefix="tile "))
+        return (*alike("tile", "square", COVER_COLOR, play.layout.radius_px, paths), *self.face_tracks(play))
 
-    def see(self, frames_THWC: Frames, facts: Facts) -> tuple[State, Course] | None:
-        """Find the tiles by their colors, and each slide by the cell that it empties and the one that it fills."""
-        height, width = frames_THWC.shape[1:3]
-        cells_xy, radius_px = _layout(width, height, facts["columns"])
-        found = faces_seen(frames_THWC, facts["tiles"], cells_xy, radius_px, GAP)
-        if found is None:
-            return None
-        revealed_T, board = found
-        blank_TC = coverage(frames_THWC, COVER_COLOR, cells_xy, 0.8 * radius_px)
-        active_T = ~revealed_T & ((blank_TC > 0.95).sum(axis=1) < len(facts["tiles"]))
-        course = []
-        for step in split_active(active_T, facts["num_operations"]) or []:
-            change_C = blank_TC[step.stop - 1] - blank_TC[step.start]
-            course.append(("slide", str(int(change_C.argmin()) + 1), str(int(change_C.argmax()) + 1)))
-        return board, tuple(course)
+    def moves(
+        self, frames_THWC: Frames, facts: Facts, layout: Layout, hidden_T: npt.NDArray[np.bool_]
+    ) -> list[Operation]:
+        """Find each slide by the cell that it empties and the one that it fills."""
+        places_xy, radius_px = layout
+        blank_TC = coverage(frames_THWC, COVER_COLOR, places_xy, 0.8 * radius_px)
+        active_T = hidden_T & ((blank_TC > 0.95).sum(axis=1) < len(facts["tiles"]))
+        steps = split_active(active_T, facts["num_operations"]) or []
+        changes = [blank_TC[step.stop - 1] - blank_TC[step.start] for step in steps]
+        return [("slide", str(int(change_C.argmin()) + 1), str(int(change_C.argmax()) + 1)) for change_C in changes]
 
 
 def _neighbors(cell: int, columns: int) -> list[int]:
     row, column = divmod(cell, columns)
     around = [(row - 1, column), (row, column - 1), (row, column + 1), (row + 1, column)]
     return [r * columns + c for r, c in around if 0 <= r < columns and 0 <= c < columns]
-
-
-def _layout(width: int, height: int, columns: int) -> tuple[npt.NDArray[np.float64], float]:
-    """Return the centers of the cells on the largest square in the middle, (columns², 2) px, and a tile's radius."""
-    pitch_px = min(width, height) / columns
-    offsets = np.float64(pitch_px) * (np.arange(columns) - (columns - 1) / 2)
-    return grid_xy(offsets + width / 2, offsets + height / 2), 0.48 * pitch_px

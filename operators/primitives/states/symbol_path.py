@@ -1,4 +1,4 @@
-"""What is the result of the problem that a ball writes? (SynRL, arXiv 2603.17693, long-term: symbol operations.)
+"""Ask for the result of a problem that a ball writes (SynRL, arXiv 2603.17693, long-term: symbol operations).
 
 Digits and signs lie in a grid and are seen in the reveal alone. The ball goes from cell to cell and so writes an
 arithmetic problem. The same cells in another order are another problem, so a twin has the same frames in another order.
@@ -19,9 +19,11 @@ from temporay.operators.pixels.colors_seen import follow
 from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives.states._game import Course, Operation, OperationsGame, Play, Setup, State, read_log
-from temporay.operators.primitives.states._recovery import faces_seen, nearest
-from temporay.operators.primitives.states._slots import COVER_COLOR, alike, faces, grid_xy
+from temporay.operators.primitives.states._course import Course, Operation, State
+from temporay.operators.primitives.states._faces import FaceGame
+from temporay.operators.primitives.states._game import Layout, Play, Setup, read_log
+from temporay.operators.primitives.states._recovery import nearest
+from temporay.operators.primitives.states._slots import COVER_COLOR, alike, grid_xy
 from temporay.operators.records import Event, Frames, Question, ScenePlan, Track
 
 NUM_DECOYS_BY_LEVEL = (0, 1, 2, 3, 1)  # symbols that the ball never visits
@@ -52,9 +54,14 @@ VISIT_WORDINGS = (
 )
 
 
-class SymbolPath(OperationsGame):
+class SymbolPath(FaceGame):
+    """A ball that visits symbols in a grid and so writes an arithmetic problem."""
+
     task = "symbol_path"
     subject = "ball"
+    faces_fact = "symbols"
+    face_prefix = "symbol "
+    empty = EMPTY
     legend = "Problems are worked out strictly from left to right."
     num_operations_by_level = (3, 3, 5, 5, 7)
     phrases: ClassVar[Phrases] = {
@@ -148,34 +155,33 @@ class SymbolPath(OperationsGame):
     def wordings_of(self, facts: Facts) -> Sequence[str]:
         return VISIT_WORDINGS if facts["mode"] == "historical" else PROBLEM_WORDINGS
 
+    def layout(self, facts: Facts, width: int, height: int) -> Layout:
+        """Return the cells row by row, spread over the frame."""
+        columns = facts["columns"]
+        across, down = ((np.arange(columns) + 0.5) * side / columns for side in (width, height))
+        return Layout(grid_xy(across, down), 0.42 * min(width, height) / columns)
+
     def tracks(self, play: Play) -> tuple[Track, ...]:
         """Lay out the blank cells, over them the symbols while they are shown, and the ball on its way."""
-        facts, timing = play.facts, play.timing
-        cells_xy, radius_px = _layout(play.canvas.width, play.canvas.height, facts["columns"])
-        blanks = alike(
-            "cell", "square", COVER_COLOR, radius_px, np.repeat(cells_xy[:, None], timing.num_frames, axis=1)
-        )
-        symbols = faces(play.revealed, facts["symbols"], cells_xy, timing, radius_px, prefix="symbol ")
-        ball_xy_T2, scale_T = np.tile(cells_xy[0], (timing.num_frames, 1)), np.ones(timing.num_frames)
-        visible_T = np.zeros(timing.num_frames, np.bool_)
+        (cells_xy, radius_px), num_frames = play.layout, play.timing.num_frames
+        still_CT2 = np.repeat(cells_xy[:, None], num_frames, axis=1)
+        ball_xy_T2, scale_T, visible_T = still_CT2[0].copy(), np.ones(num_frames), np.zeros(num_frames, np.bool_)
         for (_, cell, _), stop in play.steps:
             ball_xy_T2[stop], visible_T[stop] = cells_xy[int(cell) - 1], True
-            scale_T[stop] = 0.7 + 0.3 * np.sin(np.pi * timing.shares)  # it lands and leaves
-        (ball,) = alike("ball", "circle", COLORS[facts["ball"]], 0.8 * radius_px, ball_xy_T2[None], visible_T)
-        return (*blanks, *symbols, replace(ball, scale_T=scale_T))
+            scale_T[stop] = 0.7 + 0.3 * np.sin(np.pi * play.timing.shares)  # it lands and leaves
+        color = COLORS[play.facts["ball"]]
+        (ball,) = alike("ball", "circle", color, 0.8 * radius_px, ball_xy_T2[None], visible_T)
+        blanks = alike("cell", "square", COVER_COLOR, radius_px, still_CT2)
+        return (*blanks, *self.face_tracks(play), replace(ball, scale_T=scale_T))
 
-    def see(self, frames_THWC: Frames, facts: Facts) -> tuple[State, Course] | None:
-        """Find the symbols by their colors, and the visits by the cells on which the ball's color is seen."""
-        height, width = frames_THWC.shape[1:3]
-        cells_xy, radius_px = _layout(width, height, facts["columns"])
-        found = faces_seen(frames_THWC, facts["symbols"], cells_xy, radius_px, EMPTY)
-        if found is None:
-            return None
-        revealed_T, grid = found
+    def moves(
+        self, frames_THWC: Frames, facts: Facts, layout: Layout, hidden_T: npt.NDArray[np.bool_]
+    ) -> list[Operation]:
+        """Find the visits by the cells on which the ball's color is seen. The reveal tells which symbols these are."""
         ball_T3 = follow(frames_THWC, COLORS[facts["ball"]])
-        area_T = ball_T3[:, 2] * ~revealed_T
-        cells = [nearest(cells_xy, (x, y)) for x, y, _ in ball_T3[area_T > 0.3 * area_T.max()]]
-        return grid, tuple(("visit", str(cell + 1), grid[cell]) for cell, _ in groupby(cells))
+        area_T = ball_T3[:, 2] * hidden_T
+        cells = [nearest(layout.places_xy, (x, y)) for x, y, _ in ball_T3[area_T > 0.3 * area_T.max()]]
+        return [("visit", str(cell + 1), EMPTY) for cell, _ in groupby(cells)]
 
 
 def _columns(canvas: Canvas) -> int:
@@ -195,9 +201,3 @@ def _left_to_right(symbols: Sequence[str]) -> int:
     for sign, digit in zip(symbols[1::2], symbols[2::2], strict=True):
         value = {"+": value + int(digit), "-": value - int(digit), "x": value * int(digit)}[sign]
     return value
-
-
-def _layout(width: int, height: int, columns: int) -> tuple[npt.NDArray[np.float64], float]:
-    """Return the centers of the cells, spread over the frame, (columns², 2) px, and half a cell's side."""
-    across, down = ((np.arange(columns) + 0.5) * side / columns for side in (width, height))
-    return grid_xy(across, down), 0.42 * min(width, height) / columns

@@ -1,0 +1,66 @@
+"""Games whose state is a face, or none, at each place: cards, tiles, files, symbols."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from temporay.operators.pixels.colors_seen import coverage
+from temporay.operators.pixels.shapes import COLORS
+from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives.states._course import Operation, State
+from temporay.operators.primitives.states._game import Layout, OperationsGame, Play
+from temporay.operators.records import Frames, Track
+
+MIN_FACE_SHARE = 0.25  # share of the square around a place that has a face's color, where that face lies
+
+
+class FaceGame(OperationsGame):
+    """A game in which labelled faces are seen in the reveal alone, each in a color of its own."""
+
+    faces_fact: ClassVar[str]  # the fact that gives each face's name the name of its color
+    empty: ClassVar[str] = "-"  # what a place without a face holds
+    face_shape: ClassVar[str] = "square"
+    face_prefix: ClassVar[str] = ""  # begins the name of a face's track
+
+    @abstractmethod
+    def moves(
+        self, frames_THWC: Frames, facts: Facts, layout: Layout, hidden_T: npt.NDArray[np.bool_]
+    ) -> list[Operation]:
+        """Return the operations seen; a number of them that is not the clip's means a doubt.
+
+        Args:
+            hidden_T: the frames that do not show the faces.
+        """
+
+    def face_tracks(self, play: Play) -> list[Track]:
+        """Return the tracks of the faces."""
+        colors = play.facts[self.faces_fact]
+        return [
+            Track(
+                name=f"{self.face_prefix}{name}",
+                shape=self.face_shape,
+                color=COLORS[colors[name]],
+                radius_px=play.layout.radius_px,
+                xy_T2=np.tile(xy, (play.timing.num_frames, 1)),
+                visible_T=play.timing.revealed_T,
+                label=name,
+            )
+            for name, xy in zip(play.revealed, play.layout.places_xy, strict=True)
+            if name in colors
+        ]
+
+    def see(self, frames_THWC: Frames, facts: Facts, layout: Layout) -> tuple[State, list[Operation]] | None:
+        """Find the faces by their colors. Two faces at one place, or no frame with all of them, leave a doubt."""
+        names, (places_xy, radius_px) = facts[self.faces_fact], layout
+        seen_NTP = np.stack([coverage(frames_THWC, COLORS[c], places_xy, 0.7 * radius_px) for c in names.values()])
+        revealed_T = seen_NTP.max(axis=2).min(axis=0) > MIN_FACE_SHARE
+        if not revealed_T.any():
+            return None
+        face_at = dict(zip(seen_NTP[:, revealed_T].mean(axis=1).argmax(axis=1).tolist(), names, strict=True))
+        if len(face_at) < len(names):
+            return None
+        shown = tuple(face_at.get(place, self.empty) for place in range(len(places_xy)))
+        return shown, self.moves(frames_THWC, facts, layout, ~revealed_T)

@@ -1,0 +1,21 @@
+"""Texts that ask for a state at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+WHEN = {"forward": "at the end", "retrodictive": "at the start", "historical": "right after step {number}"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedWordings:
+    """Texts that ask for the state at a time: those of the paper for each mode, and templates with ``{when}``."""
+
+    templates: Sequence[str]
+    paper: Mapping[str, Sequence[str]]
+    when: Mapping[str, str] = field(default_factory=lambda: WHEN)
+
+    def of(self, mode: str) -> list[str]:
+        asked = [template.replace("{when}", self.when[mode]) for template in self.templates]
+        return [*self.paper[mode], *(text[0].upper() + text[1:] for text in asked)]
