@@ -22,7 +22,7 @@ from temporay.operators.settings import Settings
 
 CAPTIONS_FILE = "annotations/captions_drawn.json"
 IMAGES_FOLDER = "images"
-RADIUS = (0.2, 0.34)  # of the side
+RADIUS = (0.2, 0.34)  # share of the side
 JPEG_QUALITY = 95
 
 

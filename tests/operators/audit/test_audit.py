@@ -78,7 +78,7 @@ def lengthen(options: list[str], chosen: set[int]) -> list[str]:
 
 
 def clipped_counts(rng: np.random.Generator) -> dict[str, Any]:
-    """The right number, and others at most two away from it that are not under 1."""
+    """Offer the right number, and others at most two away from it that are not under 1."""
     right = int(rng.integers(1, 7))
     near = [n for n in range(max(1, right - 2), right + 3) if n != right]
     numbers = [right, *(int(n) for n in rng.choice(near, 3 if len(near) > 3 else 2, replace=False))]
@@ -92,7 +92,7 @@ def present_when_right(options: list[str], answer: int) -> dict[str, Any]:
 
 
 def opposite_when_right(options: list[str], answer: int, rng: np.random.Generator) -> dict[str, Any]:
-    """The right direction, its opposite, and two others that are not opposite to each other."""
+    """Offer the right direction, its opposite, and two others that are not opposite to each other."""
     right = options[answer]
     others = [text for text in WORDS if text not in (right, OPPOSITE[right])]
     first = others[int(rng.integers(len(others)))]
@@ -168,7 +168,7 @@ def test_every_shortcut_is_found_and_named(kind: str) -> None:
     assert named and f"{by_name[kind]['accuracy']:.1%}" in named[0]
 
 
-def test_a_forest_finds_a_fact_that_goes_with_the_answer_and_says_where() -> None:
+def test_a_forest_names_a_fact_that_gives_the_answer_away() -> None:
     """A number that the primitive drew and kept goes with the right letter."""
     rng = np.random.default_rng(2)
     rows = []
@@ -198,7 +198,7 @@ def test_a_forest_finds_options_that_look_right() -> None:
     assert "forest_of_options" in failed
 
 
-def test_chance_seldom_fails_a_fair_audit() -> None:
+def test_fair_audits_rarely_fail() -> None:
     """Of 100 fair audits at most 1 % may fail; more than three would be one in fifty."""
     num_failed, zs = 0, []
     for seed in range(100):
@@ -223,7 +223,7 @@ def test_the_bound_grows_with_the_number_of_comparisons() -> None:
     assert judge(lucky, 1000).bound == pytest.approx(0.5 + 4.26 * 0.05, abs=0.001)
 
 
-def test_twins_that_stand_and_fall_together_count_once() -> None:
+def test_twins_guessed_alike_count_once() -> None:
     """The right option of one is the wrong one of the other: who mistakes neither knows one thing, not two."""
     pairs = [row(["yes", "no"], n % 2, pair_id=f"pair {n // 2}") for n in range(200)]
     luck = np.repeat(np.random.default_rng(0).integers(0, 2, 100), 2).astype(float)

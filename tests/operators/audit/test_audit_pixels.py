@@ -24,7 +24,7 @@ Draw = np.random.Generator
 
 
 def clip(xs: np.ndarray, ys: np.ndarray, background: int = 20, color: str = "red") -> Frames:
-    """A circle on a frame whose edges are joined."""
+    """Draw a circle on a frame with joined edges."""
     frames_THWC = np.full((NUM_FRAMES, CANVAS, CANVAS, 3), background, np.uint8)
     for frame_HWC, x, y in zip(frames_THWC, xs % CANVAS, ys % CANVAS, strict=True):
         for dx in (-CANVAS, 0, CANVAS):
@@ -42,7 +42,7 @@ def speeding(rng: Draw, answer: int, first_speeds: tuple[float, float, float]) -
 
 
 def fair_speed(rng: Draw, answer: int) -> Frames:
-    """The mean speed is drawn apart from the answer."""
+    """Choose the mean speed independently of the answer."""
     mean = float(rng.uniform(2.5, 7.0))
     return speeding(rng, answer, (mean - 2.0, mean + 2.0, mean))
 
@@ -58,7 +58,7 @@ def telling_brightness(rng: Draw, answer: int) -> Frames:
 
 
 def telling_first_frame(rng: Draw, answer: int) -> Frames:
-    """The shape is always in one place at first, and that place tells."""
+    """Begin in a place that gives the answer away."""
     frames_THWC = fair_speed(rng, answer)
     frames_THWC[0] = clip(np.full(NUM_FRAMES, 8.0 + 16 * answer), np.full(NUM_FRAMES, 24.0))[0]
     return frames_THWC
@@ -108,7 +108,7 @@ def failed_probes(
     return {attack.attack for attack in attacks if not judge(attack, NUM_COMPARISONS).passed}
 
 
-def test_fair_clips_pass_and_their_order_tells() -> None:
+def test_fair_clips_pass_and_only_their_order_gives_the_answer() -> None:
     rows, thumbnails = samples(fair_speed, promises=ORDER)
     result = audit(rows, thumbnails, {"made_up": (0.0, 1.0)})
     assert result["passed"], result["failures"]
@@ -118,20 +118,20 @@ def test_fair_clips_pass_and_their_order_tells() -> None:
     assert result["tasks"][0]["num_stills"] == NUM_ROWS
 
 
-def test_a_first_speed_that_tells_is_found() -> None:
+def test_a_first_speed_that_gives_the_answer_away_is_found() -> None:
     rows, thumbnails = samples(telling_speed, promises=ORDER)
     found = failed_probes(rows, thumbnails, (0.0, 0.0))
     assert "first_two_frames" in found and not {"random_frame", "first_frame"} & found
 
 
-def test_a_primitive_is_held_to_what_it_promises_of_two_frames() -> None:
+def test_two_frames_are_judged_by_the_primitives_promise() -> None:
     """Where two frames may give the answer in 60 %, 90 % are too many; where nothing is promised, nothing is judged."""
     rows, thumbnails = samples(telling_speed, promises=ORDER)
     assert "first_two_frames" in failed_probes(rows, thumbnails, (0.0, 0.6))
     assert "first_two_frames" not in failed_probes(rows, thumbnails, (0.0, 1.0))
 
 
-def test_a_frame_that_tells_is_found_and_named() -> None:
+def test_a_frame_that_gives_the_answer_away_is_named() -> None:
     rows, thumbnails = samples(telling_brightness, promises=ORDER)
     result = audit(rows, thumbnails)
     (failure,) = [failure for failure in result["failures"] if "random_frame" in failure]
@@ -140,7 +140,7 @@ def test_a_frame_that_tells_is_found_and_named() -> None:
     assert failed == {"random_frame", "mean_frame", "bag_of_frames"}, "the first frame is not promised to be silent"
 
 
-def test_a_first_frame_that_tells_is_found_where_the_primitive_promises_otherwise() -> None:
+def test_a_first_frame_may_give_the_answer_away_only_if_promised() -> None:
     rows, thumbnails = samples(telling_first_frame, promises=ORDER)
     assert "first_frame" in failed_probes(rows, thumbnails, (0.0, 1.0))
     assert "first_frame" not in failed_probes(rows, thumbnails, (1.0, 1.0))
@@ -154,7 +154,7 @@ def test_a_first_frame_that_tells_is_found_where_the_primitive_promises_otherwis
         ({"needs_time": True, "order_dependent": True}, {"random_frame", "mean_frame", "bag_of_frames"}),
     ],
 )
-def test_what_a_primitive_declares_is_what_it_is_judged_by(promises: dict[str, bool], gating: set[str]) -> None:
+def test_declarations_decide_which_probes_are_judged(promises: dict[str, bool], gating: set[str]) -> None:
     rows, thumbnails = samples(telling_brightness, promises=promises)
     attacks = pixel_attacks(rows, [thumbnails[row["id"]] for row in rows], (1.0, 1.0), only_gates=True)
     assert {attack.attack for attack in attacks} == gating
@@ -177,7 +177,7 @@ def test_a_bag_may_leave_two_answers_but_not_one() -> None:
     assert bag.chance == 0.625 and bag.accuracy > 0.33
 
 
-def test_options_that_name_colors_are_looked_for_in_the_frame() -> None:
+def test_colors_named_by_options_are_measured() -> None:
     """Texts that never come back, of which the right one names the colour that is seen."""
     rng = np.random.default_rng(1)
     names = list(COLORS)[:6]
@@ -193,7 +193,7 @@ def test_options_that_name_colors_are_looked_for_in_the_frame() -> None:
     assert "random_frame_options" in failed_probes(rows, thumbnails, (1.0, 1.0))
 
 
-def test_stills_are_the_frames_they_say() -> None:
+def test_thumbnails_are_the_right_frames() -> None:
     frames_THWC = np.zeros((17, 60, 80, 3), np.uint8) + np.arange(17, dtype=np.uint8)[:, None, None, None] * 10
     thumbnails = thumbnails_of(frames_THWC, "some id")
     assert thumbnails.even_THWC.shape == (NUM_EVEN, SIDE, SIDE, 3)

@@ -35,7 +35,7 @@ def test_the_front_matter_describes_every_column(dataset: Dataset) -> None:
     assert "# temporay, split train" in body
 
 
-def test_the_card_says_how_many_of_what_and_from_where(dataset: Dataset) -> None:
+def test_the_card_counts_samples_and_names_sources(dataset: Dataset) -> None:
     write_card(dataset.path)
     text = (dataset.path / "README.md").read_text()
     assert "| first_last | 50 |" in text and "| motion_direction | 50 |" in text
@@ -61,7 +61,7 @@ def test_the_card_shows_the_audit(dataset: Dataset) -> None:
     assert "Not audited yet" not in text and "| passed |" in text
 
 
-def test_the_card_says_which_labels_pixels_bear_out(dataset: Dataset) -> None:
+def test_the_card_says_which_labels_pixels_confirm(dataset: Dataset) -> None:
     write_card(dataset.path)
     text = (dataset.path / "README.md").read_text()
     checked = labels_checked(read_markers(dataset.path, 1))
@@ -80,7 +80,7 @@ def test_every_photograph_is_named_with_its_license(dataset: Dataset) -> None:
     assert {line.split("\t")[3] for line in lines} == {"no known copyright restrictions"}
 
 
-def test_the_card_says_what_the_licenses_left(recipe: Recipe, tmp_path: Path) -> None:
+def test_the_card_says_how_many_images_the_licenses_left(recipe: Recipe, tmp_path: Path) -> None:
     captions = tmp_path / "captions.json"
     assert recipe.coco.captions is not None
     tree = json.loads(recipe.coco.captions.read_text())

@@ -90,7 +90,7 @@ def test_files_outside_the_image_folder_are_not_read(tmp_path: Path) -> None:
     assert found.dropped == {"image_outside_folder": 1, "annotation_of_unknown_image": 1}
 
 
-def test_broken_annotation_files_are_the_users_errors(tmp_path: Path, drawn_coco: CocoPaths) -> None:
+def test_broken_annotation_files_are_user_errors(tmp_path: Path, drawn_coco: CocoPaths) -> None:
     assert drawn_coco.captions is not None and drawn_coco.images is not None
     with pytest.raises(UserError, match=r"cannot read COCO captions .*nowhere\.json: No such file"):
         read_scenes(tmp_path / "nowhere.json", drawn_coco.images)

@@ -69,7 +69,7 @@ def test_what_cannot_be_cut_out_is_counted_by_reason(tmp_path: Path, changes: di
     assert [len(scene.instances) for scene in found.scenes] == [1, 0]
 
 
-def test_broken_files_are_the_users_errors(tmp_path: Path) -> None:
+def test_broken_files_are_user_errors(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"cannot read COCO instances .*nowhere\.json: No such file"):
         attach_instances(SCENES, tmp_path / "nowhere.json")
     path = write(tmp_path, [])

@@ -9,7 +9,7 @@ from temporay.operators.dataset.recipe import CocoPaths
 from temporay.operators.pixels.shapes import COLORS, EASY_COLORS, EASY_SHAPES
 
 
-def test_the_coco_reader_finds_every_name_as_often_as_there_are_variants(drawn_coco: CocoPaths) -> None:
+def test_every_name_has_all_its_variants(drawn_coco: CocoPaths) -> None:
     assert drawn_coco.captions is not None and drawn_coco.images is not None
     found = read_scenes(drawn_coco.captions, drawn_coco.images)
     captions = [scene.captions[0] for scene in found.scenes]
@@ -18,7 +18,7 @@ def test_the_coco_reader_finds_every_name_as_often_as_there_are_variants(drawn_c
     assert {captions.count(name) for name in captions} == {4}
 
 
-def test_every_image_shows_its_colour_whole(drawn_coco: CocoPaths) -> None:
+def test_every_image_shows_its_whole_shape(drawn_coco: CocoPaths) -> None:
     assert drawn_coco.captions is not None and drawn_coco.images is not None
     for scene in read_scenes(drawn_coco.captions, drawn_coco.images).scenes:
         image_HWC = load_image(scene, 48).astype(int)

@@ -69,7 +69,7 @@ def write_source(folder: Path) -> CocoPaths:
 
 
 def asked(made: MadeSample, recipe: Recipe) -> dict[str, Any]:
-    """The row as it is stored, with the reasoning in both styles."""
+    """Return the row as it is stored, with the reasoning in both styles."""
     primitive = load(PACKAGE, made.plan.address.task)()
     question = primitive.ask(made.plan)
     styles = {style: primitive.explain(made.plan, question, style) for style in ("concise", "detailed")}
@@ -92,7 +92,7 @@ def hashes(recipe: Recipe, source: Source, made: MadeSample) -> list[str]:
 
 
 def cell(task: str, level: int, coco: CocoPaths) -> list[list[str]]:
-    """The hashes of one task at one level, sample after twin after sample."""
+    """Return the hashes of one task at one level, sample after twin after sample."""
     recipe = golden_recipe(task, level, coco)
     source = open_source(recipe, Path())
     taken: set[str] = set()

@@ -37,7 +37,7 @@ def lint(folder: Path) -> list[Problem]:
 
 
 def rewritten(dataset: Dataset, change: Callable[[StoredSample], StoredSample]) -> Path:
-    """The first shard with one sample changed, checksum, marker and index renewed: only its content can tell."""
+    """Change one sample of the first shard; renew checksum, marker and index, so that only its content is wrong."""
     stats = read_marker(dataset.path, 0)
     assert stats is not None
     entries = list(read_samples(dataset.path, stats))
@@ -96,7 +96,7 @@ def test_a_clip_that_cannot_be_read_is_found(recipe: Recipe, tmp_path: Path) -> 
     assert "its clip cannot be shown: clip_undecodable" in str(problem)
 
 
-def test_bytes_that_are_not_the_markers_are_found(recipe: Recipe, tmp_path: Path) -> None:
+def test_shards_that_differ_from_their_marker_are_found(recipe: Recipe, tmp_path: Path) -> None:
     dataset = make(recipe, tmp_path / "d")
     path = tmp_path / "d" / shard_name(1)
     data = bytearray(path.read_bytes())

@@ -47,7 +47,7 @@ def test_the_two_of_a_pair_are_in_one_shard(recipe: Recipe, per_shard: int, size
         ({"coco": {"captions": Path("x"), "images": None}}, "coco.images is missing"),
     ],
 )
-def test_settings_that_do_not_fit_are_the_users_errors(recipe: Recipe, changes: dict[str, Any], message: str) -> None:
+def test_settings_that_do_not_fit_are_user_errors(recipe: Recipe, changes: dict[str, Any], message: str) -> None:
     tree = recipe.model_dump()
     for name, value in changes.items():
         tree[name] = {**tree[name], **value} if isinstance(value, dict) else value

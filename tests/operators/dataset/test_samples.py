@@ -28,7 +28,7 @@ def changed(recipe: Recipe, **changes: Any) -> Recipe:
     return recipe.model_copy(update=changes)
 
 
-def test_a_sample_depends_on_the_recipe_and_its_number_alone(recipe: Recipe) -> None:
+def test_a_sample_depends_only_on_recipe_and_index(recipe: Recipe) -> None:
     forwards = [make_sample_at(recipe, open_source(recipe, NOWHERE), i) for i in range(recipe.num_samples)]
     source = open_source(recipe, NOWHERE)
     for i in reversed(range(recipe.num_samples)):
@@ -57,7 +57,7 @@ def test_fewer_wordings_when_asked(recipe: Recipe) -> None:
     assert texts[1] < texts[8]
 
 
-def test_twins_stand_side_by_side_and_share_all_but_the_answer(recipe: Recipe) -> None:
+def test_twins_are_neighbors_and_share_all_but_the_answer(recipe: Recipe) -> None:
     paired = changed(recipe, twins=True)
     source = open_source(paired, NOWHERE)
     for i in range(0, 8, 2):
@@ -68,7 +68,7 @@ def test_twins_stand_side_by_side_and_share_all_but_the_answer(recipe: Recipe) -
         assert main.question.answer_index != twin.question.answer_index
 
 
-def test_what_no_question_can_be_asked_of_is_replaced_from_a_reserved_range(recipe: Recipe) -> None:
+def test_rejected_addresses_are_replaced_from_a_reserved_range(recipe: Recipe) -> None:
     source = open_source(recipe, NOWHERE)
     many = changed(recipe, tasks=("first_last",), num_samples=60)
     made = [make_sample_at(many, source, i) for i in range(60)]
@@ -106,7 +106,7 @@ def test_a_sample_with_a_broken_image_is_replaced_by_one_without(recipe: Recipe,
     assert len({one.sample.address.pair_id for one in made}) == 1
 
 
-def test_too_many_failures_in_a_row_stop_with_the_reason_and_what_to_do(recipe: Recipe) -> None:
+def test_too_many_failures_in_a_row_are_a_user_error(recipe: Recipe) -> None:
     images = changed(recipe, tasks=("first_last",))
     source = open_source(images, NOWHERE)
     broken = broken_for(source, {scene.image_id for scene in source.scenes})
@@ -142,7 +142,7 @@ def test_a_clip_that_does_not_show_its_answer_is_a_failure(
     assert make_sample_at(changed(motion, check_pixels=False), source, 0).verdict is None
 
 
-def test_no_parameters_are_in_two_splits(recipe: Recipe) -> None:
+def test_no_content_is_in_two_splits(recipe: Recipe) -> None:
     hashes: dict[str, set[str]] = {}
     for split in SPLITS:
         one = changed(recipe, split=split, test_fraction=0.4, num_samples=40, twins=True, check_pixels=False)
@@ -154,14 +154,14 @@ def test_no_parameters_are_in_two_splits(recipe: Recipe) -> None:
         assert {m.sample.address.pair_id for m in made[::2]} == {m.sample.address.pair_id for m in made[1::2]}
 
 
-def test_parameters_that_are_taken_are_not_made_again(recipe: Recipe) -> None:
+def test_content_that_is_taken_is_not_made_again(recipe: Recipe) -> None:
     source = open_source(recipe, NOWHERE)
     first = make_sample_at(recipe, source, 0)
     other = make_sample_at(recipe, source, 0, taken={first.content_hash})
     assert other.content_hash != first.content_hash and other.rejected["duplicate"] == 1
 
 
-def test_the_parameter_hash_is_of_what_is_shown_and_asked(recipe: Recipe) -> None:
+def test_the_content_hash_covers_what_is_shown_and_asked(recipe: Recipe) -> None:
     plan = make_sample_at(recipe, open_source(recipe, NOWHERE), 0).plan
     moved = replace(plan.tracks[0], xy_T2=plan.tracks[0].xy_T2 + 0.5)
     assert content_hash(replace(plan, address=replace(plan.address, seed=99, index=5))) == content_hash(plan)
@@ -175,7 +175,7 @@ def test_the_parameter_hash_is_of_what_is_shown_and_asked(recipe: Recipe) -> Non
 
 
 def licensed(coco: CocoPaths, folder: Path, licenses: dict[int, int | None]) -> CocoPaths:
-    """The same images, the licenses of some changed, in a captions file of their own."""
+    """Write a captions file of the same images with other licenses for some."""
     assert coco.captions is not None
     tree = json.loads(coco.captions.read_text())
     for image in tree["images"]:

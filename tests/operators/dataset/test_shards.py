@@ -56,7 +56,7 @@ def test_what_is_written_is_read_back(recipe: Recipe, tmp_path: Path) -> None:
     assert [row["shard"] for row in dataset.rows] == [shard_name(n) for n in [0] * 5 + [1] * 5 + [2] * 2]
 
 
-def test_a_virtual_dataset_holds_rows_only_and_shows_the_very_frames(recipe: Recipe, tmp_path: Path) -> None:
+def test_a_virtual_dataset_holds_rows_only_and_renders_the_same_frames(recipe: Recipe, tmp_path: Path) -> None:
     virtual = recipe.model_copy(update={"storage": "virtual"})
     dataset = make(virtual, tmp_path / "v")
     with tarfile.open(tmp_path / "v" / shard_name(0)) as tar:
@@ -80,7 +80,7 @@ def test_the_bytes_do_not_depend_on_the_order_of_work_or_the_place_of_files(
     assert {name for name in one if one[name] != other[name]} == {RECIPE_FILE}, "which names the place that was given"
 
 
-def test_tar_members_carry_nothing_of_the_machine(recipe: Recipe, tmp_path: Path) -> None:
+def test_tar_members_say_nothing_about_the_machine(recipe: Recipe, tmp_path: Path) -> None:
     make(recipe, tmp_path / "d")
     with tarfile.open(tmp_path / "d" / shard_name(0)) as tar:
         members = tar.getmembers()
@@ -153,7 +153,7 @@ def test_samples_with_broken_images_are_replaced_and_listed(breakable: Recipe, t
 
 
 @pytest.mark.parametrize("twins", [False, True])
-def test_mended_samples_take_their_place_back(breakable: Recipe, tmp_path: Path, twins: bool) -> None:
+def test_repaired_samples_take_their_place_back(breakable: Recipe, tmp_path: Path, twins: bool) -> None:
     recipe = breakable.model_copy(update={"twins": twins})
     make(recipe, tmp_path / "undisturbed")
     were = break_images(recipe)

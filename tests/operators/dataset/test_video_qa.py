@@ -14,7 +14,7 @@ NUM_FRAMES, FPS = 20, 10.0
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A video whose n-th frame is grey level 10 n."""
+    """Write a video whose n-th frame has gray level 10 n."""
     levels_T = np.arange(NUM_FRAMES, dtype=np.uint8) * 10
     frames_THWC = np.broadcast_to(levels_T[:, None, None, None], (NUM_FRAMES, 48, 64, 3)).copy()
     (tmp_path / "a.mp4").write_bytes(encode(frames_THWC, FPS, Codec(crf=8)).data)
@@ -56,7 +56,7 @@ def test_both_forms_give_the_same_question_and_only_an_answer_to_learn(folder: P
         (["yes", "no"], "b.", None),
     ],
 )
-def test_options_and_answers_are_read_as_people_write_them(
+def test_common_forms_of_options_and_answers_are_read(
     folder: Path, options: object, answer: str, index: int | None
 ) -> None:
     data = opened(folder, plain(), plain(options=options, answer=answer))
@@ -87,7 +87,7 @@ def test_malformed_lines_are_dropped_with_their_number(folder: Path) -> None:
     assert [(d.line, d.reason) for d in data.dropped] == [(3 + n, reason) for n, reason in enumerate(bad.values())]
 
 
-def test_a_file_without_a_usable_line_is_the_users_to_mend(folder: Path) -> None:
+def test_a_file_without_a_usable_line_is_a_user_error(folder: Path) -> None:
     with pytest.raises(UserError, match=r"no usable line \(line 1: bad_answer"):
         opened(folder, plain(answer="Z"))
     with pytest.raises(UserError, match="it is empty"):
@@ -118,7 +118,7 @@ def test_more_frames_than_there_are_repeat_some() -> None:
     assert taken_frames(stream, 1) == [1]
 
 
-def test_a_video_that_is_gone_is_said_so(folder: Path) -> None:
+def test_a_missing_video_is_named(folder: Path) -> None:
     data = opened(folder, plain(video=str(folder / "a.mp4")), max_frames=6)
     (folder / "a.mp4").write_bytes(b"")
     with pytest.raises(SampleRejected, match="video_undecodable"):

@@ -110,7 +110,7 @@ def test_what_does_not_exist_is_named_with_the_nearest(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dataset", ["mp4"], indirect=True)
-def test_a_folder_that_cannot_be_made_is_the_users_to_mend(dataset: Dataset, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_a_user_error(dataset: Dataset, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write to .*; make room or give another --out"):
         dispatch(["export", str(dataset.path), "--format", "verl", "--out", str(tmp_path / "file")])
@@ -119,4 +119,4 @@ def test_a_folder_that_cannot_be_made_is_the_users_to_mend(dataset: Dataset, tmp
 @pytest.mark.parametrize("module", components.available("temporay.operators.exports"))
 def test_every_format_has_a_purpose_and_a_name_of_the_command_line(module: str) -> None:
     exporter = format_of(module.replace("_", "-"))
-    assert exporter.purposes and set(exporter.stages) <= {"sft", "rl"}
+    assert exporter.purposes and set(exporter.purposes) <= {"sft", "rl"}
