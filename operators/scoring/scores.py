@@ -121,7 +121,7 @@ def _values(reward: Reward | GroupReward, group: Group, sample: Sample, compared
         return [_value(reward, rollout, sample) for rollout in group.rollouts]
     try:
         given = [_checked(value) for value in reward.score_group(group, sample, compared)]
-    except Exception as error:  # a checker is the user's code: its crash is counted as a status, with its words
+    except Exception as error:  # a checker may be anybody's code: its crash becomes a status
         return [Crash(f"{type(error).__name__}: {error}") for _ in group.rollouts]
     if len(given) != len(group.rollouts):
         return [Crash(f"gave {len(given)} values for {len(group.rollouts)} completions") for _ in group.rollouts]

@@ -113,9 +113,10 @@ def test_shuffled_groups_are_compared_with() -> None:
 
 def test_functions_and_settings_reach_the_tasks() -> None:
     groups, samples = make_work([["<think>a</think><answer>A</answer>", "<answer>A</answer>"]])
+    twice = 2 * len(groups[0].rollouts[0].completion_ids)
     config = RewardConfig(
         weights={"trl.rewards:think_format_reward": 1.0, "overlong": 1.0},
-        settings={"overlong": {"max_completion_len": 2, "soft_punish_cache": 2}},
+        settings={"overlong": {"max_completion_len": twice, "soft_punish_cache": twice}},
     )
     [[good, bad]] = asyncio.run(score_groups(groups, samples, config))
     assert (good.breakdown["trl.rewards:think_format_reward"], good.breakdown["overlong"]) == (1.0, -0.5)
