@@ -21,7 +21,7 @@ class Canvas:
     jitter: Jitter
 
     def limited(self, most_scenes: int, most_frames: int) -> Canvas:
-        """With other upper bounds of scenes and of frames per scene; a lower bound above one comes down to it."""
+        """Set other upper bounds of scenes and of frames per scene; lower bounds above them come down to them."""
         (few_scenes, _), (few_frames, _) = self.num_scenes, self.frames_per_scene
         return replace(
             self,

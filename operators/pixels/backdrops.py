@@ -1,7 +1,7 @@
 """What lies behind drawn shapes: flat, gradient, noise or a dimmed photograph, over which the camera may drift.
 
-Drawn by a generator of its own after the plan, so nothing of it can depend on the truth. Photographs are dimmed and
-greyed, so that a drawn colour stays its own.
+A generator of its own chooses it after the plan, so it cannot depend on the truth. Photographs are dimmed and grayed,
+so that no pixel of them has a color of the palette.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from temporay.operators.pixels.shapes import BACKGROUND_LEVELS
 from temporay.operators.records import Address, Backdrop, BackdropKind, Frames, Scene, ScenePlan
 from temporay.operators.seeding import rng_at
 
-MAX_DRIFT = 0.3  # of the frame's side, over the whole clip
+MAX_DRIFT = 0.3  # parts of the frame's side in the whole clip
 NOISE_CELLS = 12  # blobs along the frame's longer side
 NOISE_LEVELS = 22  # standard deviation
 PHOTO_GAIN, PHOTO_SATURATION = 0.4, 0.35
@@ -24,7 +24,7 @@ PHOTO_GAIN, PHOTO_SATURATION = 0.4, 0.35
 def dress(
     plan: ScenePlan, kinds: Sequence[BackdropKind], drifts: bool, scenes: Sequence[Scene], address: Address
 ) -> ScenePlan:
-    """The plan before one of these backdrops. Plans that show images are left as they are.
+    """Put a plan before one of these backdrops. Plans that show images are left as they are.
 
     Args:
         scenes: photographs to choose from, needed when ``kinds`` has "photo".
@@ -51,7 +51,7 @@ def dress(
 def paint_backdrop(
     backdrop: Backdrop, num_frames: int, width: int, height: int, load_image: Callable[[Scene], Frames] | None
 ) -> Frames:
-    """The backdrop of every frame: (T, H, W, 3) uint8, fresh memory to draw on."""
+    """Paint the backdrop of every frame: (T, H, W, 3) uint8, fresh memory to draw on."""
     drift = np.array(backdrop.drift_px)
     shifts_T2 = np.rint(np.arange(num_frames)[:, None] * drift - np.minimum(0, (num_frames - 1) * drift)).astype(int)
     margin = shifts_T2.max(axis=0)
@@ -89,17 +89,17 @@ def _noise(backdrop: Backdrop, width: int, height: int) -> Frames:
     cell = max(width, height) / NOISE_CELLS
     coarse = rng.normal(0, NOISE_LEVELS, (max(2, round(height / cell)), max(2, round(width / cell)))).astype(np.float32)
     smooth_HW = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
-    grey_HW = np.clip(np.mean(backdrop.color) + smooth_HW, 0, 90).astype(np.uint8)
-    return np.repeat(grey_HW[..., None], 3, axis=2)
+    gray_HW = np.clip(np.mean(backdrop.color) + smooth_HW, 0, 90).astype(np.uint8)
+    return np.repeat(gray_HW[..., None], 3, axis=2)
 
 
 def _dimmed(image_HWC: Frames, width: int, height: int) -> Frames:
-    """The photograph's middle, filling the frame."""
+    """Return the middle of the photograph, dimmed; it fills the frame."""
     scale = max(width / image_HWC.shape[1], height / image_HWC.shape[0])
     size = (max(width, round(image_HWC.shape[1] * scale)), max(height, round(image_HWC.shape[0] * scale)))
     large = cv2.resize(image_HWC, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     left, top = (size[0] - width) // 2, (size[1] - height) // 2
     cut = large[top : top + height, left : left + width].astype(np.float32)
-    grey = cut.mean(axis=2, keepdims=True)
-    dimmed_HWC: Frames = (PHOTO_GAIN * (grey + PHOTO_SATURATION * (cut - grey))).astype(np.uint8)
+    gray = cut.mean(axis=2, keepdims=True)
+    dimmed_HWC: Frames = (PHOTO_GAIN * (gray + PHOTO_SATURATION * (cut - gray))).astype(np.uint8)
     return dimmed_HWC

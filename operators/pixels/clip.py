@@ -3,7 +3,7 @@
 One thread: x264 output depends on the number of threads. No macroblock tree: at small widths its vectorised code reads
 memory that was never written, and one clip gives other bytes now and then (seen from 32 to 96 px, presets veryfast to
 medium; the two fastest presets do not use it). x264's code for SSSE3, AVX and AVX2 writes the same bytes; AVX-512 and
-other architectures were not compared. Colours are converted here, by OpenCV on both ways, which
+other architectures were not compared. Colors are converted here, by OpenCV on both ways, which
 costs a fraction of swscale's time and keeps the round trip symmetric.
 """
 
@@ -20,7 +20,7 @@ import numpy as np
 from temporay.operators.errors import SampleRejected
 from temporay.operators.records import Clip, Frames
 
-MAX_FRAMES = 4096  # of a clip that is read: a broken header must not fill the memory
+MAX_FRAMES = 4096  # a clip that is read may have; a broken header must not fill the memory
 FREE_BOX_HEADER = 8  # bytes: size and type
 # Frames jittered one by one predict each other badly: B-frames, look-ahead, arithmetic coding and weighted prediction
 # took a third of the time for 7 % of the bytes (four COCO scenes, superfast, crf 20, same PSNR).
@@ -30,16 +30,16 @@ BT601, LIMITED_RANGE = 6, 1  # what cv2's I420 conversions mean, as ffmpeg numbe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Codec:
-    """Settings of x264. Small shapes keep their colour to within 15 levels at crf 20 and below."""
+    """Settings of x264. Small shapes keep their color to within 15 levels at crf 20 and below."""
 
     crf: int = 20  # 0 lossless .. 51
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "medium"] = "superfast"
     keyframe_interval: int = 8  # frames
-    pad_bytes: int = 16384  # a clip's size is rounded up to a multiple: what x264 spends on a motion must not name it
+    pad_bytes: int = 16384  # a clip's size is rounded up to a multiple, so that it does not tell the motion
 
 
 def encode(frames: Frames, fps: float, codec: Codec) -> Clip:
-    """Encodes a clip.
+    """Encode a clip.
 
     Args:
         frames: uint8, (T, H, W, 3) RGB or (T, 3 H / 2, W) planes of I420; both sides even, because chroma has half
@@ -76,7 +76,7 @@ def encode(frames: Frames, fps: float, codec: Codec) -> Clip:
 
 
 def padded(mp4: bytes, multiple: int) -> bytes:
-    """The file with a ``free`` box at its end, which players skip (ISO/IEC 14496-12, 8.1.2), up to a round size."""
+    """Fill a file up to a round size by a ``free`` box at its end, which players skip (ISO/IEC 14496-12, 8.1.2)."""
     if multiple <= 1:
         return mp4
     missing = -len(mp4) % multiple
@@ -86,7 +86,7 @@ def padded(mp4: bytes, multiple: int) -> bytes:
 
 
 def decode(data: bytes) -> Frames:
-    """All frames of a clip, frames_THWC uint8 RGB.
+    """Read all frames of a clip, frames_THWC uint8 RGB.
 
     Raises:
         SampleRejected: ``clip_undecodable`` or ``clip_too_long``.

@@ -1,7 +1,7 @@
-"""What somebody who only watches can say: colours followed, speeds and turns measured. No plan is looked at.
+"""What the frames alone tell: where colors are, how fast they move, when they turn. No plan is used.
 
-The answer of a sample is recovered from its decoded frames by these and held against the event log (`checks.py`), so a
-fault of the renderer, of the codec or of a question cannot pass as truth.
+Primitives recover answers from decoded frames by these functions. ``dataset.label_check`` compares them with the event
+log, so a fault of the renderer, the codec or a question cannot pass as truth.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from temporay.operators.records import Frames
 # Sum of the differences of red, green and blue: what differs by less has a color of the palette. Colors lie 120 or more
 # apart, pixels of cut-outs 80 or more from each (``cutouts.mute``), and coded shapes keep their color within 15 levels.
 NEAR_COLOR = 75
+MIN_WHOLE = 4  # frames in which nothing covers a shape, for its speed to be measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,7 @@ class Witness:
     question: str
     options: tuple[str, ...]
     facts: Mapping[str, Any]  # what the question is about; the same for a sample and its twin, so never the truth
-    images: Mapping[str, Frames]  # caption -> (H, W, 3) picture, of pseudo-videos
+    images: Mapping[str, Frames]  # caption -> (H, W, 3) picture, for pseudo-videos
 
 
 def near_color(frame_HWC: Frames, color: tuple[int, int, int]) -> Frames:
@@ -98,36 +99,24 @@ def follow(frames_THWC: Frames, color: tuple[int, int, int]) -> npt.NDArray[np.f
 
 
 def steps(seen_T3: npt.NDArray[np.float64], width: int, height: int) -> npt.NDArray[np.float64]:
-    """(T-1, 2) px from each frame to the next, the shorter way around joined edges; NaN where it was not seen."""
+    """Return (T-1, 2) px from each frame to the next, the shorter way around joined edges; NaN where it is not seen."""
     size = np.array([width, height], dtype=np.float64)
     steps_T2: npt.NDArray[np.float64] = np.mod(np.diff(seen_T3[:, :2], axis=0) + size / 2, size) - size / 2
     return steps_T2
 
 
-def total_steps(frames_THWC: Frames, color: tuple[int, int, int]) -> npt.NDArray[np.float64] | None:
-    """How far a colour gets in the whole clip, (2,) px; None when it is not seen in every frame."""
-    seen_T3 = follow(frames_THWC, color)
-    if np.isnan(seen_T3).any():
-        return None
-    total: npt.NDArray[np.float64] = steps(seen_T3, frames_THWC.shape[2], frames_THWC.shape[1]).sum(axis=0)
-    return total
-
-
 def _circular_mean(counts: npt.NDArray[np.int32], size: int) -> float:
-    """The mean place on a joined axis; ``counts[i]`` things are at place i."""
+    """Return the mean place on a joined axis; ``counts[i]`` things are at place i."""
     angles = 2 * np.pi * (np.arange(size) + 0.5) / size
     angle = np.arctan2(counts @ np.sin(angles), counts @ np.cos(angles))
     return float(np.mod(angle, 2 * np.pi) * size / (2 * np.pi) - 0.5)
 
 
-MIN_WHOLE = 4  # frames
-
-
 def speed_px(frames_THWC: Frames, color: tuple[int, int, int]) -> float:
-    """px per frame of a colour that keeps its speed; NaN when it is seen whole in too few frames.
+    """Return px per frame of a color that keeps its speed; NaN if it is seen whole in too few frames.
 
-    The median over all pairs of frames in which nothing covers it (Theil and Sen): single steps of a slow shape are
-    wrong by as much as the codec moves its edges.
+    This is the median over all pairs of frames in which nothing covers it (Theil and Sen). Single steps of a slow shape
+    are wrong by as much as the codec moves its edges.
     """
     seen_T3 = follow(frames_THWC, color)
     whole = np.nonzero(seen_T3[:, 2] > 0.85 * np.percentile(seen_T3[:, 2], 90))[0]
@@ -143,7 +132,7 @@ def speed_px(frames_THWC: Frames, color: tuple[int, int, int]) -> float:
 
 
 def turning_points(place_T: npt.NDArray[np.float64], threshold_px: float) -> list[int]:
-    """Frames at which something that goes to and fro turns back by at least ``threshold_px``."""
+    """Return the frames at which something that goes to and fro turns back by at least ``threshold_px``."""
     turns: list[int] = []
     furthest, direction = 0, 0  # frame of the furthest place since the last turn; no direction yet
     for t, place in enumerate(place_T):

@@ -1,8 +1,8 @@
 """Objects cut out of photographs, as sprites that move: polygon → soft mask → pasted at any place, between pixels.
 
 Edges are feathered and decoys that stand still are cut in the same way (2506.06928 proposes moving objects; "Cut, Paste
-and Learn", arXiv 1708.01642, on what seams give away), so that a seam says nothing about what moves. Sprites are greyed
-a little, so that a drawn colour stays its own, and lifted, so that dark ones stand out from what lies behind them.
+and Learn", arXiv 1708.01642, on what seams give away), so that a seam says nothing about what moves. Sprites are grayed
+a little, so that none of their pixels has a color of the palette. They are lifted, so that dark ones stand out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from temporay.operators.records import Address, Cutout, Frames, Instance, Scene,
 from temporay.operators.seeding import rng_at
 
 FEATHER_PX = (0.7, 1.6)
-# No pixel of a sprite comes nearer than 80 (sum over RGB) to a colour of the palette, nor is one darker than LIFT.
+# No pixel of a sprite is nearer than 80 (sum over RGB) to a color of the palette, and none is darker than LIFT.
 SPRITE_LIFT, SPRITE_GAIN, SPRITE_SATURATION = 50.0, 0.62, 0.55
 MIN_RADIUS_PX = 12.0  # half the longer side of a cut-out, on frames whose shorter side is MIN_SIDE_PX or more
 MIN_SIDE_PX = 96
@@ -26,19 +26,19 @@ MAX_DECOYS = 3
 
 
 def cutout_radius_px(radius_px: float, side_px: int) -> float:
-    """Half the longer side of a cut-out shown in place of a shape of this radius; smaller ones cannot be named."""
+    """Return half the longer side of a cut-out that replaces a shape of this radius; smaller ones cannot be named."""
     return max(radius_px, MIN_RADIUS_PX) if side_px >= MIN_SIDE_PX else radius_px
 
 
 def choose_cutouts(
     rng: np.random.Generator, scenes: Sequence[Scene], num_cutouts: int, taken: Collection[str] = ()
 ) -> list[Cutout]:
-    """Objects of different categories, each category as likely as any other; fewer where the scenes hold fewer.
+    """Choose objects of different categories, each with the same chance; fewer if the scenes hold fewer.
 
-    Categories named like a colour are left out: "the orange" may not be an orange circle.
+    Categories named like a color are left out: "the orange" may not be an orange circle.
 
     Args:
-        taken: names that are not to be drawn.
+        taken: names that are not to be chosen.
     """
     by_category: dict[str, list[tuple[Scene, Instance]]] = {}
     for scene in sorted(scenes, key=lambda scene: scene.image_id):
@@ -55,7 +55,7 @@ def choose_cutouts(
 
 
 def add_decoys(plan: ScenePlan, scenes: Sequence[Scene], address: Address) -> ScenePlan:
-    """The plan with as many cut-outs that stand still behind everything as there are moving ones.
+    """Add as many cut-outs that stand still behind everything as there are moving ones.
 
     Plans without cut-outs are left as they are. Decoys come from a generator of their own and a twin's are the same.
     """
@@ -89,7 +89,7 @@ class Sprite:
 
     @classmethod
     def cut(cls, cutout: Cutout, radius_px: float, load_image: Callable[[Scene], Frames] | None) -> Sprite:
-        """The object, its longer side ``2 * radius_px``, with an empty margin for shifts between pixels."""
+        """Cut out the object, its longer side ``2 * radius_px``, with an empty margin for shifts between pixels."""
         if load_image is None:
             raise ValueError("this plan shows a cut-out, but no image loader was given")
         image_HWC = load_image(cutout.scene)
@@ -114,7 +114,7 @@ class Sprite:
         )
 
     def paste(self, frame_HWC: Frames, xy: tuple[float, float]) -> None:
-        """Blends the sprite into a frame in place, its middle at ``xy``; parts outside are cut off."""
+        """Blend the sprite into a frame in place, its middle at ``xy``; parts outside are cut off."""
         height, width = self.alpha_HW.shape
         left, top = xy[0] - width / 2, xy[1] - height / 2
         x0, y0 = int(np.floor(left)), int(np.floor(top))
@@ -132,8 +132,8 @@ class Sprite:
 
 
 def mute(image_HWC: Frames) -> npt.NDArray[np.float32]:
-    """Lifted and greyed a little: (H, W, 3) float32, 0 to 255."""
+    """Lift and gray an image a little: (H, W, 3) float32, 0 to 255."""
     rgb = image_HWC.astype(np.float32)
-    grey = rgb.mean(axis=2, keepdims=True)
-    muted_HWC: npt.NDArray[np.float32] = SPRITE_LIFT + SPRITE_GAIN * (grey + SPRITE_SATURATION * (rgb - grey))
+    gray = rgb.mean(axis=2, keepdims=True)
+    muted_HWC: npt.NDArray[np.float32] = SPRITE_LIFT + SPRITE_GAIN * (gray + SPRITE_SATURATION * (rgb - gray))
     return muted_HWC

@@ -1,4 +1,4 @@
-"""ScenePlan → frames: backdrop or shots first, then tracks in order, each over what was there (painter's algorithm)."""
+"""ScenePlan → frames: backdrop or shots first, then tracks in order, each over those before (painter's algorithm)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from temporay.operators.pixels.cutouts import Sprite
 from temporay.operators.pixels.shapes import paint, write_label
 from temporay.operators.records import Frames, Scene, ScenePlan, Shot, Track
 
-BLACK_Y, NO_CHROMA = 16, 128  # of limited range
+BLACK_Y, NO_CHROMA = 16, 128  # black in limited range
 
 ImageLoader = Callable[[Scene], Frames]  # Scene → (H, W, 3) uint8 RGB
 
 
 def render(plan: ScenePlan, load_image: ImageLoader | None = None) -> Frames:
-    """Draws every frame of a plan.
+    """Draw every frame of a plan.
 
     Args:
         load_image: needed when the plan has shots; gives an image's pixels at any size.
@@ -37,7 +37,7 @@ def render(plan: ScenePlan, load_image: ImageLoader | None = None) -> Frames:
 
 
 def render_i420(plan: ScenePlan, load_image: ImageLoader | None = None) -> Frames:
-    """The frames of a plan as the encoder takes them: (T, 3 H / 2, W) uint8, planes Y, U and V below each other.
+    """Render a plan as the encoder takes it: (T, 3 H / 2, W) uint8, planes Y, U and V below each other.
 
     Shots are warped plane by plane, which is half the samples of RGB and leaves no frame to convert; everything else is
     drawn in RGB and converted.
@@ -55,12 +55,12 @@ def render_i420(plan: ScenePlan, load_image: ImageLoader | None = None) -> Frame
 
 
 def to_i420(frames_THWC: Frames) -> Frames:
-    """RGB frames of even sides as (T, 3 H / 2, W) planes."""
+    """Convert RGB frames of even sides to (T, 3 H / 2, W) planes."""
     return np.stack([cv2.cvtColor(frame_HWC, cv2.COLOR_RGB2YUV_I420) for frame_HWC in frames_THWC])
 
 
 def _warp_planes(source_XW: Frames, affine_23: npt.NDArray[np.float64], out_XW: Frames) -> None:
-    """One frame. A chroma sample lies in the middle of four pixels: x = 2 x_chroma + 0.5."""
+    """Warp one frame. A chroma sample lies in the middle of four pixels: x = 2 x_chroma + 0.5."""
     width, height = source_XW.shape[1], source_XW.shape[0] * 2 // 3
     turn, shift = affine_23[:, :2], affine_23[:, 2]
     chroma_23 = np.column_stack([turn, (turn @ (0.5, 0.5) + shift - 0.5) / 2])
@@ -71,14 +71,14 @@ def _warp_planes(source_XW: Frames, affine_23: npt.NDArray[np.float64], out_XW: 
 
 
 def _chroma(planes_XW: Frames) -> tuple[Frames, Frames]:
-    """Views of U and V, (H / 2, W / 2) each: they lie one after the other, two rows to a row of the array."""
+    """Return views of U and V, (H / 2, W / 2) each. Each row of the array holds two of their rows."""
     width, height = planes_XW.shape[1], planes_XW.shape[0] * 2 // 3
     flat = planes_XW[height:].reshape(2, height // 2, width // 2)
     return flat[0], flat[1]
 
 
 def fit(image_HWC: Frames, width: int, height: int) -> Frames:
-    """Scales an image to lie inside the frame, centred on black, its aspect ratio kept."""
+    """Scale an image to fit inside the frame, centered on black; its aspect ratio is kept."""
     scale = min(width / image_HWC.shape[1], height / image_HWC.shape[0])
     size = (max(1, round(image_HWC.shape[1] * scale)), max(1, round(image_HWC.shape[0] * scale)))
     small = cv2.resize(image_HWC, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)

@@ -1,6 +1,6 @@
-"""Drawn shapes: the palette of nameable things, and how one is painted.
+"""Shapes that have a name, in colors that have a name, and how one is painted.
 
-Every name picks out one shape of one colour, so "the red circle" is never ambiguous inside a clip that draws each
+Every name picks out one shape of one color, so "the red circle" is never ambiguous inside a clip that draws each
 name at most once.
 """
 
@@ -21,18 +21,18 @@ COLORS: dict[str, tuple[int, int, int]] = {  # RGB, far apart in hue so that vid
     "cyan": (40, 220, 230),
     "purple": (150, 60, 230),
 }
-EASY_COLORS: tuple[str, ...] = tuple(COLORS)[:6]  # of the first levels: no two of them are near each other
+EASY_COLORS: tuple[str, ...] = tuple(COLORS)[:6]  # colors of the first levels, none of them near another
 SHAPES: tuple[str, ...] = ("circle", "square", "cross", "triangle", "star")
 EASY_SHAPES: tuple[str, ...] = SHAPES[:3]
 TURNED_SHAPES: tuple[str, ...] = ("arrow", "L shape", "T shape")  # no turn but a full one maps them onto themselves
 OTHER_SHAPES: tuple[str, ...] = ("cup", "box")  # containers, cards and tiles; never an actor of its own
 LABEL_FONT = cv2.FONT_HERSHEY_SIMPLEX
 SHIFT = 4  # fractional bits of cv2 coordinates: a shape moves by sixteenths of a pixel
-BACKGROUND_LEVELS = (0, 60)  # grey levels of a background, [low, high)
+BACKGROUND_LEVELS = (0, 60)  # gray levels of a background, [low, high)
 
 
 def outline(shape: str, radius_px: float) -> np.ndarray:
-    """Vertices of a polygon around the origin, (N, 2) float64 px. A circle has none and is painted as one.
+    """Return the vertices of a polygon around the origin, (N, 2) float64 px. A circle has none and is painted as one.
 
     Raises:
         ValueError: no shape has this name.
@@ -78,7 +78,7 @@ def paint(
     radius_px: float,
     angle_deg: float = 0.0,
 ) -> None:
-    """Paints one anti-aliased shape in place, turned clockwise on the screen; parts outside the frame are cut off."""
+    """Paint one anti-aliased shape in place, turned clockwise on the screen; parts outside the frame are cut off."""
     scale = 1 << SHIFT
     if shape == "circle":
         center = (round(xy[0] * scale), round(xy[1] * scale))
@@ -96,7 +96,7 @@ def paint(
 def write_label(
     frame_HWC: Frames, text: str, xy: tuple[float, float], radius_px: float, on: tuple[int, int, int]
 ) -> None:
-    """Writes a text centred at ``xy``, as large as fits in the radius, black or white, whichever stands out more."""
+    """Write a text centered at ``xy``, as large as fits in the radius, in black or white, whichever stands out more."""
     (width, height), _ = cv2.getTextSize(text, LABEL_FONT, 1.0, 1)
     scale = min(1.7 * radius_px / max(1, width), 1.2 * radius_px / max(1, height))
     thickness = max(1, round(1.6 * scale))

@@ -1,6 +1,6 @@
-"""What outline is seen, and how far it is turned: masks from decoded frames held against painted templates.
+"""Which outline is seen, and how far it is turned: masks from decoded frames compared with painted templates.
 
-frames, colour -> mask -> scaled to a template's area about its centroid -> the likest shape and angle
+frames, color -> mask -> scaled to a template's area about its centroid -> the most similar shape and angle
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from temporay.operators.records import Frames
 
 Mask = npt.NDArray[np.bool_]  # (H, W)
 
-BRIGHT = 150  # the largest channel of every drawn colour is above it, that of every backdrop below
+BRIGHT = 150  # the largest channel of every color of the palette is above it, that of every backdrop below
 MIN_AREA_PX = 12  # anything smaller is a trace of the video coding
 PATCH_PX = 48
 TEMPLATE_RADIUS_PX = 16.0
 ANGLE_STEP_DEG = 5
-MIN_RADIUS_RATIO = 1.35  # of two sizes
+MIN_RADIUS_RATIO = 1.35  # between two sizes
 MIN_FORM_RADIUS_PX = 3.5  # forms that are smaller are too alike
-MIN_FORM_MARGIN = 0.025  # as measured: coded forms of 5 px and less are mistaken, nearly all by less than this
+MIN_FORM_MARGIN = 0.025  # measured: coded forms of 5 px and less are mistaken, nearly all by less than this
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Likeness:
     """The template most like a mask. ``score`` is their correlation, 1 when they are the same."""
 
@@ -36,21 +36,21 @@ class Likeness:
     angle_deg: float  # clockwise on the screen
     radius_px: float
     score: float
-    margin: float  # over the likest other shape
+    margin: float  # score above that of the best other shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """What stands at one place at first, and what about it is another at the end."""
+    """What stands at one place at first, and which attribute differs at the end."""
 
     color: str
     form: str
     changed: Literal["", "color", "size", "form", "place"]  # "place": something has come or gone
-    frame: int  # in which it changes most
+    frame: int  # frame in which it changes most
 
 
 def places_seen(frames_THWC: Frames) -> list[Place] | None:
-    """Every place where a shape is ever seen, told from the first and the last frame; None when one is unclear."""
+    """Describe every place where a shape is ever seen, by the first and the last frame; None if one is unclear."""
     bright_THW = frames_THWC.max(axis=3) > BRIGHT
     places = []
     for region_HW in _regions(bright_THW.any(axis=0)):
@@ -80,30 +80,30 @@ def _unsure(like: Likeness) -> bool:
 
 
 def _regions(ever_HW: Mask) -> list[Mask]:
-    """Parts of a mask that do not touch each other."""
+    """Return the parts of a mask that do not touch each other."""
     count, labels_HW, stats, _ = cv2.connectedComponentsWithStats(ever_HW.astype(np.uint8), connectivity=8)
     return [labels_HW == i for i in range(1, count) if stats[i, cv2.CC_STAT_AREA] >= MIN_AREA_PX]
 
 
 def _state(frame_HWC: Frames, mask_HW: Mask) -> tuple[str, Likeness] | None:
-    """Colour, and form and size, of what is in the mask; None for next to nothing."""
-    like = likest(mask_HW, SHAPES, turned=False)
+    """Return the color, and the form and size, of what is in the mask; None if it is too small."""
+    like = most_like(mask_HW, SHAPES, turned=False)
     if like is None:
         return None
     seen = np.median(frame_HWC[mask_HW], axis=0)
     return min(COLORS, key=lambda name: float(np.abs(seen - COLORS[name]).sum())), like
 
 
-def likest(mask_HW: Mask, shapes: Sequence[str], *, turned: bool) -> Likeness | None:
-    """Which of the shapes the mask shows, at what angle; None when the mask is too small.
+def most_like(mask_HW: Mask, shapes: Sequence[str], *, turned: bool) -> Likeness | None:
+    """Find which of the shapes the mask shows, and at what angle; None if the mask is too small.
 
     Args:
-        turned: every angle is tried, else only shapes that stand upright.
+        turned: try every angle, not only upright shapes.
     """
     rows, columns = np.nonzero(mask_HW)
     if len(rows) < MIN_AREA_PX:
         return None
-    best = Likeness(shape="", angle_deg=0.0, radius_px=0.0, score=0.0, margin=1.0)
+    best, second_score = None, 0.0
     for shape in shapes:
         area_px, templates_AP = _templates(shape, turned)
         scale = float(np.sqrt(area_px / len(rows)))
@@ -112,24 +112,18 @@ def likest(mask_HW: Mask, shapes: Sequence[str], *, turned: bool) -> Likeness | 
         patch = cv2.warpAffine(mask_HW.astype(np.float32), affine, (PATCH_PX, PATCH_PX)).ravel()
         scores_A = templates_AP @ patch / max(1e-6, float(np.linalg.norm(patch)))
         i = int(scores_A.argmax())
-        score = float(scores_A[i])
-        best = max(
-            replace(best, margin=min(best.margin, best.score - score)),
-            Likeness(
-                shape=shape,
-                angle_deg=float(ANGLE_STEP_DEG * i),
-                radius_px=TEMPLATE_RADIUS_PX / scale,
-                score=score,
-                margin=score - best.score,
-            ),
-            key=lambda likeness: likeness.score,
-        )
-    return best
+        score, angle_deg = float(scores_A[i]), float(ANGLE_STEP_DEG * i)
+        if best is None or score > best.score:
+            second_score = best.score if best else 0.0
+            best = Likeness(shape, angle_deg, radius_px=TEMPLATE_RADIUS_PX / scale, score=score, margin=0.0)
+        else:
+            second_score = max(second_score, score)
+    return None if best is None else replace(best, margin=best.score - second_score)
 
 
 @functools.lru_cache(maxsize=32)
 def _templates(shape: str, turned: bool) -> tuple[float, npt.NDArray[np.float32]]:
-    """Area in px and unit vectors (A, P) of the shape at every angle, its centroid in the patch's middle."""
+    """Return the area in px and unit vectors (A, P) of the shape at every angle, its centroid in the patch's middle."""
     patches, middle, area_px = [], (PATCH_PX - 1) / 2, 0.0
     for angle_deg in range(0, 360, ANGLE_STEP_DEG) if turned else (0,):
         painted = np.zeros((PATCH_PX, PATCH_PX, 3), np.uint8)

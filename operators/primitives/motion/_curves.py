@@ -16,12 +16,12 @@ Path = npt.NDArray[np.complex128]  # (T,) x + iy
 
 LINE_PASSES = (2.0, 3.0)  # there and back, or there, back and there
 ZIGZAG_LEGS = (4.0, 5.0)
-ZIGZAG_ADVANCE = 0.55  # along the zigzag per way made; the rest is across
-NUM_PHASES = 48  # at which a seen path may have begun, tried by `likest_curve`
+ZIGZAG_ADVANCE = 0.55  # way along the zigzag per way gone; the rest is across
+NUM_PHASES = 48  # starts on a curve that ``most_like_curve`` tries
 
 
 def curve(name: str, share_T: npt.NDArray[np.float64], phase: float, count: float = 3.0) -> Path:
-    """Points of a curve of length 1 at these shares of the way.
+    """Return points of a curve of length 1 at these shares of the way.
 
     Args:
         phase: where on the curve the way begins, in [0, 1).
@@ -57,7 +57,7 @@ CURVES = ("straight line", "circle", "zigzag", "square", "figure eight", "triang
 
 
 def choose_curve(rng: np.random.Generator, name: str, num_frames: int) -> npt.NDArray[np.float64]:
-    """A way of length 1 along the curve, anywhere on it, turned and mirrored at random: (T, 2)."""
+    """Choose a way of length 1 along the curve, from anywhere on it, turned and mirrored at random: (T, 2)."""
     phase, angle, spread = (float(v) for v in rng.uniform(0, 1, 3))
     mirrored = bool(rng.integers(2))
     path = curve(name, np.linspace(0, 1, num_frames), phase, _count(name, spread))
@@ -65,8 +65,8 @@ def choose_curve(rng: np.random.Generator, name: str, num_frames: int) -> npt.ND
     return np.stack([path.real, path.imag], axis=1)
 
 
-def likest_curve(xy_T2: npt.NDArray[np.float64], names: Sequence[str]) -> tuple[int, float, float]:
-    """Which curve a path gone at constant speed is most like, at any place, size, angle and phase.
+def most_like_curve(xy_T2: npt.NDArray[np.float64], names: Sequence[str]) -> tuple[int, float, float]:
+    """Find the curve that a path of constant speed is most like, at any place, size, angle and phase.
 
     Returns:
         Its index, the share of the path's variance that it leaves, and the share that the second best leaves.
@@ -79,7 +79,7 @@ def likest_curve(xy_T2: npt.NDArray[np.float64], names: Sequence[str]) -> tuple[
 
 
 def _left_over(path: Path, name: str, count: float) -> float:
-    """Least share of the variance over phases and both ways round (complex least squares for turn and size)."""
+    """Return the least share of variance left, over phases and both ways (complex least squares for turn and size)."""
     share_T = np.linspace(0, 1, len(path))
     least = 1.0
     for phase in np.arange(NUM_PHASES) / NUM_PHASES:
@@ -101,5 +101,5 @@ def _counts(name: str) -> tuple[float, ...]:
 
 
 def _there_and_back(way_T: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """0 to 1 and back to 0, again and again, at constant speed."""
+    """Go from 0 to 1 and back to 0, again and again, at constant speed."""
     return np.asarray(1 - np.abs(1 - np.mod(way_T, 2.0)))

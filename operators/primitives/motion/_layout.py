@@ -14,18 +14,18 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
 
-CORNER = 1.28  # how far the farthest corner of an outline is from its centre, in radii
+CORNER = 1.28  # how far the farthest corner of an outline is from its center, in radii
 MARGIN_PX = 1.0  # between a shape's room and the border of its cell
 
 
 def cell_room_px(canvas: Canvas, num_shapes: int) -> float:
-    """The largest radius of a disc that fits, with a margin, into each of so many cells."""
+    """Return the largest radius of a disc that fits, with a margin, into each of ``num_shapes`` cells."""
     columns, rows = _grid(canvas, num_shapes)
     return min(canvas.width / columns, canvas.height / rows) / 2 - MARGIN_PX
 
 
 def place_apart(rng: np.random.Generator, canvas: Canvas, rooms_px: Sequence[float]) -> list[npt.NDArray[np.float64]]:
-    """One centre per room, (2,) px each; the discs of these radii do not touch each other or the frame's edge.
+    """Choose one center per room, (2,) px each. Discs of these radii touch neither each other nor the frame's edge.
 
     Raises:
         ValueError: a room is larger than ``cell_room_px``.
@@ -45,6 +45,6 @@ def place_apart(rng: np.random.Generator, canvas: Canvas, rooms_px: Sequence[flo
 
 
 def _grid(canvas: Canvas, num_shapes: int) -> tuple[int, int]:
-    """Columns and rows of nearly square cells, at least as many as shapes."""
+    """Return columns and rows of nearly square cells, at least as many as shapes."""
     columns = max(1, min(num_shapes, round((num_shapes * canvas.width / canvas.height) ** 0.5)))
     return columns, ceil(num_shapes / columns)

@@ -33,7 +33,7 @@ class Panel:
         return self.left, self.top, self.right, self.bottom
 
     def canvas(self, canvas: Canvas) -> Canvas:
-        """The canvas as it would be if this were the whole frame."""
+        """Return the canvas as if this were the whole frame."""
         return replace(canvas, width=self.right - self.left, height=self.bottom - self.top)
 
     def crop(self, frames_THWC: Frames) -> Frames:
@@ -41,14 +41,14 @@ class Panel:
 
 
 def halves(width: int, height: int) -> tuple[Panel, Panel]:
-    """The left and the right half of a frame."""
+    """Return the left and the right half of a frame."""
     middle = width // 2
     left = Panel(name="left half", left=0, top=0, right=middle, bottom=height)
     return left, Panel(name="right half", left=middle, top=0, right=width, bottom=height)
 
 
 def cells(width: int, height: int, num_rows: int) -> tuple[Panel, ...]:
-    """The cells of a square grid of 2 or 3 rows, row by row."""
+    """Return the cells of a square grid of 2 or 3 rows, row by row."""
     x, y = (np.rint(np.linspace(0, side, num_rows + 1)).astype(int).tolist() for side in (width, height))
     return tuple(
         Panel(name=_cell_name(down, across), left=x[j], top=y[i], right=x[j + 1], bottom=y[i + 1])
@@ -64,7 +64,7 @@ def panel_track(
     start_share: npt.NDArray[np.float64],
     step_xy_T2: npt.NDArray[np.float64],
 ) -> Track:
-    """A shape that moves by these steps in px on a panel whose edges are joined.
+    """Move a shape by these steps in px on a panel whose edges are joined.
 
     Args:
         start_share: where it starts, (2,) in shares of the panel's width and height.

@@ -22,7 +22,7 @@ BACKWARDS = {"wider": "narrower", "apart": "together", "lower": "higher"}  # wha
 LIFE = (0.6, 1.0)  # how long a drop or a burst lasts, in clips
 PASS = (0.8, 1.0)  # how long a ball takes from edge to edge, in clips
 MIN_TOLD = 0.35  # a run of which less than this share is seen is not told
-DROP_RADIUS = (0.06, 0.26)  # first and last, of the frame's shorter side
+DROP_RADIUS = (0.06, 0.26)  # first and last, in parts of the frame's shorter side
 NUM_PIECES = 6
 PIECE_RADIUS = 0.035
 REACH = 0.28  # how far pieces fly, in parts of the frame's shorter side
@@ -30,7 +30,7 @@ DRAG = 2.0
 MIN_RADIUS_PX = 4.0
 NUM_BOUNCES = 3  # from edge to edge
 RESTITUTION = 0.55  # each bounce's height over that of the one before
-MIN_BALL_FRAMES = 14  # shorter clips have too few frames a bounce
+MIN_BALL_FRAMES = 14  # shorter clips have too few frames per bounce
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,7 +72,7 @@ def choose_actors(
     Their radii are 10 to 16 % of the frame's shorter side, and 4 px or more.
 
     Args:
-        level: up to ``EASY_LEVEL``, only the easy colors and shapes are used.
+        level: up to ``EASY_LEVEL`` only the easy colors and shapes are used.
         scenes: if one of them has instances, each actor is a cut-out or a shape with equal chance. No category comes
             twice, so the others are shapes when the categories are used up.
     """

@@ -1,10 +1,10 @@
-"""Does a shape speed up, slow down or keep its speed? (SynRL, arXiv 2603.17693, short-term: acceleration.)
+"""Does a shape speed up, slow down or keep its speed? (SynRL, arXiv 2603.17693, short-term: acceleration).
 
-The mean speed is drawn apart from the answer, from one distribution; the released SynRL generator let the first speed
-give the answer away. Not all of that can be removed: what speeds up starts below its mean. With means spread evenly on
-a log scale over a factor R and a change by a factor r, the best guess from the first speed alone, or from the last one,
-is right with (1 + ln r / ln R) / 3: here at most 0.48, and 0.41 at level 4, where chance is 0.33.
-The mean alone says nothing, and no single frame shows a speed.
+The mean speed is chosen apart from the answer, from one distribution. The released SynRL generator let the first speed
+tell the answer. Part of that remains: what speeds up starts below its mean. Say means are spread evenly on a log scale
+over a factor R, and speeds change by a factor r. Then the best guess from the first speed alone, or from the last one,
+is right with (1 + ln r / ln R) / 3. That is at most 0.48 here, and 0.41 at level 4; chance is 0.33. The mean alone
+tells nothing, and no single frame shows a speed.
 """
 
 from __future__ import annotations
@@ -27,14 +27,16 @@ OPTIONS = ("accelerating", "decelerating", "moving at a constant speed")
 RATIO_BY_LEVEL = (2.5, 2.3, 2.1, 1.9, 1.6)  # last speed over first one when accelerating
 NUM_ANGLES_BY_LEVEL = (4, 4, 8, 8, 16)
 NUM_DISTRACTORS_BY_LEVEL = (0, 0, 1, 2, 3)
-TRAVEL_RANGE = (0.2, 1.65)  # of the frame's shorter side in the whole clip
+TRAVEL_RANGE = (0.2, 1.65)  # parts of the frame's shorter side in the whole clip
 NUM_PLACES = 6  # listed in an explanation: between two of them no shape makes half a lap
-CONSTANT_RATIO = 1.2  # of the two speeds; below it the speed is constant
+CONSTANT_RATIO = 1.2  # ratio of the two speeds below which the speed is constant
 UNSURE_RATIOS = (1.15, 1.35)  # what is seen between these is no sure answer
 MAX_ERROR = 0.12  # standard error of the change of speed, in parts of the mean speed
 
 
 class Acceleration(DrawnMotion[float]):
+    """Question about how a shape's speed changes."""
+
     task = "acceleration"
     order_dependent = True
     twin = "restaged"  # the frames of a constant speed show no other answer in any order

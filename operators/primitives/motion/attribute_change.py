@@ -1,7 +1,7 @@
-"""Which shape changes, what about it changes, and when? (SynRL, arXiv 2603.17693, short-term: attribute change.)
+"""Which shape changes, what about it changes, and when? (SynRL, arXiv 2603.17693, short-term: attribute change).
 
-Colours, sizes, forms and places before and after the change are drawn alike, so a frame shows either state with the
-same chance and no frame says what changed. Shapes are named by what stays: one that changes its colour by its form.
+Colors, sizes, forms and places before and after the change are chosen alike. So a frame shows either state with the
+same chance, and no frame tells what changed. Shapes are named by what stays: one that changes its color by its form.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from temporay.operators.records import Event, Track
 from temporay.operators.seeding import choose_one, random_parts, shuffled
 
 ATTRIBUTES = ("color", "size", "form", "place")
-ASKED = ATTRIBUTES[:3]  # of "which" and "when" questions
+ASKED = ATTRIBUTES[:3]  # what "which" and "when" questions ask about
 DECOY = {"color": "size", "size": "color", "form": "size"}  # what other shapes change, by what is asked
 NUM_SHAPES_BY_LEVEL = (2, 3, 3, 4, 4)  # fewer than there are forms, so that a new form is one that nothing had
 NUM_DECOYS_BY_LEVEL = (0, 0, 1, 2, 3)
-RADIUS = 0.16  # of the frame's shorter side, or what a cell leaves
-SMALL = 0.55  # of the radius
+RADIUS = 0.16  # parts of the frame's shorter side, or what a cell leaves
+SMALL = 0.55  # parts of the radius
 MAX_TIMES = 4
 MIN_GAP_FRAMES = 2  # between any two changes, before the first and after the last
 MIN_GAP_S = 0.2  # times are told with one decimal
@@ -41,7 +41,7 @@ MAX_TIME_ERROR_S = 0.15
 class SeenChange:
     """A change as the log or the frames show it."""
 
-    name: str  # of the shape, by what stays
+    name: str  # what the shape is called, by what stays
     attribute: str
     time_s: float
 
@@ -69,7 +69,7 @@ class ShapeSet:
     forms: tuple[str, ...]  # the first ones are the shapes'
     large: tuple[bool, ...]
     centers: tuple[npt.NDArray[np.float64], ...]  # px; the last one is free
-    radius_px: float  # of a large shape
+    radius_px: float  # radius of a large shape
 
     def name(self, i: int, attribute: str) -> str:
         """Return what a shape is called when it changes this attribute: by its color if it changes its form."""
@@ -77,6 +77,8 @@ class ShapeSet:
 
 
 class AttributeChange(DrawnMotion[SeenChange]):
+    """Question about which shape changes, what about it, or when."""
+
     task = "attribute_change"
     order_dependent = False
     twin = "restaged"

@@ -1,11 +1,11 @@
-"""How often does a ball bounce off the frame's edges? (SynRL, arXiv 2603.17693, short-term: collision-event count.)
+"""How often does a ball bounce off the frame's edges? (SynRL, arXiv 2603.17693, short-term: collision-event count).
 
-The released SynRL generator made clips longer the more bounces there were. Here the length is drawn apart, and ``n``
-bounces are ``n`` rooms of way, from edge to edge, whatever the length. So a ball that starts ``start_gap`` before its
-first bounce ends ``1 - start_gap`` behind its last one: its first and its last place are spread alike for every count.
-In the first half of the clip it goes ``n / 2`` rooms and up to half a room more or less, evenly drawn, so in the middle
-frame it is anywhere in the room with equal chance, for every count. In the frames between, the best guess among four
-counts from the place of the ball along its line is right in at most 0.31, in a random frame in 0.26, against 0.25.
+The released SynRL generator made clips longer the more bounces there were. Here the length is chosen apart, and ``n``
+bounces are ``n`` rooms of way, from edge to edge, whatever the length. A ball that starts ``start_gap`` before its
+first bounce ends ``1 - start_gap`` after its last one. So its first and its last place are spread alike for every
+count. In the first half of the clip it goes ``n / 2`` rooms and up to half a room more or less, evenly spread. So in
+the middle frame it is anywhere in the room with equal chance. In the frames between, the best guess among four counts
+from the place of the ball on its line is right in at most 0.31. In a random frame it is 0.26; chance is 0.25.
 
 The ball starts slowly, is fastest in the middle and ends slowly, so the first and the last bounce are seen too.
 """
@@ -28,13 +28,15 @@ from temporay.operators.records import Event, Question, ScenePlan, Track
 MAX_COUNT_BY_LEVEL = (3, 3, 4, 5, 7)
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 2)
 MAX_OPTIONS = 4
-FRAMES_PER_ROOM = 4  # at least, on the average: a faster ball would cross the room between two frames
-MIN_GAP = 0.12  # of the room: a bounce at once or at the very end would not be seen
+FRAMES_PER_ROOM = 4  # at least, on average: a faster ball would cross the room between two frames
+MIN_GAP = 0.12  # parts of the room: a bounce at once or at the very end would not be seen
 EASING = 1.5  # way over time to this power, in each half of the clip
-SEEN_TURN = 0.025  # of the frame's side: what goes back less has not turned
+SEEN_TURN = 0.025  # parts of the frame's side: what goes back less has not turned
 
 
 class BounceCount(DrawnMotion[int]):
+    """Question about the number of bounces."""
+
     task = "bounce_count"
     answer_kind = "number"
     order_dependent = True

@@ -1,8 +1,8 @@
-"""In which order were the pieces of a clip, before they were shuffled? (Clip order prediction; Visual Jigsaw.)
+"""In which order were the pieces of a clip, before they were shuffled? (Clip order prediction; Visual Jigsaw).
 
-One shape moves on a smooth path around the joined edges of the frame; the clip is cut into equal segments, which are
-shown in another order. Each segment goes on where another one ends, and which one that is only motion tells: a single
-frame's position is uniform whatever the order. No two neighbours are left in place, so every cut is a visible jump.
+One shape moves on a smooth path around the joined edges of the frame. The clip is cut into equal segments, which are
+shown in another order. Each segment continues where another one ends, and only motion tells which. The position in a
+single frame is uniform in any order. No two neighbors are left in place, so every cut is a visible jump.
 """
 
 from __future__ import annotations
@@ -23,14 +23,16 @@ from temporay.operators.records import Event
 
 NUM_SEGMENTS_BY_LEVEL = (3, 3, 4, 5, 6)
 NUM_DISTRACTORS_BY_LEVEL = (0, 0, 1, 1, 2)  # they move on paths of their own, cut and shuffled with the frames
-MAX_TURN_DEG_BY_LEVEL = (0.0, 0.0, 60.0, 90.0, 120.0)  # of the path in the whole clip
+MAX_TURN_DEG_BY_LEVEL = (0.0, 0.0, 60.0, 90.0, 120.0)  # how far the path turns in the whole clip
 MIN_SEGMENT_FRAMES = 2
 MAX_OPTIONS = 4
-TRAVEL_RANGE = (0.5, 0.75)  # of the frame's shorter side: the end stays clear of the start, around the edges too
-SURE_RATIO = 0.5  # of the gaps left by the best order to those left by the second best
+TRAVEL_RANGE = (0.5, 0.75)  # parts of the frame's shorter side: the end stays clear of the start, around the edges too
+SURE_RATIO = 0.5  # gaps left by the best order over those left by the second best
 
 
 class ClipJigsaw(DrawnMotion[Sequence[int]]):
+    """Question about the order of shuffled segments."""
+
     task = "clip_jigsaw"
     answer_kind = "order"
     order_dependent = True

@@ -1,9 +1,9 @@
-"""How far does a shape travel, in widths or heights of the frame? (SynRL, arXiv 2603.17693: distance estimation.)
+"""How far does a shape travel, in widths or heights of the frame? (SynRL, arXiv 2603.17693: distance estimation).
 
-The shape goes straight along the frame's width or height; what leaves at one edge enters at the opposite one, so the
-way has to be added up. It starts anywhere, so one frame says nothing. The options are equal steps apart and the way is
-exactly one of them. Up to level 2 the speed is steady; from level 3 on the shape rests once and goes on at another
-speed, so that a speed times the clip's length is not the way.
+The shape goes straight along the frame's width or height. What leaves at one edge enters at the opposite one, so the
+way has to be added up. It starts anywhere, so one frame tells nothing. The options are equal steps apart, and the way
+is exactly one of them. Up to level 2 the speed is steady. From level 3 on the shape rests once and continues at another
+speed, so a speed times the clip's length is not the way.
 """
 
 from __future__ import annotations
@@ -28,21 +28,23 @@ from temporay.operators.primitives.motion._stage import (
 )
 from temporay.operators.records import AnswerValue, Event, Question, ScenePlan
 
-OPTION_STEP_BY_LEVEL = (0.5, 0.4, 0.4, 0.3, 0.25)  # of the frame, between neighbouring options
+OPTION_STEP_BY_LEVEL = (0.5, 0.4, 0.4, 0.3, 0.25)  # parts of the frame between neighboring options
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)
 MAX_OPTIONS = 4
-MAX_WAY = 2.0  # of the frame
-MAX_STEP = 0.3  # of the frame, on the average of the moving time in the canvas's shortest clip
+MAX_WAY = 2.0  # parts of the frame
+MAX_STEP = 0.3  # parts of the frame, on the average of the moving time in the canvas's shortest clip
 RESTING_LEVEL = 3
-REST_RANGE = (0.1, 0.2)  # of the clip
-FIRST_TIME_RANGE = (0.35, 0.65)  # of the moving time: when the rest begins
-FIRST_SPEED_RANGE = (0.8, 1.25)  # of the mean: the speed before the rest; behind it at most 1.4
+REST_RANGE = (0.1, 0.2)  # parts of the clip
+FIRST_TIME_RANGE = (0.35, 0.65)  # parts of the moving time: when the rest begins
+FIRST_SPEED_RANGE = (0.8, 1.25)  # speed before the rest over the mean speed; after the rest it is at most 1.4
 NUM_PLACES = 9  # listed in an explanation: between two of them the shape makes less than half a frame
-SURE_SHARE = 0.3  # of a step between options: what is seen may be off the nearest one by this much
+SURE_SHARE = 0.3  # how far a seen way may be from the nearest option, in steps between options
 UNITS = ("widths", "heights")
 
 
 class DistanceEstimation(DrawnMotion[float]):
+    """Question about the length of a way."""
+
     task = "distance_estimation"
     answer_kind = "number"
     order_dependent = False

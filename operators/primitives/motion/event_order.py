@@ -1,8 +1,8 @@
-"""In what order do the shapes appear, or disappear? (SynRL, arXiv 2603.17693, short-term: sequential event order.)
+"""In what order do the shapes appear, or disappear? (SynRL, arXiv 2603.17693, short-term: sequential event order).
 
 Each shape is seen alone for a while and vanishes again. How long and where it is seen belongs to the shape, and the
-clip begins and ends with an empty stage, so another order shows the very same frames: neither one frame nor all of
-them in a bag say who came first.
+clip begins and ends empty. So another order shows the very same frames: neither one frame nor all of them without their
+order tell which shape came first.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ MAX_OPTIONS = 4
 
 
 class EventOrder(DrawnMotion[list[str]]):
+    """Question about the order in which shapes come or go."""
+
     task = "event_order"
     answer_kind = "order"
     order_dependent = True

@@ -1,8 +1,8 @@
-"""From when to when does something happen? (Temporal grounding: the spans of NExT-GQA, ReXTime and Charades-STA.)
+"""From when to when does something happen? (Temporal grounding: the spans of NExT-GQA, ReXTime and Charades-STA).
 
-The options are spans of one length that do not touch, drawn first; other shapes do the same in the other spans. A
-shape begins and ends what it does in the state it rests in, so another answer shows the same frames in another order:
-only their times tell.
+The options are spans of one length that do not touch, and they are chosen first. Other shapes do the same in the other
+spans. A shape begins and ends what it does in the state in which it rests. So another answer shows the same frames in
+another order, and only their times tell.
 """
 
 from __future__ import annotations
@@ -33,12 +33,14 @@ MIN_SPAN_S = 0.2  # spans are told with one decimal
 MIN_BLINK_FRAMES = 3  # off, on, off
 REACH = 1.1  # how far a moving shape gets from its place, in radii
 SMALL = 0.5  # size of a shrunk shape
-MIN_CHANGE = 0.1  # of a mask, against the largest change in the clip
+MIN_CHANGE = 0.1  # change of a mask over the largest change in the clip
 OPTION = re.compile(r"from (\d+\.\d) s to (\d+\.\d) s")
 STATES = ("visible", "moving", "spinning", "small", "blinking")
 
 
 class EventSpan(DrawnMotion[TimeSpan]):
+    """Question about the start and the end of what a shape does."""
+
     task = "event_span"
     answer_kind = "interval"
     order_dependent = True
@@ -163,7 +165,7 @@ def _resting_actors(setting: Setting, state: str, num_actors: int) -> list[Actor
 def _acting(still: Track, state: str, start: int, end: int, angle: float) -> Track:
     """Return the track with its span: in its frames, and in no other, the shape is not as it rests."""
     num_frames, length = len(still.xy_T2), end - start
-    share_T = np.zeros(num_frames)  # of the span
+    share_T = np.zeros(num_frames)  # share of the span that has passed
     share_T[start:end] = np.arange(1, length + 1) / (length + 1)
     inside_T = share_T > 0
     if state == "visible":

@@ -1,8 +1,8 @@
-"""In which cell of a grid is the largest motion, and which way does it go? (ST-statistics, arXiv 1904.03597.)
+"""In which cell of a grid is the largest motion, and which way does it go? (ST-statistics, arXiv 1904.03597).
 
-Every cell of the frame holds one shape of its own colour, which drifts over a cell whose edges are joined; one drifts
-further than all the others. The four options are two cells by two opposite directions, so none is the odd one out, no
-single frame shows any motion, and backwards the same frames have another answer among them.
+Every cell of the frame holds one shape of its own color, which drifts over a cell whose edges are joined. One drifts
+further than all the others. The four options are two cells by two opposite directions, so none is the odd one out. No
+single frame shows any motion, and the same frames backwards have another of the answers.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from temporay.operators.seeding import choose_one, shuffled
 NUM_ROWS_BY_LEVEL = (2, 2, 3, 3, 3)
 NUM_DIRECTIONS_BY_LEVEL = (4, 8, 4, 8, 8)
 MIN_RATIO_BY_LEVEL = (3.0, 2.6, 2.4, 2.1, 1.8)  # largest motion over the second largest
-SLOW_TRAVEL = (0.10, 0.22)  # of the cell's shorter side in the whole clip
-RADIUS_RANGE = (0.18, 0.26)  # of the cell's shorter side
+SLOW_TRAVEL = (0.10, 0.22)  # parts of the cell's shorter side in the whole clip
+RADIUS_RANGE = (0.18, 0.26)  # parts of the cell's shorter side
 MIN_RADIUS_PX = 4.0
 
 
 class LargestMotion(DrawnMotion[tuple[str, str]]):
+    """Question about the place and the direction of the largest motion."""
+
     task = "largest_motion"
     order_dependent = True
     twin = "reversed"

@@ -1,8 +1,8 @@
-"""How many of the shapes move? (SynRL, arXiv 2603.17693, short-term: motion count.)
+"""How many of the shapes move? (SynRL, arXiv 2603.17693, short-term: motion count).
 
-Every shape has a lane of its own across the frame and starts anywhere on it; those that move leave the frame at one end
-and enter at the other. So in any one frame every shape is anywhere on its lane, whether it moves or not, and none is
-ever hidden. From level 2 on all shapes tremble, those that stay on the spot too.
+Every shape has a lane across the frame and starts anywhere on it. Those that move leave the frame at one end and enter
+at the other. So in any one frame every shape is anywhere on its lane, whether it moves or not, and none is ever hidden.
+From level 2 on all shapes tremble, also those that stay in place.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from temporay.operators.primitives.motion._stage import (
 from temporay.operators.records import Event, Question, ScenePlan, Track
 
 NUM_SHAPES_BY_LEVEL = (3, 3, 4, 5, 6)
-TREMBLE_BY_LEVEL = (0.0, 0.0, 0.01, 0.015, 0.02)  # of the lane's length, to each side
-TRAVEL_RANGE = (0.3, 0.6)  # of the lane's length in the whole clip
+TREMBLE_BY_LEVEL = (0.0, 0.0, 0.01, 0.015, 0.02)  # parts of the lane's length, to each side
+TRAVEL_RANGE = (0.3, 0.6)  # parts of the lane's length in the whole clip
 LANE_FILL = 0.45  # radius over the lane's width, at most
 MAX_OPTIONS = 4
 WAYS = (("left", "right"), ("up", "down"))  # along the width and along the height
@@ -39,6 +39,8 @@ TREMBLING = "Trembling on the spot does not count."
 
 
 class MotionCount(DrawnMotion[int]):
+    """Question about the number of moving shapes."""
+
     task = "motion_count"
     answer_kind = "number"
     order_dependent = False

@@ -1,11 +1,11 @@
-"""Which way does a shape move? (SynRL, arXiv 2603.17693, short-term: direction.)
+"""Which way does a shape move? (SynRL, arXiv 2603.17693, short-term: direction).
 
-The shape starts anywhere and the frame's edges are joined, so no single frame says where it goes; the clip's length
-and the shape's speed are drawn apart from the direction.
+The shape starts anywhere and the frame's edges are joined, so no single frame tells where it goes. The clip's length
+and the shape's speed are chosen apart from the direction.
 
-From level 3 on the way has two legs, "first to the left, then up". The options are two legs a and b in both orders and
-the opposites of these: each direction comes first once and last once, no option is the odd one out, and the same
-frames backwards (the opposite of b, then of a) have one of the others as their answer.
+From level 3 on the way has two legs, "first to the left, then up". The options are two legs a and b in both orders, and
+the opposites of these. Each direction comes first once and last once, so no option is the odd one out. The same frames
+backwards (the opposite of b, then of a) have one of the other options as their answer.
 """
 
 from __future__ import annotations
@@ -37,10 +37,13 @@ from temporay.operators.seeding import choose_one, shuffled
 
 NUM_DIRECTIONS_BY_LEVEL = (4, 4, 8, 8, 8)
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)
-TRAVEL_RANGE = (0.35, 0.63)  # of the frame's shorter side in the whole clip: a few sampled frames still show the way
+TRAVEL_RANGE = (
+    0.35,
+    0.63,
+)  # parts of the frame's shorter side in the whole clip: a few sampled frames still show the way
 NUM_LEGS_BY_LEVEL = (1, 1, 1, 2, 2)
-LEG_TRAVEL_RANGE = (0.25, 0.4)  # of the frame's shorter side
-TURN_RANGE = (0.35, 0.65)  # of the clip
+LEG_TRAVEL_RANGE = (0.25, 0.4)  # parts of the frame's shorter side
+TURN_RANGE = (0.35, 0.65)  # parts of the clip
 PATH_WORDINGS = (
     "What is the movement path of the {name}?",
     "The {name} turns once. Which way does it go before and after?",
@@ -54,6 +57,8 @@ PATH_WORDINGS = (
 
 
 class MotionDirection(DrawnMotion[list[str]]):
+    """Question about the direction of a way, or of its two legs."""
+
     task = "motion_direction"
     order_dependent = True
     twin = "reversed"

@@ -1,8 +1,8 @@
-"""The same motion twice in one clip, at two speeds: which is faster, or how many times? (RSPNet, arXiv 2011.07949.)
+"""The same motion twice in one clip, at two speeds: which is faster, or how many times? (RSPNet, arXiv 2011.07949).
 
 Shapes chase each other around one closed course, shown in both halves of the picture or in both halves of the clip.
-Where they are on the course at first is drawn evenly over it for each half, so no frame tells a speed, and the mean of
-both speeds is drawn apart from the answer.
+Where they start on the course is uniform in each half, so no frame tells a speed. The mean of both speeds is chosen
+apart from the answer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from temporay.operators.records import Event, Frames, Track
 from temporay.operators.seeding import choose_one, shuffled
 
 NUM_SHAPES_BY_LEVEL = (1, 1, 2, 2, 3)
-MIN_RATIO_BY_LEVEL = (3.0, 2.5, 2.2, 1.9, 1.6)  # of the two speeds, when asked which is faster
+MIN_RATIO_BY_LEVEL = (3.0, 2.5, 2.2, 1.9, 1.6)  # faster over slower speed, when asked which is faster
 RATIOS_BY_LEVEL = (  # when asked how many times
     (1.5, 4.0),
     (1.5, 3.0),
@@ -34,13 +34,15 @@ RATIOS_BY_LEVEL = (  # when asked how many times
 )
 SAME_RATIO = 1.2  # speeds nearer than this are the same
 PLACES = {"beside": ("left half", "right half"), "after": ("first half", "second half")}
-ROUNDS = {"beside": (0.35, 0.8), "after": (0.2, 0.45)}  # of the course in each half, geometric mean of both
+ROUNDS = {"beside": (0.35, 0.8), "after": (0.2, 0.45)}  # rounds of the course in each half, geometric mean of both
 BULGE = 0.2  # how far the course is from an ellipse
-NUM_POINTS = 256  # of the course
+NUM_POINTS = 256  # points of the course
 SAME = "both at the same speed"
 
 
 class PlaybackSpeed(DrawnMotion[float]):
+    """Question about the speeds at which one motion is played twice."""
+
     task = "playback_speed"
     order_dependent = False
     twin = "restaged"

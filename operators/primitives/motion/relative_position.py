@@ -1,9 +1,8 @@
-"""Where is one shape relative to another when the picture flashes? (SynRL, arXiv 2603.17693, short-term: relative
-position.)
+"""Where is one shape relative to another when the picture flashes? (SynRL, arXiv 2603.17693: relative position).
 
-Two shapes go round each other. Their whole course is drawn before the answer and takes A to every side of B that is
-an option; the answer only decides where in it the flash is put. While it lasts nothing else is seen and nothing moves,
-so every other answer shows the same frames in another order and no frame holds both the flash and the shapes.
+Two shapes go around each other. Their whole way is chosen before the answer, and it takes A to every side of B that is
+an option. The answer only decides when the flash comes. During the flash nothing else is seen and nothing moves. So
+every other answer shows the same frames in another order, and no frame holds both the flash and the shapes.
 """
 
 from __future__ import annotations
@@ -26,19 +25,21 @@ from temporay.operators.seeding import choose_one, shuffled
 
 SIDES = {"to the right of": 0.0, "below": 90.0, "to the left of": 180.0, "above": 270.0}  # degrees, clockwise
 NUM_SIDES_BY_LEVEL = (2, 4, 4, 4, 4)
-MAX_TURNS_BY_LEVEL = (0.8, 1.0, 1.25, 1.5, 2.0)  # of A about B; a full one at least where all sides are options
+MAX_TURNS_BY_LEVEL = (0.8, 1.0, 1.25, 1.5, 2.0)  # turns of A around B; a full one at least where all sides are options
 NUM_DISTRACTORS_BY_LEVEL = (0, 0, 1, 2, 3)
 FLASH_FRAMES = 2
 FLASH_COLOR = (255, 255, 255)
-FLASH_LEVEL = 200  # of the darkest channel's mean, seen only in a flash
+FLASH_LEVEL = 200  # mean of the darkest channel, reached only in a flash
 NEAR_AXIS_DEG = 40.0  # both places beside the flash are so near to the middle of the side they are on
-MIN_FRAMES_FOR_ALL_SIDES = 14  # of the canvas's shortest clip
-APART = (0.36, 0.44)  # between the two centres, of the frame's shorter side
+MIN_FRAMES_FOR_ALL_SIDES = 14  # the canvas's shortest clip needs so many
+APART = (0.36, 0.44)  # between the two centers, of the frame's shorter side
 MAX_RADIUS = 0.12
 MAX_TRIES = 1000
 
 
 class RelativePosition(DrawnMotion[str]):
+    """Question about the side on which a shape is at a moment."""
+
     task = "relative_position"
     order_dependent = True
     twin = "reordered"
@@ -69,7 +70,7 @@ class RelativePosition(DrawnMotion[str]):
 
     def arrange(self, setting: Setting) -> MotionClip:
         rng, canvas, level, num_frames = setting.rng, setting.canvas, setting.level, setting.num_frames
-        first = int(rng.integers(2))  # of an opposite pair of sides
+        first = int(rng.integers(2))  # which pair of opposite sides
         all_sides = NUM_SIDES_BY_LEVEL[level] == 4 and canvas.num_frames[0] >= MIN_FRAMES_FOR_ALL_SIDES
         sides = shuffled(rng, list(SIDES) if all_sides else list(SIDES)[first::2])
         truth = setting.choose_truth(range(len(sides)))

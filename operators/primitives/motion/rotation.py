@@ -1,8 +1,8 @@
-"""Which way, and how many full turns, does a shape spin? (SynRL, arXiv 2603.17693, short-term: rotation.)
+"""Which way, and how many full turns, does a shape spin? (SynRL, arXiv 2603.17693, short-term: rotation).
 
-Every spin takes a number of frames that has no divisor in common with the number of turns. Its frames then show the
-same angles, evenly spread over the circle, whatever the direction and the number of turns: one turn and three turns,
-clockwise and counter-clockwise, are the same frames in another order. Only a shape that does not spin shows others.
+Every spin takes a number of frames that has no divisor in common with the number of turns. So its frames show the same
+angles, evenly spread over the circle, for every direction and number of turns. One turn and three turns, clockwise and
+counter-clockwise, are the same frames in another order. Only a shape that does not spin shows others.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness, color_masks
 from temporay.operators.pixels.shapes import COLORS, TURNED_SHAPES
-from temporay.operators.pixels.silhouettes import likest
+from temporay.operators.pixels.silhouettes import most_like
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
@@ -28,15 +28,17 @@ from temporay.operators.seeding import choose_one, shuffled
 
 MAX_TURNS_BY_LEVEL = (3, 3, 4, 4, 4)
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)
-RADIUS = 0.2  # of the frame's shorter side, or what its cell leaves
+RADIUS = 0.2  # parts of the frame's shorter side, or what its cell leaves
 MAX_STEP_DEG = 120.0  # from frame to frame: above 180 the other way round would look the same
 DIRECTIONS = ("clockwise", "counter-clockwise", "not spinning")
 NUM_LISTED = 6  # angles in an explanation: the first ones, a frame apart
 MIN_LIKENESS = 0.8
-MAX_ERROR_DEG = 45.0  # of all steps seen together
+MAX_ERROR_DEG = 45.0  # error of the sum of all steps seen
 
 
 class Rotation(DrawnMotion[int]):
+    """Question about the direction or the number of turns."""
+
     task = "rotation"
     order_dependent = True
     twin = "restaged"  # a shape that spins shows angles that one at rest does not
@@ -119,7 +121,7 @@ class Rotation(DrawnMotion[int]):
         color, shape = facts["name"].split(" ", 1)
         angles: list[float] = []
         for mask_HW in color_masks(witness.frames_THWC, COLORS[color]):
-            found = likest(mask_HW, (shape,), turned=True)
+            found = most_like(mask_HW, (shape,), turned=True)
             if found is None or found.score < MIN_LIKENESS:
                 return None
             angles.append(found.angle_deg)

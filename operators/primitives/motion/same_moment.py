@@ -1,8 +1,8 @@
-"""Do the two halves of the picture show the same moment, and if not, which one is ahead? (X-Ego, arXiv 2510.19150.)
+"""Do the two halves of the picture show the same moment, and if not, which one is ahead? (X-Ego, arXiv 2510.19150).
 
-Both halves follow one shape on one course from places of their own, so its place says nothing; what can be compared is
-when it turns. Turns come at one even pace from a phase drawn evenly over it, so a half alone tells nothing either, and
-the shift is less than half a pace, so which turns belong together is never in doubt.
+Both halves follow one shape on one course from different starts, so its place tells nothing. What can be compared is
+when it turns. Turns come at one even pace from a uniform phase, so one half alone tells nothing either. The shift is
+less than half a pace, so it is always clear which turns belong together.
 """
 
 from __future__ import annotations
@@ -24,17 +24,19 @@ from temporay.operators.seeding import choose_one, shuffled
 
 SAME, LEFT, RIGHT, OTHER = "the same moment", "the left half is ahead", "the right half is ahead", "different moments"
 OPTIONS = {"which": (SAME, LEFT, RIGHT), "whether": (SAME, OTHER)}
-SHIFT_BY_LEVEL = (0.25, 0.22, 0.19, 0.16, 0.13)  # of the clip, and never under MIN_SHIFT frames
+SHIFT_BY_LEVEL = (0.25, 0.22, 0.19, 0.16, 0.13)  # parts of the clip, and never under MIN_SHIFT frames
 NUM_DISTRACTORS_BY_LEVEL = (0, 0, 0, 1, 2)
 MIN_SHIFT = 2  # frames
 MIN_CLIP = 8  # frames: a turn is then seen in both halves
 MAX_PACE = 2.5  # frames from turn to turn, in shifts; at least 2
-TRAVEL_RANGE = (1.2, 1.8)  # of the half's shorter side in the whole clip
+TRAVEL_RANGE = (1.2, 1.8)  # parts of the half's shorter side in the whole clip
 DISTRACTOR_TRAVEL = (0.2, 0.5)
-HEADINGS = {"right": (1.0, 0.0), "down": (0.0, 1.0), "left": (-1.0, 0.0), "up": (0.0, -1.0)}  # by quarter turns
+HEADINGS = {"right": (1.0, 0.0), "down": (0.0, 1.0), "left": (-1.0, 0.0), "up": (0.0, -1.0)}  # in quarter turns
 
 
 class SameMoment(DrawnMotion[float]):
+    """Question about whether two views are in step."""
+
     task = "same_moment"
     order_dependent = True
     twin = "restaged"  # no order of the frames parts two halves that are in step
@@ -81,7 +83,7 @@ class SameMoment(DrawnMotion[float]):
         truth = setting.choose_truth(options)
         shift = _shift_frames(SHIFT_BY_LEVEL[level], setting.num_frames)
         either_way = choose_one(rng, (1, -1))
-        ahead = {SAME: 0, LEFT: -1, RIGHT: 1, OTHER: either_way}[truth]  # of the right half, in shifts
+        ahead = {SAME: 0, LEFT: -1, RIGHT: 1, OTHER: either_way}[truth]  # how far the right half is ahead, in shifts
         course = _choose_course(rng, setting.num_frames, shift)
         panels = halves(canvas.width, canvas.height)
         own = panels[0].canvas(canvas)

@@ -1,7 +1,7 @@
-"""Which shape is the fastest? (SynRL, arXiv 2603.17693, short-term: speed perception.)
+"""Which shape is the fastest? (SynRL, arXiv 2603.17693, short-term: speed perception).
 
-All shapes start anywhere on a frame whose edges are joined, each in a direction of its own, so one frame says nothing;
-how far a shape gets in the whole clip says all, in whatever order the frames come.
+All shapes start anywhere on a frame whose edges are joined, and each has a direction of its own. So one frame tells
+nothing. How far a shape gets in the whole clip tells the answer, in any order of the frames.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ from temporay.operators.records import Event, Question, ScenePlan
 NUM_SHAPES_BY_LEVEL = (2, 2, 3, 3, 4)
 NUM_ANGLES_BY_LEVEL = (4, 4, 8, 8, 16)
 MIN_RATIO_BY_LEVEL = (2.0, 1.7, 1.6, 1.4, 1.3)  # fastest over second fastest
-SLOW_TRAVEL = (0.2, 0.35)  # of the frame's shorter side in the whole clip
-SURE_RATIO = 1.1  # fastest over second fastest, as seen
+SLOW_TRAVEL = (0.2, 0.35)  # parts of the frame's shorter side in the whole clip
+SURE_RATIO = 1.1  # fastest over second fastest, as the frames show it
 
 
 class SpeedPerception(DrawnMotion[dict[str, float]]):
+    """Question about the fastest of several shapes."""
+
     task = "speed_perception"
     order_dependent = False
     twin = "restaged"  # the fastest shape is the fastest in any order of the frames

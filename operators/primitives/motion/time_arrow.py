@@ -1,7 +1,7 @@
-"""Is the clip played forwards or backwards? (Arrow of time; AoTBench, ArrowRL arXiv 2506.03340.)
+"""Is the clip played forwards or backwards? (Arrow of time; AoTBench, ArrowRL arXiv 2506.03340).
 
-Something irreversible goes on, over and over from any phase: no single frame, not even the first or the last, tells
-the answer, and the twin is the same frames backwards. Shapes that drift evenly say nothing either way.
+Something irreversible happens again and again, from any phase. So no single frame tells the answer, not even the first
+or the last, and the twin is the same frames backwards. Shapes that drift evenly tell nothing.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ KINDS_BY_LEVEL: tuple[tuple[ProcessKind, ...], ...] = (
 )
 NUM_SOURCES_BY_LEVEL = (1, 1, 1, 2, 2)
 NUM_DISTRACTORS_BY_LEVEL = (0, 0, 1, 1, 2)
-DRIFT = (0.2, 0.5)  # of the frame's shorter side in the whole clip
-MIN_ARROW = 0.2  # of the change seen, less is no sure answer
+DRIFT = (0.2, 0.5)  # parts of the frame's shorter side in the whole clip
+MIN_ARROW = 0.2  # share of the change seen; less is no sure answer
 RULES: dict[ProcessKind, str] = {  # which way round is the natural one
     "drop": "Drops spread by themselves and never gather.",
     "burst": "What bursts flies apart and never comes together by itself.",
@@ -48,6 +48,8 @@ RULES: dict[ProcessKind, str] = {  # which way round is the natural one
 
 
 class TimeArrow(DrawnMotion[bool]):
+    """Question about the direction of time."""
+
     task = "time_arrow"
     order_dependent = True
     twin = "reversed"

@@ -1,7 +1,7 @@
-"""What is the shape of the path? (SynRL, arXiv 2603.17693, short-term: trajectory shape, linear, circular, zigzag.)
+"""What is the shape of the path? (SynRL, arXiv 2603.17693, short-term: trajectory shape, linear, circular, zigzag).
 
-Every path is as long as every other, gone at constant speed, begun anywhere on a frame whose edges are joined: no
-single frame, no speed and no distance tells its shape. (All frames in a bag do: where the shape has been is the path.)
+Every path is as long as every other, has a constant speed and starts anywhere on a frame whose edges are joined. So no
+single frame, speed or distance tells its shape. All frames without their order do: the places they show are the path.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives.motion._curves import CURVES, choose_curve, likest_curve
+from temporay.operators.primitives.motion._curves import CURVES, choose_curve, most_like_curve
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._stage import (
     AT_PHRASES,
@@ -30,13 +30,15 @@ from temporay.operators.seeding import choose_one
 NUM_CURVES_BY_LEVEL = (3, 3, 4, 5, 6)  # the first of CURVES
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)
 MAX_OPTIONS = 4
-FRAMES_PER_CURVE = 4  # the shortest clip of the canvas has room for so many curves that still look different
-WAY_RANGE = (1.2, 1.6)  # of the frame's shorter side
+FRAMES_PER_CURVE = 4  # the shortest clip of the canvas divided by this is the number of curves that look different
+WAY_RANGE = (1.2, 1.6)  # parts of the frame's shorter side
 NUM_LISTED = 8  # positions in an explanation
-MAX_LEFT_OVER = 0.05  # of a seen path's variance, and at most half of what the second best curve leaves
+MAX_LEFT_OVER = 0.05  # share of a seen path's variance, and at most half of what the second best curve leaves
 
 
 class TrajectoryShape(DrawnMotion[str]):
+    """Question about the form of a path."""
+
     task = "trajectory_shape"
     order_dependent = False
     twin = "restaged"
@@ -91,7 +93,7 @@ class TrajectoryShape(DrawnMotion[str]):
         if steps_T2 is None:
             return None
         path_T2 = np.concatenate([np.zeros((1, 2)), np.cumsum(steps_T2, axis=0)])
-        best, left, second = likest_curve(path_T2, [option.removeprefix("a ") for option in witness.options])
+        best, left, second = most_like_curve(path_T2, [option.removeprefix("a ") for option in witness.options])
         return witness.options[best] if left < MAX_LEFT_OVER and left < second / 2 else None
 
     def answer(self, measured: str, facts: Facts) -> str:

@@ -1,8 +1,8 @@
-"""In which order do the shapes stand, from the fastest to the slowest? (SynRL, arXiv 2603.17693: velocity comparison.)
+"""In which order do the shapes stand, from the fastest to the slowest? (SynRL, arXiv 2603.17693: velocity comparison).
 
 Each speed is a ratio above the next one, never a tie. From level 3 on the options are one ranking in which two pairs of
-neighbours are swapped or not, so that each of these pairs has to be compared; a swap maps the options onto themselves,
-so none is the one most like the others.
+neighbors are swapped or not, so each of these pairs has to be compared. A swap maps the options onto themselves, so
+none of them is most like the others.
 """
 
 from __future__ import annotations
@@ -23,15 +23,17 @@ from temporay.operators.seeding import shuffled
 
 NUM_SHAPES_BY_LEVEL = (3, 3, 3, 4, 5)
 NUM_ANGLES_BY_LEVEL = (4, 4, 8, 8, 16)
-MIN_RATIO_BY_LEVEL = (1.8, 1.7, 1.6, 1.45, 1.32)  # of each speed over the next one
+MIN_RATIO_BY_LEVEL = (1.8, 1.7, 1.6, 1.45, 1.32)  # each speed over the next one
 RATIO_SPREAD = 1.1
-SLOWEST_TRAVEL = (0.15, 0.22)  # of the frame's shorter side in the whole clip
+SLOWEST_TRAVEL = (0.15, 0.22)  # parts of the frame's shorter side in the whole clip
 SWAPPED_LEVEL = 3
 NUM_OPTIONS = 4
-SURE_RATIO = 1.12  # of each speed over the next one, as seen
+SURE_RATIO = 1.12  # each speed over the next one, as the frames show it
 
 
 class VelocityRanking(DrawnMotion[dict[str, float]]):
+    """Question about the order of shapes by speed."""
+
     task = "velocity_ranking"
     answer_kind = "order"
     order_dependent = False
@@ -90,7 +92,7 @@ def _choose_rankings(rng: np.random.Generator, num_shapes: int, *, swapped: bool
         every = list(permutations(range(num_shapes)))
         return [list(every[i]) for i in rng.choice(len(every), NUM_OPTIONS, replace=False)]
     base = rng.permutation(num_shapes)
-    first = int(rng.integers(num_shapes - 3))  # neighbours in rank: these are the hardest to tell apart
+    first = int(rng.integers(num_shapes - 3))  # neighbors in rank: the hardest to tell apart
     second = int(rng.integers(first + 2, num_shapes - 1))
     rankings = []
     for pairs in ((), (first,), (second,), (first, second)):

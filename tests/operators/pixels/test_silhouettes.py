@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from temporay.operators.pixels.colors_seen import color_masks
 from temporay.operators.pixels.shapes import COLORS, SHAPES, TURNED_SHAPES, paint
-from temporay.operators.pixels.silhouettes import likest, places_seen
+from temporay.operators.pixels.silhouettes import most_like, places_seen
 from temporay.operators.records import Frames
 
 
@@ -22,7 +22,7 @@ def frame(*shapes: tuple[str, str, tuple[float, float], float, float]) -> Frames
 @pytest.mark.parametrize("shape", TURNED_SHAPES)
 def test_the_angle_of_a_turned_shape_is_seen(shape: str, angle_deg: int) -> None:
     mask_HW = color_masks(frame((shape, "red", (70.3, 50.8), 15.0, angle_deg))[None], COLORS["red"])[0]
-    seen = likest(mask_HW, TURNED_SHAPES, turned=True)
+    seen = most_like(mask_HW, TURNED_SHAPES, turned=True)
     assert seen is not None
     assert seen.shape == shape
     assert abs((seen.angle_deg - angle_deg + 180) % 360 - 180) <= 5
@@ -32,14 +32,14 @@ def test_the_angle_of_a_turned_shape_is_seen(shape: str, angle_deg: int) -> None
 @pytest.mark.parametrize("shape", SHAPES)
 def test_form_and_size_are_seen(shape: str, radius_px: float) -> None:
     mask_HW = color_masks(frame((shape, "blue", (60.0, 61.5), radius_px, 0.0))[None], COLORS["blue"])[0]
-    seen = likest(mask_HW, SHAPES, turned=False)
+    seen = most_like(mask_HW, SHAPES, turned=False)
     assert seen is not None
     assert seen.shape == shape
     assert seen.radius_px == pytest.approx(radius_px, rel=0.15)
 
 
 def test_next_to_nothing_is_no_shape() -> None:
-    assert likest(np.zeros((20, 20), np.bool_), SHAPES, turned=False) is None
+    assert most_like(np.zeros((20, 20), np.bool_), SHAPES, turned=False) is None
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from temporay.operators.primitives.motion._curves import CURVES, choose_curve, curve, likest_curve
+from temporay.operators.primitives.motion._curves import CURVES, choose_curve, curve, most_like_curve
 
 
 @pytest.mark.parametrize("name", CURVES)
@@ -19,7 +19,7 @@ def test_a_curve_is_recognised_under_noise(name: str) -> None:
     for seed in range(15):
         rng = np.random.default_rng(seed)
         path_T2 = 150 * choose_curve(rng, name, 28) + rng.normal(0, 0.4, (28, 2)) + rng.uniform(0, 90, 2)
-        best, left, second = likest_curve(path_T2, CURVES)
+        best, left, second = most_like_curve(path_T2, CURVES)
         assert CURVES[best] == name
         assert left < second / 2
 

@@ -14,7 +14,7 @@ from temporay.operators.components import load
 from temporay.operators.errors import UserError
 from temporay.operators.pixels.render import render
 from temporay.operators.primitives._base import Primitive
-from temporay.operators.primitives.motion._curves import likest_curve
+from temporay.operators.primitives.motion._curves import most_like_curve
 from temporay.operators.records import Address, Question, ScenePlan, Track
 from temporay.operators.seeding import rng_at
 
@@ -63,7 +63,7 @@ def test_trajectory_shape_is_the_curve_that_fits_the_path(level: int) -> None:
         size = np.array([plan.width, plan.height])
         steps_T2 = np.mod(np.diff(track_of(plan, plan.facts["name"]).xy_T2, axis=0) + size / 2, size) - size / 2
         path_T2 = np.concatenate([np.zeros((1, 2)), np.cumsum(steps_T2, axis=0)])
-        best, left, _ = likest_curve(path_T2, [option.removeprefix("a ") for option in question.options])
+        best, left, _ = most_like_curve(path_T2, [option.removeprefix("a ") for option in question.options])
         assert question.answer_index == best
         assert left < 0.02
 
