@@ -22,7 +22,7 @@ def digest_of_clip() -> str:
     return hashlib.sha256(encode(moving_circle(), 8.0, Codec()).data).hexdigest()
 
 
-def test_colours_and_positions_survive() -> None:
+def test_colors_and_positions_survive() -> None:
     frames_THWC = moving_circle()
     clip = encode(frames_THWC, 8.0, Codec(crf=18, preset="veryfast"))
     decoded = decode(clip.data)
@@ -38,7 +38,7 @@ def test_the_same_frames_give_the_same_bytes_in_another_process() -> None:
 
 
 def dirty_the_heap(rng: np.random.Generator) -> None:
-    """Leaves freed blocks with other contents behind, so that what an encoder does not initialise differs."""
+    """Leave freed blocks with other contents, so that memory which an encoder does not initialize differs."""
     blocks = [np.full(int(rng.integers(100, 60_000)), int(rng.integers(256)), np.uint8) for _ in range(30)]
     assert len(blocks) == 30
 

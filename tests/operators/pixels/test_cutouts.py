@@ -39,7 +39,7 @@ def cutout(**changes: object) -> Cutout:
     return Cutout(scene=SCENES[1], instance=SCENES[1].instances[0], **changes)  # type: ignore[arg-type]
 
 
-def test_categories_are_drawn_alike_and_never_twice_nor_named_like_a_colour() -> None:
+def test_categories_are_equally_likely_different_and_not_named_like_a_color() -> None:
     first: Counter[str] = Counter()
     for i in range(400):
         drawn = [one.instance.category for one in choose_cutouts(rng_at("test", i), SCENES, 9)]
@@ -66,7 +66,7 @@ def test_some_actors_become_cut_outs_and_none_without_instances() -> None:
     assert cutout_radius_px(4.0, 48) == 4.0
 
 
-def test_no_pixel_of_a_sprite_is_taken_for_a_drawn_colour() -> None:
+def test_no_pixel_of_a_sprite_is_taken_for_a_color_of_the_palette() -> None:
     levels = np.arange(0, 256, 15, dtype=np.uint8)
     cube = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(1, -1, 3)
     muted = mute(cube)
@@ -75,7 +75,7 @@ def test_no_pixel_of_a_sprite_is_taken_for_a_drawn_colour() -> None:
         assert np.abs(muted - np.array(color)).sum(axis=-1).min() > 80, name
 
 
-def test_a_sprite_is_pasted_centred_mirrored_and_moves_between_pixels() -> None:
+def test_a_sprite_is_pasted_centered_mirrored_and_moves_between_pixels() -> None:
     def paste(x: float, **changes: object) -> Frames:
         frame_HWC = np.zeros((40, 40, 3), np.uint8)
         Sprite.cut(cutout(**changes), 8.0, load).paste(frame_HWC, (x, 20.0))
@@ -104,7 +104,7 @@ def plan_with(*actors_cut: bool) -> ScenePlan:
     )
 
 
-def test_decoys_stand_still_behind_what_moves_and_are_cut_alike() -> None:
+def test_decoys_stand_still_behind_what_moves_and_are_cut_the_same_way() -> None:
     plain = plan_with(False, False)
     assert add_decoys(plain, SCENES, ADDRESS) is plain
     plan = add_decoys(plan_with(True, True, False), SCENES, ADDRESS)

@@ -1,4 +1,4 @@
-"""Painted shapes are recognised, at their angle, size and colour, and what changes between two frames is found."""
+"""Painted shapes are recognized at their angle, size and color, and what changes between two frames is found."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from temporay.operators.records import Frames
 
 
 def frame(*shapes: tuple[str, str, tuple[float, float], float, float]) -> Frames:
-    """(120, 160, 3) with each (shape, colour, centre, radius, angle)."""
+    """Paint each (shape, color, center, radius, angle) on a frame, (120, 160, 3)."""
     image_HWC = np.full((120, 160, 3), 40, np.uint8)
     for shape, color, xy, radius_px, angle_deg in shapes:
         paint(image_HWC, shape, COLORS[color], xy, radius_px, angle_deg)
@@ -38,7 +38,7 @@ def test_form_and_size_are_seen(shape: str, radius_px: float) -> None:
     assert seen.radius_px == pytest.approx(radius_px, rel=0.15)
 
 
-def test_next_to_nothing_is_no_shape() -> None:
+def test_an_empty_mask_is_no_shape() -> None:
     assert most_like(np.zeros((20, 20), np.bool_), SHAPES, turned=False) is None
 
 

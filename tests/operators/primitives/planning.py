@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
@@ -22,6 +24,7 @@ CANVAS = Canvas(
 LARGE = Canvas(
     width=160, height=120, fps=8.0, num_frames=(24, 40), num_scenes=(2, 5), frames_per_scene=(3, 8), jitter="none"
 )
+Oracle = Callable[[ScenePlan, Question], str]  # the answer, worked out from what is drawn
 SCENES = tuple(
     Scene(
         image_id=i,
@@ -47,11 +50,19 @@ def make_primitive(task: str) -> Primitive:
     return primitive
 
 
-def make_plan(task: str, index: int, level: int, canvas: Canvas = CANVAS, *, twin: bool = False) -> ScenePlan:
+def make_plan(
+    task: str,
+    index: int,
+    level: int,
+    canvas: Canvas = CANVAS,
+    *,
+    twin: bool = False,
+    scenes: tuple[Scene, ...] = SCENES,
+) -> ScenePlan:
     primitive = make_primitive(task)
     address = Address(task=task, split="train", index=index, seed=7, level=level, twin=twin)
-    chosen = rng_at("test scenes", task, index).permutation(len(SCENES))[: primitive.num_distinct_scenes(canvas)]
-    return primitive.plan(tuple(SCENES[i] for i in chosen), canvas, address)
+    chosen = rng_at("test scenes", task, index).permutation(len(scenes))[: primitive.num_distinct_scenes(canvas)]
+    return primitive.plan(tuple(scenes[i] for i in chosen), canvas, address)
 
 
 def make_question(

@@ -1,4 +1,4 @@
-"""Named curves: one length, one speed, and each recognised from a path that lies anywhere, at any size."""
+"""Named curves: one length, one speed, and each recognized from a path at any place and size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_every_curve_has_length_one_and_constant_speed(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CURVES)
-def test_a_curve_is_recognised_under_noise(name: str) -> None:
+def test_a_curve_is_recognized_under_noise(name: str) -> None:
     for seed in range(15):
         rng = np.random.default_rng(seed)
         path_T2 = 150 * choose_curve(rng, name, 28) + rng.normal(0, 0.4, (28, 2)) + rng.uniform(0, 90, 2)

@@ -15,7 +15,7 @@ CANVAS = Canvas(
 
 
 @pytest.mark.parametrize("num_rows", [2, 3])
-def test_cells_cover_the_frame_once_and_have_names_of_their_own(num_rows: int) -> None:
+def test_cells_cover_the_frame_once_and_have_different_names(num_rows: int) -> None:
     covered = np.zeros((50, 64), int)
     grid = cells(64, 50, num_rows)
     for cell in grid:
@@ -25,7 +25,7 @@ def test_cells_cover_the_frame_once_and_have_names_of_their_own(num_rows: int) -
     assert (grid[0].name, grid[-1].name) == ("top left", "bottom right")
 
 
-def test_what_leaves_a_panel_enters_it_again_and_is_never_seen_outside() -> None:
+def test_what_leaves_a_panel_enters_it_again_and_is_not_seen_outside() -> None:
     actor = choose_actors(rng_at("panel"), CANVAS, 1)[0]
     for panel in (*halves(64, 50), *cells(64, 50, 2)):
         steps_T2 = np.tile((3.0, 2.0), (29, 1))

@@ -72,7 +72,7 @@ def test_the_log_backwards_is_the_log_mirrored(kind: ProcessKind) -> None:
 
 @pytest.mark.parametrize("kind", PROCESSES)
 def test_the_first_frame_is_like_the_last(kind: ProcessKind) -> None:
-    """Were every clip to start at the beginning of a course, the first frame would tell."""
+    """Compare ends: if every clip began with a new run, its first frame would tell the answer."""
 
     def size(process: ShownProcess, frame: int) -> float:
         if kind == "drop":
