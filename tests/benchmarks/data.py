@@ -1,7 +1,7 @@
 """The data engine against what a user would otherwise do: `make bench-data` prints the table.
 
-Every comparison is made in one run, the two sides in turn, and is given as the median of ratios with their range. CPU
-seconds of one process are compared where one process does the work, wall seconds where several do.
+Every comparison is made in one run. The two sides take turns, and the result is the median of ratios with their range.
+CPU seconds are compared where one process does the work, wall seconds where several do.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ TINY_CANVAS = replace(SHAPES_CANVAS, width=48, height=48, num_frames=(8, 8))
 
 @dataclass(frozen=True)
 class Settings:
-    samples: int = 2048  # of the comparison through Ray Data
+    samples: int = 2048  # made through Ray Data
     growth: tuple[int, ...] = (1000, 4000, 16000)
     repeats: int = 5
-    clips: int = 16  # per repeat, where clips are compared one by one
-    coco_captions: Path | None = None  # none: images are drawn, 640 px
+    clips: int = 16  # in each repeat of a comparison clip by clip
+    coco_captions: Path | None = None  # None: images are drawn, 640 px
     coco_images: Path | None = None
-    imgaug_python: Path | None = None  # an interpreter with imgaug, which needs numpy 1; none: OpenCV's bare warps
+    imgaug_python: Path | None = None  # an interpreter with imgaug, which needs numpy 1; None: OpenCV's bare warps
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def main(settings: Settings) -> None:
 
 
 def drawing(settings: Settings) -> list[Line]:
-    """Frames of the same plans, by `render` and by Matplotlib with one figure for all frames."""
+    """Compare frames of the same plans, by `render` and by Matplotlib with one figure for all frames."""
     recipe = shapes_recipe(settings.clips)
     source = open_source(recipe, Path())
     plans = [made_plan(recipe, source, i) for i in range(settings.clips)]
@@ -96,7 +96,7 @@ def drawing(settings: Settings) -> list[Line]:
 
 
 def matplotlib_frames(plan: ScenePlan) -> Frames:
-    """What a generator in Matplotlib does for every frame, without its encoder."""
+    """Draw every frame as a generator in Matplotlib does, without its encoder."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.patches import Circle, Patch, Polygon
@@ -123,7 +123,7 @@ def matplotlib_frames(plan: ScenePlan) -> Frames:
 
 
 def warping(settings: Settings, coco: CocoPaths) -> list[Line]:
-    """The same pseudo-videos from JPEG to mp4, with the same x264 settings."""
+    """Compare the same pseudo-videos from JPEG to mp4, with the same x264 settings."""
     recipe = Recipe(tasks=("scene_order",), num_samples=settings.clips, canvas=SHAPES_CANVAS, coco=coco, level=3)
     source = open_source(recipe, Path())
     plans = [made_plan(recipe, source, i) for i in range(settings.clips)]
@@ -144,7 +144,7 @@ def warping(settings: Settings, coco: CocoPaths) -> list[Line]:
 
 
 def imgaug_style(plan: ScenePlan, codec: Codec) -> bytes:
-    """What 2506.06928's code does: read each image whole, bring all to one size, warp RGB frames one by one, encode."""
+    """Do what the code of arXiv 2506.06928 does: read whole images, resize them, warp RGB frames one by one, encode."""
     frames = []
     for shot in plan.shots:
         image = cv2.cvtColor(cv2.imread(shot.scene.path), cv2.COLOR_BGR2RGB)
@@ -163,7 +163,7 @@ def imgaug_style(plan: ScenePlan, codec: Codec) -> bytes:
 
 
 def imgaug_overhead_s(python: Path | None) -> float:
-    """CPU seconds that imgaug's Affine takes for a frame beyond OpenCV's warp; 0 without an interpreter that has it."""
+    """Return the CPU seconds of imgaug's Affine for a frame beyond OpenCV's warp; 0 without an interpreter."""
     if python is None:
         return 0.0
     return float(subprocess.run([python, "-c", IMGAUG], stdout=subprocess.PIPE, text=True, check=True).stdout)
@@ -187,7 +187,7 @@ print(seconds(lambda: affine(image=frame)) - seconds(lambda: cv2.warpAffine(fram
 
 
 def streaming(settings: Settings, folder: Path) -> list[Line]:
-    """Batches of 16 clips, rendered again from virtual shards and decoded from mp4 ones."""
+    """Compare batches of 16 clips, rendered from virtual shards and decoded from mp4 shards."""
     datasets = {}
     for storage in ("virtual", "mp4"):
         recipe = shapes_recipe(64).model_copy(update={"storage": storage})
@@ -205,7 +205,7 @@ def batches(dataset: Dataset) -> None:
 
 
 def sizes(settings: Settings, folder: Path, coco: CocoPaths) -> list[Line]:
-    """Bytes per sample at rest."""
+    """Count the bytes of a sample on disk."""
     lines = []
     tasks = {"shapes": ("motion_direction",), "pseudo-video": ("scene_order", "first_last")}
     for name, chosen in tasks.items():
@@ -225,7 +225,7 @@ def sizes(settings: Settings, folder: Path, coco: CocoPaths) -> list[Line]:
 
 
 def through_ray(settings: Settings, folder: Path) -> list[Line]:
-    """`temporay generate` with one worker per core against a plain loop of `write_shard`, per core."""
+    """Compare `temporay generate` with one worker per core and a plain loop of `write_shard`, per core."""
     workers = os.cpu_count() or 1
     recipe = shapes_recipe(settings.samples).model_copy(update={"samples_per_shard": 128})
     few = recipe.model_copy(update={"num_samples": 256})
@@ -250,7 +250,7 @@ def through_ray(settings: Settings, folder: Path) -> list[Line]:
 
 
 def plain_loops(recipe: Recipe, folder: Path, workers: int) -> float:
-    """Wall seconds of one plain process per core, each making the whole recipe: the machine as busy as with Ray."""
+    """Return the wall seconds of one plain process per core, each making the whole recipe: as busy as with Ray."""
     script = "import sys; sys.path.insert(0, sys.argv[1]); import data; data.plain_loop(sys.argv[2], sys.argv[3])"
     here = Path(__file__).parent
     commands = [
@@ -262,7 +262,7 @@ def plain_loops(recipe: Recipe, folder: Path, workers: int) -> float:
 
 
 def plain_loop(recipe_json: str, out: str) -> None:
-    """Makes a recipe in this process and prints its seconds without the start."""
+    """Make a recipe in this process and print its seconds without the start."""
     cv2.setNumThreads(1)
     recipe, folder = Recipe.model_validate_json(recipe_json), Path(out)
     folder.mkdir(exist_ok=True)
@@ -275,7 +275,7 @@ def plain_loop(recipe_json: str, out: str) -> None:
 
 
 def growth(settings: Settings, folder: Path) -> list[Line]:
-    """Seconds a sample and the driver's memory, at sizes that differ by powers of four."""
+    """Measure seconds for a sample and the driver's memory, at sizes that differ by powers of four."""
     lines = []
     for count in settings.growth:
         recipe = shapes_recipe(count).model_copy(update={"canvas": TINY_CANVAS, "samples_per_shard": 50})
@@ -297,7 +297,7 @@ def growth(settings: Settings, folder: Path) -> list[Line]:
 
 
 def generate_in_a_process(recipe: Recipe, out: Path, workers: int) -> float:
-    """Runs generate as a user would; returns the peak memory of its driver in MB."""
+    """Run generate as a user would; return the peak memory of its driver in MB."""
     script = (
         "import resource, sys; from pathlib import Path; from temporay.operators.dataset.recipe import Recipe;"
         "from temporay.workflows.data.generate import build;"
@@ -309,7 +309,7 @@ def generate_in_a_process(recipe: Recipe, out: Path, workers: int) -> float:
     return float(done.stdout.split()[-1])
 
 
-# What they share.
+# Shared by the comparisons.
 
 
 def shapes_recipe(num_samples: int) -> Recipe:

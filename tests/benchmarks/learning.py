@@ -1,15 +1,15 @@
 """What rewards and a curriculum teach at equal rollouts: `make bench-learning` prints the table, about an hour.
 
-A run of the quickstart gives the fine-tuned policy. From there every arm gets the same number of prompts and rollouts
-on the same data (pairs of twins, three levels), with three seeds, and is measured on the same held-out pairs:
+A run of the quickstart gives the fine-tuned policy. From there, every arm gets the same number of prompts and rollouts
+on the same data (pairs of twins, three levels), with three seeds. All are measured on the same held-out pairs:
 
-    accuracy     right or wrong, what SynRL (arXiv 2603.17693) trains with
+    accuracy     right or wrong, as SynRL (arXiv 2603.17693) trains
     twin         both of a pair right, or nothing
-    process      accuracy, and half as much for a chain of thought whose claims hold against the event log
-    curriculum   accuracy, with levels drawn by how much signal they give
+    process      accuracy, and half as much for a chain of thought whose claims agree with the event log
+    curriculum   accuracy, with levels chosen by how much signal they give
 
-Differences to ``accuracy`` are paired: by held-out pair, averaged over the seeds; intervals are over pairs, so they say
-nothing about seeds beyond these, whose own figures stand beside them.
+Differences to ``accuracy`` are paired: by held-out pair, averaged over the seeds. Intervals are over pairs, so they say
+nothing about other seeds; the figures of each seed are printed beside them.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ ARMS: dict[str, dict[str, Any]] = {
     "process": {"rewards": {"weights": {"accuracy": 1.0, "process": 0.5}}},
     "curriculum": {"rewards": {"weights": {"accuracy": 1.0}}, "curriculum": {"enabled": True}},
 }
-FIRST_VERSION = 1 << 40  # of weights that are only evaluated: engines tell weights apart by number alone
+FIRST_VERSION = 1 << 40  # versions of weights that are only evaluated: engines distinguish weights by number
 
 
 @dataclass(frozen=True)
 class Settings:
     run: Path  # a finished run of the quickstart
-    out: Path  # where the arms' runs are kept; the same command goes on where it was stopped
+    out: Path  # folder of the arms' runs; the same command resumes where it was stopped
     task: str = "motion_direction"
     levels: tuple[int, ...] = (0, 1, 2)
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -63,11 +63,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an arm came to with one seed."""
+    """The result of an arm with one seed."""
 
-    pairs: Mapping[str, tuple[float, float]]  # by pair: mean accuracy of its two, and 1 when both are right
+    pairs: Mapping[str, tuple[float, float]]  # by pair: mean accuracy of its two, and 1 if both are right
     useful_groups: float
-    useful_by_mixture: str  # steered and static shares, of a curriculum
+    useful_by_mixture: str  # steered and static shares of a curriculum
 
 
 def main() -> None:
@@ -85,7 +85,7 @@ def main() -> None:
 
 
 def make_data(settings: Settings, split: str, out: Path) -> Path:
-    """Pairs of twins on all levels, as the quickstart draws and asks them."""
+    """Make pairs of twins on all levels, drawn and asked as in the quickstart."""
     recipe = datasets.quickstart().recipe
     num_samples = {"rl": settings.num_rl_samples, "test": settings.num_test_samples}[split]
     changes = {
@@ -100,7 +100,7 @@ def make_data(settings: Settings, split: str, out: Path) -> Path:
 
 
 def learn(settings: Settings, pool: RolloutPool, data: Mapping[str, Path], arm: str, seed: int, out: Path) -> Outcome:
-    """GRPO from the fine-tuned policy, then the held-out pairs."""
+    """Run GRPO from the fine-tuned policy, then measure the held-out pairs."""
     tiny = policies.tiny()
     config = GrpoConfig.model_validate(
         {
@@ -133,7 +133,7 @@ def learn(settings: Settings, pool: RolloutPool, data: Mapping[str, Path], arm: 
 
 
 def measure(pool: RolloutPool, model: Path, data: Path, version: int) -> list[EvaluationRow]:
-    """Greedy answers of a model to the held-out samples."""
+    """Return greedy answers of a model to the held-out samples."""
 
     async def answers() -> list[EvaluationRow]:
         dataset = Dataset.open(data)
@@ -165,7 +165,7 @@ def seed_figures(outcome: Outcome) -> str:
 
 
 def table(settings: Settings, outcomes: Mapping[str, Sequence[Outcome]]) -> str:
-    """By arm: the seeds, and the paired difference to plain accuracy with its 95 % interval."""
+    """Return a table by arm: the seeds, and the paired difference to plain accuracy with its 95 % interval."""
     lines = [f"{settings.num_steps} steps of {settings.prompts_per_step} prompts, {len(settings.seeds)} seeds each"]
     for arm, found in outcomes.items():
         for place, name in enumerate(("accuracy", "both of a pair")):

@@ -1,7 +1,7 @@
-"""What GRPO's loop itself costs, and what overlapping its halves gains: `make bench-loop` prints the table.
+"""The cost of GRPO's loop itself, and the gain of overlapping its halves: `make bench-loop` prints the table.
 
-The policy is null: engines and trainer only wait for as long as theirs would take, so what a step takes beyond its
-stages is the loop's own. Prompts are decoded, rewards computed in Ray tasks, files and lines written as in any run.
+Engines and trainer only wait for as long as their work would take. The rest of a step's time is the loop's own. Prompts
+are decoded, rewards computed in Ray tasks, files and lines written as in any run.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ class Settings:
     steps: int = 40
     repeats: int = 3
     prompts: int = 16
-    stage_s: float = 0.15  # of generate, train and sync where the overhead is measured
-    median_s: float = 0.25  # of the heavy-tailed generation; training takes as long
-    sigma: float = 0.8  # of its logarithm: the slowest of 40 takes some six times the median
+    stage_s: float = 0.15  # duration of generate, train and sync in the measurement of the overhead
+    median_s: float = 0.25  # median duration of the heavy-tailed generation; training takes as long
+    sigma: float = 0.8  # deviation of its logarithm: the slowest of 40 takes about six times the median
 
 
 class WaitingPool:
-    """Engines that take the time they are told, by step, and write something different every time."""
+    """Engines with a given duration for each step, which write something different every time."""
 
     def __init__(self, processor: Any, seconds: Sequence[float], sync_s: float) -> None:
         self.processor = processor
@@ -87,7 +87,7 @@ class WaitingPool:
 
 
 class WaitingTrainer:
-    """A null policy: takes its time and learns nothing."""
+    """A trainer that takes a given time and learns nothing."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -98,7 +98,7 @@ class WaitingTrainer:
         return Update(report=report, weights_version=step + 1, weights=Published(packet_ref=None, checksum=0))
 
     async def mark_logged(self, step: int) -> None:
-        """Nothing is saved."""
+        """Do nothing: nothing is saved."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Fixture:
 def measure(
     fixture: Fixture, settings: Settings, generate_s: Sequence[float], train_s: float, sync_s: float, staleness: int
 ) -> tuple[float, list[dict[str, Any]]]:
-    """Wall seconds of all steps, and their rows."""
+    """Return the wall seconds of all steps, and their rows."""
     config = GrpoConfig(
         data=fixture.data,
         model=fixture.model,
@@ -131,7 +131,7 @@ def measure(
 
 
 def overhead(fixture: Fixture, settings: Settings) -> list[float]:
-    """Share of a step outside generate, reward, train and sync; the first step, which starts the tasks, left out."""
+    """Return the share of a step outside its stages, without the first step, which starts the tasks."""
     shares = []
     for _ in range(settings.repeats):
         stage = settings.stage_s
@@ -143,7 +143,7 @@ def overhead(fixture: Fixture, settings: Settings) -> list[float]:
 
 
 def predicted(generate_s: Sequence[float], other_s: float, staleness: int) -> float:
-    """When the last update ends, by the rule of the buffer alone: a batch is begun when it may be, trained in turn."""
+    """Return when the last update ends, by the rule of the buffer: batches start when they may, train in order."""
     generated: list[float] = []
     trained: list[float] = []
     for step, seconds in enumerate(generate_s):
@@ -154,7 +154,7 @@ def predicted(generate_s: Sequence[float], other_s: float, staleness: int) -> fl
 
 
 def gains(fixture: Fixture, settings: Settings) -> list[tuple[float, float]]:
-    """Measured and predicted gain of staleness 1 over 0, with generation times of a heavy tail."""
+    """Return measured and predicted gain of staleness 1 over 0, with heavy-tailed generation times."""
     found = []
     for repeat in range(settings.repeats):
         generate_s = settings.median_s * np.exp(
@@ -164,7 +164,7 @@ def gains(fixture: Fixture, settings: Settings) -> list[tuple[float, float]]:
         for staleness in (0, 1):
             walls[staleness], rows = measure(fixture, settings, list(generate_s), settings.median_s, 0.02, staleness)
             rewards += [row["seconds_reward"] for row in rows[1:]]
-        reward_s = statistics.median(rewards)  # a part of making a batch, however long it takes here
+        reward_s = statistics.median(rewards)  # part of making a batch, with its duration on this machine
         making = [seconds + reward_s for seconds in generate_s]
         other_s = settings.median_s + 0.02
         found.append((walls[0] / walls[1], predicted(making, other_s, 0) / predicted(making, other_s, 1)))

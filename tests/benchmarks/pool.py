@@ -1,8 +1,8 @@
 """The rollout pool against a bare ``vllm.LLM.generate``: `make bench-pool` prints the table.
 
-Both get the same prompts, seeds and engine settings and one thread each, in turn, each time with clips that no cache
-has seen. The bare side only generates: no texts, no records, frames in its own memory. Two ratios are given, as medians
-with their range: by wall seconds, and by CPU seconds of all processes involved, which a busy machine disturbs less.
+Both get the same prompts, seeds and engine settings and one thread each, in turn, each time with clips that are in no
+cache. The bare side only generates: no texts, no records, frames in its own memory. There are two ratios, as medians
+with their range: by wall seconds, and by CPU seconds of all processes, which a busy machine disturbs less.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 
-os.environ["OMP_NUM_THREADS"] = "1"  # of the bare side; the pool's engine gets as many
+os.environ["OMP_NUM_THREADS"] = "1"  # threads of the bare side; the pool's engine has one too
 
 import statistics
 import tempfile
@@ -77,7 +77,7 @@ def main(settings: Settings) -> None:
 
 
 def compare(settings: Settings, pool: RolloutPool, llm: LLM, processor: Any, repeat: int) -> tuple[Measured, Measured]:
-    """Both sides on the same new prompts, the other one first every time; the very first pair is for warming up."""
+    """Measure both sides on the same new prompts, first one side, next time the other; the first pair is a warm-up."""
     prompts = make_prompts(settings, processor, repeat)
     sampling = Sampling(num_rollouts=settings.rollouts, temperature=1.0, max_tokens=settings.tokens, seed=repeat + 1)
     sides = [lambda: by_pool(pool, prompts, sampling), lambda: by_vllm(llm, processor, prompts, sampling)]

@@ -3,21 +3,21 @@
 Three sides train the same tiny Qwen3-VL on the same mp4 clips with the same batch size, in float32 on the CPU. Clips
 have 8 to 32 frames, because no real dataset has one length:
 
-- ours: `temporay sft` as a user runs it, with Ray, its decoding tasks and logs; a step's samples are passed through the
-  model in parts of like length, by `micro_batch_tokens`;
-- trainer: transformers' Trainer with a dataset that decodes the same bytes by the same PyAV calls and a collator that
-  calls the processor once a batch and pads to the longest, as by default: samples of like length are not grouped;
-- pre-made: our own updates on micro-batches that lie in memory, cut as ours are.
+- ours: `temporay sft` as a user runs it, with Ray, its decoding tasks and logs. A step's samples pass through the model
+  in micro-batches of similar length, by `micro_batch_tokens`.
+- trainer: transformers' Trainer. Its dataset decodes the same bytes by the same PyAV calls. Its collator calls the
+  processor once for a batch and pads to the longest, as by default: samples of similar length are not grouped.
+- pre-made: our own updates on micro-batches in memory, cut like ours.
 
-A machine's cores may go to the model or to what feeds it, so sides run in two ways: on as many ranks as there are
-cores, with one thread each, and on one rank with one thread, which leaves a core to data as a GPU would leave all of
-them. Trainer also runs on one rank with all threads, which is its default, with 0, 1 and 2 dataloader workers, of which
-the fastest counts. Every side is held to the same two cores.
+A core can serve the model or the data, so sides run in two ways. One way has a rank for every core, with one thread
+each. The other has one rank with one thread, which leaves a core to data, as a GPU would leave all cores. Trainer also
+runs on one rank with all threads, which is its default, with 0, 1 and 2 dataloader workers, and the fastest counts.
+Every side is limited to the same two cores.
 
-Sides of one way are there at once, but each runs in turns of a few seconds and stands still otherwise (SIGSTOP): shared
-machines change their speed from one minute to the next. Rates are samples per wall second between the first and the
-last step that end in a turn, after a warm-up; ratios are taken round by round, and figures are medians over the rounds
-with their range.
+All sides of one way are alive at once, but each runs in turns of a few seconds and is stopped otherwise (SIGSTOP),
+because shared machines change their speed within a minute. Rates are samples per wall second between the first and the
+last step that end in a turn, after a warm-up. Ratios are computed in each round, and figures are medians over the
+rounds with their range.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class Settings:
     side_px: int = 64
     min_frames: int = 8
     max_frames: int = 32
-    batch_size: int = 16  # of all ranks together
-    micro_batch_tokens: int = 1280  # of ours, with padding
+    batch_size: int = 16  # samples of all ranks together
+    micro_batch_tokens: int = 1280  # tokens of our micro-batches, with padding
     rounds: int = 8
     turns: Turns = field(default_factory=Turns)
 
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def measure(settings: Settings, folder: Path, heat: Sequence[Side]) -> dict[Side, list[float]]:
-    """Samples per second of every side of a heat, round by round, the sides in turn."""
+    """Return samples per second of every side of a heat, by round; the sides take turns."""
     rates: dict[Side, list[float]] = {side: [] for side in heat}
     racers: dict[Side, Racer] = {}
     try:
@@ -94,7 +94,7 @@ def measure(settings: Settings, folder: Path, heat: Sequence[Side]) -> dict[Side
 
 
 def start(settings: Settings, side: Side, folder: Path) -> Racer:
-    """A process for every rank; of ours a single one, because Ray Train starts the ranks."""
+    """Start a process for every rank; ours is a single process, because Ray Train starts the ranks."""
     one = One(side, settings.batch_size, settings.micro_batch_tokens, folder, folder / f"run {side}")
     processes = 1 if side.kind == "ours" else side.ranks
     return Racer(command(one), one.lines, ranks=processes, threads=side.threads, cores=CORES)
@@ -123,7 +123,7 @@ def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
 
 
 def make_inputs(settings: Settings, folder: Path) -> None:
-    """The dataset of mp4 clips and the model, with a tokenizer of the dataset's words."""
+    """Make the dataset of mp4 clips and the model, with a tokenizer of the dataset's words."""
     canvas = Canvas(
         width=settings.side_px,
         height=settings.side_px,

@@ -1,4 +1,4 @@
-"""The sides of `make bench-sft`, each run as a script of its own, or one a rank: `sft.py` says what they are."""
+"""The sides of `make bench-sft`, each a script of its own or one for each rank; `sft.py` describes them."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from temporay.workflows.sft.schedule import PassLimits, pack
 
 LR = 1e-3
 IGNORED_LABEL = -100
-ENDLESS = 20_000  # steps; sides are ended when all turns are over
-HARDWARE = Hardware(sharding="optimizer")  # of ours: ranks exchange once a step
+ENDLESS = 20_000  # steps; sides are killed when all turns are over
+HARDWARE = Hardware(sharding="optimizer")  # for our sides: ranks exchange once a step
 Kind = Literal["ours", "trainer", "premade"]
 
 
 @dataclass(frozen=True)
 class Side:
-    """Who trains, and on what."""
+    """One way of training."""
 
     kind: Kind
     ranks: int = 1
-    threads: int = 1  # of every rank
-    loaders: int = 0  # dataloader workers of every rank of Trainer
+    threads: int = 1  # in every rank
+    loaders: int = 0  # dataloader workers in every rank of Trainer
 
     def __str__(self) -> str:
         text = f"{self.kind}, {self.ranks} x {self.threads}"
@@ -49,7 +49,7 @@ class Side:
 
 @dataclass(frozen=True)
 class One:
-    """One side, as a process of its own or a rank of it. Every step leaves a line with ``loss`` and ``time``."""
+    """The arguments of a side's process. Every step writes a line with ``loss`` and ``time``."""
 
     side: Side
     batch_size: int
@@ -63,14 +63,14 @@ class One:
 
 
 def log_end(one: One, loss: float | None) -> None:
-    """One line for a step that has just ended."""
+    """Write one line for a step that has just ended."""
     one.out.mkdir(exist_ok=True)
     with one.lines.open("a") as file:
         file.write(json.dumps({"loss": loss, "time": time.time()}) + "\n")
 
 
 def ours(one: One) -> None:
-    """`temporay sft`, without end."""
+    """Run `temporay sft` without end."""
     from temporay.workflows.sft.loop import SftConfig, run
 
     run(
@@ -92,7 +92,7 @@ def ours(one: One) -> None:
 
 
 def premade(one: One) -> None:
-    """Our own updates without end, on batches made before."""
+    """Run our own updates without end, on batches made before."""
     folder, ranks = one.folder, one.side.ranks
     torch.set_num_threads(one.side.threads)
     if ranks > 1:
@@ -142,7 +142,7 @@ class Clips(torch.utils.data.Dataset[dict[str, Any]]):
 
 @dataclass(frozen=True)
 class Collator:
-    """One call of the processor for a batch; only what follows the assistant's header is trained on."""
+    """A collator with one call of the processor for a batch; only the assistant's text is trained on."""
 
     processor: Any
 
@@ -169,7 +169,7 @@ class Collator:
 
 
 def trainer(one: One) -> None:
-    """transformers' Trainer, without end."""
+    """Run transformers' Trainer without end."""
     from transformers import AutoModelForImageTextToText, AutoProcessor, Trainer, TrainerCallback, TrainingArguments
 
     class Clock(TrainerCallback):  # type: ignore[misc] # transformers has no types
@@ -212,7 +212,7 @@ RUN = {"ours": ours, "trainer": trainer, "premade": premade}
 
 
 def command(one: One) -> list[str]:
-    """What runs it as a process of its own."""
+    """Return the command line of a side's process."""
     return [sys.executable, __file__, base64.b64encode(pickle.dumps(one)).decode()]
 
 

@@ -1,4 +1,4 @@
-"""Programs that are compared: there at once, but each runs in turns and stands still otherwise (SIGSTOP)."""
+"""Programs to compare: all alive at once, but each runs in turns and is stopped otherwise (SIGSTOP)."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ import psutil
 
 @dataclass(frozen=True)
 class Turns:
-    """When a program runs."""
+    """The schedule of a program."""
 
     warmup_steps: int = 10  # not counted
     turn_s: float = 10.0
-    catch_up_s: float = 4.0  # before a turn: timers of many processes are due when they wake
+    catch_up_s: float = 4.0  # before a turn: timers of many processes are due when they continue
 
 
 class Racer:
-    """A program's processes, which stand still while it is not their turn."""
+    """A program's processes, which are stopped while it is not their turn."""
 
     def __init__(self, command: Sequence[str], lines: Path, *, ranks: int, threads: int, cores: int) -> None:
         """Start it.
@@ -34,8 +34,8 @@ class Racer:
         Args:
             command: the program, which appends a line of JSON with ``loss`` and ``time`` to ``lines`` after every step.
             ranks: processes to start, told their rank by torch's environment variables if there are several.
-            threads: of OpenMP, in each.
-            cores: all its processes together are held to so many.
+            threads: OpenMP threads in each.
+            cores: number of cores that all its processes share.
         """
         self._lines = lines
         self._errors = lines.parent.with_name(f"{lines.parent.name}.err")
@@ -57,7 +57,7 @@ class Racer:
             ]
 
     def ends(self) -> list[float]:
-        """When every step ended, in seconds since 1970.
+        """Return when every step ended, in seconds since 1970.
 
         Raises:
             RuntimeError: one of its processes has ended.
@@ -73,7 +73,7 @@ class Racer:
         self._signal(signal.SIGSTOP)
 
     def turn(self, turns: Turns) -> float:
-        """Steps per second between the first and the last that end in it."""
+        """Run for one turn; return steps per second between the first and the last that end in it."""
         self._signal(signal.SIGCONT)
         time.sleep(turns.catch_up_s)
         start = time.time()

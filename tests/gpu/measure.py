@@ -1,9 +1,9 @@
-"""Real architecture, random weights: what SFT and GRPO reach on this GPU. `make measure-gpu` prints the table.
+"""The speed of SFT and GRPO on this GPU, with a real architecture and random weights. `make measure-gpu` prints it.
 
     shape → model folder → temporay sft, temporay grpo (the product's own commands, in process) → their own step rows
 
-Nothing is asserted: a number belongs to the card it was seen on, which is printed with it. `--shape tiny` runs the same
-on a CPU in a minute, to see that the script is whole.
+Nothing is asserted: a number belongs to the device that is printed with it. `--shape tiny` runs the same on a CPU in a
+minute, as a check of the script.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from tests.small_data import write_dataset
 Shape = Literal["tiny", "2b", "4b"]
 VOCAB_SIZE = 151_936
 MAX_POSITION = 16_384  # tokens
-# Sizes of Qwen3-VL-2B and 4B as their config.json has them; both share a vision tower but for its last layer.
+# Sizes of Qwen3-VL-2B and 4B from their config.json; they have the same vision tower except for its last layer.
 TEXT: dict[str, dict[str, Any]] = {
     "2b": {"hidden_size": 2048, "intermediate_size": 6144, "num_hidden_layers": 28, "num_attention_heads": 16},
     "4b": {"hidden_size": 2560, "intermediate_size": 9728, "num_hidden_layers": 36, "num_attention_heads": 32},
@@ -62,11 +62,11 @@ class Settings:
     prompts_per_step: int = 16
     group_size: int = 8
     max_tokens: int = 512
-    warmup_steps: int = 2  # left out of every median
+    warmup_steps: int = 2  # steps left out of every median
 
 
 def write_model(settings: Settings, data: Path, out: Path) -> Path:
-    """A folder that the families, the engines and transformers load: the real architecture, a small tokenizer."""
+    """Write a model folder with the real architecture and a small tokenizer."""
     dataset = Dataset.open(data)
     corpus = [dataset.sample(i).target for i in range(len(dataset))]
     if settings.shape == "tiny":
@@ -102,7 +102,7 @@ def write_model(settings: Settings, data: Path, out: Path) -> Path:
 
 
 def measure_sft(settings: Settings, data: Path, model: Path, out: Path) -> None:
-    """The sft command on one worker."""
+    """Run the sft command on one worker."""
     sft.run(
         SftConfig(
             data=data,
@@ -121,7 +121,7 @@ def measure_sft(settings: Settings, data: Path, model: Path, out: Path) -> None:
 
 
 def measure_grpo(settings: Settings, data: Path, model: Path, out: Path) -> None:
-    """The grpo command with one engine and one worker, which share the GPU."""
+    """Run the grpo command with one engine and one worker, which share the GPU."""
     on_gpu = torch.cuda.is_available()
     pool = PoolConfig(
         num_gpus=0.4 if on_gpu else 0.0,
@@ -157,7 +157,7 @@ def rows_of(out: Path, stage: str) -> list[dict[str, Any]]:
 
 
 def show(what: str, rows: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
-    """Median and range of what the run's own rows say; what a row does not have is said to be missing."""
+    """Print median and range of the run's own rows, or that they have no such value."""
     for name in names:
         values = [row[name] for row in rows if row.get(name) is not None]
         said = f"{statistics.median(values):.4g} ({min(values):.4g} to {max(values):.4g})" if values else "not measured"

@@ -12,7 +12,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The folder of a tiny random model, by the name of its family."""
+    """Return the folder of a tiny random model by the name of its family."""
 
     @functools.cache
     def folder_of(family: str) -> Path:
@@ -27,19 +27,19 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pat
 
 @pytest.fixture(scope="session")
 def tiny_model(tiny_models: Callable[[str], Path]) -> Path:
-    """A random Qwen3-VL of two layers with its own tokenizer and processor."""
+    """Return a random Qwen3-VL of two layers with its own tokenizer and processor."""
     return tiny_models("qwen3_vl")
 
 
 @pytest.fixture(scope="session")
 def tiny_qwen2_5_vl(tiny_models: Callable[[str], Path]) -> Path:
-    """A random Qwen2.5-VL of two layers."""
+    """Return a random Qwen2.5-VL of two layers."""
     return tiny_models("qwen2_5_vl")
 
 
 @pytest.fixture(scope="session")
 def engines(tiny_models: Callable[[str], Path]) -> Callable[[str, str], Any]:
-    """An engine by its name and the family of its tiny model; tests load the weights they need under new versions."""
+    """Return an engine by its name and its model's family; tests load the weights they need under new versions."""
 
     @functools.cache
     def engine_of(name: str, family: str) -> Any:
@@ -52,7 +52,7 @@ def engines(tiny_models: Callable[[str], Path]) -> Callable[[str, str], Any]:
 
 @pytest.fixture(scope="session")
 def two_ranks(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What two FSDP2 ranks leave, a folder for each run of ``tests.models.ranks``."""
+    """Return the results of two FSDP2 ranks, a folder for each run of ``tests.models.ranks``."""
     from tests.models.ranks import run_ranks  # heavy: torch
 
     out = tmp_path_factory.mktemp("two_ranks")

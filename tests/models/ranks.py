@@ -27,7 +27,7 @@ from torch.multiprocessing.spawn import spawn
 from tests.models.small_policies import batch_of, make_policy, processor_of, rows, train
 
 NUM_STEPS = 4
-PARTLY_STEPS = 3  # of the runs in which not all weights are trained
+PARTLY_STEPS = 3  # steps of the runs in which not all weights are trained
 PARTLY_OPTIMIZER = OptimizerConfig(lr=2e-3, weight_decay=0.1, warmup_steps=1)
 LORA = Trained(weights="lora", lora=Lora(rank=4, alpha=8.0))
 FROZEN_TOWER = Trained(vision_tower="frozen")

@@ -17,7 +17,7 @@ VIDEO = "<|vision_start|><|video_pad|><|vision_end|>"
 
 
 def prompt(key: str, *, seed: int | None, question: str = "Which way?", num_frames: int = 4) -> Prompt:
-    """A prompt with random frames, or blind when there is no seed."""
+    """Return a prompt with random frames, or a blind one without a seed."""
     frames = None
     if seed is not None:
         frames = np.random.default_rng(seed).integers(0, 256, (num_frames, 32, 48, 3), dtype=np.uint8)

@@ -47,7 +47,7 @@ def copied(policy: Policy) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in policy.full_state().items()}
 
 
-def test_adapters_start_at_nothing_and_alone_move(tiny_model: Path) -> None:
+def test_adapters_start_at_zero_and_only_they_change(tiny_model: Path) -> None:
     policy = make_policy(tiny_model, LORA)
     expected = make_policy(tiny_model, Trained()).logprobs(batch(tiny_model))
     torch.testing.assert_close(policy.logprobs(batch(tiny_model)), expected, atol=1e-6, rtol=0)
@@ -75,7 +75,7 @@ def test_merged_weights_are_the_adapted_model(tiny_model: Path, trained: Trained
     assert moved(policy, before) == set()  # nothing was merged into the trained weights
 
 
-def test_frozen_parts_stay(tiny_model: Path) -> None:
+def test_frozen_parts_do_not_change(tiny_model: Path) -> None:
     policy = make_policy(tiny_model, FROZEN_TOWER)
     before = copied(policy)
     train(policy, tiny_model, NUM_STEPS, rows_per_pass=4)
@@ -87,7 +87,7 @@ def test_frozen_parts_stay(tiny_model: Path) -> None:
     assert still == {name for name in before if name.startswith("model.visual.")}
 
 
-def test_text_adapters_leave_the_tower_alone(tiny_model: Path) -> None:
+def test_text_adapters_are_in_text_layers_only(tiny_model: Path) -> None:
     names = {name.split(".lora_")[0] for name in make_policy(tiny_model, TEXT_LORA).full_state() if ".lora_" in name}
     assert names == {f"model.language_model.layers.{i}.self_attn.q_proj" for i in range(2)}
 
@@ -101,7 +101,7 @@ def test_checkpointed_passes_take_the_same_step(tiny_model: Path) -> None:
     torch.testing.assert_close(torch.tensor(curves[::2]), torch.tensor(curves[1::2]), atol=1e-4, rtol=0)
 
 
-def test_dropout_is_of_training_only(tiny_model: Path) -> None:
+def test_dropout_applies_in_training_only(tiny_model: Path) -> None:
     policy = make_policy(tiny_model, Trained(weights="lora", lora=Lora(rank=4, dropout=0.5)))
     train(policy, tiny_model, 2, rows_per_pass=4)
     assert torch.equal(policy.logprobs(batch(tiny_model)), policy.logprobs(batch(tiny_model)))
@@ -138,7 +138,7 @@ def test_a_checkpoint_of_other_weights_is_refused(tiny_model: Path, tmp_path: Pa
     assert json.loads((path / MANIFEST).read_text())["schedule"]["trained"]["weights"] == "lora"
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # of peft, about a config it did not write
+@pytest.mark.filterwarnings("ignore::UserWarning")  # peft warns about a config it did not write
 def test_export_is_merged_and_peft_loads_the_adapter(tiny_model: Path, tmp_path: Path) -> None:
     from peft import PeftModel
 

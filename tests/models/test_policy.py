@@ -78,7 +78,7 @@ def test_learning_rate_by_step() -> None:
 
 @pytest.fixture(params=["parameters", "optimizer"])
 def sharded(request: pytest.FixtureRequest, two_ranks: Path) -> Path:
-    """The run of two ranks that share one of these."""
+    """Return the folder of a run on two ranks that share one of these."""
     folder: Path = two_ranks / request.param
     return folder
 
@@ -100,7 +100,7 @@ def test_two_ranks_equal_one(tiny_model: Path, sharded: Path, trained: Trained) 
         assert found["exchanges"] == (1 if sharded.name == "optimizer" else 2 * found["units"])
 
 
-def test_one_rank_goes_on_from_the_checkpoint_of_two(tiny_model: Path, sharded: Path, trained: Trained) -> None:
+def test_one_rank_resumes_from_the_checkpoint_of_two(tiny_model: Path, sharded: Path, trained: Trained) -> None:
     policy = make_policy(tiny_model)
     found = latest(sharded / "checkpoints")
     assert found.path is not None and found.step == NUM_STEPS // 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 from temporay.models.chat import to_prompt
 from temporay.models.collate import collate_samples
-from temporay.models.families._base import family_of
+from temporay.models.families._base import FAMILIES, family_of
 from temporay.models.token_lengths import TokenLengths
+from temporay.operators.components import available
 from temporay.operators.records import Address, Question, Sample
 
 SHAPES = ((6, 48, 64, 4.0), (7, 33, 90, 3.3), (2, 300, 20, 29.97))
@@ -33,9 +35,9 @@ def sample(num_frames: int, height: int, width: int, fps: float) -> Sample:
     )
 
 
-@pytest.mark.parametrize("model", ["tiny_model", "tiny_qwen2_5_vl"])
-def test_lengths_are_those_of_the_collator(model: str, request: pytest.FixtureRequest) -> None:
-    path: Path = request.getfixturevalue(model)
+@pytest.mark.parametrize("name", available(FAMILIES))
+def test_lengths_are_those_of_the_collator(name: str, tiny_models: Callable[[str], Path]) -> None:
+    path = tiny_models(name)
     family = family_of(path)
     processor = family.load_processor(path)
     samples = [sample(*shape) for shape in SHAPES]

@@ -20,7 +20,7 @@ def run_python(program: str, *, path: Path | None = None) -> str:
 
 
 def write_torchvision(folder: Path, *, library: bytes | None) -> Path:
-    """A stand-in for torchvision: without an operator library there is nothing that could fail to load."""
+    """Write a stand-in for torchvision; without an operator library, nothing can fail to load."""
     package = folder / "torchvision"
     package.mkdir()
     (package / "__init__.py").write_text("")

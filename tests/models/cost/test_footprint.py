@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 import torch
 from temporay.models.collate import Batch, collate_samples
 from temporay.models.cost.footprint import FlopCounter, known_peak, peak_flops, utilization
+from temporay.models.families._base import FAMILIES
 from temporay.models.lora import Lora, Trained
 from temporay.models.losses._supervised import supervised
 from temporay.models.policy import Policy
+from temporay.operators.components import available
 from temporay.operators.records import Prompt
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -42,10 +45,9 @@ def measured(policy: Policy, batch: Batch, *, backward: bool) -> int:
     return counter.get_total_flops()
 
 
-@pytest.fixture(params=["tiny_model", "tiny_qwen2_5_vl"])
-def model(request: pytest.FixtureRequest) -> Path:
-    path: Path = request.getfixturevalue(request.param)
-    return path
+@pytest.fixture(params=available(FAMILIES))
+def model(request: pytest.FixtureRequest, tiny_models: Callable[[str], Path]) -> Path:
+    return tiny_models(request.param)
 
 
 @pytest.mark.parametrize("blind", [False, True])

@@ -20,7 +20,7 @@ from tests.models.small_engines import small_prompts
 
 TIED = ("lm_head.weight",)
 TOLERANCE = 1e-4  # nats, float32
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")  # of vLLM's own start
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")  # vLLM's start warns
 
 
 @pytest.fixture(params=["local", "vllm"])

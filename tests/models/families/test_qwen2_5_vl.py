@@ -66,7 +66,7 @@ def test_fractions_of_a_position_are_dropped_after_the_product() -> None:
 
 
 @pytest.mark.parametrize("left", [False, True])
-def test_padding_moves_nothing(left: bool) -> None:
+def test_padding_changes_no_position(left: bool) -> None:
     alone, ahead = positions([0, 2, 2, 0], (2, 2, 2), 0.5)
     types, mask = [0, 2, 2, 0], [1, 1, 1, 1]
     pad = [0, 0]

@@ -1,23 +1,25 @@
-"""Grids in batches give what grids one by one give, forward and backward, in every family."""
+"""Attention over grids in batches equals attention over single grids, forward and backward, in every family."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from temporay.models.families._base import family_of
+from temporay.models.families._base import FAMILIES, family_of
 from temporay.models.families._vision_attention import equal_runs
+from temporay.operators.components import available
 from temporay.operators.records import Prompt
 
 CLIPS = ((6, 64, 64), (4, 64, 64), (8, 96, 64), (2, 64, 96))  # frames, height, width; the last has its sides swapped
 
 
-@pytest.mark.parametrize("model", ["tiny_model", "tiny_qwen2_5_vl"])
-def test_batched_attention_is_the_towers_own(model: str, request: pytest.FixtureRequest) -> None:
-    path: Path = request.getfixturevalue(model)
+@pytest.mark.parametrize("name", available(FAMILIES))
+def test_batched_attention_is_the_towers_own(name: str, tiny_models: Callable[[str], Path]) -> None:
+    path = tiny_models(name)
     family = family_of(path)
     processor = family.load_processor(path)
     rng = np.random.default_rng(0)
@@ -43,5 +45,5 @@ def test_batched_attention_is_the_towers_own(model: str, request: pytest.Fixture
         torch.testing.assert_close(our, their, rtol=1e-4, atol=1e-4 * float(their.abs().max()))
 
 
-def test_only_neighbours_of_one_length_go_together() -> None:
+def test_only_neighboring_grids_of_one_length_are_a_batch() -> None:
     assert list(equal_runs([4, 4, 6, 4])) == [(2, 4), (1, 6), (1, 4)]
