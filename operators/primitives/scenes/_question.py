@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
+from numpy.random import Generator
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import (
@@ -64,9 +64,7 @@ class PseudoVideo(Primitive):
     }
 
     @abstractmethod
-    def arrange(
-        self, rng: np.random.Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address
-    ) -> Arrangement:
+    def arrange(self, rng: Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address) -> Arrangement:
         """Choose the options, then the truth, then an order of scenes in which it holds."""
 
     @abstractmethod

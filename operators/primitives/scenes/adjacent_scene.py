@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
+from numpy.random import Generator
 from temporay.operators.canvas import Canvas
 from temporay.operators.primitives._base import Facts, choose_truth
 from temporay.operators.primitives.scenes._question import (
@@ -43,9 +43,7 @@ class AdjacentScene(PseudoVideo):
         'No other scene lies between it and "{anchor}", and it comes {side} that one. Which scene is it?',
     )
 
-    def arrange(
-        self, rng: np.random.Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address
-    ) -> Arrangement:
+    def arrange(self, rng: Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address) -> Arrangement:
         anchor, *others = choose_scenes(rng, scenes, canvas, address)
         side = ("before", "after")[int(rng.integers(2))]
         listed = others[: MAX_OPTIONS - 1]  # the neighbor is one of them, also when the last of them is not named

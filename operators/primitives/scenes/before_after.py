@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
+from numpy.random import Generator
 from temporay.operators.canvas import Canvas
 from temporay.operators.primitives._base import Facts, choose_truth
 from temporay.operators.primitives.scenes._question import Arrangement, PseudoVideo
@@ -31,9 +31,7 @@ class BeforeAfter(PseudoVideo):
         'With respect to "{anchor}", at what point does the video show "{asked}"?',
     )
 
-    def arrange(
-        self, rng: np.random.Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address
-    ) -> Arrangement:
+    def arrange(self, rng: Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address) -> Arrangement:
         options = ["before", "after"] if rng.integers(2) else ["after", "before"]
         truth = options[choose_truth(rng, 2, address)]
         picked = choose_scenes(rng, scenes, canvas, address)

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 from temporay.operators.canvas import Canvas
 from temporay.operators.primitives._base import Facts, choose_truth, choose_wording
 from temporay.operators.primitives.scenes._question import Arrangement, PseudoVideo
@@ -67,9 +68,7 @@ class RecurringScenes(PseudoVideo):
     answer_kind = "number"
     scenes_recur = True
 
-    def arrange(
-        self, rng: np.random.Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address
-    ) -> Arrangement:
+    def arrange(self, rng: Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address) -> Arrangement:
         picked = choose_scenes(rng, scenes, canvas, address, minimum=MIN_SCENES)
         modes = [m for m in MODES_BY_LEVEL[address.level] if m != "which" or len(picked) >= MIN_SCENES_OF_WHICH]
         mode = modes[int(rng.integers(len(modes)))]
@@ -118,7 +117,7 @@ class RecurringScenes(PseudoVideo):
         return f"What {'comes again' if facts['mode'] == 'which' else 'lies between'} is {answer}."
 
 
-def _count_order(rng: np.random.Generator, num_scenes: int, count: int) -> list[int]:
+def _count_order(rng: Generator, num_scenes: int, count: int) -> list[int]:
     """Order scene 0 ``count`` times and the others at least once each. The total is the same for every count."""
     first, last = (int(i) for i in rng.choice(num_scenes, 2, replace=False))
     while True:
@@ -129,7 +128,7 @@ def _count_order(rng: np.random.Generator, num_scenes: int, count: int) -> list[
             return order
 
 
-def _which_order(rng: np.random.Generator, num_scenes: int, again: int) -> list[int]:
+def _which_order(rng: Generator, num_scenes: int, again: int) -> list[int]:
     """Order all scenes once, and scene ``again`` twice."""
     first, last = (int(i) for i in rng.choice(num_scenes, 2, replace=False))
     while True:
@@ -138,7 +137,7 @@ def _which_order(rng: np.random.Generator, num_scenes: int, again: int) -> list[
             return order
 
 
-def _between_order(rng: np.random.Generator, num_scenes: int, gap: int, truth: int) -> list[int]:
+def _between_order(rng: Generator, num_scenes: int, gap: int, truth: int) -> list[int]:
     """Order scene 0 three times with one scene in each gap, ``truth`` in the one asked about, and the rest outside."""
     others = [1 + int(i) for i in rng.permutation(num_scenes - 1)]
     at = others.index(truth)
@@ -148,7 +147,7 @@ def _between_order(rng: np.random.Generator, num_scenes: int, gap: int, truth: i
     return [*outside[:before], 0, others[0], 0, others[1], 0, *outside[before:]]
 
 
-def _shuffled(rng: np.random.Generator, shots: list[int], first: int, last: int) -> list[int] | None:
+def _shuffled(rng: Generator, shots: list[int], first: int, last: int) -> list[int] | None:
     """Order the shots at random from ``first`` to ``last``; None when a scene follows itself."""
     inner = list(shots)
     inner.remove(first)

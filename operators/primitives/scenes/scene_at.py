@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
+from numpy.random import Generator
 from temporay.operators.canvas import Canvas
 from temporay.operators.primitives._base import Facts, choose_truth
 from temporay.operators.primitives.scenes._question import Arrangement, PseudoVideo, conclude_with, or_none, with_none
@@ -32,9 +32,7 @@ class SceneAt(PseudoVideo):
         "Which of these is scene {number}, if the video has {count} of them?",
     )
 
-    def arrange(
-        self, rng: np.random.Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address
-    ) -> Arrangement:
+    def arrange(self, rng: Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address) -> Arrangement:
         picked = choose_scenes(rng, scenes, canvas, address)
         options = with_none([scene.caption for scene in picked[:MAX_OPTIONS]], address.level)
         truth = picked[choose_truth(rng, len(options), address)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
+from numpy.random import Generator
 from temporay.operators.canvas import Canvas
 from temporay.operators.primitives._base import Facts, choose_truth
 from temporay.operators.primitives.scenes._question import Arrangement, PseudoVideo
@@ -36,9 +36,7 @@ class SceneCount(PseudoVideo):
         "The video goes from scene to scene. How many are there in total?",
     )
 
-    def arrange(
-        self, rng: np.random.Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address
-    ) -> Arrangement:
+    def arrange(self, rng: Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address) -> Arrangement:
         _, most = scene_limits(canvas, address.level, minimum=2)
         counts = [1 + int(i) for i in rng.choice(most, min(MAX_OPTIONS, most), replace=False)]
         truth = counts[choose_truth(rng, len(counts), address)]

@@ -14,6 +14,7 @@ from math import factorial
 from typing import Literal
 
 import numpy as np
+from numpy.random import Generator
 from temporay.operators.canvas import Canvas
 from temporay.operators.primitives._base import Facts, choose_truth
 from temporay.operators.primitives.scenes._question import Arrangement, PseudoVideo
@@ -42,9 +43,7 @@ class SceneOrder(PseudoVideo):
         "Which sequence of scenes does the video show?",
     )
 
-    def arrange(
-        self, rng: np.random.Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address
-    ) -> Arrangement:
+    def arrange(self, rng: Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address) -> Arrangement:
         picked = choose_scenes(rng, scenes, canvas, address)
         orders = _choose_orders(rng, len(picked), DIFFERING_BY_LEVEL[address.level])
         truth = orders[choose_truth(rng, len(orders), address)]
@@ -58,7 +57,7 @@ class SceneOrder(PseudoVideo):
         return _listing(order)
 
 
-def _choose_orders(rng: np.random.Generator, num_scenes: int, differing: Differing) -> list[tuple[int, ...]]:
+def _choose_orders(rng: Generator, num_scenes: int, differing: Differing) -> list[tuple[int, ...]]:
     """Choose up to ``MAX_OPTIONS`` different permutations, each as likely in any of their places."""
     if differing == "anywhere" or num_scenes < MAX_OPTIONS:
         orders: list[tuple[int, ...]] = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
+from numpy.random import Generator
 from temporay.operators.canvas import Canvas
 from temporay.operators.primitives._base import Facts, choose_truth
 from temporay.operators.primitives.scenes._question import Arrangement, PseudoVideo
@@ -41,9 +41,7 @@ class StoryMatch(PseudoVideo):
         """Return one more than a video shows: the scene that may replace another."""
         return canvas.num_scenes[1] + 1
 
-    def arrange(
-        self, rng: np.random.Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address
-    ) -> Arrangement:
+    def arrange(self, rng: Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address) -> Arrangement:
         *told, spare = choose_scenes(rng, scenes, canvas, address, num_spare=1)
         exchanged = _choose_exchanged(rng, len(told), EXCHANGED_BY_LEVEL[address.level])
         pairs = _with_exchange(_choose_tellings(rng, told, spare, exchanged), exchanged)
@@ -67,7 +65,7 @@ class StoryMatch(PseudoVideo):
 Story = list[CaptionedScene]
 
 
-def _choose_exchanged(rng: np.random.Generator, num_scenes: int, which: str) -> tuple[int, int]:
+def _choose_exchanged(rng: Generator, num_scenes: int, which: str) -> tuple[int, int]:
     """Choose two places of the story whose scenes are exchanged."""
     if which == "neighbors":
         first = int(rng.integers(num_scenes - 1))
@@ -77,7 +75,7 @@ def _choose_exchanged(rng: np.random.Generator, num_scenes: int, which: str) -> 
 
 
 def _choose_tellings(
-    rng: np.random.Generator, told: Story, spare: CaptionedScene, exchanged: tuple[int, int]
+    rng: Generator, told: Story, spare: CaptionedScene, exchanged: tuple[int, int]
 ) -> tuple[Story, Story]:
     """Return the story, and the story with one scene replaced or, if enough remain, one unexchanged scene left out."""
     changed = int(rng.integers(len(told)))
