@@ -52,7 +52,7 @@ def read_scenes(captions: Path, images: Path) -> CocoScenes:
     Raises:
         UserError: a file or the folder is missing, the JSON is broken or holds no captions, or no image is there.
     """
-    tree = _load_captions(captions)
+    tree = load_annotations(captions, "captions", ("images", "annotations"))
     if not images.is_dir():
         raise UserError(f"image folder {images} does not exist; give the folder that holds the images of {captions}")
     dropped: Counter[str] = Counter()
@@ -139,17 +139,18 @@ def _to_rgb(image: Image.Image, name: str, side: int) -> Frames:
     return np.array(rgb)
 
 
-def load_json(path: Path, what: str) -> Any:
+def load_annotations(path: Path, what: str, lists: tuple[str, ...]) -> dict[str, Any]:
     """Read an annotation file.
 
     Args:
-        what: its expected content, for messages: "captions" or "instances".
+        what: its expected content: "captions" or "instances".
+        lists: the lists that it must hold.
 
     Raises:
-        UserError: it cannot be read, is not UTF-8, or is not JSON.
+        UserError: it cannot be read, is not UTF-8, is not JSON, or lacks a list.
     """
     try:
-        return json.loads(path.read_bytes())
+        tree = json.loads(path.read_bytes())
     except OSError as error:
         raise UserError(f"cannot read COCO {what} {path}: {error.strerror}") from error
     except json.JSONDecodeError as error:
@@ -158,13 +159,12 @@ def load_json(path: Path, what: str) -> Any:
         ) from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text at byte {error.start}; give a COCO {what} file") from error
-
-
-def _load_captions(path: Path) -> dict[str, Any]:
-    tree = load_json(path, "captions")
-    lists = isinstance(tree, dict) and all(isinstance(tree.get(name), list) for name in ("images", "annotations"))
-    if not lists or not any(isinstance(a, dict) and "caption" in a for a in tree["annotations"]):
-        raise UserError(f"{path} holds no captions; give a COCO captions file, with lists `images` and `annotations`")
+    whole = isinstance(tree, dict) and all(isinstance(tree.get(name), list) for name in lists)
+    if not whole or (
+        what == "captions" and not any(isinstance(a, dict) and "caption" in a for a in tree["annotations"])
+    ):
+        named = ", ".join(f"`{name}`" for name in lists[:-1]) + f" and `{lists[-1]}`"
+        raise UserError(f"{path} holds no {what}; give a COCO {what} file, with lists {named}")
     return tree  # type: ignore[no-any-return]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from temporay.operators.dataset.coco import CocoScenes, clean_caption, counts, load_json
+from temporay.operators.dataset.coco import CocoScenes, clean_caption, counts, load_annotations
 from temporay.operators.errors import UserError
 from temporay.operators.records import Instance, Scene
 
@@ -34,12 +34,7 @@ def attach_instances(found: CocoScenes, instances: Path) -> CocoScenes:
     Raises:
         UserError: the file is missing, broken, or holds no object that can be cut out of these images.
     """
-    tree = load_json(instances, "instances")
-    if not isinstance(tree, dict) or not all(isinstance(tree.get(name), list) for name in LISTS):
-        raise UserError(
-            f"{instances} holds no instances; give a COCO instances file, with lists `images`, `annotations` and "
-            f"`categories`"
-        )
+    tree = load_annotations(instances, "instances", LISTS)
     sizes = {e["id"]: (e["width"], e["height"]) for e in tree["images"] if _has_size(e)}
     names = {
         e["id"]: clean_caption(e["name"])

@@ -44,15 +44,6 @@ class ShardMarker:
     samples: tuple[SampleRecord, ...]
 
     @property
-    def num_samples(self) -> int:
-        return len(self.samples)
-
-    @property
-    def counts(self) -> Counter[str]:
-        """Samples as ``ok``, and replaced addresses as ``replaced_<reason>``."""
-        return counts_of(self.samples)
-
-    @property
     def letters(self) -> Iterator[dict[str, Any]]:
         """Rows of the dead letter file."""
         for record in self.samples:

@@ -71,7 +71,7 @@ class ShardMaker:
                 stats = write_shard(
                     self.recipe, self.source, self.recipe_hash, self.pending[int(position)], self.folder
                 )
-                counts.append(json.dumps(dict(stats.counts)))
+                counts.append(json.dumps(dict(counts_of(stats.samples))))
                 errors.append("")
             except UserError as error:
                 counts.append("{}")
