@@ -105,8 +105,8 @@ def layers(path: Path, source: str) -> Iterator[str]:
     """A room imports no room that stands above it."""
     own = layer_of(path.with_suffix("").as_posix())
     for line, name in imports(ast.parse(source)):
-        target = name.removeprefix("temporay.").replace(".", "/")
-        if target != name.replace(".", "/") and layer_of(target) > own:
+        first, _, rest = name.partition(".")
+        if first == "temporay" and layer_of(rest.replace(".", "/")) > own:
             yield f"{path}:{line} imports {name}, which stands above it (see LAYERS)"
 
 

@@ -10,7 +10,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from types import ModuleType
+from typing import Any, get_type_hints
 
 from temporay.operators.errors import UserError, error_behind, unknown_name
 
@@ -19,93 +20,35 @@ DONE, FAULT, USER, RESUMABLE = 0, 1, 2, 75
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command by the names of what it needs. They are imported when it is called, so that ``--help`` is fast."""
+    """A command; nothing is imported before it is called, so that the list of commands is fast.
 
-    phrase: str  # for --help
-    run: str  # module:function of the config; of the arguments when there is no config
-    config: str = ""  # module:Class
-    presets: str = ""  # a module whose public functions return the values to start from
-    after: str = ""  # module:function of what ``run`` returned; it prints that, and may return an exit code
+    Its module has ``run(config: Class)``, and ``tell(result)`` where there is something to print or an exit code.
+    """
+
+    module: str  # below temporay.workflows; "": temporay.cluster.submit, which imports none of ours
+    phrase: str
+    presets: str = ""  # a module of presets, whose public functions return the settings to start from
 
 
 COMMANDS = {
-    "run": Command(
-        "everything: data, base model, SFT, GRPO, evaluation, report",
-        run="pipeline:run",
-        config="pipeline:PipelineConfig",
-        presets="presets.run",
-    ),
+    "run": Command("pipeline", "everything: data, base model, SFT, GRPO, evaluation, report", presets="run"),
     "plan": Command(
-        "what a dataset would cost: samples, core-hours, GB, tokens, by a short probe",
-        run="data.plan:run",
-        config="data.generate:GenerateConfig",
-        presets="presets.generate",
+        "data.plan", "what a dataset would cost: samples, core-hours, GB, tokens, by a short probe", presets="generate"
     ),
     "generate": Command(
-        "make a dataset of videos with questions, answers and reasoning",
-        run="data.generate:run",
-        config="data.generate:GenerateConfig",
-        presets="presets.generate",
+        "data.generate", "make a dataset of videos with questions, answers and reasoning", presets="generate"
     ),
-    "audit": Command(
-        "what can be guessed from a dataset without watching",
-        run="data.audit:run",
-        config="data.audit:AuditConfig",
-    ),
-    "lint": Command(
-        "check a dataset: schema, checksums, clips, answers, duplicates, twins",
-        run="data.lint:run",
-        config="data.lint:LintConfig",
-        after="data.lint:exit_code",
-    ),
-    "retry": Command(
-        "make a dataset's failed samples again, after their cause was removed",
-        run="data.retry:run",
-        config="data.retry:RetryConfig",
-    ),
-    "preview": Command(
-        "one offline page that plays a dataset's samples",
-        run="reports.preview:run",
-        config="reports.preview:PreviewConfig",
-    ),
-    "export": Command(
-        "a dataset as verl, ms-swift or LLaMA-Factory read it",
-        run="data.export:run",
-        config="data.export:ExportConfig",
-    ),
-    "sft": Command(
-        "fine-tune a model on a dataset's reasoning (Ray Train, FSDP2)",
-        run="sft.loop:run",
-        config="sft.settings:SftConfig",
-        presets="presets.sft",
-        after="sft.loop:tell",
-    ),
-    "grpo": Command(
-        "improve a model against verifiable rewards",
-        run="grpo.loop:run",
-        config="grpo.settings:GrpoConfig",
-        presets="presets.grpo",
-        after="grpo.loop:tell",
-    ),
-    "evaluate": Command(
-        "accuracy by primitive and arm: ordered, shuffled, single-frame, blind",
-        run="evaluate:run",
-        config="evaluate:EvaluateConfig",
-        after="evaluate:tell",
-    ),
-    "report": Command(
-        "one offline page of a run: curves, arms, samples, rollouts and claims",
-        run="reports.report:run",
-        config="reports.report:ReportConfig",
-    ),
-    "tune": Command(
-        "search SFT settings by dotted names (Ray Tune, ASHA)",
-        run="tune:run",
-        config="tune:TuneConfig",
-        presets="presets.tune",
-    ),
-    # The cluster package imports none of ours, so it reads its own arguments.
-    "submit": Command("send any of these commands to a cluster as a Ray job", run="temporay.cluster.submit:main"),
+    "audit": Command("data.audit", "what can be guessed from a dataset without watching"),
+    "lint": Command("data.lint", "check a dataset: schema, checksums, clips, answers, duplicates, twins"),
+    "retry": Command("data.retry", "make a dataset's failed samples again, after the cause was removed"),
+    "preview": Command("reports.preview", "one offline page that plays a dataset's samples"),
+    "export": Command("data.export", "a dataset as verl, ms-swift or LLaMA-Factory read it"),
+    "sft": Command("sft.loop", "fine-tune a model on a dataset's reasoning (Ray Train, FSDP2)", presets="sft"),
+    "grpo": Command("grpo.loop", "improve a model against verifiable rewards", presets="grpo"),
+    "evaluate": Command("evaluate", "accuracy by primitive and arm: ordered, shuffled, single-frame, blind"),
+    "report": Command("reports.report", "one offline page of a run: curves, arms, samples, rollouts and claims"),
+    "tune": Command("tune", "search SFT settings by dotted names (Ray Tune, ASHA)", presets="tune"),
+    "submit": Command("", "send any of these commands to a cluster as a Ray job"),
 }
 
 
@@ -114,13 +57,6 @@ def usage() -> str:
     width = max(len(name) for name in COMMANDS)
     lines = [f"  {name:<{width}}  {command.phrase}" for name, command in COMMANDS.items()]
     return "\n".join(["usage: temporay COMMAND …", "", *lines, "", "temporay COMMAND --help lists every setting."])
-
-
-def named(name: str) -> Any:
-    """Import what an entry of the table names: a module, or something in one."""
-    module, _, attribute = name.partition(":")
-    found = import_module(module if module.startswith("temporay.") else f"temporay.workflows.{module}")
-    return getattr(found, attribute) if attribute else found
 
 
 def config_of(name: str, arguments: Sequence[str]) -> Any:
@@ -132,8 +68,14 @@ def config_of(name: str, arguments: Sequence[str]) -> Any:
     from temporay.workflows.command_line import parse, presets_in  # loads tyro, which the list of commands does without
 
     command = COMMANDS[name]
-    presets = presets_in(named(command.presets)) if command.presets else None
-    return parse(name, named(command.config), presets, arguments)
+    kind = get_type_hints(module_of(command.module).run)["config"]
+    presets = presets_in(module_of(f"presets.{command.presets}")) if command.presets else None
+    return parse(name, kind, presets, arguments)
+
+
+def module_of(name: str) -> ModuleType:
+    """Import a module of this package."""
+    return import_module(f"temporay.workflows.{name}")
 
 
 def dispatch(arguments: Sequence[str]) -> int:
@@ -144,12 +86,12 @@ def dispatch(arguments: Sequence[str]) -> int:
     name, *rest = arguments
     if name not in COMMANDS:
         raise unknown_name("command", name, COMMANDS)
-    command = COMMANDS[name]
-    given = config_of(name, rest) if command.config else rest
-    result = named(command.run)(given)
-    if not command.config:
-        return int(result)
-    return (named(command.after)(result) if command.after else None) or DONE
+    if not COMMANDS[name].module:
+        return int(import_module("temporay.cluster.submit").main(rest))
+    config = config_of(name, rest)
+    module = module_of(COMMANDS[name].module)
+    result = module.run(config)
+    return (module.tell(result) if hasattr(module, "tell") else None) or DONE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

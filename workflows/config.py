@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
+from temporay.operators.dataset.rows import INSTRUCTIONS
 from temporay.operators.errors import UserError, unknown_name
 from temporay.operators.settings import Settings
 from tyro.constructors import PrimitiveConstructorSpec
@@ -37,6 +38,9 @@ Weights = Annotated[
         str_from_instance=lambda weights: [f"{name}={number:g}" for name, number in weights.items()],
     ),
 ]
+
+# How to answer, added to every question: a name of INSTRUCTIONS stands for its text, any other text for itself.
+Instruction = Annotated[str, BeforeValidator(lambda text: dict(INSTRUCTIONS).get(text, text))]
 
 
 def to_json(config: Settings) -> dict[str, Any]:

@@ -1,13 +1,12 @@
 """``temporay run``: data → audit → base model → SFT → GRPO → evaluation → report, in one folder.
 
-Every stage leaves a finished result behind, so running the command again goes on where it stopped.
+Every stage leaves a finished result behind, so that the command goes on where it stopped when it is run again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,20 +16,12 @@ from temporay.models.weights import pack
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import Recipe
 from temporay.operators.scoring.arms import ARMS
+from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, by_task, read_rows, write_rows
 from temporay.operators.scoring.metrics import ConfidenceInterval, TableRow, render_table
 from temporay.workflows.base_model import BaseModelSettings, make_base_model
 from temporay.workflows.config import converted
 from temporay.workflows.data import audit, generate
-from temporay.workflows.evaluate import (
-    EvaluateSettings,
-    EvaluationRow,
-    by_task,
-    chance_of,
-    evaluate,
-    read_rows,
-    unread_share,
-    write_rows,
-)
+from temporay.workflows.evaluate import EvaluateSettings, evaluate
 from temporay.workflows.grpo import loop as grpo
 from temporay.workflows.grpo.settings import GrpoConfig, GrpoSettings
 from temporay.workflows.learner.learner import MODEL
@@ -45,7 +36,7 @@ from temporay.workflows.sft.settings import SftConfig, SftSettings
 KIND = "run"
 MODELS = ("base", "sft", "grpo")
 DATA, EVALUATION = "data", "evaluation"
-# Engines tell weights apart by version alone: those of the updates count from 0 up.
+# Engines tell weights apart by their version alone. Versions of updates count up from 0.
 BASE_VERSION, FINAL_VERSION = -1, 1 << 30
 
 
@@ -68,14 +59,9 @@ class PipelineConfig(PipelineSettings):
 
     out: Path
 
-    def recipe_of(self, split: Literal["train", "rl", "test"]) -> Recipe:
-        """Return the recipe of one split."""
-        num_samples = {"train": self.num_samples, "rl": self.num_rl_samples, "test": self.num_test_samples}[split]
-        return converted(Recipe, self, split=split, num_samples=num_samples)
-
 
 def run(config: PipelineConfig) -> dict[str, Any]:
-    """All stages, each skipped if its result is there; returns what summary.json holds."""
+    """Run all stages, each unless its result is there already; return what summary.json holds."""
     run_dir = RunDir.open(config.out, config, kind=KIND)
     finished = run_dir.summary()
     if finished is None:
@@ -86,7 +72,7 @@ def run(config: PipelineConfig) -> dict[str, Any]:
 
 
 def run_stages(config: PipelineConfig, run_dir: RunDir) -> dict[str, Any]:
-    """The main line, one stage after the other."""
+    """Run one stage after the other."""
     with ray_session():
         with run_dir.stage("data"):
             data = make_data(config)
@@ -95,13 +81,15 @@ def run_stages(config: PipelineConfig, run_dir: RunDir) -> dict[str, Any]:
         with run_dir.stage("base_model"):
             base = base_model(config, data["train"], run_dir)
         with run_dir.stage("sft"):
-            sft.run(sft_config(config, data["train"], base))
+            sft.run(converted(SftConfig, config.sft, data=data["train"], model=base, out=config.out / "sft"))
         with run_dir.stage("engine"):
-            pool = RolloutPool.start(config.pool, config.out / "sft" / MODEL)
+            tuned = config.out / "sft" / MODEL
+            pool = RolloutPool.start(config.pool, tuned)
         with run_dir.stage("evaluate"):
             rows = {name: evaluate_model(config, pool, data["test"], name) for name in ("sft", "base")}
         with run_dir.stage("grpo"):
-            improved = grpo.run_with(grpo_config(config, data["rl"]), pool)
+            places = {"data": data["rl"], "model": tuned, "out": config.out / "grpo"}
+            improved = grpo.run_with(converted(GrpoConfig, config.grpo, pool=config.pool, **places), pool)
         with run_dir.stage("evaluate"):
             rows["grpo"] = evaluate_model(config, pool, data["test"], "grpo")
         pool.close()
@@ -117,15 +105,17 @@ def run_stages(config: PipelineConfig, run_dir: RunDir) -> dict[str, Any]:
 
 
 def make_data(config: PipelineConfig) -> dict[str, Path]:
-    """The three splits; no image and no address is in two of them."""
-    folders = {split: config.out / DATA / split for split in ("train", "rl", "test")}
+    """Make the three splits. No image and no address is in two of them."""
+    sizes = {"train": config.num_samples, "rl": config.num_rl_samples, "test": config.num_test_samples}
+    folders = {split: config.out / DATA / split for split in sizes}
     for split, folder in folders.items():
-        generate.build(config.recipe_of(split), folder, config.num_data_workers)  # type: ignore[arg-type]
+        recipe = converted(Recipe, config, split=split, num_samples=sizes[split])
+        generate.build(recipe, folder, config.num_data_workers)
     return folders
 
 
 def base_model(config: PipelineConfig, data: Path, run_dir: RunDir) -> Path:
-    """The model training starts from, made once."""
+    """Make the model that training starts from, unless it is there."""
     out = config.out / "base"
     if not out.exists():
         dataset = Dataset.open(data)
@@ -133,23 +123,13 @@ def base_model(config: PipelineConfig, data: Path, run_dir: RunDir) -> Path:
     return out
 
 
-def sft_config(config: PipelineConfig, data: Path, model: Path) -> SftConfig:
-    return converted(SftConfig, config.sft, data=data, model=model, out=config.out / "sft")
-
-
-def grpo_config(config: PipelineConfig, data: Path) -> GrpoConfig:
-    model = config.out / "sft" / MODEL
-    return converted(GrpoConfig, config.grpo, data=data, model=model, out=config.out / "grpo", pool=config.pool)
-
-
 def evaluate_model(config: PipelineConfig, pool: RolloutPool, data: Path, name: str) -> list[EvaluationRow]:
-    """Rows of one model, ordered frames; of the last one under every arm. Kept in a file, read from there again."""
+    """Return the rows of one model: ordered frames, and for the last model every arm. A file keeps them."""
     path = config.out / EVALUATION / f"{name}.jsonl"
     if path.exists():
         return read_rows(path)
-    dataset = Dataset.open(data)
     arms = config.evaluate.arms if name == MODELS[-1] else ("ordered",)
-    rows = asyncio.run(_evaluate(config, pool, dataset, arms, name))
+    rows = asyncio.run(_evaluate(config, pool, Dataset.open(data), arms, name))
     path.parent.mkdir(exist_ok=True)
     write_rows(path, rows)
     return rows
@@ -165,32 +145,24 @@ async def _evaluate(
     return await evaluate(pool, pool.processor, dataset, range(len(dataset)), arms, config.evaluate)
 
 
-def accuracy(rows: dict[str, list[EvaluationRow]]) -> dict[str, dict[str, Any]]:
-    """The table as JSON: per primitive chance, every model on ordered frames, every arm of the last one."""
-    chance = chance_of(rows["grpo"])
-    ordered = {name: by_task(rows[name], "ordered") for name in MODELS}
-    arms = {arm: by_task(rows["grpo"], arm) for arm in dict.fromkeys(row.arm for row in rows["grpo"])}
-    return {
-        task: {
-            "chance": chance[task],
-            **{name: ordered[name][task].value for name in MODELS},
-            "n": ordered["grpo"][task].n,
-            "arms": {arm: arms[arm][task].value for arm in arms},
-            "unread": {
-                **{name: unread_share(rows[name], task, "ordered") for name in MODELS},
-                **{arm: unread_share(rows["grpo"], task, arm) for arm in arms},
-            },
-            "intervals": {
-                **{name: asdict(ordered[name][task]) for name in MODELS},
-                **{arm: asdict(arms[arm][task]) for arm in arms},
-            },
+def accuracy(rows: Mapping[str, Sequence[EvaluationRow]]) -> dict[str, dict[str, Any]]:
+    """Return the table as JSON values: chance, every model on ordered frames, every arm of the last model."""
+    arms = by_arm(rows["grpo"])
+    models = {name: by_arm(rows[name])["ordered"] for name in MODELS}
+    table = {}
+    for task, entry in by_task({**models, **arms}).items():
+        values = {name: interval["value"] for name, interval in entry["intervals"].items()}
+        table[task] = {
+            **entry,
+            **{name: values[name] for name in MODELS},
+            "n": entry["intervals"]["grpo"]["n"],
+            "arms": {arm: values[arm] for arm in arms},
         }
-        for task in chance
-    }
+    return table
 
 
-def table(summary: dict[str, Any]) -> str:
-    """What the run ends with: accuracies with intervals, then the rewards of GRPO."""
+def table(summary: Mapping[str, Any]) -> str:
+    """Return what a run ends with: accuracies with intervals, then the rewards of GRPO."""
     rows = [
         TableRow(
             name=task,
@@ -202,15 +174,13 @@ def table(summary: dict[str, Any]) -> str:
     ]
     rl = summary["grpo"]
     columns = (*MODELS, *(arm for arm in ARMS if arm != "ordered"))
-    rewards = (
-        f"reward {rl['reward_first']:.3f} → {rl['reward_last']:.3f} (first and last quarter of {rl['steps']} steps)"
-    )
-    checks = f"parity {rl['parity_max_abs']:.1e}, decodes per prompt {rl['decodes_per_prompt']:g}"
     unread = "; ".join(
         f"{task} " + ", ".join(f"{column} {100 * entry['unread'][column]:.0f} %" for column in columns)
         for task, entry in summary["accuracy"].items()
     )
     return (
         f"{render_table(rows, arms=columns)}\nanswers that name no option (wrong; in the last three columns a guess): "
-        f"{unread}\ngrpo: {rewards}; engine {summary['engine']}, {checks}"
+        f"{unread}\ngrpo: reward {rl['reward_first']:.3f} → {rl['reward_last']:.3f} (first and last quarter of "
+        f"{rl['steps']} steps); engine {summary['engine']}, parity {rl['parity_max_abs']:.1e}, decodes per prompt "
+        f"{rl['decodes_per_prompt']:g}"
     )

@@ -4,4 +4,5 @@ answers  completion -> option, or why there is none
 arms     ordered, shuffled, single frame, blind
 scores   rewards x rollouts -> scores with a status
 metrics  accuracies with intervals, as a table
+evaluation  what a model wrote, and accuracies by primitive
 """

@@ -25,9 +25,10 @@ import tyro
 from safetensors.torch import load_file
 from temporay.models.weights import pack
 from temporay.operators.dataset.reader import Dataset
+from temporay.operators.scoring.evaluation import EvaluationRow
 from temporay.operators.scoring.metrics import mean_interval
 from temporay.workflows.data import generate
-from temporay.workflows.evaluate import EvaluateSettings, EvaluationRow, evaluate
+from temporay.workflows.evaluate import EvaluateSettings, evaluate
 from temporay.workflows.grpo import loop as grpo
 from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.learner.learner import MODEL

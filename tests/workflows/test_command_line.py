@@ -7,13 +7,15 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
+from typing import get_type_hints
 from unittest.mock import patch
 
 import pytest
+from temporay.operators.dataset.rows import INSTRUCTIONS
 from temporay.operators.errors import UserError
-from temporay.operators.settings import Settings
 from temporay.workflows import __main__ as program
-from temporay.workflows.__main__ import COMMANDS, Command, config_of, named
+from temporay.workflows.__main__ import COMMANDS, config_of, module_of
 from temporay.workflows.command_line import presets_in
 from temporay.workflows.data.generate import GenerateConfig
 
@@ -23,17 +25,18 @@ def given(*arguments: str) -> GenerateConfig:
     return config
 
 
-@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
-def test_what_the_table_names_exists(command: Command) -> None:
-    assert callable(named(command.run)) and (not command.after or callable(named(command.after)))
-    assert not command.config or issubclass(named(command.config), Settings)
+@pytest.mark.parametrize("name", [name for name, command in COMMANDS.items() if command.module])
+def test_every_command_lists_its_settings(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        program.dispatch([name, "--help"])
+    assert ended.value.code == 0 and f"usage: temporay {name}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", [name for name, command in COMMANDS.items() if command.presets])
 def test_every_preset_lacks_paths_alone(name: str) -> None:
-    presets = presets_in(named(COMMANDS[name].presets))
-    required = [path for path in ("data", "model", "out") if path in named(COMMANDS[name].config).model_fields]
-    for preset in presets:
+    fields = get_type_hints(module_of(COMMANDS[name].module).run)["config"].model_fields
+    required = [path for path in ("data", "model", "out") if path in fields]
+    for preset in presets_in(module_of(f"presets.{COMMANDS[name].presets}")):
         config = config_of(name, [preset, *(word for path in required for word in (f"--{path}", "here"))])
         assert type(config).model_validate(dict(config)) == config
 
@@ -89,6 +92,15 @@ def test_rewards_are_chosen_by_name() -> None:
         config_of("grpo", ["tiny", *paths, "--rewards.weights", "accuracy"])
 
 
+@pytest.mark.parametrize("command", ["sft tiny", "grpo tiny", "evaluate"])
+def test_instructions_are_given_by_name_or_in_words(command: str) -> None:
+    name, *preset = command.split()
+    paths = ["--data", "d", "--model", "m", "--out", "o"]
+    given = {word: config_of(name, [*preset, *paths, "--instruction", word]).instruction for word in ("letter", "Why?")}
+    assert given == {"letter": INSTRUCTIONS["letter"], "Why?": "Why?"}
+    assert config_of(name, [*preset, *paths]).instruction == ""
+
+
 def test_without_a_preset_the_presets_are_named() -> None:
     with pytest.raises(UserError, match=r"needs a preset.*quickstart"):
         config_of("generate", [])
@@ -106,7 +118,7 @@ def test_a_stopped_background_job_ends_resumable(capsys: pytest.CaptureFixture[s
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        with patch.object(program, "named", return_value=stopped):
+        with patch.object(program, "import_module", return_value=SimpleNamespace(main=stopped)):
             assert program.main(["submit"]) == program.RESUMABLE
     finally:
         for number, handler in handlers.items():

@@ -56,6 +56,6 @@ def _lint_shard_from(place: Path, folder: Path, shard: int) -> list[Problem]:
         return lint_shard(folder, shard)
 
 
-def exit_code(problems: list[Problem]) -> int:
-    """Return the exit code of the command, which also a script can read."""
+def tell(problems: list[Problem]) -> int:
+    """Return the exit code of the command."""
     return FOUND_PROBLEMS if problems else 0

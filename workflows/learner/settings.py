@@ -10,6 +10,7 @@ from temporay.models.lora import Trained
 from temporay.models.parallel import Hardware
 from temporay.models.policy import OptimizerConfig
 from temporay.operators.settings import Settings
+from temporay.workflows.config import Instruction
 from temporay.workflows.runs.trackers import Trackers
 
 
@@ -21,7 +22,7 @@ class TrainingSettings(Settings):
     micro_batch_size: int = Field(default=32, ge=1)  # most sequences per forward pass of one worker
     optimizer: OptimizerConfig = OptimizerConfig()
     trained: Trained = Trained()  # all weights or LoRA adapters; vision tower and projector trained or frozen
-    instruction: str = ""  # how to answer, appended to the question
+    instruction: Instruction = ""  # how to answer, added to every question: letter, text, or words of your own
     num_workers: int = Field(default=1, ge=1)  # Ray Train workers (FSDP2 ranks)
     threads: int = Field(default=2, ge=1)  # CPU threads of each
     hardware: Hardware = Hardware()

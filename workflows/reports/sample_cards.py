@@ -20,9 +20,9 @@ from temporay.operators.pages.page import escape, table, why
 from temporay.operators.pages.sample_card import sample_card
 from temporay.operators.pages.words import panel
 from temporay.operators.records import Sample
+from temporay.operators.scoring.evaluation import EvaluationRow, credit, read_rows
 from temporay.operators.scoring.metrics import ConfidenceInterval, macro_interval
 from temporay.operators.seeding import rng_at
-from temporay.workflows.evaluate import EvaluationRow, credit, read_rows
 from temporay.workflows.reports.claim_marks import text_marks
 from temporay.workflows.reports.sample_viewer import SampleViewer
 

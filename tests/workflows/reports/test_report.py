@@ -17,8 +17,8 @@ from temporay.operators.errors import UserError
 from temporay.operators.files import write_json
 from temporay.operators.pages.page import escape
 from temporay.operators.scoring.arms import ARMS, Arm
+from temporay.operators.scoring.evaluation import EvaluationRow, write_rows
 from temporay.workflows.__main__ import dispatch
-from temporay.workflows.evaluate import EvaluationRow, write_rows
 from temporay.workflows.grpo.log import summarize
 from temporay.workflows.pipeline import accuracy
 from temporay.workflows.reports import report

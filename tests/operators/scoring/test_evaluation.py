@@ -1,0 +1,29 @@
+"""How answers become accuracies: no answer is wrong where the video is shown, and a guess where it is taken away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from temporay.operators.scoring.arms import Arm
+from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, by_task, credit, read_rows, write_rows
+
+
+def row(arm: Arm, *, correct: bool = False, parsed: str | None = None) -> EvaluationRow:
+    return EvaluationRow(key="k", task="t", arm=arm, correct=correct, parsed=parsed, text="", chance=0.25)
+
+
+def test_an_unread_answer_is_wrong_on_ordered_frames_and_a_guess_in_control_arms() -> None:
+    assert credit(row("ordered")) == 0.0
+    assert credit(row("blind")) == credit(row("shuffled")) == credit(row("single_frame")) == 0.25
+    assert credit(row("blind", parsed="left")) == 0.0
+    assert credit(row("blind", parsed="up", correct=True)) == 1.0
+
+
+def test_a_silent_model_is_at_chance_in_control_arms_and_at_zero_on_ordered_frames(tmp_path: Path) -> None:
+    rows = [row("ordered")] * 8 + [row("blind")] * 8
+    write_rows(tmp_path / "rows.jsonl", rows)
+    assert read_rows(tmp_path / "rows.jsonl") == rows
+    found = by_task(by_arm(rows))["t"]
+    assert found["intervals"]["ordered"]["value"] == 0.0
+    assert found["intervals"]["blind"]["value"] == found["chance"] == 0.25
+    assert found["unread"] == {"ordered": 1.0, "blind": 1.0}
