@@ -98,9 +98,9 @@ class DrawnMotion(Primitive, Generic[Measured]):
     def seen(self, witness: Witness, facts: Facts) -> Measured | None:
         """Measure the same by the frames alone; None if they are not clear."""
 
-    @abstractmethod
     def answer(self, measured: Measured, facts: Facts) -> str:
-        """Return the answer to what was measured."""
+        """Return the answer to what was measured; without a rule, what was measured is the answer."""
+        return str(measured)
 
     def min_frames(self, canvas: Canvas) -> int:
         """Return the length of the shortest clip that can be asked about."""

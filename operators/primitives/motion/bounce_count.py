@@ -91,9 +91,6 @@ class BounceCount(DrawnMotion[int]):
         axis = int(np.ptp(seen_T3[:, :2], axis=0).argmax())
         return len(turning_points(seen_T3[:, axis], SEEN_TURN * witness.frames_THWC.shape[2 - axis]))
 
-    def answer(self, measured: int, facts: Facts) -> str:
-        return str(measured)
-
     def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
         """Tell where the ball is at the start and at the end, and every bounce."""
         mine = [event for event in plan.events if event.subject == plan.facts["name"]]

@@ -106,9 +106,6 @@ class MotionCount(DrawnMotion[int]):
             count += bool(np.abs(step_xy_T2.sum(axis=0) / size).max() > TRAVEL_RANGE[0] / 2)
         return count
 
-    def answer(self, measured: int, facts: Facts) -> str:
-        return str(measured)
-
     def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
         """Tell one shape after the other: where it is first and last, then whether it moves."""
         return plan.events

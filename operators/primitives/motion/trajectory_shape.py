@@ -96,9 +96,6 @@ class TrajectoryShape(DrawnMotion[str]):
         best, left, second = most_like_curve(path_T2, [option.removeprefix("a ") for option in witness.options])
         return witness.options[best] if left < MAX_LEFT_OVER and left < second / 2 else None
 
-    def answer(self, measured: str, facts: Facts) -> str:
-        return measured
-
     def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
         """Tell the positions, then what they make."""
         own = [event for event in plan.events if event.subject == plan.facts["name"]]
