@@ -10,6 +10,7 @@
 #   make bench-loop   what the loop of GRPO costs beside its stages, and what overlapping gains
 #   make bench-learning   rewards and curriculum against plain accuracy, three seeds; an hour
 #   make measure-gpu  SFT and GRPO of a real architecture with random weights on a GPU
+#   make pictures     the README's picture of rollouts, from the run of make quickstart; needs Chromium
 #   make drill        slow fault drills: processes killed, frozen and starved
 
 PYTHON ?= python3
@@ -22,7 +23,7 @@ BIOME := .venv/biome/node_modules/.bin/biome
 WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 CODE := operators models workflows cluster tests .ci
 
-.PHONY: setup quickstart test check golden drill bench-data bench-pool bench-sft bench-loop bench-learning measure-gpu
+.PHONY: setup quickstart test check golden drill bench-data bench-pool bench-sft bench-loop bench-learning measure-gpu pictures
 
 setup: $(STAMP)
 
@@ -66,6 +67,9 @@ golden: setup
 $(BIOME): $(STAMP)
 	$(WITH_NODE) npm install --silent --no-save --no-fund --no-audit --prefix .venv/biome @biomejs/biome@2.6.8
 	touch $@
+
+pictures: quickstart
+	PYTHONPATH=. $(BIN)/python tests/pictures.py runs/quickstart/grpo .github/images/rollouts.png
 
 drill: setup
 	$(BIN)/python -m pytest -q -m drill

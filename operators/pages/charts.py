@@ -1,4 +1,4 @@
-"""Charts as inline SVG, pure functions of numbers; colours are the page's CSS variables, so light and dark both work.
+"""Charts as inline SVG, pure functions of numbers; colors are CSS variables of the page, so light and dark both work.
 
 values -> running mean -> polyline, bars with intervals -> one ``<figure>``
 """
@@ -15,9 +15,9 @@ from temporay.operators.scoring.metrics import ConfidenceInterval
 
 Tone = Literal["base", "sft", "grpo", "soft"]
 
-WIDTH, HEIGHT = 480, 200  # of a line chart, in CSS pixels at its natural size
+WIDTH, HEIGHT = 480, 200  # size of a line chart, in CSS pixels
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 8, 24
-MAX_POINTS = 400  # a curve of more steps is drawn by the means of equal parts
+MAX_POINTS = 400  # a longer curve is drawn as the means of equal parts
 BAR_HEIGHT, NAME_WIDTH, LABEL_WIDTH, VALUE_WIDTH, BARS_WIDTH = 22, 140, 90, 90, 980
 
 
@@ -41,7 +41,7 @@ class Bar:
 
 
 def running_mean(values: Sequence[float], window: int) -> list[float]:
-    """Mean of the ``window`` values around each one, of fewer at both ends.
+    """Average the ``window`` values around each value; fewer at both ends.
 
     Raises:
         ValueError: ``window`` is below 1.
@@ -54,7 +54,7 @@ def running_mean(values: Sequence[float], window: int) -> list[float]:
 
 
 def line_chart(title: str, curves: Sequence[Curve], *, note: str = "", low: float | None = None) -> str:
-    """A figure of curves over steps.
+    """Return a figure of curves over steps.
 
     Args:
         note: stands beside the title, e.g. first and last value.
@@ -96,12 +96,12 @@ def line_chart(title: str, curves: Sequence[Curve], *, note: str = "", low: floa
 
 
 def interval_mark(interval: ConfidenceInterval, chance: float, tone: Tone) -> str:
-    """A small bar from 0 to 1: the value filled, its interval as a line, chance as a dashed tick."""
+    """Return a small bar from 0 to 1: the value filled, its interval as a line, chance as a dashed tick."""
     return f'<svg viewBox="0 0 100 12" role="img" aria-label="{percent(interval)}">{_bar(interval, chance, tone)}</svg>'
 
 
 def bar_chart(title: str, groups: Sequence[tuple[str, float, Sequence[Bar]]], *, note: str = "") -> str:
-    """A figure of accuracies, one block per ``(name, chance, bars)``, each bar with its interval and chance."""
+    """Return a figure of accuracies, one block per ``(name, chance, bars)``; each bar has its interval."""
     parts: list[str] = []
     top = 0.0
     for name, chance, bars in groups:
@@ -123,12 +123,12 @@ def bar_chart(title: str, groups: Sequence[tuple[str, float, Sequence[Bar]]], *,
 
 
 def percent(interval: ConfidenceInterval) -> str:
-    """``97.5 ± 2.3``, in per cent."""
+    """Return a value and its half-width in percent, for example ``97.5 ± 2.3``."""
     return f"{100 * interval.value:.1f} ± {100 * interval.half_width:.1f}"
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:
-    """At most about ``most`` round numbers around ``low`` to ``high``: 1, 2 or 5 times a power of ten apart."""
+    """Return about ``most`` round numbers from ``low`` to ``high``, 1, 2 or 5 times a power of ten apart."""
     if high <= low:
         low, high = low - (abs(low) or 1.0) / 2, low + (abs(low) or 1.0) / 2
     rough = (high - low) / most

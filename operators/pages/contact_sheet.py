@@ -14,7 +14,7 @@ from temporay.operators.records import LETTERS, Frames, Sample
 
 WIDTH = 1120
 MARGIN, GAP, ROW_GAP = 28, 6, 26
-MAX_FRAMES = 8  # of a clip, evenly spaced from the first to the last
+MAX_FRAMES = 8  # frames of a clip, evenly spaced from the first to the last
 TITLE_PX, TEXT_PX = 15, 17
 LINE_PX, MAX_LINES = 25, 40
 GROUND, INK, SOFT, MARK, RIGHT = (250, 249, 246), (31, 35, 40), (106, 111, 118), (180, 83, 42), (44, 122, 75)
@@ -23,7 +23,7 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def contact_sheet(samples: Sequence[tuple[Sample, Frames]]) -> Frames:
-    """All samples under each other, sheet_HWC uint8 RGB.
+    """Put all samples under each other, sheet_HWC uint8 RGB.
 
     Raises:
         ValueError: there is no sample.
@@ -36,7 +36,7 @@ def contact_sheet(samples: Sequence[tuple[Sample, Frames]]) -> Frames:
 
 
 def sample_row(sample: Sample, frames_THWC: Frames) -> Frames:
-    """One sample, row_HWC: frames, what is asked, and the options with the right one marked."""
+    """Return one sample, row_HWC: frames, question, and options with the right one marked."""
     strip_HWC = film(frames_THWC)
     text = Image.new("RGB", (WIDTH - 2 * MARGIN, MAX_LINES * LINE_PX), GROUND)
     used = _write(text, sample)
@@ -51,7 +51,7 @@ def sample_row(sample: Sample, frames_THWC: Frames) -> Frames:
 
 
 def film(frames_THWC: Frames) -> Frames:
-    """Evenly spaced frames side by side, scaled to the sheet's width."""
+    """Put evenly spaced frames side by side, scaled to the sheet's width."""
     shown = np.unique(np.linspace(0, len(frames_THWC) - 1, MAX_FRAMES).round().astype(int))
     width = (WIDTH - 2 * MARGIN - (MAX_FRAMES - 1) * GAP) // MAX_FRAMES
     height = max(1, round(width * frames_THWC.shape[1] / frames_THWC.shape[2]))
@@ -65,38 +65,38 @@ def film(frames_THWC: Frames) -> Frames:
 
 
 def _write(image: Image.Image, sample: Sample) -> int:
-    """The words under the frames; returns how many pixels of height they took."""
-    rng = ImageDraw.Draw(image)
+    """Write the words under the frames and return their height in pixels."""
+    pen = ImageDraw.Draw(image)
     title, font = ImageFont.load_default(TITLE_PX), ImageFont.load_default(TEXT_PX)
-    rng.text((0, 8), sample.address.task, fill=MARK, font=title)
+    pen.text((0, 8), sample.address.task, fill=MARK, font=title)
     seconds = f"{sample.num_frames} frames, {sample.num_frames / sample.fps:.1f} s"
-    rng.text((rng.textlength(sample.address.task, font=title) + 14, 8), seconds, fill=SOFT, font=title)
+    pen.text((pen.textlength(sample.address.task, font=title) + 14, 8), seconds, fill=SOFT, font=title)
     top = 8.0 + LINE_PX
-    for line in _wrapped(rng, sample.question.text, font, image.width):
-        rng.text((0, top), line, fill=INK, font=font)
+    for line in _wrapped(pen, sample.question.text, font, image.width):
+        pen.text((0, top), line, fill=INK, font=font)
         top += LINE_PX
     left = 0.0
     for n, option in enumerate(sample.question.options):
-        lines = _wrapped(rng, f"{LETTERS[n]}  {option}", font, image.width)
-        width = rng.textlength(lines[0], font=font)
+        lines = _wrapped(pen, f"{LETTERS[n]}  {option}", font, image.width)
+        width = pen.textlength(lines[0], font=font)
         if left and left + width > image.width:
             left, top = 0.0, top + LINE_PX
         right = n == sample.question.answer_index
         for line in lines:
-            rng.text((left, top), line, fill=RIGHT if right else SOFT, font=font)
+            pen.text((left, top), line, fill=RIGHT if right else SOFT, font=font)
             top += LINE_PX
         top -= LINE_PX
         if right:
-            rng.line((left, top + LINE_PX - 3, left + width, top + LINE_PX - 3), fill=RIGHT, width=2)
+            pen.line((left, top + LINE_PX - 3, left + width, top + LINE_PX - 3), fill=RIGHT, width=2)
         left += width + 30
     return round(top + LINE_PX + 4)
 
 
-def _wrapped(rng: ImageDraw.ImageDraw, text: str, font: Font, width: int) -> list[str]:
+def _wrapped(pen: ImageDraw.ImageDraw, text: str, font: Font, width: int) -> list[str]:
     lines = [""]
     for word in text.split(" "):
         longer = f"{lines[-1]} {word}".lstrip()
-        if rng.textlength(longer, font=font) <= width:
+        if pen.textlength(longer, font=font) <= width:
             lines[-1] = longer
         else:
             lines.append(word)

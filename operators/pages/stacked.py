@@ -12,12 +12,12 @@ from temporay.operators.pages.charts import ticks
 from temporay.operators.pages.page import escape
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 980, 220, 46, 22, 8
-MAX_BARS = 100  # of more steps, a bar is the mean of several
+MAX_BARS = 100  # with more steps, a bar is the mean of several steps
 NUM_COLORS = 8
 
 
 def stacked_chart(title: str, steps: Sequence[float], by_step: Sequence[Mapping[str, float]]) -> str:
-    """Seconds by stage of every step; a stage that a step lacks took none. The largest stage is at the bottom."""
+    """Return the seconds of every step by stage, the largest stage at the bottom; a missing stage took no time."""
     totals: dict[str, float] = {}
     for seconds in by_step:
         for stage, value in seconds.items():

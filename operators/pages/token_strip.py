@@ -1,4 +1,4 @@
-"""Tokens in a row, coloured by how far engine and trainer are apart on each; the values appear under the pointer.
+"""Tokens in a row, colored by the difference of engine and trainer; the values appear under the pointer.
 
 pieces, logprobs_engine, logprobs_trainer, weight versions -> spans
 """
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from temporay.operators.pages.page import escape
 
-STEPS_NATS = (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0)  # a difference of at least the n-th has the n-th colour
-MAX_TOKENS = 800  # of one strip
+STEPS_NATS = (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0)  # lower bounds of the colors
+MAX_TOKENS = 800  # a strip shows no more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,14 +25,14 @@ class Tokens:
 
     @property
     def differences(self) -> list[float]:
-        """|engine - trainer| by token; none where the trainer's were not kept."""
+        """Return |engine - trainer| for every token; nothing if the trainer's values were not kept."""
         if self.trainer is None:
             return []
         return [abs(ours - theirs) for ours, theirs in zip(self.engine, self.trainer, strict=True)]
 
 
 def strip(tokens: Tokens) -> str:
-    """The first ``MAX_TOKENS`` tokens; a bar stands before one that came from other weights than the one before."""
+    """Return the first ``MAX_TOKENS`` tokens, with a bar wherever the version of the weights changes."""
     trainer = tokens.trainer if tokens.trainer is not None else [None] * len(tokens.pieces)
     parts: list[str] = []
     before = tokens.versions[0] if tokens.versions else 0
@@ -48,12 +48,12 @@ def strip(tokens: Tokens) -> str:
 
 
 def step_of(difference: float) -> int:
-    """The colour of a difference in nats."""
+    """Return the number of the color of a difference in nats."""
     return sum(difference >= bound for bound in STEPS_NATS)
 
 
 def scale() -> str:
-    """What the colours mean."""
+    """Return the legend of the colors."""
     names = [f"< {STEPS_NATS[0]:.0e}", *(f"≥ {bound:g}" for bound in STEPS_NATS)]
     return (
         f'<span class="scale mono">{"".join(f"<span class=q{n}>{name}</span>" for n, name in enumerate(names))}</span>'

@@ -1,4 +1,4 @@
-"""What stages logged, as charts: curves by step, where the seconds went, and a table of everything else.
+"""Charts of what stages logged: curves by step, seconds by stage, and a table of all other values.
 
 RUN/metrics.jsonl -> rows of a stage -> figures
 """
@@ -16,8 +16,8 @@ from temporay.operators.pages.stacked import stacked_chart
 from temporay.workflows.runs.metrics_tail import numbers
 from temporay.workflows.runs.run_dir import RunDir
 
-SMOOTHING = 12  # a smoothed curve averages over one part in so many of its steps
-SECONDS = "seconds_"  # begins the name of what one stage of a step took
+SMOOTHING = 12  # a smoothed curve averages over one twelfth of its steps
+SECONDS = "seconds_"  # prefix of the time of one stage
 VALIDATION = "sft_validation"
 
 SFT_CURVES = {
@@ -45,12 +45,12 @@ GRPO_CURVES = {
 
 
 def logged(run: Path, stage: str) -> list[dict[str, Any]]:
-    """The steps that a stage logged; the starts of its workers are not among them."""
+    """Return the steps that a stage logged, without the lines that workers log when they start."""
     return [row for row in RunDir(path=run, resumed=True).rows(stage) if "pid" not in row]
 
 
 def curve(title: str, rows: Sequence[Mapping[str, Any]], name: str, tone: Tone) -> str:
-    """One value by step: as logged, faint, and its running mean."""
+    """Return one value by step: faint as logged, and its running mean."""
     kept = [row for row in rows if row.get(name) is not None and math.isfinite(row[name])]
     steps, values = [float(row["step"]) for row in kept], [float(row[name]) for row in kept]
     window = max(1, len(values) // SMOOTHING)
@@ -64,14 +64,14 @@ def curve(title: str, rows: Sequence[Mapping[str, Any]], name: str, tone: Tone) 
 
 
 def curves_of(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str], tone: Tone) -> str:
-    """A chart of each of the named values that any step logged."""
+    """Return a chart of each named value that any step logged."""
     there = {name for row in rows for name in row}
     figures = [curve(title, rows, name, tone) for name, title in names.items() if name in there]
     return f'<div class="charts">{"".join(figures)}</div>'
 
 
 def validation_curves(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A chart of every number that validation logged; "" where there was none."""
+    """Return a chart of every number that validation logged; "" if there is none."""
     flat = [{"step": row["step"], **dict(_values(row))} for row in rows]
     names = dict.fromkeys(name for row in flat for name in row if name != "step")
     if not names:
@@ -80,7 +80,7 @@ def validation_curves(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def seconds_chart(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Where the time of the steps went; says so where no step logged it."""
+    """Return the seconds of the steps by stage, or a note if no step logged them."""
     by_step = [
         {name.removeprefix(SECONDS): value for name, value in row.items() if name.startswith(SECONDS)} for row in rows
     ]
@@ -90,7 +90,7 @@ def seconds_chart(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def other_values(rows: Sequence[Mapping[str, Any]], shown: Iterable[str]) -> str:
-    """First, last, lowest and highest of every number that has no chart, folded."""
+    """Return first, last, lowest and highest of every number without a chart, folded."""
     left_out = set(shown)
     found: dict[str, list[float]] = {}
     for row in rows:

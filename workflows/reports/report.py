@@ -38,10 +38,10 @@ class ReportConfig(Settings):
 
 
 def write(run: Path, result: Mapping[str, Any]) -> Path:
-    """Writes RUN/report.html.
+    """Write RUN/report.html.
 
     Args:
-        result: what summary.json holds or will hold; without ``seconds`` the page says where they will be.
+        result: content of summary.json; without ``seconds`` the page says when they will be there.
 
     Raises:
         UserError: a part of the run is missing, or the page cannot be written.
@@ -64,10 +64,10 @@ def write(run: Path, result: Mapping[str, Any]) -> Path:
 
 
 def write_stage(run: Path, settings: Mapping[str, Any]) -> Path:
-    """Writes RUN/report.html of a run of sft or grpo alone.
+    """Write RUN/report.html of a run of sft or grpo alone.
 
     Args:
-        settings: what config.json holds.
+        settings: content of config.json.
     """
     body = stage_report.grpo_body(run) if settings["command"] == "grpo" else stage_report.sft_body(run)
     return write_report(run, stage_report.lead(run, settings), body)
@@ -81,7 +81,7 @@ def write_report(run: Path, lead: str, body: str) -> Path:
 
 
 def lead(run: Path, result: Mapping[str, Any], answers: Answers) -> str:
-    """The run in one sentence."""
+    """Describe the run in one or two sentences."""
     num_train = len(Dataset.open(run / DATA / "train"))
     num_test = sum(entry["n"] for entry in result["accuracy"].values())
     tasks = ", ".join(result["accuracy"])
@@ -98,7 +98,7 @@ def mean_chance(result: Mapping[str, Any]) -> float:
 
 
 def first_figures(result: Mapping[str, Any], answers: Answers) -> str:
-    """The four figures to look at first."""
+    """Return the four main figures."""
     rl = result["grpo"]
     values = [f"{100 * answers.mean(name, 'ordered').value:.1f}" for name in MODELS]
     low, high = rl["reward_last_interval"]
@@ -118,7 +118,7 @@ def first_figures(result: Mapping[str, Any], answers: Answers) -> str:
 
 
 def headline(result: Mapping[str, Any], answers: Answers) -> str:
-    """Per primitive: chance, the three models, and the last model under the other arms, all with intervals."""
+    """Return the table of accuracies: per primitive chance, the three models, and the other arms."""
     accuracy = result["accuracy"]
     others = other_arms(result)
     rows = []
@@ -159,12 +159,12 @@ def headline_row(
 
 
 def other_arms(result: Mapping[str, Any]) -> list[str]:
-    """The arms beside the one with the frames in their order, as they were run."""
+    """Return the arms that were run besides the one with the frames in order."""
     return list(dict.fromkeys(arm for e in result["accuracy"].values() for arm in e["arms"] if arm != "ordered"))
 
 
 def arms(result: Mapping[str, Any]) -> str:
-    """The last model with the frames in order, and with order, motion or video taken away."""
+    """Compare the last model with frames in order, and with order, motion or video taken away."""
     groups = []
     for task, entry in result["accuracy"].items():
         bars = [
@@ -176,7 +176,7 @@ def arms(result: Mapping[str, Any]) -> str:
             for arm in entry["arms"]
         ]
         groups.append((task, float(entry["chance"]), bars))
-    chart = bar_chart("Accuracy after GRPO by what the model is shown", groups, note="per cent; dashed: chance")
+    chart = bar_chart("Accuracy after GRPO by what the model is shown", groups, note="percent; dashed: chance")
     return (
         f'{chart}<p class="note">Shuffled keeps the frames and takes their order; single frame repeats one of them; '
         "blind shows no video at all. Only what ordered has above these is reasoning about time.</p>"
@@ -184,7 +184,7 @@ def arms(result: Mapping[str, Any]) -> str:
 
 
 def learning_curves(run: Path) -> str:
-    """What every stage logged, step by step."""
+    """Return charts of the values that every stage logged."""
     base = logged(run, "base_model")
     sft, grpo = logged(run / "sft", "sft"), logged(run / "grpo", "grpo")
     return (
@@ -198,7 +198,7 @@ def learning_curves(run: Path) -> str:
 
 
 def data(run: Path) -> str:
-    """The three splits with their cards, and what the audit says of them."""
+    """Return the three splits with their dataset cards and the result of the audit."""
     rows = []
     for split in SPLITS:
         dataset = Dataset.open(run / DATA / split)
@@ -218,7 +218,7 @@ def data(run: Path) -> str:
 
 
 def seconds(result: Mapping[str, Any]) -> str:
-    """Where the time went."""
+    """Return the time of every stage."""
     if "seconds" not in result:
         return '<p class="note">Known when the run has ended: temporay report then shows them here.</p>'
     total = sum(result["seconds"].values())
@@ -227,7 +227,7 @@ def seconds(result: Mapping[str, Any]) -> str:
 
 
 def run(config: ReportConfig) -> Path:
-    """Writes the page of a run: of ``temporay run`` once it is finished, of sft and grpo at any time.
+    """Write the page of a run: of ``temporay run`` once it is finished, of sft and grpo at any time.
 
     Raises:
         UserError: the folder is not such a run.
@@ -243,7 +243,7 @@ def run(config: ReportConfig) -> Path:
 
 
 def finished(run: Path) -> dict[str, Any]:
-    """The summary of a run of ``temporay run``.
+    """Read the summary of a run of ``temporay run``.
 
     Raises:
         UserError: the folder is not one, or it is not finished.

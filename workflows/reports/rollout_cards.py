@@ -30,12 +30,12 @@ from temporay.workflows.reports.sample_cards import in_turn
 from temporay.workflows.reports.sample_viewer import SampleViewer
 
 MAX_STEPS, GROUPS_PER_STEP, MAX_ROLLOUTS = 5, 3, 8
-MAX_BYTES = 8_000_000  # of all cards; what is beyond is left out, and said
+MAX_BYTES = 8_000_000  # limit of all cards together; the page says how many are left out
 
 
 @dataclass(frozen=True)
 class RolloutViewer:
-    """Makes the cards of one run; opened by ``open``."""
+    """Prepares the groups of one run for a page."""
 
     run: Path
     config: Mapping[str, Any]
@@ -44,7 +44,7 @@ class RolloutViewer:
 
     @classmethod
     def open(cls, run: Path) -> RolloutViewer:
-        """Reads what the rollouts are about.
+        """Open the dataset and the tokenizer of the run.
 
         Raises:
             UserError: the run has no config.json, or its dataset is gone.
@@ -65,7 +65,7 @@ class RolloutViewer:
         return dict(self.config["rewards"]["weights"])
 
     def shown(self, scored: ScoredGroup, trainer: Mapping[str, Sequence[Sequence[float]]]) -> ShownGroup | None:
-        """What the page shows of a group; None when its row holds another sample by now."""
+        """Return a group as the page shows it; None if its row now holds another sample."""
         dataset = self.samples.dataset
         if scored.row >= len(dataset) or dataset.sample(scored.row).key != scored.group.key:
             return None
@@ -105,7 +105,7 @@ class RolloutViewer:
 
 
 def section_of(run: Path) -> str:
-    """Cards of the steps that were kept, and what the choice was made from; why there are none, if so."""
+    """Return cards of the kept steps with a note on the choice, or the reason why there are none."""
     steps = steps_in(run)
     if not steps:
         return why("This run has kept no rollouts.")
@@ -120,8 +120,9 @@ def section_of(run: Path) -> str:
     links = ", ".join(f'<a href="#step-{step}">step {step}</a>' for step in groups)
     parts = [
         f'<p class="note">{num_shown} of the {num_groups} groups of {len(groups)} out of {len(steps)} kept steps '
-        f"({links}), by a fixed seed: two that rewards tell apart, in turn over the primitives, and one that they do "
-        f"not, where there is one. At most {MAX_ROLLOUTS} rollouts of each, from the highest reward to the lowest. "
+        f"({links}), by a fixed seed: two whose rewards differ, in turn over the primitives, and one whose "
+        f"rewards are all the same, if there is one. At most {MAX_ROLLOUTS} rollouts of each, from the highest "
+        "reward to the lowest. "
         "The frames are those the model was given.</p>",
         legend(),
         task_filter(tasks),
@@ -133,16 +134,17 @@ def section_of(run: Path) -> str:
 
 
 def legend() -> str:
+    """Return the meaning of marks and colors."""
     return (
         '<div class="key"><span class="said"><mark class="right">claim that the event log confirms</mark></span>'
-        '<span class="said"><mark class="wrong">claim that is not so</mark></span>'
+        '<span class="said"><mark class="wrong">claim that the event log does not confirm</mark></span>'
         '<span class="said"><mark class="hit">right answer</mark> <mark class="miss">wrong answer</mark></span>'
         f"<span>engine against trainer, nats per token: {scale()}</span></div>"
     )
 
 
 def summary(groups: Sequence[ScoredGroup]) -> str:
-    """A step's groups in one line."""
+    """Describe the groups of a step in one line."""
     rewards = [score.reward for one in groups for score in one.scores if score.reward is not None]
     outcomes = Counter(one.outcome.value for one in groups)
     counts = ", ".join(f"{count} {name}" for name, count in outcomes.most_common())
@@ -152,7 +154,7 @@ def summary(groups: Sequence[ScoredGroup]) -> str:
 def cards_within(
     viewer: RolloutViewer, groups: Mapping[int, Sequence[ScoredGroup]]
 ) -> dict[int, list[tuple[str, str]]]:
-    """Task and HTML of the chosen groups by step: the first of every step, then the second, while there is room."""
+    """Return task and HTML of the chosen groups by step, in turn over the steps while there is room."""
     trainer = {step: trainer_logprobs(viewer.run, step) for step in groups}
     turns = [[(step, one) for one in chosen(groups[step], trainer[step], step, nth)] for nth, step in enumerate(groups)]
     cards: dict[int, list[tuple[str, str]]] = {step: [] for step in groups}
@@ -167,6 +169,7 @@ def cards_within(
 
 
 def gone(scored: ScoredGroup) -> str:
+    """Say that the sample of a group is gone."""
     return bad(f"Row {scored.row} of the data is no longer {scored.group.key}.")
 
 
@@ -192,7 +195,7 @@ def chosen(groups: Sequence[ScoredGroup], trainer: Mapping[str, Any], step: int,
 
 
 def spread_by_reward(scored: ScoredGroup) -> list[int]:
-    """Indices of the rollouts to show, highest reward first; of many, evenly from the highest to the lowest."""
+    """Return indices of at most ``MAX_ROLLOUTS`` rollouts, evenly from the highest reward to the lowest."""
     ranked = sorted(
         range(len(scored.scores)),
         key=lambda n: (scored.scores[n].reward is None, -(scored.scores[n].reward or 0.0), n),
@@ -201,13 +204,13 @@ def spread_by_reward(scored: ScoredGroup) -> list[int]:
 
 
 def evenly(items: Sequence[int], most: int) -> list[int]:
-    """At most so many, the first and the last among them."""
+    """Return at most ``most`` items, always the first and the last."""
     if len(items) <= most:
         return list(items)
     return [items[round(n * (len(items) - 1) / (most - 1))] for n in range(most)]
 
 
 def trainer_logprobs(run: Path, step: int) -> dict[str, list[list[float]]]:
-    """The trainer's log-probabilities of some groups of a step, per rollout and token; none where not kept."""
+    """Read the trainer's log-probabilities of some groups of a step, per rollout and token; empty if not kept."""
     path = path_of(run, step).with_suffix(".trainer.json")
     return json.loads(path.read_text()) if path.is_file() else {}

@@ -1,4 +1,4 @@
-"""Held-out samples on a report's page: a seeded choice, its frames, and what every model wrote about them.
+"""Held-out samples on a report's page: a seeded choice, and what every model wrote about them.
 
 evaluation/*.jsonl -> Answers -> choose -> cards
 """
@@ -26,11 +26,11 @@ from temporay.operators.seeding import rng_at
 from temporay.workflows.reports.claim_marks import text_marks
 from temporay.workflows.reports.sample_viewer import SampleViewer
 
-EVALUATION = "evaluation"  # folder of a run
+EVALUATION = "evaluation"  # folder in a run
 MODELS: dict[str, str] = {"base": "before", "sft": "after SFT", "grpo": "after GRPO"}
 TONES: dict[str, Tone] = {"base": "base", "sft": "sft", "grpo": "grpo"}
 MIN_CARDS, CARDS_PER_TASK = 12, 3
-OUTCOMES = {  # (right before, right after GRPO) -> what it is called; the order in which they are shown
+OUTCOMES = {  # (right before, right after GRPO) -> name; in the order in which they are shown
     (False, True): "wrong, now right",
     (True, True): "right and still right",
     (False, False): "still wrong",
@@ -42,13 +42,13 @@ ItemT = TypeVar("ItemT")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """What the models wrote for the held-out samples, by model and then by arm and key."""
+    """Texts of the models for the held-out samples, by model and then by arm and key."""
 
     rows: Mapping[str, Mapping[tuple[str, str], EvaluationRow]]
 
     @classmethod
     def read(cls, run: Path) -> Answers:
-        """The rows of every model.
+        """Read the rows of every model.
 
         Raises:
             UserError: a model was not evaluated.
@@ -62,15 +62,15 @@ class Answers:
         return cls(rows=rows)
 
     def of(self, model: str, key: str) -> EvaluationRow:
-        """What a model wrote for the frames in their order."""
+        """Return the row of a model for the frames in order."""
         return self.rows[model]["ordered", key]
 
     def outcome(self, key: str) -> str:
-        """How the base model's and the last model's answers compare with the truth."""
+        """Name the pair of verdicts on the first and the last model's answer."""
         return OUTCOMES[self.of("base", key).correct, self.of("grpo", key).correct]
 
     def keys_by_task(self) -> dict[str, list[str]]:
-        """The samples of every primitive, in a fixed order."""
+        """Return the keys of every primitive's samples, in a fixed order."""
         found: dict[str, list[str]] = {}
         for arm, key in sorted(self.rows["grpo"]):
             if arm == "ordered":
@@ -78,7 +78,7 @@ class Answers:
         return found
 
     def mean(self, model: str, arm: str) -> ConfidenceInterval:
-        """Mean over the primitives, each with the same weight."""
+        """Average over the primitives, each with the same weight."""
         credits: dict[str, list[float]] = {}
         for (of_arm, _), row in self.rows[model].items():
             if of_arm == arm:
@@ -87,7 +87,7 @@ class Answers:
 
 
 def samples(test: Dataset, answers: Answers) -> str:
-    """Cards of a seeded choice, and what the choice was made from."""
+    """Return cards of a seeded choice, and a table of all samples that it was made from."""
     by_task = answers.keys_by_task()
     chosen = choose(answers, max(MIN_CARDS, CARDS_PER_TASK * len(by_task)))
     position = {key: i for i, key in enumerate(test.table["id"].to_pylist())}
@@ -113,7 +113,7 @@ def samples(test: Dataset, answers: Answers) -> str:
 
 
 def choose(answers: Answers, num_samples: int, *, seed: int = 0) -> list[str]:
-    """Keys in turn over primitives and, in each, over the outcomes there are; fewer when there are no more."""
+    """Choose keys in turn over primitives and, within each, over its outcomes; fewer if there are no more."""
     turns = []
     for task, keys in answers.keys_by_task().items():
         order = [keys[i] for i in rng_at("report", seed, task).permutation(len(keys))]
@@ -122,7 +122,7 @@ def choose(answers: Answers, num_samples: int, *, seed: int = 0) -> list[str]:
 
 
 def in_turn(parts: Iterable[Sequence[ItemT]]) -> Iterator[ItemT]:
-    """The first of every part, then the second of every part, and so on."""
+    """Yield the first item of every list, then the second of every list, and so on."""
     return (item for items in zip_longest(*parts) for item in items if item is not None)
 
 

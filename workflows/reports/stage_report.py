@@ -28,7 +28,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def lead(run: Path, config: Mapping[str, Any]) -> str:
-    """The run in one sentence."""
+    """Describe the run in one sentence."""
     done, asked = len(logged(run, config["command"])), config["num_steps"]
     state = "finished" if RunDir(path=run, resumed=True).summary() is not None else "not finished"
     names = f"{Path(config['model']).name} on {Path(config['data']).name}"
@@ -36,7 +36,7 @@ def lead(run: Path, config: Mapping[str, Any]) -> str:
 
 
 def sft_body(run: Path) -> str:
-    """Loss, validation, speed, and what was drawn of which dataset."""
+    """Return loss, validation, speed, and how often every dataset was used."""
     rows, checked = logged(run, "sft"), logged(run, VALIDATION)
     parts = [
         tiles(sft_figures(rows)),
@@ -51,6 +51,7 @@ def sft_body(run: Path) -> str:
 
 
 def sft_figures(rows: Rows) -> list[tuple[str, str]]:
+    """Return the main figures of SFT."""
     first, last = quarters(rows)
     return [
         (f"{mean(first, 'loss'):.3f} → {mean(last, 'loss'):.3f}", f"loss, first and last quarter of {len(rows)} steps"),
@@ -60,7 +61,7 @@ def sft_figures(rows: Rows) -> list[tuple[str, str]]:
 
 
 def data_table(entries: Sequence[Mapping[str, Any]]) -> str:
-    """What was drawn of every dataset."""
+    """Return a table of how many samples every dataset gave."""
     lines = [
         (
             entry["path"],
@@ -77,7 +78,7 @@ def data_table(entries: Sequence[Mapping[str, Any]]) -> str:
 
 
 def grpo_body(run: Path) -> str:
-    """Reward, signal, divergence, time, and the rollouts themselves."""
+    """Return reward, signal, divergence, time, and the rollouts."""
     rows = logged(run, "grpo")
     curves = curves_of(rows, GRPO_CURVES, "grpo") + other_values(rows, (*GRPO_CURVES, "group_rewards"))
     return "\n".join(
@@ -91,6 +92,7 @@ def grpo_body(run: Path) -> str:
 
 
 def grpo_figures(rows: Rows) -> list[tuple[str, str]]:
+    """Return the main figures of GRPO."""
     first, last = quarters(rows)
     worst = max((row["parity_max_abs"] for row in rows if "parity_max_abs" in row), default=float("nan"))
     return [
@@ -105,12 +107,12 @@ def grpo_figures(rows: Rows) -> list[tuple[str, str]]:
 
 
 def quarters(rows: Rows) -> tuple[Rows, Rows]:
-    """First and last quarter of the steps."""
+    """Return the first and the last quarter of the steps."""
     size = max(1, len(rows) // 4)
     return rows[:size], rows[-size:]
 
 
 def mean(rows: Rows, name: str) -> float:
-    """Of the steps that logged it; NaN if none did."""
+    """Average over the steps that logged the value; NaN if none did."""
     values = [row[name] for row in rows if row.get(name) is not None]
     return sum(values) / len(values) if values else float("nan")

@@ -20,14 +20,14 @@ HALF = ConfidenceInterval(value=0.5, low=0.4, high=0.6, n=100)
 
 
 def points(svg: str) -> list[list[tuple[float, float]]]:
-    """The points of every curve."""
+    """Return the points of every curve."""
     return [
         [(float(x), float(y)) for x, y in (pair.split(",") for pair in line.split())]
         for line in re.findall(r' points="([^"]+)"', svg)
     ]
 
 
-def test_running_mean_is_centred_and_shorter_at_the_ends() -> None:
+def test_running_mean_is_centered_and_shorter_at_the_ends() -> None:
     assert running_mean([0.0, 3.0, 6.0, 9.0], 3) == [1.5, 3.0, 6.0, 7.5]
     assert running_mean([1.0, 2.0], 1) == [1.0, 2.0]
     assert running_mean([], 5) == []
@@ -64,7 +64,7 @@ def test_long_curves_are_drawn_by_means_of_equal_parts() -> None:
 
 
 @pytest.mark.parametrize("values", [[], [0.3], [0.3, 0.3]])
-def test_charts_of_little_are_still_charts(values: list[float]) -> None:
+def test_few_values_still_make_a_chart(values: list[float]) -> None:
     figure = line_chart("a < b", [Curve(steps=range(len(values)), values=values, tone="base")], note="<i>")
     ET.fromstring(figure)
     assert "a &lt; b" in figure and "&lt;i&gt;" in figure

@@ -77,7 +77,7 @@ def test_without_a_picture_none_is_written(dataset: Dataset, tmp_path: Path) -> 
     assert not list(tmp_path.glob("*.png"))
 
 
-def test_what_cannot_be_read_or_written_is_the_users_to_mend(dataset: Dataset, tmp_path: Path) -> None:
+def test_unreadable_and_unwritable_files_are_user_errors(dataset: Dataset, tmp_path: Path) -> None:
     page = ["--out", str(tmp_path / "page.html")]
     for option in ("--out", "--picture"):
         with pytest.raises(UserError, match=f"cannot write .*; give another {option}"):

@@ -1,4 +1,4 @@
-"""The page of a run, from a run folder drawn here."""
+"""The page of a run, from a run folder that is written here."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def answer(dataset: Dataset, i: int, model: str, arm: Arm, *, right: bool) -> Ev
 
 
 def is_right(model: str, i: int) -> bool:
-    """Every one of the four outcomes, in both primitives."""
+    """Give every one of the four outcomes in both primitives."""
     turn = i // 2
     return bool(turn % 2) if model == "base" else turn % 4 < 2
 
@@ -75,7 +75,7 @@ def write_metrics(path: Path, stage: str, **values: Any) -> list[dict[str, Any]]
 
 @pytest.fixture
 def policy(recipe: Recipe, tmp_path: Path) -> Path:
-    """A model of a few thousand weights, for its tokenizer."""
+    """Build a model of a few thousand weights, for its tokenizer."""
     dataset = make_dataset(recipe.model_copy(update={"split": "rl", "num_samples": 16}), tmp_path / "words")
     shape = TinyShape(hidden_size=64, num_layers=1, num_heads=2, num_kv_heads=1, vision_hidden_size=32, vision_depth=1)
     build(tmp_path / "policy", [dataset.sample(i).target for i in range(len(dataset))] * 5, shape, seed=0)
@@ -84,7 +84,7 @@ def policy(recipe: Recipe, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(recipe: Recipe, tmp_path: Path) -> Path:
-    """A finished run of two primitives, 16 held-out samples."""
+    """Write a finished run of two primitives with 16 held-out samples."""
     folder = tmp_path / "my run"
     for split in ("train", "rl", "test"):
         made = make_dataset(recipe.model_copy(update={"split": split, "num_samples": 16}), folder / "data" / split)
@@ -171,7 +171,7 @@ def test_nothing_is_loaded_from_outside(run: Path) -> None:
     assert sum("README.md" in address for address in found.links) == 3
 
 
-def test_words_of_every_model_are_shown_and_harmless(run: Path) -> None:
+def test_texts_of_every_model_are_shown_and_escaped(run: Path) -> None:
     path = page_of(run)
     text, found = path.read_text(), outline(path)
     answers = Answers.read(run)
@@ -193,11 +193,11 @@ def test_the_choice_shows_both_primitives_and_every_outcome(run: Path) -> None:
         assert {answers.outcome(key) for key in of_task} == set(OUTCOMES.values())
 
 
-def test_taking_turns_goes_on_when_a_part_is_used_up() -> None:
+def test_turns_continue_after_one_list_ends() -> None:
     assert list(in_turn([["a"], ["b", "c", "d"], []])) == ["a", "b", "c", "d"]
 
 
-def test_a_clip_that_cannot_be_read_is_said_in_its_place(run: Path) -> None:
+def test_an_unreadable_clip_is_reported_in_its_place(run: Path) -> None:
     folder = run / "data" / "test"
     offset = next(row["offset"] for row in Dataset.open(folder).rows if row["shard"] == "shard-000000.tar")
     with (folder / "shard-000000.tar").open("r+b") as file:
@@ -206,7 +206,7 @@ def test_a_clip_that_cannot_be_read_is_said_in_its_place(run: Path) -> None:
     assert 'class="bad">clip_' in page_of(run).read_text()
 
 
-def test_before_the_run_has_ended_the_page_says_where_the_seconds_will_be(run: Path) -> None:
+def test_an_unfinished_run_says_when_the_seconds_are_known(run: Path) -> None:
     result = json.loads((run / "summary.json").read_text())
     del result["seconds"]
     assert "Known when the run has ended" in report.write(run, result).read_text()

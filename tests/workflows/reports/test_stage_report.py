@@ -31,7 +31,7 @@ CANVAS = Canvas(
 
 @pytest.fixture(scope="module")
 def made(drawn_coco: CocoPaths, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of grpo beside its data and model."""
+    """Write a run of grpo beside its data and model."""
     folder = tmp_path_factory.mktemp("grpo")
     tasks = ("motion_direction", "first_last")
     recipe = Recipe(tasks=tasks, num_samples=12, split="rl", canvas=CANVAS, coco=drawn_coco, style="detailed")
@@ -41,7 +41,7 @@ def made(drawn_coco: CocoPaths, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return write_run(folder / "run", folder / "data", folder / "model", num_steps=9, keep_every=2)
 
 
-def test_every_claim_of_a_true_thought_is_right_and_a_changed_one_wrong(made: Path) -> None:
+def test_true_claims_are_marked_right_and_changed_claims_wrong(made: Path) -> None:
     dataset = Dataset.open(made.parent / "data")
     num_wrong = 0
     for i in range(len(dataset)):
@@ -98,9 +98,7 @@ def test_the_page_of_grpo_shows_curves_seconds_and_rollouts(made: Path) -> None:
     assert path.stat().st_size < 10_000_000
 
 
-def test_what_is_shown_is_chosen_the_same_way_every_time_and_bounded(
-    made: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_choice_is_repeatable_and_limited_in_size(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     html = section_of(made)
     assert html == section_of(made)
     assert html.count("<article") == 15 and html.count("<h3 id=") == 5
@@ -110,7 +108,7 @@ def test_what_is_shown_is_chosen_the_same_way_every_time_and_bounded(
     assert 0 < fewer.count("<article") < 15 and len(fewer) < 1.1 * room
 
 
-def test_groups_with_a_signal_come_first_and_one_without_is_shown(made: Path) -> None:
+def test_groups_whose_rewards_differ_come_first(made: Path) -> None:
     for step in steps_in(made):
         groups = read_step(path_of(made, step)).groups
         outcomes = [one.outcome.value for one in chosen(groups, trainer_logprobs(made, step), step, 0)]
@@ -121,7 +119,7 @@ def test_groups_with_a_signal_come_first_and_one_without_is_shown(made: Path) ->
     assert evenly(list(range(100)), 5) == [0, 25, 50, 74, 99]
 
 
-def test_what_is_missing_is_said_in_its_place(made: Path, tmp_path: Path) -> None:
+def test_missing_values_are_reported_in_their_place(made: Path, tmp_path: Path) -> None:
     copy = tmp_path / "run"
     (copy / "rollouts").mkdir(parents=True)
     (copy / "rollouts" / path_of(made, 0).name).write_bytes(path_of(made, 0).read_bytes())
@@ -133,7 +131,7 @@ def test_what_is_missing_is_said_in_its_place(made: Path, tmp_path: Path) -> Non
     assert "The rollouts cannot be shown" in section_of(copy) and escape(str(tmp_path / "gone")) in section_of(copy)
 
 
-def test_words_of_a_model_are_harmless(made: Path, tmp_path: Path) -> None:
+def test_texts_of_a_model_are_escaped(made: Path, tmp_path: Path) -> None:
     attack = '<script>alert(1)</script><think><img src=x onerror=alert(1)></think><answer>"><b></answer>'
     [first, *_] = read_step(path_of(made, 0)).groups
     viewer = rollout_cards.RolloutViewer.open(made)
