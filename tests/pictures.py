@@ -8,18 +8,20 @@ The picture shows a group of the last step whose rollouts the run has kept: the 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import base64
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
+import aiohttp
 from temporay.operators.errors import UserError
 from temporay.operators.pages.page import page
 from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in
 from temporay.workflows.reports.rollout_cards import RolloutViewer, cards_within, legend, summary
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-WAIT_MS = 6_000  # the page decodes its clips in this time
+SECONDS_TO_DECODE = 8.0
 
 
 def rollouts_page(run: Path) -> str:
@@ -36,8 +38,8 @@ def rollouts_page(run: Path) -> str:
     return page(f"Rollouts of step {steps[-1]}", summary(groups), legend() + cards[0][1])
 
 
-def photograph(text: str, picture: Path, size: str) -> None:
-    """Write a PNG of a page as a browser shows it.
+async def photograph(text: str, picture: Path, width: int, height: int) -> None:
+    """Write a PNG of a page as Chromium shows it once its clips are decoded.
 
     Raises:
         UserError: there is no browser.
@@ -45,12 +47,31 @@ def photograph(text: str, picture: Path, size: str) -> None:
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         raise UserError(f"no browser found; install one of: {', '.join(BROWSERS)}")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "page.html"
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        path, port = Path(folder) / "page.html", Path(folder) / "DevToolsActivePort"
         path.write_text(text, encoding="utf-8")
-        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--timeout={WAIT_MS}"]
-        flags += [f"--user-data-dir={folder}/profile", f"--window-size={size}", f"--screenshot={picture.absolute()}"]
-        subprocess.run([browser, *flags, path.as_uri()], check=True)
+        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-port=0"]
+        flags += [f"--user-data-dir={folder}", f"--window-size={width},{height}", path.as_uri()]
+        process = await asyncio.create_subprocess_exec(browser, *flags, stderr=asyncio.subprocess.DEVNULL)
+        try:
+            while not port.is_file():
+                await asyncio.sleep(0.2)
+            await asyncio.sleep(SECONDS_TO_DECODE)
+            picture.write_bytes(await screenshot(f"http://127.0.0.1:{port.read_text().split()[0]}/json"))
+        finally:
+            process.terminate()
+            await process.wait()
+
+
+async def screenshot(tabs_url: str) -> bytes:
+    """Ask a browser for a PNG of its first tab, by the DevTools protocol."""
+    async with aiohttp.ClientSession() as session:
+        tabs = await (await session.get(tabs_url)).json()
+        address = next(tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page")
+        async with session.ws_connect(address, max_msg_size=0) as socket:
+            await socket.send_json({"id": 1, "method": "Page.captureScreenshot", "params": {"format": "png"}})
+            answer = await socket.receive_json()
+    return base64.b64decode(answer["result"]["data"])
 
 
 def main() -> None:
@@ -58,9 +79,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="folder of a run of temporay grpo")
     parser.add_argument("picture", type=Path, help="PNG to write")
-    parser.add_argument("--size", default="1120,1080", help="width and height in pixels")
+    parser.add_argument("--size", type=int, nargs=2, default=(1120, 1080), help="width and height in pixels")
     options = parser.parse_args()
-    photograph(rollouts_page(options.run), options.picture, options.size)
+    asyncio.run(photograph(rollouts_page(options.run), options.picture, *options.size))
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def claim_marks(text: str, sample: Sample) -> list[Mark]:
 
 
 def marks_in(words: str, sample: Sample, first: int = 0) -> list[Mark]:
-    """Mark every claim of a chain of thought; ``first`` is where it begins in the text."""
+    """Mark every claim of a chain of thought, in the order of the text; ``first`` is where it begins there."""
     primitive = primitive_of(sample.address.task)
     if primitive is None:
         return []
@@ -40,7 +40,7 @@ def marks_in(words: str, sample: Sample, first: int = 0) -> list[Mark]:
         title = "the event log says the same" if right else "not in the event log"
         kind: Literal["right", "wrong"] = "right" if right else "wrong"
         marks.append(Mark(start=first + start, end=first + end, kind=kind, title=title, start_ms=claim.start_ms))
-    return marks
+    return sorted(marks, key=lambda mark: mark.start)  # a path names its numbers by axis
 
 
 def claims_in(primitive: Primitive, words: str) -> Iterator[tuple[int, int, Claim]]:

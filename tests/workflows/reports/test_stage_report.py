@@ -13,12 +13,13 @@ from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import CocoPaths, Recipe
 from temporay.operators.files import write_json
 from temporay.operators.pages.page import escape
+from temporay.operators.pages.words import marked
 from temporay.operators.primitives._base import primitive_of
 from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in
 from temporay.operators.rewards.process import claims_by_sentence
 from temporay.workflows.__main__ import dispatch
 from temporay.workflows.reports import report, rollout_cards
-from temporay.workflows.reports.claim_marks import claim_marks, told
+from temporay.workflows.reports.claim_marks import claim_marks, marks_in, told
 from temporay.workflows.reports.rollout_cards import chosen, evenly, section_of, spread_by_reward, trainer_logprobs
 
 from tests.workflows.reports.test_report import make_dataset, outline
@@ -76,6 +77,13 @@ def test_numbers_of_a_path_are_marked_one_by_one(recipe: Recipe, tmp_path: Path)
     half = len(xs.split())
     assert [mark.kind for mark in marks[:half]] == ["wrong", *["right"] * (half - 1)] and kinds
     assert [mark.kind for mark in marks[half:]] == ["wrong", *["right"] * (half - 1)]
+
+
+def test_marks_of_a_path_leave_its_text_as_it_is(recipe: Recipe, tmp_path: Path) -> None:
+    changes = {"tasks": ("motion_direction",), "num_samples": 2, "style": "concise"}
+    sample = make_dataset(recipe.model_copy(update=changes), tmp_path / "data").sample(0)
+    marks = marks_in(sample.rationale, sample)
+    assert marks and re.sub(r"<[^>]*>", "", marked(sample.rationale, marks)) == sample.rationale
 
 
 def test_a_thought_that_is_not_closed_has_no_claims(made: Path) -> None:
