@@ -79,7 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="folder of a run of temporay grpo")
     parser.add_argument("picture", type=Path, help="PNG to write")
-    parser.add_argument("--size", type=int, nargs=2, default=(1120, 1080), help="width and height in pixels")
+    parser.add_argument("--size", type=int, nargs=2, default=(1120, 1560), help="width and height in pixels")
     options = parser.parse_args()
     asyncio.run(photograph(rollouts_page(options.run), options.picture, *options.size))
 
