@@ -98,7 +98,7 @@ NUM_COMPARISONS = 2 * len(TASKS) * (1 + len(ATTACKS) + len(LOOKUPS))
 @pytest.mark.parametrize("level", [0, 3])
 @pytest.mark.parametrize("task", EACH_TASK)
 def test_text_letters_and_length_do_not_tell_the_answer(task: str, level: int) -> None:
-    """The audit's own attacks, on more samples and other levels than test_audit_primitives."""
+    """Run the audit's own attacks on more samples and other levels than test_audit_primitives does."""
     rows = rows_of(sampled(task, level))
     for name, attack in {**ATTACKS, **LOOKUPS}.items():
         result = judge(measure("priors", name, attack(rows), rows, learned=attack not in RULES), NUM_COMPARISONS)
@@ -107,7 +107,7 @@ def test_text_letters_and_length_do_not_tell_the_answer(task: str, level: int) -
 
 
 def test_a_lookup_finds_a_leak() -> None:
-    """Were the clip longer for option B, the same attack would say so."""
+    """If the clip were longer for option B, the same attack would fail the test."""
     leaky = []
     for row in rows_of(sampled("before_after", 0)):
         answer = row["num_frames"] % 2
@@ -225,7 +225,7 @@ def test_every_claim_of_a_chain_of_thought_is_in_the_log(task: str) -> None:
 
 @pytest.mark.parametrize("task", EACH_TASK)
 def test_a_false_claim_is_found_false(task: str) -> None:
-    """The story of one clip does not hold of another."""
+    """The story of one clip is false for another."""
     primitive = make_primitive(task)
     (plan, question), *others = sampled(task, 3)[:40]
     claims = primitive.claims(primitive.explain(plan, question, "detailed"))

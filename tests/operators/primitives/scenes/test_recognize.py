@@ -109,7 +109,7 @@ def test_hard_permutations_are_all_equally_far_apart(level: int) -> None:
         assert apart == [3, 3, 3]
 
 
-def test_every_story_has_two_neighbours_and_one_that_differs_twice() -> None:
+def test_every_story_differs_once_from_two_and_twice_from_one() -> None:
     kinds: Counter[bool] = Counter()
     for index in range(80):
         plan = make_plan("story_match", index, 2)
