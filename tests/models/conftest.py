@@ -32,6 +32,20 @@ def tiny_model(tiny_models: Callable[[str], Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
+def family(tiny_model: Path) -> Any:
+    """Return the family of ``tiny_model``."""
+    from temporay.models.families._base import family_of  # heavy: torch
+
+    return family_of(tiny_model)
+
+
+@pytest.fixture(scope="session")
+def processor(family: Any, tiny_model: Path) -> Any:
+    """Return the processor of ``tiny_model``."""
+    return family.load_processor(tiny_model)
+
+
+@pytest.fixture(scope="session")
 def tiny_qwen2_5_vl(tiny_models: Callable[[str], Path]) -> Path:
     """Return a random Qwen2.5-VL of two layers."""
     return tiny_models("qwen2_5_vl")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from temporay.models.collate import collate_groups, collate_samples
-from temporay.models.families.qwen3_vl import Qwen3Vl
+from temporay.models.families._base import Family
 from temporay.operators.records import FinishReason, Group, Prompt, Rollout
 
 CHAT = "<|im_start|>user\n{video}{question}<|im_end|>\n<|im_start|>assistant\n"
@@ -25,17 +24,7 @@ def prompt(key: str, *, seed: int | None, question: str = "Which way?", num_fram
     return Prompt(key=key, text=text, frames_THWC=frames, fps=4.0)
 
 
-@pytest.fixture(scope="module")
-def family() -> Qwen3Vl:
-    return Qwen3Vl()
-
-
-@pytest.fixture(scope="module")
-def processor(family: Qwen3Vl, tiny_model: Path) -> Any:
-    return family.load_processor(tiny_model)
-
-
-def test_mask_covers_target_and_end_of_turn_alone(family: Qwen3Vl, processor: Any) -> None:
+def test_mask_covers_target_and_end_of_turn_alone(family: Family, processor: Any) -> None:
     prompts = [prompt("a", seed=0), prompt("b", seed=1, question="Is it a red circle or not?")]
     targets = ["<think>It moves left.</think><answer>(A)</answer>", "(B) right"]
     batch = collate_samples(family, processor, prompts, targets)
@@ -55,13 +44,13 @@ def test_mask_covers_target_and_end_of_turn_alone(family: Qwen3Vl, processor: An
     assert not (is_video & batch.completion_mask_BL.bool()).any()
 
 
-def test_text_only_batch_has_no_video_inputs(family: Qwen3Vl, processor: Any) -> None:
+def test_text_only_batch_has_no_video_inputs(family: Family, processor: Any) -> None:
     batch = collate_samples(family, processor, [prompt("a", seed=None)], ["left"])
     assert dict(batch.model_inputs) == {}
     assert batch.completion_mask_BL.sum() == len(processor.tokenizer("left")["input_ids"]) + 1
 
 
-def test_a_prompt_without_target_is_refused(family: Qwen3Vl, processor: Any) -> None:
+def test_a_prompt_without_target_is_refused(family: Family, processor: Any) -> None:
     with pytest.raises(ValueError, match="non-empty target"):
         collate_samples(family, processor, [prompt("a", seed=0)], [""])
 
@@ -76,7 +65,7 @@ def rollout(*completion_ids: int) -> Rollout:
     )
 
 
-def test_groups_repeat_each_clip_for_its_kept_rollouts(family: Qwen3Vl, processor: Any) -> None:
+def test_groups_repeat_each_clip_for_its_kept_rollouts(family: Family, processor: Any) -> None:
     prompts = [prompt("a", seed=0), prompt("blind", seed=None), prompt("c", seed=2, num_frames=6)]
     ids = family.encode(processor, prompts).prompt_ids
     groups = [
@@ -98,7 +87,7 @@ def test_groups_repeat_each_clip_for_its_kept_rollouts(family: Qwen3Vl, processo
         assert torch.equal(batch.model_inputs[name], torch.cat([tensors[name] for tensors in alone]))
 
 
-def test_foreign_prompt_ids_raise(family: Qwen3Vl, processor: Any) -> None:
+def test_foreign_prompt_ids_raise(family: Family, processor: Any) -> None:
     prompts = [prompt("a", seed=0)]
     ids = family.encode(processor, prompts).prompt_ids[0]
     group = Group(key="a", prompt_ids=(*ids[:3], ids[3] + 1, *ids[4:]), rollouts=(rollout(7),))

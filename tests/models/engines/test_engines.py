@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from temporay.models.engines._base import Engine
-from temporay.models.families._base import Family, family_of
+from temporay.models.families._base import Family
 from temporay.operators.errors import UserError
 from temporay.operators.records import FinishReason, Group, Prompt, Sampling
 
@@ -27,16 +27,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWa
 def engine(request: pytest.FixtureRequest, engines: Callable[[str, str], Engine]) -> Engine:
     """One engine of each kind for the whole session; starting vLLM takes longer than all these tests."""
     return engines(request.param, "qwen3_vl")
-
-
-@pytest.fixture(scope="module")
-def family(tiny_model: Path) -> Family:
-    return family_of(tiny_model)
-
-
-@pytest.fixture(scope="module")
-def processor(family: Family, tiny_model: Path) -> Any:
-    return family.load_processor(tiny_model)
 
 
 @pytest.fixture

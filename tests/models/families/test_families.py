@@ -18,16 +18,6 @@ from temporay.operators.records import Prompt
 from transformers import Qwen3VLForConditionalGeneration
 
 
-@pytest.fixture(scope="module")
-def family(tiny_model: Path) -> Family:
-    return family_of(tiny_model)
-
-
-@pytest.fixture(scope="module")
-def processor(family: Family, tiny_model: Path) -> Any:
-    return family.load_processor(tiny_model)
-
-
 @pytest.fixture
 def model(family: Family, tiny_model: Path) -> Any:
     return family.load_model(tiny_model, torch.float32)
