@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 
 def write_blind(model: Path, out: Path) -> Path:
-    """The model with a vision tower that ends in zeros."""
+    """Copy a model with a vision tower that ends in zeros."""
     shutil.copytree(model, out)
     path = out / "model.safetensors"
     state = load_file(path)

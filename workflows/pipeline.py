@@ -26,6 +26,7 @@ from temporay.workflows.grpo import loop as grpo
 from temporay.workflows.grpo.settings import GrpoConfig, GrpoSettings
 from temporay.workflows.learner.learner import MODEL
 from temporay.workflows.reports import report
+from temporay.workflows.rollouts.actor import published
 from temporay.workflows.rollouts.pool import RolloutPool
 from temporay.workflows.rollouts.settings import PoolConfig
 from temporay.workflows.runs.run_dir import RunDir
@@ -141,7 +142,7 @@ async def _evaluate(
     folder = config.out / "base" if name == "base" else config.out / name / MODEL
     version = {"base": BASE_VERSION, "sft": 0, "grpo": FINAL_VERSION}[name]
     state = {key: tensor for file in sorted(folder.glob("*.safetensors")) for key, tensor in load_file(file).items()}
-    await pool.load_weights(version, pack(state, version))
+    await pool.load_weights(published(pack(state, version)))
     return await evaluate(pool, pool.processor, dataset, range(len(dataset)), arms, config.evaluate)
 
 

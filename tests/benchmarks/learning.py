@@ -35,6 +35,7 @@ from temporay.workflows.learner.learner import MODEL
 from temporay.workflows.presets import generate as datasets
 from temporay.workflows.presets import grpo as policies
 from temporay.workflows.presets.run import quickstart
+from temporay.workflows.rollouts.actor import published
 from temporay.workflows.rollouts.pool import RolloutPool
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.session import ray_session
@@ -139,7 +140,7 @@ def measure(pool: RolloutPool, model: Path, data: Path, version: int) -> list[Ev
     async def answers() -> list[EvaluationRow]:
         dataset = Dataset.open(data)
         evaluated = EvaluateSettings(max_tokens=quickstart().grpo.max_tokens)
-        await pool.load_weights(version, pack(load_file(model / "model.safetensors"), version))
+        await pool.load_weights(published(pack(load_file(model / "model.safetensors"), version)))
         return await evaluate(pool, pool.processor, dataset, range(len(dataset)), ("ordered",), evaluated)
 
     return asyncio.run(answers())

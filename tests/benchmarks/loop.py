@@ -23,9 +23,9 @@ from temporay.operators.records import FinishReason, Group, Prompt, Rollout, Sam
 from temporay.operators.seeding import rng_at
 from temporay.workflows.grpo.learner import Update
 from temporay.workflows.grpo.loop import Loop, both_halves
-from temporay.workflows.grpo.mailbox import Published
 from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.grpo.update import TrainingBatch, UpdateReport
+from temporay.workflows.rollouts.actor import PublishedWeights
 from temporay.workflows.rollouts.media import StoredPrompt
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.session import ray_session
@@ -78,9 +78,9 @@ class WaitingPool:
             for prompt in prompts
         ]
 
-    async def load_weights(self, version: int, packet: Any, checksum: int | None = None) -> None:
+    async def load_weights(self, weights: PublishedWeights) -> None:
         await asyncio.sleep(self._sync_s)
-        self._version = version
+        self._version = weights.version
 
     def counters(self) -> dict[str, float]:
         return {}
@@ -95,7 +95,7 @@ class WaitingTrainer:
     async def update(self, step: int, batch: TrainingBatch) -> Update:
         await asyncio.sleep(self._seconds)
         report = UpdateReport(metrics={}, trained=tuple(group.key for group in batch.groups))
-        return Update(report=report, weights_version=step + 1, weights=Published(packet_ref=None, checksum=0))
+        return Update(report=report, weights=PublishedWeights(version=step + 1, checksum=0))
 
     async def mark_logged(self, step: int) -> None:
         """Do nothing: nothing is saved."""

@@ -80,7 +80,7 @@ class Command:
         return [pid for pid in session_of(self.process.pid) if title(pid).startswith(TITLES[kind])]
 
     def survivors(self) -> list[str]:
-        """What killed drivers left running."""
+        """List what killed drivers left running."""
         return [f"{pid} {title(pid)}" for session in self.killed_at for pid in session_of(session)]
 
     def end(self) -> None:
@@ -93,7 +93,7 @@ class Command:
 
 
 def session_of(session_id: int) -> list[int]:
-    """The processes of a session that still run, in order of their ids."""
+    """List the processes of a session that still run, in order of their ids."""
     return sorted(pid for pid in running() if getsid(pid) == session_id and title(pid))
 
 
@@ -109,7 +109,7 @@ def getsid(pid: int) -> int | None:
 
 
 def title(pid: int) -> str:
-    """The command line; empty for a process that has ended, waited for or not."""
+    """Return the command line; it is empty for a process that has ended, waited for or not."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     except OSError:

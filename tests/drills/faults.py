@@ -1,4 +1,4 @@
-"""Faults drawn from a seed over a run's progress, struck while it runs, and the time it takes to be where it was.
+"""Faults chosen by a seed over a run's progress, struck while it runs, and the time until it is where it was.
 
 seed → faults (kind, step, moment) → a run that is disturbed → blows (when, back after)
 """
@@ -39,12 +39,12 @@ def choose_faults(seed: int, counts: Mapping[str, int], num_steps: int) -> list[
     None comes in the last quarter of the steps, so that the run is still there when its last one is due.
     """
     random = Random(seed)
-    drawn = []
+    chosen = []
     for kind, count in counts.items():
         steps = range(BEFORE_FIRST_STEP if kind == DRIVER else 0, num_steps * 3 // 4)
         for step in random.sample(steps, count):
-            drawn.append(Fault(step=step, moment=random.random(), kind=kind, choice=random.random()))
-    return sorted(drawn, key=lambda fault: (fault.step, fault.moment))
+            chosen.append(Fault(step=step, moment=random.random(), kind=kind, choice=random.random()))
+    return sorted(chosen, key=lambda fault: (fault.step, fault.moment))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,7 +73,7 @@ class Story:
 
 
 def live(command: Command, metrics: Path, stage: str, faults: Sequence[Fault], limit_s: float) -> Story:
-    """Starts a command, strikes it with every fault in turn, starts it again when its driver was killed.
+    """Start a command, strike it with every fault in turn, start it again when its driver was killed.
 
     Raises:
         TimeoutError: it does not end.
@@ -99,7 +99,7 @@ def live(command: Command, metrics: Path, stage: str, faults: Sequence[Fault], l
 
 
 def is_time_for(fault: Fault, watch: Watch, blows: Sequence[Blow]) -> bool:
-    """Its step is there, and no other of its kind struck in this one, as they were drawn: a fault may come late."""
+    """Return whether its step is there and no other of its kind struck in this step; a fault may come late."""
     struck = any(blow.fault.kind == fault.kind and blow.last_step >= watch.last_step for blow in blows)
     return watch.last_step >= fault.step and not (struck and fault.kind != DRIVER)
 
@@ -122,7 +122,7 @@ def note_progress(watch: Watch, blows: Sequence[Blow]) -> None:
 
 
 def span_of(fault: Fault, watch: Watch) -> float:
-    """What a moment is a part of."""
+    """Return the seconds that a fault's moment is a share of."""
     return START_S if fault.step == BEFORE_FIRST_STEP else watch.step_s
 
 
@@ -136,7 +136,7 @@ def strike(command: Command, fault: Fault) -> bool:
 
 
 def wait_for_survivors(command: Command) -> list[str]:
-    """What killed drivers left running although they had their time to end it."""
+    """List what killed drivers left running although they had time to end it."""
     limit = max(command.killed_at.values(), default=0.0) + GONE_WITHIN_S
     while (survivors := command.survivors()) and time.monotonic() < limit:
         time.sleep(0.5)
@@ -174,7 +174,7 @@ class Watch:
 
 
 def step_rows(metrics: Path, stage: str) -> list[dict[str, object]]:
-    """The whole lines of a command's own steps."""
+    """Return the whole lines of a command's own steps."""
     lines = metrics.read_text(errors="replace").splitlines() if metrics.exists() else []
     rows = []
     for line in lines:

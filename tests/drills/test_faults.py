@@ -68,7 +68,7 @@ def drill(tmp_path_factory: pytest.TempPathFactory) -> Drill:
 
 @pytest.fixture
 def start(drill: Drill) -> Iterator[Callable[[str, str], Command]]:
-    """Makes commands by the setup and the folder of the run, and leaves none running."""
+    """Make commands by the setup and the folder of the run, and leave none running."""
     commands = []
 
     def make(setup: str, name: str) -> Command:
@@ -82,7 +82,7 @@ def start(drill: Drill) -> Iterator[Callable[[str, str], Command]]:
 
 
 def undisturbed(drill: Drill, setup: str, start: Callable[[str, str], Command]) -> tuple[Path, Story]:
-    """The run of a setup that nobody disturbs; made once."""
+    """Return the run of a setup that nobody disturbs; it is made once."""
     if setup not in drill.undisturbed:
         out = drill.folder / f"{setup} undisturbed"
         story = live(start(setup, out.name), out / "metrics.jsonl", SETUPS[setup].stage, [], LIMIT_S)
@@ -168,13 +168,13 @@ def timeless(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def lost_groups(out: Path, stage: str) -> int:
-    """Groups with a rollout that no reward could be had for."""
+    """Count groups with a rollout that got no reward."""
     rows = step_rows(out / "metrics.jsonl", stage)
     return sum(group is None for row in rows for group in row.get("group_rewards", []))
 
 
 def ledger_faults(out: Path, setup: Setup) -> list[str]:
-    """What does not add up in the account of prompt groups."""
+    """List what does not add up in the account of prompt groups."""
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     lines = [row for row in rows if row["stage"] == ledger.STAGE]
     assert len(lines) == (setup.num_steps if setup.stage == "grpo" else 0)

@@ -43,12 +43,14 @@ class DiesOnce(Reward):
 
 
 def poisoned(completion_ids: Sequence[Sequence[int]], **columns: Any) -> Any:
-    """In TRL's form; by the tokens of a group numbers that no training survives, or no list of numbers at all."""
-    kind = sum(completion_ids[0]) % 4
+    """Return numbers that no training survives, or no list of numbers at all, for one group in two. In TRL's form."""
+    kind = sum(completion_ids[0]) % 8
     if kind == 0:
         raise ValueError("poisoned")
     if kind == 1:
         return [1.0]
-    bad = (float("nan"), float("inf"), None, 1e300)
-    rewards = [sum(ids) % 97 / 97 for ids in completion_ids]
-    return [bad[(i + kind) % 4] if i % 2 == 0 else reward for i, reward in enumerate(rewards)]
+    rewards = [float(sum(ids) % 5 == 0) for ids in completion_ids]
+    if kind in (2, 3):
+        bad = (float("nan"), float("inf"), None, 1e300)
+        return [bad[(i + kind) % 4] if i % 2 == 0 else reward for i, reward in enumerate(rewards)]
+    return rewards

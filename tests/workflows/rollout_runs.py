@@ -22,7 +22,7 @@ WEIGHTS = {"accuracy": 1.0, "process": 0.5}
 
 
 def write_run(run: Path, data: Path, model: Path, *, num_steps: int, keep_every: int, group_size: int = 6) -> Path:
-    """config.json, metrics.jsonl and the rollouts of some steps; the policy becomes better from step to step."""
+    """Write config.json, metrics.jsonl and the rollouts of some steps; the policy becomes better from step to step."""
     dataset, tokenizer = Dataset.open(data), family_of(model).load_processor(model).tokenizer
     run.mkdir(parents=True)
     settings = {"data": str(data), "model": str(model), "num_steps": num_steps, "rewards": {"weights": WEIGHTS}}
@@ -75,7 +75,7 @@ def rollout_of(sample: Sample, tokenizer: Any, address: tuple[int, ...], skill: 
 
 
 def altered(sample: Sample, rng: Any, skill: float) -> str:
-    """The sample's own reasoning and answer; without skill, claims and answer become others."""
+    """Return the sample's own reasoning and answer; the less skill, the more claims and answers are changed."""
     words, question = sample.rationale, sample.question
     primitive = primitive_of(sample.address.task)
     claims = [] if primitive is None else claims_by_sentence(primitive, sample.rationale)

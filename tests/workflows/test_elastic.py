@@ -94,7 +94,7 @@ def test_nodes_come_and_go(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def settled_rates(rows: Sequence[StepRow]) -> dict[int, float]:
-    """Prompts per second by the number of engines, medians of the steps through which that number served."""
+    """Return prompts per second by the number of engines: the median of the steps through which that number served."""
     rates: dict[int, list[float]] = {}
     for row in rows:
         if row.engines == round(row.engines):
@@ -103,7 +103,7 @@ def settled_rates(rows: Sequence[StepRow]) -> dict[int, float]:
 
 
 def table(rows: list[StepRow]) -> str:
-    """The run, a line per step; efficiency is throughput per engine, 1 when it only waits for its script."""
+    """Show the run, a line per step; efficiency is throughput per engine, 1 when it only waits for its script."""
     lines = ["step  nodes  engines  prompts/s  efficiency  resent  joined  left  groups"]
     for row in rows:
         efficiency = row.prompts_per_s * SECONDS_PER_PROMPT / row.engines
@@ -116,7 +116,7 @@ def table(rows: list[StepRow]) -> str:
 
 
 def main(model: Path) -> None:
-    """The loop, in its own process."""
+    """Run the loop, in its own process."""
     import ray
     from ray.cluster_utils import Cluster
     from temporay.models.engines._base import EngineSettings
@@ -169,9 +169,10 @@ async def one_step(pool: Any, step: int) -> StepRow:
     import torch
     from temporay.models.weights import pack
     from temporay.operators.records import Prompt, Sampling
+    from temporay.workflows.rollouts.actor import published
 
     packet = pack({"w": torch.full((1000,), float(step))}, step)
-    await pool.load_weights(step, packet)
+    await pool.load_weights(published(packet))
     frames_THWC = np.full((2, 32, 32, 3), step, dtype=np.uint8)
     text = "<|vision_start|><|video_pad|><|vision_end|>Which way?"
     prompts = [Prompt(key=f"s{step}-{i}", text=text, frames_THWC=frames_THWC, fps=4.0) for i in range(NUM_PROMPTS)]

@@ -24,10 +24,11 @@ from temporay.models.parallel import local_part
 from temporay.models.policy import Policy
 from temporay.models.weights import pack
 from temporay.operators.errors import UserError, error_behind
-from temporay.workflows.grpo.mailbox import Mailbox, Published
+from temporay.workflows.grpo.mailbox import Mailbox
 from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.grpo.update import Ranks, TrainingBatch, UpdateReport, learn_from
 from temporay.workflows.learner.learner import Learner, make_trainer
+from temporay.workflows.rollouts.actor import PublishedWeights
 
 WORKER_STAGE = "grpo_worker"  # the name of the training workers' lines in metrics.jsonl
 SPARE_CPUS = 0.0  # nothing else is computed for the trainer: batches come ready
@@ -38,8 +39,7 @@ class Update:
     """What the updates of one batch gave."""
 
     report: UpdateReport
-    weights_version: int
-    weights: Published | None  # for engines to pull; None: they stay
+    weights: PublishedWeights | None  # None: the weights stay as they are
 
 
 class Trainer(Protocol):
@@ -54,7 +54,7 @@ class NoTrainer:
     """The training half of a run that only samples: the weights stay."""
 
     async def update(self, step: int, batch: TrainingBatch) -> Update:
-        return Update(report=UpdateReport(metrics={}), weights_version=0, weights=None)
+        return Update(report=UpdateReport(metrics={}), weights=None)
 
     async def mark_logged(self, step: int) -> None:
         """Do nothing: no checkpoint waits for it."""
@@ -63,7 +63,7 @@ class NoTrainer:
 class PolicyLearner:
     """The driver's end of the training workers."""
 
-    def __init__(self, mailbox: Any, fit: asyncio.Future[Any], first_step: int, weights: Published) -> None:
+    def __init__(self, mailbox: Any, fit: asyncio.Future[Any], first_step: int, weights: PublishedWeights) -> None:
         self._mailbox = mailbox
         self._fit = fit
         self.first_step = first_step  # batches that the checkpoint is done with
@@ -89,7 +89,7 @@ class PolicyLearner:
         """Have a batch learned and return what it gave; a fault of the workers is raised here."""
         await self._mailbox.put_batch.remote(step, [ray.put(batch)])
         report, weights = await _first_of(_resolve(self._mailbox.take_result.remote(step)), self._fit)
-        return Update(report=report, weights_version=step + 1, weights=weights)
+        return Update(report=report, weights=weights)
 
     async def mark_logged(self, step: int) -> None:
         """Note that the step's line is in metrics.jsonl; no checkpoint holds a step whose line is not."""

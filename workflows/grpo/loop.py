@@ -24,7 +24,6 @@ from temporay.operators.reinforcement.rollout_files import steps_in
 from temporay.workflows.grpo import guards
 from temporay.workflows.grpo.learner import WORKER_STAGE, NoTrainer, PolicyLearner, Trainer
 from temporay.workflows.grpo.log import STAGE, StepLines, summarize
-from temporay.workflows.grpo.mailbox import Published
 from temporay.workflows.grpo.producer import Produced, Producer, prune
 from temporay.workflows.grpo.settings import UNUSED, GrpoConfig
 from temporay.workflows.learner.learner import RAY_STORAGE
@@ -90,18 +89,13 @@ async def train(loop: Loop, first_step: int) -> None:
         with produced.clock("train"):
             update = await loop.trainer.update(step, produced.batch)
         with produced.clock("sync"):
-            await publish(loop.pool, update.weights_version, update.weights)
+            if update.weights is not None:
+                await loop.pool.load_weights(update.weights)
         await look_if_due(loop, step + 1)
         await loop.buffer.mark_done(step)
         loop.lines.write(step, produced, update.report, loop.pool.counters())
         await loop.trainer.mark_logged(step)
         forget(loop.config, step + 1)
-
-
-async def publish(pool: Pool, version: int, weights: Published | None) -> None:
-    """Give the engines a version of the weights, unless there is none."""
-    if weights is not None:
-        await pool.load_weights(version, weights.packet_ref, weights.checksum)
 
 
 async def look_if_due(loop: Loop, steps_done: int) -> None:
@@ -136,7 +130,7 @@ async def reinforce(config: GrpoConfig, run_dir: RunDir, dataset: Dataset, pool:
     fallbacks = Fallbacks(config.out, WORKER_STAGE)
     async with PolicyLearner.started(config) as learner:
         fallbacks.tell()
-        await publish(pool, learner.first_step, learner.weights)
+        await pool.load_weights(learner.weights)
         loop = Loop.open(config, run_dir, dataset, pool, learner, learner.first_step)
         await both_halves(loop, learner.first_step)
 

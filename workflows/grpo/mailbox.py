@@ -3,24 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import Any
 
-import ray
 from temporay.models.weights import WeightPacket
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """Weights in the object store, and what they must add up to."""
-
-    packet_ref: Any  # ObjectRef of a WeightPacket; inside a record, so that Ray does not fetch it
-    checksum: int
-
-
-def published(packet: WeightPacket) -> Published:
-    """Put weights into the object store; they live as long as the process that called this."""
-    return Published(packet_ref=ray.put(packet), checksum=packet.checksum)
+from temporay.workflows.rollouts.actor import PublishedWeights, published
 
 
 class Mailbox:
@@ -29,8 +15,8 @@ class Mailbox:
     def __init__(self, num_kept: int) -> None:
         self._num_kept = num_kept  # batches behind the newest one asked for, for workers that start again
         self._batches: dict[int, Any] = {}
-        self._results: dict[int, tuple[Any, Published]] = {}  # what the workers report, the weights after it
-        self._first: tuple[int, Published] | None = None
+        self._results: dict[int, tuple[Any, PublishedWeights]] = {}  # what the workers report, the weights after it
+        self._first: tuple[int, PublishedWeights] | None = None
         self._next_line = 0
         self._closed = False
         self._changed = asyncio.Condition()
@@ -60,7 +46,7 @@ class Mailbox:
     async def put_result(self, step: int, report: Any, packet: WeightPacket) -> None:
         await self._store(self._results, step, (report, published(packet)))
 
-    async def take_result(self, step: int) -> tuple[Any, Published]:
+    async def take_result(self, step: int) -> tuple[Any, PublishedWeights]:
         async with self._changed:
             await self._changed.wait_for(lambda: step in self._results)
             report, weights = self._results[step]
@@ -86,7 +72,7 @@ class Mailbox:
                 self._first = (step, published(packet))
             self._changed.notify_all()
 
-    async def take_start(self) -> tuple[int, Published]:
+    async def take_start(self) -> tuple[int, PublishedWeights]:
         async with self._changed:
             await self._changed.wait_for(lambda: self._first is not None)
             assert self._first is not None

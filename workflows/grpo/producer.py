@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -29,7 +29,7 @@ from temporay.operators.scoring.scores import load_rewards, needs_of
 from temporay.operators.seeding import digest
 from temporay.workflows.grpo.guards import check_usable
 from temporay.workflows.grpo.settings import GrpoConfig
-from temporay.workflows.grpo.state import AnsweredPrompt, RunState, StageClock, oldest_version, trainable
+from temporay.workflows.grpo.state import AnsweredPrompt, RunState, StageClock
 from temporay.workflows.grpo.update import TrainingBatch
 from temporay.workflows.rollouts.media import MediaStore, StoredPrompt
 from temporay.workflows.rollouts.pool import Pool
@@ -37,6 +37,16 @@ from temporay.workflows.rollouts.reward_tasks import score_groups
 
 SHUFFLED_SHARE = 0.5  # rollouts on shuffled frames for each on ordered ones (Video-R1: 4 for 8)
 NUM_SHOWN = 4  # groups of a step whose log-probs under the trainer are kept for the report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepWork:
+    """What the batch of a step starts from, and what it takes."""
+
+    step: int
+    state: RunState  # before the step
+    clock: StageClock = field(default_factory=StageClock)
+    media: MediaStore = field(default_factory=MediaStore)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +58,7 @@ class Prompts:
     frames: list[Frames]
     prompts: list[StoredPrompt]
     cursor: Cursor  # behind them
-    clock: StageClock  # of the step they are for
-    media: MediaStore
+    work: StepWork  # the step they are for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,31 +110,29 @@ class Producer:
         """Make the first prompts of a step in a thread, while the trainer is at work; None when its batch is there."""
         if self.config.mode == "from_rollouts" or path_of(self.config.out, step).exists():
             return None
-        num_prompts = self.config.prompts_per_step
-        return await asyncio.to_thread(
-            self._prompts, state.cursor, state.rates, num_prompts, StageClock(), MediaStore()
-        )
+        work = StepWork(step=step, state=state)
+        return await asyncio.to_thread(self._prompts, work, state.cursor, self.config.prompts_per_step)
 
     async def batch_of(self, step: int, state: RunState, first: Prompts | None) -> Produced:
         """Return the batch of a step: made of the prompts that ``prepared`` gave and written, or read from its file."""
         folder = self.config.rollouts if self.config.mode == "from_rollouts" else self.config.out
         assert folder is not None
         path = path_of(folder, step)
-        return self._read(path, step) if first is None else await self._make(path, step, state, first)
+        return self._read(path, StepWork(step=step, state=state)) if first is None else await self._make(path, first)
 
-    async def _make(self, path: Path, step: int, state: RunState, first: Prompts) -> Produced:
-        clock, media, cursor = first.clock, first.media, first.cursor
-        answered = await self.answer(step, 0, first)
+    async def _make(self, path: Path, first: Prompts) -> Produced:
+        work, cursor = first.work, first.cursor
+        answered = await self.answer(0, first)
         for attempt in range(1, 1 + self.config.max_refills):
             missing = self.config.prompts_per_step - sum(one.outcome == Outcome.TRAINED for one in answered)
             if missing <= 0:
                 break
-            further = self._prompts(cursor, state.rates, missing, clock, media)
-            answered, cursor = answered + await self.answer(step, attempt, further), further.cursor
-        after = self._state_after(state, cursor, answered)
-        groups = tuple(one.scored(self.config, step, after.scales) for one in answered)
+            further = self._prompts(work, cursor, missing)
+            answered, cursor = answered + await self.answer(attempt, further), further.cursor
+        after = self._state_after(work.state, cursor, answered)
+        groups = tuple(one.scored(self.config, work.step, after.scales) for one in answered)
         write_step(path, groups, after.to_json())
-        return self._produced(step, groups, [one.prompt for one in answered], after, clock, media)
+        return self._produced(work, groups, [one.prompt for one in answered], after)
 
     def choose(self, cursor: Cursor, rates: PassRates, num_prompts: int) -> tuple[list[ChosenPrompt], Cursor]:
         """Choose the next prompts. A curriculum steers all but its static share by what each level is worth now."""
@@ -135,36 +142,32 @@ class Producer:
         shares = level_shares(self.stream.sizes(), rates, curriculum.floor)
         return self.stream.choose(cursor, num_prompts, shares, curriculum.static_share)
 
-    def _prompts(
-        self, cursor: Cursor, rates: PassRates, num_prompts: int, clock: StageClock, media: MediaStore
-    ) -> Prompts:
+    def _prompts(self, work: StepWork, cursor: Cursor, num_prompts: int) -> Prompts:
         """Make the prompts at the cursor; every clip is decoded here once and nowhere else."""
-        with clock("prompts"):
-            chosen, cursor = self.choose(cursor, rates, num_prompts)
+        with work.clock("prompts"):
+            chosen, cursor = self.choose(cursor, work.state.rates, num_prompts)
             samples = [self.dataset.sample(one.row) for one in chosen]
-            frames = [media.decode(partial(self.dataset.frames, one.row)) for one in chosen]
+            frames = [work.media.decode(partial(self.dataset.frames, one.row)) for one in chosen]
             prompts = [
-                media.put(self._prompt(sample, clip), self.config.group_size)
+                work.media.put(self._prompt(sample, clip), self.config.group_size)
                 for sample, clip in zip(samples, frames, strict=True)
             ]
-        return Prompts(
-            chosen=chosen, samples=samples, frames=frames, prompts=prompts, cursor=cursor, clock=clock, media=media
-        )
+        return Prompts(chosen=chosen, samples=samples, frames=frames, prompts=prompts, cursor=cursor, work=work)
 
-    async def answer(self, step: int, attempt: int, given: Prompts) -> list[AnsweredPrompt]:
+    async def answer(self, attempt: int, given: Prompts) -> list[AnsweredPrompt]:
         """Have prompts answered by the engines and the answers scored."""
-        config, samples = self.config, given.samples
+        config, samples, work = self.config, given.samples, given.work
         sampling = Sampling(
             num_rollouts=config.group_size,
             temperature=config.temperature,
             max_tokens=config.max_tokens,
             segment_tokens=config.segment_tokens,
-            seed=digest("rollout", config.seed, step, attempt) % 2**31,
+            seed=digest("rollout", config.seed, work.step, attempt) % 2**31,
         )
-        with given.clock("generate"):
+        with work.clock("generate"):
             groups = await self.pool.generate(given.prompts, sampling)
             shuffled = await self._shuffled(samples, given.frames, sampling)
-        with given.clock("reward"):
+        with work.clock("reward"):
             scores = await score_groups(groups, samples, config.rewards, shuffled)
         rows = zip(given.chosen, samples, given.prompts, groups, scores, strict=True)
         return [AnsweredPrompt(chosen=c, sample=s, prompt=p, group=g, scores=r) for c, s, p, g, r in rows]
@@ -194,15 +197,18 @@ class Producer:
             num_unusable=0 if usable else state.num_unusable + 1,
         )
 
-    def _read(self, path: Path, step: int) -> Produced:
+    def _read(self, path: Path, work: StepWork) -> Produced:
         found = read_step(path)
         groups = found.groups
-        if self.config.mode == "from_rollouts":
-            groups = tuple(replace(one, outcome=trainable(one.outcome)) for one in groups)
-        clock, media = StageClock(), MediaStore()
-        with clock("prompts"):
-            prompts = [self._prompt_again(one, media) if one.outcome == Outcome.TRAINED else None for one in groups]
-        return self._produced(step, groups, prompts, RunState.from_json(found.state), clock, media)
+        if self.config.mode == "from_rollouts":  # that run only observed them, this one trains on them
+            groups = tuple(
+                replace(one, outcome=Outcome.TRAINED) if one.outcome == Outcome.OBSERVED else one for one in groups
+            )
+        with work.clock("prompts"):
+            prompts = [
+                self._prompt_again(one, work.media) if one.outcome == Outcome.TRAINED else None for one in groups
+            ]
+        return self._produced(work, groups, prompts, RunState.from_json(found.state))
 
     def _prompt_again(self, scored: ScoredGroup, media: MediaStore) -> StoredPrompt:
         sample = self.dataset.sample(scored.row)
@@ -215,13 +221,7 @@ class Producer:
         return media.put(self._prompt(sample, frames_THWC), len(scored.group.rollouts))
 
     def _produced(
-        self,
-        step: int,
-        groups: Sequence[ScoredGroup],
-        prompts: Sequence[StoredPrompt | None],
-        state: RunState,
-        clock: StageClock,
-        media: MediaStore,
+        self, work: StepWork, groups: Sequence[ScoredGroup], prompts: Sequence[StoredPrompt | None], state: RunState
     ) -> Produced:
         details = [score.detail for one in groups for score in one.scores]
         check_usable(state.num_unusable, details, self.config.guards)
@@ -230,16 +230,17 @@ class Producer:
             for one, prompt in zip(groups, prompts, strict=True)
             if one.outcome == Outcome.TRAINED and prompt is not None
         ]
+        versions = [rollout.weight_version for one in groups for rollout in one.group.rollouts]
         batch = TrainingBatch(
-            weight_version=oldest_version(groups, step),
+            weight_version=min(versions, default=work.step),
             prompts=[prompt for _, prompt in trained],
             groups=[one.group for one, _ in trained],
             advantages=[list(one.advantages) for one, _ in trained],
-            num_shown=NUM_SHOWN if step % self.config.keep_rollouts_every == 0 else 0,
+            num_shown=NUM_SHOWN if work.step % self.config.keep_rollouts_every == 0 else 0,
         )
-        counted = media.counters()
+        counted = work.media.counters()
         counted["decodes_per_prompt"] = counted.pop("decodes") / max(1, sum(prompt is not None for prompt in prompts))
-        return Produced(groups=tuple(groups), batch=batch, state=state, clock=clock, media=counted)
+        return Produced(groups=tuple(groups), batch=batch, state=state, clock=work.clock, media=counted)
 
 
 def prune(run: Path, *, before: int, keep_every: int) -> None:

@@ -6,7 +6,7 @@ AnsweredPrompt → ScoredGroup (advantages, outcome) → RunState of the next ba
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -97,13 +97,3 @@ class AnsweredPrompt:
             advantages=advantage_called(config.scale_rewards)(self.rewards_G, scales.std(self.sample.address.task)),
             outcome=Outcome.OBSERVED if only_observed else self.outcome,
         )
-
-
-def trainable(outcome: Outcome) -> Outcome:
-    """Return the outcome of a group once training follows a run that only sampled."""
-    return Outcome.TRAINED if outcome == Outcome.OBSERVED else outcome
-
-
-def oldest_version(groups: Sequence[ScoredGroup], step: int) -> int:
-    """Return the version of the oldest weights that wrote any rollout of a step."""
-    return min((r.weight_version for one in groups for r in one.group.rollouts), default=step)

@@ -21,14 +21,19 @@ from temporay.workflows.rollouts.settings import AUTO
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedWeights:
-    """A version that engines pull when they need it."""
+    """Weights in the object store, which engines pull when they need them, and what they must add up to."""
 
     version: int
     checksum: int | None  # None: the checkpoint's own, which every engine loads by itself
-    packet_refs: tuple[Any, ...] = ()  # one reference, so that Ray does not fetch it where it is not needed
+    packet_refs: tuple[Any, ...] = ()  # one ObjectRef, inside a tuple so that Ray fetches it only where it is needed
 
 
 OF_CHECKPOINT = PublishedWeights(version=0, checksum=None)
+
+
+def published(packet: WeightPacket) -> PublishedWeights:
+    """Put weights into the object store; they live as long as the process that called this."""
+    return PublishedWeights(version=packet.version, checksum=packet.checksum, packet_refs=(ray.put(packet),))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,6 @@ import ray
 from ray.exceptions import ObjectLostError, RayActorError
 from temporay.models.engines._base import ENGINES
 from temporay.models.families._base import family_of
-from temporay.models.weights import WeightPacket
 from temporay.operators.components import available
 from temporay.operators.errors import UserError, unknown_name
 from temporay.operators.records import Group, Prompt, Sampling
@@ -45,7 +44,7 @@ class Pool(Protocol):
 
     async def generate(self, prompts: Sequence[Prompt | StoredPrompt], sampling: Sampling) -> list[Group]: ...
 
-    async def load_weights(self, version: int, packet: Any, checksum: int | None = None) -> None: ...
+    async def load_weights(self, weights: PublishedWeights) -> None: ...
 
     def counters(self) -> dict[str, float]: ...
 
@@ -59,7 +58,7 @@ class NoPool:
     async def generate(self, prompts: Sequence[Prompt | StoredPrompt], sampling: Sampling) -> list[Group]:
         raise RuntimeError("a run from rollouts asked for new ones")
 
-    async def load_weights(self, version: int, packet: Any, checksum: int | None = None) -> None:
+    async def load_weights(self, weights: PublishedWeights) -> None:
         """Load nothing: no engine serves."""
 
     def counters(self) -> dict[str, float]:
@@ -178,20 +177,9 @@ class RolloutPool:
             await asyncio.gather(*call.serving, return_exceptions=True)
         return [call.done[place] for place in range(len(stored))]
 
-    async def load_weights(
-        self, version: int, packet: WeightPacket | ray.ObjectRef, checksum: int | None = None
-    ) -> None:
-        """Publish a version and wait until every engine that is up has it; later ones pull it before serving.
-
-        Args:
-            packet: a packet, or a reference to one. Its owner must live until the next call of this method.
-            checksum: that of a packet given by reference; without it the packet is fetched to read it.
-        """
-        if isinstance(packet, WeightPacket):
-            packet, checksum = ray.put(packet), packet.checksum
-        if checksum is None:
-            checksum = (await packet).checksum
-        self._weights = PublishedWeights(version=version, checksum=checksum, packet_refs=(packet,))
+    async def load_weights(self, weights: PublishedWeights) -> None:
+        """Wait until every engine that is up has some weights; later ones pull them before serving."""
+        self._weights = weights
         self.roster.refresh()
         await asyncio.gather(*(self._publish(slot) for slot in self.roster.serving()))
 

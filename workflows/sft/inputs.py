@@ -6,6 +6,7 @@ parts → token counts → rows that are not too long → schedule; held-out row
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,18 +14,12 @@ from temporay.models.families._base import family_of
 from temporay.operators.errors import UserError
 from temporay.operators.seeding import rng_at
 from temporay.workflows.sft.mixture import Mixture, Part, parts_of, row_order
-from temporay.workflows.sft.schedule import Numbers, PassLimits, Schedule, make_schedule
+from temporay.workflows.sft.schedule import Numbers, Schedule, make_schedule
 from temporay.workflows.sft.settings import SftConfig
-from temporay.workflows.sft.token_counts import (
-    TooLong,
-    Wording,
-    check_share,
-    count_rows,
-    count_tokens,
-    dropped_line,
-    too_long,
-)
+from temporay.workflows.sft.token_counts import TooLong, check_share, count_rows, count_tokens, too_long
 from temporay.workflows.sft.validation import HeldOut
+
+SHOWN = 3  # samples that are named in a line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +31,6 @@ class Inputs:
     frame_bytes_N: Numbers  # by row
     dropped: tuple[TooLong, ...]
     held_out: HeldOut | None
-    held_out_dropped: tuple[TooLong, ...]
-
-
-def wording_of(config: SftConfig) -> Wording:
-    """Return how samples are told to answer."""
-    return Wording(instruction=config.instruction, answer_only_instruction=config.answer_only_instruction)
 
 
 def prepare(config: SftConfig, parts: tuple[Part, ...]) -> Inputs:
@@ -50,29 +39,24 @@ def prepare(config: SftConfig, parts: tuple[Part, ...]) -> Inputs:
     Raises:
         UserError: too much is too long.
     """
-    counts = count_tokens(parts, config.model, wording_of(config), config.out)
+    counts = count_tokens(parts, config)
     limits = length_limits(config)
     mixture = Mixture.open(parts)
-    dropped = too_long(range(len(mixture)), counts.tokens_N, limits)
-    if dropped:
-        check_share(dropped, len(mixture), config.max_dropped_share, limits)
-        print(f"sft: {dropped_line(dropped, mixture)}", flush=True)
+    dropped = leave_out(mixture, range(len(mixture)), counts.tokens_N, limits, config)
     schedule = make_schedule(
         functools.partial(row_order, parts, kept_rows(mixture, dropped), config.seed),
         counts.tokens_N,
-        pass_limits(config),
+        config.pass_limits,
         num_steps=config.num_steps,
         batch_size=config.batch_size,
         tokens_per_step=config.tokens_per_step,
     )
-    held_out, held_out_dropped = hold_out(config, limits)
     return Inputs(
         parts=parts,
         schedule=schedule,
         frame_bytes_N=counts.frame_bytes_N,
         dropped=tuple(dropped),
-        held_out=held_out,
-        held_out_dropped=tuple(held_out_dropped),
+        held_out=hold_out(config, limits),
     )
 
 
@@ -88,9 +72,29 @@ def length_limits(config: SftConfig) -> dict[str, int | None]:
     }
 
 
-def pass_limits(config: SftConfig) -> PassLimits:
-    """Return what one forward and backward pass may hold."""
-    return PassLimits(micro_batch_size=config.micro_batch_size, micro_batch_tokens=config.micro_batch_tokens)
+def leave_out(
+    mixture: Mixture, rows: Sequence[int], tokens_N: Numbers, limits: dict[str, int | None], config: SftConfig
+) -> list[TooLong]:
+    """Return the rows that are too long, and name some of them on the terminal.
+
+    Args:
+        tokens_N: one count per entry of ``rows``.
+
+    Raises:
+        UserError: more than ``max_dropped_share`` is too long.
+    """
+    dropped = too_long(rows, tokens_N, limits)
+    if dropped:
+        check_share(dropped, len(rows), config.max_dropped_share, limits)
+        named = [f"{mixture.sample(one.row).key} ({one.tokens} tokens)" for one in dropped[:SHOWN]]
+        more = "" if len(dropped) <= SHOWN else f" and {len(dropped) - SHOWN} more, all in summary.json"
+        paths = ", ".join(str(part.path) for part in mixture.parts)
+        print(
+            f"sft: {len(dropped)} of {len(rows)} samples left out, {dropped[0].reason}: {', '.join(named)}{more} "
+            f"(from {paths})",
+            flush=True,
+        )
+    return dropped
 
 
 def kept_rows(mixture: Mixture, dropped: list[TooLong]) -> list[list[int]]:
@@ -107,31 +111,20 @@ def kept_rows(mixture: Mixture, dropped: list[TooLong]) -> list[list[int]]:
     return kept
 
 
-def hold_out(config: SftConfig, limits: dict[str, int | None]) -> tuple[HeldOut | None, list[TooLong]]:
+def hold_out(config: SftConfig, limits: dict[str, int | None]) -> HeldOut | None:
     """Choose samples to validate on, once for all steps; the limits of training hold for them too.
 
     Raises:
         UserError: there is no such dataset, or all chosen samples are too long.
     """
     if config.validation is None:
-        return None, []
+        return None
     (part,) = parts_of(config.validation, (), config.video_reading)
     chosen = rng_at("sft/validation", config.seed).permutation(part.num_rows)[: config.validation_samples].tolist()
-    counted = count_rows((part,), config.model, wording_of(config), chosen).tokens_N
-    dropped = too_long(chosen, counted, limits)
-    if dropped:
-        check_share(dropped, len(chosen), config.max_dropped_share, limits)
-        print(f"sft validation: {dropped_line(dropped, Mixture.open((part,)))}", flush=True)
+    counted = count_rows((part,), config, chosen).tokens_N
+    dropped = leave_out(Mixture.open((part,)), chosen, counted, limits, config)
     gone = {one.row for one in dropped}
     tokens_N = np.zeros(part.num_rows, np.int64)
     tokens_N[chosen] = counted
-    held_out = HeldOut(
-        part=part,
-        rows=tuple(row for row in chosen if row not in gone),
-        tokens_N=tokens_N,
-        limits=pass_limits(config),
-        arms=config.validation_arms,
-        every=config.validate_every,
-        best_metric=config.best_metric,
-    )
-    return held_out, dropped
+    rows = tuple(row for row in chosen if row not in gone)
+    return HeldOut(part=part, rows=rows, tokens_N=tokens_N, dropped=tuple(dropped))

@@ -16,7 +16,7 @@ from temporay.models.losses._supervised import supervised
 from temporay.operators.errors import UserError
 from temporay.workflows.learner.learner import Learner
 from temporay.workflows.sft.clips import Collate, RankSteps, clips, collated_steps
-from temporay.workflows.sft.inputs import Inputs, wording_of
+from temporay.workflows.sft.inputs import Inputs
 from temporay.workflows.sft.mixture import Mixture, Part
 from temporay.workflows.sft.settings import SftConfig
 from temporay.workflows.sft.validation import Validation
@@ -46,7 +46,7 @@ def take_steps(learner: Learner, inputs: Inputs, config: SftConfig) -> None:
     validation, held_out = None, inputs.held_out
     if held_out is not None:
         held_out_collate = make_collate(learner, (held_out.part,), held_out.tokens_N, config, lock)
-        validation = Validation(learner, held_out, held_out_collate)
+        validation = Validation(learner, held_out, held_out_collate, config)
     losses: list[float] = []
     for metrics in updates(learner, batches, steps):
         losses.append(metrics["loss"])
@@ -61,11 +61,11 @@ def take_steps(learner: Learner, inputs: Inputs, config: SftConfig) -> None:
 def make_collate(learner: Learner, parts: tuple[Part, ...], tokens_N: Any, config: SftConfig, lock: Any) -> Collate:
     """Make the collator of one mixture."""
     return Collate(
-        learner.family,
-        learner.processor,
+        family=learner.family,
+        processor=learner.processor,
         mixture=Mixture.open(parts),
         tokens_N=tokens_N,
-        wording=wording_of(config),
+        settings=config,
         lock=lock,
     )
 

@@ -76,7 +76,7 @@ def validation_account(inputs: Inputs) -> dict[str, Any]:
     return {
         "path": str(inputs.held_out.part.path),
         "num_samples": len(inputs.held_out.rows),
-        "dropped_samples": dropped_summary(inputs.held_out_dropped, mixture),
+        "dropped_samples": dropped_summary(inputs.held_out.dropped, mixture),
     }
 
 

@@ -8,9 +8,11 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from temporay.operators.dataset.rows import ANSWER_ONLY_INSTRUCTION
 from temporay.operators.dataset.video_qa import VideoReading
+from temporay.operators.records import Sample
 from temporay.operators.scoring.arms import ARMS, Arm
 from temporay.workflows.learner.settings import TrainingConfig, TrainingSettings
 from temporay.workflows.sft.mixture import absolute_entry
+from temporay.workflows.sft.schedule import PassLimits
 
 BestMetric = Literal["ordered_loss", "shuffled_gap", "single_frame_gap", "blind_gap"]  # a loss is to fall, gaps to grow
 
@@ -38,6 +40,15 @@ class SftSettings(TrainingSettings):
                 f"the other (batch_size {self.batch_size}, tokens_per_step {self.tokens_per_step})"
             )
         return self
+
+    def instruction_for(self, sample: Sample) -> str:
+        """Return how a sample is told to answer, with or without a chain of thought."""
+        return self.instruction if sample.rationale else self.answer_only_instruction
+
+    @property
+    def pass_limits(self) -> PassLimits:
+        """What one forward and backward pass of a worker may hold."""
+        return PassLimits(micro_batch_size=self.micro_batch_size, micro_batch_tokens=self.micro_batch_tokens)
 
 
 class SftConfig(SftSettings, TrainingConfig):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,26 +19,14 @@ from temporay.models.families._base import family_of
 from temporay.models.token_lengths import TokenLengths
 from temporay.operators.errors import UserError
 from temporay.operators.files import sha256_of, whole_file
-from temporay.operators.records import Sample
 from temporay.operators.seeding import digest
 from temporay.workflows.session import ANYWHERE
 from temporay.workflows.sft.mixture import Mixture, Part
 from temporay.workflows.sft.schedule import Numbers
+from temporay.workflows.sft.settings import SftConfig
 
 FILE = "token_counts.parquet"
 CHUNK = 512  # rows of a task
-SHOWN = 3  # samples named in a line
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wording:
-    """How samples with and without a chain of thought are told to answer."""
-
-    instruction: str
-    answer_only_instruction: str
-
-    def of(self, sample: Sample) -> str:
-        return self.instruction if sample.rationale else self.answer_only_instruction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +46,9 @@ class TooLong:
     reason: str  # over_ and the name of the limit
 
 
-def count_tokens(parts: tuple[Part, ...], model: Path, wording: Wording, out: Path) -> TokenCounts:
-    """Count a whole mixture, or read what was counted of the same data for the same model.
-
-    Args:
-        out: the run's folder, where counts are kept.
-    """
-    path, key = out / FILE, f"{digest(*_identity(parts, model, wording)):032x}"
+def count_tokens(parts: tuple[Part, ...], config: SftConfig) -> TokenCounts:
+    """Count a whole mixture, or read what the run's folder keeps of the same data for the same model."""
+    path, key = config.out / FILE, f"{digest(*_identity(parts, config)):032x}"
     if path.exists():
         table = pq.read_table(path)
         if (table.schema.metadata or {}).get(b"key") == key.encode():
@@ -73,10 +56,10 @@ def count_tokens(parts: tuple[Part, ...], model: Path, wording: Wording, out: Pa
     num_rows = sum(part.num_rows for part in parts)
     chunks = [range(start, min(start + CHUNK, num_rows)) for start in range(0, num_rows, CHUNK)]
     if len(chunks) == 1:
-        counted = [count_rows(parts, model, wording, chunks[0])]
+        counted = [count_rows(parts, config, chunks[0])]
     else:
         task = ray.remote(count_rows).options(scheduling_strategy=ANYWHERE)
-        counted = ray.get([task.remote(parts, model, wording, chunk) for chunk in chunks])
+        counted = ray.get([task.remote(parts, config, chunk) for chunk in chunks])
     counts = TokenCounts(
         tokens_N=np.concatenate([one.tokens_N for one in counted]),
         frame_bytes_N=np.concatenate([one.frame_bytes_N for one in counted]),
@@ -87,13 +70,13 @@ def count_tokens(parts: tuple[Part, ...], model: Path, wording: Wording, out: Pa
     return counts
 
 
-def count_rows(parts: tuple[Part, ...], model: Path, wording: Wording, rows: Sequence[int]) -> TokenCounts:
+def count_rows(parts: tuple[Part, ...], config: SftConfig, rows: Sequence[int]) -> TokenCounts:
     """Count some rows, in their order."""
-    mixture, family = Mixture.open(parts), family_of(model)
+    mixture, family = Mixture.open(parts), family_of(config.model)
     samples = [mixture.sample(row) for row in rows]
-    lengths = TokenLengths(family, family.load_processor(model))
+    lengths = TokenLengths(family, family.load_processor(config.model))
     return TokenCounts(
-        tokens_N=np.asarray(lengths(samples, [wording.of(sample) for sample in samples]), np.int64),
+        tokens_N=np.asarray(lengths(samples, [config.instruction_for(sample) for sample in samples]), np.int64),
         frame_bytes_N=np.asarray([s.num_frames * s.height * s.width * 3 for s in samples], np.int64),
     )
 
@@ -127,24 +110,18 @@ def check_share(dropped: Sequence[TooLong], num_rows: int, largest_share: float,
         )
 
 
-def dropped_line(dropped: Sequence[TooLong], mixture: Mixture) -> str:
-    """Return one line for the terminal."""
-    named = [f"{mixture.sample(one.row).key} ({one.tokens} tokens)" for one in dropped[:SHOWN]]
-    more = "" if len(dropped) <= SHOWN else f" and {len(dropped) - SHOWN} more, all in summary.json"
-    return f"{len(dropped)} of {len(mixture)} samples left out, {dropped[0].reason}: {', '.join(named)}{more}"
-
-
 def _column(table: pa.Table, name: str) -> Numbers:
     column: Numbers = table[name].to_numpy()
     return column
 
 
-def _identity(parts: tuple[Part, ...], model: Path, wording: Wording) -> list[Any]:
+def _identity(parts: tuple[Part, ...], config: SftConfig) -> list[Any]:
     """Return what counts depend on: the data, the wording, and all files of the model but its weights."""
-    files = [file for file in sorted(model.iterdir()) if file.is_file() and file.suffix not in WEIGHT_SUFFIXES]
+    found = sorted(config.model.iterdir())
+    files = [file for file in found if file.is_file() and file.suffix not in WEIGHT_SUFFIXES]
     return [
         [part.identity() for part in parts],
         [json.loads(part.videos.model_dump_json()) for part in parts],
         [[file.name, sha256_of(file)] for file in files],
-        [wording.instruction, wording.answer_only_instruction],
+        [config.instruction, config.answer_only_instruction],
     ]

@@ -24,8 +24,9 @@ from temporay.workflows.learner.learner import Learner
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.sft.clips import Collate
 from temporay.workflows.sft.mixture import Part
-from temporay.workflows.sft.schedule import Numbers, Pass, PassLimits, pack
-from temporay.workflows.sft.settings import BestMetric
+from temporay.workflows.sft.schedule import Numbers, Pass, pack
+from temporay.workflows.sft.settings import BestMetric, SftConfig
+from temporay.workflows.sft.token_counts import TooLong
 
 BEST = "best"  # the finished run's model with the best metric
 BEST_SO_FAR, RECORD = "best_so_far", "best.json"
@@ -38,10 +39,7 @@ class HeldOut:
     part: Part
     rows: tuple[int, ...]
     tokens_N: Numbers  # by row of the part; 0 for rows that are not validated on
-    limits: PassLimits
-    arms: tuple[Arm, ...]
-    every: int  # steps; after the last one too
-    best_metric: BestMetric
+    dropped: tuple[TooLong, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +69,11 @@ def check_metric(metric: BestMetric, arms: Sequence[Arm]) -> None:
 class Validation:
     """One rank's part in validating; every rank must make the same calls."""
 
-    def __init__(self, learner: Learner, held_out: HeldOut, collate: Collate) -> None:
+    def __init__(self, learner: Learner, held_out: HeldOut, collate: Collate, config: SftConfig) -> None:
         """Take one rank's share of the passes; ``collate`` is that of the held-out part alone."""
-        self._learner, self._held_out, self._collate = learner, held_out, collate
+        self._learner, self._held_out, self._collate, self._config = learner, held_out, collate, config
         parallel = learner.policy.parallel
-        passes = pack(held_out.rows, held_out.tokens_N, held_out.limits, parallel.world_size)
+        passes = pack(held_out.rows, held_out.tokens_N, config.pass_limits, parallel.world_size)
         self._passes: list[Pass] = passes[parallel.rank :: parallel.world_size]
         self._stage = f"{learner.stage}_validation"
         self._run_dir = RunDir(path=learner.config.out, resumed=True) if parallel.rank == 0 else None
@@ -85,12 +83,12 @@ class Validation:
     def run_if_due(self) -> None:
         """Validate if it is due, log it, and keep the weights if none were better."""
         learner = self._learner
-        if learner.step % self._held_out.every and not learner.finished:
+        if learner.step % self._config.validate_every and not learner.finished:
             return
         metrics = self.metrics()
         if self._run_dir is not None:
             self._run_dir.log({"stage": self._stage, "step": learner.step, **metrics})
-        keep_if_best(learner, self._held_out.best_metric, metrics[self._held_out.best_metric])
+        keep_if_best(learner, self._config.best_metric, metrics[self._config.best_metric])
 
     def metrics(self) -> dict[str, float]:
         """Measure every arm.
@@ -98,7 +96,7 @@ class Validation:
         ``ARM_loss`` is in nats per token. ``ARM_gap`` is this loss less that of ordered frames. ``ARM_wins`` is the
         share of samples that are likelier in order: a half or less, if the model does not watch.
         """
-        arms = self._held_out.arms
+        arms = self._config.validation_arms
         nats_AS, tokens_AS = self._sums()
         loss_A = nats_AS.sum(1) / tokens_AS.sum(1)
         mean_AS = nats_AS / tokens_AS
@@ -112,7 +110,7 @@ class Validation:
 
     def _sums(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return nats and tokens of every sample's target under every arm, from all ranks, (A, S) float64."""
-        arms, policy = self._held_out.arms, self._learner.policy
+        arms, policy = self._config.validation_arms, self._learner.policy
         place = {row: s for s, row in enumerate(self._held_out.rows)}
         sums_2AS = torch.zeros(2, len(arms), len(place), dtype=torch.float64)
         for one in self._passes:

@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from temporay.models.policy import OptimizerConfig
+from temporay.models.families._base import family_of
+from temporay.models.weights import pack
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
 from temporay.operators.reinforcement.ledger import reconcile
-from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in
+from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in, write_step
 from temporay.workflows.config import dotted_names
-from temporay.workflows.grpo.loop import check, forget, run
+from temporay.workflows.grpo.loop import check, forget, run, run_with
 from temporay.workflows.grpo.producer import Producer, prune
 from temporay.workflows.grpo.settings import UNUSED, GrpoConfig
-from temporay.workflows.rollouts.settings import PoolConfig, RewardConfig
+from temporay.workflows.grpo.state import RunState
+from temporay.workflows.rollouts.actor import published
+from temporay.workflows.rollouts.pool import NoPool, RolloutPool
+from temporay.workflows.rollouts.settings import PoolConfig
 
 from tests.blind_model import write_blind
 from tests.small_data import write_dataset
 from tests.small_runs import write_model
 
+pytestmark = pytest.mark.xdist_group("grpo")
+
 NUM_STEPS = 4
-VARIED = RewardConfig(weights={"tests.workflows.varied_rewards:Varied": 1.0})
+POOL = PoolConfig(engine="local")
+NO_CANARY = {"canary_every": 0}
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pairs of twins on two levels."""
+    """Write pairs of twins on two levels."""
     return write_dataset(tmp_path_factory.mktemp("rl"), split="rl", num_samples=12, twins=True, levels=(0, 1))
 
 
@@ -40,21 +50,38 @@ def model(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_model(data, tmp_path_factory.mktemp("policy") / "model")
 
 
+@pytest.fixture(scope="module")
+def engines(ray_cluster: None, model: Path) -> Iterator[RolloutPool]:
+    """Start one engine for all runs, because its process takes seconds to start."""
+    with RolloutPool.started(POOL, model) as pool:
+        yield pool
+
+
+def load_weights(engines: RolloutPool, model: Path) -> None:
+    """Give the engines a model's weights, as if they had been started with it."""
+    state = family_of(model).load_model(model, torch.float32).state_dict()
+    asyncio.run(engines.load_weights(published(pack(state, 0))))
+
+
 def config(data: Path, model: Path, out: Path, **changes: Any) -> GrpoConfig:
     settings = {
         "num_steps": NUM_STEPS,
         "prompts_per_step": 3,
         "group_size": 4,
         "max_tokens": 8,
-        "rewards": VARIED,
-        "guards": {"canary_every": 0},
-        "optimizer": OptimizerConfig(lr=1e-3, schedule="constant"),
+        "rewards": rewards("Varied"),
+        "guards": NO_CANARY,
+        "optimizer": {"lr": 1e-3, "schedule": "constant"},
         "threads": 1,
         "checkpoint_every": 2,
-        "pool": PoolConfig(engine="local"),
+        "pool": POOL,
         **changes,
     }
     return GrpoConfig.model_validate({**settings, "data": data, "model": model, "out": out})
+
+
+def rewards(name: str, **others: float) -> dict[str, Any]:
+    return {"weights": {f"tests.workflows.varied_rewards:{name}": 1.0, **others}}
 
 
 def rows_of(out: Path, stage: str = "grpo") -> list[dict[str, Any]]:
@@ -63,18 +90,23 @@ def rows_of(out: Path, stage: str = "grpo") -> list[dict[str, Any]]:
 
 
 def changed(model: Path, other: Path) -> bool:
-    """Whether any weight differs."""
+    """Return whether any weight differs."""
     before, after = (load_file(folder / "model.safetensors") for folder in (model, other))
     return any(not torch.equal(before[name], after[name]) for name in after)
 
 
-@pytest.mark.usefixtures("ray_cluster")
-def test_a_run_improves_weights_and_accounts_for_every_prompt(data: Path, model: Path, tmp_path: Path) -> None:
+def test_a_run_improves_weights_and_accounts_for_every_prompt(
+    engines: RolloutPool, data: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "run"
-    summary = run(config(data, model, out))
+    asked: list[Any] = []
+    monkeypatch.setattr(RolloutPool, "started", lambda *given: asked.append(given) or nullcontext(engines))
+    summary = run(config(data, model, out, scale_rewards="task"))
+    assert asked == [(POOL, model)]  # these engines are there already
     rows = rows_of(out)
     assert [row["step"] for row in rows] == list(range(NUM_STEPS))
     assert {row["staleness"] for row in rows} == {0}
+    assert all(0 <= row["engine_kl"] < 1e-6 and row["entropy"] > 0 for row in rows)
     assert summary["decodes_per_prompt"] == 1
     assert all(row["media_physical_bytes"] <= (1 / 4 + 0.02) * row["media_logical_bytes"] for row in rows)
     assert summary["parity_max_abs"] < 1e-4
@@ -87,87 +119,81 @@ def test_a_run_improves_weights_and_accounts_for_every_prompt(data: Path, model:
     for scored in read_step(path_of(out, 0)).groups:
         for rollout, logprobs in zip(scored.group.rollouts, shown[scored.group.key], strict=True):
             assert logprobs == pytest.approx(rollout.logprobs, abs=1e-4)
+    scales = [read_step(path_of(out, step)).state["scales"] for step in steps_in(out)]
+    assert len(scales) == NUM_STEPS and scales[0] != scales[-1] and scales[0].keys() == {"motion_direction"}
 
 
-@pytest.mark.usefixtures("ray_cluster")
-def test_poisoned_rewards_are_masked_and_batches_may_lag(data: Path, model: Path, tmp_path: Path) -> None:
-    rewards = RewardConfig(weights={"tests.workflows.hostile_rewards:poisoned": 1.0})
-    changes = {"rewards": rewards, "num_steps": 6, "max_staleness": 1, "segment_tokens": 3}
-    summary = run(config(data, model, tmp_path, **changes))
-    rows = rows_of(tmp_path)
-    crashed = sum(row.get("status_crashed", 0) for row in rows)
-    assert 0 < crashed == summary["rollouts_without_reward"] < 6 * 3 * 4
-    assert summary["groups"]["unscored"] > 0 and summary["groups"]["trained"] > 0
-    assert all(math.isfinite(row["reward"]) for row in rows)
-    assert all(0 <= row["staleness"] <= 1 for row in rows)
-    assert reconcile(rows_of(tmp_path, "ledger"), max_staleness=1) == []
-    after = load_file(tmp_path / "model/model.safetensors")
-    assert all(bool(tensor.isfinite().all()) for tensor in after.values())
-
-
-@pytest.mark.usefixtures("ray_cluster")
-def test_all_that_may_shape_a_batch_in_one_loop(data: Path, model: Path, tmp_path: Path) -> None:
-    """Twins and shuffled frames, a curriculum, refills, several updates per batch, a penalty, scales by task."""
-    weights = {"twin": 1.0, "shuffled_contrast": 0.3, "tests.workflows.varied_rewards:Sparse": 1.0}
+def test_all_that_shapes_a_batch_in_one_run(engines: RolloutPool, data: Path, model: Path, tmp_path: Path) -> None:
+    """Twins and shuffled frames, poisoned rewards, a curriculum, refills, segments, lag, several updates, a penalty."""
+    others = {"twin": 1.0, "shuffled_contrast": 0.3, "tests.workflows.hostile_rewards:poisoned": 1.0}
     changes = {
-        "rewards": RewardConfig(weights=weights),
+        "rewards": rewards("Sparse", **others),
+        "num_steps": 6,
         "prompts_per_step": 4,
         "max_refills": 2,
+        "max_staleness": 1,
+        "segment_tokens": 3,
         "curriculum": {"enabled": True, "static_share": 0.25},
         "loss": {"loss_type": "gspo", "beta": 0.1, "epsilon": 0.01, "epsilon_high": 0.01},
-        "scale_rewards": "task",
         "optimizer": {"lr": 1e-2},
         "num_iterations": 2,
         "mini_batches": 2,
     }
-    summary = run(config(data, model, tmp_path, **changes))
+    summary = run_with(config(data, model, tmp_path, **changes), engines)
     rows, account = rows_of(tmp_path), rows_of(tmp_path, "ledger")
-    assert reconcile(account, max_staleness=0) == []
+    assert reconcile(account, max_staleness=1) == []
+    assert all(0 <= row["staleness"] <= 1 for row in rows)
     dataset = Dataset.open(data)
     pair_of = {dataset.sample(i).key: dataset.sample(i).address.pair_id for i in range(len(dataset))}
     for line in account:
         keys = [group["key"] for group in line["groups"]]
         assert all(pair_of[a] == pair_of[b] and a != b for a, b in zip(keys[::2], keys[1::2], strict=True))
-    assert any(row["prompts"] > 4 for row in rows)  # some were flat and replaced
+    assert any(row["prompts"] > 4 for row in rows)  # some were flat or without reward, and were replaced
     assert all(row["prompts"] <= 4 + 4 + 4 for row in rows)
-    assert summary["groups"]["flat"] > 0
+    assert all(summary["groups"][outcome] > 0 for outcome in ("trained", "flat", "unscored"))
+    crashed = sum(row.get("status_crashed", 0) for row in rows)
+    assert 0 < crashed == summary["rollouts_without_reward"] < sum(row["prompts"] for row in rows) * 4
+    assert all(math.isfinite(row["reward"]) for row in rows)
     assert any("useful_steered" in row for row in rows)
-    assert rows[-1]["kl"] > 1e-6
-    assert all(0 <= row["engine_kl"] < 1e-6 and row["entropy"] > 0 for row in rows if "engine_kl" in row)
+    assert max(row.get("kl", 0) for row in rows) > 1e-6
+    on_policy = [row for row in rows if row["staleness"] == 0 and "engine_kl" in row]
+    assert all(0 <= row["engine_kl"] < 1e-6 for row in on_policy)
     assert any(row.get("clip_fraction_high", 0) + row.get("clip_fraction_low", 0) > 0 for row in rows)
     reference = [row for row in rows_of(tmp_path, "grpo_worker") if "reference_bytes_per_rank" in row]
     assert [row["reference_bytes_per_rank"] > 1000 for row in reference] == [True]
-    scales = [read_step(path_of(tmp_path, step)).state["scales"] for step in steps_in(tmp_path)]
-    assert len(scales) == NUM_STEPS and scales[0] != scales[-1] and scales[0].keys() == {"motion_direction"}
     newest = sorted((tmp_path / "checkpoints").iterdir())[-1]
-    assert json.loads((newest / "manifest.json").read_text())["step"] == 4 * NUM_STEPS  # optimizer steps
+    assert json.loads((newest / "manifest.json").read_text())["step"] == 4 * 6  # optimizer steps
+    after = load_file(tmp_path / "model/model.safetensors")
+    assert all(bool(tensor.isfinite().all()) for tensor in after.values())
 
 
-@pytest.mark.usefixtures("ray_cluster")
-def test_what_stops_a_run_before_it_learns_the_wrong_thing(data: Path, model: Path, tmp_path: Path) -> None:
-    """A reward that never works, and a model whose vision tower gives nothing."""
-    rewards = RewardConfig(weights={"tests.workflows.varied_rewards:Broken": 1.0})
-    guards = {"canary_every": 0, "max_unusable_steps": 2}
-    alone = {"mode": "rollouts_only", "rewards": rewards}
+def test_rewards_that_never_work_stop_a_run(engines: RolloutPool, data: Path, model: Path, tmp_path: Path) -> None:
+    guards = {**NO_CANARY, "max_unusable_steps": 2}
+    load_weights(engines, model)
     with pytest.raises(BaseExceptionGroup) as caught:
-        run(config(data, model, tmp_path / "broken", guards=guards, **alone))
+        run_with(config(data, model, tmp_path, guards=guards, mode="rollouts_only", rewards=rewards("Broken")), engines)
     [error] = caught.value.exceptions
     assert isinstance(error, UserError)
     assert "2 steps in a row" in str(error) and "of the last 12 rollouts 12 have none because" in str(error)
     assert "Broken: gave nan, which is not a finite number" in str(error)
-    assert {g["outcome"] for line in rows_of(tmp_path / "broken", "ledger") for g in line["groups"]} <= {"unscored"}
+    assert {g["outcome"] for line in rows_of(tmp_path, "ledger") for g in line["groups"]} <= {"unscored"}
+
+
+def test_a_model_that_does_not_look_stops_a_run(engines: RolloutPool, data: Path, model: Path, tmp_path: Path) -> None:
     blind = write_blind(model, tmp_path / "blind")
+    load_weights(engines, blind)
+    guards = {"canary_every": 2, "canary_prompts": 4}
     with pytest.raises(UserError, match="does not look at the video: 100% of its answers"):
-        run(config(data, blind, tmp_path / "out", guards={"canary_every": 2, "canary_prompts": 4}, **alone))
+        run_with(config(data, blind, tmp_path / "out", guards=guards, mode="rollouts_only"), engines)
     [seen] = rows_of(tmp_path / "out", "canary")
     assert (seen["step"], seen["agreement"]) == (0, 1.0)
 
 
-@pytest.mark.usefixtures("ray_cluster")
 def test_rollouts_alone_and_training_from_them(
-    data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    engines: RolloutPool, data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sampled = run(config(data, model, tmp_path / "sampled", mode="rollouts_only", num_steps=2))
+    load_weights(engines, model)
+    sampled = run_with(config(data, model, tmp_path / "sampled", mode="rollouts_only", num_steps=2), engines)
     assert sampled["groups"] == {"trained": 0, "flat": 0, "unscored": 0, "observed": 6}
     assert not (tmp_path / "sampled/model").exists()
     assert "mode rollouts_only has no use for optimizer, loss" in capsys.readouterr().out
@@ -196,15 +222,9 @@ def test_rollouts_stay_while_a_checkpoint_needs_them(data: Path, model: Path, tm
     assert steps_in(tmp_path) == [0, 5, 10]
 
 
-def test_a_resumed_run_draws_on(data: Path, model: Path, tmp_path: Path) -> None:
+def test_a_resumed_run_goes_on_with_the_stored_state(data: Path, model: Path, tmp_path: Path) -> None:
     """State that was written with a batch is the state the next one begins with; none is needed for the first."""
-    from temporay.operators.reinforcement.rollout_files import write_step
-    from temporay.workflows.grpo.state import RunState
-
-    class NoEngines:
-        processor = None
-
-    producer = Producer.open(config(data, model, tmp_path), Dataset.open(data), NoEngines())  # type: ignore[arg-type]
+    producer = Producer.open(config(data, model, tmp_path), Dataset.open(data), NoPool(processor=None))
     assert producer.state_before(0) == RunState()
     _, cursor = producer.choose(RunState().cursor, RunState().rates, 5)
     state = RunState(cursor=cursor, num_unusable=1)

@@ -32,7 +32,7 @@ def test_a_signal_is_seen_by_workers_and_ends_the_block(tmp_path: Path) -> None:
 
 @pytest.fixture(params=[signal.default_int_handler, signal.SIG_IGN], ids=["foreground", "background"])
 def sigint(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What a shell leaves SIGINT to do in a job of either kind."""
+    """Handle SIGINT as in a job that a shell started in the foreground or in the background."""
     before = signal.signal(signal.SIGINT, request.param)
     yield
     signal.signal(signal.SIGINT, before)

@@ -22,10 +22,12 @@ from temporay.models.weights import pack
 from temporay.operators.errors import UserError
 from temporay.operators.records import Group, Prompt, Sampling
 from temporay.workflows.config import validated
-from temporay.workflows.rollouts.actor import choose_engine
+from temporay.workflows.rollouts.actor import PublishedWeights, choose_engine, published
 from temporay.workflows.rollouts.media import MediaStore
 from temporay.workflows.rollouts.pool import RolloutPool
 from temporay.workflows.rollouts.settings import PoolConfig
+
+pytestmark = pytest.mark.xdist_group("pool")
 
 SAMPLING = Sampling(num_rollouts=2, temperature=1.0, max_tokens=16, seed=0)
 CRASHING = "tests.workflows.crashing_engine:Crashing"  # the workers have the repository's root on their path
@@ -34,7 +36,7 @@ SETTINGS = EngineSettings(max_model_len=128, max_num_seqs=8)
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny model with a script beside it."""
+    """Make a tiny model with a script beside it."""
     out = tmp_path_factory.mktemp("pool") / "model"
     shape = TinyShape(hidden_size=64, num_layers=1, num_heads=2, num_kv_heads=1, vision_hidden_size=32, vision_depth=1)
     build(out, ["Which way does the red circle move? It moves left."] * 20, shape, seed=0)
@@ -44,7 +46,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def scripted(ray_cluster: None, model: Path) -> Iterator[RolloutPool]:
-    """Two engines, one prompt per call. Shared, because a process that imports torch takes seconds to start."""
+    """Start two engines, one prompt per call. Shared, because a process that imports torch takes seconds to start."""
     config = PoolConfig(engine="scripted", num_engines=2, threads=1, prompts_per_call=1, settings=SETTINGS)
     with RolloutPool.started(config, model) as pool:
         yield pool
@@ -54,6 +56,10 @@ def prompts(num: int) -> list[Prompt]:
     frames_THWC = np.zeros((2, 32, 32, 3), dtype=np.uint8)
     text = "<|vision_start|><|video_pad|><|vision_end|>Which way?"
     return [Prompt(key=f"p{i}", text=text, frames_THWC=frames_THWC, fps=4.0) for i in range(num)]
+
+
+def ones(version: int) -> PublishedWeights:
+    return published(pack({"w": torch.ones(2)}, version))
 
 
 def texts(groups: list[Group]) -> list[tuple[str, ...]]:
@@ -74,10 +80,10 @@ def test_damaged_weights_are_not_taken(scripted: RolloutPool) -> None:
     packet = pack({"w": torch.ones(2)}, version=1)
     packet.arrays["w"][0] = 2.0
     with pytest.raises(RuntimeError, match="damaged"):
-        asyncio.run(scripted.load_weights(1, packet))
+        asyncio.run(scripted.load_weights(published(packet)))
     with pytest.raises(RuntimeError, match="asked for weights of version 5, got those of 1"):
-        asyncio.run(scripted.load_weights(5, pack({"w": torch.ones(2)}, version=1)))
-    asyncio.run(scripted.load_weights(2, pack({"w": torch.ones(2)}, version=2)))  # and sound ones still are
+        asyncio.run(scripted.load_weights(replace(ones(1), version=5)))
+    asyncio.run(scripted.load_weights(ones(2)))  # and sound ones still are
 
 
 def test_user_errors_keep_their_type(scripted: RolloutPool, model: Path, tmp_path: Path) -> None:
@@ -96,14 +102,14 @@ def test_user_errors_keep_their_type(scripted: RolloutPool, model: Path, tmp_pat
 def test_published_weights_are_those_engines_hold(scripted: RolloutPool) -> None:
     """Groups carry the checksum of each version; an engine that holds other bytes under its number is found out."""
     packet = pack({"w": torch.full((2,), 5.0)}, version=2)
-    asyncio.run(scripted.load_weights(2, packet))  # the same number again, other bytes: taken
+    asyncio.run(scripted.load_weights(published(packet)))  # the same number again, other bytes: taken
     groups = asyncio.run(scripted.generate(prompts(2), SAMPLING))
     assert [group.weight_checksums for group in groups] == [{2: packet.checksum}] * 2
-    reference = ray.put(pack({"w": torch.ones(2)}, version=2))
-    asyncio.run(scripted.load_weights(2, reference, checksum=packet.checksum + 1))
+    sound = ones(2)
+    asyncio.run(scripted.load_weights(replace(sound, checksum=packet.checksum + 1)))
     with pytest.raises(RuntimeError, match=f"published was version 2 with {packet.checksum + 1}"):
         asyncio.run(scripted.generate(prompts(2), SAMPLING))
-    asyncio.run(scripted.load_weights(2, reference))
+    asyncio.run(scripted.load_weights(sound))
 
 
 def test_segments_take_weights_published_meanwhile(scripted: RolloutPool) -> None:
@@ -111,12 +117,12 @@ def test_segments_take_weights_published_meanwhile(scripted: RolloutPool) -> Non
     sampling = replace(SAMPLING, segment_tokens=1)
 
     async def scenario() -> list[Group]:
-        await scripted.load_weights(1, pack({"w": torch.ones(2)}, version=1))
+        await scripted.load_weights(ones(1))
         running = asyncio.create_task(scripted.generate(prompts(8), sampling))
         sent = scripted.num_segments
         while scripted.num_segments < sent + 12:
             await asyncio.sleep(0)
-        await scripted.load_weights(2, pack({"w": torch.ones(2)}, version=2))
+        await scripted.load_weights(ones(2))
         return await running
 
     groups = asyncio.run(scenario())
@@ -134,7 +140,7 @@ def test_engines_join_and_leave(scripted: RolloutPool) -> None:
     """One joins in the middle of a call and serves under the newest weights; one leaves after its prompts."""
 
     async def scenario() -> list[Group]:
-        await scripted.load_weights(4, pack({"w": torch.ones(2)}, version=4))
+        await scripted.load_weights(ones(4))
         scripted.add_engine()
         late = scripted.roster.slots[-1]
         served = False
@@ -162,7 +168,7 @@ def test_dead_engines(scripted: RolloutPool) -> None:
     """Both die while prompts are in flight, later one for good: all is answered, with the weights of before."""
 
     async def scenario() -> list[Group]:
-        await scripted.load_weights(3, pack({"w": torch.ones(2)}, version=3))
+        await scripted.load_weights(ones(3))
         running = asyncio.create_task(scripted.generate(prompts(40), SAMPLING))
         await asyncio.sleep(0.05)
         for slot in scripted.roster.slots:
@@ -193,7 +199,7 @@ def test_hanging_engine_is_ended(ray_cluster: None, model: Path) -> None:
 
 
 def test_prompts_that_end_engines_fail_the_run(ray_cluster: None, model: Path) -> None:
-    config = PoolConfig(engine=CRASHING, threads=1, max_attempts=2, settings=SETTINGS)
+    config = PoolConfig(engine=CRASHING, num_engines=2, threads=1, max_restarts=0, max_attempts=2, settings=SETTINGS)
     with RolloutPool.started(config, model) as pool:
         assert len(asyncio.run(pool.generate(prompts(2), SAMPLING))) == 2
         fatal = replace(prompts(1)[0], key="fatal")
@@ -229,34 +235,39 @@ def test_frames_are_stored_once(scripted: RolloutPool) -> None:
     assert [group.key for group in answers] == [prompt.key for prompt in stored]
 
 
-def test_real_engine_takes_new_weights(ray_cluster: None, model: Path) -> None:
-    """Through the object store into a real model: the same seeds, another policy."""
-    greedy = Sampling(num_rollouts=1, temperature=0.0, max_tokens=6, seed=0)
-    with RolloutPool.started(PoolConfig(engine="local", threads=1, settings=SETTINGS), model) as pool:
-        before = asyncio.run(pool.generate(prompts(2), greedy))
-        state = family_of(model).load_model(model, torch.float32).state_dict()
-        changed = {name: tensor + 0.1 * torch.randn_like(tensor) for name, tensor in state.items()}
-        asyncio.run(pool.load_weights(1, ray.put(pack(changed, version=1))))
-        after = asyncio.run(pool.generate(prompts(2), greedy))
-        asyncio.run(pool.load_weights(2, ray.put(pack(state, version=2))))
-        again = asyncio.run(pool.generate(prompts(2), greedy))
-    assert before[0].rollouts[0].logprobs != after[0].rollouts[0].logprobs
-    assert before[0].rollouts[0].logprobs == pytest.approx(again[0].rollouts[0].logprobs)
-    assert [groups[0].rollouts[0].weight_version for groups in (before, after, again)] == [0, 1, 2]
-
-
-def test_segments_of_a_real_engine(ray_cluster: None, model: Path) -> None:
-    """Through the pool as in one call, over two engines."""
-    greedy = Sampling(num_rollouts=2, temperature=0.0, max_tokens=9, seed=0)
+@pytest.fixture(scope="module")
+def real(ray_cluster: None, model: Path) -> Iterator[RolloutPool]:
+    """Start one engine with the real model, and one that may come later; one prompt per call."""
     config = PoolConfig(engine="local", num_engines=1, max_engines=2, threads=1, prompts_per_call=1, settings=SETTINGS)
     with RolloutPool.started(config, model) as pool:
-        whole = asyncio.run(pool.generate(prompts(3), greedy))
-        parts = asyncio.run(pool.generate(prompts(3), replace(greedy, segment_tokens=4)))
+        yield pool
+
+
+def test_segments_of_a_real_engine(real: RolloutPool) -> None:
+    """Rollouts in segments, by whichever engine is free, are those of one call."""
+    greedy = Sampling(num_rollouts=2, temperature=0.0, max_tokens=9, seed=0)
+    whole = asyncio.run(real.generate(prompts(3), greedy))
+    parts = asyncio.run(real.generate(prompts(3), replace(greedy, segment_tokens=4)))
     for group, expected in zip(parts, whole, strict=True):
         assert group.prompt_ids == expected.prompt_ids
         for rollout, other in zip(group.rollouts, expected.rollouts, strict=True):
             assert rollout.completion_ids == other.completion_ids
             assert rollout.logprobs == pytest.approx(other.logprobs, abs=1e-5)
+
+
+def test_real_engine_takes_new_weights(real: RolloutPool, model: Path) -> None:
+    """Through the object store into a real model: the same seeds, another policy."""
+    greedy = Sampling(num_rollouts=1, temperature=0.0, max_tokens=6, seed=0)
+    before = asyncio.run(real.generate(prompts(2), greedy))
+    state = family_of(model).load_model(model, torch.float32).state_dict()
+    changed = {name: tensor + 0.1 * torch.randn_like(tensor) for name, tensor in state.items()}
+    asyncio.run(real.load_weights(published(pack(changed, version=1))))
+    after = asyncio.run(real.generate(prompts(2), greedy))
+    asyncio.run(real.load_weights(published(pack(state, version=2))))
+    again = asyncio.run(real.generate(prompts(2), greedy))
+    assert before[0].rollouts[0].logprobs != after[0].rollouts[0].logprobs
+    assert before[0].rollouts[0].logprobs == pytest.approx(again[0].rollouts[0].logprobs)
+    assert [groups[0].rollouts[0].weight_version for groups in (before, after, again)] == [0, 1, 2]
 
 
 def test_more_engines_than_asked_for_at_least() -> None:

@@ -13,7 +13,7 @@ from temporay.workflows.rollouts.settings import RewardConfig
 from tests.operators.samples import group_of, plain_sample
 
 HOSTILE = "tests.workflows.hostile_rewards:Hostile"  # the workers have the repository's root on their path
-pytestmark = pytest.mark.usefixtures("ray_cluster")
+pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.xdist_group("rewards")]
 
 
 def make_work(texts: list[list[str]]) -> tuple[list[Group], list[Sample]]:
@@ -68,13 +68,13 @@ def test_no_groups_no_tasks() -> None:
     assert asyncio.run(score_groups([], [], RewardConfig())) == []
 
 
-def test_a_misspelt_reward_is_the_users_error() -> None:
+def test_a_misspelled_reward_is_a_users_error() -> None:
     with pytest.raises(UserError, match="did you mean 'accuracy'"):
         asyncio.run(score_groups([], [], RewardConfig(weights={"acuracy": 1.0})))
 
 
 def make_pairs(num_pairs: int) -> tuple[list[Group], list[Sample]]:
-    """Pairs side by side; the right letters are A and B, and the completions say A, B, A."""
+    """Return pairs side by side; the right letters are A and B, and the completions say A, B, A."""
     groups, samples = make_work([["<answer>A</answer>", "<answer>B</answer>", "<answer>A</answer>"]] * 2 * num_pairs)
     samples = [
         replace(sample, address=replace(sample.address, index=i // 2, twin=bool(i % 2)))
@@ -83,7 +83,7 @@ def make_pairs(num_pairs: int) -> tuple[list[Group], list[Sample]]:
     return [replace(group, key=sample.key) for group, sample in zip(groups, samples, strict=True)], samples
 
 
-def test_twins_are_scored_with_each_other_wherever_they_stand() -> None:
+def test_twins_are_scored_together_in_any_order() -> None:
     groups, samples = make_pairs(4)
     agree = replace(groups[1], rollouts=(groups[1].rollouts[1], *groups[1].rollouts[1:]))  # says B, B, A
     groups[1] = agree
@@ -94,7 +94,7 @@ def test_twins_are_scored_with_each_other_wherever_they_stand() -> None:
     assert rewards == [[1.0, 0.0, 0.0] if order[i] in (0, 1) else [0.0] * 3 for i in range(8)]
 
 
-def test_a_reward_that_lacks_what_it_compares_with_is_the_users_error() -> None:
+def test_a_reward_without_its_comparison_is_a_users_error() -> None:
     groups, samples = make_pairs(1)
     with pytest.raises(UserError, match="generate the data with twins"):
         asyncio.run(score_groups(groups[:1], samples[:1], RewardConfig(weights={"twin": 1.0})))
@@ -103,7 +103,7 @@ def test_a_reward_that_lacks_what_it_compares_with_is_the_users_error() -> None:
         asyncio.run(score_groups(groups, samples, contrast))
 
 
-def test_shuffled_groups_are_compared_with() -> None:
+def test_rewards_compare_with_shuffled_groups() -> None:
     groups, samples = make_pairs(1)
     blank = {group.key: replace(group, rollouts=(group.rollouts[0],) * 2) for group in groups}  # say A whatever is seen
     config = RewardConfig(weights={"accuracy": 1.0, "shuffled_contrast": 0.5})

@@ -17,28 +17,17 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.errors import UserError
-from temporay.workflows.sft.clips import BLOCK_BYTES, Collate, RankSteps, ahead, clips, load_block, tables_by_step
+from temporay.workflows.sft.clips import BLOCK_BYTES, Collate, RankSteps, ahead, clips, clips_by_step, load_block
 from temporay.workflows.sft.mixture import Mixture, parts_of
 from temporay.workflows.sft.schedule import PassLimits, make_schedule
-from temporay.workflows.sft.token_counts import Wording, count_tokens
+from temporay.workflows.sft.settings import SftConfig, SftSettings
+from temporay.workflows.sft.token_counts import count_tokens
 
-from tests.small_data import write_dataset
-from tests.small_runs import write_model
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten clips of drawn motion."""
-    return write_dataset(tmp_path_factory.mktemp("data"), num_samples=10)
-
-
-@pytest.fixture(scope="module")
-def model(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_model(data, tmp_path_factory.mktemp("base") / "model")
+pytestmark = pytest.mark.xdist_group("sft")
 
 
 def table_of(data: Path, first_step: int = 0) -> tuple[RankSteps, Mixture]:
-    """One rank's steps of six samples, its data in order."""
+    """Return one rank's steps of six samples, and its data in order."""
     mixture = Mixture.open(parts_of(data, (), VideoReading()))
     schedule = make_schedule(
         lambda first, count: [place % 10 for place in range(first, first + count)],
@@ -54,17 +43,17 @@ def table_of(data: Path, first_step: int = 0) -> tuple[RankSteps, Mixture]:
 def test_blocks_hold_whole_steps(data: Path) -> None:
     steps, mixture = table_of(data, first_step=1)
     (whole,) = steps.blocks(np.full(10, 1000))
-    assert sorted(set(whole["step"].to_pylist())) == [1, 2]
+    assert sorted({step for step, _ in whole}) == [1, 2]
     single = list(steps.blocks(np.full(10, BLOCK_BYTES)))
-    assert [set(block["step"].to_pylist()) for block in single] == [{1}, {2}]
+    assert [{step for step, _ in block} for block in single] == [{1}, {2}]
     loaded = load_block(whole, parts=mixture.parts)
-    assert [(step, len(table)) for step, table in tables_by_step([loaded], steps)] == [(1, 6), (2, 6)]
-    one_by_one = [loaded.slice(0, 6), loaded.slice(6)]
-    assert [(step, len(table)) for step, table in tables_by_step(one_by_one, steps)] == [(1, 6), (2, 6)]
+    assert [(step, len(mine)) for step, mine in clips_by_step([loaded], steps)] == [(1, 6), (2, 6)]
+    one_by_one = [loaded[:6], loaded[6:]]
+    assert [(step, len(mine)) for step, mine in clips_by_step(one_by_one, steps)] == [(1, 6), (2, 6)]
     with pytest.raises(RuntimeError, match="the data of step 1 are rows"):
-        list(tables_by_step([loaded.slice(0, 4), loaded.slice(4)], steps))
+        list(clips_by_step([loaded[:4], loaded[4:]], steps))
     with pytest.raises(RuntimeError, match="the data of step 1 are rows"):
-        list(tables_by_step([loaded.take(list(reversed(range(12))))], steps))
+        list(clips_by_step([loaded[::-1]], steps))
 
 
 def test_an_unreadable_clip_is_named(data: Path, tmp_path: Path) -> None:
@@ -77,12 +66,12 @@ def test_an_unreadable_clip_is_named(data: Path, tmp_path: Path) -> None:
     steps, mixture = table_of(broken, first_step=1)
     (block,) = steps.blocks(np.full(10, 1000))
     loaded = load_block(block, parts=mixture.parts)
-    faulty = [row for row, error in zip(loaded["row"].to_pylist(), loaded["error"].to_pylist(), strict=True) if error]
-    assert set(faulty) == {7}
-    _, first = next(tables_by_step([loaded], steps))
+    assert {clip.row for clip in loaded if clip.fault} == {7}
+    _, first = next(clips_by_step([loaded], steps))
     nothing: Any = None
-    wording = Wording(instruction="", answer_only_instruction="")
-    collate = Collate(nothing, nothing, mixture=mixture, tokens_N=np.full(10, 7), wording=wording, lock=Lock())
+    collate = Collate(
+        family=nothing, processor=nothing, mixture=mixture, tokens_N=np.full(10, 7), settings=SftSettings(), lock=Lock()
+    )
     with pytest.raises(UserError, match=f"{bad['id']} of .*broken cannot be read"):
         collate.step(first, steps.passes(1))
 
@@ -97,10 +86,10 @@ def test_a_trial_of_a_search_reads_with_cpus_that_are_not_its_own(
 
     @ray.remote(num_cpus=0.01)
     def in_trial() -> tuple[int, int]:
-        wording = Wording(instruction="", answer_only_instruction="")
-        with patch("temporay.workflows.sft.token_counts.CHUNK", 4):  # several tasks
-            counts = count_tokens(parts, model, wording, tmp_path)
-        return sum(table.num_rows for table in clips(blocks, parts)), len(counts.tokens_N)
+        config = SftConfig(data=data, model=model, out=tmp_path)
+        with patch("temporay.workflows.sft.token_counts.CHUNK", 8):  # two tasks
+            counts = count_tokens(parts, config)
+        return sum(len(loaded) for loaded in clips(blocks, parts)), len(counts.tokens_N)
 
     inside = PlacementGroupSchedulingStrategy(trial, placement_group_capture_child_tasks=True)
     try:
@@ -110,7 +99,7 @@ def test_a_trial_of_a_search_reads_with_cpus_that_are_not_its_own(
         remove_placement_group(trial)
 
 
-def test_what_comes_ahead_is_what_was_made_and_faults_arrive() -> None:
+def test_items_made_ahead_keep_their_order_and_faults_arrive() -> None:
     assert list(ahead(iter(range(5)), 2)) == list(range(5))
 
     def broken() -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""Supervised fine-tuning: who reads which row, and that no kill changes the result."""
+"""Supervised fine-tuning: a run learns, keeps its best weights, and gives the same after kills and damage."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ import pytest
 import ray
 import torch
 from safetensors.torch import load_file
-from temporay.models.policy import OptimizerConfig
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.errors import UserError
@@ -31,37 +30,34 @@ from temporay.workflows.sft.settings import SftConfig, SftSettings
 from temporay.workflows.tune import TuneConfig
 from temporay.workflows.tune import run as run_tune
 
-from tests.small_data import write_dataset
-from tests.small_runs import write_model
+pytestmark = pytest.mark.xdist_group("sft")
 
 NUM_STEPS, KILL_AFTER = 24, 4  # enough steps after the first checkpoint to be killed among them
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten clips of drawn motion."""
-    return write_dataset(tmp_path_factory.mktemp("data"), num_samples=10)
-
-
-@pytest.fixture(scope="module")
-def model(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_model(data, tmp_path_factory.mktemp("base") / "model")
+VALIDATED_STEPS = [4, 8, 12, 16, 20, 24]
 
 
 def config(data: Path, model: Path, out: Path, **changes: object) -> SftConfig:
+    """Set up steps by tokens, with validation."""
     settings = {
         "num_steps": NUM_STEPS,
-        "batch_size": 4,
+        "batch_size": None,
+        "tokens_per_step": 500,
         "micro_batch_size": 2,
-        "optimizer": OptimizerConfig(lr=5e-4, warmup_steps=2, weight_decay=0.1),
+        "micro_batch_tokens": 260,
+        "max_dropped_share": 0.0,
+        "optimizer": {"lr": 5e-4, "warmup_steps": 2, "weight_decay": 0.1},
         "threads": 1,
         "checkpoint_every": KILL_AFTER,
+        "validation": data,
+        "validate_every": 4,
+        "validation_samples": 5,
+        "best_metric": "shuffled_gap",
         **changes,
     }
     return SftConfig.model_validate({**settings, "data": data, "model": model, "out": out})
 
 
-@pytest.mark.parametrize(("changes"), [{"tokens_per_step": 100}, {"batch_size": None}])
+@pytest.mark.parametrize("changes", [{"batch_size": 4}, {"tokens_per_step": None}])
 def test_a_step_has_one_measure(data: Path, model: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="give one of batch_size and tokens_per_step"):
         config(data, model, tmp_path, **changes)
@@ -69,7 +65,7 @@ def test_a_step_has_one_measure(data: Path, model: Path, tmp_path: Path, changes
 
 @pytest.fixture(scope="module")
 def undisturbed(ray_cluster: None, data: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that nobody disturbs."""
+    """Run one worker that nobody disturbs."""
     out = tmp_path_factory.mktemp("undisturbed") / "run"
     run(config(data, model, out))
     return out
@@ -79,14 +75,18 @@ def weights(out: Path) -> dict[str, torch.Tensor]:
     return load_file(out / "model" / "model.safetensors")
 
 
+def rows_of(out: Path, stage: str) -> list[dict[str, Any]]:
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    return [row for row in rows if row["stage"] == stage]
+
+
+def logged(out: Path, name: str, stage: str = "sft") -> list[Any]:
+    """Return a value of every line of a stage that has it."""
+    return [row[name] for row in rows_of(out, stage) if name in row]
+
+
 def steps_logged(out: Path) -> list[int]:
-    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    return [row["step"] for row in rows if "loss" in row]
-
-
-def losses_logged(out: Path) -> list[float]:
-    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    return [row["loss"] for row in rows if "loss" in row]
+    return [row["step"] for row in rows_of(out, "sft") if "loss" in row]
 
 
 def largest_difference(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> float:
@@ -95,15 +95,31 @@ def largest_difference(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Te
 
 
 def test_a_run_learns_and_says_so(undisturbed: Path, model: Path) -> None:
-    assert steps_logged(undisturbed) == list(range(NUM_STEPS))
-    start_row, *rows = [json.loads(line) for line in (undisturbed / "metrics.jsonl").read_text().splitlines()]
-    assert start_row["world_size"] == 1 and start_row["rejected_checkpoints"] == []
-    assert rows[-1]["loss"] < rows[0]["loss"] - 0.1
-    assert {"loss", "grad_norm", "lr", "tokens_per_s", "wait", "input_tokens", "padding"} <= rows[0].keys()
+    losses = logged(undisturbed, "loss")
+    assert len(losses) == NUM_STEPS and losses[-1] < losses[0] - 0.1
+    assert logged(undisturbed, "world_size") == [1] and logged(undisturbed, "rejected_checkpoints") == [[]]
+    for name in ("grad_norm", "lr", "tokens_per_s", "wait", "input_tokens", "padding"):
+        assert len(logged(undisturbed, name)) == NUM_STEPS
     summary = json.loads((undisturbed / "summary.json").read_text())
-    assert summary["loss"] == rows[-1]["loss"]
+    assert summary["loss"] == losses[-1]
     assert 0 <= summary["wait"] < 1 and 0 <= summary["padding"] < 1
     assert largest_difference(weights(undisturbed), load_file(model / "model.safetensors")) > 1e-4
+
+
+def test_validation_keeps_the_best_weights(undisturbed: Path) -> None:
+    assert logged(undisturbed, "step", "sft_validation") == VALIDATED_STEPS
+    gaps = logged(undisturbed, "shuffled_gap", "sft_validation")
+    losses = logged(undisturbed, "ordered_loss", "sft_validation")
+    assert losses[-1] < losses[0]
+    for wins in logged(undisturbed, "blind_wins", "sft_validation"):
+        assert 0 <= wins <= 1
+    summary = json.loads((undisturbed / "summary.json").read_text())
+    best = summary["best"]
+    assert (best["step"], best["value"]) == (4 * (gaps.index(max(gaps)) + 1), max(gaps))
+    assert summary["validation"]["num_samples"] == 5
+    kept = load_file(Path(best["model"]) / "model.safetensors")
+    assert (largest_difference(kept, weights(undisturbed)) == 0.0) == (best["step"] == NUM_STEPS)
+    assert not (undisturbed / "best_so_far").exists()
 
 
 def test_a_finished_run_is_not_run_again_and_another_config_is_refused(
@@ -128,19 +144,19 @@ def test_other_data_than_the_run_began_with_is_refused(data: Path, model: Path, 
 def test_too_long_samples_are_left_out_by_name(
     data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    parts = parts_of(data, (), VideoReading())
-    tokens = prepare(config(data, model, tmp_path), parts).schedule.tokens_N
+    parts, plain = parts_of(data, (), VideoReading()), {"validation": None}
+    tokens = prepare(config(data, model, tmp_path, **plain), parts).schedule.tokens_N
     limit = int(sorted(tokens)[-3])  # so that two are longer, unless lengths are equal
     gone = [row for row, n in enumerate(tokens.tolist()) if n > limit]
     assert 0 < len(gone) < 10
-    inputs = prepare(config(data, model, tmp_path, max_length=limit, max_dropped_share=0.5), parts)
+    inputs = prepare(config(data, model, tmp_path, max_length=limit, max_dropped_share=0.5, **plain), parts)
     assert set(inputs.schedule.rows.tolist()) == set(range(10)) - set(gone)
     assert "samples left out, over_max_length: " in capsys.readouterr().out
     (account,) = accounts(inputs)
     keys = {Dataset.open(data).sample(row).key: int(tokens[row]) for row in gone}
     assert account["dropped_samples"] == {"over_max_length": {"count": len(gone), "tokens": keys}}
-    with pytest.raises(UserError, match=rf"{len(gone)} of 10 samples are too long .*max_dropped_share is 0.05"):
-        prepare(config(data, model, tmp_path, max_length=limit), parts)
+    with pytest.raises(UserError, match=rf"{len(gone)} of 10 samples are too long .*max_dropped_share is 0"):
+        prepare(config(data, model, tmp_path, max_length=limit, **plain), parts)
 
 
 def wait_for(path: Path, process: subprocess.Popen[bytes] | None = None) -> None:
@@ -152,7 +168,7 @@ def wait_for(path: Path, process: subprocess.Popen[bytes] | None = None) -> None
     raise AssertionError(f"{path} never came")
 
 
-def test_two_workers_of_which_one_is_killed_equal_one(
+def test_two_workers_give_the_weights_of_one_after_a_kill(
     ray_cluster: None, undisturbed: Path, data: Path, model: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
@@ -160,8 +176,7 @@ def test_two_workers_of_which_one_is_killed_equal_one(
 
     def kill_a_worker() -> None:
         wait_for(out / "checkpoints" / f"step-{KILL_AFTER:08d}" / "manifest.json")
-        rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-        killed.append(next(row["pid"] for row in rows if "pid" in row))
+        killed.append(logged(out, "pid")[0])
         os.kill(killed[0], signal.SIGKILL)
 
     killer = threading.Thread(target=kill_a_worker)
@@ -169,15 +184,57 @@ def test_two_workers_of_which_one_is_killed_equal_one(
     run(config(data, model, out, num_workers=2))
     killer.join()
     assert killed
-    pids = {row["pid"] for row in map(json.loads, (out / "metrics.jsonl").read_text().splitlines()) if "pid" in row}
-    assert len(pids) == 2  # it was started again
+    assert len(set(logged(out, "pid"))) == 2  # it was started again
     assert steps_logged(out) == list(range(NUM_STEPS))
+    assert logged(out, "step", "sft_validation") == VALIDATED_STEPS
+    gaps = [logged(run_of, "shuffled_gap", "sft_validation") for run_of in (out, undisturbed)]
+    assert gaps[0] == pytest.approx(gaps[1], abs=1e-3)
     assert largest_difference(weights(out), weights(undisturbed)) < 1e-5
 
 
-def start(data: Path, model: Path, out: Path, **changes: object) -> subprocess.Popen[bytes]:
-    """The run as a process of its own, with the command's exit codes."""
+def test_a_run_goes_on_after_damage(
+    undisturbed: Path, data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Damaged are a byte of the newest checkpoint, Ray Train's own state, and the last line of metrics."""
+    out = tmp_path / "run"
+    shutil.copytree(undisturbed, out)
+    unfinish(out)
+    newest = out / "checkpoints" / f"step-{NUM_STEPS:08d}"
+    damaged = newest / "__0_0.distcp"
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    for name in ("1", "2"):
+        (out / "ray_train" / name).mkdir(parents=True)
+        (out / "ray_train" / name / "checkpoint_manager_snapshot.json").write_text('{"checkpoint_results": [{"chec')
+    with (out / "metrics.jsonl").open("a") as file:
+        file.write('{"stage": "sft", "st')
+    run(config(data, model, out))
+    back = NUM_STEPS - KILL_AFTER
+    said = capsys.readouterr().out
+    assert f"sft: not whole: checkpoint {newest.name}: {damaged.name} is not what was written; going on from" in said
+    assert f"step {back}" in said
+    assert len(logged(out, "pid")) == 2
+    assert logged(out, "step", "sft_validation") == VALIDATED_STEPS
+    for name, stage in (("loss", "sft"), ("ordered_loss", "sft_validation")):
+        assert logged(out, name, stage) == logged(undisturbed, name, stage)
+    assert largest_difference(weights(out), weights(undisturbed)) == 0.0
+    assert (out / "best.json").read_text() == (undisturbed / "best.json").read_text()
 
+
+def unfinish(out: Path) -> None:
+    """Turn a copy of a finished run into one that was killed after its last step."""
+    settings = json.loads((out / "config.json").read_text())
+    (out / "config.json").write_text(json.dumps({**settings, "out": str(out)}))
+    (out / "summary.json").unlink()
+    shutil.rmtree(out / "model")
+    (out / "best_so_far").mkdir()
+    (out / "best").rename(out / "best_so_far" / json.loads((out / "best.json").read_text())["folder"])
+    (out / "best.json").rename(out / "best_so_far" / "best.json")
+
+
+def start(data: Path, model: Path, out: Path, **changes: object) -> subprocess.Popen[bytes]:
+    """Start the run as a process of its own, with the command's exit codes."""
     code = (
         "import sys; import temporay.workflows.__main__ as command;"
         "from temporay.workflows.sft.loop import SftConfig, run;"
@@ -201,102 +258,37 @@ def test_driver_killed_and_run_again_gives_the_same_weights(
     assert not (out / "summary.json").exists()
     assert start(data, model, out).wait() == 0
     assert steps_logged(out) == list(range(NUM_STEPS))
-    assert losses_logged(out) == losses_logged(undisturbed)
+    assert logged(out, "loss") == logged(undisturbed, "loss")
     assert largest_difference(weights(out), weights(undisturbed)) == 0.0
-
-
-def test_a_run_goes_on_after_damage(
-    undisturbed: Path, data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A flipped byte in the newest checkpoint, Ray Train's own state cut short, and half a line of metrics."""
-    out = tmp_path / "run"
-    shutil.copytree(undisturbed, out)
-    (out / "summary.json").unlink()
-    shutil.rmtree(out / "model")
-    settings = json.loads((out / "config.json").read_text())
-    (out / "config.json").write_text(json.dumps({**settings, "out": str(out)}))
-    newest = out / "checkpoints" / f"step-{NUM_STEPS:08d}"
-    damaged = newest / "__0_0.distcp"
-    content = bytearray(damaged.read_bytes())
-    content[len(content) // 2] ^= 1
-    damaged.write_bytes(content)
-    for name in ("1", "2"):
-        (out / "ray_train" / name).mkdir(parents=True)
-        (out / "ray_train" / name / "checkpoint_manager_snapshot.json").write_text('{"checkpoint_results": [{"chec')
-    with (out / "metrics.jsonl").open("a") as file:
-        file.write('{"stage": "sft", "st')
-    run(config(data, model, out))
-    back = NUM_STEPS - KILL_AFTER
-    said = capsys.readouterr().out
-    assert f"sft: not whole: checkpoint {newest.name}: {damaged.name} is not what was written; going on from" in said
-    assert f"step {back}" in said
-    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    assert [row["step"] for row in rows if "pid" in row] == [0, back]
-    assert losses_logged(out) == losses_logged(undisturbed)
-    assert largest_difference(weights(out), weights(undisturbed)) == 0.0
-
-
-VALIDATED = {"validate_every": 4, "validation_samples": 5, "best_metric": "shuffled_gap"}
-BY_TOKENS = {"batch_size": None, "tokens_per_step": 500, "micro_batch_tokens": 260, "max_dropped_share": 0.0}
-
-
-@pytest.fixture(scope="module")
-def validated(ray_cluster: None, data: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Steps by tokens, validated, by one worker that nobody disturbs."""
-    out = tmp_path_factory.mktemp("validated") / "run"
-    run(config(data, model, out, validation=data, **VALIDATED, **BY_TOKENS))
-    return out
-
-
-def rows_logged(out: Path, stage: str, name: str) -> list[Any]:
-    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    return [row[name] for row in rows if row["stage"] == stage and name in row]
-
-
-def test_validation_keeps_the_best_weights(validated: Path) -> None:
-    assert rows_logged(validated, "sft_validation", "step") == [4, 8, 12, 16, 20, 24]
-    gaps = rows_logged(validated, "sft_validation", "shuffled_gap")
-    losses = rows_logged(validated, "sft_validation", "ordered_loss")
-    assert losses[-1] < losses[0]
-    for wins in rows_logged(validated, "sft_validation", "blind_wins"):
-        assert 0 <= wins <= 1
-    summary = json.loads((validated / "summary.json").read_text())
-    best = summary["best"]
-    assert (best["step"], best["value"]) == (4 * (gaps.index(max(gaps)) + 1), max(gaps))
-    assert summary["validation"]["num_samples"] == 5
-    kept = load_file(Path(best["model"]) / "model.safetensors")
-    assert (largest_difference(kept, weights(validated)) == 0.0) == (best["step"] == NUM_STEPS)
-    assert not (validated / "best_so_far").exists()
 
 
 @pytest.mark.drill
-def test_one_two_one_workers_and_sigterm_train_every_sample_once_per_epoch(
-    validated: Path, data: Path, model: Path, tmp_path: Path
+def test_stopped_runs_of_one_and_two_workers_train_every_sample_once_per_epoch(
+    undisturbed: Path, data: Path, model: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    changes = {"validation": data, "checkpoint_every": 100, **VALIDATED, **BY_TOKENS}
     for num_workers, until in ((1, 3), (2, 12)):
-        process = start(data, model, out, num_workers=num_workers, **changes)
+        process = start(data, model, out, num_workers=num_workers, checkpoint_every=100)
         wait_for_step(out, until, process)
         process.terminate()
         assert process.wait() == 75
         assert not (out / "summary.json").exists()
-        stopped = rows_logged(out, "sft", "rows")
+        stopped = logged(out, "rows")
         assert (out / "checkpoints" / f"step-{len(stopped):08d}" / "manifest.json").exists()
-    assert start(data, model, out, num_workers=1, **changes).wait() == 0
-    trained = rows_logged(out, "sft", "rows")
-    assert trained == rows_logged(validated, "sft", "rows")
+    assert start(data, model, out, num_workers=1, checkpoint_every=100).wait() == 0
+    trained = logged(out, "rows")
+    assert trained == logged(undisturbed, "rows")
     places = [row for rows in trained for row in rows]
     for epoch in range(len(places) // 10):
         assert sorted(places[10 * epoch : 10 * (epoch + 1)]) == list(range(10))
-    assert rows_logged(out, "sft", "world_size") == [1, 2, 1]
-    assert rows_logged(out, "sft_validation", "step") == [4, 8, 12, 16, 20, 24]
-    assert largest_difference(weights(out), weights(validated)) < 1e-5
+    assert logged(out, "world_size") == [1, 2, 1]
+    assert logged(out, "step", "sft_validation") == VALIDATED_STEPS
+    assert largest_difference(weights(out), weights(undisturbed)) < 1e-5
 
 
 def wait_for_step(out: Path, step: int, process: subprocess.Popen[bytes]) -> None:
     for _ in range(2400):
-        if (out / "metrics.jsonl").exists() and len(rows_logged(out, "sft", "loss")) > step:
+        if (out / "metrics.jsonl").exists() and len(logged(out, "loss")) > step:
             return
         assert process.poll() is None, f"ended before step {step}"
         time.sleep(0.05)

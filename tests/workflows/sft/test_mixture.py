@@ -22,7 +22,8 @@ from temporay.operators.seeding import place_in_epochs
 from temporay.workflows.sft.clips import Collate
 from temporay.workflows.sft.mixture import Mixture, Part, absolute_entry, parts_of, row_order, samples_drawn
 from temporay.workflows.sft.schedule import Pass
-from temporay.workflows.sft.token_counts import Wording, count_rows
+from temporay.workflows.sft.settings import SftConfig
+from temporay.workflows.sft.token_counts import count_rows
 
 READING = VideoReading(fps=5.0, max_frames=4, max_side=32)
 
@@ -70,14 +71,14 @@ def test_order_depends_on_the_seed_and_the_place_alone() -> None:
     assert late == [row for i in range(8) for row in row_order(PARTS, ALL_ROWS, 1, 800_000 + i, 1)]
 
 
-def test_rows_that_are_left_out_never_come_and_the_others_as_often() -> None:
+def test_rows_that_are_left_out_never_come() -> None:
     kept = (range(7), [7, 9, 17], range(18, 21))
     counts = Counter(row_order(PARTS, kept, 1, 0, 100))
     assert set(counts) == {row for rows in kept for row in rows}
     assert [counts[row] for row in (7, 9, 17)] == [10, 10, 10]
 
 
-def test_a_single_part_is_read_as_ever() -> None:
+def test_a_single_part_is_read_epoch_by_epoch() -> None:
     expected = [place_in_epochs(place, 10, "sft", 1) for place in range(18, 24)]
     assert row_order((part(1.0, 10),), (range(10),), 1, 18, 6) == expected
 
@@ -125,13 +126,18 @@ def learner(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_answer_only_samples_have_their_own_wording_and_their_counted_length(tmp_path: Path, learner: Any) -> None:
     (tmp_path / "b").mkdir()
     parts = parts_of(write_qa(tmp_path / "qa.jsonl", 5), [f"{write_qa(tmp_path / 'b' / 'more.jsonl', 3)}=0.5"], READING)
-    wording = Wording(instruction="Think.", answer_only_instruction=ANSWER_ONLY_INSTRUCTION)
-    counts = count_rows(parts, learner.model, wording, range(8))
+    config = SftConfig(data=tmp_path, model=learner.model, out=tmp_path, instruction="Think.")
+    counts = count_rows(parts, config, range(8))
     mixture = Mixture.open(parts)
 
     def batch(tokens_N: Any, *, is_blank: bool = False) -> Any:
         collate = Collate(
-            learner.family, learner.processor, mixture=mixture, tokens_N=tokens_N, wording=wording, lock=Lock()
+            family=learner.family,
+            processor=learner.processor,
+            mixture=mixture,
+            tokens_N=tokens_N,
+            settings=config,
+            lock=Lock(),
         )
         return collate.batch(Pass((1, 6), is_blank), [mixture.frames(1), mixture.frames(6)])
 

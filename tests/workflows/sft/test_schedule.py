@@ -14,20 +14,20 @@ TOKENS_N = np.random.default_rng(0).integers(10, 200, 50)
 LIMITS = PassLimits(micro_batch_size=6, micro_batch_tokens=400)
 
 
-def draw(first: int, count: int) -> list[int]:
-    """Epochs of 50 rows laid end to end."""
+def rows_at(first: int, count: int) -> list[int]:
+    """Return rows of epochs of 50, laid end to end."""
     return [(7 * place) % 50 for place in range(first, first + count)]
 
 
 def schedule(num_steps: int, **changes: int | None) -> Schedule:
     settings = {"batch_size": None, "tokens_per_step": 1000, **changes}
-    return make_schedule(draw, TOKENS_N, LIMITS, num_steps=num_steps, **settings)
+    return make_schedule(rows_at, TOKENS_N, LIMITS, num_steps=num_steps, **settings)
 
 
 def test_steps_by_tokens_are_as_full_as_the_order_allows() -> None:
-    made = schedule(2000)  # more samples than are drawn at a time
+    made = schedule(2000)  # more samples than are taken at a time
     assert len(made.rows) > CHUNK
-    assert made.rows.tolist() == draw(0, len(made.rows))
+    assert made.rows.tolist() == rows_at(0, len(made.rows))
     for step in range(1999):
         tokens = int(TOKENS_N[made.rows_of(step)].sum())
         following = int(TOKENS_N[made.rows[made.starts[step + 1]]])
@@ -42,7 +42,7 @@ def test_a_longer_run_begins_like_a_shorter_one() -> None:
 
 def test_steps_by_samples() -> None:
     made = schedule(5, batch_size=8, tokens_per_step=None)
-    assert [made.rows_of(step) for step in range(5)] == [draw(8 * step, 8) for step in range(5)]
+    assert [made.rows_of(step) for step in range(5)] == [rows_at(8 * step, 8) for step in range(5)]
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3])
@@ -58,7 +58,7 @@ def test_ranks_share_every_step_in_as_many_passes(world_size: int) -> None:
             assert len(one.rows) * int(TOKENS_N[list(one.rows)].max()) <= 400
 
 
-def test_rows_of_like_length_go_together() -> None:
+def test_rows_of_similar_length_go_together() -> None:
     made = schedule(40, tokens_per_step=3000)
     plain = PassLimits(micro_batch_size=6, micro_batch_tokens=None)
     drawn_order = []
