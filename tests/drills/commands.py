@@ -30,9 +30,9 @@ class Command:
     """``temporay ARGUMENTS``, started as often as its driver was killed."""
 
     arguments: Sequence[str]
-    log: Path  # of its terminal
+    log: Path  # what its terminal shows
     process: subprocess.Popen[bytes] = field(init=False)
-    sessions: list[int] = field(default_factory=list)  # of every start
+    sessions: list[int] = field(default_factory=list)  # one per start
     killed_at: dict[int, float] = field(default_factory=dict)  # sessions whose driver was killed → seconds
     busy_starts: int = 0  # after which Ray was not there, because the machine was too busy
 

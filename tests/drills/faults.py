@@ -28,9 +28,9 @@ class Fault:
     """Strikes once a step is logged and a part of the next one, or of the start, is over."""
 
     step: int
-    moment: float  # of what is going on then, in [0, 1)
+    moment: float  # share of the step or start that is over, in [0, 1)
     kind: str
-    choice: float  # of several victims, in [0, 1)
+    choice: float  # which of several victims, in [0, 1)
 
 
 def choose_faults(seed: int, counts: Mapping[str, int], num_steps: int) -> list[Fault]:
@@ -69,7 +69,7 @@ class Story:
     exit_code: int
     step_s: float  # between two steps of an undisturbed stretch
     blows: list[Blow] = field(default_factory=list)
-    survivors: list[str] = field(default_factory=list)  # of killed drivers, long after
+    survivors: list[str] = field(default_factory=list)  # what killed drivers left running long after
 
 
 def live(command: Command, metrics: Path, stage: str, faults: Sequence[Fault], limit_s: float) -> Story:

@@ -27,7 +27,7 @@ from tests.drills.faults import Story, choose_faults, live, step_rows
 pytestmark = [pytest.mark.drill, pytest.mark.timeout(3600)]
 
 SEED = 20
-LIMIT_S = 3000.0  # of one run, on a machine that is busy with others
+LIMIT_S = 3000.0  # for one run, on a machine that is busy with others
 RUNS: list[tuple[str, dict[str, int]]] = [
     ("sft", {"worker": 5, "driver": 4}),
     ("sft, 2 workers", {"worker": 4, "driver": 1}),

@@ -139,7 +139,7 @@ def update_loop(arguments: Mapping[str, Any]) -> None:
         if ranks.rank == 0:
             ray.get(mailbox.put_result.remote(step, report, packet))
         learner.save_if_due(report.metrics, may_save=partial(is_logged, mailbox, step))
-    learner.export()
+    learner.write_model()
 
 
 def is_logged(mailbox: Any, step: int) -> bool:

@@ -27,7 +27,7 @@ from temporay.workflows.rollouts.media import StoredPrompt
 class TrainingBatch:
     """Whole prompt groups with a reason to be trained on. Lists have one entry per group."""
 
-    weight_version: int  # of the weights it was sampled under, or newer
+    weight_version: int  # every token was sampled under these weights or newer ones
     prompts: list[StoredPrompt]  # frames stay where the engines read them
     groups: list[Group]
     advantages: list[list[float | None]]

@@ -83,7 +83,7 @@ class Learner:
         )
         self.cost = StepCost(self.policy, self.processor, ranks_on_host=ranks_on_host, reference=reference)
         found = parallel.from_rank_0(checkpoint.latest(config.out / CHECKPOINTS) if parallel.rank == 0 else None)
-        self.cursor = checkpoint.load(self.policy, found.path) if found.path is not None else {}  # of its data
+        self.cursor = checkpoint.load(self.policy, found.path) if found.path is not None else {}  # in the data
         self._run_dir = RunDir(path=config.out, resumed=True) if parallel.rank == 0 else None
         if self._run_dir is not None and not shares_metrics:
             self._run_dir.drop_from(stage, self.step)
@@ -146,7 +146,7 @@ class Learner:
         train.report({**metrics, "step": self.step})
         return True
 
-    def export(self) -> None:
+    def write_model(self) -> None:
         """Write OUT/model, which transformers and vLLM load."""
         export(self.policy, self.config.model, self.config.out / MODEL)
 

@@ -42,7 +42,7 @@ class Answer:
 
     groups: list[Group]
     version: int
-    checksum: int | None  # of the packet it pulled, computed over the bytes that arrived
+    checksum: int | None  # computed over the bytes of the packet that arrived
 
 
 class EngineActor:

@@ -40,7 +40,7 @@ LOST = (RayActorError, ObjectLostError, TimeoutError)  # the engine, its node, o
 class Pool(Protocol):
     """What a loop asks of its engines. ``RolloutPool`` has some."""
 
-    processor: Any  # of the model's family, for prompts
+    processor: Any  # makes prompts for the model's family
 
     async def generate(self, prompts: Sequence[Prompt | StoredPrompt], sampling: Sampling) -> list[Group]: ...
 
@@ -74,7 +74,7 @@ class RolloutPool:
 
     config: PoolConfig
     engine_name: str
-    processor: Any  # of the model's family, for prompts
+    processor: Any  # makes prompts for the model's family
     roster: EngineRoster
     num_resent: int = 0  # prompts sent again because their engine died or hung
     num_segments: int = 0  # prompts sent to an engine, however often

@@ -26,7 +26,7 @@ class PoolConfig(Settings):
     threads: int = Field(default=1, ge=1)
     prompts_per_call: int = Field(default=64, ge=1)  # 1: on CPUs the same bits, however many engines there are
     call_timeout_s: float = Field(default=1800.0, gt=0)  # an engine that takes longer is ended and started again
-    max_restarts: int = Field(default=3, ge=0)  # of one engine while it serves nothing in between
+    max_restarts: int = Field(default=3, ge=0)  # how often one engine may fail without serving anything in between
     max_attempts: int = Field(default=3, ge=1)  # times the same prompts are sent before the run fails
     settings: EngineSettings = EngineSettings()
 

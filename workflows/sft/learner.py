@@ -33,7 +33,7 @@ def train_loop(arguments: Mapping[str, Any]) -> None:
         check_cursor(learner.cursor, cursor_of(inputs, learner.step))
         take_steps(learner, inputs, config)
     if learner.finished:
-        learner.export()
+        learner.write_model()
 
 
 def take_steps(learner: Learner, inputs: Inputs, config: SftConfig) -> None:

@@ -25,7 +25,7 @@ from temporay.operators.seeding import digest, place_in_epochs
 JSON_LINES = ".jsonl"
 
 
-class SampleSource(Protocol):
+class Samples(Protocol):
     """What a ``Dataset`` and a ``VideoQa`` of ``operators.dataset`` have in common."""
 
     def __len__(self) -> int: ...
@@ -63,11 +63,11 @@ def parts_of(data: Path, mixture: Sequence[str], videos: VideoReading) -> tuple[
         raise UserError(f"mixture leaves nothing to {data}: shares come to {1 - left:g}; give less than 1 in all")
     parts = []
     for path, weight in [(data, left), *entries]:
-        source = open_samples(path, videos)
-        if len(source) == 0:
+        samples = open_samples(path, videos)
+        if len(samples) == 0:
             raise UserError(f"{path} has no samples; generate some first")
-        fingerprint = _fingerprint(source)
-        parts.append(Part(path=path, weight=weight, num_rows=len(source), fingerprint=fingerprint, videos=videos))
+        fingerprint = _fingerprint(samples)
+        parts.append(Part(path=path, weight=weight, num_rows=len(samples), fingerprint=fingerprint, videos=videos))
     if len({part.path for part in parts}) < len(parts):
         raise UserError("a dataset is named twice in data and mixture; name it once with the sum of its shares")
     return tuple(parts)
@@ -79,7 +79,7 @@ def absolute_entry(entry: str) -> str:
     return f"{path.absolute()}={share!r}"
 
 
-def open_samples(path: Path, videos: VideoReading) -> SampleSource:
+def open_samples(path: Path, videos: VideoReading) -> Samples:
     """Open a folder made by generate, or a file of JSON lines."""
     if path.suffix != JSON_LINES:
         return Dataset.open(path)
@@ -88,9 +88,9 @@ def open_samples(path: Path, videos: VideoReading) -> SampleSource:
 
 def dropped_lines(part: Part) -> dict[str, int]:
     """Count by reason the lines of a JSON lines file that give no sample."""
-    source = open_samples(part.path, part.videos)
+    samples = open_samples(part.path, part.videos)
     counts: dict[str, int] = {}
-    for line in source.dropped if isinstance(source, VideoQa) else ():
+    for line in samples.dropped if isinstance(samples, VideoQa) else ():
         counts[line.reason] = counts.get(line.reason, 0) + 1
     return counts
 
@@ -100,7 +100,7 @@ class Mixture:
     """Random access to the rows of all parts, part after part."""
 
     parts: tuple[Part, ...]
-    sources: tuple[SampleSource, ...]
+    datasets: tuple[Samples, ...]
 
     @classmethod
     def open(cls, parts: tuple[Part, ...]) -> Mixture:
@@ -109,13 +109,13 @@ class Mixture:
         Raises:
             UserError: one has another number of samples than when the run began.
         """
-        sources = tuple(open_samples(part.path, part.videos) for part in parts)
-        for part, source in zip(parts, sources, strict=True):
-            if len(source) != part.num_rows:
+        datasets = tuple(open_samples(part.path, part.videos) for part in parts)
+        for part, samples in zip(parts, datasets, strict=True):
+            if len(samples) != part.num_rows:
                 raise UserError(
-                    f"{part.path} had {part.num_rows} samples when the run began and has {len(source)} now; restore it"
+                    f"{part.path} had {part.num_rows} samples when the run began and has {len(samples)} now; restore it"
                 )
-        return cls(parts=parts, sources=sources)
+        return cls(parts=parts, datasets=datasets)
 
     def __len__(self) -> int:
         return sum(part.num_rows for part in self.parts)
@@ -134,7 +134,7 @@ class Mixture:
 
     def sample(self, row: int) -> Sample:
         part, i = self._locate(row)
-        return self.sources[part].sample(i)
+        return self.datasets[part].sample(i)
 
     def frames(self, row: int) -> Frames:
         """Return frames_THWC, uint8 RGB.
@@ -143,7 +143,7 @@ class Mixture:
             SampleRejected: the clip or video cannot be decoded.
         """
         part, i = self._locate(row)
-        return self.sources[part].frames(i)
+        return self.datasets[part].frames(i)
 
     def _locate(self, row: int) -> tuple[int, int]:
         for p, part in enumerate(self.parts):
@@ -208,9 +208,9 @@ def _entry(text: str) -> tuple[Path, float]:
     return Path(path), value
 
 
-def _fingerprint(source: SampleSource) -> str:
+def _fingerprint(samples: Samples) -> str:
     """Hash the order, the questions and the answers, so that a resumed run notices other ones."""
-    if isinstance(source, Dataset):
-        return source.recipe_hash
-    samples = (source.sample(i) for i in range(len(source)))
-    return f"{digest(*([s.key, s.question.text, list(s.question.options), s.target] for s in samples)):032x}"
+    if isinstance(samples, Dataset):
+        return samples.recipe_hash
+    rows = map(samples.sample, range(len(samples)))
+    return f"{digest(*([s.key, s.question.text, list(s.question.options), s.target] for s in rows)):032x}"

@@ -25,7 +25,7 @@ class SftSettings(TrainingSettings):
     micro_batch_tokens: int | None = Field(default=None, ge=1)  # most tokens of a forward pass, padding included
     answer_only_instruction: str = ANSWER_ONLY_INSTRUCTION  # ``instruction`` for samples without a chain of thought
     max_length: int | None = Field(default=None, ge=1)  # tokens; longer samples are left out. None: the tokenizer's own
-    max_dropped_share: float = Field(default=0.05, ge=0, le=1)  # of samples too long; beyond it the run is refused
+    max_dropped_share: float = Field(default=0.05, ge=0, le=1)  # if more samples are too long, the run is refused
     validate_every: int = Field(default=200, ge=1)  # steps, where there is a dataset to validate on
     validation_samples: int = Field(default=64, ge=1)
     validation_arms: tuple[Arm, ...] = ARMS
