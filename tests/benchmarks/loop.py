@@ -94,7 +94,7 @@ class WaitingTrainer:
 
     async def update(self, step: int, batch: TrainingBatch) -> Update:
         await asyncio.sleep(self._seconds)
-        report = UpdateReport(metrics={}, trained=tuple(group.key for group in batch.groups))
+        report = UpdateReport(metrics={}, trained=tuple(one.group.key for one in batch.groups))
         return Update(report=report, weights=PublishedWeights(version=step + 1, checksum=0))
 
     async def mark_logged(self, step: int) -> None:

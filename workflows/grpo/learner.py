@@ -18,7 +18,6 @@ from typing import Any, Protocol
 
 import ray
 import torch
-from ray import train
 from temporay.models.lora import EVERYTHING
 from temporay.models.parallel import local_part
 from temporay.models.policy import Policy
@@ -26,7 +25,7 @@ from temporay.models.weights import pack
 from temporay.operators.errors import UserError, error_behind
 from temporay.workflows.grpo.mailbox import Mailbox
 from temporay.workflows.grpo.settings import GrpoConfig
-from temporay.workflows.grpo.update import Ranks, TrainingBatch, UpdateReport, learn_from
+from temporay.workflows.grpo.update import TrainingBatch, UpdateReport, learn_from
 from temporay.workflows.learner.learner import Learner, make_trainer
 from temporay.workflows.rollouts.actor import PublishedWeights
 
@@ -123,10 +122,9 @@ def update_loop(arguments: Mapping[str, Any]) -> None:
     reference = starting_policy(learner) if has_reference else None
     if reference is not None:
         learner.log({"step": learner.step, "reference_bytes_per_rank": local_bytes(reference)})
-    context = train.get_context()
-    ranks = Ranks(rank=context.get_world_rank(), world_size=context.get_world_size())
+    is_first = learner.policy.parallel.rank == 0
     packet = pack(learner.policy.state_dict(), learner.step)
-    if ranks.rank == 0:
+    if is_first:
         ray.get(mailbox.put_start.remote(learner.step, packet))
     while not learner.finished:
         step = learner.step
@@ -134,9 +132,9 @@ def update_loop(arguments: Mapping[str, Any]) -> None:
         if not references:  # the driver was stopped: what it has logged must not be done again
             learner.save_if_due({}, may_save=partial(is_logged, mailbox, step - 1), last=True)
             return
-        report = learn_from(learner, ray.get(references[0]), config, ranks, reference)
+        report = learn_from(learner, ray.get(references[0]), config, reference)
         packet = pack(learner.policy.state_dict(), learner.step)
-        if ranks.rank == 0:
+        if is_first:
             ray.get(mailbox.put_result.remote(step, report, packet))
         learner.save_if_due(report.metrics, may_save=partial(is_logged, mailbox, step))
     learner.write_model()

@@ -30,7 +30,7 @@ from temporay.operators.seeding import digest
 from temporay.workflows.grpo.guards import check_usable
 from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.grpo.state import AnsweredPrompt, RunState, StageClock
-from temporay.workflows.grpo.update import TrainingBatch
+from temporay.workflows.grpo.update import TrainingBatch, TrainingGroup
 from temporay.workflows.rollouts.media import MediaStore, StoredPrompt
 from temporay.workflows.rollouts.pool import Pool
 from temporay.workflows.rollouts.reward_tasks import score_groups
@@ -226,16 +226,14 @@ class Producer:
         details = [score.detail for one in groups for score in one.scores]
         check_usable(state.num_unusable, details, self.config.guards)
         trained = [
-            (one, prompt)
+            TrainingGroup(prompt=prompt, group=one.group, advantages=one.advantages)
             for one, prompt in zip(groups, prompts, strict=True)
             if one.outcome == Outcome.TRAINED and prompt is not None
         ]
         versions = [rollout.weight_version for one in groups for rollout in one.group.rollouts]
         batch = TrainingBatch(
             weight_version=min(versions, default=work.step),
-            prompts=[prompt for _, prompt in trained],
-            groups=[one.group for one, _ in trained],
-            advantages=[list(one.advantages) for one, _ in trained],
+            groups=trained,
             num_shown=NUM_SHOWN if work.step % self.config.keep_rollouts_every == 0 else 0,
         )
         counted = work.media.counters()

@@ -24,13 +24,20 @@ from temporay.workflows.rollouts.media import StoredPrompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingGroup:
+    """The rollouts of a prompt, with what each is worth."""
+
+    prompt: StoredPrompt  # frames stay where the engines read them
+    group: Group
+    advantages: Sequence[float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingBatch:
-    """Whole prompt groups with a reason to be trained on. Lists have one entry per group."""
+    """Whole prompt groups with a reason to be trained on."""
 
     weight_version: int  # every token was sampled under these weights or newer ones
-    prompts: list[StoredPrompt]  # frames stay where the engines read them
-    groups: list[Group]
-    advantages: list[list[float | None]]
+    groups: list[TrainingGroup]
     num_shown: int = 0  # first groups whose log-probs under the trainer are reported, for people to look at
 
 
@@ -43,58 +50,41 @@ class UpdateReport:
     logprobs: dict[str, list[list[float]]] = field(default_factory=dict)  # by key: for each rollout, by token
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ranks:
-    """This worker among those that share a batch."""
-
-    rank: int
-    world_size: int
-
-
 def learn_from(
-    learner: Learner, batch: TrainingBatch, config: GrpoSettings, ranks: Ranks, reference: Policy | None = None
+    learner: Learner, batch: TrainingBatch, config: GrpoSettings, reference: Policy | None = None
 ) -> UpdateReport:
     """Do all updates of one batch: ``num_iterations`` passes over it, each cut into ``mini_batches`` updates.
 
     An update without a group, or whose gradient is not finite, is left out and counted; the schedule goes on.
     """
     logprobs = shown_logprobs(learner, batch)
-    pieces = mini_batches(batch, config, learner.step)
-    ready = [prepared(learner, piece, config, ranks, reference) for piece in pieces]
+    pieces = mini_batches(batch.groups, config.mini_batches, learner.step)
+    ready = [prepared(learner, piece, config, reference) for piece in pieces]
     measured: list[dict[str, float]] = []
     for _ in range(config.num_iterations):
-        measured += [update_once(learner, micro, config, ranks) for micro in ready]
-    trained = tuple(group.key for piece in pieces for group in piece.groups)
+        measured += [update_once(learner, micro, config) for micro in ready]
+    trained = tuple(one.group.key for piece in pieces for one in piece)
     return UpdateReport(metrics=mean_of(measured), trained=trained, logprobs=logprobs)
 
 
-def mini_batches(batch: TrainingBatch, config: GrpoSettings, step: int) -> list[TrainingBatch]:
-    """Cut a batch into one piece per update of a pass, its groups in an order of the step's own."""
-    if config.mini_batches == 1:
-        return [batch]
-    order = rng_at("mini_batches", step).permutation(len(batch.groups)).tolist()
-    chosen = [order[first :: config.mini_batches] for first in range(config.mini_batches)]
-    return [
-        dataclasses.replace(
-            batch,
-            prompts=[batch.prompts[i] for i in rows],
-            groups=[batch.groups[i] for i in rows],
-            advantages=[batch.advantages[i] for i in rows],
-        )
-        for rows in chosen
-    ]
+def mini_batches(groups: list[TrainingGroup], count: int, step: int) -> list[list[TrainingGroup]]:
+    """Cut the groups of a batch into one piece per update of a pass, in an order of the step's own."""
+    if count == 1:
+        return [groups]
+    order = rng_at("mini_batches", step).permutation(len(groups)).tolist()
+    return [[groups[i] for i in order[first::count]] for first in range(count)]
 
 
 def prepared(
-    learner: Learner, piece: TrainingBatch, config: GrpoSettings, ranks: Ranks, reference: Policy | None
+    learner: Learner, piece: list[TrainingGroup], config: GrpoSettings, reference: Policy | None
 ) -> list[Batch]:
     """Make this rank's micro-batches of an update, with log-probs of the weights that exist before the first update.
 
     Where a batch gets one update, the policy it starts from is the current one, and nothing is computed twice.
     """
-    if not piece.groups:
+    if not piece:
         return []
-    batches = micro_batches(learner, piece, config.micro_batch_size, ranks)
+    batches = micro_batches(learner, piece, config.micro_batch_size)
     if reference is not None:
         batches = [dataclasses.replace(b, reference_logprobs_BL=reference.logprobs(b)) for b in batches]
     if config.updates_per_step > 1:
@@ -102,7 +92,7 @@ def prepared(
     return batches
 
 
-def update_once(learner: Learner, batches: list[Batch], config: GrpoSettings, ranks: Ranks) -> dict[str, float]:
+def update_once(learner: Learner, batches: list[Batch], config: GrpoSettings) -> dict[str, float]:
     """Take one optimizer step, or none when there is nothing to learn from or the gradient is not finite."""
     if not batches:
         learner.policy.skip_step()
@@ -113,9 +103,10 @@ def update_once(learner: Learner, batches: list[Batch], config: GrpoSettings, ra
     except FloatingPointError:  # every rank raises it, because the norm is that of the whole gradient
         learner.policy.skip_step()
         return {"skipped_not_finite": 1.0}
-    worst_R = torch.zeros(ranks.world_size)
-    worst_R[ranks.rank] = loss.largest_gap
-    return {**metrics, "parity_max_abs": float(learner.policy.parallel.sum(worst_R).max())}
+    parallel = learner.policy.parallel
+    worst_R = torch.zeros(parallel.world_size)
+    worst_R[parallel.rank] = loss.largest_gap
+    return {**metrics, "parity_max_abs": float(parallel.sum(worst_R).max())}
 
 
 def mean_of(measured: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -130,39 +121,40 @@ def mean_of(measured: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 def shown_logprobs(learner: Learner, batch: TrainingBatch) -> dict[str, list[list[float]]]:
     """Score the batch's first groups before learning from them. Every rank must call it."""
-    shown = range(min(batch.num_shown, len(batch.groups)))
     logprobs: dict[str, list[list[float]]] = {}
-    for i in shown:
-        group = batch.groups[i]
-        whole = [0.0] * len(group.rollouts)  # no rollout is left out, as one without an advantage would be
-        collated = collate_groups(learner.family, learner.processor, [batch.prompts[i].load()], [group], [whole])
+    for one in batch.groups[: batch.num_shown]:
+        whole = [0.0] * len(one.advantages)  # no rollout is left out, as one without an advantage would be
+        collated = collated_groups(learner, [dataclasses.replace(one, advantages=whole)])
         rows = learner.policy.logprobs(collated)
         masks = collated.completion_mask_BL.bool()
-        logprobs[group.key] = [row[mask].tolist() for row, mask in zip(rows, masks, strict=True)]
+        logprobs[one.group.key] = [row[mask].tolist() for row, mask in zip(rows, masks, strict=True)]
     return logprobs
 
 
-def micro_batches(learner: Learner, batch: TrainingBatch, micro_batch_size: int, ranks: Ranks) -> list[Batch]:
+def micro_batches(learner: Learner, groups: list[TrainingGroup], micro_batch_size: int) -> list[Batch]:
     """Collate this rank's groups into micro-batches, as many on every rank; blank ones fill up."""
-    group_size = max(len(group.rollouts) for group in batch.groups)
-    per_micro = max(1, micro_batch_size // group_size)
-    per_rank = -(-len(batch.groups) // ranks.world_size)
-    mine = list(range(ranks.rank, len(batch.groups), ranks.world_size))
+    parallel = learner.policy.parallel
+    per_micro = max(1, micro_batch_size // max(len(one.group.rollouts) for one in groups))
+    mine = groups[parallel.rank :: parallel.world_size]
     made = []
-    for start in range(0, per_rank, per_micro):
+    for start in range(0, -(-len(groups) // parallel.world_size), per_micro):
         chosen = mine[start : start + per_micro]
-        rows = chosen or [0]
-        collated = collate_groups(
-            learner.family,
-            learner.processor,
-            [batch.prompts[i].load() for i in rows],
-            [batch.groups[i] for i in rows],
-            [batch.advantages[i] for i in rows],
-        )
+        collated = collated_groups(learner, chosen or groups[:1])
         if not chosen:
             collated = dataclasses.replace(collated, completion_mask_BL=torch.zeros_like(collated.completion_mask_BL))
         made.append(collated)
     return made
+
+
+def collated_groups(learner: Learner, groups: Sequence[TrainingGroup]) -> Batch:
+    """Collate whole groups."""
+    return collate_groups(
+        learner.family,
+        learner.processor,
+        [one.prompt.load() for one in groups],
+        [one.group for one in groups],
+        [one.advantages for one in groups],
+    )
 
 
 class GrpoUpdateLoss:

@@ -11,7 +11,6 @@ from threading import Lock
 from typing import Any
 
 import ray
-from ray import train
 from temporay.models.losses._supervised import supervised
 from temporay.operators.errors import UserError
 from temporay.workflows.learner.learner import Learner
@@ -38,8 +37,10 @@ def train_loop(arguments: Mapping[str, Any]) -> None:
 
 def take_steps(learner: Learner, inputs: Inputs, config: SftConfig) -> None:
     """Take all steps that are left, with validations and checkpoints when they are due."""
-    rank, world_size = train.get_context().get_world_rank(), train.get_context().get_world_size()
-    steps = RankSteps(schedule=inputs.schedule, rank=rank, world_size=world_size, first_step=learner.step)
+    parallel = learner.policy.parallel
+    steps = RankSteps(
+        schedule=inputs.schedule, rank=parallel.rank, world_size=parallel.world_size, first_step=learner.step
+    )
     lock = Lock()
     collate = make_collate(learner, inputs.parts, inputs.schedule.tokens_N, config, lock)
     batches = collated_steps(clips(steps.blocks(inputs.frame_bytes_N), inputs.parts), steps, collate)
