@@ -68,19 +68,16 @@ class Learner:
             check_loading(config.model, ranks_on_host=ranks_on_host, host=host_bytes())
         parallel.barrier()  # no rank has loaded its model while another still looks at the memory
         self.processor: Any = self.family.load_processor(config.model)
-        self.policy = Policy(
-            self.family.load_model(config.model, torch.float32),
-            self.family,
-            PolicySettings(
-                optimizer=config.optimizer,
-                total_steps=config.num_steps * config.updates_per_step,
-                temperature=temperature,
-                gradient_checkpointing=gradient_checkpointing,
-                trained=config.trained,
-                hardware=config.hardware,
-            ),
-            parallel,
+        settings = PolicySettings(
+            optimizer=config.optimizer,
+            total_steps=config.num_steps * config.updates_per_step,
+            temperature=temperature,
+            gradient_checkpointing=gradient_checkpointing,
+            trained=config.trained,
+            hardware=config.hardware,
         )
+        model = self.family.load_model(config.model, torch.float32)
+        self.policy = Policy(model, self.family, settings, parallel)
         self.cost = StepCost(self.policy, self.processor, ranks_on_host=ranks_on_host, reference=reference)
         found = parallel.from_rank_0(checkpoint.latest(config.out / CHECKPOINTS) if parallel.rank == 0 else None)
         self.cursor = checkpoint.load(self.policy, found.path) if found.path is not None else {}  # in the data
@@ -89,9 +86,16 @@ class Learner:
             self._run_dir.drop_from(stage, self.step)
         self._saved_step = self.step
         self.stopping = False  # SIGTERM came, and the checkpoint it asked for is written: the loop ends now
-        started = {"world_size": parallel.world_size, "host": socket.gethostname(), "pid": os.getpid()}
+        self._log_start(found.rejected)
+
+    def _log_start(self, rejected_checkpoints: Sequence[str]) -> None:
+        started = {
+            "world_size": self.policy.parallel.world_size,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+        }
         memory = {"forecast_bytes": self.cost.forecast_bytes, "available_bytes": self.cost.available}
-        self.log({"step": self.step, **started, "rejected_checkpoints": found.rejected, **memory})
+        self.log({"step": self.step, **started, "rejected_checkpoints": rejected_checkpoints, **memory})
 
     @property
     def step(self) -> int:

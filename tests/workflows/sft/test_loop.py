@@ -212,7 +212,7 @@ def test_a_run_goes_on_after_damage(
     run(config(data, model, out))
     back = NUM_STEPS - KILL_AFTER
     said = capsys.readouterr().out
-    assert f"sft: not whole: checkpoint {newest.name}: {damaged.name} is not what was written; going on from" in said
+    assert f"sft: not whole: checkpoint {newest.name}: {damaged.name} is not what was written; resuming from" in said
     assert f"step {back}" in said
     assert len(logged(out, "pid")) == 2
     assert logged(out, "step", "sft_validation") == VALIDATED_STEPS
