@@ -11,4 +11,5 @@ charts         curves and bars as inline SVG
 stacked        seconds by stage as bars
 token_strip    tokens colored by engine against trainer
 contact_sheet  samples as one picture
+assets         style sheets and scripts of the pages
 """
