@@ -40,7 +40,7 @@ class BaseModelSettings(Settings):
 
 
 def make_base_model(settings: BaseModelSettings, samples: Sequence[Sample], run_dir: RunDir, out: Path) -> None:
-    """Builds the model with a tokenizer of the samples' own words, teaches it to read, and writes it to ``out``."""
+    """Build a model with a tokenizer of the samples' own words, teach it to read, and write it to ``out``."""
     torch.set_num_threads(settings.threads)
     random_weights = out.with_name(f"{out.name}-random")
     corpus = [text for sample in samples for text in (question_text(sample.question), sample.target)]
@@ -63,7 +63,7 @@ def make_base_model(settings: BaseModelSettings, samples: Sequence[Sample], run_
 
 
 def reading_prompt(processor: Any, sample: Sample) -> Prompt:
-    """What happens in words, all but the conclusion where there is one, then the question; no video."""
+    """Return what happens in words, without its conclusion, then the question. There is no video."""
     facts, period, _conclusion = sample.rationale.rpartition(". ")
     content = f"{facts}{period.strip()}" if facts else sample.rationale
     chat = [{"role": "user", "content": f"{content}\n{question_text(sample.question)}"}]

@@ -44,12 +44,12 @@ Instruction = Annotated[str, BeforeValidator(lambda text: dict(INSTRUCTIONS).get
 
 
 def to_json(config: Settings) -> dict[str, Any]:
-    """The whole resolved configuration as JSON values."""
+    """Return the whole resolved configuration as JSON values."""
     return json.loads(config.model_dump_json())  # type: ignore[no-any-return]
 
 
 def replaced(config: SettingsT, changes: Mapping[str, Any]) -> SettingsT:
-    """The same configuration with some dotted keys changed, e.g. ``{"optimizer.lr": 3e-4}``.
+    """Return the same configuration with some dotted keys changed, e.g. ``{"optimizer.lr": 3e-4}``.
 
     Raises:
         UserError: a key does not exist (with the nearest one), or a value is not valid for it.
@@ -73,7 +73,7 @@ def converted(kind: type[SettingsT], settings: Settings, **more: Any) -> Setting
 
 
 def validated(kind: type[SettingsT], tree: Mapping[str, Any]) -> SettingsT:
-    """A configuration from plain values, its errors turned into one sentence.
+    """Return a configuration made of plain values; an error in them becomes one sentence.
 
     Raises:
         UserError: a key is unknown or a value is not valid.
@@ -95,7 +95,7 @@ def dotted_names(config: object) -> list[str]:
 
 
 def explain(error: ValidationError) -> str:
-    """The first fault of a validation error: name, what is wrong, and the value given."""
+    """Return the first fault of a validation error: name, what is wrong, and the value given."""
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"]) or "the configuration"
     message = first["msg"].removeprefix("Value error, ")

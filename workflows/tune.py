@@ -63,7 +63,7 @@ class Trial:
 
 
 def trial_settings(search: Sequence[str], num_samples: int, seed: int) -> list[dict[str, Any]]:
-    """The settings to try, by dotted name: every combination of listed values, times the draws from ranges.
+    """Return the settings to try: every combination of listed values, times the values chosen from ranges.
 
     Raises:
         UserError: an entry is not ``NAME=A,B`` or ``NAME=LOW..HIGH``.
@@ -105,7 +105,7 @@ def _value(text: str) -> Any:
 
 
 def max_concurrent_trials(num_workers: int, resources: Mapping[str, float]) -> int:
-    """How many trials fit side by side without one holding what another waits for.
+    """Return how many trials can run side by side; none then holds what another waits for.
 
     Raises:
         UserError: not even one fits, where Ray would wait for ever.
@@ -124,7 +124,7 @@ def max_concurrent_trials(num_workers: int, resources: Mapping[str, float]) -> i
 
 
 def run_trial(parameters: Mapping[str, Any]) -> None:
-    """One trial, in a Tune process: an SFT run that reports at its checkpoints and resumes from them."""
+    """Run one trial in a Tune process: an SFT run that reports at its checkpoints and resumes from them."""
     config: TuneConfig = parameters["config"]
     settings = replaced(config.sft, parameters["settings"])
     out = config.out / "trials" / f"{parameters['index']:03d}"
@@ -134,7 +134,7 @@ def run_trial(parameters: Mapping[str, Any]) -> None:
 
 
 def search(config: TuneConfig, settings: Sequence[Mapping[str, Any]]) -> list[Trial]:
-    """Runs all trials and returns them in the order of the settings."""
+    """Run all trials and return them in the order of the settings."""
     # A stopped trial's process waits in Ray Train; until it is killed, its workers hold CPUs that the next one needs.
     os.environ.setdefault("TUNE_FORCE_TRIAL_CLEANUP_S", str(STOPPED_TRIAL_KILL_S))
     concurrent = max_concurrent_trials(config.sft.num_workers, ray.cluster_resources())
@@ -178,7 +178,7 @@ def _trial(config: TuneConfig, settings: Mapping[str, Any], result: Any) -> Tria
 
 
 def table(trials: Sequence[Trial]) -> str:
-    """The trials as plain text, best first."""
+    """Return the trials as plain text, best first."""
     names = sorted({name for trial in trials for name in trial.settings})
     header = [*names, "loss", "steps", "status"]
     lines = [header]
@@ -196,7 +196,7 @@ def _rank(trial: Trial) -> tuple[bool, float]:
 
 
 def run(config: TuneConfig) -> dict[str, Any]:
-    """Searches; returns what summary.json holds.
+    """Search; return what summary.json holds.
 
     Raises:
         UserError: a name or value of ``search`` is not valid, the cluster is too small, or no trial finished.

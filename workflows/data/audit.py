@@ -63,7 +63,7 @@ def clips_to_see(rows: Sequence[Mapping[str, Any]], num_clips: int) -> list[int]
 
 
 def edge_limits(tasks: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """What each primitive promises of its first and last frames; one that is not installed here promises nothing."""
+    """Return what each primitive that is installed here promises about its first and last frames."""
     package = "temporay.operators.primitives"
     return {task: components.load(package, task).edge_limits for task in tasks if task in components.available(package)}
 

@@ -30,7 +30,7 @@ class ExportConfig(Settings):
 
 
 def run(config: ExportConfig) -> list[Path]:
-    """Writes clips and rows; returns the files of the rows.
+    """Write clips and rows; return the files of the rows.
 
     Raises:
         UserError: the format or its stage does not exist, there is no finished dataset, a clip cannot be read, or the
@@ -52,7 +52,7 @@ def run(config: ExportConfig) -> list[Path]:
 
 
 def format_of(name: str) -> ExportFormat:
-    """The export of a name with hyphens.
+    """Return the export with this name; names have hyphens.
 
     Raises:
         UserError: there is none; the message has the nearest name.
@@ -78,7 +78,7 @@ def write_clips(dataset: Dataset, folder: Path) -> Iterator[ExportedSample]:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """What the file system refuses is the user's to mend."""
+    """Turn an OSError into a UserError."""
     try:
         yield
     except OSError as error:

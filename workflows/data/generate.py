@@ -60,9 +60,9 @@ class ShardMaker:
         self.source = open_source(recipe, folder / DRAWN_FOLDER)
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
-        """Makes the pending shards at the positions in column ``id``; gives their counts back.
+        """Make the pending shards at the positions in column ``id``; return their counts.
 
-        What the user can mend comes back as a value: Ray Data keeps only the text of an exception's cause.
+        An error of the user comes back as a value: Ray Data keeps only the text of an exception's cause.
         """
         counts, errors, began_at = [], [], []
         for position in batch["id"]:
@@ -85,7 +85,7 @@ def run(config: GenerateConfig) -> dict[str, Any]:
 
 
 def build(recipe: Recipe, out: Path, num_workers: int | None = None) -> dict[str, Any]:
-    """Makes or completes a dataset; returns what summary.json holds.
+    """Make or complete a dataset; return what summary.json holds.
 
     Raises:
         UserError: the folder cannot be written or holds another recipe's data, source files are missing or broken,
@@ -116,7 +116,7 @@ def build(recipe: Recipe, out: Path, num_workers: int | None = None) -> dict[str
 def complete(
     run_dir: RunDir, recipe: Recipe, source: Source, done: Mapping[str, Any], again: Set[int] = frozenset()
 ) -> dict[str, Any]:
-    """Makes duplicates, and the samples in ``again``, again; then index, card and summary.json from all shards."""
+    """Make duplicates and the samples in ``again`` once more; then write index, card and summary.json."""
     folder = run_dir.path
     with run_dir.stage("index"):
         num_changed = settle(recipe, source, folder, again)
@@ -154,7 +154,7 @@ def _prepare(folder: Path) -> None:
 
 
 def _settle_recipe(recipe: Recipe, source: Source, folder: Path) -> str:
-    """Writes recipe.json, or checks that the folder was begun with the same recipe; returns its hash."""
+    """Write recipe.json, or check that the folder was begun with the same recipe; return its hash."""
     wanted = recipe_json(recipe, source)
     path = folder / RECIPE_FILE
     if path.exists():
@@ -216,7 +216,7 @@ def _make_shards(
 
 
 def print_summary(summary: Mapping[str, Any], folder: Path) -> None:
-    """What was made, what was left out or replaced and why, and how many labels the pixels bear out."""
+    """Print what was made, what was left out or replaced and why, and how many labels the pixels confirm."""
     megabytes = summary["num_bytes"] / 1e6
     print(f"{summary['num_samples']} samples in {summary['num_shards']} shards, {megabytes:.1f} MB: {folder}")
     lost = {k: n for k, n in summary["counts"].items() if k != "ok"} | summary["dropped_from_source"]

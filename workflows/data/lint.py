@@ -22,7 +22,7 @@ class LintConfig(Settings):
 
 
 def run(config: LintConfig) -> list[Problem]:
-    """Prints every problem and how many there are.
+    """Print every problem and how many there are.
 
     Raises:
         UserError: there is no finished dataset, or the images of a virtual one are others now.

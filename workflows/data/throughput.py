@@ -39,7 +39,7 @@ class Cost:
 
 
 def probe(recipe: Recipe, source: Source, budget_s: float) -> dict[str, Cost]:
-    """Makes samples of every task in turn until the time is up, at least one of each after one that warms up."""
+    """Make samples of every task in turn until the time is up: one that warms up, then at least one more."""
     units = _units_by_task(recipe)
     made: dict[str, list[MadeSample]] = {task: [] for task in units}
     seconds = dict.fromkeys(units, 0.0)
@@ -62,13 +62,13 @@ def probe(recipe: Recipe, source: Source, budget_s: float) -> dict[str, Cost]:
 
 
 def share_of_tasks(recipe: Recipe) -> dict[str, float]:
-    """The share of a recipe's samples that each task has."""
+    """Return the share of a recipe's samples that each task has."""
     weights = recipe.weights or (1.0,) * len(recipe.tasks)
     return {task: weight / sum(weights) for task, weight in zip(recipe.tasks, weights, strict=True)}
 
 
 def ceiling_per_s(recipe: Recipe, source: Source, budget_s: float, num_cores: float) -> float:
-    """Samples per second if every core did nothing but make samples."""
+    """Return samples per second if every core did nothing but make samples."""
     costs = probe(recipe, source, budget_s)
     shares = share_of_tasks(recipe)
     return num_cores / sum(cost.seconds * shares[task] for task, cost in costs.items())
@@ -119,7 +119,7 @@ def describe(totals: Mapping[str, int], seconds: float, ceiling: float | None) -
 
 
 def cores() -> float:
-    """Of this machine, or of the cluster that was joined."""
+    """Return the number of cores of this machine, or of the cluster that was joined."""
     if "RAY_ADDRESS" not in os.environ:
         return float(os.cpu_count() or 1)
     import ray  # heavy: not for --help
@@ -149,5 +149,5 @@ def _cost(recipe: Recipe, made: list[MadeSample], seconds: float) -> Cost:
 
 
 def video_tokens(num_frames: int, height: int, width: int) -> int:
-    """Of one clip at native size and frame rate, as Qwen3-VL counts: a token for 2 frames of 32 x 32 px."""
+    """Count the tokens of a clip at native size as Qwen3-VL does: one for 2 frames of 32 x 32 px."""
     return -(-num_frames // FRAMES_PER_TOKEN) * -(-height // PIXELS_PER_TOKEN) * -(-width // PIXELS_PER_TOKEN)

@@ -69,7 +69,7 @@ def quickstart() -> GenerateConfig:
 
 
 def pseudo_video() -> GenerateConfig:
-    """The best Llama mixture of arXiv 2506.06928: 49,900 of R1 with S = 4, F = 20 and of R3 with S = 6, F = 5.
+    """Return the best Llama mixture of arXiv 2506.06928: 49,900 of R1 with S = 4, F = 20 and of R3 with S = 6, F = 5.
 
     Level 3 is the first that shows six scenes. In the paper every scene has the size of the video's largest image. Here
     all share one canvas.
@@ -85,7 +85,7 @@ def pseudo_video() -> GenerateConfig:
 
 
 def pseudo_video_qwen() -> GenerateConfig:
-    """The best Qwen mixture of arXiv 2506.06928: R1 alone, S = 4, F = 5, 100,000 samples."""
+    """Return the best Qwen mixture of arXiv 2506.06928: R1 alone, S = 4, F = 5, 100,000 samples."""
     return GenerateConfig(
         out=OUT / "pseudo-video-qwen",
         tasks=("scene_order",),
@@ -96,12 +96,12 @@ def pseudo_video_qwen() -> GenerateConfig:
 
 
 def pseudo_video_all() -> GenerateConfig:
-    """All six kinds of question of arXiv 2506.06928, the same number of each."""
+    """Return all six kinds of question of arXiv 2506.06928, the same number of each."""
     return replaced(pseudo_video(), {"out": OUT / "pseudo-video-all", "tasks": PSEUDO_VIDEO, "limits_by_task": ()})
 
 
 def synrl() -> GenerateConfig:
-    """The synthetic fine-tuning set of SynRL (arXiv 2603.17693): 6,700 chains of thought over its 18 primitives.
+    """Return the synthetic fine-tuning set of SynRL (arXiv 2603.17693): 6,700 chains of thought, 18 primitives.
 
     The paper adds 1,000 real questions with the answer alone: ``temporay.operators.dataset.video_qa`` reads those.
     """

@@ -7,7 +7,7 @@ from temporay.workflows.grpo.settings import GrpoSettings
 
 
 def tiny() -> GrpoSettings:
-    """A model of a million weights on two cores."""
+    """Train a model of a million weights on two cores."""
     return GrpoSettings(
         num_steps=60,
         prompts_per_step=16,
@@ -20,7 +20,7 @@ def tiny() -> GrpoSettings:
 
 
 def synrl() -> GrpoSettings:
-    """SynRL, arXiv 2603.17693: 8 rollouts at temperature 1, batches of 512 rollouts, 1e-6, accuracy alone, no KL."""
+    """Follow SynRL, arXiv 2603.17693: 8 rollouts at temperature 1, 512 rollouts per batch, 1e-6, accuracy alone, no KL."""
     return GrpoSettings(
         num_steps=110,
         prompts_per_step=64,

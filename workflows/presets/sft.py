@@ -7,7 +7,7 @@ from temporay.workflows.sft.settings import SftSettings
 
 
 def tiny() -> SftSettings:
-    """A model of a million weights from scratch on two cores: many small steps, a high rate that falls late."""
+    """Train a model of a million weights from scratch on two cores: many small steps, a high rate that falls late."""
     return SftSettings(
         num_steps=600,
         batch_size=32,
@@ -24,7 +24,7 @@ def tiny() -> SftSettings:
 
 
 def pseudo_video() -> SftSettings:
-    """arXiv 2506.06928, section 4: 100k samples in batches of 64 for two epochs, 5e-6, cosine, 3 % warm-up."""
+    """Follow arXiv 2506.06928, section 4: 100k samples in batches of 64 for two epochs, 5e-6, cosine, 3 % warm-up."""
     return SftSettings(
         num_steps=3125,
         batch_size=64,

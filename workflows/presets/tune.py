@@ -7,5 +7,5 @@ from temporay.workflows.tune import TuneSettings
 
 
 def tiny() -> TuneSettings:
-    """A search around the settings of ``temporay sft tiny``."""
+    """Search around the settings of ``temporay sft tiny``."""
     return TuneSettings(sft=sft.tiny())

@@ -32,7 +32,7 @@ class MetricsTail:
     _rest: bytes = b""  # of a line that is still being written
 
     def read(self) -> tuple[bool, list[StepRow]]:
-        """Whether the file is another one than before, and the rows since then, all of them when it is."""
+        """Return whether another file has replaced the one read before, and the rows that are new."""
         anew = self._file is None or not self._is_current(self._file)
         if anew:
             self.close()
@@ -58,7 +58,7 @@ class MetricsTail:
 
 
 def step_row(line: str) -> StepRow | None:
-    """The numbers of a line about a step; None for a torn one and for a start of workers, which is no step."""
+    """Return the numbers of a line about a step; None for a torn line and for a start of workers."""
     row = whole_row(line)
     if row is None or "step" not in row or "stage" not in row or "pid" in row:
         return None
@@ -67,7 +67,7 @@ def step_row(line: str) -> StepRow | None:
 
 
 def numbers(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
-    """Every number of a tree of tables by its path. Lists, words and truth values are no curve."""
+    """Yield every number of a tree of tables with its path. Lists, words and truth values are left out."""
     for name, value in tree.items():
         if isinstance(value, Mapping):
             yield from numbers(value, f"{prefix}{name}/")

@@ -1,4 +1,4 @@
-"""Shows a stage's metrics.jsonl as it grows: a bar on a terminal, a plain line now and then elsewhere."""
+"""Progress of a stage from its growing metrics.jsonl: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHOWN = ("loss", "lr", "tokens_per_s", "wait")
 
 @contextmanager
 def follow_metrics(out: Path, stage: str, num_steps: int) -> Iterator[dict[str, Any]]:
-    """Follows what the workers write while the caller waits for them.
+    """Follow what the workers write while the caller waits for them.
 
     Yields:
         The stage's newest row; complete once the block has ended.
@@ -36,12 +36,12 @@ def follow_metrics(out: Path, stage: str, num_steps: int) -> Iterator[dict[str, 
 
 
 def newest_row(path: Path, stage: str) -> dict[str, Any] | None:
-    """The last whole line of a stage's steps."""
+    """Return the last whole line of a stage's steps."""
     return next((row for row in reversed(newest_rows(path, stage)) if "loss" in row), None)
 
 
 def newest_rows(path: Path, stage: str) -> list[dict[str, Any]]:
-    """The last whole lines of a stage, as many as 64 KiB hold."""
+    """Return the last whole lines of a stage, as many as 64 KiB hold."""
     if not path.exists():
         return []
     with path.open("rb") as file:
@@ -57,7 +57,7 @@ def newest_rows(path: Path, stage: str) -> list[dict[str, Any]]:
 
 
 class Fallbacks:
-    """Says once of every start of the workers, which have no terminal, what newer checkpoints they passed over."""
+    """Tells which newer checkpoints the workers rejected at each start; workers have no terminal."""
 
     def __init__(self, out: Path, stage: str) -> None:
         self._path = out / "metrics.jsonl"

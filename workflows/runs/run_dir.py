@@ -35,7 +35,7 @@ class RunDir:
 
     @classmethod
     def open(cls, path: Path, config: Settings, *, kind: str, may_change: Sequence[str] = ()) -> RunDir:
-        """Creates the folder, or finds the same run in it.
+        """Create the folder, or find the same run in it.
 
         Args:
             may_change: settings that say how a run is done and not what it gives, e.g. its number of workers.
@@ -76,12 +76,12 @@ class RunDir:
         return self.path / "summary.json"
 
     def summary(self) -> dict[str, Any] | None:
-        """What a finished run said, or None while it is not finished."""
+        """Return the summary of a finished run, or None."""
         return json.loads(self.summary_path.read_text()) if self.summary_path.exists() else None
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Times a stage and says that it begins."""
+        """Time a stage and print its name when it begins."""
         start = time.monotonic()
         print(f"[{name}]", flush=True)
         yield
@@ -90,7 +90,7 @@ class RunDir:
             write_json(self.path / SECONDS, self.seconds)
 
     def log(self, row: Mapping[str, Any]) -> None:
-        """Appends one line to metrics.jsonl, after the end of one that a kill cut short."""
+        """Append one line to metrics.jsonl. A line that a kill cut short is ended first."""
         with self.metrics_path.open("a+b") as file:
             if file.tell() > 0:
                 file.seek(-1, os.SEEK_END)
@@ -99,12 +99,12 @@ class RunDir:
             file.write(json.dumps(row).encode() + b"\n")
 
     def rows(self, stage: str) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl that a stage wrote, in order; a line that a kill cut short is left out."""
+        """Return the lines of metrics.jsonl that a stage wrote, in order. Torn lines are left out."""
         rows = map(whole_row, _lines(self.metrics_path))
         return [row for row in rows if row is not None and row.get("stage") == stage]
 
     def drop_from(self, stage: str, first_step: int) -> None:
-        """Forgets what a stage logged from a step on, because a resumed run takes these steps again.
+        """Drop what a stage logged from a step on, because a resumed run takes these steps again.
 
         What its workers logged when they started stays. A line that a kill cut short goes, whoever wrote it.
         """
@@ -117,14 +117,14 @@ class RunDir:
         write_text(self.metrics_path, "".join(f"{line}\n" for line in kept))
 
     def finish(self, result: Mapping[str, Any]) -> dict[str, Any]:
-        """Writes summary.json; its existence says that the run is complete."""
+        """Write summary.json; its existence says that the run is complete."""
         summary = {**result, "seconds": self.seconds, "versions": {name: version(name) for name in VERSIONED}}
         write_json(self.summary_path, summary)
         return summary
 
 
 def whole_row(line: str) -> dict[str, Any] | None:
-    """A line of metrics.jsonl; None for what a kill left of one."""
+    """Return a line of metrics.jsonl as a row; None for a torn line."""
     try:
         row = json.loads(line)
     except json.JSONDecodeError:

@@ -40,13 +40,13 @@ class Tracker(Protocol):
     """Where curves go. Called by one thread."""
 
     def forget(self) -> None:
-        """Lines were taken back: what follows are all rows, from the first one on."""
+        """Forget all rows: lines were taken back, and every row comes again from the first one on."""
 
     def send(self, rows: Sequence[StepRow]) -> None:
-        """Takes rows in the order of the file."""
+        """Take rows in the order of the file."""
 
     def close(self, *, failed: bool) -> None:
-        """The run has ended."""
+        """Take note that the run has ended."""
 
 
 class TensorBoard:
@@ -90,7 +90,7 @@ class OnceEach:
         self._note()
 
     def forget(self) -> None:
-        """Nothing: what was sent cannot be taken back."""
+        """Do nothing: what was sent cannot be taken back."""
 
     def send(self, rows: Sequence[StepRow]) -> None:
         fresh = []
@@ -182,7 +182,7 @@ class Mlflow:
 
 
 def check_trackers(names: Trackers) -> None:
-    """Refuses trackers whose packages are not there, before anything starts.
+    """Refuse trackers whose packages are not installed, before anything starts.
 
     Raises:
         UserError: a package is missing.
@@ -197,7 +197,7 @@ def check_trackers(names: Trackers) -> None:
 
 
 def opened(run: Path, name: TrackerName) -> Tracker:
-    """A tracker that is ready.
+    """Start a tracker.
 
     Raises:
         UserError: it cannot start, e.g. because its server does not answer.
@@ -210,13 +210,13 @@ def opened(run: Path, name: TrackerName) -> Tracker:
         return OnceEach(run, name)
     except Exception as error:  # of somebody else's package: whatever it is, the user can leave the tracker out
         raise UserError(
-            f"the tracker {name} does not start ({type(error).__name__}: {error}); mend it or leave it out"
+            f"the tracker {name} does not start ({type(error).__name__}: {error}); correct the cause or leave it out"
         ) from error
 
 
 @contextmanager
 def mirrored(run: Path, names: Trackers) -> Iterator[None]:
-    """Every step that the run logs inside goes to the trackers, the last ones before the block is left.
+    """Send every step that the run logs inside the block to the trackers, the last steps before the block ends.
 
     A tracker that fails later is given up with a message, and the run goes on: its curves are still in metrics.jsonl.
 
@@ -251,7 +251,7 @@ def _follow(tail: MetricsTail, trackers: dict[TrackerName, Tracker], ended: thre
 
 
 def _call(trackers: dict[TrackerName, Tracker], name: TrackerName, what: str, *values: Any, **options: Any) -> None:
-    """Calls a tracker, which is given up when it fails: training does not end for want of a curve."""
+    """Call a tracker. One that fails is given up, because training must not end for lack of a curve."""
     if name not in trackers:
         return
     try:
