@@ -94,7 +94,7 @@ def trial_settings(search: Sequence[str], num_samples: int, seed: int) -> list[d
         }
         for i in range(num_samples if ranges else 1)
     ]
-    return [combination | rng for combination in combinations for rng in draws]
+    return [combination | chosen for combination in combinations for chosen in draws]
 
 
 def _value(text: str) -> Any:

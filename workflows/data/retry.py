@@ -1,4 +1,4 @@
-"""``temporay retry``: the samples that failed, made again, once what broke them is mended.
+"""``temporay retry``: make the samples that failed again, after the cause was removed.
 
 Every failed address whose clip can be made now takes its place back from the one that stood in for it. All other bytes
 stay, so the dataset is the one that an undisturbed run would have made.

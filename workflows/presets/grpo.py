@@ -20,7 +20,7 @@ def tiny() -> GrpoSettings:
 
 
 def synrl() -> GrpoSettings:
-    """Follow SynRL, arXiv 2603.17693: 8 rollouts at temperature 1, 512 rollouts per batch, 1e-6, accuracy alone, no KL."""
+    """Follow SynRL, arXiv 2603.17693: 8 rollouts at temperature 1, 512 a batch, 1e-6, accuracy alone, no KL."""
     return GrpoSettings(
         num_steps=110,
         prompts_per_step=64,
