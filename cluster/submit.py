@@ -7,8 +7,6 @@ repository or an installed wheel alike. Python and all other packages come from 
 leaves the job running.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import logging

@@ -1,7 +1,5 @@
 """A sample and its frames → the prompt of an engine or a collator, through the model's own chat template."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from temporay.operators.dataset.rows import messages

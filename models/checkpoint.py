@@ -7,8 +7,6 @@ the data, size and SHA-256 of every file, and a SHA-256 of its own content. With
 that do not match it are never loaded.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """A trained policy as a model in the Hugging Face layout, which transformers and vLLM load."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

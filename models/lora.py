@@ -8,8 +8,6 @@ the blocks that FSDP2 wraps, stays as it is. Engines never get adapters: they ge
 name.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self

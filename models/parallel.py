@@ -1,7 +1,5 @@
 """Where a policy lives: the ranks of a data-parallel group, and FSDP2 applied to a model from outside."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Literal
 

@@ -5,8 +5,6 @@ A loss divides by the counts of the whole batch over all ranks and micro-batches
 Shapes: B sequences, L positions.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Shapes: B sequences, L positions, N scored tokens, D hidden size.
 """
 
-from __future__ import annotations
-
 import functools
 import types
 from typing import Any, NamedTuple

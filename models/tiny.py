@@ -7,8 +7,6 @@ motion within minutes on two cores. Letters with their brackets are one token ea
 is hard for a small model.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any

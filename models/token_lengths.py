@@ -6,8 +6,6 @@ A video stands between special tokens, so its number of tokens depends on its sh
 once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, cast
 

@@ -6,8 +6,6 @@ Arrays are NumPy, because an object store maps those without a copy, and tensors
 travel in uint16.
 """
 
-from __future__ import annotations
-
 import warnings
 import zlib
 from collections.abc import Mapping

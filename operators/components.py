@@ -6,8 +6,6 @@ sub-folders called ``primitives``, ``rewards`` and so on, whose files are found 
 class, ``package.module:Class`` reaches any importable code.
 """
 
-from __future__ import annotations
-
 import importlib
 import os
 import pkgutil

@@ -7,8 +7,6 @@
 Any other error is a bug of temporay: it keeps its traceback and ends with exit code 1.
 """
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable
 from typing import Any, TypeVar

@@ -5,8 +5,6 @@
 Shape suffixes: T frames, H height, W width, C channels, G rollouts of a group. All times are milliseconds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum

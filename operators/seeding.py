@@ -3,8 +3,6 @@
 If an index were added to a seed, neighboring seeds would share almost every sample.
 """
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import json

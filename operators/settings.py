@@ -1,7 +1,5 @@
 """The base of all settings, from one loss to a whole command."""
 
-from __future__ import annotations
-
 from pydantic import BaseModel, ConfigDict
 
 

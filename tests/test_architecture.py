@@ -102,7 +102,7 @@ def core_knows_no_component(path: Path, source: str) -> Iterator[str]:
 
 
 def layers(path: Path, source: str) -> Iterator[str]:
-    """A room imports no room that stands above it."""
+    """Find imports of a room that stands above the importing one."""
     own = layer_of(path.with_suffix("").as_posix())
     for line, name in imports(ast.parse(source)):
         first, _, rest = name.partition(".")

@@ -42,14 +42,14 @@ def blocks(kind: str) -> list[str]:
 
 
 def shown_commands() -> list[list[str]]:
-    """The arguments of every ``temporay`` line in a block of shell, comments left out."""
+    """Return the arguments of every ``temporay`` line in a block of shell, without comments."""
     lines = "\n".join(blocks("bash")).replace("\\\n", " ").splitlines()
     words = [shlex.split(line, comments=True) for line in lines]
     return [line[1:] for line in words if line[:1] == ["temporay"]]
 
 
 def check_command(arguments: list[str]) -> None:
-    """Parses a command line as the program would, without running it."""
+    """Parse a command line as the program would, without running it."""
     name, *rest = arguments
     if name == "submit":
         split = rest.index("--")

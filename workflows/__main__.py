@@ -3,8 +3,6 @@
 Exit codes: 0 done; 2 the user's input or configuration is wrong; 75 interrupted, run it again; 1 a fault of ours.
 """
 
-from __future__ import annotations
-
 import signal
 import sys
 from collections.abc import Sequence

@@ -5,8 +5,6 @@ This stage gives random weights just that. Every example is a question with what
 reasoning and the answer. Nothing about pixels is learned, which the evaluation of the base model shows.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """``COMMAND PRESET --key value``: a preset is a function that returns settings; every field is a flag."""
 
-from __future__ import annotations
-
 import contextlib
 import inspect
 import io

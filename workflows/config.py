@@ -1,7 +1,5 @@
 """Settings as JSON, as dotted names for the command line and Ray Tune, and their differences."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar

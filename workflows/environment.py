@@ -3,8 +3,6 @@
 Whatever the user has set already stays.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 

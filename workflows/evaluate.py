@@ -3,8 +3,6 @@
 sample → frames of an arm → prompt → engine (greedy) → parsed answer → row → accuracy with interval
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -3,8 +3,6 @@
 Every stage leaves a finished result behind, so that the command goes on where it stopped when it is run again.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path

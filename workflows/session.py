@@ -1,7 +1,5 @@
 """Joins the Ray cluster the environment names, or starts one of this machine's size for the length of a command."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -3,8 +3,6 @@
 Every trial is an ordinary ``temporay sft`` run in OUT/trials. Stopping rule: ASHA, arXiv 1810.05934.
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 import math

@@ -9,8 +9,6 @@ is trained. Embeddings, norms and activations take well below one per cent and a
 Shapes: B sequences, L positions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """How much memory one rank may use: its GPU's, or its share of the machine's or container's."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

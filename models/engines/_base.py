@@ -6,8 +6,6 @@ With ``segment_tokens``, a rollout is written in several calls, perhaps by sever
 weights. Each call reads prompt and completion again, because cached values belong to other weights.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol

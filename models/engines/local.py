@@ -3,8 +3,6 @@
 prompts × rollouts → left-padded batches → ``generate`` → token ids and log-probs
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """An engine that writes the completions of a file: the fake for tests of everything around an engine."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Mapping, Sequence

@@ -3,8 +3,6 @@
 Shapes: N vision patches of all videos together, V videos.
 """
 
-from __future__ import annotations
-
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence

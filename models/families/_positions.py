@@ -7,8 +7,6 @@ twentieth of a training step on a CPU.
 Shapes: B sequences, L positions, V videos, T temporal cells of a video.
 """
 
-from __future__ import annotations
-
 import functools
 import itertools
 import types

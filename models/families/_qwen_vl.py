@@ -3,8 +3,6 @@
 Shapes: N patches of all videos together, V videos, B sequences, L positions.
 """
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

@@ -8,8 +8,6 @@ is no difference. Parameters stay as they are. The order of sums changes, so res
 Shapes: N patches of all grids together, H heads, D size of a head; G grids of L patches each.
 """
 
-from __future__ import annotations
-
 import itertools
 import types
 from collections.abc import Iterator

@@ -9,8 +9,6 @@ log-probabilities of a token differ by 0.01 to 0.06 nats on a tiny random model.
 Shapes: V videos.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 

@@ -7,8 +7,6 @@ two differ for every video with more pairs of frames than merged patches to a si
 Shapes: V videos.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 

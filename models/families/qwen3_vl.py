@@ -5,8 +5,6 @@ Architecture and processor: transformers ``models/qwen3_vl``; report arXiv 2511.
 Shapes: V videos.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 

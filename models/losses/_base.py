@@ -9,8 +9,6 @@ Shapes: B sequences, T positions. ``logprobs_BT[b, t]`` is log p(token t | token
 hold any finite number.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

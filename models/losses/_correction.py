@@ -3,8 +3,6 @@
 Shapes: B sequences, T positions.
 """
 
-from __future__ import annotations
-
 import torch
 from temporay.models.losses._base import GrpoLossSettings
 from torch import Tensor

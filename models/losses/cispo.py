@@ -1,7 +1,5 @@
 """CISPO's loss, arXiv 2506.13585 equation 4."""
 
-from __future__ import annotations
-
 from temporay.models.losses._base import GrpoLossSettings, LossInputs, PolicyLoss, mean_over_tokens
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """DAPO's loss, arXiv 2503.14476 equation 8. Its higher upper clip is ``epsilon_high``."""
 
-from __future__ import annotations
-
 from temporay.models.losses._base import LossInputs, PolicyLoss, mean_over_tokens
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Dr. GRPO's loss, arXiv 2503.20783."""
 
-from __future__ import annotations
-
 from temporay.models.losses._base import LossInputs, PolicyLoss
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """GRPO's loss, arXiv 2402.03300 equation 3."""
 
-from __future__ import annotations
-
 from temporay.models.losses._base import LossInputs, PolicyLoss, mean_over_sequences
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """GSPO's loss, arXiv 2507.18071 equation 5; TRL's ``importance_sampling_level="sequence"``."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from temporay.models.losses._base import LossInputs, PolicyLoss, mean_over_sequences

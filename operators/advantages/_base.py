@@ -4,8 +4,6 @@ Every advantage is the distance to the group's mean (GRPO, arXiv 2402.03300 sect
 The class has the name of the file with ``Advantage`` behind it.
 """
 
-from __future__ import annotations
-
 import math
 import statistics
 from abc import ABC, abstractmethod

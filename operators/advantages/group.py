@@ -3,8 +3,6 @@
 Same numbers as TRL 1.16 (``sum_then_normalize``): sample standard deviation (N - 1), and 1e-4 under the division.
 """
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Not divided (Dr. GRPO, arXiv 2503.20783)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from temporay.operators.advantages._base import Advantage

@@ -4,8 +4,6 @@ A group with a single wrong rollout does not get large advantages. No task outwe
 larger scale. As in OneThinker's code, a group with a larger advantage than 5 is divided by its own deviation.
 """
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Sequence
 

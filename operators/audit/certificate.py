@@ -1,7 +1,5 @@
 """All attacks on all tasks of a dataset, judged as one family of comparisons: what audit.json holds."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace

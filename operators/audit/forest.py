@@ -4,8 +4,6 @@ They see the question's words, statistics of the options, the clip's length and 
 every single value that the primitive chose and kept as a fact.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Sequence

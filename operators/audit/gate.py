@@ -8,8 +8,6 @@ above chance, and a z that the comparisons of a fair dataset together reach in a
 (Bonferroni's bound, which holds however the attacks depend on each other).
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

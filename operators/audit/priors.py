@@ -4,8 +4,6 @@ Attacks that learn are scored out of fold ("train on the test set", arXiv 2511.0
 the same fold. An attack that is undecided between k options earns 1/k, so chance is exact.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence

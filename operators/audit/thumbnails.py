@@ -1,7 +1,5 @@
 """The few small frames of a clip that tier C sees: enough for layout and color, small enough to keep thousands."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import cv2

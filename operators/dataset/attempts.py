@@ -4,8 +4,6 @@ An address is *rejected* when no good question can be asked about it. It *fails*
 a label that the frames contradict. Failures are recorded as dead letters. The next address replaces either.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ Beside it ATTRIBUTION.tsv names every photograph shown. Both are made from the d
 dataset has the same card.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

@@ -6,8 +6,6 @@ Captions come from outside: anything that could be read as markup or as a specia
 harmless here. Image files come from outside too: format, size and pixels are bounded before anything is decoded.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 import re

@@ -5,8 +5,6 @@
 Annotations come from outside: every field is checked before use, and category names are cleaned like captions.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace

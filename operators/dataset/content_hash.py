@@ -4,8 +4,6 @@ Two samples with the same hash show and ask the same. A third of all hashes belo
 in two splits, whatever seeds they are made with.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass

@@ -4,8 +4,6 @@ What needs no photographs (the first run, the tests) goes through the same files
 captions are the names of ``shapes``: short, regular, and equal for images that show the same thing.
 """
 
-from __future__ import annotations
-
 import io
 import json
 from pathlib import Path

@@ -3,8 +3,6 @@
 plan, question, decoded frames -> Witness (knows nothing of the log) -> Primitive.recover -> agrees, differs, unsure
 """
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 from temporay.operators.pixels.colors_seen import Witness

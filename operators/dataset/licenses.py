@@ -1,7 +1,5 @@
 """The licenses of COCO's images: their names, and which images a recipe may show."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection
 

@@ -3,8 +3,6 @@
 markers, tars and metadata.parquet -> rows, checksums, clips, answers made again from the log -> Problem
 """
 
-from __future__ import annotations
-
 import json
 import tarfile
 from collections import Counter

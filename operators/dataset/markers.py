@@ -4,8 +4,6 @@ A marker describes every sample of its shard. So duplicates, failures and checke
 without opening a tar.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping

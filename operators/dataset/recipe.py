@@ -3,8 +3,6 @@
 recipe, index -> task, index within the task, twin -> address
 """
 
-from __future__ import annotations
-
 import functools
 import json
 from pathlib import Path

@@ -3,8 +3,6 @@
 markers in order -> units to make again -> the shards that hold them, all other samples copied byte by byte
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Set
 from itertools import groupby
 from pathlib import Path

@@ -7,8 +7,6 @@ How a model is told to answer is worded here and nowhere else. The table of colu
 and the dataset card.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace

@@ -5,8 +5,6 @@
 Nothing depends on a worker, a clock or an order, so any process can make any sample again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import count

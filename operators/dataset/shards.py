@@ -6,8 +6,6 @@ A shard is finished when its marker exists. The same recipe gives the same bytes
 or the time is written. In virtual storage a shard holds rows only, and frames are rendered when they are read.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

@@ -3,8 +3,6 @@
 ExportedSample -> rows in the trainer's own form -> files beside the folder of clips
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Paths are relative to ``media_dir``, which is the dataset's folder unless it is set.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar

@@ -3,8 +3,6 @@
 GRPO gives every other column to the reward functions, so each row has the task and the options too.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

@@ -3,8 +3,6 @@
 A video is a dict in Qwen2-VL's form with an absolute path; ``fps`` is the clip's own, so that all frames are used.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar

@@ -3,8 +3,6 @@
 values -> running mean -> polyline, bars with intervals -> one ``<figure>``
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

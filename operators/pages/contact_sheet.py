@@ -3,8 +3,6 @@
 frames_THWC, question -> row_HWC -> sheet_HWC
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import cv2

@@ -3,8 +3,6 @@
 cards of samples, dead letter row -> card -> gallery
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence

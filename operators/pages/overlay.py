@@ -3,8 +3,6 @@
 ScenePlan -> tracks and shots, positions in pixels of the frame -> JSON
 """
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -3,8 +3,6 @@
 text, HTML, assets/*.css, assets/*.js -> page
 """
 
-from __future__ import annotations
-
 import html
 from collections.abc import Iterable, Sequence
 from importlib.resources import files

@@ -3,8 +3,6 @@
 ScoredGroup, ShownSample, marks, tokens -> ShownGroup -> card
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

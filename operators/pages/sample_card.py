@@ -3,8 +3,6 @@
 Sample, mp4, plan -> ShownSample -> card of one sample or of a twin pair
 """
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

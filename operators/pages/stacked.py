@@ -3,8 +3,6 @@
 seconds by stage of every step -> bars of equal parts of the run -> one ``<figure>`` with its legend
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 

@@ -3,8 +3,6 @@
 events -> lanes -> bars; events -> table
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from temporay.operators.pages.page import escape, table, why

@@ -3,8 +3,6 @@
 pieces, logprobs_engine, logprobs_trainer, weight versions -> spans
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -3,8 +3,6 @@
 text, marks -> paragraph; paragraph, header -> panel
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

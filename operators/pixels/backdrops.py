@@ -4,8 +4,6 @@ A generator of its own chooses it after the plan, so it cannot depend on the tru
 so that no pixel of them has a color of the palette.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 

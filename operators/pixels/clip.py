@@ -1,13 +1,11 @@
 """Frames <-> mp4 bytes (h264). The same frames and codec give the same bytes in any process.
 
-One thread: x264 output depends on the number of threads. No macroblock tree: at small widths its vectorised code reads
+One thread: x264 output depends on the number of threads. No macroblock tree: at small widths its vectorized code reads
 memory that was never written, and one clip gives other bytes now and then (seen from 32 to 96 px, presets veryfast to
 medium; the two fastest presets do not use it). x264's code for SSSE3, AVX and AVX2 writes the same bytes; AVX-512 and
 other architectures were not compared. Colors are converted here, by OpenCV on both ways, which
 costs a fraction of swscale's time and keeps the round trip symmetric.
 """
-
-from __future__ import annotations
 
 import io
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Primitives recover answers from decoded frames by these functions. ``dataset.lab
 log, so a fault of the renderer, the codec or a question cannot pass as truth.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

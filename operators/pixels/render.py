@@ -1,7 +1,5 @@
 """ScenePlan → frames: backdrop or shots first, then tracks in order, each over those before (painter's algorithm)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import cv2

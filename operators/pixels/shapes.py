@@ -4,8 +4,6 @@ Every name picks out one shape of one color, so "the red circle" is never ambigu
 name at most once.
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from temporay.operators.records import Frames

@@ -3,8 +3,6 @@
 frames, color -> mask -> scaled to a template's area about its centroid -> the most similar shape and angle
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

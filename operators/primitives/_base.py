@@ -4,8 +4,6 @@ A plan chooses in this order: the options, then the truth uniformly among them, 
 Nothing that is seen without watching may depend on the truth: no text, place of an option, clip length or single frame.
 """
 
-from __future__ import annotations
-
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence

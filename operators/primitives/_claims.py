@@ -7,8 +7,6 @@ A phrase is a sentence with fields: ``{subject}``, ``{detail}`` or its words one
 can be read back. A policy's own words are read in the same way, and a process reward scores them.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence

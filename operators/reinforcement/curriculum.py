@@ -11,8 +11,6 @@ the shares follow a policy that learns. Every level keeps a floor, or a level th
 asked again. The shares between tasks stay those of the data: only difficulty is steered.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -6,8 +6,6 @@ A line holds what the producer and the trainer say, each for itself. ``trained``
 found in the batch of an update. The groups with the outcome ``trained`` are those that the producer put into it.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -7,8 +7,6 @@ shares of the step say how often a stratum is chosen. All choices depend on the 
 a run that resumes chooses what it would have chosen.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self

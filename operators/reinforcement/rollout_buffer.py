@@ -5,8 +5,6 @@ Rule: the batch of update ``s`` may be started once at least ``s - max_staleness
 the trainer works on this one.
 """
 
-from __future__ import annotations
-
 import asyncio
 from typing import Generic, TypeVar
 

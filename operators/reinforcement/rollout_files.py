@@ -6,8 +6,6 @@ A file gives back exactly what was written, log-probabilities to the last bit. S
 that it has already made, a report shows that batch, and training can be repeated from files alone.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping, Sequence

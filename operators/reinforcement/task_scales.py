@@ -4,8 +4,6 @@ As in OneThinker's code, the averages are of the first and second moment of the 
 a signal. So the deviation between prompts of a task counts as well as that within a group.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ A ``Reward`` sees one completion. A ``ValueReward`` compares typed values. A ``G
 prompt, and what was generated to compare them with. Fields of a reward are its settings.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ They are called once per group with TRL 1.16's arguments: conversational ``promp
 passed, because the processes that compute rewards have no trainer. None means that the function does not apply.
 """
 
-from __future__ import annotations
-
 import asyncio
 import inspect
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """1 for the right option, 0 for anything else (SynRL's only reward, arXiv 2603.17693)."""
 
-from __future__ import annotations
-
 from temporay.operators.records import Rollout, Sample
 from temporay.operators.rewards._base import Reward, is_right
 

@@ -4,8 +4,6 @@ The format rewards of Video-R1 and its successors search for the pattern, so the
 outside the tags. This one does not.
 """
 
-from __future__ import annotations
-
 from temporay.operators.records import ANSWER_CLOSE, ANSWER_OPEN, TAGS, THINK_CLOSE, THINK_OPEN, Rollout, Sample
 from temporay.operators.rewards._base import Reward
 from temporay.operators.scoring.answers import parse_answer

@@ -6,8 +6,6 @@ This is the plain overlap of TimeLens (arXiv 2512.14698). An unreadable or empty
 option or gives seconds: "from 1.2 s to 3.4 s", "1.2 to 3.4", "1.2 - 3.4 seconds".
 """
 
-from __future__ import annotations
-
 import re
 from typing import ClassVar
 

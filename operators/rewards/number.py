@@ -8,8 +8,6 @@ The inequality is strict, as in the paper. An answer names an option or gives di
 without one. A digit that is a name (a tile, a symbol) makes no question of this kind: the next one is no nearer.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from typing import ClassVar

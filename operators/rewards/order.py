@@ -10,8 +10,6 @@ exactly once is worth 0. An answer names an option or lists the items: "a, b, c"
 "Scene 1: a. Scene 2: b."
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from itertools import combinations

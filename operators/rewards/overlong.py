@@ -7,8 +7,6 @@
 |y| is the completion's length in tokens. Same numbers as ``trl.rewards.get_soft_overlong_punishment`` (TRL 1.16).
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, Self
 
 from pydantic import Field, model_validator

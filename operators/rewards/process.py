@@ -14,8 +14,6 @@ plain coverage it would not be: for n events with k possibilities each, listing 
 is worth (1/k)² for large n.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

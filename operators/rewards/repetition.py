@@ -5,8 +5,6 @@
 Same numbers as ``trl.rewards.get_repetition_penalty_reward`` (TRL 1.16).
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from pydantic import Field

@@ -12,8 +12,6 @@ p and p~ are the accuracies of the group on the frames in order and on the same 
 Rollouts on shuffled frames serve for comparison only and get no gradient.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import ClassVar
 

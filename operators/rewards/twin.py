@@ -5,8 +5,6 @@ right about at most one of them. Rollout i of a sample is paired with rollout i 
 right. The rollouts of a group are exchangeable, so any fixed pairing is as good as a random one.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from temporay.operators.records import Group, Sample

@@ -6,8 +6,6 @@ The span is found by plain string search, and a choice by an anchored pattern on
 in the length of any completion.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

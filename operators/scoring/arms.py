@@ -4,8 +4,6 @@ A gain in ``ordered`` alone is a gain in reasoning about time. ``shuffled`` keep
 ``single_frame`` keeps one frame, ``blind`` keeps none (arXiv 2506.06928 and 2603.17693 report the first two).
 """
 
-from __future__ import annotations
-
 from typing import Literal, get_args
 
 import numpy as np

@@ -3,8 +3,6 @@
 rows of every column (a model or an arm) -> chance, accuracy with interval, share of unread answers
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass

@@ -1,7 +1,5 @@
 """Right and wrong → accuracies with confidence intervals → a table of plain text. The default level is 95 %."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Group, Sample, weights (and completions to compare with) → score_group → one Score per rollout
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

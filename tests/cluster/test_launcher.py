@@ -21,7 +21,7 @@ def load(name: str) -> dict[str, Any]:
 
 
 def problems(config: dict[str, Any]) -> list[str]:
-    """What Ray's own offline check says, then what it cannot see."""
+    """Return what Ray's own offline check says, then what it cannot see."""
     from click import ClickException  # Ray's command line is made with it
     from ray.autoscaler._private.util import prepare_config, validate_config
 

@@ -18,7 +18,7 @@ MANIFEST = Path(__file__).parents[2] / "cluster" / "rayjob.yaml"
 
 
 def closed(required: str, optional: str = "", **properties: Any) -> dict[str, Any]:
-    """An object with exactly these properties; those without a schema of their own are free."""
+    """Return a schema of an object with exactly these properties; those without a schema of their own are free."""
     names = [*required.split(), *optional.split()]
     return {
         "type": "object",

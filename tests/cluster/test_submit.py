@@ -188,7 +188,7 @@ def test_wrong_input_exits_with_2_and_one_line(
 
 
 def end_process_group(process: subprocess.Popen[bytes]) -> None:
-    """Ends the head and everything that is in its session, and nothing else."""
+    """End the head and everything that is in its session, and nothing else."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):

@@ -1,7 +1,5 @@
 """``temporay audit``: what can be guessed from a dataset without watching it all in order; audit.json and a table."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path

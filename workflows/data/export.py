@@ -1,7 +1,5 @@
 """``temporay export``: a dataset in another trainer's rows, its clips as files beside them."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -6,8 +6,6 @@ Frames never leave the process that drew them; only counts come back. Shards who
 kept, so a killed command goes on where it stopped, with any number of workers.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import time

@@ -1,7 +1,5 @@
 """``temporay lint``: checks every byte of a dataset and prints one line per problem; exit code 2 when there is any."""
 
-from __future__ import annotations
-
 from contextlib import chdir
 from pathlib import Path
 

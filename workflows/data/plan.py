@@ -3,8 +3,6 @@
 recipe -> Cost by task -> samples, core-hours, GB and tokens by family -> a table
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path

@@ -4,8 +4,6 @@ Every failed address whose clip can be made now takes its place back from the on
 stay, so the dataset is the one that an undisturbed run would have made.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

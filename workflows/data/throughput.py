@@ -3,8 +3,6 @@
 recipe -> a few samples of every task, made in this process -> Cost by task -> plan, ceiling -> progress
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys

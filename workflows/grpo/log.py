@@ -3,8 +3,6 @@
 Produced, UpdateReport → step row, ledger line, trainer's log-probs beside the rollouts → summary.json
 """
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Where batches, metrics and weights lie between the driver of reinforcement learning and its training workers."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import Any
 

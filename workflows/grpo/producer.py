@@ -7,8 +7,6 @@ Everything a batch depends on is in ``RunState``, which is stored with the batch
 had already made, trains on those, and goes on from where they end.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """What a run of GRPO can be told, from the groups it samples to the guards that may stop it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Literal
 

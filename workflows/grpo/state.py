@@ -3,8 +3,6 @@
 AnsweredPrompt → ScoredGroup (advantages, outcome) → RunState of the next batch; StageClock measures all of it
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -3,8 +3,6 @@
 TrainingBatch → mini-batches → micro-batches of this rank → forward, backward, step → UpdateReport
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence

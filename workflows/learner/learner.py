@@ -5,8 +5,6 @@ the workers; it is told metrics but keeps no checkpoint, because its own bookkee
 in between would end the run.
 """
 
-from __future__ import annotations
-
 import os
 import socket
 import threading

@@ -1,7 +1,5 @@
 """What SFT and GRPO can be told alike: what is trained, for how long, on what, and what a fault may cost."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Self
 

@@ -1,7 +1,5 @@
 """What the steps of one rank need and do: memory, forecast before it is taken, and operations by the second."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -6,8 +6,6 @@ A file, because OUT is what driver and workers share anyway; a scheduler's grace
 a second one ends the command at once, like Ctrl-C.
 """
 
-from __future__ import annotations
-
 import signal
 import threading
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Presets of ``temporay generate`` and ``temporay plan``."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

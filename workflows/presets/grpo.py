@@ -1,7 +1,5 @@
 """Presets of ``temporay grpo``."""
 
-from __future__ import annotations
-
 from temporay.models.policy import OptimizerConfig
 from temporay.workflows.grpo.settings import GrpoSettings
 

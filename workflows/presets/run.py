@@ -1,7 +1,5 @@
 """Presets of ``temporay run``."""
 
-from __future__ import annotations
-
 from temporay.models.engines._base import EngineSettings
 from temporay.models.policy import OptimizerConfig
 from temporay.models.tiny import TinyShape

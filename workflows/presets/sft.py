@@ -1,7 +1,5 @@
 """Presets of ``temporay sft``."""
 
-from __future__ import annotations
-
 from temporay.models.policy import OptimizerConfig
 from temporay.workflows.sft.settings import SftSettings
 

@@ -1,7 +1,5 @@
 """Presets of ``temporay tune``."""
 
-from __future__ import annotations
-
 from temporay.workflows.presets import sft
 from temporay.workflows.tune import TuneSettings
 

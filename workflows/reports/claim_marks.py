@@ -3,8 +3,6 @@
 completion, Sample → thought → sentences → claims → marks; answer → mark
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Literal
 

@@ -3,8 +3,6 @@
 RUN/metrics.jsonl -> rows of a stage -> figures
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``temporay preview``: one offline page that plays samples of a dataset and shows the truth behind each question."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -4,8 +4,6 @@ of temporay run:          summary.json, metrics.jsonl, evaluation/*.jsonl, data/
 of temporay sft and grpo: workflows.reports.stage_report                           -> RUN/report.html
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Mapping
@@ -93,6 +91,7 @@ def lead(run: Path, result: Mapping[str, Any], answers: Answers) -> str:
 
 
 def mean_chance(result: Mapping[str, Any]) -> float:
+    """Return the mean chance over tasks."""
     chances = [float(entry["chance"]) for entry in result["accuracy"].values()]
     return sum(chances) / len(chances)
 
@@ -148,6 +147,7 @@ def headline(result: Mapping[str, Any], answers: Answers) -> str:
 def headline_row(
     name: str, n: int, chance: float, intervals: Mapping[str, ConfidenceInterval], *, kind: str = ""
 ) -> str:
+    """Return one row of the headline table: a model's accuracy with its interval, against chance."""
     cells = "".join(
         f'<td class="number">{percent(interval)}{interval_mark(interval, chance, TONES.get(of, "soft"))}</td>'
         for of, interval in intervals.items()

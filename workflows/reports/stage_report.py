@@ -3,8 +3,6 @@
 RUN/config.json, metrics.jsonl, summary.json, rollouts/ -> title, lead, sections
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -3,8 +3,6 @@
 StoredPrompts, groups begun, weights to use → EngineActor → groups, and which weights it really held
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

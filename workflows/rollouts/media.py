@@ -6,8 +6,6 @@ A StoredPrompt is what travels: in calls of engines, retries, segments and train
 the store is released and the last StoredPrompt of them is gone.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace

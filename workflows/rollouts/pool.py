@@ -9,8 +9,6 @@ Engines may come and go at any time (``roster``); whatever they hold, groups say
 and the checksum of those weights is compared with what was published.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections import deque

@@ -1,7 +1,5 @@
 """One call of the rollout pool: which prompts are where, and how an engine's answer is taken."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import deque
 from collections.abc import Sequence

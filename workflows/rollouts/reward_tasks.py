@@ -4,8 +4,6 @@ A checker may be anyone's code. One that raises, hangs, or takes its process dow
 reward of None; it never stops the run, never becomes a zero, and never touches another group.
 """
 
-from __future__ import annotations
-
 import asyncio
 import signal
 from collections.abc import Iterator, Mapping, Sequence

@@ -7,8 +7,6 @@ Nothing here waits or belongs to an event loop: ``refresh`` looks at what has ha
 placed stays pending in Ray, where an autoscaler sees it.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass

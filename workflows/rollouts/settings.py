@@ -1,7 +1,5 @@
 """Settings of the rollout pool and of its rewards."""
 
-from __future__ import annotations
-
 from typing import Self
 
 from pydantic import Field, model_validator

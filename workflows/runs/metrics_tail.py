@@ -3,8 +3,6 @@
 RUN/metrics.jsonl → MetricsTail → the numbers of every step that are new
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

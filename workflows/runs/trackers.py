@@ -8,8 +8,6 @@ once, the one that came first, and RUN/trackers.json holds how far they are. No 
 environment asks for it: W&B is offline without WANDB_MODE, MLflow writes to RUN/mlflow without MLFLOW_TRACKING_URI.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import os

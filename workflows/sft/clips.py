@@ -5,8 +5,6 @@
 Frames travel as bytes. A thread of the worker turns them into the model's tensors while the worker trains.
 """
 
-from __future__ import annotations
-
 import functools
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence

@@ -3,8 +3,6 @@
 parts → token counts → rows that are not too long → schedule; held-out rows → their counts → what is validated on
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 checkpoint → micro-batches from its step on → update → validation, checkpoint when due → OUT/model
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Mapping
 from threading import Lock

@@ -3,8 +3,6 @@
 rows of metrics.jsonl, Inputs, Best → summary.json
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@ samples → token counts → schedule of steps → clips (Ray tasks) → micro-b
 validation now and then → OUT/model, OUT/best
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Mapping
 from typing import Any

@@ -6,8 +6,6 @@ Steps depend on seed, data and settings alone, so a run may stop and go on anywh
 a step, samples of similar length go together, so that little of a padded batch is padding.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

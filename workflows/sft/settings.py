@@ -1,7 +1,5 @@
 """What a fine-tuning run can be told."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Literal, Self
 

@@ -3,8 +3,6 @@
 parts → chunks of rows (Ray tasks) → tokens and bytes of frames by row → OUT/token_counts.parquet, kept for a restart
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass

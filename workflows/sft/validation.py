@@ -7,8 +7,6 @@ read the answer off it, so accuracy is left to ``temporay evaluate``; what the o
 gap between the loss of an arm and that of the ordered frames, which is 0 for a model that does not watch.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ All of them are as long as the shape's way, so neither speed nor distance tells 
 its arc length in a frame of its own; where it starts, how it lies and which way round it is gone are drawn apart.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -7,8 +7,6 @@
 its check on the pixels cannot disagree about the rule.
 """
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@
 Shapes that do not touch can be told apart in every frame, whatever each of them does within its room.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import ceil
 

@@ -4,8 +4,6 @@ A shape in a panel is cut off at the panel's edges, which may be joined like tho
 picture of a panel says how anything in it moves.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -76,4 +74,4 @@ def panel_track(
 
 
 def _cell_name(down: str, across: str) -> str:
-    return "centre" if down == across == "middle" else f"{down} {across}"
+    return "centre" if down == across == "middle" else f"{down} {across}"  # codespell:ignore centre

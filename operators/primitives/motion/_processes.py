@@ -4,8 +4,6 @@ Each repeats from a phase drawn evenly over its course, so a frame at any place 
 among them, looks alike in a clip played forwards and in one played backwards; only how it changes tells them apart.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal

@@ -3,8 +3,6 @@
 A race is several shapes, each of which keeps its own speed and direction; what is asked is how their speeds compare.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

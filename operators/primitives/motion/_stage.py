@@ -4,8 +4,6 @@ A told path gives positions as digits, in tenths of the frame: "x 3 5 7 9 y 4 4 
 event of the log ("3 4"), so every digit of an explanation can be checked.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -7,8 +7,6 @@ is right with (1 + ln r / ln R) / 3. That is at most 0.48 here, and 0.41 at leve
 tells nothing, and no single frame shows a speed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import ClassVar
 

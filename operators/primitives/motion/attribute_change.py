@@ -4,8 +4,6 @@ Colors, sizes, forms and places before and after the change are chosen alike. So
 same chance, and no frame tells what changed. Shapes are named by what stays: one that changes its color by its form.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar

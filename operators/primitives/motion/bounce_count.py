@@ -10,8 +10,6 @@ from the place of the ball on its line is right in at most 0.31. In a random fra
 The ball starts slowly, is fastest in the middle and ends slowly, so the first and the last bounce are seen too.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import ClassVar
 

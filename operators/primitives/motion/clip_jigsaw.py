@@ -5,8 +5,6 @@ shown in another order. Each segment continues where another one ends, and only 
 single frame is uniform in any order. No two neighbors are left in place, so every cut is a visible jump.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import pairwise, permutations
 from typing import ClassVar

@@ -6,8 +6,6 @@ is exactly one of them. Up to level 2 the speed is steady. From level 3 on the s
 speed, so a speed times the clip's length is not the way.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import ClassVar
 

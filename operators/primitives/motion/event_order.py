@@ -5,8 +5,6 @@ clip begins and ends empty. So another order shows the very same frames: neither
 order tell which shape came first.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import factorial

@@ -5,8 +5,6 @@ spans. A shape begins and ends what it does in the state in which it rests. So a
 another order, and only their times tell.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import replace

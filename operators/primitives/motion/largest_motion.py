@@ -5,8 +5,6 @@ further than all the others. The four options are two cells by two opposite dire
 single frame shows any motion, and the same frames backwards have another of the answers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar

@@ -5,8 +5,6 @@ at the other. So in any one frame every shape is anywhere on its lane, whether i
 From level 2 on all shapes tremble, also those that stay in place.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar

@@ -8,8 +8,6 @@ the opposites of these. Each direction comes first once and last once, so no opt
 backwards (the opposite of b, then of a) have one of the other options as their answer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise

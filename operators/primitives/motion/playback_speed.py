@@ -5,8 +5,6 @@ Where they start on the course is uniform in each half, so no frame tells a spee
 apart from the answer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar

@@ -5,8 +5,6 @@ an option. The answer only decides when the flash comes. During the flash nothin
 every other answer shows the same frames in another order, and no frame holds both the flash and the shapes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar

@@ -5,8 +5,6 @@ angles, evenly spread over the circle, for every direction and number of turns. 
 counter-clockwise, are the same frames in another order. Only a shape that does not spin shows others.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import gcd

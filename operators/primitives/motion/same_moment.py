@@ -5,8 +5,6 @@ when it turns. Turns come at one even pace from a uniform phase, so one half alo
 less than half a pace, so it is always clear which turns belong together.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 

@@ -4,8 +4,6 @@ All shapes start anywhere on a frame whose edges are joined, and each has a dire
 nothing. How far a shape gets in the whole clip tells the answer, in any order of the frames.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import ClassVar
 

@@ -4,8 +4,6 @@ Something irreversible happens again and again, from any phase. So no single fra
 or the last, and the twin is the same frames backwards. Shapes that drift evenly tell nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar

@@ -4,8 +4,6 @@ Every path is as long as every other, has a constant speed and starts anywhere o
 single frame, speed or distance tells its shape. All frames without their order do: the places they show are the path.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import ClassVar
 

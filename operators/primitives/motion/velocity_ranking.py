@@ -5,8 +5,6 @@ neighbors are swapped or not, so each of these pairs has to be compared. A swap 
 none of them is most like the others.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import permutations
 from typing import ClassVar

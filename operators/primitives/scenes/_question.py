@@ -3,8 +3,6 @@
 The order comes from the event log when a question is asked, and from the frames alone when its answer is checked.
 """
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass

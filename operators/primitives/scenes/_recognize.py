@@ -6,8 +6,6 @@ Every warp that ``choose_affine`` can choose lies close to a copy in the bank. S
 picture is small, and to any other it is large. A frame for which this does not hold is left unnamed.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

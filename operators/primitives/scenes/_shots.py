@@ -5,8 +5,6 @@
 The paper jitters every frame by itself (rotation 15 degrees, scale 10 %, translation 10 %, black fill).
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence

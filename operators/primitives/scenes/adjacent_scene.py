@@ -5,8 +5,6 @@ and is right as often as any other, and every other option is a scene of the vid
 a scene that is not listed, and then none of the other answers is correct.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from numpy.random import Generator
@@ -37,7 +35,7 @@ class AdjacentScene(PseudoVideo):
         'Which scene comes directly {side} "{anchor}"?',
         'Look for the scene "{anchor}". What is shown immediately {side} it?',
         'What does the video show right {side} the scene "{anchor}"?',
-        'Which scene is the neighbour of "{anchor}" just {side} it?',
+        'Which scene is the neighbour of "{anchor}" just {side} it?',  # codespell:ignore neighbour
         'Find "{anchor}" in the video. Which scene is next to it, {side} it in time?',
         'What can be seen straight {side} the scene "{anchor}"?',
         'No other scene lies between it and "{anchor}", and it comes {side} that one. Which scene is it?',

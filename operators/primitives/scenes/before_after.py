@@ -3,8 +3,6 @@
 Which of the two scenes the question names first is chosen before the order in which they are shown.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from numpy.random import Generator

@@ -3,8 +3,6 @@
 From level 3 on one of the listed scenes is no option. Where it is the right one, none of the other answers is correct.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from numpy.random import Generator

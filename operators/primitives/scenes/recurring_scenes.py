@@ -4,8 +4,6 @@ Every scene has its number of frames, whatever the number of its shots. So neith
 their order tell what comes again. The first scene and the last one are chosen before the truth.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any

@@ -3,8 +3,6 @@
 From level 3 on the i-th scene may be one that is not listed, and then none of the other answers is correct.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from numpy.random import Generator

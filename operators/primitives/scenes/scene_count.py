@@ -4,8 +4,6 @@ The clip's length is chosen before the number of scenes, and the same number of 
 So neither the length nor a rejection tells the count.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from numpy.random import Generator

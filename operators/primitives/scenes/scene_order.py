@@ -6,8 +6,6 @@ tells nothing. (The paper's hard mode swaps two scenes of the correct order. Wit
 like the rest solves 41 % of such questions.)
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from math import factorial

@@ -6,8 +6,6 @@ two others in one change and from the last in two, so no option stands out. Whic
 only the order tells which of them is right.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from numpy.random import Generator

@@ -3,8 +3,6 @@
 A clip of operations has a reveal at one end. Each operation lasts the same number of frames.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Games whose state is a face, or none, at each place: cards, tiles, files, symbols."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from typing import ClassVar
 
@@ -18,7 +16,7 @@ MIN_FACE_SHARE = 0.25  # share of the square around a place that has a face's co
 
 
 class FaceGame(OperationsGame):
-    """A game in which labelled faces are seen in the reveal alone, each in a color of its own."""
+    """A game in which labeled faces are seen in the reveal alone, each in a color of its own."""
 
     faces_fact: ClassVar[str]  # the fact that gives each face's name the name of its color
     empty: ClassVar[str] = "-"  # what a place without a face holds

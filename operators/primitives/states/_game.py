@@ -8,8 +8,6 @@ answers. These answers are the options, and one of them is then made true. An op
 hidden, so all options have the same frames in another order: text, length, one frame or a bag of frames tell nothing.
 """
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Read operations back from frames: when something moves, and which two places trade."""
 
-from __future__ import annotations
-
 from itertools import combinations
 
 import numpy as np

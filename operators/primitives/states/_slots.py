@@ -3,8 +3,6 @@
 Things that move keep clear of things that stand, so a witness can follow things that look all alike.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.pixels.shapes import COLORS

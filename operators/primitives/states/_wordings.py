@@ -1,7 +1,5 @@
 """Texts that ask for a state at a time."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 

@@ -5,8 +5,6 @@ another, so it looks the same whatever cards there are. Whole stacks are all rea
 another order.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import ClassVar
 

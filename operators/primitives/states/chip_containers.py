@@ -4,8 +4,6 @@ Colored chips are seen in the reveal and while they fly from one container to an
 trade places with their contents. The same flights and trades in another order leave the chips elsewhere.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import permutations
 from typing import ClassVar

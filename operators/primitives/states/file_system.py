@@ -5,8 +5,6 @@ sheets fly, whichever files they are, so a step looks the same in every state. A
 bin, and restored when it gets out again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import ClassVar
 

@@ -4,8 +4,6 @@ All cups are alike, so a swap looks the same whichever cup hides the ball. A twi
 Cups on their way keep clear of all others, so a viewer can follow them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import ClassVar
 

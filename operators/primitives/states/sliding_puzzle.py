@@ -5,8 +5,6 @@ cannot be cut up and put together in another order. A twin is staged anew: from 
 ends at the same place if the board allows it.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Sequence
 from typing import ClassVar

@@ -4,8 +4,6 @@ Digits and signs lie in a grid and are seen in the reveal alone. The ball goes f
 arithmetic problem. The same cells in another order are another problem, so a twin has the same frames in another order.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby, permutations, product

@@ -178,7 +178,7 @@ def test_a_bag_may_leave_two_answers_but_not_one() -> None:
 
 
 def test_colors_named_by_options_are_measured() -> None:
-    """Texts that never come back, of which the right one names the colour that is seen."""
+    """Texts that never come back, of which the right one names the color that is seen."""
     rng = np.random.default_rng(1)
     names = list(COLORS)[:6]
     rows, thumbnails = samples(fair_speed, promises=ORDER)

@@ -130,7 +130,7 @@ def test_images_become_upright_rgb_of_the_wanted_size(tmp_path: Path) -> None:
     assert load_image(save(tmp_path / "hidden.png", hidden), 8).max() == 0, "what alpha hides stays hidden"
     deep = Image.fromarray(np.full((8, 8), 30_000, np.uint16))
     assert load_image(save(tmp_path / "deep.png", deep), 8)[0, 0].tolist() == [117] * 3, "16 bits scaled, not clipped"
-    assert load_image(save(tmp_path / "grey.webp", Image.new("L", (8, 8), 90)), 8).shape == (8, 8, 3)
+    assert load_image(save(tmp_path / "gray.webp", Image.new("L", (8, 8), 90)), 8).shape == (8, 8, 3)
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -175,4 +175,4 @@ def test_the_loader_reads_a_file_once(tmp_path: Path) -> None:
     first = load(scene)
     Path(scene.path).unlink()
     assert load(scene) is first
-    assert not first.flags.writeable
+    assert not first.flags.writable

@@ -63,7 +63,7 @@ def test_values_follow_the_formula() -> None:
     sample = real_sample("event_order", level=0)
     phrase = make_primitive("event_order").phrases["appears"][0]
     truths = [tell(event, phrase) for event in sample.events]
-    lie = tell(replace(sample.events[0], subject="grey cube"), phrase)
+    lie = tell(replace(sample.events[0], subject="gray cube"), phrase)
     n = len(truths)
     assert n >= 2
     assert value(sample, truths[0]) == pytest.approx(1 / n)

@@ -67,7 +67,7 @@ def mlflow(monkeypatch: pytest.MonkeyPatch) -> FakeMlflow:
 
 
 def curves(run: Path) -> dict[str, list[tuple[int, float]]]:
-    """What TensorBoard's files hold, by stage/name. A record is length, checksum, an Event and its checksum."""
+    """Return what TensorBoard's files hold, by stage/name. A record is length, checksum, an Event and its checksum."""
     found: dict[str, list[tuple[int, float]]] = {}
     for path in sorted((run / "tensorboard").glob("*/events.out.tfevents.*")):
         data, at = path.read_bytes(), 0
