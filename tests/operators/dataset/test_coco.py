@@ -175,4 +175,4 @@ def test_the_loader_reads_a_file_once(tmp_path: Path) -> None:
     first = load(scene)
     Path(scene.path).unlink()
     assert load(scene) is first
-    assert not first.flags.writable
+    assert not first.flags.writeable
