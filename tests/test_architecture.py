@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -185,6 +186,35 @@ RULES: tuple[Rule, ...] = (
     telling_names,
     safe_calls,
 )
+
+
+def type_names(source: str) -> Iterator[str]:
+    """Yield the classes and type aliases at the top of a file."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign):
+            yield from (
+                target.id
+                for target in node.targets
+                if isinstance(target, ast.Name) and re.fullmatch(r"(?:[A-Z][a-z0-9]+)+", target.id)
+            )
+
+
+def named_twice(files: Mapping[Path, str]) -> dict[str, list[str]]:
+    """Return the type names that stand in several files, with these files."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for path, source in files.items():
+        for name in type_names(source):
+            found[name].append(str(path))
+    return {name: paths for name, paths in found.items() if len(paths) > 1}
+
+
+def test_no_type_name_occurs_twice() -> None:
+    """One word has one meaning, and a search for a type finds one definition."""
+    assert not named_twice({path: (ROOT / path).read_text() for path in FILES})
+    planted = {Path("operators/a.py"): "class Row: ...", Path("models/b.py"): "Row = dict[str, int]"}
+    assert set(named_twice(planted)) == {"Row"}
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from temporay.operators.components import OWN_FOLDERS
 from temporay.workflows.environment import quiet_libraries
 
 LOCAL_OBJECT_STORE_BYTES = 400 << 20
@@ -27,7 +28,10 @@ def ray_session() -> Iterator[None]:
         yield
         return
     if joins:
-        ray.init(logging_level="ERROR", log_to_driver=False)
+        # Nodes see the user's own components below the same path, like datasets and runs.
+        own = os.environ.get(OWN_FOLDERS)
+        runtime_env = {"env_vars": {OWN_FOLDERS: own}} if own else None
+        ray.init(runtime_env=runtime_env, logging_level="ERROR", log_to_driver=False)
     else:
         ray.init(
             num_cpus=max(LOCAL_MIN_CPUS, LOCAL_CPU_FACTOR * (os.cpu_count() or 1)),

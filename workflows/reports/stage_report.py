@@ -22,7 +22,7 @@ from temporay.workflows.reports.curves import (
 from temporay.workflows.reports.rollout_cards import section_of
 from temporay.workflows.runs.run_dir import RunDir
 
-Rows = Sequence[Mapping[str, Any]]
+MetricRows = Sequence[Mapping[str, Any]]
 
 
 def lead(run: Path, config: Mapping[str, Any]) -> str:
@@ -48,7 +48,7 @@ def sft_body(run: Path) -> str:
     return "\n".join(parts)
 
 
-def sft_figures(rows: Rows) -> list[tuple[str, str]]:
+def sft_figures(rows: MetricRows) -> list[tuple[str, str]]:
     """Return the main figures of SFT."""
     first, last = quarters(rows)
     return [
@@ -89,7 +89,7 @@ def grpo_body(run: Path) -> str:
     )
 
 
-def grpo_figures(rows: Rows) -> list[tuple[str, str]]:
+def grpo_figures(rows: MetricRows) -> list[tuple[str, str]]:
     """Return the main figures of GRPO."""
     first, last = quarters(rows)
     worst = max((row["parity_max_abs"] for row in rows if "parity_max_abs" in row), default=float("nan"))
@@ -104,13 +104,13 @@ def grpo_figures(rows: Rows) -> list[tuple[str, str]]:
     ]
 
 
-def quarters(rows: Rows) -> tuple[Rows, Rows]:
+def quarters(rows: MetricRows) -> tuple[MetricRows, MetricRows]:
     """Return the first and the last quarter of the steps."""
     size = max(1, len(rows) // 4)
     return rows[:size], rows[-size:]
 
 
-def mean(rows: Rows, name: str) -> float:
+def mean(rows: MetricRows, name: str) -> float:
     """Average over the steps that logged the value; NaN if none did."""
     values = [row[name] for row in rows if row.get(name) is not None]
     return sum(values) / len(values) if values else float("nan")
