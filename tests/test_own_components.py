@@ -102,9 +102,8 @@ def temporay(own: Path, *arguments: str | Path) -> str:
 def test_every_contract_test_takes_them(own: Path) -> None:
     tests = ["tests/test_components.py", "tests/operators", "tests/models/families", "tests/models/losses"]
     names = ("first_stop", "brief", "reach", "lantern")
-    done = run(
-        own, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-p", "lantern_fixture", *tests, "-k", " or ".join(names)
-    )
+    chosen = f"({' or '.join(names)}) and not vllm"  # vLLM has architectures of its own
+    done = run(own, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-p", "lantern_fixture", *tests, "-k", chosen)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
     passed = {name: len(re.findall(rf"::\w+\[[^\]]*{name}[^\]]*\] PASSED", done.stdout)) for name in names}
     assert passed["first_stop"] > 15 and passed["brief"] > 20 and passed["reach"] > 3 and passed["lantern"] > 1, passed

@@ -11,13 +11,18 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Return the folder of a tiny random model by the name of its family."""
+def tiny_models(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return the folder of a tiny random model by the name of its family.
+
+    The test of a family that ``tests.models.tiny_models`` does not build has a fixture ``tiny_NAME``.
+    """
 
     @functools.cache
     def folder_of(family: str) -> Path:
-        from tests.models.tiny_models import build_tiny_model  # heavy: transformers' model classes
+        from tests.models.tiny_models import BUILT, build_tiny_model  # heavy: transformers' model classes
 
+        if family not in BUILT:
+            return request.getfixturevalue(f"tiny_{family}")  # type: ignore[no-any-return]
         out = tmp_path_factory.mktemp(f"tiny_{family}") / "model"
         build_tiny_model(family, out)
         return out

@@ -42,6 +42,7 @@ OLDER: dict[str, tuple[Any, Any, Any, dict[str, Any]]] = {
         },
     ),
 }
+BUILT = ("qwen3_vl", *OLDER)
 
 
 def build_tiny_model(family: str, out: Path) -> None:
