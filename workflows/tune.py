@@ -8,7 +8,7 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -123,9 +123,10 @@ def max_concurrent_trials(num_workers: int, resources: Mapping[str, float]) -> i
 
 def run_trial(parameters: Mapping[str, Any]) -> None:
     """Run one trial in a Tune process: an SFT run that reports at its checkpoints and resumes from them."""
-    config: TuneConfig = parameters["config"]
-    settings = replaced(config.sft, parameters["settings"])
-    out = config.out / "trials" / f"{parameters['index']:03d}"
+    candidate = parameters["candidate"]
+    config: TuneConfig = candidate["config"]
+    settings = replaced(config.sft, candidate["settings"])
+    out = config.out / "trials" / f"{candidate['index']:03d}"
     trial = converted(SftConfig, settings, data=config.data, model=config.model, out=out)
     summary = fine_tune(trial, callbacks=(TuneReportCallback(),))
     tune.report({"loss": summary["loss"], "step": summary["num_steps"]})
@@ -139,7 +140,7 @@ def search(config: TuneConfig, settings: Sequence[Mapping[str, Any]]) -> list[Tr
     print(f"{len(settings)} trials, {min(concurrent, len(settings))} at a time", flush=True)
     candidates = [{"index": i, "settings": dict(chosen), "config": config} for i, chosen in enumerate(settings)]
     tuner = tune.Tuner(
-        tune.with_resources(run_with_candidate, {"CPU": TRIAL_CPU}),
+        tune.with_resources(run_trial, {"CPU": TRIAL_CPU}),
         param_space={"candidate": tune.grid_search(candidates)},
         tune_config=tune.TuneConfig(
             metric="loss",
@@ -156,11 +157,6 @@ def search(config: TuneConfig, settings: Sequence[Mapping[str, Any]]) -> list[Tr
     )
     results = {result.config["candidate"]["index"]: result for result in tuner.fit() if result.config}
     return [_trial(config, chosen, results.get(i)) for i, chosen in enumerate(settings)]
-
-
-def run_with_candidate(parameters: Mapping[str, Any]) -> None:
-    """Tune's trainable."""
-    run_trial(parameters["candidate"])
 
 
 def _trial(config: TuneConfig, settings: Mapping[str, Any], result: Any) -> Trial:
@@ -213,10 +209,7 @@ def run(config: TuneConfig) -> dict[str, Any]:
     best = min(trials, key=_rank)
     if best.status != "finished":
         raise UserError(f"no trial finished; the first error: {next((t.error for t in trials if t.error), 'none')}")
-    rows = [
-        {"settings": dict(t.settings), "loss": t.loss, "steps": t.steps, "status": t.status, "error": t.error}
-        for t in trials
-    ]
+    rows = [asdict(trial) for trial in trials]
     index = trials.index(best)
     result = {"best": rows[index], "model": str(config.out / "trials" / f"{index:03d}" / "model"), "trials": rows}
     summary = run_dir.finish({**result, "table": table(trials)})

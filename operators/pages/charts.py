@@ -4,11 +4,11 @@ values -> running mean -> polyline, bars with intervals -> one ``<figure>``
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from temporay.operators.pages.page import escape
+from temporay.operators.pages.page import escape, why
 from temporay.operators.scoring.metrics import ConfidenceInterval
 
 Tone = Literal["base", "sft", "grpo", "soft"]
@@ -61,9 +61,8 @@ def line_chart(title: str, curves: Sequence[Curve], *, note: str = "", low: floa
     thinned = [_thinned(curve) for curve in curves]
     steps = [step for curve in curves for step in curve.steps]
     values = [value for curve in thinned for value in curve.values]
-    caption = f"<figcaption>{escape(title)}<span>{escape(note)}</span></figcaption>"
     if not values:
-        return f'<figure>{caption}<p class="note">No step logged this.</p></figure>'
+        return figure(title, note, why("No step logged this."))
     x_ticks = ticks(min(steps), max(steps), 5)
     y_ticks = ticks(min(values) if low is None else low, max(values), 4)
     x_low, x_high = min(steps), max(max(steps), min(steps) + 1)
@@ -75,11 +74,7 @@ def line_chart(title: str, curves: Sequence[Curve], *, note: str = "", low: floa
     def y(value: float) -> float:
         return HEIGHT - BOTTOM - (value - y_low) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM)
 
-    parts = [
-        f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>'
-        f'<text x="{LEFT - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>'
-        for tick in y_ticks
-    ]
+    parts = [grid_line(tick, y(tick), WIDTH - RIGHT) for tick in y_ticks]
     parts += [
         f'<text x="{x(tick):.1f}" y="{HEIGHT - 6}" text-anchor="middle">{tick:g}</text>'
         for tick in x_ticks
@@ -90,7 +85,21 @@ def line_chart(title: str, curves: Sequence[Curve], *, note: str = "", low: floa
         faint = " faint" if curve.faint else ""
         parts.append(f'<polyline class="curve{faint}" style="stroke:var(--{curve.tone})" points="{points}"/>')
     svg = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
-    return f"<figure>{caption}{svg}</figure>"
+    return figure(title, note, svg)
+
+
+def figure(title: str, note: str, body: str, *, is_wide: bool = False) -> str:
+    """Return a figure with its caption; ``body`` is HTML."""
+    wide = ' class="wide"' if is_wide else ""
+    return f"<figure{wide}><figcaption>{escape(title)}<span>{escape(note)}</span></figcaption>{body}</figure>"
+
+
+def grid_line(value: float, y: float, right: float) -> str:
+    """Return the line of a value, from ``LEFT`` to ``right`` in pixels, with the value to the left of it."""
+    return (
+        f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
+    )
 
 
 def interval_mark(interval: ConfidenceInterval, chance: float, tone: Tone) -> str:
@@ -115,9 +124,8 @@ def bar_chart(title: str, groups: Sequence[tuple[str, float, Sequence[Bar]]], *,
                 f'<text x="{BARS_WIDTH - VALUE_WIDTH + 12}" y="{middle + 4:.0f}">{percent(bar.interval)}</text>'
             )
         top += len(bars) * BAR_HEIGHT + 14
-    caption = f"<figcaption>{escape(title)}<span>{escape(note)}</span></figcaption>"
     svg = f'<svg viewBox="0 0 {BARS_WIDTH} {max(1.0, top - 14):.0f}">{"".join(parts)}</svg>'
-    return f'<figure class="wide">{caption}{svg}</figure>'
+    return figure(title, note, svg, is_wide=True)
 
 
 def percent(interval: ConfidenceInterval) -> str:
@@ -150,14 +158,10 @@ def _bar(interval: ConfidenceInterval, chance: float, tone: Tone) -> str:
 
 
 def _thinned(curve: Curve) -> Curve:
-    size = -(-len(curve.steps) // MAX_POINTS) if curve.steps else 1
-    if size == 1:
-        return curve
-    steps, values = list(_means(curve.steps, size)), list(_means(curve.values, size))
-    return Curve(steps=steps, values=values, tone=curve.tone, faint=curve.faint)
+    size = -(-len(curve.steps) // MAX_POINTS)
+    return curve if size <= 1 else replace(curve, steps=_means(curve.steps, size), values=_means(curve.values, size))
 
 
-def _means(values: Sequence[float], size: int) -> Iterator[float]:
-    for start in range(0, len(values), size):
-        part = values[start : start + size]
-        yield math.fsum(part) / len(part)
+def _means(values: Sequence[float], size: int) -> list[float]:
+    parts = [values[start : start + size] for start in range(0, len(values), size)]
+    return [math.fsum(part) / len(part) for part in parts]

@@ -35,17 +35,12 @@ def contact_sheet(samples: Sequence[tuple[Sample, Frames]]) -> Frames:
 
 def sample_row(sample: Sample, frames_THWC: Frames) -> Frames:
     """Return one sample, row_HWC: frames, question, and options with the right one marked."""
-    strip_HWC = film(frames_THWC)
     text = Image.new("RGB", (WIDTH - 2 * MARGIN, MAX_LINES * LINE_PX), GROUND)
     used = _write(text, sample)
-    inner_HWC = np.concatenate([strip_HWC, np.asarray(text)[:used]], axis=0)
-    return np.stack(
-        [
-            np.pad(inner_HWC[:, :, c], ((ROW_GAP, 0), (MARGIN, MARGIN)), constant_values=GROUND[c])
-            for c in range(inner_HWC.shape[2])
-        ],
-        axis=2,
-    )
+    inner_HWC = np.concatenate([film(frames_THWC), np.asarray(text)[:used]], axis=0)
+    row_HWC: Frames = np.full((ROW_GAP + len(inner_HWC), WIDTH, 3), GROUND, np.uint8)
+    row_HWC[ROW_GAP:, MARGIN:-MARGIN] = inner_HWC
+    return row_HWC
 
 
 def film(frames_THWC: Frames) -> Frames:
@@ -54,9 +49,8 @@ def film(frames_THWC: Frames) -> Frames:
     width = (WIDTH - 2 * MARGIN - (MAX_FRAMES - 1) * GAP) // MAX_FRAMES
     height = max(1, round(width * frames_THWC.shape[1] / frames_THWC.shape[2]))
     strip_HWC: Frames = np.full((height, WIDTH - 2 * MARGIN, 3), GROUND, np.uint8)
+    how = cv2.INTER_NEAREST if frames_THWC.shape[2] < width else cv2.INTER_AREA  # enlarged, or made smaller
     for n, t in enumerate(shown):
-        enlarged = frames_THWC.shape[2] < width
-        how = cv2.INTER_NEAREST if enlarged else cv2.INTER_AREA
         left = n * (width + GAP)
         strip_HWC[:, left : left + width] = cv2.resize(frames_THWC[t], (width, height), interpolation=how)
     return strip_HWC

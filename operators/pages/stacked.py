@@ -6,10 +6,10 @@ seconds by stage of every step -> bars of equal parts of the run -> one ``<figur
 import math
 from collections.abc import Mapping, Sequence
 
-from temporay.operators.pages.charts import ticks
+from temporay.operators.pages.charts import LEFT, figure, grid_line, ticks
 from temporay.operators.pages.page import escape
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 980, 220, 46, 22, 8
+WIDTH, HEIGHT, BOTTOM, TOP = 980, 220, 22, 8
 MAX_BARS = 100  # with more steps, a bar is the mean of several steps
 NUM_COLORS = 8
 
@@ -26,12 +26,7 @@ def stacked_chart(title: str, steps: Sequence[float], by_step: Sequence[Mapping[
     y_ticks = ticks(0.0, highest, 4)
     unit = (HEIGHT - TOP - BOTTOM) / y_ticks[-1]
     width = (WIDTH - LEFT) / max(1, len(bars))
-    parts = [
-        f'<line class="grid" x1="{LEFT}" x2="{WIDTH}" y1="{HEIGHT - BOTTOM - tick * unit:.1f}" '
-        f'y2="{HEIGHT - BOTTOM - tick * unit:.1f}"/><text x="{LEFT - 8}" y="{HEIGHT - BOTTOM - tick * unit + 4:.1f}" '
-        f'text-anchor="end">{tick:g}</text>'
-        for tick in y_ticks
-    ]
+    parts = [grid_line(tick, HEIGHT - BOTTOM - tick * unit, WIDTH) for tick in y_ticks]
     for n, bar in enumerate(bars):
         bottom = float(HEIGHT - BOTTOM)
         for color, value in enumerate(bar):
@@ -43,9 +38,8 @@ def stacked_chart(title: str, steps: Sequence[float], by_step: Sequence[Mapping[
     ends = ((LEFT, "start", steps[0]), (WIDTH, "end", steps[-1])) if steps else ()
     parts += [f'<text x="{x}" y="{HEIGHT - 5}" text-anchor="{anchor}">{step:g}</text>' for x, anchor, step in ends]
     mean = sum(totals.values()) / max(1, len(by_step))
-    caption = f"<figcaption>{escape(title)}<span>{mean:.3g} s a step</span></figcaption>"
     svg = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
-    return f'<figure class="wide">{caption}{svg}{_legend(stages, totals, len(by_step))}</figure>'
+    return figure(title, f"{mean:.3g} s a step", svg + _legend(stages, totals, len(by_step)), is_wide=True)
 
 
 def _bars(by_step: Sequence[Mapping[str, float]], stages: Sequence[str]) -> list[list[float]]:

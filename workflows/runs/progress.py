@@ -1,6 +1,5 @@
 """Progress of a stage from its growing metrics.jsonl: a bar on a terminal, plain lines elsewhere."""
 
-import json
 import sys
 import threading
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from temporay.models.checkpoint import Latest
+from temporay.workflows.runs.run_dir import whole_row
 from tqdm import tqdm
 
 POLL_S, PLAIN_LINE_S = 0.5, 15.0
@@ -45,13 +45,8 @@ def newest_rows(path: Path, stage: str) -> list[dict[str, Any]]:
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - (1 << 16)))
         lines = file.read().decode(errors="replace").split("\n")[:-1]
-    rows = []
-    for line in lines:
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue  # cut by the seek or by a kill
-    return [row for row in rows if row.get("stage") == stage]
+    rows = map(whole_row, lines)  # a line may be cut by the seek or by a kill
+    return [row for row in rows if row is not None and row.get("stage") == stage]
 
 
 class Fallbacks:
