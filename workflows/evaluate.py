@@ -44,12 +44,7 @@ class EvaluateConfig(EvaluateSettings):
 
 
 async def evaluate(
-    pool: RolloutPool,
-    processor: Any,
-    dataset: Dataset,
-    indices: Sequence[int],
-    arms: Sequence[Arm],
-    settings: EvaluateSettings,
+    pool: RolloutPool, dataset: Dataset, indices: Sequence[int], arms: Sequence[Arm], settings: EvaluateSettings
 ) -> list[EvaluationRow]:
     """Return rows for every sample and arm, in order. The engines keep whatever weights they hold."""
     sampling = Sampling(num_rollouts=1, temperature=0.0, max_tokens=settings.max_tokens, seed=0)
@@ -59,7 +54,7 @@ async def evaluate(
             samples = {i: dataset.sample(i) for i in indices[start : start + CHUNK]}
             prompts = [
                 to_prompt(
-                    processor,
+                    pool.processor,
                     sample,
                     apply_arm(arm, dataset.frames(i), sample.address),
                     instruction=settings.instruction,
@@ -106,7 +101,7 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
     run_dir = RunDir.open(config.out, config, kind="evaluate")
     with ray_session(), RolloutPool.started(config.pool, config.model) as pool, run_dir.stage("evaluate"):
         indices = select(dataset, config.num_samples)
-        rows = asyncio.run(evaluate(pool, pool.processor, dataset, indices, config.arms, config))
+        rows = asyncio.run(evaluate(pool, dataset, indices, config.arms, config))
     write_rows(run_dir.path / "samples.jsonl", rows)
     table = {
         task: {"chance": entry["chance"], "arms": entry["intervals"], "unread": entry["unread"]}

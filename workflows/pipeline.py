@@ -141,7 +141,7 @@ async def _evaluate(
     version = {"base": BASE_VERSION, "sft": 0, "grpo": FINAL_VERSION}[name]
     state = {key: tensor for file in sorted(folder.glob("*.safetensors")) for key, tensor in load_file(file).items()}
     await pool.load_weights(published(pack(state, version)))
-    return await evaluate(pool, pool.processor, dataset, range(len(dataset)), arms, config.evaluate)
+    return await evaluate(pool, dataset, range(len(dataset)), arms, config.evaluate)
 
 
 def accuracy(rows: Mapping[str, Sequence[EvaluationRow]]) -> dict[str, dict[str, Any]]:

@@ -141,7 +141,7 @@ def measure(pool: RolloutPool, model: Path, data: Path, version: int) -> list[Ev
         dataset = Dataset.open(data)
         evaluated = EvaluateSettings(max_tokens=quickstart().grpo.max_tokens)
         await pool.load_weights(published(pack(load_file(model / "model.safetensors"), version)))
-        return await evaluate(pool, pool.processor, dataset, range(len(dataset)), ("ordered",), evaluated)
+        return await evaluate(pool, dataset, range(len(dataset)), ("ordered",), evaluated)
 
     return asyncio.run(answers())
 

@@ -11,7 +11,7 @@ from typing import Any
 from temporay.operators.pages.charts import Curve, Tone, line_chart, running_mean
 from temporay.operators.pages.page import table
 from temporay.operators.pages.stacked import stacked_chart
-from temporay.workflows.runs.metrics_tail import numbers
+from temporay.workflows.runs.metrics_tail import row_numbers
 from temporay.workflows.runs.run_dir import RunDir
 
 SMOOTHING = 12  # a smoothed curve averages over one twelfth of its steps
@@ -70,7 +70,7 @@ def curves_of(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str], tone:
 
 def validation_curves(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return a chart of every number that validation logged; "" if there is none."""
-    flat = [{"step": row["step"], **dict(_values(row))} for row in rows]
+    flat = [{"step": row["step"], **dict(row_numbers(row))} for row in rows]
     names = dict.fromkeys(name for row in flat for name in row if name != "step")
     if not names:
         return ""
@@ -92,7 +92,7 @@ def other_values(rows: Sequence[Mapping[str, Any]], shown: Iterable[str]) -> str
     left_out = set(shown)
     found: dict[str, list[float]] = {}
     for row in rows:
-        for name, value in _values(row):
+        for name, value in row_numbers(row):
             if name not in left_out and not name.startswith(SECONDS) and math.isfinite(value):
                 found.setdefault(name, []).append(value)
     if not found:
@@ -103,7 +103,3 @@ def other_values(rows: Sequence[Mapping[str, Any]], shown: Iterable[str]) -> str
     ]
     inner = table(("value", "first", "last", "lowest", "highest"), lines)
     return f"<details><summary>Values without a chart: {len(found)}</summary>{inner}</details>"
-
-
-def _values(row: Mapping[str, Any]) -> Iterable[tuple[str, float]]:
-    return numbers({name: value for name, value in row.items() if name not in ("stage", "step")})

@@ -61,16 +61,6 @@ def write(run: Path, result: Mapping[str, Any]) -> Path:
     return write_report(run, lead(run, result, answers), body)
 
 
-def write_stage(run: Path, settings: Mapping[str, Any]) -> Path:
-    """Write RUN/report.html of a run of sft or grpo alone.
-
-    Args:
-        settings: content of config.json.
-    """
-    body = stage_report.grpo_body(run) if settings["command"] == "grpo" else stage_report.sft_body(run)
-    return write_report(run, stage_report.lead(run, settings), body)
-
-
 def write_report(run: Path, lead: str, body: str) -> Path:
     """Write RUN/report.html from its parts and return its path."""
     path = run / PAGE
@@ -119,7 +109,7 @@ def first_figures(result: Mapping[str, Any], answers: Answers) -> str:
 def headline(result: Mapping[str, Any], answers: Answers) -> str:
     """Return the table of accuracies: per primitive chance, the three models, and the other arms."""
     accuracy = result["accuracy"]
-    others = other_arms(result)
+    others = list(dict.fromkeys(arm for e in accuracy.values() for arm in e["arms"] if arm != "ordered"))
     rows = []
     for task, entry in accuracy.items():
         intervals = {name: ConfidenceInterval(**entry["intervals"][name]) for name in (*MODELS, *others)}
@@ -156,11 +146,6 @@ def headline_row(
         f'<td>{escape(name)}</td><td class="number narrow">{n}</td><td class="number narrow">{100 * chance:.1f}</td>'
     )
     return f'<tr class="{kind}">{start}{cells}</tr>'
-
-
-def other_arms(result: Mapping[str, Any]) -> list[str]:
-    """Return the arms that were run besides the one with the frames in order."""
-    return list(dict.fromkeys(arm for e in result["accuracy"].values() for arm in e["arms"] if arm != "ordered"))
 
 
 def arms(result: Mapping[str, Any]) -> str:
@@ -235,7 +220,8 @@ def run(config: ReportConfig) -> Path:
     described = config.run / "config.json"
     settings = json.loads(described.read_text()) if described.is_file() else {}
     if settings.get("command") in ("sft", "grpo"):
-        path = write_stage(config.run, settings)
+        body = stage_report.grpo_body if settings["command"] == "grpo" else stage_report.sft_body
+        path = write_report(config.run, stage_report.lead(config.run, settings), body(config.run))
     else:
         path = write(config.run, finished(config.run))
     print(f"report: {path}")

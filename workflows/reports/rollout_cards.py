@@ -9,7 +9,6 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +59,6 @@ class RolloutViewer:
             tokenizer = None
         return cls(run, config, SampleViewer.open(Dataset.open(Path(config["data"]))), tokenizer)
 
-    @cached_property
-    def weights(self) -> dict[str, float]:
-        return dict(self.config["rewards"]["weights"])
-
     def shown(self, scored: ScoredGroup, trainer: Mapping[str, Sequence[Sequence[float]]]) -> ShownGroup | None:
         """Return a group as the page shows it; None if its row now holds another sample."""
         dataset = self.samples.dataset
@@ -77,7 +72,7 @@ class RolloutViewer:
             scored=scored,
             sample=shown,
             rollouts=[self._rollout(scored, n, sample, logprobs) for n in spread_by_reward(scored)],
-            weights=self.weights,
+            weights=self.config["rewards"]["weights"],
             votes=[parsed.count(n) for n in range(len(sample.question.options))],
         )
 

@@ -60,8 +60,13 @@ def step_row(line: str) -> StepRow | None:
     row = whole_row(line)
     if row is None or "step" not in row or "stage" not in row or "pid" in row:
         return None
-    values = dict(numbers({name: value for name, value in row.items() if name not in ("stage", "step")}))
+    values = dict(row_numbers(row))
     return StepRow(stage=row["stage"], step=row["step"], values=values) if values else None
+
+
+def row_numbers(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Yield every number of a row but its step, by name."""
+    return numbers({name: value for name, value in row.items() if name not in ("stage", "step")})
 
 
 def numbers(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:

@@ -33,11 +33,6 @@ def follow_metrics(out: Path, stage: str, num_steps: int) -> Iterator[dict[str, 
         follower.join()
 
 
-def newest_row(path: Path, stage: str) -> dict[str, Any] | None:
-    """Return the last whole line of a stage's steps."""
-    return next((row for row in reversed(newest_rows(path, stage)) if "loss" in row), None)
-
-
 def newest_rows(path: Path, stage: str) -> list[dict[str, Any]]:
     """Return the last whole lines of a stage, as many as 64 KiB hold."""
     if not path.exists():
@@ -77,7 +72,7 @@ def _follow(path: Path, stage: str, num_steps: int, newest: dict[str, Any], ende
         while True:
             last = ended.wait(interval_s)
             fallbacks.tell()
-            row = newest_row(path, stage)
+            row = next((row for row in reversed(newest_rows(path, stage)) if "loss" in row), None)
             if row is not None and row != newest:
                 newest.update(row)
                 words = "  ".join(f"{name} {row[name]:.4g}" for name in SHOWN if name in row)

@@ -10,6 +10,7 @@ before any of it comes again, and the order depends on seed, sizes and weights a
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,10 +90,7 @@ def open_samples(path: Path, videos: VideoReading) -> Samples:
 def dropped_lines(part: Part) -> dict[str, int]:
     """Count by reason the lines of a JSON lines file that give no sample."""
     samples = open_samples(part.path, part.videos)
-    counts: dict[str, int] = {}
-    for line in samples.dropped if isinstance(samples, VideoQa) else ():
-        counts[line.reason] = counts.get(line.reason, 0) + 1
-    return counts
+    return dict(Counter(line.reason for line in samples.dropped)) if isinstance(samples, VideoQa) else {}
 
 
 @dataclass(frozen=True)
