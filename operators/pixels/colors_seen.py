@@ -99,8 +99,7 @@ def follow(frames_THWC: Frames, color: tuple[int, int, int]) -> npt.NDArray[np.f
 def steps(seen_T3: npt.NDArray[np.float64], width: int, height: int) -> npt.NDArray[np.float64]:
     """Return (T-1, 2) px from each frame to the next, the shorter way around joined edges; NaN where it is not seen."""
     size = np.array([width, height], dtype=np.float64)
-    steps_T2: npt.NDArray[np.float64] = np.mod(np.diff(seen_T3[:, :2], axis=0) + size / 2, size) - size / 2
-    return steps_T2
+    return np.mod(np.diff(seen_T3[:, :2], axis=0) + size / 2, size) - size / 2
 
 
 def _circular_mean(counts: npt.NDArray[np.int32], size: int) -> float:

@@ -135,5 +135,4 @@ def mute(image_HWC: Frames) -> npt.NDArray[np.float32]:
     """Lift and gray an image a little: (H, W, 3) float32, 0 to 255."""
     rgb = image_HWC.astype(np.float32)
     gray = rgb.mean(axis=2, keepdims=True)
-    muted_HWC: npt.NDArray[np.float32] = SPRITE_LIFT + SPRITE_GAIN * (gray + SPRITE_SATURATION * (rgb - gray))
-    return muted_HWC
+    return np.asarray(SPRITE_LIFT + SPRITE_GAIN * (gray + SPRITE_SATURATION * (rgb - gray)))

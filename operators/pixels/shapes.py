@@ -23,7 +23,6 @@ EASY_COLORS: tuple[str, ...] = tuple(COLORS)[:6]  # colors of the first levels, 
 SHAPES: tuple[str, ...] = ("circle", "square", "cross", "triangle", "star")
 EASY_SHAPES: tuple[str, ...] = SHAPES[:3]
 TURNED_SHAPES: tuple[str, ...] = ("arrow", "L shape", "T shape")  # no turn but a full one maps them onto themselves
-OTHER_SHAPES: tuple[str, ...] = ("cup", "box")  # containers, cards and tiles; never an actor of its own
 LABEL_FONT = cv2.FONT_HERSHEY_SIMPLEX
 SHIFT = 4  # fractional bits of cv2 coordinates: a shape moves by sixteenths of a pixel
 BACKGROUND_LEVELS = (0, 60)  # gray levels of a background, [low, high)

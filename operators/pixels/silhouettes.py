@@ -54,7 +54,9 @@ def places_seen(frames_THWC: Frames) -> list[Place] | None:
     for region_HW in _regions(bright_THW.any(axis=0)):
         ends = [_state(frames_THWC[t], bright_THW[t] & region_HW) for t in (0, -1)]
         present = [end for end in ends if end is not None]
-        if not present or any(_unsure(like) for _, like in present):
+        if not present or any(
+            like.radius_px < MIN_FORM_RADIUS_PX or like.margin < MIN_FORM_MARGIN for _, like in present
+        ):
             return None
         (color, like), (end_color, end_like) = present[0], present[-1]
         ratio = like.radius_px / end_like.radius_px
@@ -71,10 +73,6 @@ def places_seen(frames_THWC: Frames) -> list[Place] | None:
         frame = 1 + int(np.abs(steps_TPC).sum(axis=(1, 2)).argmax())
         places.append(Place(color=color, form=like.shape, changed=changed, frame=frame))
     return places
-
-
-def _unsure(like: Likeness) -> bool:
-    return like.radius_px < MIN_FORM_RADIUS_PX or like.margin < MIN_FORM_MARGIN
 
 
 def _regions(ever_HW: Mask) -> list[Mask]:

@@ -180,8 +180,7 @@ def _bounce_height(phase_T: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     bounce_T = np.minimum(np.searchsorted(ends, phase_T, side="right"), NUM_BOUNCES - 1)
     starts = np.concatenate([[0.0], ends[:-1]])
     share_T = (phase_T - starts[bounce_T]) / (ends - starts)[bounce_T]
-    height_T: npt.NDArray[np.float64] = tops[bounce_T] * 4 * share_T * (1 - share_T)
-    return height_T
+    return np.asarray(tops[bounce_T] * 4 * share_T * (1 - share_T))
 
 
 def _mostly_rising(values_T: npt.NDArray[np.float64]) -> float:

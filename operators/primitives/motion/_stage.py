@@ -146,15 +146,13 @@ def torus_path(
     not tell where the shape goes.
     """
     path = start_xy + np.concatenate([np.zeros((1, 2)), np.cumsum(step_xy_T2, axis=0)])
-    wrapped_T2: npt.NDArray[np.float64] = np.mod(path, np.array([canvas.width, canvas.height], dtype=np.float64))
-    return wrapped_T2
+    return np.asarray(np.mod(path, np.array([canvas.width, canvas.height], dtype=np.float64)))
 
 
 def straight_steps(angle_deg: float, step_px_T: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return (T-1, 2) px steps in one direction; 0 degrees is right and 90 is down, because y grows downwards."""
     angle = np.deg2rad(angle_deg)
-    step_xy_T2: npt.NDArray[np.float64] = step_px_T[:, None] * np.array([np.cos(angle), np.sin(angle)])
-    return step_xy_T2
+    return np.asarray(step_px_T[:, None] * np.array([np.cos(angle), np.sin(angle)]))
 
 
 def choose_place(rng: np.random.Generator, canvas: Canvas) -> npt.NDArray[np.float64]:

@@ -128,8 +128,7 @@ def _way(time_T: npt.NDArray[np.float64], count: int, half_way: float) -> npt.ND
     """Return the rooms gone at each time from 0 to 1: 0 at 0, ``half_way`` at one half, ``count`` at 1."""
     rising_T = half_way * (2 * np.minimum(time_T, 0.5)) ** EASING
     falling_T = (count - half_way) * (2 * np.minimum(1 - time_T, 0.5)) ** EASING
-    way_T: npt.NDArray[np.float64] = np.where(time_T <= 0.5, rising_T, count - falling_T)
-    return way_T
+    return np.where(time_T <= 0.5, rising_T, count - falling_T)
 
 
 def _time(way: float, count: int, half_way: float) -> float:

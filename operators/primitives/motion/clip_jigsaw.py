@@ -112,12 +112,10 @@ def _scrambled(num_segments: int) -> list[tuple[int, ...]]:
 
 
 def _played(shown: Sequence[int]) -> list[int]:
-    """Return the segments in the order that restores the clip."""
     return [shown.index(part) for part in range(len(shown))]
 
 
 def _numbers(segments: Sequence[int]) -> str:
-    """Tell segments by their numbers as shown, from 1."""
     return ", ".join(str(segment + 1) for segment in segments)
 
 

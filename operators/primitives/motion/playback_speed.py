@@ -147,7 +147,6 @@ class Showing:
 
 
 def _showings(layout: str, width: int, height: int, num_frames: int) -> list[Showing]:
-    """Cut the frame or the clip into two halves."""
     if layout == "beside":
         return [
             Showing(place=panel.name, panel=panel, first_frame=0, num_frames=num_frames)
@@ -190,8 +189,7 @@ def _choose_course(rng: np.random.Generator, canvas: Canvas, radius_px: float) -
     along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(curve, axis=0), axis=1))])
     even = np.linspace(0, along[-1], NUM_POINTS + 1)
     course = np.stack([np.interp(even, along, curve[:, axis]) for axis in (0, 1)], axis=1)
-    course_N2: npt.NDArray[np.float64] = course + np.array([canvas.width, canvas.height]) / 2
-    return course_N2
+    return course + np.array([canvas.width, canvas.height]) / 2
 
 
 def _tracks(

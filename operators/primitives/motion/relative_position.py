@@ -114,7 +114,6 @@ class RelativePosition(DrawnMotion[str]):
 
 
 def _side(angle_deg: float) -> str:
-    """Return the side whose middle is nearest to this direction."""
     return min(SIDES, key=lambda side: _off_deg(angle_deg, side))
 
 
@@ -169,7 +168,6 @@ def _choose_paths(
 
 
 def _flash_track(flashing_T: npt.NDArray[np.bool_], canvas: Canvas) -> Track:
-    """Return what is white all over."""
     middle = np.array([canvas.width, canvas.height]) / 2
     return Track(
         name="flash",

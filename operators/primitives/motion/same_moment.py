@@ -148,8 +148,7 @@ def _choose_course(rng: np.random.Generator, num_frames: int, shift: int) -> npt
     num_steps = num_frames - 1 + 2 * shift
     legs_N = (np.arange(num_steps) + int(rng.integers(pace))) // pace
     turns = np.where(rng.integers(0, 2, legs_N[-1] + 1) == 1, 1, -1)
-    headings_N: npt.NDArray[np.int64] = (int(rng.integers(4)) + np.cumsum(turns))[legs_N] % 4
-    return headings_N
+    return np.asarray((int(rng.integers(4)) + np.cumsum(turns))[legs_N] % 4)
 
 
 def _turn_events(half: str, headings: npt.NDArray[np.int64], num_frames: int, canvas: Canvas) -> list[Event]:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas, Jitter
 from temporay.operators.errors import SampleRejected, UserError
+from temporay.operators.primitives.motion._stage import event_in
 from temporay.operators.records import Address, Backdrop, Event, Scene, ScenePlan, Shot
 from temporay.operators.seeding import random_cuts, rng_at
 
@@ -145,10 +146,7 @@ def compose(
         end_frame, image_id = start_frame + num_frames, captioned.scene.image_id
         affine_T23, left_by_image[image_id] = np.split(left_by_image[image_id], [num_frames])
         shots.append(Shot(scene=captioned.scene, start_frame=start_frame, end_frame=end_frame, affine_T23=affine_T23))
-        start_ms, end_ms = 1000.0 * start_frame / canvas.fps, 1000.0 * end_frame / canvas.fps
-        events.append(
-            Event(kind="scene", subject=captioned.caption, start_ms=start_ms, end_ms=end_ms, detail=str(place))
-        )
+        events.append(event_in(canvas, "scene", captioned.caption, start_frame, end_frame, str(place)))
         start_frame = end_frame
     return ScenePlan(
         address=address,

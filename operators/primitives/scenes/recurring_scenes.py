@@ -127,7 +127,6 @@ def _count_order(rng: Generator, num_scenes: int, count: int) -> list[int]:
 
 
 def _which_order(rng: Generator, num_scenes: int, again: int) -> list[int]:
-    """Order all scenes once, and scene ``again`` twice."""
     first, last = (int(i) for i in rng.choice(num_scenes, 2, replace=False))
     while True:
         order = _shuffled(rng, [*range(num_scenes), again], first, last)

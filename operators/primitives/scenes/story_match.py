@@ -64,7 +64,6 @@ Story = list[CaptionedScene]
 
 
 def _choose_exchanged(rng: Generator, num_scenes: int, which: str) -> tuple[int, int]:
-    """Choose two places of the story whose scenes are exchanged."""
     if which == "neighbors":
         first = int(rng.integers(num_scenes - 1))
         return first, first + 1

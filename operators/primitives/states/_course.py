@@ -63,8 +63,7 @@ def choose_timing(rng: np.random.Generator, num_frames: int, num_operations: int
 
 def middle_shares(per_op: int) -> npt.NDArray[np.float64]:
     """Return how far an operation has got in the middle of each of its frames, (per_op,) in (0, 1)."""
-    shares: npt.NDArray[np.float64] = (np.arange(per_op) + 0.5) / per_op
-    return shares
+    return (np.arange(per_op) + 0.5) / per_op
 
 
 def exchanged(state: State, a: int, b: int) -> State:

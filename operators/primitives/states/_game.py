@@ -11,6 +11,7 @@ hidden, so all options have the same frames in another order: text, length, one 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise, permutations
 from typing import Any, ClassVar, NamedTuple
 
@@ -20,7 +21,7 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Facts, Primitive, TwinKind, choose_truth, choose_wording, index_in
-from temporay.operators.primitives.motion._stage import choose_num_frames, drawn_plan, frame_ms
+from temporay.operators.primitives.motion._stage import choose_num_frames, drawn_plan, event_in
 from temporay.operators.primitives.states._course import (
     Course,
     Operation,
@@ -236,15 +237,11 @@ class OperationsGame(Primitive):
 
     def _events(self, play: Play) -> tuple[Event, ...]:
         """Log the reveal, and every operation with its arguments and what is carried before and after it."""
-
-        def event(kind: str, start: int, end: int, *words: str) -> Event:
-            start_ms, end_ms = frame_ms(start, play.canvas), frame_ms(end, play.canvas)
-            return Event(kind=kind, subject=self.subject, start_ms=start_ms, end_ms=end_ms, detail=" ".join(words))
-
-        reveal = event("reveal", *play.timing.reveal_span, *play.revealed)
+        log = partial(event_in, play.canvas)
+        reveal = log("reveal", self.subject, *play.timing.reveal_span, " ".join(play.revealed))
         carried = [self.carried(play.facts, state) for state in play.states]
         operations = tuple(
-            event(kind, moving.start, moving.stop, *arguments, before, after)
+            log(kind, self.subject, moving.start, moving.stop, " ".join((*arguments, before, after)))
             for ((kind, *arguments), moving), (before, after) in zip(play.steps, pairwise(carried), strict=True)
         )
         return (reveal, *operations) if play.timing.at_start else (*operations, reveal)

@@ -214,11 +214,7 @@ def _seat(
     """Return where a chip is shown over its container, (2,) px: in two rows of two, from the bottom."""
     slot = next(i for i, inside in enumerate(state) if chip in _chips(inside))
     row, column = divmod(_chips(state[slot]).index(chip), 2)
-    seat_2: npt.NDArray[np.float64] = slots_xy[slot] + [
-        (2 * column - 1) * chip_px,
-        -radius_px - (2 * row + 1) * chip_px,
-    ]
-    return seat_2
+    return np.asarray(np.add(slots_xy[slot], [(2 * column - 1) * chip_px, -radius_px - (2 * row + 1) * chip_px]))
 
 
 def _flight(
@@ -226,8 +222,7 @@ def _flight(
 ) -> npt.NDArray[np.float64]:
     """Return a way on a bow from above a to above b, (len(shares), 2) px."""
     straight = slots_xy[a] + shares[:, None] * (slots_xy[b] - slots_xy[a])
-    flight_T2: npt.NDArray[np.float64] = straight - np.array([0.0, lift_px]) * (1 + np.sin(np.pi * shares))[:, None]
-    return flight_T2
+    return np.asarray(straight - np.array([0.0, lift_px]) * (1 + np.sin(np.pi * shares))[:, None])
 
 
 def _chip_places(frames_THWC: Frames, color: tuple[int, int, int]) -> npt.NDArray[np.float64]:
