@@ -17,16 +17,8 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Facts, Primitive, Style, choose_truth, choose_wording
 from temporay.operators.primitives._claims import Claim, Phrases, read_claims
-from temporay.operators.primitives.motion._stage import (
-    MIN_FRAMES,
-    Actor,
-    choose_actors,
-    choose_num_frames,
-    drawn_plan,
-    event_in,
-    read_path,
-    tell_paths,
-)
+from temporay.operators.primitives._plan import MIN_FRAMES, choose_num_frames, drawn_plan, event_in
+from temporay.operators.primitives.motion._stage import Actor, choose_actors, read_path, tell_paths
 from temporay.operators.records import Address, Event, Question, Scene, ScenePlan, Track
 from temporay.operators.seeding import rng_at
 

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import color_masks, follow, steps
-from temporay.operators.primitives.motion._stage import Actor, event_in, frame_ms, to_track
+from temporay.operators.primitives._plan import event_in, frame_ms
+from temporay.operators.primitives.motion._stage import Actor, to_track
 from temporay.operators.records import Event, Frames, Track
 
 ProcessKind = Literal["drop", "burst", "ball"]

@@ -5,23 +5,20 @@ event of the log ("3 4"), so every digit of an explanation can be checked.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
-from temporay.operators.errors import UserError
 from temporay.operators.pixels.colors_seen import follow, steps
 from temporay.operators.pixels.cutouts import choose_cutouts, cutout_radius_px
-from temporay.operators.pixels.shapes import BACKGROUND_LEVELS, COLORS, EASY_COLORS, EASY_SHAPES, SHAPES
+from temporay.operators.pixels.shapes import COLORS, EASY_COLORS, EASY_SHAPES, SHAPES
 from temporay.operators.primitives._claims import Claim
-from temporay.operators.records import Address, Backdrop, Cutout, Event, Frames, Scene, ScenePlan, Track
-from temporay.operators.seeding import rng_at
+from temporay.operators.primitives._plan import event_in
+from temporay.operators.records import Cutout, Event, Frames, Scene, Track
 
 NUM_LISTED_POSITIONS = 4
-MIN_FRAMES = 6
 EASY_LEVEL = 1
 VECTORS = {  # unit vectors in image coordinates: y grows downwards
     "left": (-1.0, 0.0),
@@ -93,50 +90,6 @@ def choose_actors(
     return actors
 
 
-def choose_num_frames(address: Address, canvas: Canvas, least: int = MIN_FRAMES) -> int:
-    """Choose the length of a clip by a generator of its own, so that nothing about the answer can reach it.
-
-    Raises:
-        UserError: the canvas allows clips of fewer than ``least`` frames.
-    """
-    low, high = canvas.num_frames
-    if low < least:
-        raise UserError(
-            f"canvas.num_frames={canvas.num_frames} at canvas.fps={canvas.fps} allows clips of {low} frames, but "
-            f"{address.task} needs {least}; raise its first number to {least} or more"
-        )
-    return int(rng_at(*address.parts(), "num_frames").integers(low, high + 1))
-
-
-def choose_backdrop(address: Address) -> Backdrop:
-    """Choose a dark gray; ``backdrops.dress`` replaces it where the recipe asks for another backdrop."""
-    level = int(rng_at(*address.parts(), "background").integers(*BACKGROUND_LEVELS))
-    return Backdrop(color=(level, level, level))
-
-
-def drawn_plan(
-    address: Address,
-    canvas: Canvas,
-    num_frames: int,
-    *,
-    tracks: Sequence[Track],
-    events: Sequence[Event],
-    facts: Mapping[str, Any],
-) -> ScenePlan:
-    """Return a plan of drawn motion on the whole canvas, before a dark gray."""
-    return ScenePlan(
-        address=address,
-        width=canvas.width,
-        height=canvas.height,
-        fps=canvas.fps,
-        num_frames=num_frames,
-        backdrop=choose_backdrop(address),
-        tracks=tuple(tracks),
-        events=tuple(events),
-        facts=facts,
-    )
-
-
 def torus_path(
     start_xy: npt.NDArray[np.float64], step_xy_T2: npt.NDArray[np.float64], canvas: Canvas
 ) -> npt.NDArray[np.float64]:
@@ -199,17 +152,6 @@ def followed_steps(frames_THWC: Frames, name: str) -> npt.NDArray[np.float64] | 
     """Return the (T-1, 2) px steps of a shape around the joined edges; None if ``followed`` gives None."""
     seen_T3 = followed(frames_THWC, name)
     return None if seen_T3 is None else steps(seen_T3, frames_THWC.shape[2], frames_THWC.shape[1])
-
-
-def frame_ms(frame: float, canvas: Canvas) -> float:
-    """Return when a frame starts."""
-    return 1000.0 * frame / canvas.fps
-
-
-def event_in(canvas: Canvas, kind: str, subject: str, start: float, end: float, detail: str = "") -> Event:
-    """Return an event that lasts from the start of one frame to the start of another."""
-    start_ms, end_ms = frame_ms(start, canvas), frame_ms(end, canvas)
-    return Event(kind=kind, subject=subject, start_ms=start_ms, end_ms=end_ms, detail=detail)
 
 
 def spread_frames(num_frames: int, count: int = NUM_LISTED_POSITIONS) -> list[int]:

@@ -16,9 +16,10 @@ from temporay.operators.pixels.shapes import COLORS, EASY_COLORS, SHAPES
 from temporay.operators.pixels.silhouettes import places_seen
 from temporay.operators.primitives._base import CONCLUSIONS, Facts, choose_wording
 from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives._plan import event_in, frame_ms
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._layout import CORNER, cell_room_px, place_apart
-from temporay.operators.primitives.motion._stage import EASY_LEVEL, event_in, frame_ms
+from temporay.operators.primitives.motion._stage import EASY_LEVEL
 from temporay.operators.records import Event, Track
 from temporay.operators.seeding import choose_one, random_parts, shuffled
 

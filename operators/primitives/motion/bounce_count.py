@@ -19,8 +19,9 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness, turning_points
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives._plan import frame_ms
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._stage import AT_PHRASES, Actor, at_events, followed, frame_ms, to_track
+from temporay.operators.primitives.motion._stage import AT_PHRASES, Actor, at_events, followed, to_track
 from temporay.operators.records import Event, Question, ScenePlan, Track
 
 MAX_COUNT_BY_LEVEL = (3, 3, 4, 5, 7)

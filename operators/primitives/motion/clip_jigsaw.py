@@ -15,8 +15,9 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import NOT_AN_OPTION, Facts
 from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._stage import choose_place, event_in, followed, to_track, torus_path
+from temporay.operators.primitives.motion._stage import choose_place, followed, to_track, torus_path
 from temporay.operators.records import Event
 
 NUM_SEGMENTS_BY_LEVEL = (3, 3, 4, 5, 6)

@@ -14,16 +14,10 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._races import choose_run
-from temporay.operators.primitives.motion._stage import (
-    AT_PHRASES,
-    at_events,
-    choose_way,
-    event_in,
-    followed_steps,
-    spread_frames,
-)
+from temporay.operators.primitives.motion._stage import AT_PHRASES, at_events, choose_way, followed_steps, spread_frames
 from temporay.operators.records import AnswerValue, Event, Question, ScenePlan
 
 OPTION_STEP_BY_LEVEL = (0.5, 0.4, 0.4, 0.3, 0.25)  # parts of the frame between neighboring options

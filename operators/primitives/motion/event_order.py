@@ -16,8 +16,9 @@ from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.pixels.silhouettes import MIN_AREA_PX
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._stage import event_in, still_track
+from temporay.operators.primitives.motion._stage import still_track
 from temporay.operators.records import Event
 from temporay.operators.seeding import choose_one, random_parts
 

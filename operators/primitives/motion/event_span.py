@@ -18,9 +18,10 @@ from temporay.operators.pixels.shapes import COLORS, TURNED_SHAPES
 from temporay.operators.pixels.silhouettes import MIN_AREA_PX
 from temporay.operators.primitives._base import CONCLUSIONS, Facts
 from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives._plan import MIN_FRAMES, event_in
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._layout import CORNER, cell_room_px, place_apart
-from temporay.operators.primitives.motion._stage import MIN_FRAMES, Actor, event_in, still_track
+from temporay.operators.primitives.motion._stage import Actor, still_track
 from temporay.operators.records import Event, TimeSpan, Track
 from temporay.operators.seeding import choose_one, random_parts, shuffled
 

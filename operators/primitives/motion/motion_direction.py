@@ -18,6 +18,7 @@ import numpy.typing as npt
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._races import DIRECTION_PHRASES
 from temporay.operators.primitives.motion._stage import (
@@ -26,7 +27,6 @@ from temporay.operators.primitives.motion._stage import (
     VECTORS,
     at_events,
     choose_way,
-    event_in,
     followed_steps,
     spread_frames,
 )

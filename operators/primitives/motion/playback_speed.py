@@ -15,9 +15,10 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._panels import Panel, halves
-from temporay.operators.primitives.motion._stage import Actor, choose_actors, event_in, followed, to_track
+from temporay.operators.primitives.motion._stage import Actor, choose_actors, followed, to_track
 from temporay.operators.records import Event, Frames, Track
 from temporay.operators.seeding import choose_one, shuffled
 

@@ -16,8 +16,9 @@ from temporay.operators.errors import SampleRejected
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._stage import event_in, followed, to_track
+from temporay.operators.primitives.motion._stage import followed, to_track
 from temporay.operators.records import Event, Question, ScenePlan, Track
 from temporay.operators.seeding import choose_one, shuffled
 

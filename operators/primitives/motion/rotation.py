@@ -18,9 +18,10 @@ from temporay.operators.pixels.shapes import COLORS, TURNED_SHAPES
 from temporay.operators.pixels.silhouettes import most_like
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._layout import CORNER, cell_room_px, place_apart
-from temporay.operators.primitives.motion._stage import Actor, event_in, still_track
+from temporay.operators.primitives.motion._stage import Actor, still_track
 from temporay.operators.records import Event, Question, ScenePlan
 from temporay.operators.seeding import choose_one, shuffled
 

@@ -14,9 +14,10 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives._plan import event_in, frame_ms
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._panels import halves, panel_track
-from temporay.operators.primitives.motion._stage import choose_actors, event_in, followed_steps, frame_ms
+from temporay.operators.primitives.motion._stage import choose_actors, followed_steps
 from temporay.operators.records import Event, Question, ScenePlan
 from temporay.operators.seeding import choose_one, shuffled
 

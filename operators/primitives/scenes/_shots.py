@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas, Jitter
 from temporay.operators.errors import SampleRejected, UserError
-from temporay.operators.primitives.motion._stage import event_in
+from temporay.operators.primitives._plan import event_in
 from temporay.operators.records import Address, Backdrop, Event, Scene, ScenePlan, Shot
 from temporay.operators.seeding import random_cuts, rng_at
 

@@ -21,7 +21,7 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Facts, Primitive, TwinKind, choose_truth, choose_wording, index_in
-from temporay.operators.primitives.motion._stage import choose_num_frames, drawn_plan, event_in
+from temporay.operators.primitives._plan import choose_num_frames, drawn_plan, event_in
 from temporay.operators.primitives.states._course import (
     Course,
     Operation,
