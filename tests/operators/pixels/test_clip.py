@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import multiprocessing
 
+import av
 import numpy as np
 import pytest
 from temporay.operators.errors import SampleRejected
@@ -89,3 +91,18 @@ def test_broken_clips_are_rejected(damage: object) -> None:
     with pytest.raises(SampleRejected) as caught:
         decode(damage(data))  # type: ignore[operator]
     assert caught.value.reason == "clip_undecodable"
+
+
+def test_colors_survive_in_videos_of_another_pixel_format() -> None:
+    """Users' own videos need not be yuv420p."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="matroska") as container:
+        stream = container.add_stream("ffv1", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv444p"
+        for frame_HWC in moving_circle(num_frames=3):
+            container.mux(
+                stream.encode(av.VideoFrame.from_ndarray(frame_HWC, format="rgb24").reformat(format="yuv444p"))
+            )
+        container.mux(stream.encode())
+    for t, frame_HWC in enumerate(decode(file.getvalue())):
+        assert np.abs(frame_HWC[24, 12 + 3 * t].astype(int) - COLORS["red"]).max() <= 15
