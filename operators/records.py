@@ -158,14 +158,6 @@ class ScenePlan:
         return 1000.0 * self.num_frames / self.fps
 
 
-def scenes_of(plan: ScenePlan) -> tuple[Scene, ...]:
-    """Return every photograph that a plan shows, by image id."""
-    backdrop = (plan.backdrop.scene,) if plan.backdrop.scene is not None else ()
-    cut = (track.cutout.scene for track in plan.tracks if track.cutout is not None)
-    shown = {scene.image_id: scene for scene in (*backdrop, *cut, *(shot.scene for shot in plan.shots))}
-    return tuple(shown[image_id] for image_id in sorted(shown))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
     """Encoded video bytes (mp4, h264)."""

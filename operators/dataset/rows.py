@@ -26,8 +26,8 @@ from temporay.operators.records import (
     Event,
     Question,
     Sample,
+    Scene,
     ScenePlan,
-    scenes_of,
 )
 
 SCHEMA_VERSION = 3  # changes when a column is added, removed or means something else
@@ -158,6 +158,14 @@ def _attributes(row: SampleRow, owner: str) -> dict[str, Any]:
     """Return the cells that hold attributes of one record, by attribute."""
     paths = {name: at.rpartition(".") for name, (_, at) in COLUMNS.items() if isinstance(at, str)}
     return {attribute: row[name] for name, (found, _, attribute) in paths.items() if found == owner}
+
+
+def scenes_of(plan: ScenePlan) -> tuple[Scene, ...]:
+    """Return every photograph that a plan shows, by image id."""
+    backdrop = (plan.backdrop.scene,) if plan.backdrop.scene is not None else ()
+    cut = (track.cutout.scene for track in plan.tracks if track.cutout is not None)
+    shown = {scene.image_id: scene for scene in (*backdrop, *cut, *(shot.scene for shot in plan.shots))}
+    return tuple(shown[image_id] for image_id in sorted(shown))
 
 
 def _sources(plan: ScenePlan) -> tuple[Mapping[str, Any], ...]:

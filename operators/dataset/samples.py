@@ -18,14 +18,14 @@ from temporay.operators.dataset.drawn_coco import CAPTIONS_FILE, IMAGES_FOLDER
 from temporay.operators.dataset.label_check import Verdict, check_pixels
 from temporay.operators.dataset.licenses import allowed_scenes
 from temporay.operators.dataset.recipe import MAX_INDEX, Recipe, address_of, primitives_of, task_and_index
-from temporay.operators.dataset.rows import make_sample
+from temporay.operators.dataset.rows import make_sample, scenes_of
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.pixels.backdrops import dress
 from temporay.operators.pixels.clip import decode, encode
 from temporay.operators.pixels.cutouts import add_decoys
 from temporay.operators.pixels.render import ImageLoader, render, render_i420
 from temporay.operators.primitives._base import Primitive
-from temporay.operators.records import Address, Clip, Frames, Sample, Scene, ScenePlan, scenes_of
+from temporay.operators.records import Address, Clip, Frames, Sample, Scene, ScenePlan
 from temporay.operators.seeding import digest, rng_at
 
 NUM_CANDIDATE_SCENES = 64  # offered to each sample, so that its work does not grow with the annotation file
