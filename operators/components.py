@@ -50,7 +50,7 @@ def load(package: str, name: str, suffix: str = "") -> Any:
         suffix: stands behind the CamelCase name of every class of this package.
 
     Raises:
-        UserError: there is no such component; the message has the nearest name.
+        UserError: there is no such component, with the nearest name, or its file is not Python.
     """
     if ":" in name:
         module_name, _, class_name = name.partition(":")
@@ -63,7 +63,10 @@ def load(package: str, name: str, suffix: str = "") -> Any:
         kinds = package.rpartition(".")[2]
         kind = kinds.removesuffix("es") if kinds.endswith("sses") else kinds.removesuffix("s")
         raise unknown_name(kind, name, available(package))
-    module = importlib.import_module(modules[name])
+    try:
+        module = importlib.import_module(modules[name])
+    except SyntaxError as error:
+        raise UserError(f"{error.filename}, line {error.lineno}: {error.msg}; correct the file") from error
     class_name = "".join(word.capitalize() for word in name.split("_")) + suffix
     if not hasattr(module, class_name):
         raise UserError(f"{module.__file__} has no class {class_name}; name the class like its file")

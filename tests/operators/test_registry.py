@@ -65,3 +65,10 @@ def test_a_missing_folder_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_unknown_name_gets_the_nearest_one() -> None:
     with pytest.raises(UserError, match="accuracy"):
         load(PACKAGE, "acuracy")
+
+
+def test_a_file_that_is_not_python_is_one_sentence(own: Path) -> None:
+    (own / "torn.py").write_text("def (")
+    importlib.invalidate_caches()
+    with pytest.raises(UserError, match=r"torn.py, line 1: .*; correct the file"):
+        load(PACKAGE, "torn")

@@ -78,6 +78,6 @@ def test_limits_of_a_task_that_is_not_asked_are_refused(recipe: Recipe) -> None:
 
 def test_every_preset_is_a_recipe_that_can_be_made() -> None:
     found = presets_in(generate)
-    assert list(found)[:2] == ["quickstart", "pseudo-video"] and len(found) == 8
+    assert list(found)[:2] == ["quickstart", "pseudo-video"] and len(found) >= 8
     for preset in found.values():
         check(preset().recipe)
