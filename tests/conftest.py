@@ -20,6 +20,14 @@ RAY_OBJECT_STORE_BYTES = 150 << 20
 RAY_LOGICAL_CPUS = 6  # more than the machine may have: what a test runs is small, and actors must not hold all of them
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads groups in the same hook
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file in one process, because they share fixtures that take long to make."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
 @pytest.fixture(scope="session")
 def drawn_coco(tmp_path_factory: pytest.TempPathFactory) -> CocoPaths:
     """A COCO captions file and its images, drawn."""

@@ -32,8 +32,6 @@ from tests.blind_model import write_blind
 from tests.small_data import write_dataset
 from tests.small_runs import write_model
 
-pytestmark = pytest.mark.xdist_group("grpo")
-
 NUM_STEPS = 4
 POOL = PoolConfig(engine="local")
 NO_CANARY = {"canary_every": 0}

@@ -27,8 +27,6 @@ from temporay.workflows.rollouts.media import MediaStore
 from temporay.workflows.rollouts.pool import RolloutPool
 from temporay.workflows.rollouts.settings import PoolConfig
 
-pytestmark = pytest.mark.xdist_group("pool")
-
 SAMPLING = Sampling(num_rollouts=2, temperature=1.0, max_tokens=16, seed=0)
 CRASHING = "tests.workflows.crashing_engine:Crashing"  # the workers have the repository's root on their path
 SETTINGS = EngineSettings(max_model_len=128, max_num_seqs=8)

@@ -13,7 +13,7 @@ from temporay.workflows.rollouts.settings import RewardConfig
 from tests.operators.samples import group_of, plain_sample
 
 HOSTILE = "tests.workflows.hostile_rewards:Hostile"  # the workers have the repository's root on their path
-pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.xdist_group("rewards")]
+pytestmark = pytest.mark.usefixtures("ray_cluster")
 
 
 def make_work(texts: list[list[str]]) -> tuple[list[Group], list[Sample]]:

@@ -23,8 +23,6 @@ from temporay.workflows.sft.schedule import PassLimits, make_schedule
 from temporay.workflows.sft.settings import SftConfig, SftSettings
 from temporay.workflows.sft.token_counts import count_tokens
 
-pytestmark = pytest.mark.xdist_group("sft")
-
 
 def table_of(data: Path, first_step: int = 0) -> tuple[RankSteps, Mixture]:
     """Return one rank's steps of six samples, and its data in order."""

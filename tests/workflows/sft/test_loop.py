@@ -30,8 +30,6 @@ from temporay.workflows.sft.settings import SftConfig, SftSettings
 from temporay.workflows.tune import TuneConfig
 from temporay.workflows.tune import run as run_tune
 
-pytestmark = pytest.mark.xdist_group("sft")
-
 NUM_STEPS, KILL_AFTER = 24, 4  # enough steps after the first checkpoint to be killed among them
 VALIDATED_STEPS = [4, 8, 12, 16, 20, 24]
 
