@@ -14,7 +14,7 @@ from temporay.workflows.rollouts.settings import PoolConfig, RewardConfig
 # train: both halves. rollouts_only: the weights stay as they are. from_rollouts: batches come from another run's files.
 GrpoMode = Literal["train", "rollouts_only", "from_rollouts"]
 OF_TRAINING = ("optimizer", "loss", "trained", "hardware", "num_iterations", "mini_batches", "num_workers", "threads")
-OF_RECOVERY = ("micro_batch_size", "checkpoint_every", "max_failures")
+OF_RECOVERY = ("micro_batch_size", "gradient_checkpointing", "checkpoint_every", "max_failures")
 OF_SAMPLING = ("pool", "prompts_per_step", "group_size", "segment_tokens", "max_refills", "rewards", "curriculum")
 UNUSED: dict[GrpoMode, tuple[str, ...]] = {  # settings that a mode has no use for; a run says so
     "train": (),

@@ -44,7 +44,6 @@ class Learner:
         stage: str,
         *,
         temperature: float = 1.0,
-        gradient_checkpointing: bool = False,
         reference: bool = False,
         shares_metrics: bool = False,
     ) -> None:
@@ -70,7 +69,7 @@ class Learner:
             optimizer=config.optimizer,
             total_steps=config.num_steps * config.updates_per_step,
             temperature=temperature,
-            gradient_checkpointing=gradient_checkpointing,
+            gradient_checkpointing=config.gradient_checkpointing,
             trained=config.trained,
             hardware=config.hardware,
         )

@@ -25,6 +25,7 @@ def synrl() -> GrpoSettings:
         group_size=8,
         max_tokens=2048,
         optimizer=OptimizerConfig(lr=1e-6, schedule="constant"),
+        gradient_checkpointing=True,
         num_workers=8,
         micro_batch_size=8,
     )

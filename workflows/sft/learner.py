@@ -24,7 +24,7 @@ STAGE = "sft"
 def train_loop(arguments: Mapping[str, Any]) -> None:
     """Train from the newest checkpoint to the last step, or until SIGTERM."""
     config: SftConfig = arguments["config"]
-    learner = Learner(config, STAGE, gradient_checkpointing=config.gradient_checkpointing)
+    learner = Learner(config, STAGE)
     if not learner.finished:
         inputs: Inputs = ray.get(arguments["inputs"][0])
         check_cursor(learner.cursor, cursor_of(inputs, learner.step))

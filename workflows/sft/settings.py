@@ -28,7 +28,6 @@ class SftSettings(TrainingSettings):
     validation_samples: int = Field(default=64, ge=1)
     validation_arms: tuple[Arm, ...] = ARMS
     best_metric: BestMetric = "ordered_loss"  # the weights with the best one are kept in OUT/best
-    gradient_checkpointing: bool = False
 
     @model_validator(mode="after")
     def _one_measure_of_a_step(self) -> Self:

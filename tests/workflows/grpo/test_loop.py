@@ -136,6 +136,7 @@ def test_all_that_shapes_a_batch_in_one_run(engines: RolloutPool, data: Path, mo
         "optimizer": {"lr": 1e-2},
         "num_iterations": 2,
         "mini_batches": 2,
+        "gradient_checkpointing": True,
     }
     summary = run_with(config(data, model, tmp_path, **changes), engines)
     rows, account = rows_of(tmp_path), rows_of(tmp_path, "ledger")
