@@ -1,21 +1,27 @@
 """A component is one file, and its CamelCase name is its class: the directory is the registry.
 
-``available`` lists names without importing them. ``load`` imports exactly one file, so a real ImportError inside it is
-not masked. Components of your own need no copy of this repository: a folder named by ``TEMPORAY_COMPONENTS`` has
-sub-folders called ``primitives``, ``rewards`` and so on, whose files are found as if they stood here. For a single
-class, ``package.module:Class`` reaches any importable code.
+``available`` lists names without importing them. ``load`` imports exactly one file. What is wrong with a file of the
+user's own becomes one sentence; one of ours raises as it is. Components of your own need no copy of this repository: a
+folder named by ``TEMPORAY_COMPONENTS`` has sub-folders called ``primitives``, ``rewards`` and so on, whose files are
+found as if they stood here. For a single class, ``package.module:Class`` reaches any importable code.
 """
 
 import importlib
+import importlib.util
+import inspect
 import os
 import pkgutil
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from temporay.operators.errors import UserError, unknown_name
 
 OWN_FOLDERS = "TEMPORAY_COMPONENTS"  # environment variable: folders, separated as in PATH
+KINDS = ("advantages", "engines", "exports", "families", "losses", "primitives", "rewards")  # their sub-folders
+OURS = Path(__file__).resolve().parent.parent
 
 
 def with_own_folders(package: str, search_path: Iterable[str]) -> list[str]:
@@ -25,12 +31,17 @@ def with_own_folders(package: str, search_path: Iterable[str]) -> list[str]:
     find it too.
 
     Raises:
-        UserError: a folder that the environment names does not exist.
+        UserError: a folder that the environment names does not exist, or has none of the sub-folders.
     """
     folders = [Path(name).expanduser() for name in os.environ.get(OWN_FOLDERS, "").split(os.pathsep) if name]
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"{OWN_FOLDERS} names {folder}, which is not a folder; correct it, or unset it")
+        if not any((folder / kind).is_dir() for kind in KINDS):
+            raise UserError(
+                f"{OWN_FOLDERS} names {folder}, which has none of the sub-folders that hold components: "
+                f"{', '.join(KINDS)}; put each file into one of them, or correct the variable"
+            )
     own = [folder.absolute() / package.rpartition(".")[2] for folder in folders]
     return list(dict.fromkeys([*search_path, *(str(folder) for folder in own if folder.is_dir())]))
 
@@ -50,27 +61,56 @@ def load(package: str, name: str, suffix: str = "") -> Any:
         suffix: stands behind the CamelCase name of every class of this package.
 
     Raises:
-        UserError: there is no such component, with the nearest name, or its file is not Python.
+        UserError: there is no such component (with the nearest name), or a file of the user's cannot be imported or
+            lacks what its kind must have.
     """
     if ":" in name:
         module_name, _, class_name = name.partition(":")
-        try:
-            return getattr(importlib.import_module(module_name), class_name)
-        except (ModuleNotFoundError, AttributeError) as error:
-            raise UserError(f"cannot load {name!r}: {error}; give an importable 'module:Class'") from error
-    modules = _modules(package)
-    if name not in modules:
-        kinds = package.rpartition(".")[2]
-        kind = kinds.removesuffix("es") if kinds.endswith("sses") else kinds.removesuffix("s")
-        raise unknown_name(kind, name, available(package))
+        module = _imported(module_name, name)
+        if not hasattr(module, class_name):
+            raise UserError(f"cannot load {name!r}: {module_name} has no {class_name}; correct the name")
+    else:
+        modules = _modules(package)
+        if name not in modules:
+            raise _unknown(package, name)
+        module = _imported(modules[name], name)
+        class_name = "".join(word.capitalize() for word in name.split("_")) + suffix
+        if not hasattr(module, class_name):
+            raise UserError(f"{module.__file__} has no class {class_name}; name the class like its file")
+    loaded = getattr(module, class_name)
+    lacking = sorted(getattr(loaded, "__abstractmethods__", ()))
+    if lacking:
+        line = inspect.getsourcelines(loaded)[1]
+        raise UserError(f"{module.__file__}, line {line}: {class_name} lacks {', '.join(lacking)}; write them")
+    return loaded
+
+
+def _unknown(package: str, name: str) -> UserError:
+    kinds = package.rpartition(".")[2]
+    kind = kinds.removesuffix("es") if kinds.endswith("sses") else kinds.removesuffix("s")
+    error = unknown_name(kind, name, available(package))
+    if os.environ.get(OWN_FOLDERS):
+        return error
+    return UserError(f"{error}; one of your own is found once {OWN_FOLDERS} names the folder with {kinds}/{name}.py")
+
+
+def _imported(module_name: str, name: str) -> ModuleType:
+    """Import a module; a fault in a file that is not ours becomes a sentence with file and line."""
     try:
-        module = importlib.import_module(modules[name])
+        return importlib.import_module(module_name)
     except SyntaxError as error:
         raise UserError(f"{error.filename}, line {error.lineno}: {error.msg}; correct the file") from error
-    class_name = "".join(word.capitalize() for word in name.split("_")) + suffix
-    if not hasattr(module, class_name):
-        raise UserError(f"{module.__file__} has no class {class_name}; name the class like its file")
-    return getattr(module, class_name)
+    except Exception as error:  # of somebody else's file, which may raise anything
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing is not None and f"{module_name}.".startswith(f"{missing}."):
+            raise UserError(f"cannot load {name!r}: {error}; give an importable 'module:Class'") from error
+        file = getattr(importlib.util.find_spec(module_name), "origin", None)
+        lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == file]
+        if file is None or not lines or Path(file).resolve().is_relative_to(OURS):
+            raise
+        raise UserError(
+            f"{file}, line {lines[-1]}: {type(error).__name__}: {error}; correct the file, or install what it imports"
+        ) from error
 
 
 def _modules(package: str) -> dict[str, str]:

@@ -3,6 +3,8 @@
 Exit codes: 0 done; 2 the user's input or configuration is wrong; 75 interrupted, run it again; 1 a fault of ours.
 """
 
+import os
+import select
 import signal
 import sys
 from collections.abc import Sequence
@@ -97,16 +99,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # SIGTERM ends a command like Ctrl-C. SIGINT's own handler does not serve: shells ignore SIGINT in background jobs.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return dispatch(sys.argv[1:] if arguments is None else arguments)
+        try:
+            return dispatch(sys.argv[1:] if arguments is None else arguments)
+        finally:
+            sys.stdout.flush()  # a reader that has left is noticed here, and not when Python ends
     except KeyboardInterrupt:
         print("temporay: interrupted; run the same command again to go on", file=sys.stderr)
         return RESUMABLE
+    except BrokenPipeError:
+        if not reader_has_left():  # another pipe than that of the output
+            raise
+        return RESUMABLE  # without a word, as all commands end in ``… | head``
     except Exception as error:
         cause = error_behind(error, UserError)
         if cause is None:
             raise
         print(f"temporay: {cause}", file=sys.stderr)
         return USER
+
+
+def reader_has_left() -> bool:
+    """Return whether nobody reads the output any more; what is still printed is dropped then."""
+    output = sys.stdout.fileno()
+    poll = select.poll()
+    poll.register(output, 0)
+    left = any(events & select.POLLERR for _, events in poll.poll(0))
+    if left:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return left
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 import contextlib
 import inspect
 import io
+import itertools
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
@@ -14,6 +16,14 @@ from temporay.operators.settings import Settings
 from temporay.workflows.config import SettingsT, dotted_names, explain
 
 Presets = Mapping[str, Callable[[], Settings]]
+PLAIN_WORDS = {  # what tyro and Python say, as a pattern → the same in our words
+    r"^Error parsing ": "",
+    r"invalid literal for int\(\) with base 10: (.+)": r"\1 is not a whole number",
+    r"could not convert string to float: (.+)": r"\1 is not a number",
+    r"Missing value for argument '(.+)'\. Expected \d+ values?": r"\1 needs a value",
+    r"invalid choice '(.*)' for argument '(.+)'\. Expected one of \((.+?),?\)": r"\2: '\1' is not one of \3",
+    r"^Missing from [^:]+: *": "missing: ",
+}
 
 
 def presets_in(module: ModuleType) -> Presets:
@@ -62,16 +72,29 @@ def _parsed(program: str, kind: type[SettingsT], settings: Settings | None, argu
                 return_unknown_args=True,
             )
     except SystemExit as ended:
-        invalid = error_behind(ended, ValidationError)  # tyro prints a box where one sentence is enough
+        invalid = error_behind(ended, ValidationError)
         if invalid is not None:
             raise UserError(explain(invalid)) from ended
-        sys.stderr.write(refused.getvalue())
-        raise
+        if not ended.code:  # --help
+            raise
+        raise UserError(f"{in_one_sentence(refused.getvalue())}; `{program} --help` lists every setting") from ended
     config, unknown = parsed
     if unknown:
         given = unknown[0].partition("=")[0].replace("_", "-")
         raise unknown_name("setting", given, [f"--{name.replace('_', '-')}" for name in dotted_names(config)])
     return config
+
+
+def in_one_sentence(box: str) -> str:
+    """Return what a box of tyro's says: its first paragraph, in words for people who do not write Python."""
+    inside = [line.strip("│ ") for line in box.splitlines()[1:]]  # without the title
+    has_words = [bool(line.strip("─-╰╯")) for line in inside]  # or it is a rule; on a terminal without Unicode, of -
+    first = has_words.index(True)
+    paragraph = itertools.takewhile(lambda pair: pair[1], zip(inside[first:], has_words[first:], strict=True))
+    said = " ".join(line for line, _ in paragraph).rstrip(".")
+    for pattern, words in PLAIN_WORDS.items():
+        said = re.sub(pattern, words, said)
+    return said
 
 
 def _default(kind: type[SettingsT], settings: Settings) -> SettingsT:

@@ -21,7 +21,7 @@ def weights_from(words: list[str]) -> dict[str, float]:
     """
     pairs = [word.rpartition("=") for word in words]
     if any(not name for name, _, _ in pairs):
-        raise ValueError(f"{' '.join(words)!r} is not of the form NAME=NUMBER NAME=NUMBER")
+        raise ValueError(f"{' '.join(words)!r} is not NAME=NUMBER NAME=NUMBER …, e.g. accuracy=1")
     return {name: float(number) for name, _, number in pairs}
 
 
@@ -95,9 +95,13 @@ def dotted_names(config: object) -> list[str]:
 def explain(error: ValidationError) -> str:
     """Return the first fault of a validation error: name, what is wrong, and the value given."""
     first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"]) or "the configuration"
+    name = ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
-    return f"{name}: {message} (given: {first.get('input')!r})"
+    if isinstance(first.get("ctx", {}).get("error"), UserError):  # it names the value itself
+        return f"{name}: {message}" if name else message
+    given = first.get("input")
+    said = "" if isinstance(given, Mapping | BaseModel) else f" (given: {given!r})"
+    return f"{name or 'the configuration'}: {message}{said}"
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
 from temporay.models.chat import to_prompt
+from temporay.models.families._base import family_of
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
 from temporay.operators.records import Group, Sample, Sampling
@@ -29,8 +31,8 @@ class EvaluateSettings(Settings):
     """How a model is evaluated, wherever it and the samples are."""
 
     arms: tuple[Arm, ...] = ARMS
-    num_samples: int | None = None  # per primitive; None: all
-    max_tokens: int = 256
+    num_samples: int | None = Field(default=None, ge=1)  # per primitive; None: all
+    max_tokens: int = Field(default=256, ge=1)
     instruction: Instruction = ""  # letter, text, or words of your own; "": the model was shown one format only
 
 
@@ -70,8 +72,10 @@ def select(dataset: Dataset, num_samples: int | None) -> list[int]:
     """Return the first ``num_samples`` of every primitive, in the dataset's order.
 
     Raises:
-        UserError: the dataset has fewer samples of some primitive.
+        UserError: the dataset is empty, or has fewer samples of some primitive.
     """
+    if len(dataset) == 0:
+        raise UserError(f"{dataset.path} has no samples; generate some first")
     by_name: dict[str, list[int]] = {}
     for i in range(len(dataset)):
         by_name.setdefault(dataset.sample(i).address.task, []).append(i)
@@ -96,11 +100,16 @@ def _row(sample: Sample, arm: Arm, group: Group) -> EvaluationRow:
 
 
 def run(config: EvaluateConfig) -> dict[str, Any]:
-    """Evaluate one model on one dataset; rows go to samples.jsonl, the table to summary.json."""
+    """Evaluate one model on one dataset; rows go to samples.jsonl, the table to summary.json.
+
+    Raises:
+        UserError: there is no such model or dataset, or too few samples.
+    """
+    family_of(config.model)
     dataset = Dataset.open(config.data)
+    indices = select(dataset, config.num_samples)
     run_dir = RunDir.open(config.out, config, kind="evaluate")
     with ray_session(), RolloutPool.started(config.pool, config.model) as pool, run_dir.stage("evaluate"):
-        indices = select(dataset, config.num_samples)
         rows = asyncio.run(evaluate(pool, dataset, indices, config.arms, config))
     write_rows(run_dir.path / "samples.jsonl", rows)
     table = {

@@ -13,9 +13,12 @@ from safetensors.torch import load_file
 from temporay.models.weights import pack
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import Recipe
+from temporay.operators.dataset.recipe import check as check_recipe
+from temporay.operators.errors import UserError
 from temporay.operators.scoring.arms import ARMS
 from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, by_task, read_rows, write_rows
 from temporay.operators.scoring.metrics import ConfidenceInterval, TableRow, render_table
+from temporay.operators.scoring.scores import load_rewards, needs_of
 from temporay.workflows.base_model import BaseModelSettings, make_base_model
 from temporay.workflows.config import converted
 from temporay.workflows.data import audit, generate
@@ -28,6 +31,7 @@ from temporay.workflows.rollouts.actor import published
 from temporay.workflows.rollouts.pool import RolloutPool
 from temporay.workflows.rollouts.settings import PoolConfig
 from temporay.workflows.runs.run_dir import RunDir
+from temporay.workflows.runs.trackers import check_trackers
 from temporay.workflows.session import ray_session
 from temporay.workflows.sft import loop as sft
 from temporay.workflows.sft.settings import SftConfig, SftSettings
@@ -60,7 +64,12 @@ class PipelineConfig(PipelineSettings):
 
 
 def run(config: PipelineConfig) -> dict[str, Any]:
-    """Run all stages, each unless its result is there already; return what summary.json holds."""
+    """Run all stages, each unless its result is there already; return what summary.json holds.
+
+    Raises:
+        UserError: settings are not valid, or a guard stopped a stage.
+    """
+    check(config)
     run_dir = RunDir.open(config.out, config, kind=KIND)
     finished = run_dir.summary()
     if finished is None:
@@ -68,6 +77,21 @@ def run(config: PipelineConfig) -> dict[str, Any]:
     print(table(finished))
     print(f"report: {config.out / report.PAGE}")
     return finished
+
+
+def check(config: PipelineConfig) -> None:
+    """Refuse what a later stage would refuse, before the first one starts.
+
+    Raises:
+        UserError: settings contradict each other, or the package of a tracker is missing.
+    """
+    check_recipe(config)
+    check_trackers((*config.sft.trackers, *config.grpo.trackers))
+    needs = needs_of(load_rewards(config.grpo.rewards.weights, config.grpo.rewards.settings))
+    if "twin" in needs and not config.twins:
+        raise UserError("grpo.rewards compares twins, but twins is False; give --twins True")
+    if config.grpo.curriculum.enabled and len(set(config.levels)) < 2:
+        raise UserError("grpo.curriculum.enabled is True, but levels has fewer than two; give --levels 0 1 2")
 
 
 def run_stages(config: PipelineConfig, run_dir: RunDir) -> dict[str, Any]:

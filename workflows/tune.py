@@ -17,13 +17,16 @@ from pydantic import Field
 from ray import tune
 from ray.tune.integration.ray_train import TuneReportCallback
 from ray.tune.schedulers import ASHAScheduler
+from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.errors import UserError, error_behind
 from temporay.operators.seeding import rng_at
 from temporay.operators.settings import Settings
 from temporay.workflows.config import converted, replaced
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.session import ray_session
+from temporay.workflows.sft.loop import check
 from temporay.workflows.sft.loop import run as fine_tune
+from temporay.workflows.sft.mixture import parts_of
 from temporay.workflows.sft.settings import SftConfig, SftSettings
 
 TRIAL_CPU = 0.01  # of the process that only waits for a trial's workers
@@ -125,11 +128,18 @@ def run_trial(parameters: Mapping[str, Any]) -> None:
     """Run one trial in a Tune process: an SFT run that reports at its checkpoints and resumes from them."""
     candidate = parameters["candidate"]
     config: TuneConfig = candidate["config"]
-    settings = replaced(config.sft, candidate["settings"])
     out = config.out / "trials" / f"{candidate['index']:03d}"
-    trial = converted(SftConfig, settings, data=config.data, model=config.model, out=out)
-    summary = fine_tune(trial, callbacks=(TuneReportCallback(),))
+    summary = fine_tune(trial_config(config, candidate["settings"], out), callbacks=(TuneReportCallback(),))
     tune.report({"loss": summary["loss"], "step": summary["num_steps"]})
+
+
+def trial_config(config: TuneConfig, chosen: Mapping[str, Any], out: Path) -> SftConfig:
+    """Return the settings of one trial.
+
+    Raises:
+        UserError: a name or value is not valid.
+    """
+    return converted(SftConfig, replaced(config.sft, chosen), data=config.data, model=config.model, out=out)
 
 
 def search(config: TuneConfig, settings: Sequence[Mapping[str, Any]]) -> list[Trial]:
@@ -193,12 +203,14 @@ def run(config: TuneConfig) -> dict[str, Any]:
     """Search; return what summary.json holds.
 
     Raises:
-        UserError: a name or value of ``search`` is not valid, the cluster is too small, or no trial finished.
+        UserError: a name or value of ``search``, the data or the model is not valid, the cluster is too small, or no
+            trial finished.
     """
     config = replaced(config, {name: getattr(config, name).absolute() for name in ("data", "model", "out")})
     settings = trial_settings(config.search, config.num_samples, config.seed)
     for chosen in settings:
-        replaced(config.sft, chosen)
+        check(trial_config(config, chosen, config.out / "trials"))
+    parts_of(config.data, (), VideoReading())
     run_dir = RunDir.open(config.out, config, kind="tune")
     finished = run_dir.summary()
     if finished is not None:

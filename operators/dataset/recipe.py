@@ -10,13 +10,13 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
-from temporay.operators import components
 from temporay.operators.canvas import Canvas
+from temporay.operators.components import available
 from temporay.operators.dataset.drawn_coco import DrawnScenes
 from temporay.operators.dataset.rows import INSTRUCTIONS
 from temporay.operators.errors import UserError
 from temporay.operators.pixels.clip import Codec
-from temporay.operators.primitives._base import Primitive, Style
+from temporay.operators.primitives._base import PRIMITIVES, Primitive, Style, primitive_called
 from temporay.operators.records import GENERATOR_VERSION, Address, AnswerForm, BackdropKind
 from temporay.operators.settings import Settings
 
@@ -123,12 +123,12 @@ def primitives_of(tasks: tuple[str, ...]) -> dict[str, Primitive]:
     """Load the primitives of a recipe, by task name.
 
     Raises:
-        UserError: one does not exist or is listed twice.
+        UserError: one does not exist, is not valid, or is listed twice.
     """
     if not tasks:
-        names = ", ".join(components.available("temporay.operators.primitives"))
+        names = ", ".join(available(PRIMITIVES))
         raise UserError(f"tasks is empty; name at least one of: {names}")
-    loaded = [components.load("temporay.operators.primitives", name)() for name in tasks]
+    loaded = [primitive_called(name) for name in tasks]
     by_task = {primitive.task: primitive for primitive in loaded}
     if len(by_task) < len(tasks):
         raise UserError(f"tasks names a primitive twice: {', '.join(tasks)}; give each once and use weights")

@@ -5,6 +5,7 @@ Nothing that is seen without watching may depend on the truth: no text, place of
 """
 
 import functools
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from temporay.operators.canvas import Canvas
 from temporay.operators.components import available, load
+from temporay.operators.errors import UserError
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._claims import Claim, Phrases, read_claims, tell
 from temporay.operators.records import Address, AnswerKind, AnswerValue, Event, Question, Scene, ScenePlan
 from temporay.operators.seeding import rng_at
 
+PRIMITIVES = "temporay.operators.primitives"
 Style = Literal["concise", "detailed"]
 TwinKind = Literal["reversed", "reordered", "restaged"]
 Facts = Mapping[str, Any]
@@ -131,10 +134,22 @@ class Primitive(ABC):
 @functools.cache
 def primitive_of(task: str) -> Primitive | None:
     """Return the primitive that a sample is of; None for a user's own videos, whose questions no primitive asks."""
-    if task not in available("temporay.operators.primitives"):
-        return None
-    primitive: Primitive = load("temporay.operators.primitives", task)()
-    return primitive
+    return primitive_called(task) if task in available(PRIMITIVES) else None
+
+
+def primitive_called(task: str) -> Primitive:
+    """Load one primitive.
+
+    Raises:
+        UserError: there is none of this name, or its ``task`` is another one, so that its samples would be lost.
+    """
+    loaded = load(PRIMITIVES, task)
+    if not (isinstance(loaded, type) and issubclass(loaded, Primitive)):
+        raise UserError(f"primitive {task!r} is no class that derives from {PRIMITIVES}._base.Primitive; derive it")
+    named = getattr(loaded, "task", None)
+    if named != task:
+        raise UserError(f"{inspect.getfile(loaded)} has task {named!r}; give it the file's own name, {task!r}")
+    return loaded()
 
 
 def choose_truth(rng: np.random.Generator, num_options: int, address: Address) -> int:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import linecache
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from temporay.operators.components import OWN_FOLDERS, available, load, with_own_folders
+from temporay.operators import components
+from temporay.operators.components import KINDS, OWN_FOLDERS, available, load, with_own_folders
 from temporay.operators.errors import UserError
+from temporay.operators.primitives._base import PRIMITIVES, primitive_called
 
 PACKAGE = "temporay.operators.rewards"
 REWARD = """
@@ -62,8 +66,25 @@ def test_a_missing_folder_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         with_own_folders(PACKAGE, [])
 
 
-def test_an_unknown_name_gets_the_nearest_one() -> None:
-    with pytest.raises(UserError, match="accuracy"):
+def test_a_folder_without_any_kind_of_component_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "reward").mkdir()
+    monkeypatch.setenv(OWN_FOLDERS, str(tmp_path))
+    with pytest.raises(UserError, match=r"none of the sub-folders that hold components: .*primitives, rewards"):
+        with_own_folders(PACKAGE, [])
+
+
+def test_every_package_of_components_has_its_sub_folder() -> None:
+    root = Path(importlib.import_module("temporay.operators").__path__[0]).parent
+    named = {path.parent.name for path in root.glob("*/*/__init__.py") if "with_own_folders(" in path.read_text()}
+    assert named == set(KINDS)
+
+
+def test_an_unknown_name_gets_the_nearest_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(OWN_FOLDERS, raising=False)
+    with pytest.raises(UserError, match=rf"'accuracy'.* once {OWN_FOLDERS} names the folder with rewards/acuracy.py"):
+        load(PACKAGE, "acuracy")
+    monkeypatch.setenv(OWN_FOLDERS, "/own")
+    with pytest.raises(UserError, match=r"repetition, [a-z_, ]*twin\)$"):
         load(PACKAGE, "acuracy")
 
 
@@ -72,3 +93,40 @@ def test_a_file_that_is_not_python_is_one_sentence(own: Path) -> None:
     importlib.invalidate_caches()
     with pytest.raises(UserError, match=r"torn.py, line 1: .*; correct the file"):
         load(PACKAGE, "torn")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("\nimport no_such_package\n", r"torn.py, line 2: ModuleNotFoundError: No module named 'no_such_package'; cor"),
+        ("\n\n1 / 0\n", r"torn.py, line 3: ZeroDivisionError: division by zero; correct"),
+        (REWARD.replace("def score", "def scores").replace("Polite", "Torn"), r"torn.py, line 5: Torn lacks score; wr"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_sentence(own: Path, text: str, sentence: str) -> None:
+    (own / "torn.py").write_text(text)
+    importlib.invalidate_caches()
+    sys.modules.pop(f"{PACKAGE}.torn", None)
+    linecache.clearcache()
+    with pytest.raises(UserError, match=sentence):
+        load(PACKAGE, "torn")
+
+
+def test_a_fault_of_ours_keeps_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a file of the user's is theirs to correct."""
+    monkeypatch.setattr(components, "OURS", tmp_path)
+    (tmp_path / "torn_of_ours.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ZeroDivisionError):
+        load(PACKAGE, "torn_of_ours:Torn")
+
+
+def test_a_primitive_has_the_name_of_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "primitives").mkdir()
+    text = "from temporay.operators.primitives.motion.rotation import Rotation\n\n\nclass Whirl(Rotation):\n    pass\n"
+    (tmp_path / "primitives/whirl.py").write_text(text)
+    monkeypatch.setenv(OWN_FOLDERS, str(tmp_path))
+    package = importlib.import_module(PRIMITIVES)
+    monkeypatch.setattr(package, "__path__", with_own_folders(PRIMITIVES, package.__path__))
+    with pytest.raises(UserError, match=r"whirl.py has task 'rotation'; give it the file's own name, 'whirl'"):
+        primitive_called("whirl")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporay.operators.dataset.drawn_coco import write_drawn_coco
 from temporay.operators.dataset.label_check import Verdict
 from temporay.operators.dataset.samples import make_sample_at, open_source
+from temporay.operators.errors import UserError
 from temporay.workflows import pipeline
 from temporay.workflows.config import converted, replaced
 from temporay.workflows.pipeline import PipelineConfig
@@ -71,3 +73,19 @@ def test_the_quickstarts_labels_are_what_its_clips_show(tmp_path: Path) -> None:
     made = [make_sample_at(recipe, source, i) for i in range(recipe.num_samples)]
     assert {one.verdict for one in made} == {Verdict.AGREES}
     assert not [failure.reason for one in made for failure in one.failures]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"grpo.rewards.weights": {"twin": 1.0}, "twins": False}, "compares twins, but twins is False"),
+        ({"grpo.curriculum.enabled": True, "levels": (1,)}, "levels has fewer than two"),
+        ({"backdrops": ()}, "backdrops is empty"),
+    ],
+)
+def test_what_a_later_stage_would_refuse_is_refused_first(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        pipeline.run(replaced(small(tmp_path / "run"), changes))
+    assert not (tmp_path / "run").exists()

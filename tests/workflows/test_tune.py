@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from temporay.operators.errors import UserError
-from temporay.workflows.tune import Trial, max_concurrent_trials, table, trial_settings
+from temporay.workflows.config import validated
+from temporay.workflows.tune import Trial, TuneConfig, max_concurrent_trials, run, table, trial_settings
+
+from tests.small_data import write_dataset
+from tests.small_runs import write_model
 
 
 def test_every_combination_times_the_draws() -> None:
@@ -49,3 +56,19 @@ def test_table_has_the_best_finished_trial_first() -> None:
         ]
     ).splitlines()
     assert [line.split()[0] for line in lines] == ["optimizer.lr", "0.0001", "0.001", "0.01"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"search": ("optimizer.rl=1,2",)}, "'optimizer.rl'; did you mean 'optimizer.lr'"),
+        ({"model": Path("/no/model")}, "/no/model"),
+        ({"data": Path("/no/data")}, "/no/data is not a dataset"),
+    ],
+)
+def test_what_no_trial_could_do_is_refused_first(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    data = write_dataset(tmp_path / "data")
+    given = {"data": data, "model": write_model(data, tmp_path / "model"), "out": tmp_path / "run", **changes}
+    with pytest.raises(UserError, match=message):
+        run(validated(TuneConfig, given))
+    assert not (tmp_path / "run").exists()

@@ -12,6 +12,7 @@ from temporay.operators.audit.certificate import MAX_ROWS_PER_TASK, audit
 from temporay.operators.audit.thumbnails import Thumbnails, thumbnails_of
 from temporay.operators.dataset.card import write_card
 from temporay.operators.dataset.reader import Dataset
+from temporay.operators.dataset.recipe import primitives_of
 from temporay.operators.dataset.shards import AUDIT_FILE
 from temporay.operators.files import write_json
 from temporay.operators.settings import Settings
@@ -29,6 +30,7 @@ class AuditConfig(Settings):
 def run(config: AuditConfig) -> dict[str, Any]:
     """Audits, writes audit.json into the dataset, renews its card, and prints a table. ``passed`` is the verdict."""
     dataset = Dataset.open(config.data)
+    primitives_of(dataset.recipe.tasks)  # one that is unknown here ends the command now, not after the last clip
     looked_at = clips_to_see(dataset.rows, config.num_clips)
     thumbnails: dict[str, Thumbnails] = {}
     for i in looked_at:

@@ -6,6 +6,7 @@ from pathlib import Path
 import tyro
 from temporay.operators.dataset.lint import Problem, lint_index, lint_shard
 from temporay.operators.dataset.reader import Dataset
+from temporay.operators.dataset.recipe import primitives_of
 from temporay.operators.settings import Settings
 from temporay.workflows.session import ray_session
 
@@ -23,9 +24,11 @@ def run(config: LintConfig) -> list[Problem]:
     """Print every problem and how many there are.
 
     Raises:
-        UserError: there is no finished dataset, or the images of a virtual one are others now.
+        UserError: there is no finished dataset, a primitive of it is not known, or the images of a
+            virtual one are others now.
     """
     dataset = Dataset.open(config.data)
+    primitives_of(dataset.recipe.tasks)  # one that is unknown here ends the command now, not after the first shard
     problems = list(lint_index(dataset))
     num_shards = dataset.recipe.num_shards
     if config.parallel and num_shards > 1:

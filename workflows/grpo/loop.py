@@ -24,7 +24,7 @@ from temporay.operators.reinforcement.rollout_files import steps_in
 from temporay.workflows.grpo import guards
 from temporay.workflows.grpo.learner import WORKER_STAGE, NoTrainer, PolicyLearner, Trainer
 from temporay.workflows.grpo.log import STAGE, StepLines, summarize
-from temporay.workflows.grpo.producer import Produced, Producer, prune
+from temporay.workflows.grpo.producer import Produced, Producer, prompt_stream, prune
 from temporay.workflows.grpo.settings import UNUSED, GrpoConfig
 from temporay.workflows.learner.learner import RAY_STORAGE
 from temporay.workflows.rollouts.pool import NoPool, Pool, RolloutPool
@@ -139,7 +139,7 @@ def check(config: GrpoConfig, dataset: Dataset) -> None:
     """Refuse what cannot work, before anything starts.
 
     Raises:
-        UserError: the dataset is empty, or settings contradict each other or the data.
+        UserError: the dataset is empty, there is no such model, or settings contradict each other or the data.
     """
     if len(dataset) == 0:
         raise UserError(f"{config.data} has no samples; generate some with `temporay generate … --split rl`")
@@ -152,7 +152,9 @@ def check(config: GrpoConfig, dataset: Dataset) -> None:
                 f"{config.rollouts} has no rollouts of step {missing[0]} ({len(missing)} of {config.num_steps} are "
                 "missing); give fewer --num-steps, or sample them with --mode rollouts_only"
             )
+    family_of(config.model)
     check_trackers(config.trackers)
+    prompt_stream(config, dataset)
     levels = set(dataset.table["level"].to_pylist())
     if config.curriculum.enabled and len(levels) < 2:
         raise UserError(

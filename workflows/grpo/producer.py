@@ -21,7 +21,7 @@ from temporay.operators.records import Frames, Group, Outcome, Prompt, Sample, S
 from temporay.operators.reinforcement.curriculum import PassRates, level_shares
 from temporay.operators.reinforcement.prompt_stream import ChosenPrompt, Cursor, PromptStream
 from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in, write_step
-from temporay.operators.rewards._base import is_right
+from temporay.operators.rewards._base import Need, is_right
 from temporay.operators.scoring.arms import apply_arm
 from temporay.operators.scoring.scores import load_rewards, needs_of
 from temporay.operators.seeding import digest
@@ -85,14 +85,10 @@ class Producer:
         """Set up a producer over the dataset's rows, in pairs when a reward compares twins.
 
         Raises:
-            UserError: a reward is not known, or needs twins that the data does not have.
+            UserError: a reward needs twins that the data does not have.
         """
-        needs = needs_of(load_rewards(config.rewards.weights, config.rewards.settings))
-        columns = dataset.table.select(["task", "level", "pair_id"]).to_pydict()
-        stream = PromptStream.over(
-            columns["task"], columns["level"], columns["pair_id"], seed=config.seed, pairs="twin" in needs
-        )
-        return cls(config=config, dataset=dataset, pool=pool, stream=stream, needs_shuffled="shuffled" in needs)
+        stream, needs_shuffled = prompt_stream(config, dataset), "shuffled" in compared_with(config)
+        return cls(config=config, dataset=dataset, pool=pool, stream=stream, needs_shuffled=needs_shuffled)
 
     def state_before(self, step: int) -> RunState:
         """Read where the run stood before the batch of a step.
@@ -237,6 +233,27 @@ class Producer:
         counted = work.media.counters()
         counted["decodes_per_prompt"] = counted.pop("decodes") / max(1, sum(prompt is not None for prompt in prompts))
         return Produced(groups=tuple(groups), batch=batch, state=state, clock=work.clock, media=counted)
+
+
+def compared_with(config: GrpoConfig) -> frozenset[Need]:
+    """Return what must be generated for comparison, because a reward asks for it."""
+    return needs_of(load_rewards(config.rewards.weights, config.rewards.settings))
+
+
+def prompt_stream(config: GrpoConfig, dataset: Dataset) -> PromptStream:
+    """Return the order of prompts over the dataset's rows, in pairs when a reward compares twins.
+
+    Raises:
+        UserError: a reward compares twins, and the data has none.
+    """
+    columns = dataset.table.select(["task", "level", "pair_id"]).to_pydict()
+    return PromptStream.over(
+        columns["task"],
+        columns["level"],
+        columns["pair_id"],
+        seed=config.seed,
+        pairs="twin" in compared_with(config),
+    )
 
 
 def prune(run: Path, *, before: int, keep_every: int) -> None:

@@ -20,16 +20,14 @@ from typing import Any, Protocol, Self
 
 import ray
 from ray.exceptions import ObjectLostError, RayActorError
-from temporay.models.engines._base import ENGINES
 from temporay.models.families._base import family_of
-from temporay.operators.components import available
-from temporay.operators.errors import UserError, unknown_name
+from temporay.operators.errors import UserError
 from temporay.operators.records import Group, Prompt, Sampling
 from temporay.workflows.rollouts.actor import OF_CHECKPOINT, Answer, EngineActor, PublishedWeights
 from temporay.workflows.rollouts.media import MediaStore, StoredPrompt
 from temporay.workflows.rollouts.pool_call import PendingPrompt, PoolCall, accept
 from temporay.workflows.rollouts.roster import EngineRoster, Slot
-from temporay.workflows.rollouts.settings import AUTO, PoolConfig
+from temporay.workflows.rollouts.settings import PoolConfig
 
 REFRESH_INTERVAL_S = 0.2
 LOST = (RayActorError, ObjectLostError, TimeoutError)  # the engine, its node, or its answer on the way
@@ -83,10 +81,8 @@ class RolloutPool:
         """Ask for the engines, wait for ``num_engines`` of them and print which and why.
 
         Raises:
-            UserError: the model folder or a setting is not valid.
+            UserError: the model folder is not valid.
         """
-        if config.engine != AUTO and ":" not in config.engine and config.engine not in available(ENGINES):
-            raise unknown_name("engine", config.engine, (AUTO, *available(ENGINES)))
         model = model.absolute()
         processor = family_of(model).load_processor(model)
         remote = ray.remote(EngineActor).options(

@@ -1,19 +1,35 @@
 """Settings of the rollout pool and of its rewards."""
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
-from temporay.models.engines._base import EngineSettings
+from pydantic import AfterValidator, Field, model_validator
+from temporay.models.engines._base import ENGINES, EngineSettings
+from temporay.operators.components import available, load
+from temporay.operators.errors import unknown_name
+from temporay.operators.scoring.scores import load_rewards
 from temporay.operators.settings import Settings
 from temporay.workflows.config import Weights
 
 AUTO = "auto"  # the name of the engine that is chosen by what can be imported
 
 
+def _checked(engine: str) -> str:
+    if ":" in engine:
+        load(ENGINES, engine)
+    elif engine != AUTO and engine not in available(ENGINES):  # not loaded: that takes seconds
+        raise unknown_name("engine", engine, (AUTO, *available(ENGINES)))
+    return engine
+
+
+EngineName = Annotated[str, AfterValidator(_checked)]
+
+
 class PoolConfig(Settings):
     """How many engines there are and what each gets."""
 
-    engine: str = AUTO  # a name in models/engines or "module:Class"; auto: vllm where it can be imported, else local
+    engine: EngineName = (
+        AUTO  # a file of models/engines, or "module:Class"; auto: vllm where it is installed, else local
+    )
     num_engines: int = Field(default=1, ge=1)  # must be up before the run starts
     max_engines: int | None = Field(default=None, ge=1)  # asked for; the others join when there is a place
     num_cpus: float = Field(default=0.5, ge=0)  # Ray's share per engine; trainer and engines take turns on few cores
@@ -44,3 +60,8 @@ class RewardConfig(Settings):
     deadline_s: float = Field(default=10.0, gt=0)  # for the checkers on one group
     start_allowance_s: float = Field(default=60.0, gt=0)  # for a worker process to start, beside a task's deadlines
     num_tasks: int = Field(default=2, ge=1)  # tasks that the groups of one call are spread over
+
+    @model_validator(mode="after")
+    def _all_exist(self) -> Self:
+        load_rewards(self.weights, self.settings)  # or a misspelt name would be found after the engines have started
+        return self

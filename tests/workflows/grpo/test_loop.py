@@ -248,6 +248,16 @@ def test_settings_that_cannot_work_are_refused(
         check(config(data, model, tmp_path, **changes), Dataset.open(data))
 
 
+def test_what_the_data_or_the_model_lacks_is_refused(data: Path, model: Path, tmp_path: Path) -> None:
+    alone = write_dataset(tmp_path / "alone", num_samples=2)
+    twins = {"weights": {"twin": 1.0}}
+    check(config(data, model, tmp_path, rewards=twins), Dataset.open(data))
+    with pytest.raises(UserError, match="a reward compares twins"):
+        check(config(alone, model, tmp_path, rewards=twins), Dataset.open(alone))
+    with pytest.raises(UserError, match="no-model"):
+        check(config(data, tmp_path / "no-model", tmp_path), Dataset.open(data))
+
+
 def test_a_curriculum_needs_levels(model: Path, tmp_path: Path) -> None:
     flat = write_dataset(tmp_path / "flat", num_samples=2, level=1)
     with pytest.raises(UserError, match="is of level 1; generate several"):

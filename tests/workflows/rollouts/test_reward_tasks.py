@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from temporay.operators.errors import UserError
 from temporay.operators.records import Group, Sample, ScoreStatus
+from temporay.workflows.config import validated
 from temporay.workflows.rollouts.reward_tasks import score_groups
 from temporay.workflows.rollouts.settings import RewardConfig
 
@@ -70,7 +71,7 @@ def test_no_groups_no_tasks() -> None:
 
 def test_a_misspelled_reward_is_a_users_error() -> None:
     with pytest.raises(UserError, match="did you mean 'accuracy'"):
-        asyncio.run(score_groups([], [], RewardConfig(weights={"acuracy": 1.0})))
+        validated(RewardConfig, {"weights": {"acuracy": 1.0}})
 
 
 def make_pairs(num_pairs: int) -> tuple[list[Group], list[Sample]]:

@@ -1,0 +1,26 @@
+"""What an evaluation refuses before its engines start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporay.operators.errors import UserError
+from temporay.workflows.config import validated
+from temporay.workflows.evaluate import EvaluateConfig, run
+
+from tests.small_data import write_dataset
+from tests.small_runs import write_model
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"model": Path("/no/model")}, "/no/model"), ({"num_samples": 99}, "num_samples is 99, but the dataset has 8")],
+)
+def test_no_folder_is_left_behind(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    data = write_dataset(tmp_path / "data")
+    model, out = write_model(data, tmp_path / "model"), tmp_path / "run"
+    with pytest.raises(UserError, match=message):
+        run(validated(EvaluateConfig, {"data": data, "model": model, "out": out, **changes}))
+    assert not out.exists()
