@@ -14,6 +14,7 @@ lora                 which weights are trained: all, or adapters
 parallel             FSDP2 from outside
 checkpoint           sharded checkpoints with a manifest
 export               a model in Hugging Face layout
+weight_files         a checkpoint folder, read a part at a time
 weights              weights on their way to the engines
 torchvision_schemas  lets torchvision load beside a CPU torch
 """

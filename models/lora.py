@@ -8,6 +8,7 @@ the blocks that FSDP2 wraps, stays as it is. Engines never get adapters: they ge
 name.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -16,12 +17,12 @@ import torch
 from pydantic import Field, model_validator
 from safetensors.torch import save_file
 from temporay.models.families._base import Family
+from temporay.models.weight_files import BASE
 from temporay.operators.errors import UserError
 from temporay.operators.settings import Settings
 from torch import Tensor, nn
 
 ADAPTER = "default"  # peft's name of the only adapter
-BASE = ".base_layer."  # part of the name of a weight that has an adapter beside it
 Choice = Literal["trained", "frozen"]
 
 
@@ -49,12 +50,19 @@ class Trained(Settings):
             raise ValueError("lora has settings, but weights is all; give weights lora, or leave them out")
         return self
 
+    @property
+    def is_everything(self) -> bool:
+        """Whether no weight is frozen."""
+        return self.weights == "all" and "frozen" not in (self.vision_tower, self.projector)
+
 
 EVERYTHING = Trained()
 
 
 def set_trained(model: nn.Module, family: Family, trained: Trained) -> None:
     """Mark what requires a gradient and add adapters, in place. Call it before sharding, the same on every rank.
+
+    Adapters get their first values here, on the CPU, also where the model's own weights are still on the meta device.
 
     Raises:
         UserError: no linear layer of the trained parts has one of the names in ``lora.modules``.
@@ -74,9 +82,20 @@ def set_trained(model: nn.Module, family: Family, trained: Trained) -> None:
         target_modules=targets,
         bias="none",
     )
-    with torch.random.fork_rng(devices=[]):  # every rank makes its own adapters to shard: they must be the same
-        torch.manual_seed(trained.lora.seed)
-        inject_adapter_in_model(config, model, adapter_name=ADAPTER)
+    inject_adapter_in_model(config, model, adapter_name=ADAPTER)
+    _initialize_adapters(model, trained.lora.seed)
+
+
+@torch.no_grad()
+def _initialize_adapters(model: nn.Module, seed: int) -> None:
+    """Draw adapters as peft does, in float32 whatever the type of the weights beside them."""
+    generator = torch.Generator().manual_seed(seed)  # every rank makes its own adapters to shard: they must be the same
+    for name, module in model.named_modules():
+        if name.endswith((f".lora_A.{ADAPTER}", f".lora_B.{ADAPTER}")) and isinstance(module, nn.Linear):
+            values = torch.zeros(module.weight.shape)
+            if ".lora_A." in name:
+                nn.init.kaiming_uniform_(values, a=math.sqrt(5), generator=generator)
+            module.weight = nn.Parameter(values)
 
 
 def _targets(model: nn.Module, family: Family, left_out: set[str], wanted: tuple[str, ...]) -> list[str]:
@@ -105,26 +124,38 @@ def adapter_scales(model: nn.Module) -> dict[str, float]:
     return {name: float(modules[name].scaling[ADAPTER]) for name in names}
 
 
+def is_factor(name: str) -> bool:
+    """Return whether a weight is one of an adapter's two factors."""
+    return ".lora_A." in name or ".lora_B." in name
+
+
 def merged(state: Mapping[str, Tensor], scales: Mapping[str, float]) -> Iterator[tuple[str, Tensor]]:
-    """Yield names and whole weights as if the model had no adapters. Inputs stay as they are."""
-    for name, tensor in state.items():
-        if ".lora_A." in name or ".lora_B." in name:
+    """Yield names and whole weights as if the model had no adapters. Inputs stay as they are.
+
+    Each weight is asked for once and in order, so that ``state`` may gather it from the ranks at that moment. What an
+    adapter is added to comes in float32, whatever its own type.
+    """
+    for name in state:
+        if is_factor(name):
             continue
         module, base, last = name.rpartition(BASE)
+        tensor = state[name]
         if base and last == "weight":
             low, high = (state[f"{module}.lora_{factor}.{ADAPTER}.weight"].float() for factor in "AB")
-            tensor = (tensor.float() + scales[module] * (high @ low)).to(tensor.dtype)
+            tensor = tensor.float() + scales[module] * (high @ low)
         yield name.replace(BASE, "."), tensor
 
 
 def save_adapter(model: nn.Module, state: Mapping[str, Tensor], base: Path, out: Path) -> None:
-    """Write a folder that ``peft.PeftModel.from_pretrained`` loads onto the model in ``base``."""
+    """Write a folder that ``peft.PeftModel.from_pretrained`` loads onto the model in ``base``.
+
+    Args:
+        state: the factors by name, whole.
+    """
     config: Any = model.peft_config[ADAPTER]  # type: ignore[index] # peft's LoraConfig
     config.base_model_name_or_path = str(base)
     config.save_pretrained(str(out))
     factors = {
-        f"base_model.model.{name.replace(f'.{ADAPTER}.', '.')}": tensor.contiguous()
-        for name, tensor in state.items()
-        if ".lora_A." in name or ".lora_B." in name
+        f"base_model.model.{name.replace(f'.{ADAPTER}.', '.')}": tensor.contiguous() for name, tensor in state.items()
     }
     save_file(factors, out / "adapter_model.safetensors", metadata={"format": "pt"})

@@ -7,10 +7,11 @@ import torch
 import torch.distributed as dist
 from pydantic import Field
 from temporay.models.families._base import Family
+from temporay.operators.errors import UserError
 from temporay.operators.settings import Settings
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, MixedPrecisionPolicy, OffloadPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -25,6 +26,8 @@ class Hardware(Settings):
     peak_tflops: float | None = Field(
         default=None, gt=0
     )  # peak of one device, dense; None: by its name, if that is known
+    offload: Literal["none", "cpu"] = "none"  # cpu: a rank's part of weights, gradients, optimizer is in host memory
+    replicas: int = Field(default=1, ge=1)  # groups of ranks that hold all weights each: HSDP, e.g. one group per node
     memory_forecast: Literal["refuse", "report"] = "refuse"  # if more is needed than there is
 
 
@@ -38,14 +41,14 @@ class Parallel:
     rank: int
     world_size: int
     device: torch.device
-    mesh: DeviceMesh | None  # None: one process, nothing is sharded
+    mesh: DeviceMesh | None  # of all ranks; None: one process, nothing is sharded
 
     def sum(self, values: Tensor) -> Tensor:
         """Return the element-wise sum over ranks; every rank must call it with the same shape."""
         if self.mesh is None:
             return values
         summed = values.to(self.device)
-        dist.all_reduce(summed, group=self.mesh.get_group())
+        dist.all_reduce(summed)
         return summed
 
     def from_rank_0(self, value: Any) -> Any:
@@ -53,7 +56,7 @@ class Parallel:
         if self.mesh is None:
             return value
         box = [value]
-        dist.broadcast_object_list(box, src=0, group=self.mesh.get_group())
+        dist.broadcast_object_list(box, src=0)
         return box[0]
 
     def barrier(self) -> None:
@@ -61,14 +64,35 @@ class Parallel:
         self.sum(torch.zeros(1))
 
 
-def this_process(device: torch.device, precision: Precision = "auto") -> Parallel:
-    """Return this rank of the default process group (gloo on CPUs, NCCL on GPUs), or this process alone without one."""
+def this_process(
+    device: torch.device, hardware: Hardware = DEFAULT_HARDWARE, *, all_are_trained: bool = True
+) -> Parallel:
+    """Return this rank of the default process group (gloo on CPUs, NCCL on GPUs), or this process alone without one.
+
+    One CPU is a process alone, if all weights are float32 there: FSDP2 would only cost time.
+
+    Args:
+        all_are_trained: whether no weight is frozen and kept in a smaller type.
+
+    Raises:
+        UserError: ``replicas`` do not divide the ranks.
+    """
     if not dist.is_initialized():
         return Parallel(rank=0, world_size=1, device=device, mesh=None)
     world_size = dist.get_world_size()
-    if world_size == 1 and device.type == "cpu" and pass_dtype(device, precision) == torch.float32:
+    in_float32 = pass_dtype(device, hardware.precision) == torch.float32 and all_are_trained
+    if world_size == 1 and device.type == "cpu" and in_float32:
         return Parallel(rank=0, world_size=1, device=device, mesh=None)
-    mesh = init_device_mesh(device.type, (world_size,), mesh_dim_names=("data_parallel",))
+    if world_size % hardware.replicas:
+        raise UserError(
+            f"hardware.replicas is {hardware.replicas}, but {world_size} workers cannot be cut into as many equal "
+            "groups; give a divisor, for instance the number of nodes"
+        )
+    if hardware.replicas > 1:  # neighboring ranks are on one node and shard; those of other nodes have copies
+        shape = (hardware.replicas, world_size // hardware.replicas)
+        mesh = init_device_mesh(device.type, shape, mesh_dim_names=("replicate", "shard"))
+    else:
+        mesh = init_device_mesh(device.type, (world_size,), mesh_dim_names=("shard",))
     return Parallel(rank=dist.get_rank(), world_size=world_size, device=device, mesh=mesh)
 
 
@@ -87,31 +111,51 @@ def shard(
     gradient_checkpointing: bool,
     hardware: Hardware = DEFAULT_HARDWARE,
 ) -> None:
-    """Move a model to its device and shard it over the ranks, in place.
+    """Shard a model over the ranks, in place. What is not on the meta device moves to the ranks' device.
 
     With ``sharding`` parameters, a rank holds its part of weights, gradients and optimizer state and gathers one block
     at a time (ZeRO-3, arXiv 1910.02054). With ``optimizer``, weights and gradients are whole while a step is computed.
-    With passes in bfloat16, master weights and gradient sums stay in float32.
+    With ``replicas``, each group of ranks shards a copy of its own, and groups exchange gradients only (HSDP, arXiv
+    2304.11277, section 3.2). With passes in bfloat16, trained weights and gradient sums stay in float32. Frozen weights
+    of a smaller type get that of the passes when they are gathered.
 
     Raises:
         ValueError: bfloat16 was asked for without a process group, but FSDP2 does the casts.
     """
     if gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
-    model.to(parallel.device)
     if parallel.mesh is None:
         if hardware.precision == "bfloat16":
             raise ValueError("precision bfloat16 needs a process group, of one rank at least")
         return
-    policy = MixedPrecisionPolicy()
-    if pass_dtype(parallel.device, hardware.precision) == torch.bfloat16:
-        policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
-        for buffer in model.get_output_embeddings().buffers():  # type: ignore[operator]
-            buffer.data = buffer.data.to(torch.bfloat16)  # FSDP2 casts parameters only
-    if hardware.sharding == "parameters":
-        for block in family.shard_blocks(model):
-            fully_shard(block, mesh=parallel.mesh, mp_policy=policy)
-    fully_shard(model, mesh=parallel.mesh, mp_policy=policy)
+    dtype = pass_dtype(parallel.device, hardware.precision)
+    for buffer in model.get_output_embeddings().buffers():  # type: ignore[operator]
+        buffer.data = buffer.data.to(dtype)  # FSDP2 casts parameters only
+    units = [*(family.shard_blocks(model) if hardware.sharding == "parameters" else ()), model]
+    for unit in units:
+        fully_shard(
+            unit,
+            mesh=parallel.mesh,
+            mp_policy=MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32),
+            offload_policy=offload_policy(parallel.device, hardware),
+        )
+
+
+def offload_policy(device: torch.device, hardware: Hardware) -> OffloadPolicy:
+    """Return where FSDP2 keeps a rank's own part of weights, gradients and optimizer state."""
+    if hardware.offload == "none":
+        return OffloadPolicy()
+    return CPUOffloadPolicy(pin_memory=device.type == "cuda")
+
+
+def resting_device(parallel: Parallel, hardware: Hardware) -> torch.device:
+    """Return the device of a rank's own part of weights, gradients and optimizer state."""
+    return torch.device("cpu") if hardware.offload == "cpu" else parallel.device
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """Gather a tensor from the ranks that share it; every rank must call it."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 def cut_again(model: nn.Module) -> None:

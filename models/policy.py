@@ -5,9 +5,12 @@ A loss divides by the counts of the whole batch over all ranks and micro-batches
 Shapes: B sequences, L positions.
 """
 
+from __future__ import annotations
+
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Self
 
 import torch
@@ -23,13 +26,15 @@ from temporay.models.parallel import (
     cut_again,
     exchange_after,
     pass_dtype,
+    resting_device,
     shard,
     this_process,
+    whole,
 )
 from temporay.models.scoring_head import Scores, add_scoring_head
+from temporay.models.weight_files import WeightFiles, keep_stored_types, read_weights
 from temporay.operators.settings import Settings
 from torch import Tensor, nn
-from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.tensor import DTensor
 
 
@@ -61,6 +66,7 @@ class PolicySettings:
     temperature: float = 1.0  # logits are divided by it, as when sampling
     gradient_checkpointing: bool = False  # activations are computed again in the backward pass
     trained: Trained = EVERYTHING
+    is_reference: bool = False  # nothing is trained, whatever ``trained`` says
     hardware: Hardware = DEFAULT_HARDWARE
 
 
@@ -80,18 +86,34 @@ class Policy:
     """One rank's model with AdamW. Every rank must make the same calls with the same number of micro-batches."""
 
     def __init__(
-        self, model: nn.Module, family: Family, settings: PolicySettings, parallel: Parallel | None = None
+        self,
+        model: nn.Module,
+        family: Family,
+        settings: PolicySettings,
+        parallel: Parallel | None = None,
+        *,
+        files: WeightFiles | None = None,
     ) -> None:
-        """Take over a model on the CPU: mark what is trained, add adapters and the scoring head, and shard it.
+        """Take over a model: mark what is trained, add adapters and the scoring head, shard it, and read its weights.
 
         Args:
             parallel: where the model lives; None is this process alone, or its process group, on the CPU.
+            files: the weights, if the model is on the meta device. Every rank reads its own part of them.
         """
         parallel = parallel or this_process(torch.device("cpu"))
         optimizer, hardware = settings.optimizer, settings.hardware
-        set_trained(model, family, settings.trained)
+        if settings.is_reference:
+            model.requires_grad_(False)
+        else:
+            set_trained(model, family, settings.trained)
+        if files is not None and parallel.mesh is not None:  # FSDP2 gives them the type of the passes
+            keep_stored_types(model, files)
         add_scoring_head(model)
         shard(model, family, parallel, gradient_checkpointing=settings.gradient_checkpointing, hardware=hardware)
+        if files is not None:
+            read_weights(model, files, resting_device(parallel, hardware))
+        if parallel.mesh is None:
+            model.to(parallel.device)
         model.train()
         self.model = model
         self.family = family
@@ -102,6 +124,16 @@ class Policy:
         self.optimizer = torch.optim.AdamW(
             _parameter_groups(model, optimizer.weight_decay), lr=optimizer.lr, betas=optimizer.betas, fused=True
         )
+
+    @classmethod
+    def load(cls, path: Path, family: Family, settings: PolicySettings, parallel: Parallel | None = None) -> Self:
+        """Load a checkpoint folder; no rank holds more of it than its own part and one weight.
+
+        Raises:
+            UserError: the folder's weights are not those of its config.
+        """
+        model = family.build_model(path, torch.float32)
+        return cls(model, family, settings, parallel, files=WeightFiles(path, model, family.weight_names(model)))
 
     def forward_backward(self, batches: Sequence[Batch], loss: Loss) -> dict[str, float]:
         """Add the gradient of a whole step, micro-batch by micro-batch.
@@ -162,18 +194,23 @@ class Policy:
         return scores.logprobs_BL.cpu()
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return all weights on the CPU by Hugging Face name, on rank 0; empty elsewhere. Every rank must call it.
+        """Return all weights on the CPU by Hugging Face name, on rank 0; empty elsewhere. Every rank must call it."""
+        is_first = self.parallel.rank == 0
+        return {name: tensor.cpu() for name, tensor in self.whole_weights() if is_first}
 
-        Adapters are merged into these weights; the model keeps them apart.
+    def whole_weights(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield one weight after another, whole, by Hugging Face name. Every rank must take them all.
+
+        Adapters are merged into these weights; the model keeps them apart. A weight is on the device on which a rank's
+        own part rests, and may be the model's own memory.
         """
-        return dict(merged(self.full_state(), adapter_scales(self.model)))
+        return merged(self.gathered(), adapter_scales(self.model))
 
-    def full_state(self) -> dict[str, Tensor]:
-        """Return ``state_dict`` as the model has it, with adapters apart."""
-        options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+    def gathered(self) -> Gathered:
+        """Return the weights as the model has them, with adapters apart."""
+        cut_again(self.model)
         tied = getattr(self.model, "all_tied_weights_keys", {})  # the same tensor under a second name
-        state = get_model_state_dict(self.model, options=options)
-        return {name: tensor for name, tensor in state.items() if name not in tied and isinstance(tensor, Tensor)}
+        return Gathered({name: part for name, part in self.model.state_dict().items() if name not in tied})
 
     def scores(self, batch: Batch) -> Scores:
         """Score a batch that is on the policy's device, with gradients where they are enabled.
@@ -203,8 +240,25 @@ class Policy:
         return BatchCounts(num_tokens=summed[0], num_sequences=summed[1])
 
 
+class Gathered(Mapping[str, Tensor]):
+    """Weights by name that are gathered when they are asked for. Every rank must ask for the same, in one order."""
+
+    def __init__(self, parts: Mapping[str, Tensor]) -> None:
+        self.parts = parts  # those of this rank
+
+    def __getitem__(self, name: str) -> Tensor:
+        return whole(self.parts[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.parts)
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+
 def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Iterable[nn.Parameter] | float]]:
     trained = [p for p in model.parameters() if p.requires_grad]
     matrices, others = [p for p in trained if p.ndim >= 2], [p for p in trained if p.ndim < 2]
     groups = [(matrices, weight_decay), (others, 0.0)]
-    return [{"params": params, "weight_decay": decay} for params, decay in groups if params]
+    # A reference trains nothing, but an optimizer needs a group.
+    return [{"params": params, "weight_decay": decay} for params, decay in groups if params or not trained]

@@ -39,8 +39,8 @@ class Lantern(Qwen3Vl):
 
     model_types = ("lantern",)
 
-    def load_model(self, path, dtype):
-        return super().load_model(path / "inner" if (path / "inner").is_dir() else path, dtype)
+    def build_model(self, path, dtype):
+        return super().build_model(path / "inner" if (path / "inner").is_dir() else path, dtype)
 
     def load_processor(self, path):
         return super().load_processor(path / "inner" if (path / "inner").is_dir() else path)

@@ -45,8 +45,8 @@ def make_base_model(settings: BaseModelSettings, samples: Sequence[Sample], run_
     build(random_weights, corpus, settings.shape, settings.seed)
     family = family_of(random_weights)
     processor = family.load_processor(random_weights)
-    policy = Policy(
-        family.load_model(random_weights, torch.float32),
+    policy = Policy.load(
+        random_weights,
         family,
         PolicySettings(optimizer=settings.optimizer, total_steps=settings.num_steps),
     )

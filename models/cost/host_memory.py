@@ -36,8 +36,8 @@ def host_bytes() -> float:
     return min(left, float(int(allowed) - used))
 
 
-def check_loading(path: Path, *, ranks_on_host: int, host: float) -> None:
-    """Check that all ranks of a host can load the whole model in float32, before it is sharded.
+def check_loading(path: Path, *, world_size: int, ranks_on_host: int, host: float) -> None:
+    """Check that the ranks of a host can hold their parts of the model in float32, before they read them.
 
     Raises:
         UserError: together they do not fit into the host's memory.
@@ -46,10 +46,10 @@ def check_loading(path: Path, *, ranks_on_host: int, host: float) -> None:
     for file in path.glob("*.safetensors"):
         with safe_open(file, "pt") as weights:
             num_weights += sum(int(np.prod(weights.get_slice(name).get_shape())) for name in weights.keys())  # noqa: SIM118
-    needed = 4.0 * num_weights * ranks_on_host
+    needed = 4.0 * num_weights * ranks_on_host / world_size
     if needed > host:
         raise UserError(
-            f"{ranks_on_host} workers on one host load {num_weights / 1e6:.0f} M weights of {path} in float32, "
-            f"{needed / GIB:.2f} GiB, but the host has {host / GIB:.2f} GiB left; use fewer workers on a host, a "
-            "smaller model or more memory"
+            f"{ranks_on_host} of {world_size} workers are on one host, and their parts of the {num_weights / 1e6:.0f} "
+            f"M weights of {path} take {needed / GIB:.2f} GiB in float32, but the host has {host / GIB:.2f} GiB left; "
+            "use more hosts, a smaller model or more memory"
         )

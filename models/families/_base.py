@@ -5,12 +5,13 @@ Shapes: N vision patches of all videos together, V videos.
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
+from temporay.models.weight_files import WeightFiles, read_weights
 from temporay.operators.components import available, load
 from temporay.operators.errors import UserError
 from temporay.operators.records import Prompt
@@ -47,8 +48,18 @@ class Family(ABC):
     head: ClassVar[tuple[str, ...]] = ("lm_head.",)
 
     @abstractmethod
+    def build_model(self, path: Path, dtype: torch.dtype) -> nn.Module:
+        """Make the model of a config: parameters on the meta device, buffers with their values on the CPU."""
+
+    def weight_names(self, model: nn.Module) -> Callable[[str], str]:
+        """Return what gives the model's name of a tensor by its name in the checkpoint's files."""
+        return str
+
     def load_model(self, path: Path, dtype: torch.dtype) -> nn.Module:
-        """Load the policy with its weights on the CPU. Only safetensors are read."""
+        """Load the model with all its weights on the CPU. Only safetensors are read."""
+        model = self.build_model(path, dtype)
+        read_weights(model, WeightFiles(path, model, self.weight_names(model)), torch.device("cpu"))
+        return model.eval()
 
     @abstractmethod
     def load_processor(self, path: Path) -> Any:

@@ -4,7 +4,7 @@ Shapes: N patches of all videos together, V videos, B sequences, L positions.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +16,8 @@ from temporay.operators.records import Prompt
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoProcessor
+from transformers.conversion_mapping import get_model_conversion_mapping
+from transformers.core_model_loading import rename_source_key
 
 FORBIDDEN_LOGIT = -1e4  # its probability is exactly 0 in every float type, and it has no gradient
 VIDEO_TOKEN_TYPE = 2  # transformers: 0 text, 1 image, 2 video
@@ -57,17 +59,25 @@ class QwenVl(Family):
             inputs: what else the processor made of the videos.
         """
 
-    def load_model(self, path: Path, dtype: torch.dtype) -> nn.Module:
-        """Load the policy on the CPU, unable to sample media tokens in training as in generation."""
-        model = self.model_class.from_pretrained(
-            path, dtype=dtype, attn_implementation="sdpa", use_safetensors=True, local_files_only=True
-        )
+    def build_model(self, path: Path, dtype: torch.dtype) -> nn.Module:
+        """Make the policy without weights, unable to sample media tokens in training as in generation."""
+        config = self.model_class.config_class.from_pretrained(path, local_files_only=True)
+        with torch.device("meta"):
+            model = self.model_class._from_config(config, dtype=dtype, attn_implementation="sdpa")
+        compute_buffers(model)
         visual = model.model.visual
         visual.patch_embed = LinearPatchEmbed(visual.patch_embed.proj)
         attend_in_batches(visual)
         position_by(model.model, self.video_cells)
         forbid_tokens(model.lm_head, self.banned_token_ids(self.load_processor(path)))
-        return model.eval()  # type: ignore[no-any-return]
+        return model  # type: ignore[no-any-return]
+
+    def weight_names(self, model: nn.Module) -> Callable[[str], str]:
+        """Rename as transformers does: older checkpoints have other names."""
+        renamings: list[Any] = get_model_conversion_mapping(model)
+        own = dict(model.named_parameters(remove_duplicate=False))
+        prefix: Any = model.base_model_prefix
+        return lambda name: rename_source_key(name, renamings, [], prefix, own)[0]
 
     def load_processor(self, path: Path) -> Any:
         processor = AutoProcessor.from_pretrained(path, local_files_only=True)
@@ -120,13 +130,23 @@ def pairs_within_frames(grid_V3: Tensor) -> int:
     return int((num_t * (num_h * num_w) ** 2).sum())
 
 
+def compute_buffers(model: Any) -> None:
+    """Give a model's buffers, which no checkpoint has, their values on the CPU, as transformers computes them."""
+    for parameter in model.parameters():
+        parameter._is_hf_initialized = True  # or it would be drawn at random
+    for name, buffer in list(model.named_buffers()):
+        owner, _, last = name.rpartition(".")
+        setattr(model.get_submodule(owner), last, torch.empty_like(buffer, device="cpu"))
+    model.initialize_weights()
+
+
 def forbid_tokens(lm_head: nn.Linear, token_ids: Sequence[int]) -> None:
     """Make a model unable to sample some tokens, through a bias that is neither trained nor saved.
 
     An engine that forbids tokens samples from a renormalized distribution. With the same rule in the model, the
     trainer's log-probabilities belong to that distribution too.
     """
-    bias = torch.zeros(lm_head.out_features, dtype=lm_head.weight.dtype, device=lm_head.weight.device)
+    bias = torch.zeros(lm_head.out_features, dtype=lm_head.weight.dtype)
     bias[list(token_ids)] = FORBIDDEN_LOGIT
     del lm_head.bias
     lm_head.register_buffer("bias", bias, persistent=False)

@@ -99,8 +99,8 @@ def premade(one: One) -> None:
         torch.distributed.init_process_group("gloo")
     family, dataset = family_of(folder / "model"), Dataset.open(folder / "data")
     processor = family.load_processor(folder / "model")
-    policy = Policy(
-        family.load_model(folder / "model", torch.float32),
+    policy = Policy.load(
+        folder / "model",
         family,
         PolicySettings(optimizer=OptimizerConfig(lr=LR, schedule="linear"), total_steps=ENDLESS, hardware=HARDWARE),
         parallel := this_process(torch.device("cpu")),

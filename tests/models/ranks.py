@@ -1,13 +1,15 @@
-"""Runs on two FSDP2 ranks and on one. All share two processes, because each imports torch for many seconds.
+"""Runs on four FSDP2 ranks, on two and on one. They share processes, because each imports torch for many seconds.
 
 A run leaves its results in a folder of its own: ``parameters`` and ``optimizer`` (by what is sharded), ``lora`` and
-``frozen`` (by what is trained), ``bfloat16_2`` and ``bfloat16_1`` (by the number of ranks).
+``frozen`` (by what is trained), ``stored`` (a model in bfloat16 with adapters), ``bfloat16_2`` and ``bfloat16_1`` (by
+the number of ranks), ``offload`` (to host memory) and ``replicas`` (two groups of two ranks).
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,11 +17,12 @@ from unittest.mock import patch
 
 import torch
 import torch.distributed as dist
+from safetensors.torch import load_file, save_file
 from temporay.models.checkpoint import load, save
 from temporay.models.cost.memory_forecast import MemoryForecast
 from temporay.models.export import export
 from temporay.models.lora import Lora, Trained
-from temporay.models.parallel import Hardware, Sharding, this_process
+from temporay.models.parallel import Hardware, Sharding, local_part, this_process
 from temporay.models.policy import OptimizerConfig
 from torch.distributed.fsdp import FSDPModule
 from torch.multiprocessing.spawn import spawn
@@ -36,17 +39,22 @@ PARTLY_TRAINED = {"lora": LORA, "frozen": FROZEN_TOWER}
 
 def run_ranks(model: Path, out: Path) -> None:
     """Run everything and wait for it."""
-    spawn(_rank, (model, out), nprocs=2)  # type: ignore[no-untyped-call]
+    spawn(_rank, (model, out), nprocs=4)  # type: ignore[no-untyped-call]
 
 
 def _rank(rank: int, model: Path, out: Path) -> None:
     torch.set_num_threads(1)
-    with process_group(out / "rendezvous_2", rank, 2):
-        train_sharded(model, out / "parameters", "parameters")
-        train_sharded(model, out / "optimizer", "optimizer")
-        for name in PARTLY_TRAINED:
-            train_partly(model, out / name, name)
-        train_in_bfloat16(model, out / "bfloat16_2")
+    if rank < 2:
+        with process_group(out / "rendezvous_2", rank, 2):
+            train_sharded(model, out / "parameters", "parameters")
+            train_sharded(model, out / "optimizer", "optimizer")
+            for name in PARTLY_TRAINED:
+                train_partly(model, out / name, name)
+            train_from_bfloat16(model, out / "stored")
+            train_in_bfloat16(model, out / "bfloat16_2")
+            train_whole(model, out / "offload", Hardware(offload="cpu"))
+    with process_group(out / "rendezvous_4", rank, 4):
+        train_whole(model, out / "replicas", Hardware(replicas=2))
     if rank == 0:
         with process_group(out / "rendezvous_1", 0, 1):
             train_in_bfloat16(model, out / "bfloat16_1")
@@ -102,7 +110,44 @@ def train_partly(model: Path, out: Path, name: str) -> None:
 
 
 def train_in_bfloat16(model: Path, out: Path) -> None:
-    parallel = this_process(torch.device("cpu"), "bfloat16")
-    policy = make_policy(model, parallel=parallel, hardware=Hardware(precision="bfloat16"))
+    hardware = Hardware(precision="bfloat16")
+    parallel = this_process(torch.device("cpu"), hardware)
+    policy = make_policy(model, parallel=parallel, hardware=hardware)
     curve = train(policy, model, NUM_STEPS, rows_per_pass=1)
     write_result(out, curve=curve, types=sorted({str(parameter.dtype) for parameter in policy.model.parameters()}))
+
+
+def train_whole(model: Path, out: Path, hardware: Hardware) -> None:
+    """Leave the model after all steps, and how much of it a rank held."""
+    policy = make_policy(model, parallel=this_process(torch.device("cpu"), hardware), hardware=hardware)
+    curve = train(policy, model, NUM_STEPS, rows_per_pass=1)
+    export(policy, model, out / "model")
+    write_result(out, curve=curve, weights=sum(local_part(p).numel() for p in policy.model.parameters()))
+
+
+def write_in_bfloat16(model: Path, out: Path) -> Path:
+    """Copy a model with its weights in bfloat16."""
+    shutil.copytree(model, out)
+    state = {name: tensor.bfloat16() for name, tensor in load_file(model / "model.safetensors").items()}
+    save_file(state, out / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((out / "config.json").read_text())
+    (out / "config.json").write_text(json.dumps({**config, "dtype": "bfloat16"}))
+    return out
+
+
+def train_from_bfloat16(model: Path, out: Path) -> None:
+    """Train adapters beside weights that are stored in bfloat16."""
+    out.mkdir(exist_ok=True)
+    source = out / "source"
+    if dist.get_rank() == 0:
+        write_in_bfloat16(model, source)
+    dist.barrier()
+    policy = make_policy(source, optimizer=PARTLY_OPTIMIZER, trained=LORA)
+    parts: dict[str, set[str]] = {"trained": set(), "frozen": set()}
+    for parameter in policy.model.parameters():
+        parts["trained" if parameter.requires_grad else "frozen"].add(str(parameter.dtype))
+    scores_BL = policy.logprobs(batch_of(source, rows(0)))
+    curve = train(policy, source, PARTLY_STEPS, rows_per_pass=1)
+    export(policy, source, out / "model")
+    types = {name: sorted(found) for name, found in parts.items()}
+    write_result(out, curve=curve, scores=scores_BL.tolist(), types=types)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from temporay.models.collate import Batch, collate_samples
 from temporay.models.families._base import family_of
 from temporay.models.losses._supervised import supervised
@@ -39,7 +38,7 @@ def make_policy(
     """Return a policy of a model folder; ``settings`` are fields of ``PolicySettings``."""
     family = family_of(model)
     whole = PolicySettings(optimizer=optimizer, total_steps=total_steps, **settings)
-    return Policy(family.load_model(model, torch.float32), family, whole, parallel)
+    return Policy.load(model, family, whole, parallel)
 
 
 def rows(step: int) -> list[tuple[Prompt, str]]:

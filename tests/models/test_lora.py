@@ -40,11 +40,11 @@ def batch(model: Path) -> Batch:
 
 
 def moved(policy: Policy, before: dict[str, torch.Tensor]) -> set[str]:
-    return {name for name, tensor in policy.full_state().items() if not torch.equal(tensor, before[name])}
+    return {name for name, tensor in policy.gathered().items() if not torch.equal(tensor, before[name])}
 
 
 def copied(policy: Policy) -> dict[str, torch.Tensor]:
-    return {name: tensor.clone() for name, tensor in policy.full_state().items()}
+    return {name: tensor.clone() for name, tensor in policy.gathered().items()}
 
 
 def test_adapters_start_at_zero_and_only_they_change(tiny_model: Path) -> None:
@@ -88,7 +88,7 @@ def test_frozen_parts_do_not_change(tiny_model: Path) -> None:
 
 
 def test_text_adapters_are_in_text_layers_only(tiny_model: Path) -> None:
-    names = {name.split(".lora_")[0] for name in make_policy(tiny_model, TEXT_LORA).full_state() if ".lora_" in name}
+    names = {name.split(".lora_")[0] for name in make_policy(tiny_model, TEXT_LORA).gathered() if ".lora_" in name}
     assert names == {f"model.language_model.layers.{i}.self_attn.q_proj" for i in range(2)}
 
 
@@ -119,7 +119,7 @@ def test_resumed_run_is_bit_equal_and_its_checkpoint_small(tiny_model: Path, tmp
     second = make_policy(tiny_model, trained)
     load(second, path)
     assert before + train(second, tiny_model, NUM_STEPS - 2, rows_per_pass=4) == curve
-    assert_same(second.full_state(), undisturbed.full_state(), atol=0)
+    assert_same(second.gathered(), undisturbed.gathered(), atol=0)
     from torch.distributed.checkpoint import FileSystemReader
 
     saved = {n.removeprefix("model.") for n in FileSystemReader(path).read_metadata().state_dict_metadata}
@@ -154,7 +154,7 @@ def test_export_is_merged_and_peft_loads_the_adapter(tiny_model: Path, tmp_path:
         {n: t for n, t in adapted.state_dict().items() if n != "lm_head.weight"}, policy.state_dict(), atol=1e-6
     )
     assert load_file(tmp_path / "model" / ADAPTER / "adapter_model.safetensors").keys() == {
-        f"base_model.model.{name.replace('.default', '')}" for name in policy.full_state() if ".lora_" in name
+        f"base_model.model.{name.replace('.default', '')}" for name in policy.gathered() if ".lora_" in name
     }
 
 

@@ -150,7 +150,7 @@ def test_export_loads_with_transformers(tiny_model: Path, tmp_path: Path, traine
 
     policy = make_policy(tiny_model)
     train(policy, tiny_model, NUM_STEPS, rows_per_pass=4)
-    export(policy, tiny_model, tmp_path / "model", max_shard_bytes=200_000)
+    export(policy, tiny_model, tmp_path / "model", max_file_bytes=200_000)
     assert len(list((tmp_path / "model").glob("*.safetensors"))) > 1
     loaded = AutoModelForImageTextToText.from_pretrained(tmp_path / "model", dtype=torch.float32).state_dict()
     assert_same({name: loaded[name] for name in trained[0]}, trained[0], atol=0)

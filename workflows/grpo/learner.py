@@ -17,8 +17,6 @@ from functools import partial
 from typing import Any, Protocol
 
 import ray
-import torch
-from temporay.models.lora import EVERYTHING
 from temporay.models.parallel import local_part
 from temporay.models.policy import Policy
 from temporay.models.weights import pack
@@ -148,20 +146,18 @@ def is_logged(mailbox: Any, step: int) -> bool:
 def starting_policy(learner: Learner) -> Policy:
     """Load the weights that training started from, frozen, as the reference of a KL penalty; also after a restart.
 
-    It is a second model beside the policy, in float32 and sharded over the same ranks: 4 bytes per parameter and rank
-    divided by the number of ranks, a fifth on top of the 16 that weights, gradients and AdamW take. It is computed as
-    the policy is, so its divergence is exactly 0 before the first update.
+    It is a second model beside the policy, sharded over the same ranks, and kept in the type of the checkpoint's files:
+    2 bytes for each weight in bfloat16, on top of the 16 that weights, gradients and AdamW take. It is computed as the
+    policy is, so its divergence is exactly 0 before the first update.
     """
     settings = learner.policy.settings
     hardware = settings.hardware.model_copy(update={"sharding": "parameters"})  # no step needs it whole
-    reference = Policy(
-        learner.family.load_model(learner.config.model, torch.float32),
+    return Policy.load(
+        learner.config.model,
         learner.family,
-        dataclasses.replace(settings, gradient_checkpointing=False, trained=EVERYTHING, hardware=hardware),
+        dataclasses.replace(settings, gradient_checkpointing=False, is_reference=True, hardware=hardware),
         learner.policy.parallel,
     )
-    reference.model.requires_grad_(False)
-    return reference
 
 
 def local_bytes(policy: Policy) -> int:

@@ -57,12 +57,12 @@ class Learner:
             shares_metrics: the driver writes metrics.jsonl too, so that it must not be rewritten meanwhile.
         """
         torch.set_num_threads(config.threads)
-        parallel = this_process(get_device(), config.hardware.precision)
+        parallel = this_process(get_device(), config.hardware, all_are_trained=config.trained.is_everything)
         self.config, self.stage = config, stage
         self.family: Family = family_of(config.model)
         ranks_on_host = train.get_context().get_local_world_size()
         if config.hardware.memory_forecast == "refuse":
-            check_loading(config.model, ranks_on_host=ranks_on_host, host=host_bytes())
+            check_loading(config.model, world_size=parallel.world_size, ranks_on_host=ranks_on_host, host=host_bytes())
         parallel.barrier()  # no rank has loaded its model while another still looks at the memory
         self.processor: Any = self.family.load_processor(config.model)
         settings = PolicySettings(
@@ -73,8 +73,7 @@ class Learner:
             trained=config.trained,
             hardware=config.hardware,
         )
-        model = self.family.load_model(config.model, torch.float32)
-        self.policy = Policy(model, self.family, settings, parallel)
+        self.policy = Policy.load(config.model, self.family, settings, parallel)
         self.cost = StepCost(self.policy, self.processor, ranks_on_host=ranks_on_host, reference=reference)
         found = parallel.from_rank_0(checkpoint.latest(config.out / CHECKPOINTS) if parallel.rank == 0 else None)
         self.cursor = checkpoint.load(self.policy, found.path) if found.path is not None else {}  # in the data

@@ -108,6 +108,6 @@ def test_available_memory_is_shared_by_ranks(tiny_model: Path) -> None:
     policy = make_policy(tiny_model)
     alone, shared = (available_bytes(policy, ranks_on_host=n) for n in (1, 4))
     assert alone > 3 * shared
-    check_loading(tiny_model, ranks_on_host=8, host=1 * GIB)
-    with pytest.raises(UserError, match="8 workers on one host load 0 M weights"):
-        check_loading(tiny_model, ranks_on_host=8, host=1e6)
+    check_loading(tiny_model, world_size=8, ranks_on_host=8, host=1 * GIB)
+    with pytest.raises(UserError, match=r"8 of 8 workers are on one host.*0 M weights"):
+        check_loading(tiny_model, world_size=8, ranks_on_host=8, host=1e4)
