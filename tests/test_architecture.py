@@ -47,7 +47,7 @@ LAYERS = (
     ("operators/primitives",),
     ("operators/scoring", "operators/rewards", "operators/dataset", "operators/pages"),
     ("operators/advantages", "operators/audit", "operators/exports", "operators/reinforcement"),
-    ("models/families",),
+    ("models/families", "models/weight_files"),
     ("models", "models/losses", "models/cost", "models/engines"),
     ("workflows", "workflows/environment", "workflows/session", "workflows/config", "workflows/command_line"),
     ("workflows/runs",),
