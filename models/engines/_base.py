@@ -27,6 +27,9 @@ class EngineSettings(Settings):
     max_model_len: int = Field(default=4096, ge=1)  # tokens of prompt and completion together
     max_num_seqs: int = Field(default=128, ge=1)  # completions computed at a time
     kv_cache_mib: int | None = Field(default=256, ge=16)  # vLLM only; None: vLLM's own share of the device's memory
+    tensor_parallel: int = Field(
+        default=1, ge=1
+    )  # vLLM only: GPUs, or processes on CPUs, that share one engine's model
     compile: bool = False  # vLLM only: torch.compile and CUDA graphs; minutes at the start, faster after
 
 

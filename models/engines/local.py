@@ -17,6 +17,7 @@ from temporay.models.engines._base import (
     rollout_seed,
     started_groups,
 )
+from temporay.models.engines._tensor_parallel import refuse_workers
 from temporay.models.families._base import family_of
 from temporay.operators.records import FinishReason, Group, Prompt, Rollout, Sampling
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
@@ -69,6 +70,7 @@ class Local:
     name = "local"
 
     def __init__(self, path: Path, settings: EngineSettings) -> None:
+        refuse_workers(self.name, settings.tensor_parallel)
         self.weight_version = 0
         self._settings = settings
         self._family = family_of(path)

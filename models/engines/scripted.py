@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from temporay.models.engines._base import EngineSettings, check_length, extended, num_new_tokens, started_groups
+from temporay.models.engines._tensor_parallel import refuse_workers
 from temporay.models.families._base import family_of
 from temporay.operators.errors import UserError
 from temporay.operators.records import FinishReason, Group, Prompt, Rollout, Sampling
@@ -22,6 +23,7 @@ class Scripted:
     name = "scripted"
 
     def __init__(self, path: Path, settings: EngineSettings) -> None:
+        refuse_workers(self.name, settings.tensor_parallel)
         self.weight_version = 0
         self._settings = settings
         self._family = family_of(path)

@@ -1,8 +1,10 @@
-"""vLLM in this process: raw frames and the unexpanded prompt go in once for each group.
+"""vLLM: raw frames and the unexpanded prompt go in once for each group.
 
     prompts → one request with n completions each → token ids and log-probs
     rollouts, begun → one request each: the unexpanded prompt's ids, the completion until now, the same frames
     state dict → layerwise reload → the next version; caches are salted by version, never reset
+
+It computes in this process; a tensor parallel engine, in worker processes of its own, which end with this one.
 
 Written for vLLM 0.31. Resetting caches while requests run kills the engine, and nothing resets the encoder's cache.
 Versions are therefore part of every cache key (measured; vllm issues 44910, 45093).
@@ -13,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from temporay.models.engines._base import (
     rollout_seed,
     started_groups,
 )
+from temporay.models.engines._shared_tensors import SharedTensors
 from temporay.models.families._base import family_of, video_metadata
 from temporay.operators.records import FinishReason, Group, Prompt, Sampling
 
@@ -36,60 +39,15 @@ os.environ.update(ENVIRONMENT)
 # vLLM would pin its threads to cores that a trainer or a second engine on this machine uses as well.
 os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
 
+from temporay.models.engines import _vllm_worker as worker  # noqa: E402
 from vllm import LLM, SamplingParams  # noqa: E402
-from vllm.distributed.weight_transfer.base import (  # noqa: E402
-    WeightTransferEngine,
-    WeightTransferInitInfo,
-    WeightTransferUpdateInfo,
-)
-from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory  # noqa: E402
 from vllm.exceptions import VLLMValidationError  # noqa: E402
-from vllm.model_executor.model_loader.reload import finalize_layerwise_reload, initialize_layerwise_reload  # noqa: E402
 from vllm.sampling_params import RequestOutputKind  # noqa: E402
-from vllm.v1.sample.logits_processor import LogitsProcessor  # noqa: E402
 
-BACKEND = "state_dict"
 HEAD, EMBEDDING = "lm_head.weight", "embed_tokens.weight"
 MIN_BATCHED_TOKENS = 8192  # in one engine step
 MEDIA_CACHE_GIB = 0.25  # for processed clips: continued rollouts of a prompt share one
 BLOCK_SIZE = 32  # tokens; the CPU default of 128 would leave short prompts out of the prefix cache
-
-
-@dataclass
-class InitInfo(WeightTransferInitInfo):  # type: ignore[misc]
-    """An empty record: tensors are passed within this process."""
-
-
-@dataclass
-class UpdateInfo(WeightTransferUpdateInfo):  # type: ignore[misc]
-    """All tensors of a version by Hugging Face name."""
-
-    weights: Mapping[str, torch.Tensor] = field(default_factory=dict)
-
-
-class StateDictTransfer(WeightTransferEngine[InitInfo, UpdateInfo]):  # type: ignore[misc]
-    """Weights from a state dict in this process, through vLLM's layerwise reload.
-
-    A bare ``model.load_weights`` fails on a CPU, where vLLM repacks the parameters it has loaded.
-    """
-
-    init_info_cls = InitInfo
-    update_info_cls = UpdateInfo
-
-    def init_transfer_engine(self, info: InitInfo) -> None:
-        """Do nothing: there is nothing to connect."""
-
-    def start_weight_update(self) -> None:
-        initialize_layerwise_reload(self.model)
-
-    def receive_weights(self, info: UpdateInfo) -> None:
-        self.model.load_weights(iter(info.weights.items()))
-
-    def finish_weight_update(self) -> None:
-        finalize_layerwise_reload(self.model, self.model_config)
-
-    def shutdown(self) -> None:
-        """Do nothing: nothing is held."""
 
 
 def _with_head(state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
@@ -104,25 +62,6 @@ def _with_head(state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
     return {**state, HEAD: state[embedding]}
 
 
-def forbidding(token_ids: Sequence[int]) -> type:
-    """Return a vLLM logits processor that makes some tokens impossible for every request."""
-
-    class Forbidding(LogitsProcessor):  # type: ignore[misc]
-        def __init__(self, vllm_config: Any, device: torch.device, is_pin_memory: bool) -> None:
-            self.token_ids = torch.tensor(token_ids, dtype=torch.long, device=device)
-
-        def apply(self, logits: torch.Tensor) -> torch.Tensor:
-            return logits.index_fill_(-1, self.token_ids, -torch.inf)
-
-        def is_argmax_invariant(self) -> bool:
-            return False
-
-        def update_state(self, batch_update: Any) -> None:
-            """Do nothing: the rule is the same for all requests."""
-
-    return Forbidding
-
-
 def llm_arguments(path: Path, settings: EngineSettings, banned_ids: Sequence[int]) -> dict[str, Any]:
     """Return the arguments of ``vllm.LLM``."""
     return dict(  # noqa: C408
@@ -132,6 +71,8 @@ def llm_arguments(path: Path, settings: EngineSettings, banned_ids: Sequence[int
         max_num_seqs=settings.max_num_seqs,
         kv_cache_memory_bytes=None if settings.kv_cache_mib is None else settings.kv_cache_mib << 20,
         enforce_eager=not settings.compile,
+        tensor_parallel_size=settings.tensor_parallel,
+        distributed_executor_backend="uni" if settings.tensor_parallel == 1 else "mp",
         block_size=BLOCK_SIZE,
         enable_prefix_caching=True,
         # vLLM 0.31 sets back the random generator of a seeded request during prefill, which a CPU generator cannot do.
@@ -141,8 +82,10 @@ def llm_arguments(path: Path, settings: EngineSettings, banned_ids: Sequence[int
         skip_mm_profiling=True,
         mm_processor_cache_gb=MEDIA_CACHE_GIB,
         logprobs_mode="processed_logprobs",
-        logits_processors=[forbidding(banned_ids)],
-        weight_transfer_config={"backend": BACKEND},
+        # By name, because worker processes look them up for themselves.
+        logits_processors=[f"{worker.__name__}:Forbidding"],
+        additional_config={worker.BANNED_IDS: list(banned_ids)},
+        weight_transfer_config={"backend": worker.BACKEND},
         generation_config="vllm",
         disable_log_stats=True,
         seed=0,
@@ -157,12 +100,11 @@ class Vllm:
     def __init__(self, path: Path, settings: EngineSettings) -> None:
         # Two small functions of the sampler are compiled even in eager mode: 20 s of a C++ compiler at the first batch.
         torch._dynamo.config.disable = not settings.compile
+        os.environ["TORCH_COMPILE_DISABLE"] = "0" if settings.compile else "1"  # the same in worker processes
         self.weight_version = 0
         self._settings = settings
         self._family = family_of(path)
         self._processor = self._family.load_processor(path)
-        if BACKEND not in WeightTransferEngineFactory._registry:
-            WeightTransferEngineFactory.register_engine(BACKEND, StateDictTransfer)
         self._llm = LLM(**llm_arguments(path, settings, self._family.banned_token_ids(self._processor)))
 
     def generate(
@@ -188,9 +130,16 @@ class Vllm:
 
     def load_weights(self, state: Mapping[str, torch.Tensor], version: int) -> None:
         self._llm.start_weight_update()
-        self._llm.update_weights({"update_info": {"weights": _with_head(state)}})
+        self._send(_with_head(state))
         self._llm.finish_weight_update(str(version))
         self.weight_version = version
+
+    def _send(self, weights: Mapping[str, torch.Tensor]) -> None:
+        if self._settings.tensor_parallel == 1:
+            self._llm.update_weights({"update_info": {"weights": weights}})
+            return
+        with SharedTensors.holding(weights) as shared:
+            self._llm.update_weights({"update_info": {"shared": shared}})
 
     def _check_lengths(self, prompts: Sequence[Prompt], sampling: Sampling) -> None:
         encoded = self._family.encode(self._processor, prompts)

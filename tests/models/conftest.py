@@ -57,14 +57,17 @@ def tiny_qwen2_5_vl(tiny_models: Callable[[str], Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def engines(tiny_models: Callable[[str], Path]) -> Callable[[str, str], Any]:
-    """Return an engine by its name and its model's family; tests load the weights they need under new versions."""
+def engines(tiny_models: Callable[[str], Path]) -> Callable[..., Any]:
+    """Return an engine by its name, its model's family and its number of worker processes.
+
+    Tests load the weights they need under new versions.
+    """
 
     @functools.cache
-    def engine_of(name: str, family: str) -> Any:
+    def engine_of(name: str, family: str, tensor_parallel: int = 1) -> Any:
         from tests.models.small_engines import start_engine  # heavy: vLLM
 
-        return start_engine(name, tiny_models(family))
+        return start_engine(name, tiny_models(family), tensor_parallel)
 
     return engine_of
 

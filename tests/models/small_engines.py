@@ -17,14 +17,15 @@ QUESTION = "Which way does the red circle move?"
 Clip = tuple[tuple[int, int, int] | None, float]  # frames, height, width (None: blind), and frames per second
 
 
-def start_engine(name: str, model: Path) -> Engine:
+def start_engine(name: str, model: Path, tensor_parallel: int = 1) -> Engine:
     """Start an engine with room for 8 completions at a time; skip the test where vLLM cannot be imported."""
     if name == "vllm":
         try:
             importlib.import_module("vllm")
         except ImportError as error:
             pytest.skip(f"vLLM cannot be imported: {error}")
-    engine: Engine = load(ENGINES, name)(model, EngineSettings(max_model_len=256, max_num_seqs=8, kv_cache_mib=32))
+    settings = EngineSettings(max_model_len=256, max_num_seqs=8, kv_cache_mib=32, tensor_parallel=tensor_parallel)
+    engine: Engine = load(ENGINES, name)(model, settings)
     return engine
 
 

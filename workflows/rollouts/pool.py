@@ -20,6 +20,7 @@ from typing import Any, Protocol, Self
 
 import ray
 from ray.exceptions import ObjectLostError, RayActorError
+from temporay.models.engines._tensor_parallel import check_divides
 from temporay.models.families._base import family_of
 from temporay.operators.errors import UserError
 from temporay.operators.records import Group, Prompt, Sampling
@@ -81,10 +82,12 @@ class RolloutPool:
         """Ask for the engines, wait for ``num_engines`` of them and print which and why.
 
         Raises:
-            UserError: the model folder is not valid.
+            UserError: the model folder is not valid, or its heads do not divide into ``tensor_parallel``.
         """
         model = model.absolute()
         processor = family_of(model).load_processor(model)
+        if config.settings.tensor_parallel > 1:
+            check_divides(model, config.settings.tensor_parallel)
         remote = ray.remote(EngineActor).options(
             num_cpus=config.num_cpus,
             num_gpus=config.num_gpus,

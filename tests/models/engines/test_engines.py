@@ -23,10 +23,11 @@ TOLERANCE = 1e-4  # nats, float32
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")  # vLLM's start warns
 
 
-@pytest.fixture(params=["local", "vllm"])
-def engine(request: pytest.FixtureRequest, engines: Callable[[str, str], Engine]) -> Engine:
+@pytest.fixture(params=[("local", 1), ("vllm", 1), ("vllm", 2)], ids=["local", "vllm", "vllm-on-two-workers"])
+def engine(request: pytest.FixtureRequest, engines: Callable[..., Engine]) -> Engine:
     """One engine of each kind for the whole session; starting vLLM takes longer than all these tests."""
-    return engines(request.param, "qwen3_vl")
+    name, tensor_parallel = request.param
+    return engines(name, "qwen3_vl", tensor_parallel)
 
 
 @pytest.fixture
@@ -246,3 +247,22 @@ def test_too_long_is_refused(engine: Engine, processor: Any) -> None:
     with pytest.raises(UserError, match="max_model_len is 256"):
         engine.generate([*prompts, long], sampling)
     assert engine.generate(prompts[:1], sampling)[0].key == "p0"  # and it still serves
+
+
+def test_two_workers_say_the_same_as_one(engines: Callable[..., Engine], processor: Any, trainer: Any) -> None:
+    """Token for token, greedy and sampled, under the checkpoint and under new weights."""
+    alone, shared = (engines("vllm", "qwen3_vl", workers) for workers in (1, 2))
+    prompts = make_prompts(processor)
+    said = []
+    for version in (0, 21):
+        for sampling in (
+            Sampling(num_rollouts=1, temperature=0.0, max_tokens=12, seed=0),
+            Sampling(num_rollouts=3, temperature=1.0, max_tokens=12, seed=5),
+        ):
+            for engine in (alone, shared):
+                engine.load_weights(trainer.state_dict(), version)
+            expected, found = alone.generate(prompts, sampling), shared.generate(prompts, sampling)
+            said.append([r.completion_ids for group in found for r in group.rollouts])
+            assert said[-1] == [r.completion_ids for group in expected for r in group.rollouts]
+        perturb(trainer, seed=21)
+    assert said[0] != said[2] and said[1] != said[3]

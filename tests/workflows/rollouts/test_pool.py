@@ -95,6 +95,12 @@ def test_user_errors_keep_their_type(scripted: RolloutPool, model: Path, tmp_pat
         RolloutPool.start(PoolConfig(engine="scripted", threads=1, settings=SETTINGS), bare)
     with pytest.raises(UserError, match="did you mean 'scripted'"):
         RolloutPool.start(PoolConfig(engine="script", threads=1, settings=SETTINGS), model)
+    cut = SETTINGS.model_copy(update={"tensor_parallel": 3})
+    with pytest.raises(UserError, match=r"tensor_parallel is 3, but .* 2 attention heads"):
+        RolloutPool.start(PoolConfig(engine="scripted", threads=1, settings=cut), model)
+    cut = SETTINGS.model_copy(update={"tensor_parallel": 2})
+    with pytest.raises(UserError, match="the scripted engine computes in one process"):
+        RolloutPool.start(PoolConfig(engine="scripted", threads=1, settings=cut), model)
 
 
 def test_published_weights_are_those_engines_hold(scripted: RolloutPool) -> None:

@@ -1,0 +1,82 @@
+"""What vLLM itself calls, in this process or in each worker process of a tensor parallel engine.
+
+Workers are new processes: they find everything here by its name, and the import registers the weight transfer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from temporay.models.engines._shared_tensors import SharedTensors
+from vllm.distributed.weight_transfer.base import (
+    WeightTransferEngine,
+    WeightTransferInitInfo,
+    WeightTransferUpdateInfo,
+)
+from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
+from vllm.model_executor.model_loader.reload import finalize_layerwise_reload, initialize_layerwise_reload
+from vllm.v1.sample.logits_processor import LogitsProcessor
+
+BACKEND = "state_dict"
+BANNED_IDS = "banned_token_ids"  # key of vLLM's ``additional_config``
+
+
+class Forbidding(LogitsProcessor):  # type: ignore[misc]
+    """A logits processor that makes some tokens impossible for every request."""
+
+    def __init__(self, vllm_config: Any, device: torch.device, is_pin_memory: bool) -> None:
+        banned_ids = vllm_config.additional_config[BANNED_IDS]
+        self.token_ids = torch.tensor(banned_ids, dtype=torch.long, device=device)
+
+    def apply(self, logits: torch.Tensor) -> torch.Tensor:
+        return logits.index_fill_(-1, self.token_ids, -torch.inf)
+
+    def is_argmax_invariant(self) -> bool:
+        return False
+
+    def update_state(self, batch_update: Any) -> None:
+        """Do nothing: the rule is the same for all requests."""
+
+
+@dataclass
+class InitInfo(WeightTransferInitInfo):  # type: ignore[misc]
+    """An empty record: tensors come from this machine."""
+
+
+@dataclass
+class UpdateInfo(WeightTransferUpdateInfo):  # type: ignore[misc]
+    """Tensors of a version by Hugging Face name: those of this process, or those that worker processes map."""
+
+    weights: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    shared: SharedTensors | None = None
+
+
+class StateDictTransfer(WeightTransferEngine[InitInfo, UpdateInfo]):  # type: ignore[misc]
+    """Weights from a state dict, through vLLM's layerwise reload.
+
+    A bare ``model.load_weights`` fails on a CPU, where vLLM repacks the parameters it has loaded.
+    """
+
+    init_info_cls = InitInfo
+    update_info_cls = UpdateInfo
+
+    def init_transfer_engine(self, info: InitInfo) -> None:
+        """Do nothing: there is nothing to connect."""
+
+    def start_weight_update(self) -> None:
+        initialize_layerwise_reload(self.model)
+
+    def receive_weights(self, info: UpdateInfo) -> None:
+        weights = info.weights if info.shared is None else info.shared.mapped()
+        self.model.load_weights(iter(weights.items()))
+
+    def finish_weight_update(self) -> None:
+        finalize_layerwise_reload(self.model, self.model_config)
+
+    def shutdown(self) -> None:
+        """Do nothing: nothing is held."""
+
+
+if BACKEND not in WeightTransferEngineFactory._registry:
+    WeightTransferEngineFactory.register_engine(BACKEND, StateDictTransfer)
