@@ -8,6 +8,7 @@
 #   make bench-pool   the rollout pool against a bare vLLM; a table, about five minutes
 #   make bench-sft    SFT against a plain Hugging Face Trainer and against batches made before; a table, half an hour
 #   make bench-loop   what the loop of GRPO costs beside its stages, and what overlapping gains
+#   make bench-checkpoints   seconds that a step waits for its checkpoint, on two ranks; a minute
 #   make bench-learning   rewards and curriculum against plain accuracy, three seeds; an hour
 #   make measure-gpu  SFT and GRPO of a real architecture with random weights on a GPU
 #   make pictures     the README's picture of rollouts, from the run of make quickstart; needs Chromium
@@ -23,7 +24,7 @@ WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 CODE := operators models workflows cluster tests .ci
 PAGES := README.md CHANGELOG.md Makefile $(wildcard .github/*.md)
 
-.PHONY: setup quickstart test check golden drill bench-data bench-pool bench-sft bench-loop bench-learning measure-gpu pictures
+.PHONY: setup quickstart test check golden drill bench-data bench-pool bench-sft bench-loop bench-checkpoints bench-learning measure-gpu pictures
 
 setup: $(STAMP)
 
@@ -86,6 +87,9 @@ bench-sft: setup
 
 bench-loop: setup
 	PYTHONPATH=. RAY_AUTH_MODE=disabled $(BIN)/python tests/benchmarks/loop.py
+
+bench-checkpoints: setup
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/checkpoints.py
 
 bench-learning: quickstart
 	PYTHONPATH=. RAY_AUTH_MODE=disabled $(BIN)/python tests/benchmarks/learning.py --run runs/quickstart --out runs/learning

@@ -1,108 +1,162 @@
-"""State that survives: sharded checkpoints with a manifest.
+"""State that survives: sharded checkpoints, written beside the steps that follow.
 
-A checkpoint is a folder ``step-00000010`` of torch's distributed checkpoint files. It holds trained weights, the
-optimizer, and the states of torch's random generators, the only ones that training uses. ``manifest.json`` is written
-last. It has the step, the schedule, a fingerprint of the weights that are not trained and so not saved, the position in
-the data, size and SHA-256 of every file, and a SHA-256 of its own content. Without it the folder does not count. Files
-that do not match it are never loaded.
+state of a rank → copy in host memory (the step waits for this alone) → thread: files → hashes of the rank's own files →
+all ranks: manifest (rank 0), which makes the checkpoint count
+
+A checkpoint holds trained weights, the optimizer, and the states of torch's random generators, the only ones that
+training uses. The copy takes as much host memory as the saved state of the rank: with AdamW 12 bytes per trained
+weight, divided by the number of ranks. It stays allocated, so that a run cannot run out of memory at a later save.
+Ranks wait for files in a gloo group of the thread's own, so that no watchdog of NCCL counts the time.
 """
 
-import hashlib
 import json
-import os
-import re
 import shutil
+import time
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from temporay.models.checkpoint_folder import MANIFEST, folder_name, identity_of, prune, sha256_of_json, write_manifest
 from temporay.models.parallel import local_part
 from temporay.models.policy import Policy
 from temporay.operators.errors import UserError
-from temporay.operators.files import sha256_of, write_text
 from torch import Tensor
 from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
+from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
-
-MANIFEST = "manifest.json"
-FOLDER = re.compile(r"step-(\d{8})")
-SCHEMA_VERSION = 3  # version of the manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Latest:
-    """The newest checkpoint that is whole, and what is wrong with newer ones."""
+class Saved:
+    """A whole checkpoint and what it cost."""
 
-    path: Path | None
-    step: int
-    rejected: tuple[str, ...]
+    path: Path
+    step: int  # optimizer steps
+    seconds_copy: float  # in which the step waited for the copy
+    seconds_wait: float  # in which the step waited for the checkpoint before, which was still being written
+    seconds_write: float  # beside the steps
+    bytes: int  # of all ranks
 
-    @property
-    def message(self) -> str:
-        """One line for the person who started the run; empty when nothing was wrong."""
-        if not self.rejected:
-            return ""
-        return f"not whole: checkpoint {'; '.join(self.rejected)}; resuming from step {self.step}"
+
+class CheckpointWriter:
+    """Writes one rank's part of every checkpoint. Every rank must make the same calls."""
+
+    def __init__(self, policy: Policy, root: Path, *, keep: int) -> None:
+        """Prepare to write into a folder that all ranks can read; the oldest checkpoints beyond ``keep`` go."""
+        _allow_single_process()
+        on_gpu = policy.parallel.device.type == "cuda"
+        self._policy, self._root, self._keep = policy, root, keep
+        self._fingerprint = frozen_fingerprint(policy)
+        self._stager = DefaultStager(
+            StagingOptions(
+                use_pinned_memory=on_gpu,
+                use_shared_memory=False,
+                use_async_staging=False,
+                use_non_blocking_copy=on_gpu,
+            )
+        )
+        self._files = policy.parallel.with_own_file_group()
+        self._thread = ThreadPoolExecutor(1, "checkpoint")
+        self._pending: Future[Saved] | None = None
+
+    def save(self, cursor: Mapping[str, Any] | None = None) -> Saved | None:
+        """Copy the state as it is now and begin to write it; return the checkpoint before, if it was still awaited.
+
+        Args:
+            cursor: the position in the data, as JSON values; ``load`` returns it.
+
+        Raises:
+            Exception: writing the checkpoint before failed.
+        """
+        start = time.perf_counter()
+        before = self.wait()
+        waited = time.perf_counter()
+        policy = self._policy
+        state = self._stager.stage(_state(policy) | _random_state(policy))
+        content = {
+            "step": policy.step_index,
+            "world_size": policy.parallel.world_size,
+            "schedule": _schedule(policy),
+            "frozen": self._fingerprint,
+            "cursor": dict(cursor or {}),
+        }
+        seconds = {"seconds_wait": waited - start, "seconds_copy": time.perf_counter() - waited}
+        self._pending = self._thread.submit(self._write, state, content, seconds)
+        return before
+
+    def wait(self) -> Saved | None:
+        """Wait for the checkpoint that is being written and return it; None when it has been returned already.
+
+        Raises:
+            Exception: writing it failed.
+        """
+        pending, self._pending = self._pending, None
+        return None if pending is None else pending.result()
+
+    def finished(self) -> Saved | None:
+        """Return what ``wait`` would, unless it would wait."""
+        return self.wait() if self._pending is not None and self._pending.done() else None
+
+    def _write(self, state: Any, content: Mapping[str, Any], seconds: Mapping[str, float]) -> Saved:
+        start = time.perf_counter()
+        parallel, step = self._files, content["step"]
+        path = self._root / folder_name(step)
+        if parallel.rank == 0:
+            shutil.rmtree(path, ignore_errors=True)  # remains of a killed save
+            path.mkdir(parents=True)
+        parallel.wait_for_files()
+        state_dict_saver.save(state, checkpoint_id=path, process_group=parallel.files, no_dist=parallel.files is None)
+        mine = sorted(path.glob(f"__{parallel.rank}_*")) + ([path / ".metadata"] if parallel.rank == 0 else [])
+        parts = parallel.gathered({file.name: identity_of(file) for file in mine})
+        files = {name: identity for part in parts for name, identity in sorted(part.items())}
+        if parallel.rank == 0:
+            write_manifest(path, {**content, "files": files})
+            prune(self._root, self._keep, step)
+        parallel.wait_for_files()
+        num_bytes = sum(identity["bytes"] for identity in files.values())
+        return Saved(path=path, step=step, **seconds, seconds_write=time.perf_counter() - start, bytes=num_bytes)
 
 
 def save(policy: Policy, root: Path, *, keep: int, cursor: Mapping[str, Any] | None = None) -> Path:
-    """Write weights, optimizer, step and random state of all ranks; then delete the oldest beyond ``keep``.
-
-    Every rank must call it; ``root`` must be one folder that all ranks can read.
-
-    Args:
-        cursor: the position in the data, as JSON values; ``load`` returns it.
-    """
-    path = root / _folder_name(policy.step_index)
-    if policy.parallel.rank == 0:
-        shutil.rmtree(path, ignore_errors=True)  # remains of a killed save
-        path.mkdir(parents=True)
-    policy.parallel.barrier()
-    state = _state(policy) | _random_state(policy)
-    with _single_process_is_meant():
-        state_dict_saver.save(state, checkpoint_id=path)
-    fingerprint = frozen_fingerprint(policy)
-    policy.parallel.barrier()
-    if policy.parallel.rank == 0:
-        _write_manifest(path, policy, fingerprint, cursor or {})
-        _prune(root, keep, policy.step_index)
-    policy.parallel.barrier()
-    return path
+    """Write one checkpoint and wait for it; see ``CheckpointWriter``."""
+    writer = CheckpointWriter(policy, root, keep=keep)
+    writer.save(cursor)
+    saved = writer.wait()
+    assert saved is not None
+    return saved.path
 
 
 def load(policy: Policy, path: Path) -> Mapping[str, Any]:
     """Put a policy back where it was, resharded when the number of ranks changed. Every rank must call it.
 
-    Random states are restored only if the number of ranks is the same. ``latest`` has verified the files.
+    Random states are restored only if the number of ranks is the same. The number of steps of the whole run may be
+    another one, but not less than the steps done. ``latest`` has verified the files.
 
     Returns:
         The ``cursor`` that was saved.
 
     Raises:
-        UserError: the checkpoint is of another schedule, another optimizer, another choice of trained weights, or
-            another starting model.
+        UserError: the checkpoint is of another schedule, another optimizer, another choice of trained weights,
+            another starting model, or of a later step than the last.
     """
+    _allow_single_process()
     manifest = json.loads((path / MANIFEST).read_text())
-    if manifest["schedule"] != _schedule(policy):
-        raise UserError(
-            f"{path} was saved under other optimizer settings, another number of steps or other trained weights "
-            f"({manifest['schedule']}, now {_schedule(policy)}); give the same, or another --out"
-        )
+    _check_schedule(path, manifest, policy)
     fingerprint = frozen_fingerprint(policy)
     if manifest["frozen"] != fingerprint:
         raise UserError(
             f"{path} has only trained weights, and belongs to a model whose others are {manifest['frozen']}, not "
             f"{fingerprint}; give the model the run started from, or another --out"
         )
+    parallel = policy.parallel
     state = _state(policy)
-    if manifest["world_size"] == policy.parallel.world_size:
+    if manifest["world_size"] == parallel.world_size:
         state |= _random_state(policy)
-    with _single_process_is_meant():
-        state_dict_loader.load(state, checkpoint_id=path)
+    state_dict_loader.load(state, checkpoint_id=path, process_group=parallel.files, no_dist=parallel.files is None)
     lacking = set_state_dict(
         policy.model,
         policy.optimizer,
@@ -110,72 +164,36 @@ def load(policy: Policy, path: Path) -> Mapping[str, Any]:
         optim_state_dict=state["optimizer"],
         options=StateDictOptions(strict=False),
     )
-    if lacking.unexpected_keys or not frozen_names(policy).issuperset(lacking.missing_keys):
+    if lacking.unexpected_keys or not _left_out(policy).issuperset(lacking.missing_keys):
         raise RuntimeError(f"{path} does not fit the model: {lacking}")
     policy.step_index = manifest["step"]
     for name, tensor in state.items():
-        if name == f"cpu_random_{policy.parallel.rank}":
+        if name == f"cpu_random_{parallel.rank}":
             torch.set_rng_state(tensor)
-        elif name == f"cuda_random_{policy.parallel.rank}":
-            torch.cuda.set_rng_state(tensor, policy.parallel.device)
+        elif name == f"cuda_random_{parallel.rank}":
+            torch.cuda.set_rng_state(tensor, parallel.device)
     cursor: Mapping[str, Any] = manifest["cursor"]
     return cursor
 
 
-def latest(root: Path) -> Latest:
-    """Find the newest checkpoint in which every byte is as it was written.
-
-    Raises:
-        UserError: there are finished checkpoints, but none of them is whole.
-    """
-    rejected: list[str] = []
-    for step, path in sorted(_folders(root), reverse=True):
-        if not (path / MANIFEST).exists():
-            continue  # never finished
-        fault = verify(path)
-        if fault is None:
-            return Latest(path=path, step=step, rejected=tuple(rejected))
-        rejected.append(f"{path.name}: {fault}")
-    if rejected:
-        raise UserError(f"no checkpoint in {root} is whole ({'; '.join(rejected)}); restore one, or give another --out")
-    return Latest(path=None, step=0, rejected=())
+def _check_schedule(path: Path, manifest: Mapping[str, Any], policy: Policy) -> None:
+    total_steps = policy.settings.total_steps
+    saved, now = ({**schedule, "total_steps": 0} for schedule in (manifest["schedule"], _schedule(policy)))
+    if saved != now:
+        raise UserError(
+            f"{path} was saved under other optimizer settings or other trained weights ({manifest['schedule']}, now "
+            f"{_schedule(policy)}); give the same, or another --out"
+        )
+    if total_steps < manifest["step"]:
+        raise UserError(
+            f"{path} has done {manifest['step']} optimizer steps already, and the run is now to have {total_steps}; "
+            "give at least as many, or another --out"
+        )
 
 
-def verify(path: Path) -> str | None:
-    """Return what is wrong with a finished checkpoint, or None."""
-    try:
-        manifest = json.loads((path / MANIFEST).read_text())
-        if manifest["schema_version"] != SCHEMA_VERSION:
-            return f"{MANIFEST} is of version {manifest['schema_version']}, not {SCHEMA_VERSION}"
-        if manifest.pop("sha256") != _sha256_of_json(manifest):
-            return f"{MANIFEST} is not what was written"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return f"{MANIFEST} cannot be read ({type(error).__name__}: {error})"
-    if path.name != _folder_name(manifest["step"]):
-        return f"{MANIFEST} is of step {manifest['step']}"
-    faults = (_fault_of(path / name, expected) for name, expected in manifest["files"].items())
-    return next((fault for fault in faults if fault), None)
-
-
-def _fault_of(file: Path, expected: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with one file; sizes are compared first, which costs nothing."""
-    try:
-        if file.stat().st_size != expected["bytes"]:
-            return f"{file.name} has {file.stat().st_size} bytes, not {expected['bytes']}"
-        if sha256_of(file) != expected["sha256"]:
-            return f"{file.name} is not what was written"
-    except FileNotFoundError:
-        return f"{file.name} is missing"
-    except OSError as error:
-        return f"{file.name} cannot be read ({error.strerror})"
-    return None
-
-
-@contextmanager
-def _single_process_is_meant() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "torch.distributed is disabled, unavailable or uninitialized")
-        yield
+def _allow_single_process() -> None:
+    """Let torch save and load without a process group in silence; in threads, filters cannot be set for a while."""
+    warnings.filterwarnings("ignore", "torch.distributed is disabled, unavailable or uninitialized")
 
 
 def frozen_names(policy: Policy) -> frozenset[str]:
@@ -197,13 +215,18 @@ def frozen_fingerprint(policy: Policy) -> str:
     bits = {2: torch.int16, 4: torch.int32}
     sums = [shard.contiguous().view(bits[shard.element_size()]).sum(dtype=torch.int64) for shard in shards]
     totals = policy.parallel.sum(torch.stack(sums)).tolist()
-    return _sha256_of_json([(name, list(p.shape), n) for (name, p), n in zip(named, totals, strict=True)])[:16]
+    return sha256_of_json([(name, list(p.shape), n) for (name, p), n in zip(named, totals, strict=True)])[:16]
+
+
+def _left_out(policy: Policy) -> frozenset[str]:
+    """Return the names that are not saved: parameters that are not trained, and second names of tied ones."""
+    return frozen_names(policy).union(getattr(policy.model, "all_tied_weights_keys", {}))
 
 
 def _state(policy: Policy) -> dict[str, Any]:
     model, optimizer = get_state_dict(policy.model, policy.optimizer)
-    frozen = frozen_names(policy)
-    return {"model": {name: value for name, value in model.items() if name not in frozen}, "optimizer": optimizer}
+    left_out = _left_out(policy)
+    return {"model": {name: value for name, value in model.items() if name not in left_out}, "optimizer": optimizer}
 
 
 def _random_state(policy: Policy) -> dict[str, Tensor]:
@@ -220,54 +243,3 @@ def _schedule(policy: Policy) -> dict[str, Any]:
         "optimizer": policy.settings.optimizer.model_dump(mode="json"),
         "trained": policy.settings.trained.model_dump(mode="json"),
     }
-
-
-def _write_manifest(path: Path, policy: Policy, fingerprint: str, cursor: Mapping[str, Any]) -> None:
-    files = {f.name: {"bytes": f.stat().st_size, "sha256": sha256_of(f)} for f in sorted(path.iterdir())}
-    manifest = {
-        "schema_version": SCHEMA_VERSION,
-        "step": policy.step_index,
-        "world_size": policy.parallel.world_size,
-        "schedule": _schedule(policy),
-        "frozen": fingerprint,
-        "cursor": dict(cursor),
-        "files": files,
-    }
-    write_text(path / MANIFEST, json.dumps({**manifest, "sha256": _sha256_of_json(manifest)}, indent=1))
-    _sync_folder(path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(path: Path) -> None:
-    """Make the names in a folder survive a power cut, as ``fsync`` does for bytes."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _folder_name(step: int) -> str:
-    return f"step-{step:08d}"
-
-
-def _folders(root: Path) -> list[tuple[int, Path]]:
-    """Return steps and folders of all checkpoints, finished or not."""
-    matches = [(FOLDER.fullmatch(path.name), path) for path in root.glob("step-*")]
-    return [(int(match[1]), path) for match, path in matches if match]
-
-
-def _prune(root: Path, keep: int, step: int) -> None:
-    """Delete all but the newest ``keep`` finished checkpoints up to ``step``, which has just become whole.
-
-    Later ones belong to a run that could not resume from them. If they counted, whole ones would be deleted instead.
-    """
-    found = sorted(_folders(root))
-    finished = [path for n, path in found if n <= step and (path / MANIFEST).exists()]
-    for _, path in found:
-        if path not in finished[-keep:]:
-            shutil.rmtree(path)
-
-
-def _sha256_of_json(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -41,7 +41,7 @@ def export(policy: Policy, source: Path, out: Path, *, max_file_bytes: int = 2 <
     if is_first:
         shutil.rmtree(out, ignore_errors=True)
         partial.rename(out)
-    policy.parallel.barrier()
+    policy.parallel.wait_for_files()
 
 
 def _copy_all_but_weights(source: Path, out: Path) -> None:

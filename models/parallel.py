@@ -1,7 +1,8 @@
 """Where a policy lives: the ranks of a data-parallel group, and FSDP2 applied to a model from outside."""
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Literal, Self
 
 import torch
 import torch.distributed as dist
@@ -32,6 +33,7 @@ class Hardware(Settings):
 
 
 DEFAULT_HARDWARE = Hardware()
+FILES_TIMEOUT = timedelta(hours=2)  # for a rank that reads or writes its part of a checkpoint on slow storage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ class Parallel:
     world_size: int
     device: torch.device
     mesh: DeviceMesh | None  # of all ranks; None: one process, nothing is sharded
+    files: dist.ProcessGroup | None = None  # the same ranks on CPUs, for file work that takes long; None with no mesh
 
     def sum(self, values: Tensor) -> Tensor:
         """Return the element-wise sum over ranks; every rank must call it with the same shape."""
@@ -53,11 +56,27 @@ class Parallel:
 
     def from_rank_0(self, value: Any) -> Any:
         """Return rank 0's value on every rank."""
-        if self.mesh is None:
+        if self.files is None:
             return value
         box = [value]
-        dist.broadcast_object_list(box, src=0)
+        dist.broadcast_object_list(box, src=0, group=self.files)
         return box[0]
+
+    def gathered(self, value: Any) -> list[Any]:
+        """Return the values of all ranks in their order, on every rank."""
+        if self.files is None:
+            return [value]
+        box: list[Any] = [None] * self.world_size
+        dist.all_gather_object(box, value, group=self.files)
+        return box
+
+    def wait_for_files(self) -> None:
+        """Wait until every rank is here, as long as it takes: for ranks that read or write files meanwhile."""
+        self.gathered(None)
+
+    def with_own_file_group(self) -> Self:
+        """Return the same ranks with another ``files``, for a thread; every rank must call it."""
+        return self if self.files is None else replace(self, files=file_group())
 
     def barrier(self) -> None:
         """Wait until every rank is here."""
@@ -93,7 +112,14 @@ def this_process(
         mesh = init_device_mesh(device.type, shape, mesh_dim_names=("replicate", "shard"))
     else:
         mesh = init_device_mesh(device.type, (world_size,), mesh_dim_names=("shard",))
-    return Parallel(rank=dist.get_rank(), world_size=world_size, device=device, mesh=mesh)
+    return Parallel(rank=dist.get_rank(), world_size=world_size, device=device, mesh=mesh, files=file_group())
+
+
+def file_group() -> dist.ProcessGroup:
+    """Make a group of all ranks that exchanges values on CPUs and has a long timeout; every rank must call it."""
+    backend = "gloo" if "nccl" in dist.get_backend() else None  # None: that of the default group
+    group: dist.ProcessGroup = dist.new_group(backend=backend, timeout=FILES_TIMEOUT)
+    return group
 
 
 def pass_dtype(device: torch.device, precision: Precision) -> torch.dtype:

@@ -45,7 +45,8 @@ def unknown_name(what: str, name: str, valid: Iterable[str]) -> UserError:
 def error_behind(error: BaseException | None, kind: type[ErrorT]) -> ErrorT | None:
     """Return an error of one kind among an error and those that it wraps, or None.
 
-    Followed are causes, contexts, members of groups, and what Ray keeps in ``cause`` and ``worker_failures``.
+    Followed are causes, contexts, members of groups, and what Ray keeps in ``cause``, ``worker_failures`` and
+    ``controller_failure``.
     """
     pending: list[Any] = [error]
     known: set[int] = set()
@@ -56,7 +57,8 @@ def error_behind(error: BaseException | None, kind: type[ErrorT]) -> ErrorT | No
         if not isinstance(current, BaseException) or id(current) in known:
             continue
         known.add(id(current))
-        pending += [getattr(current, "cause", None), current.__cause__, current.__context__]
+        pending += [getattr(current, name, None) for name in ("cause", "controller_failure")]
+        pending += [current.__cause__, current.__context__]
         pending += current.exceptions if isinstance(current, BaseExceptionGroup) else ()
         pending += getattr(current, "worker_failures", {}).values()
     return None

@@ -14,8 +14,9 @@ from types import ModuleType
 from typing import Any, get_type_hints
 
 from temporay.operators.errors import UserError, error_behind, unknown_name
+from temporay.workflows.interruption import RESUMABLE, TOLD, end_on_sigterm, has_come
 
-DONE, FAULT, USER, RESUMABLE = 0, 1, 2, 75
+DONE, FAULT, USER = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,26 +97,36 @@ def dispatch(arguments: Sequence[str]) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; an error that the user can correct becomes one sentence on stderr."""
-    # SIGTERM ends a command like Ctrl-C. SIGINT's own handler does not serve: shells ignore SIGINT in background jobs.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_on_sigterm()
     try:
         try:
             return dispatch(sys.argv[1:] if arguments is None else arguments)
         finally:
             sys.stdout.flush()  # a reader that has left is noticed here, and not when Python ends
     except KeyboardInterrupt:
-        print("temporay: interrupted; run the same command again to go on", file=sys.stderr)
-        return RESUMABLE
+        return interrupted()
     except BrokenPipeError:
         if not reader_has_left():  # another pipe than that of the output
             raise
         return RESUMABLE  # without a word, as all commands end in ``… | head``
+    except SystemExit as error:
+        if error.code == signal.SIGTERM:  # by Ray's own handler, while Ray starts
+            return interrupted()
+        raise
     except Exception as error:
+        if has_come():  # it came into the middle of something, which shows as any error
+            return interrupted()
         cause = error_behind(error, UserError)
         if cause is None:
             raise
         print(f"temporay: {cause}", file=sys.stderr)
         return USER
+
+
+def interrupted() -> int:
+    """Say that the command can go on, and return its exit code."""
+    print(TOLD, file=sys.stderr)
+    return RESUMABLE
 
 
 def reader_has_left() -> bool:

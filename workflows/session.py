@@ -1,11 +1,14 @@
 """Joins the Ray cluster the environment names, or starts one of this machine's size for the length of a command."""
 
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from temporay.operators.components import OWN_FOLDERS
 from temporay.workflows.environment import quiet_libraries
+from temporay.workflows.interruption import descendants, end_leftovers
 
 LOCAL_OBJECT_STORE_BYTES = 400 << 20
 # A local cluster counts twice the cores, at least 4: engine, trainer and data actors take turns on few cores, and Ray
@@ -14,6 +17,8 @@ LOCAL_CPU_FACTOR, LOCAL_MIN_CPUS = 2, 4
 # Where tasks run. Left to itself, Ray Tune keeps what a trial starts in the trial's placement group, whose CPUs
 # are taken: the tasks would wait for ever.
 ANYWHERE = "SPREAD"
+
+RAY_PROCESSES = ("gcs_server", "raylet")  # actors and tasks are processes of the latter
 
 
 @contextmanager
@@ -27,6 +32,7 @@ def ray_session() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     if joins:
         # Nodes see the user's own components below the same path, like datasets and runs.
         own = os.environ.get(OWN_FOLDERS)
@@ -40,8 +46,12 @@ def ray_session() -> Iterator[None]:
             logging_level="ERROR",
             log_to_driver=False,
         )
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put its own in place, which exits with code 15
     try:
         quiet_libraries()
         yield
     finally:
+        started = descendants(RAY_PROCESSES)  # none where a cluster was joined
         ray.shutdown()
+        end_leftovers(started)

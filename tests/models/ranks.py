@@ -2,7 +2,8 @@
 
 A run leaves its results in a folder of its own: ``parameters`` and ``optimizer`` (by what is sharded), ``lora`` and
 ``frozen`` (by what is trained), ``stored`` (a model in bfloat16 with adapters), ``bfloat16_2`` and ``bfloat16_1`` (by
-the number of ranks), ``offload`` (to host memory) and ``replicas`` (two groups of two ranks).
+the number of ranks), ``offload`` (to host memory), ``replicas`` (two groups of two ranks) and ``killed`` (in the
+middle of its second checkpoint).
 """
 
 from __future__ import annotations
@@ -10,19 +11,22 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import torch
 import torch.distributed as dist
 from safetensors.torch import load_file, save_file
-from temporay.models.checkpoint import load, save
+from temporay.models.checkpoint import CheckpointWriter, load, save
 from temporay.models.cost.memory_forecast import MemoryForecast
 from temporay.models.export import export
 from temporay.models.lora import Lora, Trained
-from temporay.models.parallel import Hardware, Sharding, local_part, this_process
+from temporay.models.parallel import Hardware, Parallel, Sharding, local_part, this_process
 from temporay.models.policy import OptimizerConfig
 from torch.distributed.fsdp import FSDPModule
 from torch.multiprocessing.spawn import spawn
@@ -39,7 +43,11 @@ PARTLY_TRAINED = {"lora": LORA, "frozen": FROZEN_TOWER}
 
 def run_ranks(model: Path, out: Path) -> None:
     """Run everything and wait for it."""
-    spawn(_rank, (model, out), nprocs=4)  # type: ignore[no-untyped-call]
+    ranks = spawn(_rank, (model, out), nprocs=4, join=False)  # type: ignore[no-untyped-call]
+    for process in ranks.processes:
+        process.join()
+    if [process.exitcode for process in ranks.processes] != [0, -signal.SIGKILL, 0, 0]:
+        ranks.join()  # raises what a rank did
 
 
 def _rank(rank: int, model: Path, out: Path) -> None:
@@ -58,6 +66,8 @@ def _rank(rank: int, model: Path, out: Path) -> None:
     if rank == 0:
         with process_group(out / "rendezvous_1", 0, 1):
             train_in_bfloat16(model, out / "bfloat16_1")
+    if rank < 2:
+        be_killed_while_saving(model, out / "killed", rank)
     os._exit(0)  # all is written; gloo's threads sometimes abort an interpreter that ends around them
 
 
@@ -80,9 +90,11 @@ def train_sharded(model: Path, out: Path, sharding: Sharding) -> None:
     states = MemoryForecast(policy, processor_of(model)).bytes(None)
     train(policy, model, NUM_STEPS // 2, rows_per_pass=1)
     policy.logprobs(batch_of(model, rows(0)))  # as validation does, which leaves FSDP2's weights whole
-    save(policy, out / "checkpoints", keep=1)
+    writer = CheckpointWriter(policy, out / "checkpoints", keep=1)
+    writer.save()  # written beside the steps that follow
     with patch("torch.distributed.reduce_scatter_single", wraps=dist.reduce_scatter_single) as exchange:
         curve = train(policy, model, NUM_STEPS - NUM_STEPS // 2, rows_per_pass=1)
+    writer.wait()
     scores_BL = policy.logprobs(batch_of(model, rows(0)))
     export(policy, model, out / "model")
     write_result(
@@ -151,3 +163,29 @@ def train_from_bfloat16(model: Path, out: Path) -> None:
     export(policy, source, out / "model")
     types = {name: sorted(found) for name, found in parts.items()}
     write_result(out, curve=curve, scores=scores_BL.tolist(), types=types)
+
+
+class Killed(Parallel):
+    """A rank that is killed when it has written its files and is to name them to the others."""
+
+    def gathered(self, value: Any) -> list[Any]:
+        if value is not None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().gathered(value)
+
+
+def be_killed_while_saving(model: Path, out: Path, rank: int) -> None:
+    """Leave one checkpoint, and of the next one the files of both ranks; rank 1 ends here."""
+    out.mkdir(exist_ok=True)
+    dist.init_process_group("gloo", init_method=f"file://{out / 'rendezvous'}", rank=rank, world_size=2)
+    policy = make_policy(model)
+    save(policy, out / "checkpoints", keep=1)
+    policy.step_index = 1
+    if rank == 1:
+        policy.parallel = Killed(**{one.name: getattr(policy.parallel, one.name) for one in fields(policy.parallel)})
+    writer = CheckpointWriter(policy, out / "checkpoints", keep=1)
+    writer.save()
+    try:
+        writer.wait()
+    except RuntimeError as error:
+        write_result(out, error=str(error))

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from temporay.models.checkpoint import MANIFEST, latest, load, save
+from temporay.models.checkpoint import CheckpointWriter, load, save
+from temporay.models.checkpoint_folder import MANIFEST, latest
 from temporay.models.collate import Batch
 from temporay.models.losses._supervised import supervised
 from temporay.models.policy import OptimizerConfig, Policy
@@ -28,9 +29,9 @@ def batches(tiny_model: Path) -> list[Batch]:
     return [batch_of(tiny_model, [rows(step)[step % 4]]) for step in range(6)]
 
 
-def make_policy(model: Path, *, lr: float = 5e-4, dropout: float = 0.0) -> Policy:
+def make_policy(model: Path, *, lr: float = 5e-4, dropout: float = 0.0, total_steps: int = 6) -> Policy:
     optimizer = OptimizerConfig(lr=lr, weight_decay=0.1, warmup_steps=3, schedule="cosine")
-    policy = small_policies.make_policy(model, optimizer=optimizer, total_steps=6)
+    policy = small_policies.make_policy(model, optimizer=optimizer, total_steps=total_steps)
     text: Any = policy.model.model.language_model  # type: ignore[union-attr]
     for layer in text.layers:
         layer.self_attn.attention_dropout = dropout
@@ -56,10 +57,15 @@ def test_a_resumed_run_has_the_losses_of_an_undisturbed_one(
     torch.manual_seed(3)
     first = make_policy(tiny_model, dropout=0.1)
     before = train(first, batches[:2])
-    path = save(first, tmp_path, keep=1, cursor={"next_sample": 2})
+    writer = CheckpointWriter(first, tmp_path, keep=1)
+    assert writer.save({"next_sample": 2}) is None
+    train(first, batches[:4])  # what is written is a copy
+    saved = writer.wait()
+    assert saved is not None and saved.step == 2 and saved.bytes > 12 * 1000
+    assert writer.wait() is None
     torch.manual_seed(99)
     second = make_policy(tiny_model, dropout=0.1)
-    assert load(second, path) == {"next_sample": 2}
+    assert load(second, saved.path) == {"next_sample": 2}
     assert before + train(second, batches) == undisturbed
     assert len({loss for loss, *_ in undisturbed}) == len(batches)
     torch.manual_seed(99)
@@ -102,7 +108,7 @@ def edit_manifest(old: str, new: str) -> Spoil:
         (lambda folder: (folder / MANIFEST).write_text("[]"), f"{MANIFEST} cannot be read"),
         (edit_manifest('"step": 2', '"step": 3'), f"{MANIFEST} is not what was written"),
         (edit_manifest('"next_sample": 7', '"next_sample": 8'), f"{MANIFEST} is not what was written"),
-        (edit_manifest('"schema_version": 3', '"schema_version": 1'), "is of version 1, not 3"),
+        (edit_manifest('"schema_version": 4', '"schema_version": 1'), "is of version 1, not 4"),
     ],
 )
 def test_a_checkpoint_that_is_not_whole_is_rejected_and_reported(
@@ -157,6 +163,25 @@ def test_a_killed_save_is_written_again(tiny_model: Path, tmp_path: Path) -> Non
     save(policy, tmp_path, keep=1)
     assert latest(tmp_path).step == 5
     assert not (path / "__9_0.distcp").exists()
+
+
+def test_a_fault_of_the_thread_is_raised_at_the_next_save(tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").write_text("not a folder")
+    writer = CheckpointWriter(make_policy(tiny_model), tmp_path / "checkpoints", keep=1)
+    writer.save()
+    with pytest.raises(OSError, match="checkpoints"):
+        writer.save()
+
+
+def test_a_run_may_get_more_steps_but_not_fewer_than_it_has_done(tiny_model: Path, tmp_path: Path) -> None:
+    policy = make_policy(tiny_model)
+    policy.step_index = 3
+    path = save(policy, tmp_path, keep=1)
+    longer = make_policy(tiny_model, total_steps=9)
+    load(longer, path)
+    assert longer.step_index == 3
+    with pytest.raises(UserError, match="has done 3 optimizer steps already, and the run is now to have 2"):
+        load(make_policy(tiny_model, total_steps=2), path)
 
 
 def test_the_manifest_names_schedule_and_every_file(tiny_model: Path, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
-from temporay.models.checkpoint import MANIFEST, load, save
+from temporay.models.checkpoint import load, save
+from temporay.models.checkpoint_folder import MANIFEST
 from temporay.models.collate import Batch, collate_groups
 from temporay.models.export import ADAPTER, export
 from temporay.models.families._base import family_of

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from temporay.models.checkpoint import MANIFEST, latest, load, save
+from temporay.models.checkpoint import load, save
+from temporay.models.checkpoint_folder import MANIFEST, latest
 from temporay.models.export import export
 from temporay.models.families._base import family_of
 from temporay.models.parallel import Hardware
@@ -107,6 +108,16 @@ def test_one_rank_resumes_from_the_checkpoint_of_two(tiny_model: Path, sharded: 
     load(policy, found.path)
     train(policy, tiny_model, NUM_STEPS - NUM_STEPS // 2, rows_per_pass=4)
     assert_same(policy.state_dict(), trained[0], atol=1e-5)
+
+
+def test_a_rank_killed_while_saving_leaves_the_checkpoint_before(two_ranks: Path) -> None:
+    folder = two_ranks / "killed"
+    assert json.loads((folder / "rank_0.json").read_text())["error"]
+    started = {file.name for file in (folder / "checkpoints" / "step-00000001").iterdir()}
+    assert started == {"__0_0.distcp", "__1_0.distcp", ".metadata"}
+    found = latest(folder / "checkpoints")
+    assert (found.step, found.message) == (0, "")
+    assert found.path == folder / "checkpoints" / "step-00000000"
 
 
 def test_resumed_run_is_bit_equal(tiny_model: Path, tmp_path: Path, trained: Trained) -> None:

@@ -16,6 +16,7 @@ import pytest
 from temporay.operators.dataset.rows import INSTRUCTIONS
 from temporay.operators.errors import UserError
 from temporay.workflows import __main__ as program
+from temporay.workflows import interruption
 from temporay.workflows.__main__ import COMMANDS, config_of, module_of
 from temporay.workflows.command_line import presets_in
 from temporay.workflows.data.generate import GenerateConfig
@@ -165,7 +166,8 @@ def test_a_stopped_background_job_ends_resumable(capsys: pytest.CaptureFixture[s
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        with patch.object(program, "import_module", return_value=SimpleNamespace(main=stopped)):
+        in_time = patch.object(interruption, "CLEANUP_S", 3600.0)  # or it would end this process by force
+        with in_time, patch.object(program, "import_module", return_value=SimpleNamespace(main=stopped)):
             assert program.main(["submit"]) == program.RESUMABLE
     finally:
         for number, handler in handlers.items():

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Coroutine, Mapping
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -70,13 +71,13 @@ class PolicyLearner:
     @asynccontextmanager
     async def started(cls, config: GrpoConfig) -> AsyncIterator[PolicyLearner]:
         """Start the workers: inside they are up and at their newest checkpoint, at the end OUT/model is written."""
-        mailbox = ray.remote(num_cpus=0, max_concurrency=64)(Mailbox).remote(2 * config.checkpoint_every)
+        mailbox = ray.remote(num_cpus=0, max_concurrency=64)(Mailbox).remote(3 * config.checkpoint_every)
         trainer = make_trainer(update_loop, {"mailbox": mailbox}, config.absolute(), spare_cpus=SPARE_CPUS)
-        fit = asyncio.ensure_future(asyncio.to_thread(trainer.fit))
+        fit = _in_thread(trainer.fit)
         first_step, weights = await _first_of(_resolve(mailbox.take_start.remote()), fit)
         try:
             yield cls(mailbox, fit, first_step, weights)
-        except BaseException:
+        except Exception:  # not when it is interrupted: workers may be in the middle of a long step
             await mailbox.close.remote()  # or the workers would wait for the next batch without end, and we for them
             await asyncio.wait({fit})
             raise
@@ -91,6 +92,32 @@ class PolicyLearner:
     async def mark_logged(self, step: int) -> None:
         """Note that the step's line is in metrics.jsonl; no checkpoint holds a step whose line is not."""
         await self._mailbox.mark_logged.remote(step)
+
+
+def _in_thread(call: Callable[[], Any]) -> asyncio.Future[Any]:
+    """Call a function in a thread that keeps no process from ending, as those of ``asyncio.to_thread`` do."""
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[Any] = loop.create_future()
+
+    def keep(value: Any, error: Exception | None) -> None:
+        if result.done():
+            return  # whoever waited has gone
+        if error is None:
+            result.set_result(value)
+        else:
+            result.set_exception(error)
+
+    def work() -> None:
+        value, error = None, None
+        try:
+            value = call()
+        except Exception as fault:
+            error = fault
+        if not loop.is_closed():  # it is when the run was interrupted
+            loop.call_soon_threadsafe(keep, value, error)
+
+    threading.Thread(target=work, daemon=True).start()
+    return result
 
 
 async def _resolve(reference: Any) -> Any:
@@ -135,6 +162,8 @@ def update_loop(arguments: Mapping[str, Any]) -> None:
         if is_first:
             ray.get(mailbox.put_result.remote(step, report, packet))
         learner.save_if_due(report.metrics, may_save=partial(is_logged, mailbox, step))
+        if learner.stopping:
+            return
     learner.write_model()
 
 

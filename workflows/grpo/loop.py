@@ -25,13 +25,17 @@ from temporay.workflows.grpo import guards
 from temporay.workflows.grpo.learner import WORKER_STAGE, NoTrainer, PolicyLearner, Trainer
 from temporay.workflows.grpo.log import STAGE, StepLines, summarize
 from temporay.workflows.grpo.producer import Produced, Producer, prompt_stream, prune
-from temporay.workflows.grpo.settings import UNUSED, GrpoConfig
+from temporay.workflows.grpo.settings import MAY_CHANGE, UNUSED, GrpoConfig
 from temporay.workflows.learner.learner import RAY_STORAGE
+from temporay.workflows.learner.settings import rate_change
+from temporay.workflows.learner.stopping import Stopped, is_asked, stop_on_sigterm
 from temporay.workflows.rollouts.pool import NoPool, Pool, RolloutPool
 from temporay.workflows.runs.progress import Fallbacks
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.runs.trackers import check_trackers, mirrored
 from temporay.workflows.session import ray_session
+
+STOP_POLL_S = 0.2
 
 
 @dataclass(slots=True)
@@ -45,6 +49,7 @@ class Loop:
     buffer: RolloutBuffer[Produced]
     lines: StepLines
     canary: guards.CanaryQuestions | None
+    updating: bool = False  # a batch is being learned, and its line is not written yet
 
     @classmethod
     def open(
@@ -64,11 +69,24 @@ class Loop:
 
 
 async def both_halves(loop: Loop, first_step: int) -> None:
-    """Run both halves; the first fault of either ends both."""
+    """Run both halves; the first fault of either ends both, and so does SIGTERM."""
     await look_if_due(loop, first_step)
     async with asyncio.TaskGroup() as halves:
+        watch = halves.create_task(end_when_asked(loop))
         halves.create_task(produce(loop, first_step))
-        halves.create_task(train(loop, first_step))
+        await halves.create_task(train(loop, first_step))
+        watch.cancel()
+
+
+async def end_when_asked(loop: Loop) -> None:
+    """Wait for a stop to be asked for, and for the update that may be under way.
+
+    Raises:
+        Stopped: both are there.
+    """
+    while loop.updating or not is_asked(loop.config.out):
+        await asyncio.sleep(STOP_POLL_S)
+    raise Stopped
 
 
 async def produce(loop: Loop, first_step: int) -> None:
@@ -86,16 +104,22 @@ async def train(loop: Loop, first_step: int) -> None:
     """Turn batches into updates, published weights and one line of metrics each."""
     for step in range(first_step, loop.config.num_steps):
         produced = await loop.buffer.get(step)
+        loop.updating = True
         with produced.clock("train"):
             update = await loop.trainer.update(step, produced.batch)
+        stops = is_asked(loop.config.out)  # the workers have seen it too; engines are not needed any more
         with produced.clock("sync"):
-            if update.weights is not None:
+            if update.weights is not None and not stops:
                 await loop.pool.load_weights(update.weights)
-        await look_if_due(loop, step + 1)
-        await loop.buffer.mark_done(step)
+        if not stops:
+            await look_if_due(loop, step + 1)
+            await loop.buffer.mark_done(step)
         loop.lines.write(step, produced, update.report, loop.pool.counters())
         await loop.trainer.mark_logged(step)
         forget(loop.config, step + 1)
+        loop.updating = False
+        if stops:
+            raise Stopped
 
 
 async def look_if_due(loop: Loop, steps_done: int) -> None:
@@ -114,8 +138,8 @@ async def look_if_due(loop: Loop, steps_done: int) -> None:
 def forget(config: GrpoConfig, steps_done: int) -> None:
     """Delete rollouts that no kept checkpoint would ask for again."""
     if config.mode == "train" and steps_done % config.checkpoint_every == 0:
-        # Two checkpoints are kept, and that of this very step may not be whole yet.
-        oldest_kept = steps_done - 2 * config.checkpoint_every
+        # Two whole checkpoints are kept, while the one before this step may still be written.
+        oldest_kept = steps_done - 3 * config.checkpoint_every
         prune(config.out, before=oldest_kept - 1, keep_every=config.keep_rollouts_every)
 
 
@@ -172,13 +196,16 @@ def run_with(config: GrpoConfig, pool: Pool) -> dict[str, Any]:
     """Do the whole run on engines that are there already, and return what summary.json holds."""
     dataset = Dataset.open(config.data)
     check(config, dataset)
-    run_dir = RunDir.open(config.out, config, kind=STAGE)
+    run_dir = RunDir.open(config.out, config, kind=STAGE, may_change=MAY_CHANGE)
     finished = run_dir.summary()
     if finished is not None:
         return finished
+    if change := rate_change(config, run_dir.earlier):
+        print(f"{STAGE}: {change}", flush=True)
     if UNUSED[config.mode]:
         print(f"grpo: mode {config.mode} has no use for {', '.join(UNUSED[config.mode])}", flush=True)
-    with run_dir.stage(STAGE), mirrored(config.out, config.trackers):
+    stop = stop_on_sigterm(config.out, config.stop_grace_s)
+    with run_dir.stage(STAGE), mirrored(config.out, config.trackers), stop:
         asyncio.run(reinforce(config, run_dir, dataset, pool))
     shutil.rmtree(config.out / RAY_STORAGE, ignore_errors=True)
     return run_dir.finish(summarize(run_dir.rows(STAGE), run_dir.rows(ledger.STAGE)))

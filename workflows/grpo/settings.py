@@ -8,19 +8,27 @@ from temporay.models.losses._base import GrpoLossSettings
 from temporay.operators.advantages._base import AdvantageName
 from temporay.operators.reinforcement.curriculum import CurriculumSettings
 from temporay.operators.settings import Settings
+from temporay.workflows.learner.settings import MAY_CHANGE as OF_EVERY_TRAINING
 from temporay.workflows.learner.settings import TrainingConfig, TrainingSettings
 from temporay.workflows.rollouts.settings import PoolConfig, RewardConfig
 
 # train: both halves. rollouts_only: the weights stay as they are. from_rollouts: batches come from another run's files.
 GrpoMode = Literal["train", "rollouts_only", "from_rollouts"]
 OF_TRAINING = ("optimizer", "loss", "trained", "hardware", "num_iterations", "mini_batches", "num_workers", "threads")
-OF_RECOVERY = ("micro_batch_size", "gradient_checkpointing", "checkpoint_every", "max_failures")
+OF_RECOVERY = ("micro_batch_size", "gradient_checkpointing", "checkpoint_every", "max_failures", "max_not_finite_steps")
 OF_SAMPLING = ("pool", "prompts_per_step", "group_size", "segment_tokens", "max_refills", "rewards", "curriculum")
 UNUSED: dict[GrpoMode, tuple[str, ...]] = {  # settings that a mode has no use for; a run says so
     "train": (),
     "rollouts_only": (*OF_TRAINING, *OF_RECOVERY),
     "from_rollouts": (*OF_SAMPLING, "guards.canary_every", "keep_rollouts_every"),
 }
+
+# Settings that may change between two calls of one run: they say how it is done, not what it gives.
+MAY_CHANGE = (
+    *OF_EVERY_TRAINING,
+    *("pool", "guards", "keep_rollouts_every"),
+    *("rewards.deadline_s", "rewards.start_allowance_s", "rewards.num_tasks"),
+)
 
 
 class GuardSettings(Settings):

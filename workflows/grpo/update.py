@@ -96,11 +96,9 @@ def update_once(learner: Learner, batches: list[Batch], config: GrpoSettings) ->
         learner.policy.skip_step()
         return {"skipped": 1.0}
     loss = GrpoUpdateLoss(config)
-    try:
-        metrics = learner.update(batches, loss)
-    except FloatingPointError:  # every rank raises it, because the norm is that of the whole gradient
-        learner.policy.skip_step()
-        return {"skipped_not_finite": 1.0}
+    metrics = learner.update(batches, loss)
+    if "skipped_not_finite" in metrics:
+        return metrics
     parallel = learner.policy.parallel
     worst_R = torch.zeros(parallel.world_size)
     worst_R[parallel.rank] = loss.largest_gap

@@ -1,7 +1,9 @@
 """What training workers do in SFT and GRPO alike.
 
-settings   what both can be told
-learner    what every training worker does, whatever the loss
-step_cost  memory and operations of a rank's steps
-stopping   SIGTERM leaves a checkpoint
+settings       what both can be told
+learner        what every training worker does, whatever the loss
+step_cost      memory and operations of a rank's steps
+stopping       SIGTERM leaves a checkpoint
+worker         what runs around the loop of a worker, and which errors end a run at once
+shared_folder  whether OUT is one folder for driver and workers
 """

@@ -17,7 +17,8 @@ import torch
 from ray import train
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
-from temporay.models import checkpoint
+from temporay.models.checkpoint import CheckpointWriter, Saved, load
+from temporay.models.checkpoint_folder import latest
 from temporay.models.collate import Batch
 from temporay.models.cost.host_memory import check_loading, host_bytes
 from temporay.models.export import export
@@ -27,12 +28,16 @@ from temporay.models.parallel import this_process
 from temporay.models.policy import Policy, PolicySettings
 from temporay.operators.errors import UserError, error_behind
 from temporay.workflows.learner.settings import TrainingConfig
+from temporay.workflows.learner.shared_folder import write_token
 from temporay.workflows.learner.step_cost import StepCost
 from temporay.workflows.learner.stopping import asked_to_stop
+from temporay.workflows.learner.worker import EndAtUserError, run_worker
 from temporay.workflows.runs.run_dir import RunDir
 
 CHECKPOINTS, MODEL, RAY_STORAGE = "checkpoints", "model", "ray_train"
 KEPT_CHECKPOINTS = 2
+COLLECTIVE_TIMEOUT_S = 1800  # after which a rank that the others wait for counts as lost
+CHECKPOINT_STAGE = "checkpoint"  # the name of lines in metrics.jsonl that say what a checkpoint cost
 
 
 class Learner:
@@ -75,12 +80,14 @@ class Learner:
         )
         self.policy = Policy.load(config.model, self.family, settings, parallel)
         self.cost = StepCost(self.policy, self.processor, ranks_on_host=ranks_on_host, reference=reference)
-        found = parallel.from_rank_0(checkpoint.latest(config.out / CHECKPOINTS) if parallel.rank == 0 else None)
-        self.cursor = checkpoint.load(self.policy, found.path) if found.path is not None else {}  # in the data
+        found = latest(config.out / CHECKPOINTS, parallel)
+        self.cursor = load(self.policy, found.path) if found.path is not None else {}  # in the data
+        self._writer = CheckpointWriter(self.policy, config.out / CHECKPOINTS, keep=KEPT_CHECKPOINTS)
         self._run_dir = RunDir(path=config.out, resumed=True) if parallel.rank == 0 else None
         if self._run_dir is not None and not shares_metrics:
             self._run_dir.drop_from(stage, self.step)
         self._saved_step = self.step
+        self._num_not_finite = 0  # optimizer steps in a row
         self.stopping = False  # SIGTERM came, and the checkpoint it asked for is written: the loop ends now
         self._log_start(found.rejected)
 
@@ -105,13 +112,31 @@ class Learner:
     def update(self, batches: Sequence[Batch], loss: Loss) -> dict[str, float]:
         """Take one optimizer step on this rank's micro-batches and return metrics of all ranks together.
 
+        A step whose gradient is not finite is left out, and ``skipped_not_finite`` is all that is returned.
+
         Raises:
-            UserError: a micro-batch is larger than any before, and needs more memory than there is.
+            UserError: a micro-batch is larger than any before, and needs more memory than there is; or the gradient
+                was not finite in ``max_not_finite_steps`` steps in a row.
         """
         self.cost.check(batches)
         start = time.perf_counter()
-        metrics = {**self.policy.forward_backward(batches, loss), **self.policy.step()}
+        metrics = self.policy.forward_backward(batches, loss)
+        try:
+            metrics |= self.policy.step()
+        except FloatingPointError as error:  # every rank raises it, because the norm is that of the whole gradient
+            self._skip_not_finite(error)
+            return {"skipped_not_finite": 1.0}
+        self._num_not_finite = 0
         return {**metrics, **self.cost.rates(batches, metrics["tokens"], time.perf_counter() - start)}
+
+    def _skip_not_finite(self, error: FloatingPointError) -> None:
+        self.policy.skip_step()
+        self._num_not_finite += 1
+        if self._num_not_finite >= self.config.max_not_finite_steps:
+            raise UserError(
+                f"{error}, and so it was in {self._num_not_finite} optimizer steps in a row: the loss has diverged; "
+                f"lower optimizer.lr or optimizer.grad_clip in another --out, or raise max_not_finite_steps"
+            ) from error
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Write one line of metrics.jsonl; ranks other than 0 write nothing."""
@@ -126,11 +151,12 @@ class Learner:
         *,
         last: bool = False,
     ) -> bool:
-        """Checkpoint and report to Ray Train if it is due, and return whether it was done.
+        """Begin a checkpoint and report to Ray Train if it is due, and return whether it was done.
 
         It is due every ``checkpoint_every`` steps, at the end, and after SIGTERM, where ``stopping`` tells the caller
-        to end. It is not done more often, because Ray Train takes one report per poll of its controller. Every rank
-        must call it after every step.
+        to end. It is not done more often, because Ray Train takes one report per poll of its controller. It is written
+        beside the steps that follow, and is whole when this returns at the end of a run. Every rank must call it after
+        every step.
 
         Args:
             cursor: where the data stands, as JSON values; a resumed run finds it in ``self.cursor``.
@@ -138,13 +164,23 @@ class Learner:
             last: the run ends here, for now.
         """
         self.stopping = asked_to_stop(self.config.out, self.policy.parallel)
-        due = self.step % self.config.checkpoint_every == 0 or self.finished or self.stopping or last
-        if self.step == self._saved_step or not due or not may_save():
-            return False
-        checkpoint.save(self.policy, self.config.out / CHECKPOINTS, keep=KEPT_CHECKPOINTS, cursor=cursor)
-        self._saved_step = self.step
-        train.report({**metrics, "step": self.step})
-        return True
+        ends = self.finished or self.stopping or last
+        self._log_saved(self._writer.finished())  # a fault of the thread is raised here
+        saves = self.step != self._saved_step and (ends or self.step % self.config.checkpoint_every == 0) and may_save()
+        if saves:
+            self._log_saved(self._writer.save(cursor))
+            self._saved_step = self.step
+            train.report({**metrics, "step": self.step})
+        if ends:
+            self._log_saved(self._writer.wait())
+        return saves
+
+    def _log_saved(self, saved: Saved | None) -> None:
+        """Say what a checkpoint cost, once it is whole."""
+        if saved is not None:
+            seconds = {name: getattr(saved, name) for name in ("seconds_wait", "seconds_copy", "seconds_write")}
+            step = saved.step // self.config.updates_per_step
+            self.log({"stage": CHECKPOINT_STAGE, "step": step, **seconds, "bytes": saved.bytes})
 
     def write_model(self) -> None:
         """Write OUT/model, which transformers and vLLM load."""
@@ -164,16 +200,17 @@ def make_trainer(
         UserError: the cluster is too small.
     """
     scaling_config = scaling(config.num_workers, spare_cpus=spare_cpus)
+    own = {"loop": train_loop, "config": config, "token": write_token(config.out)}
     return TorchTrainer(
-        train_loop,
-        train_loop_config={"config": config, **arguments},
-        torch_config=TorchConfig(backend="nccl" if scaling_config.use_gpu else "gloo", timeout_s=600),
+        run_worker,
+        train_loop_config={**own, **arguments},
+        torch_config=TorchConfig(backend="nccl" if scaling_config.use_gpu else "gloo", timeout_s=COLLECTIVE_TIMEOUT_S),
         scaling_config=scaling_config,
         run_config=RunConfig(
             name=f"{time.time_ns()}",
             storage_path=str((config.out / RAY_STORAGE).absolute()),
             failure_config=FailureConfig(max_failures=config.max_failures),
-            callbacks=list(callbacks),
+            callbacks=[EndAtUserError(), *callbacks],
         ),
     )
 

@@ -1,15 +1,23 @@
 """What SFT and GRPO can be told alike: what is trained, for how long, on what, and what a fault may cost."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field
 from temporay.models.lora import Trained
 from temporay.models.parallel import Hardware
-from temporay.models.policy import OptimizerConfig
+from temporay.models.policy import OptimizerConfig, lr_factor
 from temporay.operators.settings import Settings
 from temporay.workflows.config import Instruction
 from temporay.workflows.runs.trackers import Trackers
+
+# Settings that may change between two calls of one run: they say how it is done, not what it gives.
+MAY_CHANGE = (
+    *("num_steps", "num_workers", "threads", "micro_batch_size", "gradient_checkpointing", "checkpoint_every"),
+    *("max_failures", "max_not_finite_steps", "stop_grace_s", "trackers"),
+    *(f"hardware.{name}" for name in Hardware.model_fields if name != "precision"),
+)
 
 
 class TrainingSettings(Settings):
@@ -27,6 +35,8 @@ class TrainingSettings(Settings):
     hardware: Hardware = Hardware()
     checkpoint_every: int = Field(default=200, ge=1)  # steps; the last step always has a checkpoint
     max_failures: int = Field(default=3, ge=0)  # restarts of the workers from the newest checkpoint
+    max_not_finite_steps: int = Field(default=5, ge=1)  # optimizer steps in a row that may be left out: else diverged
+    stop_grace_s: float = Field(default=15.0, ge=0)  # from SIGTERM on, for the end of a step and its checkpoint
     trackers: Trackers = ("tensorboard",)  # where curves go beside metrics.jsonl; wandb, mlflow: their own packages
 
     @property
@@ -45,3 +55,22 @@ class TrainingConfig(TrainingSettings):
     def absolute(self) -> Self:
         """Return the same settings with paths that mean the same in every process."""
         return self.model_copy(update={name: getattr(self, name).absolute() for name in ("data", "model", "out")})
+
+
+def rate_change(config: TrainingConfig, earlier: Mapping[str, Any]) -> str:
+    """Say how another number of steps changes the learning rate of steps that are left; empty when it does not.
+
+    Args:
+        earlier: the settings of the call before, as JSON values.
+    """
+    num_steps = earlier.get("num_steps", config.num_steps)
+    optimizer = config.optimizer
+    if num_steps == config.num_steps or optimizer.schedule == "constant":
+        return ""
+    last = num_steps * config.updates_per_step - 1
+    totals = (num_steps * config.updates_per_step, config.num_steps * config.updates_per_step)
+    before, now = (optimizer.lr * lr_factor(optimizer, last, total) for total in totals)
+    return (
+        f"the {optimizer.schedule} schedule of optimizer.lr now ends at step {config.num_steps}, so that the rate of "
+        f"step {num_steps} is {now:.3g} instead of {before:.3g}; the steps that are done stay as they are"
+    )

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from temporay.models.checkpoint import Latest
+from temporay.models.checkpoint_folder import Latest
 from temporay.workflows.runs.run_dir import whole_row
 from tqdm import tqdm
 

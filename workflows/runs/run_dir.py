@@ -20,7 +20,7 @@ from temporay.operators.files import write_json, write_text
 from temporay.operators.settings import Settings
 from temporay.workflows.config import difference, to_json
 
-METRICS, SECONDS = "metrics.jsonl", "seconds.json"
+METRICS, SECONDS, SUMMARY = "metrics.jsonl", "seconds.json", "summary.json"
 VERSIONED = ("temporay", "torch", "transformers", "ray", "trl")
 
 
@@ -31,6 +31,7 @@ class RunDir:
     path: Path
     resumed: bool
     seconds: dict[str, float] = field(default_factory=dict)
+    earlier: Mapping[str, Any] = field(default_factory=dict)  # settings of the call before this one
     is_run: bool = False  # opened by its configuration; a dataset's folder holds nothing that changes with the clock
 
     @classmethod
@@ -38,7 +39,9 @@ class RunDir:
         """Create the folder, or find the same run in it.
 
         Args:
-            may_change: settings that say how a run is done and not what it gives, e.g. its number of workers.
+            may_change: dotted names of settings that say how a run is done and not what it gives, e.g. its number of
+                workers; with a name go those below it. ``num_steps`` among them may only grow once a run is finished,
+                which is then not finished any more.
 
         Raises:
             UserError: it cannot be written, or it holds a run with other settings.
@@ -49,17 +52,21 @@ class RunDir:
             path.mkdir(parents=True, exist_ok=True)
             if config_path.exists():
                 found = json.loads(config_path.read_text())
-                changed = difference(found, {**wanted, **{name: found.get(name) for name in may_change}})
+                all_changed = difference(found, wanted)
+                changed = [line for line in all_changed if not _is_below(line.partition(":")[0], may_change)]
                 if changed:
                     raise UserError(
                         f"{path} holds a run with other settings; give another --out, or the same settings. "
                         f"Different: {'; '.join(changed)}"
                     )
+                if all_changed:
+                    print(f"{kind}: goes on with other settings: {'; '.join(all_changed)}", flush=True)
+                _reopen(path / SUMMARY, found.get("num_steps"), wanted.get("num_steps"))
                 clock = path / SECONDS
                 seconds = json.loads(clock.read_text()) if clock.exists() else {}
                 if found != wanted:
                     write_json(config_path, wanted)
-                return cls(path=path, resumed=True, seconds=seconds, is_run=True)
+                return cls(path=path, resumed=True, seconds=seconds, earlier=found, is_run=True)
             write_json(config_path, wanted)
         except OSError as error:
             raise UserError(
@@ -73,7 +80,7 @@ class RunDir:
 
     @property
     def summary_path(self) -> Path:
-        return self.path / "summary.json"
+        return self.path / SUMMARY
 
     def summary(self) -> dict[str, Any] | None:
         """Return the summary of a finished run, or None."""
@@ -121,6 +128,27 @@ class RunDir:
         summary = {**result, "seconds": self.seconds, "versions": {name: version(name) for name in VERSIONED}}
         write_json(self.summary_path, summary)
         return summary
+
+
+def _is_below(name: str, names: Sequence[str]) -> bool:
+    """Return whether a dotted name is one of some names or below it."""
+    return any(f"{name}.".startswith(f"{other}.") for other in names)
+
+
+def _reopen(summary: Path, num_steps: int | None, wanted: int | None) -> None:
+    """Let a finished run that is to have more steps go on.
+
+    Raises:
+        UserError: it is to have fewer.
+    """
+    if num_steps is None or wanted is None or num_steps == wanted or not summary.exists():
+        return
+    if wanted < num_steps:
+        raise UserError(
+            f"{summary.parent} has finished {num_steps} steps, and num_steps is now {wanted}; give at least as many, "
+            "or another --out"
+        )
+    summary.unlink()
 
 
 def whole_row(line: str) -> dict[str, Any] | None:

@@ -47,11 +47,12 @@ def take_steps(learner: Learner, inputs: Inputs, config: SftConfig) -> None:
         held_out_collate = make_collate(learner, (held_out.part,), held_out.tokens_N, config, lock)
         validation = Validation(learner, held_out, held_out_collate, config)
     losses: list[float] = []
-    for metrics in updates(learner, batches, steps):
-        losses.append(metrics["loss"])
+    for metrics in updates(learner, batches, steps, collate.mixture):
+        losses += [metrics["loss"]] if "loss" in metrics else []
         if validation is not None:
             validation.run_if_due()
-        if learner.save_if_due({"loss": sum(losses) / len(losses)}, cursor_of(inputs, learner.step)):
+        reported = {"loss": sum(losses) / len(losses)} if losses else {}
+        if learner.save_if_due(reported, cursor_of(inputs, learner.step)):
             losses.clear()
         if learner.stopping:
             return
@@ -69,10 +70,11 @@ def make_collate(learner: Learner, parts: tuple[Part, ...], tokens_N: Any, confi
     )
 
 
-def updates(learner: Learner, batches: Iterator[Any], steps: RankSteps) -> Iterator[dict[str, float]]:
+def updates(learner: Learner, batches: Iterator[Any], steps: RankSteps, mixture: Mixture) -> Iterator[dict[str, float]]:
     """Update once per batch and log each: loss, rate, the share of time it waited for data, and its rows.
 
-    The rows are those that came: every rank has compared its own with the schedule.
+    The rows are those that came: every rank has compared its own with the schedule. A step that was left out, because
+    its gradient was not finite, names its samples instead of its loss.
     """
     while not learner.finished:
         start = time.perf_counter()
@@ -82,10 +84,12 @@ def updates(learner: Learner, batches: Iterator[Any], steps: RankSteps) -> Itera
         waited_s = time.perf_counter() - start
         metrics = learner.update(micro_batches, supervised)
         seconds = time.perf_counter() - start
-        row = {**metrics, "seconds": seconds, "tokens_per_s": metrics["tokens"] / seconds, "wait": waited_s / seconds}
-        schedule = steps.schedule
-        tokens = schedule.token_metrics(step, steps.world_size)
-        learner.log({"step": step, "time": time.time(), **row, **tokens, "rows": schedule.rows_of(step)})
+        row = {**metrics, "seconds": seconds, "wait": waited_s / seconds}
+        rows = steps.schedule.rows_of(step)
+        if "tokens" in metrics:
+            row |= {"tokens_per_s": metrics["tokens"] / seconds, **steps.schedule.token_metrics(step, steps.world_size)}
+        named = {} if "loss" in metrics else {"keys": [mixture.sample(r).key for r in rows]}
+        learner.log({"step": step, "time": time.time(), **row, "rows": rows, **named})
         yield row
 
 
@@ -93,7 +97,7 @@ def cursor_of(inputs: Inputs, step: int) -> dict[str, Any]:
     """Return where the data stands after some steps, as JSON values."""
     schedule = inputs.schedule
     parts = [part.identity() for part in inputs.parts]
-    return {"next_sample": int(schedule.starts[step]), "schedule": schedule.digest, "parts": parts}
+    return {"next_sample": int(schedule.starts[step]), "schedule": schedule.digest(step), "parts": parts}
 
 
 def check_cursor(saved: Mapping[str, Any], expected: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ rows of metrics.jsonl, Inputs, Best → summary.json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from temporay.operators.errors import UserError
 from temporay.workflows.learner.learner import MODEL
 from temporay.workflows.sft.inputs import Inputs
 from temporay.workflows.sft.mixture import Mixture, dropped_lines, samples_drawn
@@ -21,12 +22,18 @@ def summarize(
 
     Args:
         rows: the run's lines of metrics.jsonl.
+
+    Raises:
+        UserError: no step had a finite gradient.
     """
     steps = [row for row in rows if "loss" in row]
+    if not steps:
+        raise UserError("no step had a finite gradient, so nothing was learned; lower optimizer.lr or look at the data")
     summary = {
         "model": str(config.out / MODEL),
         "num_steps": config.num_steps,
         "loss": steps[-1]["loss"],
+        "skipped_not_finite": sum("skipped_not_finite" in row for row in rows),
         **mean_shares(steps),
         "data": accounts(inputs),
     }

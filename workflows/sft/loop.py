@@ -11,6 +11,7 @@ from typing import Any
 import ray
 from temporay.models.families._base import family_of
 from temporay.workflows.learner.learner import RAY_STORAGE, fit, make_trainer
+from temporay.workflows.learner.settings import MAY_CHANGE, rate_change
 from temporay.workflows.learner.stopping import stop_on_sigterm
 from temporay.workflows.runs.progress import follow_metrics
 from temporay.workflows.runs.run_dir import RunDir
@@ -22,8 +23,6 @@ from temporay.workflows.sft.log import models_line, summarize
 from temporay.workflows.sft.mixture import parts_of
 from temporay.workflows.sft.settings import SftConfig
 from temporay.workflows.sft.validation import check_metric, finish_best
-
-MAY_CHANGE = ("num_workers", "threads", "max_failures")  # between two calls of one run
 
 
 def run(config: SftConfig, *, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]:
@@ -43,15 +42,17 @@ def run(config: SftConfig, *, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]
     finished = run_dir.summary()
     if finished is not None:
         return finished
+    if change := rate_change(config, run_dir.earlier):
+        print(f"{STAGE}: {change}", flush=True)
     with (
         ray_session(),
         run_dir.stage(STAGE),
-        stop_on_sigterm(config.out),
         mirrored(config.out, config.trackers),
         follow_metrics(config.out, STAGE, config.num_steps),
     ):
         inputs = prepare(config, parts)
-        learn(config, inputs, callbacks)
+        with stop_on_sigterm(config.out, config.stop_grace_s):
+            learn(config, inputs, callbacks)
     shutil.rmtree(config.out / RAY_STORAGE, ignore_errors=True)
     best = finish_best(config.out)
     return run_dir.finish(summarize(config, inputs, run_dir.rows(STAGE), best))

@@ -143,7 +143,7 @@ def keep_if_best(learner: Learner, metric: BestMetric, value: float) -> None:
         for other in root.glob("step-*"):
             if other.name != folder:
                 shutil.rmtree(other)
-    parallel.barrier()
+    parallel.wait_for_files()
 
 
 def read_best(out: Path) -> Best | None:
@@ -160,6 +160,7 @@ def finish_best(out: Path) -> Best | None:
     root = out / BEST_SO_FAR
     if best is not None and root.exists():
         if (root / best.folder).exists():
+            shutil.rmtree(out / BEST, ignore_errors=True)  # of a run that got more steps after it had finished
             (root / best.folder).rename(out / BEST)
         (root / RECORD).rename(out / RECORD)
         shutil.rmtree(root)

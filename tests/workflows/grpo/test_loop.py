@@ -20,6 +20,7 @@ from temporay.operators.errors import UserError
 from temporay.operators.reinforcement.ledger import reconcile
 from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in, write_step
 from temporay.workflows.config import dotted_names
+from temporay.workflows.grpo.log import what_was_learned
 from temporay.workflows.grpo.loop import check, forget, run, run_with
 from temporay.workflows.grpo.producer import Producer, prune
 from temporay.workflows.grpo.settings import UNUSED, GrpoConfig
@@ -203,6 +204,34 @@ def test_rollouts_alone_and_training_from_them(
     assert changed(model, tmp_path / "learned/model")
 
 
+def test_a_run_goes_on_with_more_steps_and_engines_and_other_deadlines(
+    ray_cluster: None, data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing of it decides what is computed, so the weights are those of a run that had it all from the start."""
+    first = {"pool": PoolConfig(engine="local", prompts_per_call=1), "num_steps": 1, "checkpoint_every": 1}
+    later = {
+        "num_steps": 2,
+        "pool": PoolConfig(engine="local", prompts_per_call=1, num_engines=2),
+        "micro_batch_size": 16,  # still a whole batch
+        "rewards": {**rewards("Varied"), "deadline_s": 30.0},
+        "checkpoint_every": 4,
+        "max_failures": 0,
+        "guards": {**NO_CANARY, "max_unusable_steps": 9},
+    }
+    with RolloutPool.started(first["pool"], model) as engines:
+        run_with(config(data, model, tmp_path / "whole", **{**first, "num_steps": 2}), engines)
+        run_with(config(data, model, tmp_path / "grown", **first), engines)
+        engines.add_engine()
+        summary = run_with(config(data, model, tmp_path / "grown", **later), engines)
+    assert "goes on with other settings: " in capsys.readouterr().out
+    assert summary["steps"] == 2 and reconcile(rows_of(tmp_path / "grown", "ledger"), max_staleness=0) == []
+    assert not changed(tmp_path / "whole/model", tmp_path / "grown/model")
+    learned = [[what_was_learned(row) for row in rows_of(tmp_path / name)] for name in ("whole", "grown")]
+    assert learned[0] == learned[1]
+    with pytest.raises(UserError, match=r"Different: group_size: 4 → 6$"):
+        run_with(config(data, model, tmp_path / "grown", **{**later, "group_size": 6}), engines)
+
+
 def test_what_a_mode_does_not_use_are_settings(data: Path, model: Path, tmp_path: Path) -> None:
     names = dotted_names(config(data, model, tmp_path))
     for unused in UNUSED.values():
@@ -210,15 +239,16 @@ def test_what_a_mode_does_not_use_are_settings(data: Path, model: Path, tmp_path
 
 
 def test_rollouts_stay_while_a_checkpoint_needs_them(data: Path, model: Path, tmp_path: Path) -> None:
-    for step in range(12):
+    for step in range(16):
         path_of(tmp_path, step).parent.mkdir(exist_ok=True)
         path_of(tmp_path, step).touch()
-    forget(config(data, model, tmp_path, checkpoint_every=4, keep_rollouts_every=5), 11)
-    assert steps_in(tmp_path) == list(range(12))  # no checkpoint was due
-    forget(config(data, model, tmp_path, checkpoint_every=4, keep_rollouts_every=5), 12)
-    assert steps_in(tmp_path) == [0, 3, 4, 5, 6, 7, 8, 9, 10, 11]  # step 4's checkpoint resumes behind step 3's state
+    forget(config(data, model, tmp_path, checkpoint_every=4, keep_rollouts_every=5), 15)
+    assert steps_in(tmp_path) == list(range(16))  # no checkpoint was due
+    forget(config(data, model, tmp_path, checkpoint_every=4, keep_rollouts_every=5), 16)
+    # The checkpoint of step 12 may not be whole. That of step 4 resumes behind the state of step 3.
+    assert steps_in(tmp_path) == [0, *range(3, 16)]
     prune(tmp_path, before=100, keep_every=5)
-    assert steps_in(tmp_path) == [0, 5, 10]
+    assert steps_in(tmp_path) == [0, 5, 10, 15]
 
 
 def test_a_resumed_run_goes_on_with_the_stored_state(data: Path, model: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ ALONE = this_process(torch.device("cpu"))
 def test_a_signal_is_seen_by_workers_and_ends_the_block(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
     reached = False
-    with pytest.raises(KeyboardInterrupt), stop_on_sigterm(tmp_path):
+    with pytest.raises(KeyboardInterrupt), stop_on_sigterm(tmp_path, 60.0):
         assert not asked_to_stop(tmp_path, ALONE)
         os.kill(os.getpid(), signal.SIGTERM)
         assert asked_to_stop(tmp_path, ALONE)
@@ -41,7 +41,7 @@ def sigint(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.mark.usefixtures("sigint")
 def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
     reached = False
-    with pytest.raises(KeyboardInterrupt), stop_on_sigterm(tmp_path):
+    with pytest.raises(KeyboardInterrupt), stop_on_sigterm(tmp_path, 60.0):
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(0.1)  # a signal that comes while another waits for its handler is one with it
         os.kill(os.getpid(), signal.SIGTERM)
@@ -52,7 +52,7 @@ def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
 
 def test_a_flag_of_a_killed_run_does_not_stop_the_next(tmp_path: Path) -> None:
     (tmp_path / STOP).touch()
-    with stop_on_sigterm(tmp_path):
+    with stop_on_sigterm(tmp_path, 60.0):
         assert not asked_to_stop(tmp_path, ALONE)
 
 
@@ -61,10 +61,27 @@ def test_other_threads_leave_signals_alone(tmp_path: Path) -> None:
     seen: list[object] = []
 
     def inside() -> None:
-        with stop_on_sigterm(tmp_path):
+        with stop_on_sigterm(tmp_path, 60.0):
             seen.append(signal.getsignal(signal.SIGTERM))
 
     thread = threading.Thread(target=inside)
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+def test_a_step_that_does_not_end_in_time_is_not_waited_for(tmp_path: Path) -> None:
+    reached = False
+    with pytest.raises(KeyboardInterrupt), stop_on_sigterm(tmp_path, 0.1):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60.0)
+        reached = True
+    assert not reached
+
+
+def test_an_error_after_the_signal_is_the_interruption(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), stop_on_sigterm(tmp_path, 60.0):
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise RuntimeError("a worker is gone")
+    with pytest.raises(RuntimeError), stop_on_sigterm(tmp_path, 60.0):
+        raise RuntimeError("without a signal it stays what it is")

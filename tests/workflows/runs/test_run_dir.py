@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from pydantic import Field
+from temporay.operators.errors import UserError
+from temporay.operators.settings import Settings
 from temporay.workflows.runs.run_dir import RunDir
 
 TORN = (b'{"stage": "grpo", "st', b'{"stage": "grpo", "step": 3', b'{"stage": "gr\xc3', b"1")
@@ -62,3 +66,45 @@ def test_a_run_that_logged_nothing_has_no_rows(tmp_path: Path) -> None:
     assert run_dir.rows("grpo") == []
     run_dir.drop_from("grpo", 0)
     assert run_dir.rows("grpo") == []
+
+
+class Rewards(Settings):
+    """Settings below a name."""
+
+    weight: float = 1.0
+    deadline_s: float = 10.0
+
+
+class Config(Settings):
+    """Settings of a run."""
+
+    num_steps: int = 4
+    seed: int = 0
+    pool: Mapping[str, int] = Field(default={})
+    rewards: Rewards = Rewards()
+
+
+def reopened(path: Path, config: Config) -> RunDir:
+    return RunDir.open(path, config, kind="grpo", may_change=("num_steps", "pool", "rewards.deadline_s"))
+
+
+def test_what_says_how_may_change_and_what_says_what_may_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reopened(tmp_path, Config())
+    other = {"pool": {"num_engines": 2}, "rewards": Rewards(deadline_s=20.0)}
+    assert reopened(tmp_path, Config.model_validate(other)).resumed
+    said = "goes on with other settings: pool.num_engines: null → 2; rewards.deadline_s: 10.0 → 20.0"
+    assert said in capsys.readouterr().out
+    assert json.loads((tmp_path / "config.json").read_text())["rewards"] == {"weight": 1.0, "deadline_s": 20.0}
+    with pytest.raises(UserError, match=r"Different: rewards.weight: 1.0 → 2.0; seed: 0 → 1$"):
+        reopened(tmp_path, Config(seed=1, rewards=Rewards(weight=2.0, deadline_s=5.0)))
+
+
+def test_a_finished_run_goes_on_with_more_steps(tmp_path: Path) -> None:
+    run_dir = reopened(tmp_path, Config())
+    run_dir.summary_path.write_text("{}")
+    assert reopened(tmp_path, Config(pool={"num_engines": 2})).summary() == {}
+    with pytest.raises(UserError, match="has finished 4 steps, and num_steps is now 3"):
+        reopened(tmp_path, Config(num_steps=3))
+    assert reopened(tmp_path, Config(num_steps=6)).summary() is None

@@ -157,6 +157,20 @@ def test_too_long_samples_are_left_out_by_name(
         prepare(config(data, model, tmp_path, max_length=limit, **plain), parts)
 
 
+def test_a_diverged_run_ends_at_once_and_names_its_samples(
+    ray_cluster: None, data: Path, model: Path, tmp_path: Path
+) -> None:
+    """Steps without a finite gradient are left out, up to a limit; then nothing is tried again."""
+    wild = {"optimizer": {"lr": 1e30}, "validation": None, "max_not_finite_steps": 3}
+    with pytest.raises(UserError, match="so it was in 3 optimizer steps in a row: the loss has diverged; lower"):
+        run(config(data, model, tmp_path, **wild))
+    assert len(logged(tmp_path, "pid")) == 1  # max_failures is 3
+    assert logged(tmp_path, "skipped_not_finite") == [1.0, 1.0]
+    skipped = [row for row in rows_of(tmp_path, "sft") if "skipped_not_finite" in row]
+    dataset = Dataset.open(data)
+    assert [row["keys"] for row in skipped] == [[dataset.sample(i).key for i in row["rows"]] for row in skipped]
+
+
 def wait_for(path: Path, process: subprocess.Popen[bytes] | None = None) -> None:
     for _ in range(2400):
         if path.exists():
