@@ -28,14 +28,18 @@ class TokenLengths:
         Args:
             instructions: how to answer, one for each sample.
         """
+        targets = self._num_tokens([sample.target for sample in samples])
+        prompts = self.of_prompts(samples, instructions)
+        return [prompt + target + 1 for prompt, target in zip(prompts, targets, strict=True)]  # 1: the end of turn
+
+    def of_prompts(self, samples: Sequence[Sample], instructions: Sequence[str]) -> list[int]:
+        """Return the tokens of prompt and video of every sample, as an engine reads them."""
         prompts = [
             to_prompt(self._processor, sample, _shape_of_frames(sample), instruction=instruction)
             for sample, instruction in zip(samples, instructions, strict=True)
         ]
         texts = self._num_tokens([prompt.text for prompt in prompts])
-        targets = self._num_tokens([sample.target for sample in samples])
-        added = [self._added_by(prompt, tokens) for prompt, tokens in zip(prompts, texts, strict=True)]
-        return [sum(parts) + 1 for parts in zip(texts, added, targets, strict=True)]  # 1: the end of turn
+        return [tokens + self._added_by(prompt, tokens) for prompt, tokens in zip(prompts, texts, strict=True)]
 
     def _num_tokens(self, texts: list[str]) -> list[int]:
         encoded = self._processor.tokenizer(texts, add_special_tokens=False)["input_ids"]

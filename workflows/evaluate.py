@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import Field
 from temporay.models.chat import to_prompt
 from temporay.models.families._base import family_of
+from temporay.models.token_lengths import TokenLengths
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
 from temporay.operators.records import Group, Sample, Sampling
@@ -19,6 +20,7 @@ from temporay.operators.scoring.arms import ARMS, Arm, apply_arm
 from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, by_task, write_rows
 from temporay.operators.settings import Settings
 from temporay.workflows.config import Instruction
+from temporay.workflows.rollouts.defaults import Demand, lengths_of, resolved
 from temporay.workflows.rollouts.pool import RolloutPool
 from temporay.workflows.rollouts.settings import PoolConfig
 from temporay.workflows.runs.run_dir import RunDir
@@ -99,24 +101,40 @@ def _row(sample: Sample, arm: Arm, group: Group) -> EvaluationRow:
     )
 
 
+def demand_of(settings: EvaluateSettings, dataset: Dataset, lengths: TokenLengths) -> Demand:
+    """Return the most that an evaluation asks of its engines; frames in order make the longest prompts."""
+    return Demand.of_data(
+        dataset,
+        lengths,
+        instruction=settings.instruction,
+        max_tokens=settings.max_tokens,
+        num_prompts=CHUNK,
+        num_rollouts=1,
+    )
+
+
 def run(config: EvaluateConfig) -> dict[str, Any]:
     """Evaluate one model on one dataset; rows go to samples.jsonl, the table to summary.json.
 
     Raises:
-        UserError: there is no such model or dataset, or too few samples.
+        UserError: there is no such model or dataset, too few samples, or a prompt that does not fit.
     """
     family_of(config.model)
     dataset = Dataset.open(config.data)
     indices = select(dataset, config.num_samples)
+    demand = demand_of(config, dataset, lengths_of(config.model))
     run_dir = RunDir.open(config.out, config, kind="evaluate")
-    with ray_session(), RolloutPool.started(config.pool, config.model) as pool, run_dir.stage("evaluate"):
-        rows = asyncio.run(evaluate(pool, dataset, indices, config.arms, config))
+    with ray_session():
+        pool_config = resolved(config.pool, config.model, demand)
+        with RolloutPool.started(pool_config, config.model) as pool, run_dir.stage("evaluate"):
+            rows = asyncio.run(evaluate(pool, dataset, indices, config.arms, config))
     write_rows(run_dir.path / "samples.jsonl", rows)
     table = {
         task: {"chance": entry["chance"], "arms": entry["intervals"], "unread": entry["unread"]}
         for task, entry in by_task(by_arm(rows)).items()
     }
-    return run_dir.finish({"engine": pool.engine_name, "accuracy": table, "rows": len(rows)})
+    result = {"engine": pool.engine_name, "accuracy": table, "rows": len(rows)}
+    return run_dir.finish({**result, "pool": pool.settings()})
 
 
 def tell(summary: Mapping[str, Any]) -> None:

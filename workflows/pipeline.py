@@ -23,13 +23,15 @@ from temporay.workflows.base_model import BaseModelSettings, make_base_model
 from temporay.workflows.config import converted
 from temporay.workflows.data import audit, generate
 from temporay.workflows.evaluate import EvaluateSettings, evaluate
+from temporay.workflows.evaluate import demand_of as evaluation_demand
 from temporay.workflows.grpo import loop as grpo
 from temporay.workflows.grpo.settings import GrpoConfig, GrpoSettings
 from temporay.workflows.learner.learner import MODEL
 from temporay.workflows.reports import report
 from temporay.workflows.rollouts.actor import published
+from temporay.workflows.rollouts.defaults import largest, lengths_of, resolved
 from temporay.workflows.rollouts.pool import RolloutPool
-from temporay.workflows.rollouts.settings import PoolConfig
+from temporay.workflows.rollouts.settings import PoolConfig, ResolvedPool
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.runs.trackers import check_trackers
 from temporay.workflows.session import ray_session
@@ -103,11 +105,12 @@ def run_stages(config: PipelineConfig, run_dir: RunDir) -> dict[str, Any]:
             audited = audit.run(audit.AuditConfig(data=data["train"]))
         with run_dir.stage("base_model"):
             base = base_model(config, data["train"], run_dir)
+        pool_config = resolved_pool(config, data, base)
         with run_dir.stage("sft"):
             sft.run(converted(SftConfig, config.sft, data=data["train"], model=base, out=config.out / "sft"))
         with run_dir.stage("engine"):
             tuned = config.out / "sft" / MODEL
-            pool = RolloutPool.start(config.pool, tuned)
+            pool = RolloutPool.start(pool_config, tuned)
         with run_dir.stage("evaluate"):
             rows = {name: evaluate_model(config, pool, data["test"], name) for name in ("sft", "base")}
         with run_dir.stage("grpo"):
@@ -119,8 +122,9 @@ def run_stages(config: PipelineConfig, run_dir: RunDir) -> dict[str, Any]:
     result = {
         "engine": pool.engine_name,
         "accuracy": accuracy(rows),
-        "grpo": {name: value for name, value in improved.items() if name not in ("seconds", "versions")},
+        "grpo": {name: value for name, value in improved.items() if name not in ("seconds", "versions", "pool")},
         "audit_passed": audited["passed"],
+        "pool": pool.settings(),
     }
     summary = run_dir.finish(result)
     report.write(config.out, summary)
@@ -144,6 +148,14 @@ def base_model(config: PipelineConfig, data: Path, run_dir: RunDir) -> Path:
         dataset = Dataset.open(data)
         make_base_model(config.base_model, [dataset.sample(i) for i in range(len(dataset))], run_dir, out)
     return out
+
+
+def resolved_pool(config: PipelineConfig, data: Mapping[str, Path], model: Path) -> ResolvedPool:
+    """Resolve what the engines get, by both datasets that they answer; training changes neither sizes nor tokenizer."""
+    lengths = lengths_of(model)
+    rl, test = Dataset.open(data["rl"]), Dataset.open(data["test"])
+    demands = (grpo.demand_of(config.grpo, rl, lengths), evaluation_demand(config.evaluate, test, lengths))
+    return resolved(config.pool, model, largest(demands))
 
 
 def evaluate_model(config: PipelineConfig, pool: RolloutPool, data: Path, name: str) -> list[EvaluationRow]:

@@ -2,5 +2,6 @@
 
 footprint         floating-point operations of a batch, share of the device's peak
 memory_forecast   bytes that a step needs, and refusal of what cannot fit
+kv_cache          bytes of an engine's keys and values
 host_memory       bytes that one rank may use
 """

@@ -20,17 +20,30 @@ from temporay.operators.settings import Settings
 ENGINES = "temporay.models.engines"
 
 
-class EngineSettings(Settings):
-    """How any engine computes."""
+class OpenEngineSettings(Settings):
+    """How any engine computes. What is None is resolved before engines start, from machine, model and data."""
+
+    dtype: Literal["float32", "bfloat16"] | None = None  # None: bfloat16 on GPUs, float32 on CPUs
+    # Tokens of prompt and completion together. None: the longest prompt of the data and max_tokens.
+    max_model_len: int | None = Field(default=None, ge=1)
+    # Completions computed at a time. None: 256 on GPUs, 128 on CPUs, and never more than one call brings.
+    max_num_seqs: int | None = Field(default=None, ge=1)
+    # vLLM only. None: on GPUs vLLM's own share of the device's memory, on CPUs what max_num_seqs completions need.
+    kv_cache_mib: int | None = Field(default=None, ge=16)
+    # vLLM only: torch.compile and CUDA graphs; minutes at the start, faster after. None: on GPUs.
+    compile: bool | None = None
+    # vLLM only: GPUs, or processes on CPUs, that share one engine's model.
+    tensor_parallel: int = Field(default=1, ge=1)
+
+
+class EngineSettings(OpenEngineSettings):
+    """How an engine computes, with nothing left open; as they stand, what a small model needs on two cores."""
 
     dtype: Literal["float32", "bfloat16"] = "float32"
-    max_model_len: int = Field(default=4096, ge=1)  # tokens of prompt and completion together
-    max_num_seqs: int = Field(default=128, ge=1)  # completions computed at a time
-    kv_cache_mib: int | None = Field(default=256, ge=16)  # vLLM only; None: vLLM's own share of the device's memory
-    tensor_parallel: int = Field(
-        default=1, ge=1
-    )  # vLLM only: GPUs, or processes on CPUs, that share one engine's model
-    compile: bool = False  # vLLM only: torch.compile and CUDA graphs; minutes at the start, faster after
+    max_model_len: int = Field(default=4096, ge=1)
+    max_num_seqs: int = Field(default=128, ge=1)
+    kv_cache_mib: int | None = Field(default=256, ge=16)  # None: vLLM's own share
+    compile: bool = False
 
 
 class Engine(Protocol):
@@ -118,15 +131,15 @@ def finish_reason(completion_ids: Sequence[int], eos_id: int, sampling: Sampling
     return FinishReason.LENGTH if len(completion_ids) >= sampling.max_tokens else FinishReason.SEGMENT
 
 
-def check_length(prompt: Prompt, num_prompt_tokens: int, sampling: Sampling, settings: EngineSettings) -> None:
+def check_length(key: str, num_prompt_tokens: int, max_tokens: int, max_model_len: int) -> None:
     """Refuse a prompt whose completion would be cut by the engine instead of by ``max_tokens``.
 
     Raises:
         UserError: prompt and completion do not fit.
     """
-    needed = num_prompt_tokens + sampling.max_tokens
-    if needed > settings.max_model_len:
+    needed = num_prompt_tokens + max_tokens
+    if needed > max_model_len:
         raise UserError(
-            f"prompt {prompt.key} has {num_prompt_tokens} tokens and max_tokens is {sampling.max_tokens}, but "
-            f"max_model_len is {settings.max_model_len}; set it to at least {needed}, or use fewer frames or tokens"
+            f"prompt {key} has {num_prompt_tokens} tokens and max_tokens is {max_tokens}, but max_model_len is "
+            f"{max_model_len}; set it to at least {needed}, or use fewer frames or tokens"
         )

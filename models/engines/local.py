@@ -109,7 +109,7 @@ class Local:
         """Return prompt ids and continued rollouts by (index of the prompt, g)."""
         encoded = self._family.encode(self._processor, [row.prompt for row in rows])
         for row, ids in zip(rows, encoded.prompt_ids, strict=True):
-            check_length(row.prompt, len(ids), sampling, self._settings)
+            check_length(row.prompt.key, len(ids), sampling.max_tokens, self._settings.max_model_len)
         prefixes = [(*ids, *row.rollout.completion_ids) for row, ids in zip(rows, encoded.prompt_ids, strict=True)]
         inputs = self._inputs(prefixes, encoded.video_tensors)
         sampler = GumbelMax(sampling.temperature, [row.seed(sampling) for row in rows])

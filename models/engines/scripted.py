@@ -42,7 +42,7 @@ class Scripted:
     ) -> list[Group]:
         encoded = self._family.encode(self._processor, prompts)
         for prompt, ids in zip(prompts, encoded.prompt_ids, strict=True):
-            check_length(prompt, len(ids), sampling, self._settings)
+            check_length(prompt.key, len(ids), sampling.max_tokens, self._settings.max_model_len)
         time.sleep(self._seconds_per_prompt * len(prompts))
         return [
             Group(

@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 import torch._dynamo
+from temporay.models.cost.kv_cache import BLOCK_SIZE
 from temporay.models.engines._base import (
     EngineSettings,
     check_length,
@@ -47,7 +48,6 @@ from vllm.sampling_params import RequestOutputKind  # noqa: E402
 HEAD, EMBEDDING = "lm_head.weight", "embed_tokens.weight"
 MIN_BATCHED_TOKENS = 8192  # in one engine step
 MEDIA_CACHE_GIB = 0.25  # for processed clips: continued rollouts of a prompt share one
-BLOCK_SIZE = 32  # tokens; the CPU default of 128 would leave short prompts out of the prefix cache
 
 
 def _with_head(state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
@@ -144,7 +144,7 @@ class Vllm:
     def _check_lengths(self, prompts: Sequence[Prompt], sampling: Sampling) -> None:
         encoded = self._family.encode(self._processor, prompts)
         for prompt, ids in zip(prompts, encoded.prompt_ids, strict=True):
-            check_length(prompt, len(ids), sampling, self._settings)
+            check_length(prompt.key, len(ids), sampling.max_tokens, self._settings.max_model_len)
 
     def _uuid(self, prompt: Prompt) -> str:
         return f"{_fingerprint(prompt)}@{self.weight_version}" if prompt.frames_THWC is not None else ""
@@ -186,7 +186,7 @@ class Vllm:
             prompt_ids = prompt_ids or read_ids
             if read_ids != (*prompt_ids, *one.prefix):
                 raise RuntimeError(f"vLLM read other ids than those of prompt {prompt.key} and its completion")
-            check_length(prompt, len(prompt_ids), sampling, self._settings)
+            check_length(prompt.key, len(prompt_ids), sampling.max_tokens, self._settings.max_model_len)
             for g, completion in zip(one.places, output.outputs, strict=True):
                 if completion.finish_reason not in ("stop", "length"):
                     raise RuntimeError(f"vLLM ended a rollout of prompt {prompt.key}: {completion.finish_reason}")

@@ -23,6 +23,7 @@ from typing import Any
 
 import tyro
 from safetensors.torch import load_file
+from temporay.models.engines._base import EngineSettings
 from temporay.models.weights import pack
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.scoring.evaluation import EvaluationRow
@@ -37,6 +38,7 @@ from temporay.workflows.presets import grpo as policies
 from temporay.workflows.presets.run import quickstart
 from temporay.workflows.rollouts.actor import published
 from temporay.workflows.rollouts.pool import RolloutPool
+from temporay.workflows.rollouts.settings import ResolvedPool
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.session import ray_session
 
@@ -46,6 +48,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "process": {"rewards": {"weights": {"accuracy": 1.0, "process": 0.5}}},
     "curriculum": {"rewards": {"weights": {"accuracy": 1.0}}, "curriculum": {"enabled": True}},
 }
+POOL = ResolvedPool(settings=EngineSettings(max_model_len=1024))
 FIRST_VERSION = 1 << 40  # versions of weights that are only evaluated: engines distinguish weights by number
 
 
@@ -76,7 +79,7 @@ def main() -> None:
     settings = tyro.cli(Settings)
     with ray_session():
         data = {split: make_data(settings, split, settings.out / split) for split in ("rl", "test")}
-        with RolloutPool.started(quickstart().pool, settings.run / "sft" / MODEL) as pool:
+        with RolloutPool.started(POOL, settings.run / "sft" / MODEL) as pool:
             before = measure(pool, settings.run / "sft" / MODEL, data["test"], 0)
             print(f"before: accuracy {accuracy(before):.3f}, both of a pair {both(before):.3f}", flush=True)
             outcomes = {

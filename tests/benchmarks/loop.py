@@ -85,6 +85,9 @@ class WaitingPool:
     def counters(self) -> dict[str, float]:
         return {}
 
+    def settings(self) -> dict[str, Any]:
+        return {}
+
 
 class WaitingTrainer:
     """A trainer that takes a given time and learns nothing."""

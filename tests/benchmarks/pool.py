@@ -32,7 +32,7 @@ from temporay.models.families._base import family_of, video_metadata
 from temporay.models.tiny import TinyShape, build
 from temporay.operators.records import Prompt, Sampling
 from temporay.workflows.rollouts.pool import RolloutPool
-from temporay.workflows.rollouts.settings import PoolConfig
+from temporay.workflows.rollouts.settings import ResolvedPool
 from temporay.workflows.session import ray_session
 
 BOUND = 0.95
@@ -63,7 +63,7 @@ def main(settings: Settings) -> None:
         model = Path(scratch) / "model"
         build(model, ["Which way does the red circle move? It moves left."] * 20, TinyShape(), seed=0)
         engine_settings = EngineSettings(max_model_len=512, max_num_seqs=128, kv_cache_mib=256)
-        config = PoolConfig(
+        config = ResolvedPool(
             engine="vllm", threads=1, prompts_per_call=settings.prompts_per_call, settings=engine_settings
         )
         family = family_of(model)

@@ -121,13 +121,13 @@ def main(model: Path) -> None:
     from ray.cluster_utils import Cluster
     from temporay.models.engines._base import EngineSettings
     from temporay.workflows.rollouts.pool import RolloutPool
-    from temporay.workflows.rollouts.settings import PoolConfig
+    from temporay.workflows.rollouts.settings import ResolvedPool
 
     node = {"num_cpus": 1, "resources": {"rollout": 1}, "object_store_memory": 80 << 20}
     cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
     try:
         ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False)
-        config = PoolConfig(
+        config = ResolvedPool(
             engine="scripted",
             num_engines=1,
             max_engines=1 + PLAN.count(1),

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from temporay.models.families._base import family_of
+from temporay.models.token_lengths import TokenLengths
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
 from temporay.operators.reinforcement import ledger
@@ -25,10 +26,11 @@ from temporay.workflows.grpo import guards
 from temporay.workflows.grpo.learner import WORKER_STAGE, NoTrainer, PolicyLearner, Trainer
 from temporay.workflows.grpo.log import STAGE, StepLines, summarize
 from temporay.workflows.grpo.producer import Produced, Producer, prompt_stream, prune
-from temporay.workflows.grpo.settings import MAY_CHANGE, UNUSED, GrpoConfig
+from temporay.workflows.grpo.settings import MAY_CHANGE, UNUSED, GrpoConfig, GrpoSettings
 from temporay.workflows.learner.learner import RAY_STORAGE
 from temporay.workflows.learner.settings import rate_change
 from temporay.workflows.learner.stopping import Stopped, is_asked, stop_on_sigterm
+from temporay.workflows.rollouts.defaults import Demand, lengths_of, resolved
 from temporay.workflows.rollouts.pool import NoPool, Pool, RolloutPool
 from temporay.workflows.runs.progress import Fallbacks
 from temporay.workflows.runs.run_dir import RunDir
@@ -192,6 +194,19 @@ def check(config: GrpoConfig, dataset: Dataset) -> None:
         )
 
 
+def demand_of(settings: GrpoSettings, dataset: Dataset, lengths: TokenLengths) -> Demand:
+    """Return the most that a run asks of its engines; the canary asks for completions of its own length."""
+    guard = settings.guards
+    return Demand.of_data(
+        dataset,
+        lengths,
+        instruction=settings.instruction,
+        max_tokens=max(settings.max_tokens, guard.canary_tokens if guard.canary_every else 0),
+        num_prompts=settings.prompts_per_step,
+        num_rollouts=settings.group_size,
+    )
+
+
 def run_with(config: GrpoConfig, pool: Pool) -> dict[str, Any]:
     """Do the whole run on engines that are there already, and return what summary.json holds."""
     dataset = Dataset.open(config.data)
@@ -208,7 +223,7 @@ def run_with(config: GrpoConfig, pool: Pool) -> dict[str, Any]:
     with run_dir.stage(STAGE), mirrored(config.out, config.trackers), stop:
         asyncio.run(reinforce(config, run_dir, dataset, pool))
     shutil.rmtree(config.out / RAY_STORAGE, ignore_errors=True)
-    return run_dir.finish(summarize(run_dir.rows(STAGE), run_dir.rows(ledger.STAGE)))
+    return run_dir.finish({**summarize(run_dir.rows(STAGE), run_dir.rows(ledger.STAGE)), "pool": pool.settings()})
 
 
 def run(config: GrpoConfig) -> dict[str, Any]:
@@ -217,12 +232,14 @@ def run(config: GrpoConfig) -> dict[str, Any]:
     Raises:
         UserError: data, model or settings are not valid, or a guard stopped the run.
     """
-    check(config, Dataset.open(config.data))
-    with ray_session():
-        if config.mode == "from_rollouts":
+    dataset = Dataset.open(config.data)
+    check(config, dataset)
+    if config.mode == "from_rollouts":
+        with ray_session():
             return run_with(config, NoPool(family_of(config.model).load_processor(config.model)))
-        with RolloutPool.started(config.pool, config.model) as pool:
-            return run_with(config, pool)
+    demand = demand_of(config, dataset, lengths_of(config.model))
+    with ray_session(), RolloutPool.started(resolved(config.pool, config.model, demand), config.model) as pool:
+        return run_with(config, pool)
 
 
 def tell(summary: Mapping[str, Any]) -> None:

@@ -61,11 +61,11 @@ class Learner:
             reference: whether a second, frozen model will be loaded too.
             shares_metrics: the driver writes metrics.jsonl too, so that it must not be rewritten meanwhile.
         """
-        torch.set_num_threads(config.threads)
+        ranks_on_host = train.get_context().get_local_world_size()
+        torch.set_num_threads(config.threads or max(1, (os.cpu_count() or 1) // ranks_on_host))
         parallel = this_process(get_device(), config.hardware, all_are_trained=config.trained.is_everything)
         self.config, self.stage = config, stage
         self.family: Family = family_of(config.model)
-        ranks_on_host = train.get_context().get_local_world_size()
         if config.hardware.memory_forecast == "refuse":
             check_loading(config.model, world_size=parallel.world_size, ranks_on_host=ranks_on_host, host=host_bytes())
         parallel.barrier()  # no rank has loaded its model while another still looks at the memory
@@ -96,6 +96,7 @@ class Learner:
             "world_size": self.policy.parallel.world_size,
             "host": socket.gethostname(),
             "pid": os.getpid(),
+            "threads": torch.get_num_threads(),
         }
         memory = {"forecast_bytes": self.cost.forecast_bytes, "available_bytes": self.cost.available}
         self.log({"step": self.step, **started, "rejected_checkpoints": rejected_checkpoints, **memory})

@@ -30,7 +30,7 @@ class TrainingSettings(Settings):
     trained: Trained = Trained()  # all weights or LoRA adapters; vision tower and projector trained or frozen
     instruction: Instruction = ""  # how to answer, added to every question: letter, text, or words of your own
     num_workers: int = Field(default=1, ge=1)  # Ray Train workers (FSDP2 ranks)
-    threads: int = Field(default=2, ge=1)  # CPU threads of each
+    threads: int | None = Field(default=None, ge=1)  # CPU threads of each; None: a node's cores, shared by its workers
     gradient_checkpointing: bool = False  # activations are computed again in the backward pass, not kept
     hardware: Hardware = Hardware()
     checkpoint_every: int = Field(default=200, ge=1)  # steps; the last step always has a checkpoint

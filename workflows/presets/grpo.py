@@ -13,7 +13,6 @@ def tiny() -> GrpoSettings:
         max_tokens=48,
         optimizer=OptimizerConfig(lr=1.5e-4, betas=(0.9, 0.99), schedule="linear", warmup_steps=10),
         micro_batch_size=64,
-        threads=2,
     )
 
 

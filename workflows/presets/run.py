@@ -1,6 +1,5 @@
 """Presets of ``temporay run``."""
 
-from temporay.models.engines._base import EngineSettings
 from temporay.models.policy import OptimizerConfig
 from temporay.models.tiny import TinyShape
 from temporay.workflows.base_model import BaseModelSettings
@@ -8,7 +7,6 @@ from temporay.workflows.config import replaced
 from temporay.workflows.evaluate import EvaluateSettings
 from temporay.workflows.pipeline import PipelineSettings
 from temporay.workflows.presets import generate, grpo, sft
-from temporay.workflows.rollouts.settings import PoolConfig
 
 MAX_TOKENS = 192  # drawn scenes need about 40, captions of photographs more
 
@@ -31,5 +29,4 @@ def quickstart() -> PipelineSettings:
         sft=replaced(sft.tiny(), {"num_steps": 860, "checkpoint_every": 500, "optimizer.final_lr_ratio": 0.0}),
         grpo=replaced(grpo.tiny(), {"max_tokens": MAX_TOKENS, "num_steps": 140, "prompts_per_step": 24}),
         evaluate=EvaluateSettings(max_tokens=MAX_TOKENS),
-        pool=PoolConfig(settings=EngineSettings(max_model_len=1024)),
     )

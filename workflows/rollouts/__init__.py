@@ -1,6 +1,7 @@
 """Rollouts and their rewards: engines in actors, checkers in tasks.
 
 settings      what a pool and its rewards can be told
+defaults      what engines get where nothing was set, by machine, model and data
 pool          who gets which prompts and weights
 pool_call     one call of the pool, prompt by prompt
 roster        which engines are there; they may come and go

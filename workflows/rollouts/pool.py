@@ -24,11 +24,12 @@ from temporay.models.engines._tensor_parallel import check_divides
 from temporay.models.families._base import family_of
 from temporay.operators.errors import UserError
 from temporay.operators.records import Group, Prompt, Sampling
+from temporay.workflows.config import to_json
 from temporay.workflows.rollouts.actor import OF_CHECKPOINT, Answer, EngineActor, PublishedWeights
 from temporay.workflows.rollouts.media import MediaStore, StoredPrompt
 from temporay.workflows.rollouts.pool_call import PendingPrompt, PoolCall, accept
 from temporay.workflows.rollouts.roster import EngineRoster, Slot
-from temporay.workflows.rollouts.settings import PoolConfig
+from temporay.workflows.rollouts.settings import ResolvedPool
 
 REFRESH_INTERVAL_S = 0.2
 LOST = (RayActorError, ObjectLostError, TimeoutError)  # the engine, its node, or its answer on the way
@@ -44,6 +45,8 @@ class Pool(Protocol):
     async def load_weights(self, weights: PublishedWeights) -> None: ...
 
     def counters(self) -> dict[str, float]: ...
+
+    def settings(self) -> dict[str, Any]: ...
 
 
 class NoPool:
@@ -61,6 +64,10 @@ class NoPool:
     def counters(self) -> dict[str, float]:
         return {"engines": 0.0}
 
+    def settings(self) -> dict[str, Any]:
+        """Return nothing: no engine has any."""
+        return {}
+
 
 @dataclass(slots=True)
 class RolloutPool:
@@ -69,7 +76,7 @@ class RolloutPool:
     May be used from one event loop after the other.
     """
 
-    config: PoolConfig
+    config: ResolvedPool
     engine_name: str
     processor: Any  # makes prompts for the model's family
     roster: EngineRoster
@@ -78,7 +85,7 @@ class RolloutPool:
     _weights: PublishedWeights = OF_CHECKPOINT
 
     @classmethod
-    def start(cls, config: PoolConfig, model: Path) -> Self:
+    def start(cls, config: ResolvedPool, model: Path) -> Self:
         """Ask for the engines, wait for ``num_engines`` of them and print which and why.
 
         Raises:
@@ -109,7 +116,7 @@ class RolloutPool:
 
     @classmethod
     @contextmanager
-    def started(cls, config: PoolConfig, model: Path) -> Iterator[Self]:
+    def started(cls, config: ResolvedPool, model: Path) -> Iterator[Self]:
         """Start a pool that is closed at the end of the block."""
         pool = cls.start(config, model)
         try:
@@ -142,6 +149,10 @@ class RolloutPool:
             "prompts_resent": self.num_resent,
             "prompts_sent": self.num_segments,
         }
+
+    def settings(self) -> dict[str, Any]:
+        """Return the resolved settings as JSON values, for the summary of a run."""
+        return to_json(self.config)
 
     async def generate(self, prompts: Sequence[Prompt | StoredPrompt], sampling: Sampling) -> list[Group]:
         """Return one finished group per prompt, in order.
@@ -255,7 +266,7 @@ class RolloutPool:
             raise RuntimeError(f"{worst} engines ended while they answered: {keys}") from error
 
 
-def _started(roster: EngineRoster, config: PoolConfig) -> str:
+def _started(roster: EngineRoster, config: ResolvedPool) -> str:
     """Wait for as many engines as must be up, and return their name."""
     for _ in range(config.max_engines or config.num_engines):
         roster.add()

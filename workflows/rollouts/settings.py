@@ -3,7 +3,7 @@
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
-from temporay.models.engines._base import ENGINES, EngineSettings
+from temporay.models.engines._base import ENGINES, EngineSettings, OpenEngineSettings
 from temporay.operators.components import available, load
 from temporay.operators.errors import unknown_name
 from temporay.operators.scoring.scores import load_rewards
@@ -25,7 +25,7 @@ EngineName = Annotated[str, AfterValidator(_checked)]
 
 
 class PoolConfig(Settings):
-    """How many engines there are and what each gets."""
+    """How many engines there are and what each gets. What is None is resolved before they start."""
 
     engine: EngineName = (
         AUTO  # a file of models/engines, or "module:Class"; auto: vllm where it is installed, else local
@@ -33,22 +33,30 @@ class PoolConfig(Settings):
     num_engines: int = Field(default=1, ge=1)  # must be up before the run starts
     max_engines: int | None = Field(default=None, ge=1)  # asked for; the others join when there is a place
     num_cpus: float = Field(default=0.5, ge=0)  # Ray's share per engine; trainer and engines take turns on few cores
-    num_gpus: float = Field(default=0.0, ge=0)  # per engine
+    num_gpus: float | None = Field(default=None, ge=0)  # per engine; None: one where the cluster has GPUs
     resources: Weights = Field(default={})  # custom Ray resources per engine, e.g. rollout=1
-    # CPU threads of each engine. On busy cores threads wait for each other: with 2 on two shared cores, rollouts of the
-    # tiny model came at 600 tokens/s instead of 4,000.
-    threads: int = Field(default=1, ge=1)
+    # CPU threads of each engine. None: half of a node's cores, shared by its engines. On busy cores threads wait for
+    # each other: with 2 on two shared cores, rollouts of the tiny model came at 600 tokens/s instead of 4,000.
+    threads: int | None = Field(default=None, ge=1)
     prompts_per_call: int = Field(default=64, ge=1)  # 1: on CPUs the same bits, however many engines there are
     call_timeout_s: float = Field(default=1800.0, gt=0)  # an engine that takes longer is ended and started again
     max_restarts: int = Field(default=3, ge=0)  # how often one engine may fail without serving anything in between
     max_attempts: int = Field(default=3, ge=1)  # times the same prompts are sent before the run fails
-    settings: EngineSettings = EngineSettings()
+    settings: OpenEngineSettings = OpenEngineSettings()
 
     @model_validator(mode="after")
     def _enough(self) -> Self:
         if self.max_engines is not None and self.max_engines < self.num_engines:
             raise ValueError(f"max_engines is {self.max_engines}; give at least num_engines ({self.num_engines})")
         return self
+
+
+class ResolvedPool(PoolConfig):
+    """A pool's settings with nothing left open; as they stand, those of a small model on two cores."""
+
+    num_gpus: float = Field(default=0.0, ge=0)
+    threads: int = Field(default=1, ge=1)
+    settings: EngineSettings = EngineSettings()
 
 
 class RewardConfig(Settings):

@@ -27,14 +27,14 @@ from temporay.workflows.grpo.settings import UNUSED, GrpoConfig
 from temporay.workflows.grpo.state import RunState
 from temporay.workflows.rollouts.actor import published
 from temporay.workflows.rollouts.pool import NoPool, RolloutPool
-from temporay.workflows.rollouts.settings import PoolConfig
+from temporay.workflows.rollouts.settings import ResolvedPool
 
 from tests.blind_model import write_blind
 from tests.small_data import write_dataset
 from tests.small_runs import write_model
 
 NUM_STEPS = 4
-POOL = PoolConfig(engine="local")
+POOL = ResolvedPool(engine="local")
 NO_CANARY = {"canary_every": 0}
 
 

@@ -25,7 +25,7 @@ from temporay.workflows.config import validated
 from temporay.workflows.rollouts.actor import PublishedWeights, choose_engine, published
 from temporay.workflows.rollouts.media import MediaStore
 from temporay.workflows.rollouts.pool import RolloutPool
-from temporay.workflows.rollouts.settings import PoolConfig
+from temporay.workflows.rollouts.settings import ResolvedPool
 
 SAMPLING = Sampling(num_rollouts=2, temperature=1.0, max_tokens=16, seed=0)
 CRASHING = "tests.workflows.crashing_engine:Crashing"  # the workers have the repository's root on their path
@@ -45,7 +45,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def scripted(ray_cluster: None, model: Path) -> Iterator[RolloutPool]:
     """Start two engines, one prompt per call. Shared, because a process that imports torch takes seconds to start."""
-    config = PoolConfig(engine="scripted", num_engines=2, threads=1, prompts_per_call=1, settings=SETTINGS)
+    config = ResolvedPool(engine="scripted", num_engines=2, threads=1, prompts_per_call=1, settings=SETTINGS)
     with RolloutPool.started(config, model) as pool:
         yield pool
 
@@ -92,15 +92,15 @@ def test_user_errors_keep_their_type(scripted: RolloutPool, model: Path, tmp_pat
     bare = tmp_path / "bare"
     shutil.copytree(model, bare, ignore=shutil.ignore_patterns("scripted.json"))
     with pytest.raises(UserError, match=r"scripted\.json"):
-        RolloutPool.start(PoolConfig(engine="scripted", threads=1, settings=SETTINGS), bare)
+        RolloutPool.start(ResolvedPool(engine="scripted", threads=1, settings=SETTINGS), bare)
     with pytest.raises(UserError, match="did you mean 'scripted'"):
-        RolloutPool.start(PoolConfig(engine="script", threads=1, settings=SETTINGS), model)
+        RolloutPool.start(ResolvedPool(engine="script", threads=1, settings=SETTINGS), model)
     cut = SETTINGS.model_copy(update={"tensor_parallel": 3})
     with pytest.raises(UserError, match=r"tensor_parallel is 3, but .* 2 attention heads"):
-        RolloutPool.start(PoolConfig(engine="scripted", threads=1, settings=cut), model)
+        RolloutPool.start(ResolvedPool(engine="scripted", threads=1, settings=cut), model)
     cut = SETTINGS.model_copy(update={"tensor_parallel": 2})
     with pytest.raises(UserError, match="the scripted engine computes in one process"):
-        RolloutPool.start(PoolConfig(engine="scripted", threads=1, settings=cut), model)
+        RolloutPool.start(ResolvedPool(engine="scripted", threads=1, settings=cut), model)
 
 
 def test_published_weights_are_those_engines_hold(scripted: RolloutPool) -> None:
@@ -194,7 +194,7 @@ def test_dead_engines(scripted: RolloutPool) -> None:
 
 def test_hanging_engine_is_ended(ray_cluster: None, model: Path) -> None:
     """A call that takes too long ends the engine; without restarts none is left."""
-    config = PoolConfig(engine="scripted", threads=1, max_restarts=0, settings=SETTINGS)
+    config = ResolvedPool(engine="scripted", threads=1, max_restarts=0, settings=SETTINGS)
     with RolloutPool.started(config, model) as pool:
         pool.config = config.model_copy(update={"call_timeout_s": 1e-4})
         with pytest.raises(RuntimeError, match="no engine is left after 0 restarts"):
@@ -203,7 +203,7 @@ def test_hanging_engine_is_ended(ray_cluster: None, model: Path) -> None:
 
 
 def test_prompts_that_end_engines_fail_the_run(ray_cluster: None, model: Path) -> None:
-    config = PoolConfig(engine=CRASHING, num_engines=2, threads=1, max_restarts=0, max_attempts=2, settings=SETTINGS)
+    config = ResolvedPool(engine=CRASHING, num_engines=2, threads=1, max_restarts=0, max_attempts=2, settings=SETTINGS)
     with RolloutPool.started(config, model) as pool:
         assert len(asyncio.run(pool.generate(prompts(2), SAMPLING))) == 2
         fatal = replace(prompts(1)[0], key="fatal")
@@ -242,7 +242,9 @@ def test_frames_are_stored_once(scripted: RolloutPool) -> None:
 @pytest.fixture(scope="module")
 def real(ray_cluster: None, model: Path) -> Iterator[RolloutPool]:
     """Start one engine with the real model, and one that may come later; one prompt per call."""
-    config = PoolConfig(engine="local", num_engines=1, max_engines=2, threads=1, prompts_per_call=1, settings=SETTINGS)
+    config = ResolvedPool(
+        engine="local", num_engines=1, max_engines=2, threads=1, prompts_per_call=1, settings=SETTINGS
+    )
     with RolloutPool.started(config, model) as pool:
         yield pool
 
@@ -276,7 +278,7 @@ def test_real_engine_takes_new_weights(real: RolloutPool, model: Path) -> None:
 
 def test_more_engines_than_asked_for_at_least() -> None:
     with pytest.raises(UserError, match=r"max_engines is 1; give at least num_engines \(2\)"):
-        validated(PoolConfig, {"num_engines": 2, "max_engines": 1})
+        validated(ResolvedPool, {"num_engines": 2, "max_engines": 1})
 
 
 def test_choice_of_engine_says_why() -> None:
