@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
-from temporay.models.chat import to_prompt
+from temporay.models.chat import to_prompt, to_target
 from temporay.models.families._base import Family
 from temporay.operators.records import Frames, Prompt, Sample
 
@@ -28,16 +28,23 @@ class TokenLengths:
         Args:
             instructions: how to answer, one for each sample.
         """
-        targets = self._num_tokens([sample.target for sample in samples])
-        prompts = self.of_prompts(samples, instructions)
-        return [prompt + target + 1 for prompt, target in zip(prompts, targets, strict=True)]  # 1: the end of turn
+        prompts = self._prompts(samples, instructions)
+        targets = self._num_tokens([to_target(one, sample) for one, sample in zip(prompts, samples, strict=True)])
+        return [
+            tokens + target + 1 for tokens, target in zip(self._of(prompts), targets, strict=True)
+        ]  # 1: end of turn
 
     def of_prompts(self, samples: Sequence[Sample], instructions: Sequence[str]) -> list[int]:
         """Return the tokens of prompt and video of every sample, as an engine reads them."""
-        prompts = [
+        return self._of(self._prompts(samples, instructions))
+
+    def _prompts(self, samples: Sequence[Sample], instructions: Sequence[str]) -> list[Prompt]:
+        return [
             to_prompt(self._processor, sample, _shape_of_frames(sample), instruction=instruction)
             for sample, instruction in zip(samples, instructions, strict=True)
         ]
+
+    def _of(self, prompts: Sequence[Prompt]) -> list[int]:
         texts = self._num_tokens([prompt.text for prompt in prompts])
         return [tokens + self._added_by(prompt, tokens) for prompt, tokens in zip(prompts, texts, strict=True)]
 

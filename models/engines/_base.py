@@ -12,8 +12,9 @@ from typing import Any, Literal, Protocol
 
 import torch
 from pydantic import Field
+from temporay.models.chat import opens_thought
 from temporay.operators.errors import UserError
-from temporay.operators.records import FinishReason, Group, Prompt, Rollout, Sampling
+from temporay.operators.records import THINK_OPEN, FinishReason, Group, Prompt, Rollout, Sampling
 from temporay.operators.seeding import digest
 from temporay.operators.settings import Settings
 
@@ -105,6 +106,7 @@ def num_new_tokens(sampling: Sampling, offset: int) -> int:
 
 
 def extended(
+    prompt: Prompt,
     rollout: Rollout,
     token_ids: Sequence[int],
     logprobs: Sequence[float],
@@ -113,12 +115,16 @@ def extended(
     sampling: Sampling,
     tokenizer: Any,
 ) -> Rollout:
-    """Return a rollout with the tokens of one call, which have one version of the weights."""
+    """Return a rollout with the tokens of one call, which have one version of the weights.
+
+    Its text begins with the tag of the thought also where the prompt ends with it: rewards read every model alike.
+    """
     completion_ids = (*rollout.completion_ids, *token_ids)
+    opening = THINK_OPEN if opens_thought(prompt.text) else ""
     return Rollout(
         completion_ids=completion_ids,
         logprobs=(*rollout.logprobs, *logprobs),
-        text=tokenizer.decode(completion_ids, skip_special_tokens=True),
+        text=opening + tokenizer.decode(completion_ids, skip_special_tokens=True),
         finish_reason=finish_reason(completion_ids, tokenizer.eos_token_id, sampling),
         weight_versions=(*rollout.weight_versions, *(version,) * len(token_ids)),
     )

@@ -133,6 +133,7 @@ class Local:
         ):
             new_ids = _until(tokenizer.eos_token_id, tokens[:limit])
             rollout = extended(
+                row.prompt,
                 row.rollout,
                 new_ids,
                 scores[: len(new_ids)],

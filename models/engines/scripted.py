@@ -70,6 +70,7 @@ class Scripted:
         ids = [*tokenizer(known[g % len(known)], add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
         new_ids = ids[offset : offset + num_new_tokens(sampling, offset)]
         return extended(
+            prompt,
             rollout,
             new_ids,
             (0.0,) * len(new_ids),

@@ -191,6 +191,7 @@ class Vllm:
                 if completion.finish_reason not in ("stop", "length"):
                     raise RuntimeError(f"vLLM ended a rollout of prompt {prompt.key}: {completion.finish_reason}")
                 rollouts[g] = extended(
+                    prompt,
                     rollouts[g],
                     completion.token_ids,
                     completion.logprobs.logprobs,

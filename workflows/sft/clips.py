@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import ray
 import torch
-from temporay.models.chat import to_prompt
+from temporay.models.chat import to_prompt, to_target
 from temporay.models.collate import Batch, collate_samples
 from temporay.models.families._base import Family
 from temporay.operators.errors import SampleRejected, UserError
@@ -157,7 +157,8 @@ class Collate:
             for sample, frames_THWC in zip(samples, frames, strict=True)
         ]
         with self.lock:
-            batch = collate_samples(self.family, self.processor, prompts, [sample.target for sample in samples])
+            targets = [to_target(prompt, sample) for prompt, sample in zip(prompts, samples, strict=True)]
+            batch = collate_samples(self.family, self.processor, prompts, targets)
         lengths = batch.attention_mask_BL.sum(-1).tolist()
         for row, shown, num_tokens in zip(one.rows, frames, lengths, strict=True):
             if shown is not None and num_tokens != self.tokens_N[row]:

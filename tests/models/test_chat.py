@@ -1,0 +1,78 @@
+"""Prompts and targets of templates that open the thought themselves, as those of Thinking models do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from temporay.models.chat import to_prompt, to_target
+from temporay.models.engines._base import NOT_BEGUN, extended
+from temporay.models.tiny import CHAT_TEMPLATE
+from temporay.operators.records import Address, Prompt, Question, Rollout, Sample, Sampling
+
+ASSISTANT = "<|im_start|>assistant\\n"
+THINKING_TEMPLATE = CHAT_TEMPLATE.replace(ASSISTANT, f"{ASSISTANT}<think>\\n")
+SAMPLE = Sample(
+    address=Address(task="t", split="train", index=0, seed=0, level=0),
+    question=Question(text="Which way?", options=("up", "down"), answer_index=1),
+    rationale="It goes down.",
+    order_dependent=True,
+    needs_time=True,
+    width=32,
+    height=32,
+    fps=4.0,
+    num_frames=4,
+    events=(),
+    sources=(),
+    facts={},
+)
+
+
+class Templated:
+    """A processor with another template."""
+
+    def __init__(self, processor: Any, template: str) -> None:
+        self._processor, self._template = processor, template
+
+    def apply_chat_template(self, chat: Any, **arguments: Any) -> str:
+        return str(self._processor.apply_chat_template(chat, chat_template=self._template, **arguments))
+
+
+@pytest.fixture
+def thinking(processor: Any) -> Templated:
+    assert THINKING_TEMPLATE != CHAT_TEMPLATE
+    return Templated(processor, THINKING_TEMPLATE)
+
+
+def test_a_thought_is_opened_once(processor: Any, thinking: Templated) -> None:
+    for made_by, opened in ((processor, False), (thinking, True)):
+        prompt = to_prompt(made_by, SAMPLE, None, instruction="")
+        assert prompt.text.endswith("<think>\n") == opened
+        assert (prompt.text + to_target(prompt, SAMPLE)).count("<think>") == 1
+        assert to_target(prompt, SAMPLE).endswith("It goes down.</think><answer>B</answer>")
+
+
+def test_a_thought_that_is_not_given_is_closed(processor: Any, thinking: Templated) -> None:
+    answer_alone = replace(SAMPLE, rationale="")
+    assert to_target(to_prompt(processor, SAMPLE, None, instruction=""), answer_alone) == "<answer>B</answer>"
+    after = to_prompt(thinking, SAMPLE, None, instruction="")
+    assert to_target(after, answer_alone) == "</think><answer>B</answer>"
+
+
+def test_what_an_engine_wrote_reads_as_a_whole_thought(processor: Any, thinking: Templated) -> None:
+    tokenizer = processor.tokenizer
+    ids = tokenizer("left</think><answer>B</answer>", add_special_tokens=False)["input_ids"]
+
+    def written(prompt: Prompt, rollout: Rollout, token_ids: list[int]) -> Rollout:
+        sampling = Sampling(num_rollouts=1, temperature=1.0, max_tokens=100, seed=0)
+        return extended(
+            prompt, rollout, token_ids, [0.0] * len(token_ids), version=0, sampling=sampling, tokenizer=tokenizer
+        )
+
+    prompt = to_prompt(thinking, SAMPLE, None, instruction="")
+    whole = written(prompt, written(prompt, NOT_BEGUN, ids[:2]), ids[2:])
+    assert whole.text == "<think>left</think><answer>B</answer>"
+    assert whole.completion_ids == tuple(ids)
+    plain = to_prompt(processor, SAMPLE, None, instruction="")
+    assert written(plain, NOT_BEGUN, ids).text == "left</think><answer>B</answer>"
