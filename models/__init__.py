@@ -15,6 +15,7 @@ parallel             FSDP2 from outside
 checkpoint           sharded checkpoints with a manifest
 export               a model in Hugging Face layout
 weight_files         a checkpoint folder, read a part at a time
+parity               an engine's log-probabilities against the trainer's
 weights              weights on their way to the engines
 torchvision_schemas  lets torchvision load beside a CPU torch
 """

@@ -52,7 +52,7 @@ LAYERS = (
     ("workflows", "workflows/environment", "workflows/session", "workflows/config", "workflows/command_line"),
     ("workflows/runs",),
     ("workflows/data", "workflows/learner", "workflows/rollouts"),
-    ("workflows/base_model", "workflows/evaluate"),
+    ("workflows/base_model", "workflows/evaluate", "workflows/doctor"),
     ("workflows/sft", "workflows/grpo"),
     ("workflows/reports",),
     ("workflows/pipeline", "workflows/tune"),

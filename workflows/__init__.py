@@ -14,6 +14,7 @@ sft/          supervised fine-tuning
 grpo/         the two halves of GRPO
 rollouts/     engines in actors, rewards in tasks
 evaluate      accuracy by primitive and arm
+doctor        what this machine and a checkpoint can do
 reports/      the pages of a run and of a dataset
 tune          search on Ray Tune
 pipeline      run: everything in one folder

@@ -13,6 +13,7 @@ import pytest
 import torch
 from temporay.models.engines._base import Engine
 from temporay.models.families._base import Family
+from temporay.models.parity import gaps_to_trainer
 from temporay.operators.errors import UserError
 from temporay.operators.records import FinishReason, Group, Prompt, Sampling
 
@@ -56,19 +57,8 @@ def largest_gap(
     Args:
         first, end: of the tokens of each completion that are compared; all by default.
     """
-    gaps: list[float] = []
-    for prompt, group in zip(prompts, groups, strict=True):
-        encoded = family.encode(processor, [prompt])
-        assert group.prompt_ids == encoded.prompt_ids[0]
-        for rollout in group.rollouts:
-            ids = torch.tensor([[*group.prompt_ids, *rollout.completion_ids]])
-            types = family.token_types(processor, ids)
-            with torch.no_grad():
-                logits = model(input_ids=ids, **types, **encoded.video_tensors).logits[0] / temperature
-            logprobs = logits[len(group.prompt_ids) - 1 : -1].log_softmax(-1)
-            scored = logprobs.gather(-1, torch.tensor(rollout.completion_ids)[:, None])[:, 0]
-            gaps += (scored - torch.tensor(rollout.logprobs))[first:end].abs().tolist()
-    return max(gaps)
+    gaps = gaps_to_trainer(model, family, processor, prompts, groups, temperature)
+    return max(gap for row in gaps for gap in row[first:end])
 
 
 def perturb(model: Any, seed: int) -> None:
