@@ -8,7 +8,7 @@ A GPU gets bfloat16, compiled kernels and vLLM's own share of its memory; a CPU 
 import os
 import socket
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -101,7 +101,8 @@ def resolve(config: PoolConfig, nodes: Nodes, model: KvShape, demand: Demand) ->
         UserError: the longest prompt and its completion fit neither ``max_model_len`` nor the model.
     """
     given = config.settings
-    num_gpus = (1.0 if nodes.gpus else 0.0) if config.num_gpus is None else config.num_gpus
+    ranks = given.tensor_parallel
+    num_gpus = (float(ranks) if nodes.gpus else 0.0) if config.num_gpus is None else config.num_gpus
     on_gpu = num_gpus > 0
     on_node = engines_per_node(config, nodes, num_gpus)
     dtype: KvDtype = given.dtype or ("bfloat16" if on_gpu else "float32")
@@ -117,8 +118,9 @@ def resolve(config: PoolConfig, nodes: Nodes, model: KvShape, demand: Demand) ->
     max_num_seqs = given.max_num_seqs or min(MAX_NUM_SEQS["gpu" if on_gpu else "cpu"], per_call)
     kv_cache_mib = given.kv_cache_mib
     if kv_cache_mib is None and not on_gpu:
-        most_bytes = int(nodes.memory_bytes * KV_MEMORY_SHARE) // on_node
-        kv_cache_mib = cache_mib(model, dtype, max_model_len, max_num_seqs, demand, most_bytes)
+        most_bytes = int(nodes.memory_bytes * KV_MEMORY_SHARE) // (on_node * ranks)
+        part = replace(model, num_kv_heads=max(1, model.num_kv_heads // ranks))  # of each rank
+        kv_cache_mib = cache_mib(part, dtype, max_model_len, max_num_seqs, demand, most_bytes)
     settings = {
         "dtype": dtype,
         "max_model_len": max_model_len,
@@ -128,7 +130,7 @@ def resolve(config: PoolConfig, nodes: Nodes, model: KvShape, demand: Demand) ->
     }
     pool = {
         "num_gpus": num_gpus,
-        "threads": config.threads or max(1, nodes.cores // (2 * on_node)),
+        "threads": config.threads or max(1, nodes.cores // (2 * on_node * ranks)),
         "settings": EngineSettings.model_validate({**dict(given), **settings}),
     }
     return ResolvedPool.model_validate({**dict(config), **pool})

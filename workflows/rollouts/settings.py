@@ -33,7 +33,7 @@ class PoolConfig(Settings):
     num_engines: int = Field(default=1, ge=1)  # must be up before the run starts
     max_engines: int | None = Field(default=None, ge=1)  # asked for; the others join when there is a place
     num_cpus: float = Field(default=0.5, ge=0)  # Ray's share per engine; trainer and engines take turns on few cores
-    num_gpus: float | None = Field(default=None, ge=0)  # per engine; None: one where the cluster has GPUs
+    num_gpus: float | None = Field(default=None, ge=0)  # per engine; None: tensor_parallel where there are GPUs
     resources: Weights = Field(default={})  # custom Ray resources per engine, e.g. rollout=1
     # CPU threads of each engine. None: half of a node's cores, shared by its engines. On busy cores threads wait for
     # each other: with 2 on two shared cores, rollouts of the tiny model came at 600 tokens/s instead of 4,000.

@@ -55,6 +55,14 @@ def test_on_two_cores() -> None:
     assert settings.kv_cache_mib == -(-(16 * 4 + 128 * 7 + 1) * 49_152 // (1 << 20))
 
 
+def test_ranks_of_one_engine_share_its_cores_and_its_cache() -> None:
+    shared = PoolConfig(settings=OpenEngineSettings(tensor_parallel=2, max_num_seqs=1))
+    on_cpu, on_gpu = (resolve(shared, nodes, SIZE_2B, SYNRL) for nodes in (TWO_CORES, EIGHT_GPUS))
+    assert (on_cpu.num_gpus, on_cpu.threads, on_gpu.num_gpus, on_gpu.threads) == (0.0, 1, 2.0, 32)
+    alone = resolve(PoolConfig(settings=OpenEngineSettings(max_num_seqs=1)), TWO_CORES, SIZE_2B, SYNRL).settings
+    assert alone.kv_cache_mib and on_cpu.settings.kv_cache_mib == -(-alone.kv_cache_mib // 2)
+
+
 def test_a_cache_takes_no_more_than_a_share_of_memory_but_always_one_request() -> None:
     wide = resolve(PoolConfig(), TWO_CORES, SIZE_2B, SYNRL).settings
     assert wide.kv_cache_mib == 2048  # an eighth of 16 GB
