@@ -208,10 +208,10 @@ def test_a_run_goes_on_with_more_steps_and_engines_and_other_deadlines(
     ray_cluster: None, data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing of it decides what is computed, so the weights are those of a run that had it all from the start."""
-    first = {"pool": PoolConfig(engine="local", prompts_per_call=1), "num_steps": 1, "checkpoint_every": 1}
+    first = {"pool": ResolvedPool(engine="local", prompts_per_call=1), "num_steps": 1, "checkpoint_every": 1}
     later = {
         "num_steps": 2,
-        "pool": PoolConfig(engine="local", prompts_per_call=1, num_engines=2),
+        "pool": ResolvedPool(engine="local", prompts_per_call=1, num_engines=2),
         "micro_batch_size": 16,  # still a whole batch
         "rewards": {**rewards("Varied"), "deadline_s": 30.0},
         "checkpoint_every": 4,
