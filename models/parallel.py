@@ -78,6 +78,11 @@ class Parallel:
         """Return the same ranks with another ``files``, for a thread; every rank must call it."""
         return self if self.files is None else replace(self, files=file_group())
 
+    def release_cache(self) -> None:
+        """Give the device memory that this process holds but does not use; on a CPU nothing is held."""
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
     def barrier(self) -> None:
         """Wait until every rank is here."""
         self.sum(torch.zeros(1))

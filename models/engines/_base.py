@@ -19,6 +19,7 @@ from temporay.operators.seeding import digest
 from temporay.operators.settings import Settings
 
 ENGINES = "temporay.models.engines"
+MEMORY_SHARE = 0.9  # of a GPU that only an engine uses
 
 
 class OpenEngineSettings(Settings):
@@ -35,6 +36,8 @@ class OpenEngineSettings(Settings):
     compile: bool | None = None
     # vLLM only: GPUs, or processes on CPUs, that share one engine's model.
     tensor_parallel: int = Field(default=1, ge=1)
+    # vLLM on GPUs only: share of a GPU's memory that an engine takes. None: 0.9, or less on the GPU of a trainer.
+    gpu_memory_utilization: float | None = Field(default=None, gt=0, le=1)
 
 
 class EngineSettings(OpenEngineSettings):
@@ -45,6 +48,12 @@ class EngineSettings(OpenEngineSettings):
     max_num_seqs: int = Field(default=128, ge=1)
     kv_cache_mib: int | None = Field(default=256, ge=16)  # None: vLLM's own share
     compile: bool = False
+    gpu_memory_utilization: float = Field(default=MEMORY_SHARE, gt=0, le=1)
+    sleep_mode: bool = False  # vLLM on GPUs only: memory is taken in a way that ``sleep`` can give back
+
+
+class EngineLostError(RuntimeError):
+    """Part of an engine has ended, so that it will never answer again; another one must be started."""
 
 
 class Engine(Protocol):
@@ -70,12 +79,26 @@ class Engine(Protocol):
 
         Raises:
             UserError: a prompt and its completion do not fit into ``max_model_len``.
+            EngineLostError: one of its processes has ended.
         """
 
     def load_weights(self, state: Mapping[str, torch.Tensor], version: int) -> None:
         """Replace all weights by a state dict with Hugging Face names; cached values are not used again."""
 
+    def sleep(self, *, keep_weights: bool) -> None:
+        """Give the device's memory back until ``wake_up`` or ``load_weights``; ``generate`` must not be called before.
 
+        Args:
+            keep_weights: they wait in the host's memory. Otherwise they are dropped, ``weight_version`` is NO_WEIGHTS,
+                and only ``load_weights`` wakes.
+        """
+
+    def wake_up(self) -> None:
+        """Take the memory again, with the weights that were kept. Nothing changes when the engine is awake."""
+
+
+ASLEEP = "an engine that sleeps was asked to generate"
+NO_WEIGHTS = -1  # the version of an engine whose weights were dropped
 NOT_BEGUN = Rollout(completion_ids=(), logprobs=(), text="", finish_reason=FinishReason.SEGMENT, weight_versions=())
 
 

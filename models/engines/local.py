@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 from temporay.models.engines._base import (
+    ASLEEP,
+    NO_WEIGHTS,
     EngineSettings,
     check_length,
     extended,
@@ -75,14 +77,18 @@ class Local:
         self._settings = settings
         self._family = family_of(path)
         self._processor = self._family.load_processor(path)
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._model: Any = self._family.load_model(path, getattr(torch, settings.dtype)).to(device).eval()
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._model: Any = self._family.load_model(path, getattr(torch, settings.dtype)).to(self._device).eval()
+        self._dropped: dict[str, torch.Size] = {}  # shapes of the parameters that hold nothing while it sleeps
+        self._asleep = False
         # ``generate`` takes missing settings from here; a checkpoint's top-k would change the distribution.
         self._model.generation_config = GenerationConfig()
 
     def generate(
         self, prompts: Sequence[Prompt], sampling: Sampling, begun: Sequence[Group | None] | None = None
     ) -> list[Group]:
+        if self._asleep:
+            raise RuntimeError(ASLEEP)
         groups = started_groups(prompts, sampling, begun)
         rows = [
             OpenRollout(i, prompt, g, rollout)
@@ -95,7 +101,30 @@ class Local:
             written |= self._write(batch, sampling)
         return [_with_written(i, group, written) for i, group in enumerate(groups)]
 
+    def sleep(self, *, keep_weights: bool) -> None:
+        if keep_weights:
+            self._model.to("cpu")
+        else:
+            self.weight_version = NO_WEIGHTS
+            for name, parameter in self._model.named_parameters():
+                self._dropped[name] = parameter.shape
+                parameter.data = parameter.new_empty(0)
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        self._asleep = True
+
+    def wake_up(self) -> None:
+        if self._dropped:
+            raise RuntimeError("the weights were dropped; only new ones wake this engine")
+        self._model.to(self._device)
+        self._asleep = False
+
     def load_weights(self, state: Mapping[str, torch.Tensor], version: int) -> None:
+        for name, shape in self._dropped.items():
+            parameter = self._model.get_parameter(name)
+            parameter.data = parameter.new_empty(shape)
+        self._dropped = {}
+        self.wake_up()
         missing, unexpected = self._model.load_state_dict(state, strict=False)
         tied = {"lm_head.weight"} if self._model.config.tie_word_embeddings else set()
         if unexpected or set(missing) - tied:

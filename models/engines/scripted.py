@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from temporay.models.engines._base import EngineSettings, check_length, extended, num_new_tokens, started_groups
+from temporay.models.engines._base import (
+    ASLEEP,
+    NO_WEIGHTS,
+    EngineSettings,
+    check_length,
+    extended,
+    num_new_tokens,
+    started_groups,
+)
 from temporay.models.engines._tensor_parallel import refuse_workers
 from temporay.models.families._base import family_of
 from temporay.operators.errors import UserError
@@ -25,6 +33,7 @@ class Scripted:
     def __init__(self, path: Path, settings: EngineSettings) -> None:
         refuse_workers(self.name, settings.tensor_parallel)
         self.weight_version = 0
+        self._asleep = False
         self._settings = settings
         self._family = family_of(path)
         self._processor = self._family.load_processor(path)
@@ -40,6 +49,8 @@ class Scripted:
     def generate(
         self, prompts: Sequence[Prompt], sampling: Sampling, begun: Sequence[Group | None] | None = None
     ) -> list[Group]:
+        if self._asleep:
+            raise RuntimeError(ASLEEP)
         encoded = self._family.encode(self._processor, prompts)
         for prompt, ids in zip(prompts, encoded.prompt_ids, strict=True):
             check_length(prompt.key, len(ids), sampling.max_tokens, self._settings.max_model_len)
@@ -55,9 +66,18 @@ class Scripted:
             )
         ]
 
+    def sleep(self, *, keep_weights: bool) -> None:
+        """Note it only: a script takes no memory of a device."""
+        self._asleep = True
+        self.weight_version = self.weight_version if keep_weights else NO_WEIGHTS
+
+    def wake_up(self) -> None:
+        self._asleep = False
+
     def load_weights(self, state: Mapping[str, torch.Tensor], version: int) -> None:
         """Keep the number only: a script has no weights."""
         self.weight_version = version
+        self._asleep = False
 
     def _written(self, prompt: Prompt, g: int, rollout: Rollout, sampling: Sampling) -> Rollout:
         if rollout.finish_reason is not FinishReason.SEGMENT:

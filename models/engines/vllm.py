@@ -13,6 +13,7 @@ Versions are therefore part of every cache key (measured; vllm issues 44910, 450
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,9 @@ import torch
 import torch._dynamo
 from temporay.models.cost.kv_cache import BLOCK_SIZE
 from temporay.models.engines._base import (
+    ASLEEP,
+    NO_WEIGHTS,
+    EngineLostError,
     EngineSettings,
     check_length,
     extended,
@@ -70,6 +74,8 @@ def llm_arguments(path: Path, settings: EngineSettings, banned_ids: Sequence[int
         max_model_len=settings.max_model_len,
         max_num_seqs=settings.max_num_seqs,
         kv_cache_memory_bytes=None if settings.kv_cache_mib is None else settings.kv_cache_mib << 20,
+        gpu_memory_utilization=settings.gpu_memory_utilization,
+        enable_sleep_mode=settings.sleep_mode and torch.cuda.is_available(),  # vLLM refuses it on CPUs
         enforce_eager=not settings.compile,
         tensor_parallel_size=settings.tensor_parallel,
         distributed_executor_backend="uni" if settings.tensor_parallel == 1 else "mp",
@@ -102,14 +108,19 @@ class Vllm:
         torch._dynamo.config.disable = not settings.compile
         os.environ["TORCH_COMPILE_DISABLE"] = "0" if settings.compile else "1"  # the same in worker processes
         self.weight_version = 0
+        self._asleep = False
         self._settings = settings
         self._family = family_of(path)
         self._processor = self._family.load_processor(path)
+        before = multiprocessing.active_children()
         self._llm = LLM(**llm_arguments(path, settings, self._family.banned_token_ids(self._processor)))
+        self._workers = [child for child in multiprocessing.active_children() if child not in before]
 
     def generate(
         self, prompts: Sequence[Prompt], sampling: Sampling, begun: Sequence[Group | None] | None = None
     ) -> list[Group]:
+        if self._asleep:  # vLLM would wait without end
+            raise RuntimeError(ASLEEP)
         groups = started_groups(prompts, sampling, begun)
         asked = [one for i, group in enumerate(groups) for one in _requests_of(i, group)]
         uuids = [self._uuid(prompt) for prompt in prompts]
@@ -120,6 +131,9 @@ class Vllm:
         except (VLLMValidationError, ValueError):
             self._check_lengths(prompts, sampling)  # says which prompt is too long and which setting to change
             raise
+        except RuntimeError as error:
+            self._check_workers(error)
+            raise
         answers: list[list[tuple[EngineRequest, Any]]] = [[] for _ in prompts]
         for one, output in zip(asked, outputs, strict=True):
             answers[one.index].append((one, output))
@@ -128,10 +142,24 @@ class Vllm:
             for prompt, group, mine in zip(prompts, groups, answers, strict=True)
         ]
 
+    def sleep(self, *, keep_weights: bool) -> None:
+        """Free the memory of weights and cache, as vLLM's levels 1 and 2 do. On a CPU vLLM only pauses."""
+        self._llm.sleep(level=1 if keep_weights else 2)
+        self.weight_version = self.weight_version if keep_weights else NO_WEIGHTS
+        self._asleep = True
+
+    def wake_up(self) -> None:
+        if self._asleep:
+            self._llm.wake_up()
+        self._asleep = False
+
     def load_weights(self, state: Mapping[str, torch.Tensor], version: int) -> None:
+        if self._asleep:  # the cache comes last, when the weights have passed
+            self._llm.wake_up(tags=["weights"])
         self._llm.start_weight_update()
         self._send(_with_head(state))
         self._llm.finish_weight_update(str(version))
+        self.wake_up()
         self.weight_version = version
 
     def _send(self, weights: Mapping[str, torch.Tensor]) -> None:
@@ -140,6 +168,11 @@ class Vllm:
             return
         with SharedTensors.holding(weights) as shared:
             self._llm.update_weights({"update_info": {"shared": shared}})
+
+    def _check_workers(self, error: Exception) -> None:
+        ended = [process.name for process in self._workers if not process.is_alive()]
+        if ended:
+            raise EngineLostError(f"worker processes of an engine have ended: {', '.join(ended)}") from error
 
     def _check_lengths(self, prompts: Sequence[Prompt], sampling: Sampling) -> None:
         encoded = self._family.encode(self._processor, prompts)

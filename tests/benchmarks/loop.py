@@ -78,6 +78,9 @@ class WaitingPool:
             for prompt in prompts
         ]
 
+    async def sleep(self, *, keep_weights: bool) -> None:
+        """Do nothing: it has no memory."""
+
     async def load_weights(self, weights: PublishedWeights) -> None:
         await asyncio.sleep(self._sync_s)
         self._version = weights.version

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from temporay.models.engines._base import EngineLostError
 from temporay.models.engines.scripted import Scripted
 from temporay.operators.records import Group, Prompt, Sampling
 
 
 class Crashing(Scripted):
-    """Ends its process when asked about ``fatal``."""
+    """Ends its process when asked about ``fatal``, and loses a part of itself when asked about ``lost``."""
 
     def generate(
         self, prompts: Sequence[Prompt], sampling: Sampling, begun: Sequence[Group | None] | None = None
     ) -> list[Group]:
         if any(prompt.key == "fatal" for prompt in prompts):
             os._exit(1)
+        if any(prompt.key == "lost" for prompt in prompts):
+            raise EngineLostError("a worker process has ended")
         return super().generate(prompts, sampling, begun)

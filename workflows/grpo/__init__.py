@@ -1,6 +1,7 @@
 """GRPO.
 
 settings  what a run can be told
+sharing   what cannot work on the GPUs of the trainer
 loop      the two halves: produce and train
 producer  prompts chosen, answered, scored, refilled
 state     what one batch hands on to the next

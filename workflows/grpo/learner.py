@@ -158,6 +158,8 @@ def update_loop(arguments: Mapping[str, Any]) -> None:
             learner.save_if_due({}, may_save=partial(is_logged, mailbox, step - 1), last=True)
             return
         report = learn_from(learner, ray.get(references[0]), config, reference)
+        if config.pool.placement == "in_turns":  # engines take what the passes needed
+            learner.policy.parallel.release_cache()
         packet = pack(learner.policy.state_dict(), learner.step)
         if is_first:
             ray.get(mailbox.put_result.remote(step, report, packet))

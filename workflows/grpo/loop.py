@@ -27,6 +27,7 @@ from temporay.workflows.grpo.learner import WORKER_STAGE, NoTrainer, PolicyLearn
 from temporay.workflows.grpo.log import STAGE, StepLines, summarize
 from temporay.workflows.grpo.producer import Produced, Producer, prompt_stream, prune
 from temporay.workflows.grpo.settings import MAY_CHANGE, UNUSED, GrpoConfig, GrpoSettings
+from temporay.workflows.grpo.sharing import check_sharing
 from temporay.workflows.learner.learner import RAY_STORAGE
 from temporay.workflows.learner.settings import rate_change
 from temporay.workflows.learner.stopping import Stopped, is_asked, stop_on_sigterm
@@ -106,6 +107,8 @@ async def train(loop: Loop, first_step: int) -> None:
     """Turn batches into updates, published weights and one line of metrics each."""
     for step in range(first_step, loop.config.num_steps):
         produced = await loop.buffer.get(step)
+        with produced.clock("sync"):
+            await loop.pool.sleep(keep_weights=False)  # if they take turns with the trainer on the same GPUs
         loop.updating = True
         with produced.clock("train"):
             update = await loop.trainer.update(step, produced.batch)
@@ -154,6 +157,7 @@ async def reinforce(config: GrpoConfig, run_dir: RunDir, dataset: Dataset, pool:
     # This drops no step, but a line that a kill cut short: the workers append to the file.
     run_dir.drop_from(STAGE, config.num_steps)
     fallbacks = Fallbacks(config.out, WORKER_STAGE)
+    await pool.sleep(keep_weights=True)
     async with PolicyLearner.started(config) as learner:
         fallbacks.tell()
         await pool.load_weights(learner.weights)
@@ -180,6 +184,7 @@ def check(config: GrpoConfig, dataset: Dataset) -> None:
             )
     family_of(config.model)
     check_trackers(config.trackers)
+    check_sharing(config)
     prompt_stream(config, dataset)
     levels = set(dataset.table["level"].to_pylist())
     if config.curriculum.enabled and len(levels) < 2:

@@ -52,6 +52,7 @@ class EngineActor:
         self._settings = settings
         self._engine: Engine | None = None
         self._checksum: int | None = None
+        self._asleep = False
         self._reason = ""
 
     def ping(self) -> None:
@@ -75,9 +76,18 @@ class EngineActor:
         groups = engine.generate([prompt.load() for prompt in prompts], sampling, begun)
         return Answer(groups=groups, version=engine.weight_version, checksum=self._checksum)
 
+    def sleep(self, *, keep_weights: bool) -> None:
+        """Give back the device's memory; ``load_weights`` takes it again."""
+        if not self._asleep:
+            self._started().sleep(keep_weights=keep_weights)
+        self._asleep = True
+
     def load_weights(self, weights: PublishedWeights) -> None:
-        """Pull a version unless this engine holds it."""
+        """Pull a version unless this engine holds it, and wake the engine if it sleeps."""
         engine = self._started()
+        if self._asleep and engine.weight_version == weights.version:
+            engine.wake_up()
+        self._asleep = False
         if (engine.weight_version, self._checksum) == (weights.version, weights.checksum):
             return
         if not weights.packet_refs:

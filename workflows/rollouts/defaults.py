@@ -19,6 +19,7 @@ from temporay.models.families._base import family_of
 from temporay.models.token_lengths import TokenLengths
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
+from temporay.workflows.rollouts.gpu_shares import shares_of
 from temporay.workflows.rollouts.settings import PoolConfig, ResolvedPool
 
 MAX_NUM_SEQS = {"gpu": 256, "cpu": 128}
@@ -102,7 +103,8 @@ def resolve(config: PoolConfig, nodes: Nodes, model: KvShape, demand: Demand) ->
     """
     given = config.settings
     ranks = given.tensor_parallel
-    num_gpus = (float(ranks) if nodes.gpus else 0.0) if config.num_gpus is None else config.num_gpus
+    shares = shares_of(config)
+    num_gpus = (shares.engine_gpus if nodes.gpus else 0.0) if config.num_gpus is None else config.num_gpus
     on_gpu = num_gpus > 0
     on_node = engines_per_node(config, nodes, num_gpus)
     dtype: KvDtype = given.dtype or ("bfloat16" if on_gpu else "float32")
@@ -126,6 +128,8 @@ def resolve(config: PoolConfig, nodes: Nodes, model: KvShape, demand: Demand) ->
         "max_model_len": max_model_len,
         "max_num_seqs": max_num_seqs,
         "kv_cache_mib": kv_cache_mib,
+        "gpu_memory_utilization": given.gpu_memory_utilization or shares.engine_memory,
+        "sleep_mode": config.placement == "in_turns",
         "compile": on_gpu if given.compile is None else given.compile,
     }
     pool = {
@@ -201,7 +205,8 @@ def described(pool: ResolvedPool, demand: Demand) -> str:
     """Return two lines that say what the engines get."""
     settings = pool.settings
     device = f"{pool.num_gpus:g} GPU" if pool.num_gpus else "CPU"
-    cache = "vLLM's share of the memory" if settings.kv_cache_mib is None else f"{settings.kv_cache_mib} MiB"
+    in_gpu = f"in {settings.gpu_memory_utilization:g} of the GPU"
+    cache = in_gpu if settings.kv_cache_mib is None else f"{settings.kv_cache_mib} MiB"
     return (
         f"engines: {pool.num_engines} x {device}, threads {pool.threads}, {settings.dtype}, "
         f"{'compiled' if settings.compile else 'not compiled'}, KV cache {cache}\n"

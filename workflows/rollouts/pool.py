@@ -20,6 +20,7 @@ from typing import Any, Protocol, Self
 
 import ray
 from ray.exceptions import ObjectLostError, RayActorError
+from temporay.models.engines._base import EngineLostError
 from temporay.models.engines._tensor_parallel import check_divides
 from temporay.models.families._base import family_of
 from temporay.operators.errors import UserError
@@ -32,7 +33,7 @@ from temporay.workflows.rollouts.roster import EngineRoster, Slot
 from temporay.workflows.rollouts.settings import ResolvedPool
 
 REFRESH_INTERVAL_S = 0.2
-LOST = (RayActorError, ObjectLostError, TimeoutError)  # the engine, its node, or its answer on the way
+LOST = (RayActorError, ObjectLostError, TimeoutError, EngineLostError)  # engine, node, or answer on the way
 
 
 class Pool(Protocol):
@@ -41,6 +42,8 @@ class Pool(Protocol):
     processor: Any  # makes prompts for the model's family
 
     async def generate(self, prompts: Sequence[Prompt | StoredPrompt], sampling: Sampling) -> list[Group]: ...
+
+    async def sleep(self, *, keep_weights: bool) -> None: ...
 
     async def load_weights(self, weights: PublishedWeights) -> None: ...
 
@@ -57,6 +60,9 @@ class NoPool:
 
     async def generate(self, prompts: Sequence[Prompt | StoredPrompt], sampling: Sampling) -> list[Group]:
         raise RuntimeError("a run from rollouts asked for new ones")
+
+    async def sleep(self, *, keep_weights: bool) -> None:
+        """Do nothing: there is no engine."""
 
     async def load_weights(self, weights: PublishedWeights) -> None:
         """Load nothing: no engine serves."""
@@ -185,11 +191,21 @@ class RolloutPool:
             await asyncio.gather(*call.serving, return_exceptions=True)
         return [call.done[place] for place in range(len(stored))]
 
+    async def sleep(self, *, keep_weights: bool) -> None:
+        """Have engines that take turns with the trainer give it their memory; ``load_weights`` wakes them.
+
+        Args:
+            keep_weights: they are kept in the host's memory. Otherwise other ones must be loaded next.
+        """
+        if self.config.placement == "in_turns":
+            self.roster.refresh()
+            await asyncio.gather(*(self._tell(s, "sleep", keep_weights=keep_weights) for s in self.roster.serving()))
+
     async def load_weights(self, weights: PublishedWeights) -> None:
         """Wait until every engine that is up has some weights; later ones pull them before serving."""
         self._weights = weights
         self.roster.refresh()
-        await asyncio.gather(*(self._publish(slot) for slot in self.roster.serving()))
+        await asyncio.gather(*(self._tell(slot, "load_weights", weights) for slot in self.roster.serving()))
 
     def _dispatch(self, call: PoolCall) -> None:
         """Give a chunk to every engine that is free."""
@@ -241,18 +257,18 @@ class RolloutPool:
             slot.num_in_flight -= len(chunk)
             self.roster.release(slot)
 
-    async def _publish(self, slot: Slot) -> None:
+    async def _tell(self, slot: Slot, method: str, *arguments: Any, **named: Any) -> None:
         try:
-            await self._call(slot, "load_weights", self._weights)
+            await self._call(slot, method, *arguments, **named)
         except LOST as error:
             self.roster.lost(slot, error)  # it pulls the weights with its next prompts
 
-    async def _call(self, slot: Slot, method: str, *arguments: Any) -> Any:
-        reference = getattr(slot.actor, method).remote(*arguments)
+    async def _call(self, slot: Slot, method: str, *arguments: Any, **named: Any) -> Any:
+        reference = getattr(slot.actor, method).remote(*arguments, **named)
         try:
             async with asyncio.timeout(self.config.call_timeout_s):
                 return await reference
-        except TimeoutError:
+        except (TimeoutError, EngineLostError):
             ray.kill(slot.actor, no_restart=False)
             raise
 

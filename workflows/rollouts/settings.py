@@ -1,6 +1,6 @@
 """Settings of the rollout pool and of its rewards."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 from temporay.models.engines._base import ENGINES, EngineSettings, OpenEngineSettings
@@ -24,6 +24,11 @@ def _checked(engine: str) -> str:
 EngineName = Annotated[str, AfterValidator(_checked)]
 
 
+# Where engines stand beside the training workers of GRPO. apart: on GPUs of their own. together: each on the GPU of one
+# worker, of which both have a part of the memory. in_turns: as together, and engines sleep while the workers compute.
+EnginePlacement = Literal["apart", "together", "in_turns"]
+
+
 class PoolConfig(Settings):
     """How many engines there are and what each gets. What is None is resolved before they start."""
 
@@ -34,6 +39,7 @@ class PoolConfig(Settings):
     max_engines: int | None = Field(default=None, ge=1)  # asked for; the others join when there is a place
     num_cpus: float = Field(default=0.5, ge=0)  # Ray's share per engine; trainer and engines take turns on few cores
     num_gpus: float | None = Field(default=None, ge=0)  # per engine; None: tensor_parallel where there are GPUs
+    placement: EnginePlacement = "apart"  # in_turns: engines give their memory back while the trainer computes
     resources: Weights = Field(default={})  # custom Ray resources per engine, e.g. rollout=1
     # CPU threads of each engine. None: half of a node's cores, shared by its engines. On busy cores threads wait for
     # each other: with 2 on two shared cores, rollouts of the tiny model came at 600 tokens/s instead of 4,000.

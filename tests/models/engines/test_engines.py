@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from temporay.models.engines._base import Engine
+from temporay.models.engines._base import NO_WEIGHTS, Engine
 from temporay.models.families._base import Family
 from temporay.models.parity import gaps_to_trainer
 from temporay.operators.errors import UserError
@@ -108,6 +108,35 @@ def test_weight_update_without_the_tied_head(engine: Engine, family: Family, pro
         engine.load_weights(state, version)
         groups = engine.generate(prompts, sampling)
         assert largest_gap(trainer, family, processor, prompts, groups, 1.0) < TOLERANCE
+
+
+def test_sleep_keeps_or_drops_weights(engine: Engine, family: Family, processor: Any, trainer: Any) -> None:
+    """Kept weights say the same after waking; dropped ones are gone until others are loaded, which wake the engine."""
+    engine.load_weights(trainer.state_dict(), version=31)
+    prompts = make_prompts(processor)
+    sampling = Sampling(num_rollouts=2, temperature=1.0, max_tokens=8, seed=6)
+    expected = engine.generate(prompts, sampling)
+    engine.sleep(keep_weights=True)
+    with pytest.raises(RuntimeError, match="sleeps"):
+        engine.generate(prompts, sampling)
+    engine.wake_up()
+    assert engine.generate(prompts, sampling) == expected
+    engine.sleep(keep_weights=False)
+    assert engine.weight_version == NO_WEIGHTS
+    perturb(trainer, seed=31)
+    engine.load_weights(trainer.state_dict(), version=32)
+    groups = engine.generate(prompts, sampling)
+    assert groups != expected
+    assert largest_gap(trainer, family, processor, prompts, groups, 1.0) < TOLERANCE
+
+
+def test_a_sleeping_local_engine_holds_no_weights(engines: Callable[..., Engine], trainer: Any) -> None:
+    engine: Any = engines("local", "qwen3_vl")
+    engine.sleep(keep_weights=False)
+    assert sum(parameter.numel() for parameter in engine._model.parameters()) == 0
+    with pytest.raises(RuntimeError, match="dropped"):
+        engine.wake_up()
+    engine.load_weights(trainer.state_dict(), version=0)
 
 
 def test_frames_matter_and_keys_do_not(engine: Engine, processor: Any, trainer: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -49,6 +50,24 @@ def test_a_model_that_cannot_be_cut_is_refused(tiny_model: Path, tmp_path: Path)
 def test_an_engine_of_one_process_refuses_workers(tiny_model: Path) -> None:
     with pytest.raises(UserError, match="the local engine computes in one process"):
         Local(tiny_model, EngineSettings(tensor_parallel=2))
+
+
+def test_what_vllm_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Worker processes only for several workers, and sleep only where vLLM can: on GPUs."""
+    vllm = pytest.importorskip("temporay.models.engines.vllm", reason="vLLM cannot be imported", exc_type=ImportError)
+
+    def told(**changes: Any) -> dict[str, Any]:
+        arguments: dict[str, Any] = vllm.llm_arguments(Path("model"), EngineSettings(**changes), [7])
+        return arguments
+
+    assert told()["distributed_executor_backend"] == "uni"
+    several = told(tensor_parallel=4)
+    assert (several["tensor_parallel_size"], several["distributed_executor_backend"]) == (4, "mp")
+    assert not told(sleep_mode=True)["enable_sleep_mode"]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert told(sleep_mode=True)["enable_sleep_mode"]
+    assert not told()["enable_sleep_mode"]
+    assert (told()["gpu_memory_utilization"], told(gpu_memory_utilization=0.4)["gpu_memory_utilization"]) == (0.9, 0.4)
 
 
 def test_tensors_are_mapped_as_they_were() -> None:

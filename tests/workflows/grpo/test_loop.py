@@ -122,6 +122,69 @@ def test_a_run_improves_weights_and_accounts_for_every_prompt(
     assert len(scales) == NUM_STEPS and scales[0] != scales[-1] and scales[0].keys() == {"motion_direction"}
 
 
+class WatchedPool:
+    """A pool that notes what is asked of it."""
+
+    def __init__(self, pool: RolloutPool) -> None:
+        self._pool = pool
+        self.processor = pool.processor
+        self.asked: list[str] = []
+
+    async def generate(self, prompts: Any, sampling: Any) -> Any:
+        if prompts:
+            self.asked.append("generate")
+        return await self._pool.generate(prompts, sampling)
+
+    async def sleep(self, *, keep_weights: bool) -> None:
+        self.asked.append("rest" if keep_weights else "drop")
+        await self._pool.sleep(keep_weights=keep_weights)
+
+    async def load_weights(self, weights: Any) -> None:
+        self.asked.append(f"load {weights.version}")
+        await self._pool.load_weights(weights)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+
+def test_engines_in_turns_give_the_bits_of_engines_apart(
+    engines: RolloutPool, data: Path, model: Path, tmp_path: Path
+) -> None:
+    """They sleep before the trainer starts and while it computes, and wake with the next weights."""
+    pool = WatchedPool(engines)
+    before = engines.config
+    outs = []
+    try:
+        for placement in ("apart", "in_turns"):
+            load_weights(engines, model)
+            engines.config = before.model_copy(update={"placement": placement})
+            outs.append(tmp_path / placement)
+            run_with(config(data, model, outs[-1], num_steps=2, pool={"engine": "local", "placement": placement}), pool)
+    finally:
+        engines.config = before
+    order = ["rest", "load 0", "generate", "drop", "load 1", "generate", "drop", "load 2"]
+    assert pool.asked == order * 2
+    apart, in_turns = ([read_step(path_of(out, step)).groups for step in range(2)] for out in outs)
+    assert apart == in_turns
+    assert not changed(outs[0] / "model", outs[1] / "model")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"max_staleness": 1}, "with max_staleness 1 engines generate while"),
+        ({"mode": "rollouts_only"}, "mode rollouts_only has no trainer"),
+        ({"num_workers": 2}, r"num_workers is 2 and pool\.num_engines is 1"),
+        ({"pool": {"max_engines": 2}}, r"pool\.max_engines 2"),
+        ({"pool": {"settings": {"tensor_parallel": 2}}}, "with tensor_parallel 2 needs whole GPUs"),
+    ],
+)
+def test_engines_in_turns_are_refused(data: Path, model: Path, changes: dict[str, Any], message: str) -> None:
+    pool = {"engine": "local", "placement": "in_turns", **changes.get("pool", {})}
+    with pytest.raises(UserError, match=message):
+        check(config(data, model, Path("out"), **{**changes, "pool": pool}), Dataset.open(data))
+
+
 def test_all_that_shapes_a_batch_in_one_run(engines: RolloutPool, data: Path, model: Path, tmp_path: Path) -> None:
     """Twins and shuffled frames, poisoned rewards, a curriculum, refills, segments, lag, several updates, a penalty."""
     others = {"twin": 1.0, "shuffled_contrast": 0.3, "tests.workflows.hostile_rewards:poisoned": 1.0}

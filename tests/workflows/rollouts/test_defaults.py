@@ -23,6 +23,7 @@ from temporay.workflows.rollouts.defaults import (
     nodes_in,
     resolve,
 )
+from temporay.workflows.rollouts.gpu_shares import shares_of
 from temporay.workflows.rollouts.settings import PoolConfig
 
 from tests.small_data import write_dataset
@@ -72,11 +73,30 @@ def test_a_cache_takes_no_more_than_a_share_of_memory_but_always_one_request() -
 
 
 def test_everything_can_be_set() -> None:
-    given = OpenEngineSettings(dtype="bfloat16", max_model_len=8000, max_num_seqs=3, kv_cache_mib=4000, compile=True)
+    given = OpenEngineSettings(
+        dtype="bfloat16",
+        max_model_len=8000,
+        max_num_seqs=3,
+        kv_cache_mib=4000,
+        compile=True,
+        gpu_memory_utilization=0.5,
+    )
     config = PoolConfig(num_gpus=0.0, threads=5, settings=given, resources={"rollout": 1.0})
     pool = resolve(config, EIGHT_GPUS, SIZE_2B, SYNRL)
     assert (pool.num_gpus, pool.threads, pool.resources) == (0.0, 5, {"rollout": 1.0})
-    assert dict(pool.settings) == dict(given)
+    assert dict(pool.settings) == {**dict(given), "sleep_mode": False}
+
+
+def test_engines_beside_the_trainer() -> None:
+    """Two do not fit on one GPU, one and a worker do; only those that take turns can sleep."""
+    for placement, memory, sleeps in (("together", 0.4, False), ("in_turns", 0.6, True)):
+        config = PoolConfig.model_validate({"num_engines": 8, "placement": placement})
+        pool = resolve(config, EIGHT_GPUS, SIZE_2B, SYNRL)
+        assert (pool.settings.gpu_memory_utilization, pool.settings.sleep_mode) == (memory, sleeps)
+        assert 0.5 < pool.num_gpus and pool.num_gpus + shares_of(config).worker_gpus <= 1.0
+        assert resolve(config, TWO_CORES, SIZE_2B, SYNRL).num_gpus == 0.0
+    assert shares_of(PoolConfig()).worker_gpus == 1.0
+    assert f"KV cache in {memory:g} of the GPU" in described(pool, SYNRL)
 
 
 def test_a_call_bounds_the_number_of_completions() -> None:

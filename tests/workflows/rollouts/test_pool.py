@@ -116,6 +116,21 @@ def test_published_weights_are_those_engines_hold(scripted: RolloutPool) -> None
     asyncio.run(scripted.load_weights(sound))
 
 
+def test_sleeping_engines_wake_with_weights(scripted: RolloutPool) -> None:
+    """With those they kept, when these are asked for, or with new ones; engines that are apart never sleep."""
+    before = scripted.config
+    asyncio.run(scripted.load_weights(ones(6)))
+    for placement, keep_weights, version in (("in_turns", True, 6), ("in_turns", False, 7), ("apart", False, 7)):
+        scripted.config = before.model_copy(update={"placement": placement})
+        asyncio.run(scripted.sleep(keep_weights=keep_weights))
+        if version == 7:
+            asyncio.run(scripted.load_weights(ones(7)))
+        groups = asyncio.run(scripted.generate(prompts(4), SAMPLING))
+        assert {rollout.weight_version for group in groups for rollout in group.rollouts} == {version}
+    scripted.config = before
+    asyncio.run(scripted.load_weights(ones(2)))
+
+
 def test_segments_take_weights_published_meanwhile(scripted: RolloutPool) -> None:
     """Versions of a rollout rise while it is written; what it says is the same."""
     sampling = replace(SAMPLING, segment_tokens=1)
@@ -203,12 +218,12 @@ def test_hanging_engine_is_ended(ray_cluster: None, model: Path) -> None:
 
 
 def test_prompts_that_end_engines_fail_the_run(ray_cluster: None, model: Path) -> None:
-    config = ResolvedPool(engine=CRASHING, num_engines=2, threads=1, max_restarts=0, max_attempts=2, settings=SETTINGS)
+    config = ResolvedPool(engine=CRASHING, num_engines=2, threads=1, max_restarts=1, max_attempts=2, settings=SETTINGS)
     with RolloutPool.started(config, model) as pool:
         assert len(asyncio.run(pool.generate(prompts(2), SAMPLING))) == 2
-        fatal = replace(prompts(1)[0], key="fatal")
-        with pytest.raises(RuntimeError, match="2 engines ended while they answered: fatal"):
-            asyncio.run(pool.generate([fatal], SAMPLING))
+        for key in ("lost", "fatal"):  # a part of an engine, or all of it
+            with pytest.raises(RuntimeError, match=f"2 engines ended while they answered: {key}"):
+                asyncio.run(pool.generate([replace(prompts(1)[0], key=key)], SAMPLING))
 
 
 def test_frames_are_stored_once(scripted: RolloutPool) -> None:
