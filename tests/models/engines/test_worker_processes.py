@@ -1,0 +1,62 @@
+"""Worker processes of a tensor parallel engine end with the process that started them, also while they load."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytestmark = pytest.mark.drill
+LIMIT_S = 120.0
+START = """
+import sys
+from pathlib import Path
+from tests.models.small_engines import start_engine
+
+if __name__ == "__main__":
+    engine = start_engine("vllm", Path(sys.argv[1]), tensor_parallel=2)
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+def workers_of(process: psutil.Process) -> list[psutil.Process]:
+    """Return the children that multiprocessing started; they are two workers, once both are there."""
+    return [child for child in process.children() if "spawn_main" in " ".join(child.cmdline())]
+
+
+def runs(process: psutil.Process) -> bool:
+    """Return whether a process is there and not a zombie, which whoever adopted it may not have buried yet."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.parametrize("moment", ["loading", "ready"])
+def test_workers_end_with_a_killed_engine(tiny_model: Path, tmp_path: Path, moment: str) -> None:
+    pytest.importorskip("vllm", reason="vLLM cannot be imported", exc_type=ImportError)
+    script = tmp_path / "start.py"
+    script.write_text(START)
+    engine = subprocess.Popen(
+        [sys.executable, str(script), str(tiny_model)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    process = psutil.Process(engine.pid)
+    if moment == "ready":
+        assert engine.stdout is not None
+        assert any(line.startswith("ready") for line in iter(engine.stdout.readline, ""))
+        workers = process.children(recursive=True)
+    else:
+        while len(workers := workers_of(process)) < 2:
+            time.sleep(0.1)
+    assert len(workers) >= 2
+    engine.kill()
+    engine.wait()
+    end_s = time.monotonic() + LIMIT_S
+    while (left := [worker for worker in workers if runs(worker)]) and time.monotonic() < end_s:
+        time.sleep(0.1)
+    assert not left
