@@ -93,7 +93,7 @@ def test_engines_beside_the_trainer() -> None:
         config = PoolConfig.model_validate({"num_engines": 8, "placement": placement})
         pool = resolve(config, EIGHT_GPUS, SIZE_2B, SYNRL)
         assert (pool.settings.gpu_memory_utilization, pool.settings.sleep_mode) == (memory, sleeps)
-        assert 0.5 < pool.num_gpus and pool.num_gpus + shares_of(config).worker_gpus <= 1.0
+        assert pool.num_gpus > 0.5 and pool.num_gpus + shares_of(config).worker_gpus <= 1.0
         assert resolve(config, TWO_CORES, SIZE_2B, SYNRL).num_gpus == 0.0
     assert shares_of(PoolConfig()).worker_gpus == 1.0
     assert f"KV cache in {memory:g} of the GPU" in described(pool, SYNRL)
