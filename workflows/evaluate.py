@@ -117,8 +117,13 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
     """Evaluate one model on one dataset; rows go to samples.jsonl, the table to summary.json.
 
     Raises:
-        UserError: there is no such model or dataset, too few samples, or a prompt that does not fit.
+        UserError: there is no such model or dataset, too few samples, a prompt that does not fit, or a placement for
+            training.
     """
+    if config.pool.placement != "apart":
+        raise UserError(
+            f"pool.placement is {config.pool.placement}, but no trainer runs beside an evaluation; give apart"
+        )
     family_of(config.model)
     dataset = Dataset.open(config.data)
     indices = select(dataset, config.num_samples)

@@ -26,6 +26,7 @@ from temporay.workflows.evaluate import EvaluateSettings, evaluate
 from temporay.workflows.evaluate import demand_of as evaluation_demand
 from temporay.workflows.grpo import loop as grpo
 from temporay.workflows.grpo.settings import GrpoConfig, GrpoSettings
+from temporay.workflows.grpo.sharing import check_sharing
 from temporay.workflows.learner.learner import MODEL
 from temporay.workflows.reports import report
 from temporay.workflows.rollouts.actor import published
@@ -88,6 +89,7 @@ def check(config: PipelineConfig) -> None:
         UserError: settings contradict each other, or the package of a tracker is missing.
     """
     check_recipe(config)
+    check_sharing(config.grpo, config.pool)
     check_trackers((*config.sft.trackers, *config.grpo.trackers))
     needs = needs_of(load_rewards(config.grpo.rewards.weights, config.grpo.rewards.settings))
     if "twin" in needs and not config.twins:

@@ -16,7 +16,11 @@ from tests.small_runs import write_model
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"model": Path("/no/model")}, "/no/model"), ({"num_samples": 99}, "num_samples is 99, but the dataset has 8")],
+    [
+        ({"model": Path("/no/model")}, "/no/model"),
+        ({"num_samples": 99}, "num_samples is 99, but the dataset has 8"),
+        ({"pool": {"placement": "in_turns"}}, "no trainer runs beside"),
+    ],
 )
 def test_no_folder_is_left_behind(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     data = write_dataset(tmp_path / "data")

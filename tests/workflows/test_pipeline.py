@@ -81,6 +81,7 @@ def test_the_quickstarts_labels_are_what_its_clips_show(tmp_path: Path) -> None:
         ({"grpo.rewards.weights": {"twin": 1.0}, "twins": False}, "compares twins, but twins is False"),
         ({"grpo.curriculum.enabled": True, "levels": (1,)}, "levels has fewer than two"),
         ({"backdrops": ()}, "backdrops is empty"),
+        ({"pool.placement": "in_turns", "grpo.max_staleness": 1}, "with max_staleness 1 engines generate while"),
     ],
 )
 def test_what_a_later_stage_would_refuse_is_refused_first(

@@ -184,7 +184,7 @@ def check(config: GrpoConfig, dataset: Dataset) -> None:
             )
     family_of(config.model)
     check_trackers(config.trackers)
-    check_sharing(config)
+    check_sharing(config, config.pool, config.mode)
     prompt_stream(config, dataset)
     levels = set(dataset.table["level"].to_pylist())
     if config.curriculum.enabled and len(levels) < 2:

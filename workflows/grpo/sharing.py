@@ -1,25 +1,25 @@
 """Engines on the GPUs of the training workers: what cannot work is refused before anything starts."""
 
 from temporay.operators.errors import UserError
-from temporay.workflows.grpo.settings import GrpoConfig
+from temporay.workflows.grpo.settings import GrpoMode, GrpoSettings
+from temporay.workflows.rollouts.settings import PoolConfig
 
 
-def check_sharing(config: GrpoConfig) -> None:
+def check_sharing(settings: GrpoSettings, pool: PoolConfig, mode: GrpoMode = "train") -> None:
     """Refuse a run whose engines cannot stand on the workers' GPUs as asked for.
 
     Raises:
         UserError: settings contradict each other.
     """
-    pool = config.pool
     if pool.placement == "apart":
         return
-    if config.mode != "train":
+    if mode != "train":
         raise UserError(
-            f"pool.placement is {pool.placement}, but mode {config.mode} has no trainer beside engines; give apart"
+            f"pool.placement is {pool.placement}, but mode {mode} has no trainer beside engines; give apart"
         )
-    if pool.placement == "in_turns" and config.max_staleness > 0:
+    if pool.placement == "in_turns" and settings.max_staleness > 0:
         raise UserError(
-            f"pool.placement is in_turns, but with max_staleness {config.max_staleness} engines generate while the "
+            f"pool.placement is in_turns, but with max_staleness {settings.max_staleness} engines generate while the "
             "trainer computes; give max_staleness 0, or placement together"
         )
     if pool.settings.tensor_parallel > 1:
@@ -27,9 +27,9 @@ def check_sharing(config: GrpoConfig) -> None:
             f"pool.placement is {pool.placement}, but an engine with tensor_parallel {pool.settings.tensor_parallel} "
             "needs whole GPUs; give tensor_parallel 1, or placement apart"
         )
-    if {pool.num_engines, pool.max_engines or pool.num_engines} != {config.num_workers}:
+    if {pool.num_engines, pool.max_engines or pool.num_engines} != {settings.num_workers}:
         raise UserError(
             f"pool.placement is {pool.placement}, which puts one engine on the GPU of each worker, but num_workers is "
-            f"{config.num_workers} and pool.num_engines is {pool.num_engines} (pool.max_engines {pool.max_engines}); "
+            f"{settings.num_workers} and pool.num_engines is {pool.num_engines} (pool.max_engines {pool.max_engines}); "
             "give the same number, and no max_engines"
         )
