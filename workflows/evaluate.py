@@ -21,7 +21,7 @@ from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, by_task
 from temporay.operators.settings import Settings
 from temporay.workflows.config import Instruction
 from temporay.workflows.rollouts.defaults import Demand, lengths_of, resolved
-from temporay.workflows.rollouts.pool import RolloutPool
+from temporay.workflows.rollouts.pool import Pool, RolloutPool
 from temporay.workflows.rollouts.settings import PoolConfig
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.session import ray_session
@@ -48,7 +48,7 @@ class EvaluateConfig(EvaluateSettings):
 
 
 async def evaluate(
-    pool: RolloutPool, dataset: Dataset, indices: Sequence[int], arms: Sequence[Arm], settings: EvaluateSettings
+    pool: Pool, dataset: Dataset, indices: Sequence[int], arms: Sequence[Arm], settings: EvaluateSettings
 ) -> list[EvaluationRow]:
     """Return rows for every sample and arm, in order. The engines keep whatever weights they hold."""
     sampling = Sampling(num_rollouts=1, temperature=0.0, max_tokens=settings.max_tokens, seed=0)

@@ -38,6 +38,8 @@ def write_run(run: Path, data: Path, model: Path, *, num_steps: int, keep_every:
             kept = [one for one in groups if one.outcome == Outcome.TRAINED][:3]
             trainer = {one.group.key: [trainer_of(rollout, step) for rollout in one.group.rollouts] for one in kept}
             path_of(run, step).with_suffix(".trainer.json").write_text(json.dumps(trainer))
+    checked = {"ordered_accuracy": 0.5, "ordered_accuracy_interval": [0.4, 0.6]}
+    lines += [json.dumps({"stage": "grpo_validation", "step": step, **checked}) for step in (0, num_steps)]
     (run / "metrics.jsonl").write_text("".join(f"{line}\n" for line in lines))
     return run
 

@@ -8,6 +8,7 @@ state     what one batch hands on to the next
 learner   the training half, as driver and workers see it
 update    what training workers make of one batch
 mailbox   what passes between driver and workers
+validation  held-out questions now and then
 guards    what stops a run that would learn the wrong thing
 log       what a run says of itself
 """

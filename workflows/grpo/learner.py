@@ -25,6 +25,7 @@ from temporay.operators.errors import UserError, error_behind
 from temporay.workflows.grpo.mailbox import Mailbox
 from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.grpo.update import TrainingBatch, UpdateReport, learn_from
+from temporay.workflows.learner.best import keep_if_best
 from temporay.workflows.learner.learner import Learner, make_trainer
 from temporay.workflows.rollouts.actor import PublishedWeights
 
@@ -45,6 +46,8 @@ class Trainer(Protocol):
 
     async def update(self, step: int, batch: TrainingBatch) -> Update: ...
 
+    async def mark_validated(self, steps_done: int, value: float) -> None: ...
+
     async def mark_logged(self, step: int) -> None: ...
 
 
@@ -53,6 +56,9 @@ class NoTrainer:
 
     async def update(self, step: int, batch: TrainingBatch) -> Update:
         return Update(report=UpdateReport(metrics={}), weights=None)
+
+    async def mark_validated(self, steps_done: int, value: float) -> None:
+        """Do nothing: no weights are kept."""
 
     async def mark_logged(self, step: int) -> None:
         """Do nothing: no checkpoint waits for it."""
@@ -88,6 +94,10 @@ class PolicyLearner:
         await self._mailbox.put_batch.remote(step, [ray.put(batch)])
         report, weights = await _first_of(_resolve(self._mailbox.take_result.remote(step)), self._fit)
         return Update(report=report, weights=weights)
+
+    async def mark_validated(self, steps_done: int, value: float) -> None:
+        """Tell the workers what their weights after so many steps are worth; they keep the best ones."""
+        await self._mailbox.put_validation.remote(steps_done, value)
 
     async def mark_logged(self, step: int) -> None:
         """Note that the step's line is in metrics.jsonl; no checkpoint holds a step whose line is not."""
@@ -151,6 +161,7 @@ def update_loop(arguments: Mapping[str, Any]) -> None:
     packet = pack(learner.policy.state_dict(), learner.step)
     if is_first:
         ray.get(mailbox.put_start.remote(learner.step, packet))
+    keep_if_validated(learner, mailbox, config)
     while not learner.finished:
         step = learner.step
         references = ray.get(mailbox.take_batch.remote(step))
@@ -163,10 +174,20 @@ def update_loop(arguments: Mapping[str, Any]) -> None:
         packet = pack(learner.policy.state_dict(), learner.step)
         if is_first:
             ray.get(mailbox.put_result.remote(step, report, packet))
+        keep_if_validated(learner, mailbox, config)  # before the checkpoint, behind which no run would come back here
         learner.save_if_due(report.metrics, may_save=partial(is_logged, mailbox, step))
         if learner.stopping:
             return
     learner.write_model()
+
+
+def keep_if_validated(learner: Learner, mailbox: Any, config: GrpoConfig) -> None:
+    """Wait for the validation of these weights if one is due, and keep them if none were better; on every rank."""
+    if not (config.validates and learner.step > 0 and config.validates_after(learner.step)):
+        return
+    value = ray.get(mailbox.take_validation.remote(learner.step))
+    if value is not None:
+        keep_if_best(learner, config.best_metric, value)
 
 
 def is_logged(mailbox: Any, step: int) -> bool:

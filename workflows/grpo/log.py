@@ -15,7 +15,7 @@ from temporay.operators.records import Outcome, ScoredGroup, ScoreStatus
 from temporay.operators.reinforcement import ledger
 from temporay.operators.reinforcement.rollout_files import path_of
 from temporay.operators.scoring.metrics import ConfidenceInterval, mean_interval
-from temporay.workflows.grpo import guards
+from temporay.workflows.grpo import guards, validation
 from temporay.workflows.grpo.producer import Produced
 from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.grpo.update import UpdateReport
@@ -41,7 +41,7 @@ class StepLines:
     @classmethod
     def open(cls, config: GrpoConfig, run_dir: RunDir, dataset: Dataset, first_step: int) -> Self:
         """Drop the lines that an earlier call wrote of the steps that are taken again."""
-        for stage in (STAGE, ledger.STAGE, guards.STAGE):
+        for stage in (STAGE, ledger.STAGE, guards.STAGE, validation.STAGE):
             run_dir.drop_from(stage, first_step)
         return cls(config=config, run_dir=run_dir, dataset=dataset, _last=time.perf_counter())
 

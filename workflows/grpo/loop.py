@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from temporay.models.families._base import family_of
 from temporay.models.token_lengths import TokenLengths
@@ -22,12 +22,13 @@ from temporay.operators.errors import UserError
 from temporay.operators.reinforcement import ledger
 from temporay.operators.reinforcement.rollout_buffer import RolloutBuffer
 from temporay.operators.reinforcement.rollout_files import steps_in
-from temporay.workflows.grpo import guards
+from temporay.workflows.grpo import guards, validation
 from temporay.workflows.grpo.learner import WORKER_STAGE, NoTrainer, PolicyLearner, Trainer
 from temporay.workflows.grpo.log import STAGE, StepLines, summarize
 from temporay.workflows.grpo.producer import Produced, Producer, prompt_stream, prune
 from temporay.workflows.grpo.settings import MAY_CHANGE, UNUSED, GrpoConfig, GrpoSettings
 from temporay.workflows.grpo.sharing import check_sharing
+from temporay.workflows.learner.best import best_phrase, best_summary
 from temporay.workflows.learner.learner import RAY_STORAGE
 from temporay.workflows.learner.settings import rate_change
 from temporay.workflows.learner.stopping import Stopped, is_asked, stop_on_sigterm
@@ -39,6 +40,8 @@ from temporay.workflows.runs.trackers import check_trackers, mirrored
 from temporay.workflows.session import ray_session
 
 STOP_POLL_S = 0.2
+
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(slots=True)
@@ -52,6 +55,7 @@ class Loop:
     buffer: RolloutBuffer[Produced]
     lines: StepLines
     canary: guards.CanaryQuestions | None
+    held_out: validation.HeldOutQuestions | None
     updating: bool = False  # a batch is being learned, and its line is not written yet
 
     @classmethod
@@ -68,6 +72,7 @@ class Loop:
             buffer=RolloutBuffer(max_staleness=config.max_staleness, updates_done=first_step),
             lines=StepLines.open(config, run_dir, dataset, first_step),
             canary=guards.CanaryQuestions.open(dataset, pool.processor, config) if looks else None,
+            held_out=validation.HeldOutQuestions.open(config),
         )
 
 
@@ -128,7 +133,7 @@ async def train(loop: Loop, first_step: int) -> None:
 
 
 async def look_if_due(loop: Loop, steps_done: int) -> None:
-    """Run the blindness canary before the first step and every ``canary_every`` steps.
+    """Run the blindness canary and the validation that are due, under the weights after so many steps.
 
     Raises:
         UserError: the model does not look at the video.
@@ -138,6 +143,27 @@ async def look_if_due(loop: Loop, steps_done: int) -> None:
         result = await guards.look(loop.pool, loop.canary, settings)
         loop.lines.run_dir.log({"stage": guards.STAGE, "step": steps_done, **asdict(result)})
         guards.check_canary(result, settings)
+    if loop.held_out is not None and loop.config.validates_after(steps_done):
+        rows = await unless_asked_to_stop(loop, loop.held_out.ask(loop.pool))
+        if rows is None:
+            return  # the run that goes on from here begins with it
+        found = validation.measures(rows)
+        loop.lines.run_dir.log({"stage": validation.STAGE, "step": steps_done, **found})
+        print(validation.terminal_line(steps_done, found), flush=True)
+        await loop.trainer.mark_validated(steps_done, found[loop.config.best_metric])
+
+
+async def unless_asked_to_stop(loop: Loop, work: Coroutine[Any, Any, ResultT]) -> ResultT | None:
+    """Wait for work that may take minutes; None when a stop is asked for meanwhile."""
+    task = asyncio.create_task(work)
+    try:
+        while not task.done():
+            if is_asked(loop.config.out):
+                return None
+            await asyncio.wait({task}, timeout=STOP_POLL_S)
+        return task.result()
+    finally:
+        task.cancel()
 
 
 def forget(config: GrpoConfig, steps_done: int) -> None:
@@ -185,6 +211,7 @@ def check(config: GrpoConfig, dataset: Dataset) -> None:
     family_of(config.model)
     check_trackers(config.trackers)
     check_sharing(config, config.pool, config.mode)
+    validation.check_held_out(config, dataset)
     prompt_stream(config, dataset)
     levels = set(dataset.table["level"].to_pylist())
     if config.curriculum.enabled and len(levels) < 2:
@@ -228,7 +255,8 @@ def run_with(config: GrpoConfig, pool: Pool) -> dict[str, Any]:
     with run_dir.stage(STAGE), mirrored(config.out, config.trackers), stop:
         asyncio.run(reinforce(config, run_dir, dataset, pool))
     shutil.rmtree(config.out / RAY_STORAGE, ignore_errors=True)
-    return run_dir.finish({**summarize(run_dir.rows(STAGE), run_dir.rows(ledger.STAGE)), "pool": pool.settings()})
+    summary = summarize(run_dir.rows(STAGE), run_dir.rows(ledger.STAGE))
+    return run_dir.finish({**summary, **best_summary(config.out), "pool": pool.settings()})
 
 
 def run(config: GrpoConfig) -> dict[str, Any]:
@@ -248,5 +276,6 @@ def run(config: GrpoConfig) -> dict[str, Any]:
 
 
 def tell(summary: Mapping[str, Any]) -> None:
-    """Print the rewards of the first and of the last quarter of the steps."""
-    print(f"reward {summary['reward_first']:.3f} → {summary['reward_last']:.3f} in {summary['steps']} steps")
+    """Print the rewards of the first and of the last quarter of the steps, and where the best weights are."""
+    best = best_phrase(summary)
+    print(f"reward {summary['reward_first']:.3f} → {summary['reward_last']:.3f} in {summary['steps']} steps{best}")

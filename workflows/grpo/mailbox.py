@@ -15,6 +15,7 @@ class Mailbox:
         self._batches: dict[int, Any] = {}
         self._results: dict[int, tuple[Any, PublishedWeights]] = {}  # what the workers report, the weights after it
         self._first: tuple[int, PublishedWeights] | None = None
+        self._validated: dict[int, float] = {}  # the metric that best weights are kept by, by steps done
         self._next_line = 0
         self._closed = False
         self._changed = asyncio.Condition()
@@ -63,6 +64,15 @@ class Mailbox:
         async with self._changed:
             await self._changed.wait_for(lambda: self._next_line > step or self._closed)
             return self._next_line > step
+
+    async def put_validation(self, steps_done: int, value: float) -> None:
+        await self._store(self._validated, steps_done, value)
+
+    async def take_validation(self, steps_done: int) -> float | None:
+        """Wait for what the weights after so many steps were worth; None when it will not be known."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: steps_done in self._validated or self._closed)
+            return self._validated.get(steps_done)
 
     async def put_start(self, step: int, packet: WeightPacket) -> None:
         async with self._changed:

@@ -7,6 +7,7 @@ from pydantic import Field
 from temporay.models.losses._base import GrpoLossSettings
 from temporay.operators.advantages._base import AdvantageName
 from temporay.operators.reinforcement.curriculum import CurriculumSettings
+from temporay.operators.scoring.arms import Arm
 from temporay.operators.settings import Settings
 from temporay.workflows.learner.settings import MAY_CHANGE as OF_EVERY_TRAINING
 from temporay.workflows.learner.settings import TrainingConfig, TrainingSettings
@@ -17,10 +18,12 @@ GrpoMode = Literal["train", "rollouts_only", "from_rollouts"]
 OF_TRAINING = ("optimizer", "loss", "trained", "hardware", "num_iterations", "mini_batches", "num_workers", "threads")
 OF_RECOVERY = ("micro_batch_size", "gradient_checkpointing", "checkpoint_every", "max_failures", "max_not_finite_steps")
 OF_SAMPLING = ("pool", "prompts_per_step", "group_size", "segment_tokens", "max_refills", "rewards", "curriculum")
+OF_VALIDATION = ("validation", "validate_every", "validation_samples", "validation_arms", "best_metric")
+GrpoBestMetric = Literal["ordered_accuracy", "shuffled_gap", "single_frame_gap", "blind_gap"]  # all are to grow
 UNUSED: dict[GrpoMode, tuple[str, ...]] = {  # settings that a mode has no use for; a run says so
     "train": (),
-    "rollouts_only": (*OF_TRAINING, *OF_RECOVERY),
-    "from_rollouts": (*OF_SAMPLING, "guards.canary_every", "keep_rollouts_every"),
+    "rollouts_only": (*OF_TRAINING, *OF_RECOVERY, *OF_VALIDATION),
+    "from_rollouts": (*OF_SAMPLING, *OF_VALIDATION, "guards.canary_every", "keep_rollouts_every"),
 }
 
 # Settings that may change between two calls of one run: they say how it is done, not what it gives.
@@ -61,7 +64,14 @@ class GrpoSettings(TrainingSettings):
     loss: GrpoLossSettings = GrpoLossSettings()
     num_iterations: int = Field(default=1, ge=1)  # passes over a batch (TRL's name)
     mini_batches: int = Field(default=1, ge=1)  # updates that a pass is cut into
+    validate_every: int = Field(default=20, ge=1)  # steps, where there is a dataset to validate on; also before step 1
+    validation_arms: tuple[Arm, ...] = ("ordered", "shuffled")  # answered greedily, with ``max_tokens`` at most
+    best_metric: GrpoBestMetric = "ordered_accuracy"  # the weights with the best one are kept in OUT/best
     keep_rollouts_every: int = Field(default=10, ge=1)  # steps; others' rollouts go when no checkpoint needs them
+
+    def validates_after(self, steps_done: int) -> bool:
+        """Return whether validation is due after so many steps, where there is a dataset to validate on."""
+        return steps_done % self.validate_every == 0 or steps_done == self.num_steps
 
     @property
     def updates_per_step(self) -> int:
@@ -76,3 +86,8 @@ class GrpoConfig(GrpoSettings, TrainingConfig):
     mode: GrpoMode = "train"
     rollouts: Path | None = None  # for mode from_rollouts: the folder of another run over the same data
     pool: PoolConfig = PoolConfig()
+
+    @property
+    def validates(self) -> bool:
+        """Whether there is a dataset to validate on, and a mode that changes weights while engines are there."""
+        return self.validation is not None and self.mode == "train"

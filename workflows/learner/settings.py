@@ -8,6 +8,7 @@ from pydantic import Field
 from temporay.models.lora import Trained
 from temporay.models.parallel import Hardware
 from temporay.models.policy import OptimizerConfig, lr_factor
+from temporay.operators.scoring.arms import ARMS, Arm
 from temporay.operators.settings import Settings
 from temporay.workflows.config import Instruction
 from temporay.workflows.runs.trackers import Trackers
@@ -37,6 +38,9 @@ class TrainingSettings(Settings):
     max_failures: int = Field(default=3, ge=0)  # restarts of the workers from the newest checkpoint
     max_not_finite_steps: int = Field(default=5, ge=1)  # optimizer steps in a row that may be left out: else diverged
     stop_grace_s: float = Field(default=15.0, ge=0)  # from SIGTERM on, for the end of a step and its checkpoint
+    validate_every: int = Field(default=200, ge=1)  # steps, where there is a dataset to validate on
+    validation_samples: int = Field(default=64, ge=1)
+    validation_arms: tuple[Arm, ...] = ARMS
     trackers: Trackers = ("tensorboard",)  # where curves go beside metrics.jsonl; wandb, mlflow: their own packages
 
     @property
@@ -51,10 +55,12 @@ class TrainingConfig(TrainingSettings):
     data: Path  # a dataset made by ``temporay generate``
     model: Path  # Hugging Face layout
     out: Path
+    validation: Path | None = None  # held out: a dataset, for SFT also JSON lines; None: no validation
 
     def absolute(self) -> Self:
         """Return the same settings with paths that mean the same in every process."""
-        return self.model_copy(update={name: getattr(self, name).absolute() for name in ("data", "model", "out")})
+        paths = {name: getattr(self, name) for name in ("data", "model", "out", "validation")}
+        return self.model_copy(update={name: path.absolute() for name, path in paths.items() if path is not None})
 
 
 def rate_change(config: TrainingConfig, earlier: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from temporay.workflows.runs.run_dir import RunDir
 
 SMOOTHING = 12  # a smoothed curve averages over one twelfth of its steps
 SECONDS = "seconds_"  # prefix of the time of one stage
-VALIDATION = "sft_validation"
+VALIDATION = {"sft": "sft_validation", "grpo": "grpo_validation"}  # stage of each command
 
 SFT_CURVES = {
     "loss": "Loss",

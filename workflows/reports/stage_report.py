@@ -35,17 +35,22 @@ def lead(run: Path, config: Mapping[str, Any]) -> str:
 
 def sft_body(run: Path) -> str:
     """Return loss, validation, speed, and how often every dataset was used."""
-    rows, checked = logged(run, "sft"), logged(run, VALIDATION)
+    rows = logged(run, "sft")
     parts = [
         tiles(sft_figures(rows)),
         section("Learning curves", curves_of(rows, SFT_CURVES, "sft") + other_values(rows, SFT_CURVES)),
+        *validation_section(run, "sft"),
     ]
-    if checked:
-        parts.append(section("Validation", validation_curves(checked)))
     summary = RunDir(path=run, resumed=True).summary()
     if summary is not None and "data" in summary:
         parts.append(section("Data", data_table(summary["data"])))
     return "\n".join(parts)
+
+
+def validation_section(run: Path, command: str) -> list[str]:
+    """Return the curves of validation; none where the run did not validate."""
+    checked = logged(run, VALIDATION[command])
+    return [section("Validation", validation_curves(checked))] if checked else []
 
 
 def sft_figures(rows: MetricRows) -> list[tuple[str, str]]:
@@ -83,6 +88,7 @@ def grpo_body(run: Path) -> str:
         (
             tiles(grpo_figures(rows)),
             section("Learning curves", curves),
+            *validation_section(run, "grpo"),
             section("Where a step's time goes", seconds_chart(rows)),
             section("Rollouts", section_of(run)),
         )

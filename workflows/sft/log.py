@@ -1,6 +1,6 @@
-"""What a finished fine-tuning run says of itself: shares of time and padding, its datasets, its best weights.
+"""What a finished fine-tuning run says of itself: shares of time and padding, and its datasets.
 
-rows of metrics.jsonl, Inputs, Best → summary.json
+rows of metrics.jsonl, Inputs → summary.json
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,13 +12,10 @@ from temporay.workflows.sft.inputs import Inputs
 from temporay.workflows.sft.mixture import Mixture, dropped_lines, samples_drawn
 from temporay.workflows.sft.settings import SftConfig
 from temporay.workflows.sft.token_counts import TooLong
-from temporay.workflows.sft.validation import BEST, Best
 
 
-def summarize(
-    config: SftConfig, inputs: Inputs, rows: Sequence[Mapping[str, Any]], best: Best | None
-) -> dict[str, Any]:
-    """Return what summary.json holds.
+def summarize(config: SftConfig, inputs: Inputs, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what summary.json holds, but the best weights.
 
     Args:
         rows: the run's lines of metrics.jsonl.
@@ -37,10 +34,7 @@ def summarize(
         **mean_shares(steps),
         "data": accounts(inputs),
     }
-    if best is None:
-        return summary
-    chosen = {"metric": best.metric, "step": best.step, "value": best.value, "model": str(config.out / BEST)}
-    return {**summary, "validation": validation_account(inputs), "best": chosen}
+    return summary if inputs.held_out is None else {**summary, "validation": validation_account(inputs)}
 
 
 def mean_shares(steps: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -93,12 +87,3 @@ def dropped_summary(dropped: Sequence[TooLong], mixture: Mixture) -> dict[str, A
         entry["count"] += 1
         entry["tokens"][mixture.sample(one.row).key] = one.tokens
     return summary
-
-
-def models_line(summary: Mapping[str, Any]) -> str:
-    """Say where the models are."""
-    last = f"the model is in {summary['model']}"
-    if "best" not in summary:
-        return last
-    best = summary["best"]
-    return f"{last}; best {best['metric']} {best['value']:.4f} at step {best['step']}, in {best['model']}"

@@ -10,6 +10,7 @@ from typing import Any
 
 import ray
 from temporay.models.families._base import family_of
+from temporay.workflows.learner.best import best_phrase, best_summary, check_metric
 from temporay.workflows.learner.learner import RAY_STORAGE, fit, make_trainer
 from temporay.workflows.learner.settings import MAY_CHANGE, rate_change
 from temporay.workflows.learner.stopping import stop_on_sigterm
@@ -19,10 +20,9 @@ from temporay.workflows.runs.trackers import check_trackers, mirrored
 from temporay.workflows.session import ray_session
 from temporay.workflows.sft.inputs import Inputs, prepare
 from temporay.workflows.sft.learner import STAGE, train_loop
-from temporay.workflows.sft.log import models_line, summarize
+from temporay.workflows.sft.log import summarize
 from temporay.workflows.sft.mixture import parts_of
 from temporay.workflows.sft.settings import SftConfig
-from temporay.workflows.sft.validation import check_metric, finish_best
 
 
 def run(config: SftConfig, *, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]:
@@ -54,8 +54,8 @@ def run(config: SftConfig, *, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]
         with stop_on_sigterm(config.out, config.stop_grace_s):
             learn(config, inputs, callbacks)
     shutil.rmtree(config.out / RAY_STORAGE, ignore_errors=True)
-    best = finish_best(config.out)
-    return run_dir.finish(summarize(config, inputs, run_dir.rows(STAGE), best))
+    summary = summarize(config, inputs, run_dir.rows(STAGE))
+    return run_dir.finish(summary | best_summary(config.out))
 
 
 def check(config: SftConfig) -> None:
@@ -78,4 +78,5 @@ def learn(config: SftConfig, inputs: Inputs, callbacks: tuple[Any, ...]) -> None
 
 def tell(summary: Mapping[str, Any]) -> None:
     """Print the loss, the share of time spent waiting for data, and where the models are."""
-    print(f"loss {summary['loss']:.4f}; waited for data {summary['wait']:.1%} of the time; {models_line(summary)}")
+    last = f"the model is in {summary['model']}{best_phrase(summary)}"
+    print(f"loss {summary['loss']:.4f}; waited for data {summary['wait']:.1%} of the time; {last}")

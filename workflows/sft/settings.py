@@ -7,7 +7,6 @@ from pydantic import Field, model_validator
 from temporay.operators.dataset.rows import ANSWER_ONLY_INSTRUCTION
 from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.records import Sample
-from temporay.operators.scoring.arms import ARMS, Arm
 from temporay.workflows.learner.settings import TrainingConfig, TrainingSettings
 from temporay.workflows.sft.mixture import absolute_entry
 from temporay.workflows.sft.schedule import PassLimits
@@ -24,9 +23,6 @@ class SftSettings(TrainingSettings):
     answer_only_instruction: str = ANSWER_ONLY_INSTRUCTION  # ``instruction`` for samples without a chain of thought
     max_length: int | None = Field(default=None, ge=1)  # tokens; longer samples are left out. None: the tokenizer's own
     max_dropped_share: float = Field(default=0.05, ge=0, le=1)  # if more samples are too long, the run is refused
-    validate_every: int = Field(default=200, ge=1)  # steps, where there is a dataset to validate on
-    validation_samples: int = Field(default=64, ge=1)
-    validation_arms: tuple[Arm, ...] = ARMS
     best_metric: BestMetric = "ordered_loss"  # the weights with the best one are kept in OUT/best
 
     @model_validator(mode="after")
@@ -54,10 +50,7 @@ class SftConfig(SftSettings, TrainingConfig):
     data: Path  # a dataset made by ``temporay generate``, or JSON lines of video questions
     mixture: tuple[str, ...] = ()  # other datasets as PATH=SHARE of all samples; ``data`` has what they leave
     video_reading: VideoReading = VideoReading()  # how videos of JSON lines are read
-    validation: Path | None = None  # held out: a dataset or JSON lines; None: no validation
 
     def absolute(self) -> Self:
         """Return the same settings with paths that mean the same in every process."""
-        validation = None if self.validation is None else self.validation.absolute()
-        changes = {"mixture": tuple(map(absolute_entry, self.mixture)), "validation": validation}
-        return super().absolute().model_copy(update=changes)
+        return super().absolute().model_copy(update={"mixture": tuple(map(absolute_entry, self.mixture))})

@@ -7,27 +7,18 @@ read the answer off it, so accuracy is left to ``temporay evaluate``; what the o
 gap between the loss of an arm and that of the ordered frames, which is 0 for a model that does not watch.
 """
 
-import json
-import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from temporay.models.export import export
-from temporay.operators.errors import UserError
-from temporay.operators.files import write_json
-from temporay.operators.scoring.arms import Arm, apply_arm
+from temporay.operators.scoring.arms import apply_arm
+from temporay.workflows.learner.best import keep_if_best
 from temporay.workflows.learner.learner import Learner
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.sft.clips import Collate
 from temporay.workflows.sft.mixture import Part
 from temporay.workflows.sft.schedule import Numbers, Pass, pack
-from temporay.workflows.sft.settings import BestMetric, SftConfig
+from temporay.workflows.sft.settings import SftConfig
 from temporay.workflows.sft.token_counts import TooLong
-
-BEST = "best"  # the finished run's model with the best metric
-BEST_SO_FAR, RECORD = "best_so_far", "best.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,30 +29,6 @@ class HeldOut:
     rows: tuple[int, ...]
     tokens_N: Numbers  # by row of the part; 0 for rows that are not validated on
     dropped: tuple[TooLong, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Best:
-    """The best weights so far; the folder that the record names is always whole."""
-
-    step: int
-    value: float
-    metric: str
-    folder: str
-
-
-def check_metric(metric: BestMetric, arms: Sequence[Arm]) -> None:
-    """Refuse a metric that the arms do not give.
-
-    Raises:
-        UserError: an arm is missing.
-    """
-    needed = {"ordered", metric.removesuffix("_loss").removesuffix("_gap")}
-    if missing := needed - set(arms):
-        raise UserError(
-            f"best_metric {metric} needs the arms {', '.join(sorted(needed))}, and validation_arms lacks "
-            f"{', '.join(sorted(missing))}; add it or choose another metric"
-        )
 
 
 class Validation:
@@ -124,44 +91,3 @@ class Validation:
                     sums_2AS[1, a, places] = batch.completion_mask_BL.sum(-1).double()
         nats_AS, tokens_AS = policy.parallel.sum(sums_2AS).cpu()
         return nats_AS, tokens_AS
-
-
-def keep_if_best(learner: Learner, metric: BestMetric, value: float) -> None:
-    """Export the weights if no others measured in this run were better. Every rank must call it.
-
-    The record is replaced once the folder it names is whole, and the folder before that is removed last.
-    """
-    root, parallel = learner.config.out / BEST_SO_FAR, learner.policy.parallel
-    before = parallel.from_rank_0(read_best(learner.config.out) if parallel.rank == 0 else None)
-    sign = -1.0 if metric.endswith("_loss") else 1.0
-    if before is not None and sign * value <= sign * before.value:
-        return
-    folder = f"step-{learner.step:08d}"
-    export(learner.policy, learner.config.model, root / folder)
-    if parallel.rank == 0:
-        write_json(root / RECORD, {"step": learner.step, "value": value, "metric": metric, "folder": folder})
-        for other in root.glob("step-*"):
-            if other.name != folder:
-                shutil.rmtree(other)
-    parallel.wait_for_files()
-
-
-def read_best(out: Path) -> Best | None:
-    """Read the record of a run; None before the first validation."""
-    for path in (out / BEST_SO_FAR / RECORD, out / RECORD):
-        if path.exists():
-            return Best(**json.loads(path.read_text()))
-    return None
-
-
-def finish_best(out: Path) -> Best | None:
-    """Move the best weights of a finished run to OUT/best and return their record; it may be called again."""
-    best = read_best(out)
-    root = out / BEST_SO_FAR
-    if best is not None and root.exists():
-        if (root / best.folder).exists():
-            shutil.rmtree(out / BEST, ignore_errors=True)  # of a run that got more steps after it had finished
-            (root / best.folder).rename(out / BEST)
-        (root / RECORD).rename(out / RECORD)
-        shutil.rmtree(root)
-    return best

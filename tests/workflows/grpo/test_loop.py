@@ -100,7 +100,9 @@ def test_a_run_improves_weights_and_accounts_for_every_prompt(
     out = tmp_path / "run"
     asked: list[Any] = []
     monkeypatch.setattr(RolloutPool, "started", lambda *given: asked.append(given) or nullcontext(engines))
-    summary = run(config(data, model, out, scale_rewards="task"))
+    held_out = write_dataset(tmp_path / "held_out", split="test", num_samples=6)
+    validation = {"validation": held_out, "validate_every": 2, "validation_samples": 4}
+    summary = run(config(data, model, out, scale_rewards="task", **validation))
     assert asked == [(POOL, model)]  # these engines are there already
     rows = rows_of(out)
     assert [row["step"] for row in rows] == list(range(NUM_STEPS))
@@ -111,6 +113,7 @@ def test_a_run_improves_weights_and_accounts_for_every_prompt(
     assert summary["parity_max_abs"] < 1e-4
     assert all(row["useful_groups"] > 0 for row in rows)
     assert changed(model, out / "model")
+    check_best(out, summary["best"], model)
     account = rows_of(out, "ledger")
     assert reconcile(account, max_staleness=0) == []
     assert summary["groups"]["trained"] == sum(len(line["trained"]) for line in account) > 0
@@ -120,6 +123,19 @@ def test_a_run_improves_weights_and_accounts_for_every_prompt(
             assert logprobs == pytest.approx(rollout.logprobs, abs=1e-4)
     scales = [read_step(path_of(out, step)).state["scales"] for step in steps_in(out)]
     assert len(scales) == NUM_STEPS and scales[0] != scales[-1] and scales[0].keys() == {"motion_direction"}
+
+
+def check_best(out: Path, best: dict[str, Any], model: Path) -> None:
+    """Check that the weights of the first of the best validations after a step are kept."""
+    checked = rows_of(out, "grpo_validation")
+    assert [row["step"] for row in checked] == [0, 2, 4]
+    assert all(0 <= row["ordered_accuracy_interval"][0] <= row["ordered_accuracy"] for row in checked)
+    assert all({"shuffled_gap", "shuffled_unread"} <= row.keys() for row in checked)
+    first_best = max(checked[1:], key=lambda row: row["ordered_accuracy"])
+    assert (best["step"], best["value"]) == (first_best["step"], first_best["ordered_accuracy"])
+    assert changed(model, Path(best["model"]))
+    assert changed(out / "model", Path(best["model"])) == (best["step"] != NUM_STEPS)
+    assert not (out / "best_so_far").exists()
 
 
 class WatchedPool:

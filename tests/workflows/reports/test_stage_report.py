@@ -95,7 +95,8 @@ def test_the_page_of_grpo_shows_curves_seconds_and_rollouts(made: Path) -> None:
     dispatch(["report", str(made)])
     path = made / report.PAGE
     text, found = path.read_text(), outline(path)
-    assert found.headings == ["Learning curves", "Where a step's time goes", "Rollouts"]
+    assert found.headings == ["Learning curves", "Validation", "Where a step's time goes", "Rollouts"]
+    assert "Validation: ordered accuracy" in text
     assert "9 of 9 steps, not finished" in text and "<b>generate</b>" in text
     assert not found.loads and not found.handlers
     assert found.counts["script"] == 1 + 2 * found.counts["article"]  # clip and overlay of every card

@@ -1,0 +1,107 @@
+"""Validation during GRPO: held-out questions, answered greedily under every arm by the engines of the run.
+
+    rows of ``validation`` → frames of an arm → engines → accuracy by arm, gaps → row of metrics.jsonl → OUT/best
+
+What the order of the frames is worth shows in a gap: the accuracy on ordered frames less that under an arm.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from temporay.operators.dataset.reader import Dataset
+from temporay.operators.errors import UserError
+from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, credit
+from temporay.operators.scoring.metrics import ConfidenceInterval, accuracy_interval, mean_interval
+from temporay.operators.seeding import rng_at
+from temporay.workflows.evaluate import EvaluateSettings, evaluate
+from temporay.workflows.grpo.settings import GrpoConfig
+from temporay.workflows.learner.best import check_metric
+from temporay.workflows.rollouts.pool import Pool
+
+STAGE = "grpo_validation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOutQuestions:
+    """What is asked at every validation of a run, and how."""
+
+    dataset: Dataset
+    rows: tuple[int, ...]
+    settings: EvaluateSettings
+
+    @classmethod
+    def open(cls, config: GrpoConfig) -> HeldOutQuestions | None:
+        """Choose rows once for all steps; None where a run does not validate."""
+        if config.validation is None or not config.validates:
+            return None
+        dataset = Dataset.open(config.validation)
+        chosen = rng_at("grpo/validation", config.seed).permutation(len(dataset))[: config.validation_samples].tolist()
+        settings = EvaluateSettings(
+            arms=config.validation_arms, max_tokens=config.max_tokens, instruction=config.instruction
+        )
+        return cls(dataset=dataset, rows=tuple(sorted(chosen)), settings=settings)
+
+    async def ask(self, pool: Pool) -> list[EvaluationRow]:
+        """Have all questions answered under the weights that the engines hold."""
+        return await evaluate(pool, self.dataset, self.rows, self.settings.arms, self.settings)
+
+
+def check_held_out(config: GrpoConfig, dataset: Dataset) -> None:
+    """Refuse a validation that says nothing, before anything starts.
+
+    Raises:
+        UserError: its dataset is not there, is empty or shares samples with the training data, or the arms do not give
+            the metric.
+    """
+    if config.validation is None:
+        return
+    check_metric(config.best_metric, config.validation_arms)
+    held_out = Dataset.open(config.validation)
+    if len(held_out) == 0:
+        raise UserError(f"validation {config.validation} has no samples; generate some first")
+    trained_on = set(dataset.table["pair_id"].to_pylist())  # a sample and its twin share it
+    shared = [pair for pair in held_out.table["pair_id"].to_pylist() if pair in trained_on]
+    if shared:
+        raise UserError(
+            f"{len(shared)} of {len(held_out)} samples of validation {config.validation} are in {config.data} too, as "
+            f"they are or as twins, e.g. {shared[0]}; generate one with --split test"
+        )
+
+
+def measures(rows: Sequence[EvaluationRow]) -> dict[str, Any]:
+    """Measure every arm of a validation.
+
+    ``ARM_accuracy`` is a share of all samples, ``ARM_unread`` the share of answers that name no option. ``ARM_gap`` is
+    the accuracy on ordered frames less that of the arm, by pairs of answers to one question. ``…_interval`` is the
+    interval of 95 %, low and high.
+    """
+    arms = by_arm(rows)
+    credits = {arm: {row.key: credit(row) for row in some} for arm, some in arms.items()}
+    found: dict[str, Any] = {}
+    for arm, some in arms.items():
+        found |= _with_interval(f"{arm}_accuracy", accuracy_interval(list(credits[arm].values())))
+        found[f"{arm}_unread"] = fmean(row.parsed is None for row in some)
+        if arm != "ordered" and "ordered" in arms:
+            pairs = [credits["ordered"][key] - value for key, value in credits[arm].items()]
+            found |= _with_interval(f"{arm}_gap", mean_interval(pairs))
+    return found
+
+
+def _with_interval(name: str, interval: ConfidenceInterval) -> dict[str, Any]:
+    bounded = {f"{name}_interval": [interval.low, interval.high]} if math.isfinite(interval.high) else {}
+    return {name: interval.value, **bounded}
+
+
+def terminal_line(steps_done: int, found: Mapping[str, Any]) -> str:
+    """Sum up a validation for somebody who waits."""
+    said = []
+    for name, value in found.items():
+        if name.endswith(("_accuracy", "_gap")):
+            low, high = found.get(f"{name}_interval", (math.nan, math.nan))
+            said.append(f"{name.replace('_', ' ')} {value:.1%} ({low:.0%} to {high:.0%})")
+    return f"validation after {steps_done} steps: {', '.join(said)}"

@@ -1,0 +1,101 @@
+"""The best weights so far by a metric of validation, of SFT and GRPO alike.
+
+value of a validation → OUT/best_so_far (a record, and the folder it names) → OUT/best of the finished run
+"""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from temporay.models.export import export
+from temporay.operators.errors import UserError
+from temporay.operators.files import write_json
+from temporay.operators.scoring.arms import Arm
+from temporay.workflows.learner.learner import Learner
+
+BEST = "best"  # the finished run's model with the best metric
+BEST_SO_FAR, RECORD = "best_so_far", "best.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Best:
+    """The best weights so far; the folder that the record names is always whole."""
+
+    step: int
+    value: float
+    metric: str
+    folder: str
+
+
+def check_metric(metric: str, arms: Sequence[Arm]) -> None:
+    """Refuse a metric that the arms do not give.
+
+    Raises:
+        UserError: an arm is missing.
+    """
+    needed = {"ordered", metric.rpartition("_")[0]}
+    if missing := needed - set(arms):
+        raise UserError(
+            f"best_metric {metric} needs the arms {', '.join(sorted(needed))}, and validation_arms lacks "
+            f"{', '.join(sorted(missing))}; add it or choose another metric"
+        )
+
+
+def keep_if_best(learner: Learner, metric: str, value: float) -> None:
+    """Export the weights if no others measured in this run were better. Every rank must call it.
+
+    The record is replaced once the folder it names is whole, and the folder before that is removed last.
+    """
+    root, parallel = learner.config.out / BEST_SO_FAR, learner.policy.parallel
+    before = parallel.from_rank_0(read_best(learner.config.out) if parallel.rank == 0 else None)
+    sign = -1.0 if metric.endswith("_loss") else 1.0
+    if before is not None and sign * value <= sign * before.value:
+        return
+    folder = f"step-{learner.step:08d}"
+    export(learner.policy, learner.config.model, root / folder)
+    if parallel.rank == 0:
+        write_json(root / RECORD, {"step": learner.step, "value": value, "metric": metric, "folder": folder})
+        for other in root.glob("step-*"):
+            if other.name != folder:
+                shutil.rmtree(other)
+    parallel.wait_for_files()
+
+
+def read_best(out: Path) -> Best | None:
+    """Read the record of a run; None before the first validation."""
+    for path in (out / BEST_SO_FAR / RECORD, out / RECORD):
+        if path.exists():
+            return Best(**json.loads(path.read_text()))
+    return None
+
+
+def finish_best(out: Path) -> Best | None:
+    """Move the best weights of a finished run to OUT/best and return their record; it may be called again."""
+    best = read_best(out)
+    root = out / BEST_SO_FAR
+    if best is not None and root.exists():
+        if (root / best.folder).exists():
+            shutil.rmtree(out / BEST, ignore_errors=True)  # of a run that got more steps after it had finished
+            (root / best.folder).rename(out / BEST)
+        (root / RECORD).rename(out / RECORD)
+        shutil.rmtree(root)
+    return best
+
+
+def best_summary(out: Path) -> dict[str, Any]:
+    """Finish the best weights of a run and return what summary.json holds of them; empty without validation."""
+    best = finish_best(out)
+    if best is None:
+        return {}
+    return {"best": {"metric": best.metric, "step": best.step, "value": best.value, "model": str(out / BEST)}}
+
+
+def best_phrase(summary: Mapping[str, Any]) -> str:
+    """Say where the best weights are, to follow another phrase; "" without validation."""
+    if "best" not in summary:
+        return ""
+    best = summary["best"]
+    return f"; best {best['metric']} {best['value']:.4f} at step {best['step']}, in {best['model']}"
