@@ -1,35 +1,56 @@
-"""Prompts and their completions → one padded ``Batch``, the same for supervised training and for rollouts.
+"""Prompts and their completions → one ``Batch``, the same for supervised training and for rollouts.
+
+    pairs    each a row of its own, padded on the right
+    groups   one row without padding, in which every prompt stands once before all of its completions
 
 Labels are made by concatenation, never from a chat template's assistant mask. With a video in the chat, transformers
 5.17 silently returns that mask all zero (huggingface/transformers#46559).
 
-Shapes: B sequences, L padded length. Padding is on the right.
+Shapes: R rows, L positions of a row, B completions, T tokens of a completion.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
 import torch
-from temporay.models.families._base import EncodedPrompts, Family
-from temporay.operators.records import Group, Prompt
+from temporay.models.families._base import Family
+from temporay.models.families._positions import Positions
+from temporay.models.families._shared_prompt import GroupSpan
+from temporay.operators.records import Group, Prompt, Rollout
 from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """The inputs of one forward pass. ``completion_mask_BL[b, l]`` is 1 where token l is scored and trained on."""
+    """The inputs of one forward pass. ``completion_mask_BT[b, t]`` is 1 where token t is scored and trained on."""
 
-    input_ids_BL: Tensor  # int64
-    attention_mask_BL: Tensor  # int64
-    completion_mask_BL: Tensor  # float32
-    model_inputs: Mapping[str, Tensor]  # token types and video tensors, named as the model's forward takes them
+    input_ids_RL: Tensor  # int64
+    completion_ids_BT: Tensor  # int64
+    completion_mask_BT: Tensor  # float32
+    predictors_BT: Tensor  # int64; the place of the token before, in all rows end to end
+    model_inputs: Mapping[str, Tensor]  # positions and video tensors, named as the model's forward takes them
+    lengths_R: tuple[int, ...]  # tokens of every row without padding
+    groups: tuple[GroupSpan, ...] = ()  # of the only row; (): every row is a prompt and one completion
     advantages_B: Tensor | None = None  # rollouts only
-    engine_logprobs_BL: Tensor | None = None  # rollouts only; 0 outside the completion
-    old_logprobs_BL: Tensor | None = None  # under the weights before a batch's first update, if it has several updates
-    reference_logprobs_BL: Tensor | None = None  # under the starting weights, for a KL penalty
+    engine_logprobs_BT: Tensor | None = None  # rollouts only; 0 outside the completion
+    old_logprobs_BT: Tensor | None = None  # under the weights before a batch's first update, if it has several updates
+    reference_logprobs_BT: Tensor | None = None  # under the starting weights, for a KL penalty
+
+    @property
+    def has_video(self) -> bool:
+        """Whether the vision tower has work."""
+        return any(name.startswith("pixel_values") for name in self.model_inputs)
+
+    @property
+    def attention_pairs(self) -> int:
+        """Query-key pairs of one layer and head of the text part; a causal triangle counts as its square."""
+        if self.groups:
+            return sum(group.attention_pairs for group in self.groups)
+        return sum(length**2 for length in self.lengths_R)
 
     def to(self, device: torch.device) -> Batch:
         """Return the same batch on a device."""
@@ -49,7 +70,7 @@ class BatchCounts:
     """The size of a global batch, over all ranks and micro-batches."""
 
     num_tokens: float  # completion tokens under the mask
-    num_sequences: float  # sequences with at least one such token
+    num_sequences: float  # completions with at least one such token
 
 
 def collate_samples(family: Family, processor: Any, prompts: Sequence[Prompt], targets: Sequence[str]) -> Batch:
@@ -62,13 +83,20 @@ def collate_samples(family: Family, processor: Any, prompts: Sequence[Prompt], t
         raise ValueError(f"need one non-empty target per prompt, got {len(prompts)} prompts, targets {targets!r}")
     encoded = family.encode(processor, prompts)
     tokenizer = processor.tokenizer
-    completions = tokenizer(list(targets), add_special_tokens=False)["input_ids"]
-    return _pad(
-        family,
-        processor,
-        encoded.prompt_ids,
-        [(*ids, tokenizer.eos_token_id) for ids in completions],
-        encoded.video_tensors,
+    targets_ids = tokenizer(list(targets), add_special_tokens=False)["input_ids"]
+    completions = [(*ids, tokenizer.eos_token_id) for ids in targets_ids]
+    rows = [(*ids, *completion) for ids, completion in zip(encoded.prompt_ids, completions, strict=True)]
+    length = max(map(len, rows))
+    starts = [r * length + len(ids) for r, ids in enumerate(encoded.prompt_ids)]
+    positions = [
+        _continued(prompt, [len(completion)])
+        for prompt, completion in zip(family.positions(processor, encoded), completions, strict=True)
+    ]
+    return Batch(
+        input_ids_RL=_padded(rows, tokenizer.pad_token_id),
+        **_scored(completions, [start - 1 for start in starts], starts, tokenizer.pad_token_id),
+        model_inputs={**encoded.video_tensors, "position_ids": _stacked(positions, length)},
+        lengths_R=tuple(map(len, rows)),
     )
 
 
@@ -79,32 +107,47 @@ def collate_groups(
     groups: Sequence[Group],
     advantages: Sequence[Sequence[float | None]],
 ) -> Batch:
-    """Collate rollouts of several prompts, group after group; leave out those without advantage or tokens.
+    """Collate rollouts of several prompts into one row; leave out those without advantage or tokens.
 
     Args:
         groups: one for each prompt, with the expanded prompt ids that the engine used.
-        advantages: by group, then rollout.
+        advantages: by group, then rollout; each group has one that is kept.
 
     Raises:
         RuntimeError: an engine's prompt ids are not the trainer's, so its log-probabilities mean something else.
     """
     encoded = family.encode(processor, prompts)
-    prompt_rows: list[tuple[int, ...]] = []
-    completions: list[tuple[int, ...]] = []
-    logprobs: list[tuple[float, ...]] = []
-    flat_advantages: list[float] = []
-    num_kept: list[int] = []
-    for prompt_ids, group, row in zip(encoded.prompt_ids, groups, advantages, strict=True):
+    row: list[int] = []
+    spans: list[GroupSpan] = []
+    lasts: list[int] = []
+    starts: list[int] = []
+    kept = [list(_kept(group, values)) for group, values in zip(groups, advantages, strict=True)]
+    for prompt_ids, group, chosen in zip(encoded.prompt_ids, groups, kept, strict=True):
         _check_same_ids(group, prompt_ids)
-        kept = [(r, a) for r, a in zip(group.rollouts, row, strict=True) if a is not None and r.completion_ids]
-        num_kept.append(len(kept))
-        for rollout, advantage in kept:
-            prompt_rows.append(prompt_ids)
-            completions.append(rollout.completion_ids)
-            logprobs.append(rollout.logprobs)
-            flat_advantages.append(advantage)
-    videos = _repeat_videos(encoded, [n for n, p in zip(num_kept, prompts, strict=True) if p.frames_THWC is not None])
-    return _pad(family, processor, prompt_rows, completions, videos, logprobs, flat_advantages)
+        row += prompt_ids
+        lasts += [len(row) - 1] * len(chosen)  # the token that every completion of this prompt follows
+        for rollout, _ in chosen:
+            starts.append(len(row))
+            row += rollout.completion_ids
+        spans.append(GroupSpan(prompt=len(prompt_ids), completions=tuple(len(r.completion_ids) for r, _ in chosen)))
+    prompt_positions = family.positions(processor, encoded)
+    positions = [_continued(own, span.completions) for own, span in zip(prompt_positions, spans, strict=True)]
+    rollouts, flat_advantages = zip(*(pair for chosen in kept for pair in chosen), strict=True)
+    return Batch(
+        input_ids_RL=torch.tensor([row]),
+        **_scored([r.completion_ids for r in rollouts], lasts, starts, processor.tokenizer.pad_token_id),
+        model_inputs={**encoded.video_tensors, "position_ids": _stacked([np.concatenate(positions, 1)], len(row))},
+        lengths_R=(len(row),),
+        groups=tuple(spans),
+        advantages_B=torch.tensor(flat_advantages),
+        engine_logprobs_BT=_padded([r.logprobs for r in rollouts], 0.0),
+    )
+
+
+def _kept(group: Group, advantages: Sequence[float | None]) -> Iterator[tuple[Rollout, float]]:
+    for rollout, advantage in zip(group.rollouts, advantages, strict=True):
+        if advantage is not None and rollout.completion_ids:
+            yield rollout, advantage
 
 
 def _check_same_ids(group: Group, prompt_ids: tuple[int, ...]) -> None:
@@ -118,50 +161,44 @@ def _check_same_ids(group: Group, prompt_ids: tuple[int, ...]) -> None:
         )
 
 
-def _repeat_videos(encoded: EncodedPrompts, num_copies_V: Sequence[int]) -> dict[str, Tensor]:
-    """Repeat the v-th video ``num_copies_V[v]`` times in place, so that no clip is processed twice."""
-    grids = [tensor for name, tensor in encoded.video_tensors.items() if name.endswith("_thw")]
-    if not grids or sum(num_copies_V) == 0:
-        return {}
-    num_patches_V = grids[0].prod(-1)
-    ends = num_patches_V.cumsum(0).tolist()
-    starts = [end - int(n) for end, n in zip(ends, num_patches_V, strict=True)]
-    copies = [(v, starts[v], ends[v]) for v, n in enumerate(num_copies_V) for _ in range(n)]
-    repeated = {}
-    for name, tensor in encoded.video_tensors.items():
-        if len(tensor) == len(num_patches_V):
-            repeated[name] = tensor[[v for v, _, _ in copies]]
-        else:
-            repeated[name] = torch.cat([tensor[start:end] for _, start, end in copies])
-    return repeated
+def _scored(
+    completions: Sequence[Sequence[int]], lasts: Sequence[int], starts: Sequence[int], pad_id: int
+) -> dict[str, Any]:
+    """Return the fields of a batch that say what is scored.
+
+    Args:
+        lasts: for each completion the place of the prompt's last token, in all rows end to end.
+        starts: the place of its own first token.
+    """
+    predictors = [
+        [last, *range(start, start + len(completion) - 1)]
+        for last, start, completion in zip(lasts, starts, completions, strict=True)
+    ]
+    return {
+        "completion_ids_BT": _padded(completions, pad_id),
+        "completion_mask_BT": _padded([[1.0] * len(completion) for completion in completions], 0.0),
+        "predictors_BT": _padded(predictors, 0),
+    }
 
 
-def _pad(
-    family: Family,
-    processor: Any,
-    prompt_rows: Sequence[tuple[int, ...]],
-    completions: Sequence[tuple[int, ...]],
-    video_tensors: Mapping[str, Tensor],
-    logprobs: Sequence[tuple[float, ...]] | None = None,
-    advantages: Sequence[float] | None = None,
-) -> Batch:
-    rows = [(*prompt, *completion) for prompt, completion in zip(prompt_rows, completions, strict=True)]
-    shape = (len(rows), max(map(len, rows), default=0))
-    input_ids_BL = torch.full(shape, processor.tokenizer.pad_token_id)
-    attention_mask_BL = torch.zeros(shape, dtype=torch.long)
-    completion_mask_BL = torch.zeros(shape)
-    engine_logprobs_BL = None if logprobs is None else torch.zeros(shape)
-    for b, (row, prompt) in enumerate(zip(rows, prompt_rows, strict=True)):
-        input_ids_BL[b, : len(row)] = torch.tensor(row)
-        attention_mask_BL[b, : len(row)] = 1
-        completion_mask_BL[b, len(prompt) : len(row)] = 1.0
-        if engine_logprobs_BL is not None and logprobs is not None:
-            engine_logprobs_BL[b, len(prompt) : len(row)] = torch.tensor(logprobs[b])
-    return Batch(
-        input_ids_BL=input_ids_BL,
-        attention_mask_BL=attention_mask_BL,
-        completion_mask_BL=completion_mask_BL,
-        model_inputs={**video_tensors, **(family.token_types(processor, input_ids_BL) if video_tensors else {})},
-        advantages_B=None if advantages is None else torch.tensor(advantages),
-        engine_logprobs_BL=engine_logprobs_BL,
-    )
+def _padded(rows: Sequence[Sequence[Any]], fill: float) -> Tensor:
+    """Return ragged rows as one tensor, filled up on the right; of the type of ``fill``, int64 or float32."""
+    made = torch.full((len(rows), max(map(len, rows))), fill)
+    for target, row in zip(made, rows, strict=True):
+        target[: len(row)] = torch.tensor(row, dtype=made.dtype)
+    return made
+
+
+def _continued(prompt: Positions, lengths: Sequence[int]) -> Positions:
+    """Return positions of a prompt and of completions that each follow it as if they were alone."""
+    first = int(prompt.max()) + 1
+    after = [np.broadcast_to(np.arange(first, first + length), (len(prompt), length)) for length in lengths]
+    return np.concatenate([prompt, *after], 1)
+
+
+def _stacked(rows: Sequence[Positions], length: int) -> Tensor:
+    """Return (axes, R, L) positions of all rows, 0 on padding."""
+    made = np.zeros((len(rows[0]), len(rows), length), np.int64)
+    for r, row in enumerate(rows):
+        made[:, r, : row.shape[1]] = row
+    return torch.from_numpy(made)

@@ -2,7 +2,7 @@
 
 A loss divides by the counts of the whole batch over all ranks and micro-batches, so W ranks take the same step as one.
 
-Shapes: B sequences, L positions.
+Shapes: B completions, T completion tokens.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 from pydantic import Field, model_validator
 from temporay.models.collate import Batch, BatchCounts
 from temporay.models.families._base import Family
+from temporay.models.families._shared_prompt import SharedPrompts
 from temporay.models.lora import EVERYTHING, Trained, adapter_scales, merged, set_trained
 from temporay.models.losses._base import Loss
 from temporay.models.parallel import (
@@ -153,7 +154,7 @@ class Policy:
             scores = self.scores(on_device)
             value, metrics = loss(scores, on_device, counts)
             (value * self.parallel.world_size).backward()  # type: ignore[no-untyped-call] # FSDP takes the mean
-            entropy = (scores.entropy_BL * on_device.completion_mask_BL).sum() / max(counts.num_tokens, 1.0)
+            entropy = (scores.entropy_BT * on_device.completion_mask_BT).sum() / max(counts.num_tokens, 1.0)
             for name, share in {"loss": value.detach(), "entropy": entropy, **metrics}.items():
                 totals[name] = totals.get(name, torch.zeros_like(share)) + share.detach()
         names = sorted(totals)
@@ -186,12 +187,12 @@ class Policy:
 
     @torch.no_grad()
     def logprobs(self, batch: Batch) -> Tensor:
-        """Return ``logprobs_BL`` of the completion tokens without dropout, on the CPU; 0 elsewhere."""
+        """Return ``logprobs_BT`` of the completion tokens without dropout, on the CPU; 0 elsewhere."""
         self.model.eval()
         scores = self.scores(batch.to(self.parallel.device))
         self.model.train()
         cut_again(self.model)
-        return scores.logprobs_BL.cpu()
+        return scores.logprobs_BT.cpu()
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return all weights on the CPU by Hugging Face name, on rank 0; empty elsewhere. Every rank must call it."""
@@ -219,18 +220,21 @@ class Policy:
         mask attention uses its causal kernel, which does half the work.
         """
         scores = self.model(
-            input_ids=batch.input_ids_BL,
-            scored_mask_BL=batch.completion_mask_BL,
+            input_ids=batch.input_ids_RL,
+            scored_mask_BT=batch.completion_mask_BT,
+            completion_ids_BT=batch.completion_ids_BT,
+            predictors_BT=batch.predictors_BT,
             temperature=self.settings.temperature,
+            shared_prompts=SharedPrompts(batch.groups) if batch.groups else None,
             **batch.model_inputs,
         )
         return Scores(*scores)
 
     def _count(self, batches: Sequence[Batch]) -> BatchCounts:
         """Return global counts, and check that no rank will wait for another forever."""
-        tokens = sum(float(batch.completion_mask_BL[:, 1:].sum()) for batch in batches)
-        sequences = sum(float((batch.completion_mask_BL[:, 1:].sum(-1) > 0).sum()) for batch in batches)
-        passes = len(batches), sum(bool(batch.model_inputs) for batch in batches)
+        tokens = sum(float(batch.completion_mask_BT.sum()) for batch in batches)
+        sequences = sum(float((batch.completion_mask_BT.sum(-1) > 0).sum()) for batch in batches)
+        passes = len(batches), sum(batch.has_video for batch in batches)
         summed = self.parallel.sum(torch.tensor([tokens, sequences, *passes], dtype=torch.float64)).tolist()
         expected = [float(self.parallel.world_size * n) for n in passes]
         if summed[2:] != expected:

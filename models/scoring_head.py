@@ -1,6 +1,6 @@
 """Log-probabilities of chosen tokens without (B, L, vocabulary) logits: only scored positions meet the output layer.
 
-Shapes: B sequences, L positions, N scored tokens, D hidden size.
+Shapes: B completions, T completion tokens, N scored tokens, D hidden size.
 """
 
 import functools
@@ -15,14 +15,17 @@ MAX_LOGITS = 1 << 26  # elements alive at a time; above it, logits are computed 
 
 
 class Scores(NamedTuple):
-    """Values by position, 0 where nothing is scored."""
+    """Values by completion token, 0 where nothing is scored."""
 
-    logprobs_BL: Tensor
-    entropy_BL: Tensor  # nats; without gradient
+    logprobs_BT: Tensor
+    entropy_BT: Tensor  # nats; without gradient
 
 
 def add_scoring_head(model: nn.Module) -> None:
-    """Let ``model(..., scored_mask_BL=mask, temperature=t)`` return ``Scores``; without the mask nothing changes.
+    """Let ``model(..., scored_mask_BT=mask, …)`` return ``Scores``; without the mask nothing changes.
+
+    It then also takes ``completion_ids_BT``, the tokens to score, ``predictors_BT``, the place of the token before each
+    in all rows end to end, and ``temperature``.
 
     The method is on the model itself, so that FSDP2's hooks on the root module run. Call it before sharding.
     """
@@ -30,18 +33,24 @@ def add_scoring_head(model: nn.Module) -> None:
 
     @functools.wraps(plain_forward)
     def forward(
-        self: nn.Module, *args: Any, scored_mask_BL: Tensor | None = None, temperature: float = 1.0, **inputs: Any
+        self: nn.Module,
+        *args: Any,
+        scored_mask_BT: Tensor | None = None,
+        completion_ids_BT: Tensor | None = None,
+        predictors_BT: Tensor | None = None,
+        temperature: float = 1.0,
+        **inputs: Any,
     ) -> Any:
-        if scored_mask_BL is None:
+        if scored_mask_BT is None:
             return plain_forward(*args, **inputs)
+        assert completion_ids_BT is not None and predictors_BT is not None
         backbone, head = self.base_model, self.get_output_embeddings()  # type: ignore[operator]
         hidden_BLD = backbone(use_cache=False, **inputs).last_hidden_state  # type: ignore[operator]
-        chosen_BL = scored_mask_BL[:, 1:].bool()  # position l is predicted from position l - 1
-        labels_N = inputs["input_ids"][:, 1:][chosen_BL]
-        logprobs_N, entropy_N = _score(head, hidden_BLD[:, :-1][chosen_BL], labels_N, temperature)
-        place_BL = torch.nn.functional.pad(chosen_BL, (1, 0))
-        blank_BL = logprobs_N.new_zeros(place_BL.shape)
-        return Scores(blank_BL.masked_scatter(place_BL, logprobs_N), blank_BL.masked_scatter(place_BL, entropy_N))
+        chosen_BT = scored_mask_BT.bool()
+        hidden_ND = hidden_BLD.flatten(0, 1)[predictors_BT[chosen_BT]]
+        logprobs_N, entropy_N = _score(head, hidden_ND, completion_ids_BT[chosen_BT], temperature)
+        blank_BT = logprobs_N.new_zeros(chosen_BT.shape)
+        return Scores(blank_BT.masked_scatter(chosen_BT, logprobs_N), blank_BT.masked_scatter(chosen_BT, entropy_N))
 
     model.forward = types.MethodType(forward, model)
 

@@ -5,8 +5,6 @@ for every query-key pair of attention. Both triangles count, as in PaLM (arXiv 2
 ``FlopCounterMode``. Padding and repeated computation are no useful work and do not count. A backward pass costs one
 product for the gradient of the input, if anything before it is trained, and one for that of the weight, if the weight
 is trained. Embeddings, norms and activations take well below one per cent and are left out.
-
-Shapes: B sequences, L positions.
 """
 
 from collections.abc import Mapping
@@ -88,19 +86,18 @@ class FlopCounter:
 
     def count(self, batch: Batch) -> Flops:
         """Count one forward and backward pass of a batch's tokens and patches, padding left out."""
-        lengths_B = batch.attention_mask_BL.sum(-1)
         vision = NO_VISION
-        if any(name.startswith("pixel_values") for name in batch.model_inputs):
+        if batch.has_video:
             vision = self._family.vision_work(self._model, batch.model_inputs)
         rows: dict[ModelPart, float] = {
             "vision_tower": vision.num_patches,
             "projector": vision.num_merged,
-            "text": float(lengths_B.sum()),
-            "head": float((batch.completion_mask_BL[:, 1:] > 0).sum()),
+            "text": float(sum(batch.lengths_R)),
+            "head": float((batch.completion_mask_BT > 0).sum()),
         }
         pairs: dict[ModelPart, float] = {
             "vision_tower": 4.0 * vision.attention_width * vision.attention_pairs,
-            "text": 4.0 * self._text_width * self._num_layers * float(lengths_B.square().sum()),
+            "text": 4.0 * self._text_width * self._num_layers * batch.attention_pairs,
         }
         forward = {part: rows[part] * self._products[part].forward + pairs.get(part, 0.0) for part in rows}
         backward = {

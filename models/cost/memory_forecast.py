@@ -11,7 +11,6 @@ Shapes: B sequences, L positions.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -74,10 +73,10 @@ class SavedBytes:
 def size_of(policy: Policy, batch: Batch) -> BatchSize:
     """Return the size of a micro-batch."""
     num_patches = 0
-    if any(name.startswith("pixel_values") for name in batch.model_inputs):
+    if batch.has_video:
         num_patches = policy.family.vision_work(policy.model, batch.model_inputs).num_patches
-    num_rows, length = batch.input_ids_BL.shape
-    num_scored = int((batch.completion_mask_BL[:, 1:] > 0).sum())
+    num_rows, length = batch.input_ids_RL.shape
+    num_scored = int((batch.completion_mask_BT > 0).sum())
     return BatchSize(num_rows=num_rows, length=length, num_patches=num_patches, num_scored=num_scored)
 
 
@@ -212,7 +211,7 @@ def kept_bytes(policy: Policy, batch: Batch) -> int:
         return tensor
 
     on_device = batch.to(policy.parallel.device)
-    for tensor in (on_device.input_ids_BL, on_device.attention_mask_BL, *on_device.model_inputs.values()):
+    for tensor in (on_device.input_ids_RL, *on_device.model_inputs.values()):
         keep(tensor)
     with saved_tensors_hooks(keep, lambda tensor: tensor):
         scores = policy.scores(on_device)
@@ -226,16 +225,16 @@ def _tensors(model: nn.Module) -> list[Tensor]:
 
 
 def _text_probe(shape: tuple[int, int]) -> Batch:
-    """Return ids without meaning, the last one padding, so that there is a mask."""
-    mask_BL = torch.ones(shape, dtype=torch.long)
-    mask_BL[:, -1] = 0
-    scored_BL = torch.zeros(shape)
-    scored_BL[:, -2] = 1.0
+    """Return ids without meaning, with one scored token in each row."""
+    num_rows, length = shape
+    ones_B1 = torch.ones((num_rows, 1))
     return Batch(
-        input_ids_BL=torch.ones(shape, dtype=torch.long),
-        attention_mask_BL=mask_BL,
-        completion_mask_BL=scored_BL,
+        input_ids_RL=torch.ones(shape, dtype=torch.long),
+        completion_ids_BT=ones_B1.long(),
+        completion_mask_BT=ones_B1,
+        predictors_BT=torch.arange(num_rows)[:, None] * length,
         model_inputs={},
+        lengths_R=(length,) * num_rows,
     )
 
 
@@ -247,9 +246,4 @@ def _video_probe(policy: Policy, processor: Any, num_frames: int, side_px: int) 
         frames_THWC=np.zeros((num_frames, side_px, side_px, 3), np.uint8),
         fps=4.0,
     )
-    batch = collate_samples(policy.family, processor, [prompt], ["A"])
-    mask_BL = batch.attention_mask_BL.clone()
-    mask_BL[:, -1] = 0
-    scored_BL = torch.zeros_like(batch.completion_mask_BL)
-    scored_BL[:, -2] = 1.0
-    return dataclasses.replace(batch, attention_mask_BL=mask_BL, completion_mask_BL=scored_BL)
+    return collate_samples(policy.family, processor, [prompt], ["A"])

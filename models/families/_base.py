@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from temporay.models.weight_files import WeightFiles, read_weights
 from temporay.operators.components import available, load
@@ -68,6 +70,13 @@ class Family(ABC):
     @abstractmethod
     def encode(self, processor: Any, prompts: Sequence[Prompt]) -> EncodedPrompts:
         """Return exactly the ids and tensors the processor makes, for all prompts in one call."""
+
+    @abstractmethod
+    def positions(self, processor: Any, encoded: EncodedPrompts) -> list[npt.NDArray[np.int64]]:
+        """Return the positions that the text part gives to the tokens of every prompt, (axes, tokens) each.
+
+        What follows a prompt continues one after its largest position, on all axes.
+        """
 
     @abstractmethod
     def token_types(self, processor: Any, input_ids_BL: torch.Tensor) -> dict[str, torch.Tensor]:

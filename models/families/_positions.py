@@ -59,7 +59,7 @@ def rope_index(
     ids_3BL = np.zeros((3, *input_ids.shape), np.int64)
     ahead = []
     for b, (types_L, valid_L) in enumerate(zip(mm_token_type_ids.cpu().numpy(), valid_BL, strict=True)):
-        row = _row_positions(types_L[valid_L].tolist(), cells)
+        row = row_positions(types_L[valid_L].tolist(), cells)
         ids_3BL[:, b, valid_L] = row
         ahead.append([int(row.max()) + 1 - row.shape[1]])
     if next(cells, None) is not None:
@@ -80,8 +80,16 @@ def video_cells(num_t: int, num_h: int, num_w: int, step: float) -> Positions:
     return np.stack([axis.reshape(-1) for axis in axes])
 
 
-def _row_positions(token_types: Sequence[int], cells: Iterator[Positions]) -> Positions:
-    """Return (3, tokens) positions of one sequence without its padding."""
+def row_positions(token_types: Sequence[int], cells: Iterator[Positions]) -> Positions:
+    """Return (3, tokens) positions of one sequence without its padding.
+
+    Args:
+        token_types: 0 for text, anything else for video.
+        cells: ``video_cells`` of the next run of video tokens, and those after it.
+
+    Raises:
+        ValueError: a video has other tokens than cells.
+    """
     row_3L = np.empty((3, len(token_types)), np.int64)
     place = start = 0
     for token_type, run in itertools.groupby(token_types):

@@ -10,12 +10,13 @@ from typing import Any, ClassVar
 
 import torch
 from temporay.models.families._base import EncodedPrompts, Family, VisionWork, video_metadata
-from temporay.models.families._positions import Positions, position_by
+from temporay.models.families._positions import Positions, position_by, row_positions
+from temporay.models.families._shared_prompt import ATTENTION
 from temporay.models.families._vision_attention import attend_in_batches
 from temporay.operators.records import Prompt
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import AutoProcessor
+from transformers import AutoConfig, AutoProcessor
 from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import rename_source_key
 
@@ -63,7 +64,7 @@ class QwenVl(Family):
         """Make the policy without weights, unable to sample media tokens in training as in generation."""
         config = self.model_class.config_class.from_pretrained(path, local_files_only=True)
         with torch.device("meta"):
-            model = self.model_class._from_config(config, dtype=dtype, attn_implementation="sdpa")
+            model = self.model_class._from_config(config, dtype=dtype, attn_implementation=ATTENTION)
         compute_buffers(model)
         visual = model.model.visual
         visual.patch_embed = LinearPatchEmbed(visual.patch_embed.proj)
@@ -83,6 +84,7 @@ class QwenVl(Family):
         processor = AutoProcessor.from_pretrained(path, local_files_only=True)
         if processor.video_processor.cap_pixels_per_frame is None:
             processor.video_processor.cap_pixels_per_frame = False  # as in the engine; transformers' default may change
+        processor.vision_config = AutoConfig.from_pretrained(path, local_files_only=True).vision_config
         return processor
 
     def encode(self, processor: Any, prompts: Sequence[Prompt]) -> EncodedPrompts:
@@ -95,6 +97,13 @@ class QwenVl(Family):
             prompt_ids=tuple(tuple(ids) for ids in encoded["input_ids"]),
             video_tensors={name: torch.as_tensor(encoded[name]) for name in self.video_tensors if name in encoded},
         )
+
+    def positions(self, processor: Any, encoded: EncodedPrompts) -> list[Positions]:
+        """Return (3, tokens) positions of every prompt in time, height and width."""
+        videos = encoded.video_tensors
+        cells = self.video_cells(processor.vision_config, videos["video_grid_thw"], videos) if videos else ()
+        each, video = iter(cells), processor.video_token_id
+        return [row_positions([token == video for token in ids], each) for ids in encoded.prompt_ids]
 
     def token_types(self, processor: Any, input_ids_BL: Tensor) -> dict[str, Tensor]:
         """Return ``mm_token_type_ids``. Without it, the model silently takes a video for text."""

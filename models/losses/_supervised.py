@@ -10,4 +10,4 @@ from torch import Tensor
 
 def supervised(scores: Scores, batch: Batch, counts: BatchCounts) -> tuple[Tensor, Mapping[str, Tensor]]:
     """Return the negative log-likelihood of the completion, per token of the global batch."""
-    return -token_share(scores.logprobs_BL, batch.completion_mask_BL, counts), {}
+    return -token_share(scores.logprobs_BT, batch.completion_mask_BT, counts), {}

@@ -24,7 +24,8 @@ from temporay.models.policy import OptimizerConfig, Policy, PolicySettings
 from temporay.models.token_lengths import TokenLengths
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.rows import messages
-from temporay.workflows.sft.schedule import PassLimits, pack
+from temporay.workflows.learner.passes import PassLimits
+from temporay.workflows.sft.schedule import pack
 
 LR = 1e-3
 IGNORED_LABEL = -100

@@ -3,11 +3,12 @@
 A run leaves its results in a folder of its own: ``parameters`` and ``optimizer`` (by what is sharded), ``lora`` and
 ``frozen`` (by what is trained), ``stored`` (a model in bfloat16 with adapters), ``bfloat16_2`` and ``bfloat16_1`` (by
 the number of ranks), ``offload`` (to host memory), ``replicas`` (two groups of two ranks) and ``killed`` (in the
-middle of its second checkpoint).
+middle of its second checkpoint). The gradient of a step on groups is in ``groups.pt``.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ import torch
 import torch.distributed as dist
 from safetensors.torch import load_file, save_file
 from temporay.models.checkpoint import CheckpointWriter, load, save
+from temporay.models.collate import collate_groups
 from temporay.models.cost.memory_forecast import MemoryForecast
 from temporay.models.export import export
 from temporay.models.lora import Lora, Trained
@@ -31,6 +33,7 @@ from temporay.models.policy import OptimizerConfig
 from torch.distributed.fsdp import FSDPModule
 from torch.multiprocessing.spawn import spawn
 
+from tests.models.small_groups import gradients, make_groups
 from tests.models.small_policies import batch_of, make_policy, processor_of, rows, train
 
 NUM_STEPS = 4
@@ -61,6 +64,7 @@ def _rank(rank: int, model: Path, out: Path) -> None:
             train_from_bfloat16(model, out / "stored")
             train_in_bfloat16(model, out / "bfloat16_2")
             train_whole(model, out / "offload", Hardware(offload="cpu"))
+            share_groups(model, out / "groups.pt")
     with process_group(out / "rendezvous_4", rank, 4):
         train_whole(model, out / "replicas", Hardware(replicas=2))
     if rank == 0:
@@ -95,14 +99,14 @@ def train_sharded(model: Path, out: Path, sharding: Sharding) -> None:
     with patch("torch.distributed.reduce_scatter_single", wraps=dist.reduce_scatter_single) as exchange:
         curve = train(policy, model, NUM_STEPS - NUM_STEPS // 2, rows_per_pass=1)
     writer.wait()
-    scores_BL = policy.logprobs(batch_of(model, rows(0)))
+    scores_BT = policy.logprobs(batch_of(model, rows(0)))
     export(policy, model, out / "model")
     write_result(
         out,
         curve=curve,
         exchanges=exchange.call_count / len(curve),
         units=sum(isinstance(module, FSDPModule) for module in policy.model.modules()),
-        scores=scores_BL.tolist(),
+        scores=scores_BT.tolist(),
         weights=states["weights"],
     )
 
@@ -119,6 +123,25 @@ def train_partly(model: Path, out: Path, name: str) -> None:
     load(resumed, path)
     train(resumed, model, PARTLY_STEPS - 1, rows_per_pass=1)
     export(resumed, model, out / "model")
+
+
+def share_groups(model: Path, out: Path) -> None:
+    """Leave the loss and the whole gradient of groups whose rollouts ranks share, in a micro-batch for each group."""
+    policy, processor = make_policy(model, gradient_checkpointing=True), processor_of(model)
+    prompts, groups, advantages = make_groups(policy.family, processor)
+    rank = policy.parallel.rank
+    batches = []
+    for prompt, group, values in zip(prompts, groups, advantages, strict=True):
+        mine = [value if r % 2 == rank else None for r, value in enumerate(values)]
+        if not any(mine):  # a group of one rollout
+            mine = [0.0]
+        batch = collate_groups(policy.family, processor, [prompt], [group], [mine])
+        if len(values) == 1 and rank == 1:
+            batch = dataclasses.replace(batch, completion_mask_BT=torch.zeros_like(batch.completion_mask_BT))
+        batches.append(batch)
+    loss, found = gradients(policy, batches)
+    if rank == 0:
+        torch.save({"loss": loss, **found}, out)
 
 
 def train_in_bfloat16(model: Path, out: Path) -> None:
@@ -158,11 +181,11 @@ def train_from_bfloat16(model: Path, out: Path) -> None:
     parts: dict[str, set[str]] = {"trained": set(), "frozen": set()}
     for parameter in policy.model.parameters():
         parts["trained" if parameter.requires_grad else "frozen"].add(str(parameter.dtype))
-    scores_BL = policy.logprobs(batch_of(source, rows(0)))
+    scores_BT = policy.logprobs(batch_of(source, rows(0)))
     curve = train(policy, source, PARTLY_STEPS, rows_per_pass=1)
     export(policy, source, out / "model")
     types = {name: sorted(found) for name, found in parts.items()}
-    write_result(out, curve=curve, scores=scores_BL.tolist(), types=types)
+    write_result(out, curve=curve, scores=scores_BT.tolist(), types=types)
 
 
 class Killed(Parallel):

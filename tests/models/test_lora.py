@@ -172,8 +172,8 @@ def test_engines_get_whole_weights(tiny_model: Path, engines: Callable[[str, str
         groups = engine.generate(prompts, sampling)
         advantages = [[1.0] * len(group.rollouts) for group in groups]
         made = collate_groups(policy.family, processor, prompts, groups, advantages)
-        assert made.engine_logprobs_BL is not None
-        return float((policy.logprobs(made) - made.engine_logprobs_BL).abs().max())
+        assert made.engine_logprobs_BT is not None
+        return float((policy.logprobs(made) - made.engine_logprobs_BT).abs().max())
 
     assert gap() < 1e-4
     train(policy, tiny_model, NUM_STEPS, rows_per_pass=4)

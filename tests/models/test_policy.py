@@ -40,11 +40,10 @@ def test_logprobs_are_the_models_own(tiny_model: Path, monkeypatch: pytest.Monke
     policy = make_policy(tiny_model)
     policy.settings = dataclasses.replace(policy.settings, temperature=0.7)
     batch = batch_of(tiny_model, rows(0))
-    logits = policy.model(
-        input_ids=batch.input_ids_BL, attention_mask=batch.attention_mask_BL, **batch.model_inputs
-    ).logits
-    expected = (logits[:, :-1] / 0.7).log_softmax(-1).gather(-1, batch.input_ids_BL[:, 1:, None])[..., 0]
-    expected = torch.nn.functional.pad(expected, (1, 0)) * batch.completion_mask_BL
+    logits = policy.model(input_ids=batch.input_ids_RL, **batch.model_inputs).logits
+    logits_BTV = logits.flatten(0, 1)[batch.predictors_BT] / 0.7
+    expected = logits_BTV.log_softmax(-1).gather(-1, batch.completion_ids_BT[..., None])[..., 0]
+    expected = expected * batch.completion_mask_BT
     torch.testing.assert_close(policy.logprobs(batch), expected.detach(), atol=1e-5, rtol=0)
     monkeypatch.setattr("temporay.models.scoring_head.MAX_LOGITS", 2000)  # a few rows at a time
     torch.testing.assert_close(policy.logprobs(batch), expected.detach(), atol=1e-5, rtol=0)
@@ -86,7 +85,7 @@ def sharded(request: pytest.FixtureRequest, two_ranks: Path) -> Path:
 
 def test_two_ranks_equal_one(tiny_model: Path, sharded: Path, trained: Trained) -> None:
     alone = make_policy(sharded / "model")
-    expected_BL = score(alone, tiny_model)
+    expected_BT = score(alone, tiny_model)
     whole_bytes = sum(parameter.nbytes for parameter in alone.model.parameters())
     exported = family_of(tiny_model).load_model(sharded / "model", torch.float32).state_dict()
     assert_same({name: exported[name] for name in trained[0]}, trained[0], atol=1e-5)
@@ -96,7 +95,7 @@ def test_two_ranks_equal_one(tiny_model: Path, sharded: Path, trained: Trained) 
         torch.testing.assert_close(curve, torch.tensor(trained[1][NUM_STEPS // 2 :]), atol=1e-4, rtol=0)
         part_bytes = pytest.approx(whole_bytes / 2, rel=0.01)  # also after the forecast's passes
         assert found["weights"] == part_bytes
-        torch.testing.assert_close(torch.tensor(found["scores"]), expected_BL, atol=1e-4, rtol=0)
+        torch.testing.assert_close(torch.tensor(found["scores"]), expected_BT, atol=1e-4, rtol=0)
         # Gradients are exchanged for every block in both micro-batches, or once for the whole model.
         assert found["exchanges"] == (1 if sharded.name == "optimizer" else 2 * found["units"])
 

@@ -48,4 +48,4 @@ def test_lengths_are_those_of_the_collator(name: str, tiny_models: Callable[[str
         for one, how in zip(samples, instructions, strict=True)
     ]
     batch = collate_samples(family, processor, prompts, [one.target for one in samples])
-    assert TokenLengths(family, processor)(samples, instructions) == batch.attention_mask_BL.sum(-1).tolist()
+    assert TokenLengths(family, processor)(samples, instructions) == list(batch.lengths_R)

@@ -86,13 +86,13 @@ def test_frozen_weights_rest_in_the_type_of_the_files(tiny_model: Path, two_rank
     assert stored_dtype(model) == torch.bfloat16
     alone = make_policy(model, optimizer=PARTLY_OPTIMIZER, trained=LORA)  # without a process group: all in float32
     assert {p.dtype for p in alone.model.parameters()} == {torch.float32}
-    expected_BL = alone.logprobs(batch_of(model, rows(0)))
+    expected_BT = alone.logprobs(batch_of(model, rows(0)))
     curve = torch.tensor(train(alone, model, PARTLY_STEPS, rows_per_pass=4))
     folder = two_ranks / "stored"
     for rank in (0, 1):
         found = json.loads((folder / f"rank_{rank}.json").read_text())
         assert found["types"] == {"trained": ["torch.float32"], "frozen": ["torch.bfloat16"]}
-        torch.testing.assert_close(torch.tensor(found["scores"]), expected_BL, atol=1e-4, rtol=0)
+        torch.testing.assert_close(torch.tensor(found["scores"]), expected_BT, atol=1e-4, rtol=0)
         torch.testing.assert_close(torch.tensor(found["curve"]), curve, atol=1e-4, rtol=0)
     exported = load_file(folder / "model" / "model.safetensors")
     assert {tensor.dtype for tensor in exported.values()} == {torch.bfloat16}

@@ -16,7 +16,14 @@ from temporay.workflows.rollouts.settings import PoolConfig, RewardConfig
 # train: both halves. rollouts_only: the weights stay as they are. from_rollouts: batches come from another run's files.
 GrpoMode = Literal["train", "rollouts_only", "from_rollouts"]
 OF_TRAINING = ("optimizer", "loss", "trained", "hardware", "num_iterations", "mini_batches", "num_workers", "threads")
-OF_RECOVERY = ("micro_batch_size", "gradient_checkpointing", "checkpoint_every", "max_failures", "max_not_finite_steps")
+OF_RECOVERY = (
+    "micro_batch_size",
+    "micro_batch_tokens",
+    "gradient_checkpointing",
+    "checkpoint_every",
+    "max_failures",
+    "max_not_finite_steps",
+)
 OF_SAMPLING = ("pool", "prompts_per_step", "group_size", "segment_tokens", "max_refills", "rewards", "curriculum")
 OF_VALIDATION = ("validation", "validate_every", "validation_samples", "validation_arms", "best_metric")
 GrpoBestMetric = Literal["ordered_accuracy", "shuffled_gap", "single_frame_gap", "blind_gap"]  # all are to grow
@@ -29,6 +36,7 @@ UNUSED: dict[GrpoMode, tuple[str, ...]] = {  # settings that a mode has no use f
 # Settings that may change between two calls of one run: they say how it is done, not what it gives.
 MAY_CHANGE = (
     *OF_EVERY_TRAINING,
+    "micro_batch_tokens",
     *("pool", "guards", "keep_rollouts_every"),
     *("rewards.deadline_s", "rewards.start_allowance_s", "rewards.num_tasks"),
 )

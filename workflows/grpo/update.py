@@ -14,20 +14,10 @@ from temporay.models.losses._base import LossInputs, build_loss, k3, token_share
 from temporay.models.losses._correction import engine_log_ratio, importance_weights
 from temporay.models.policy import Policy
 from temporay.models.scoring_head import Scores
-from temporay.operators.records import Group
 from temporay.operators.seeding import rng_at
+from temporay.workflows.grpo.passes import RolloutPass, TrainingGroup, rollout_passes
 from temporay.workflows.grpo.settings import GrpoSettings
 from temporay.workflows.learner.learner import Learner
-from temporay.workflows.rollouts.media import StoredPrompt
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingGroup:
-    """The rollouts of a prompt, with what each is worth."""
-
-    prompt: StoredPrompt  # frames stay where the engines read them
-    group: Group
-    advantages: Sequence[float | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +45,7 @@ def learn_from(
 
     An update without a group, or whose gradient is not finite, is left out and counted; the schedule goes on.
     """
-    logprobs = shown_logprobs(learner, batch)
+    logprobs = shown_logprobs(learner, batch, config)
     pieces = mini_batches(batch.groups, config.mini_batches, learner.step)
     ready = [prepared(learner, piece, config, reference) for piece in pieces]
     measured: list[dict[str, float]] = []
@@ -80,13 +70,13 @@ def prepared(
 
     Where a batch gets one update, the policy it starts from is the current one, and nothing is computed twice.
     """
-    if not piece:
-        return []
-    batches = micro_batches(learner, piece, config.micro_batch_size)
+    parallel = learner.policy.parallel
+    passes = rollout_passes(piece, config.pass_limits, parallel.world_size)
+    batches = [collated(learner, one) for one in passes[parallel.rank :: parallel.world_size]]
     if reference is not None:
-        batches = [dataclasses.replace(b, reference_logprobs_BL=reference.logprobs(b)) for b in batches]
+        batches = [dataclasses.replace(b, reference_logprobs_BT=reference.logprobs(b)) for b in batches]
     if config.updates_per_step > 1:
-        batches = [dataclasses.replace(b, old_logprobs_BL=learner.policy.logprobs(b)) for b in batches]
+        batches = [dataclasses.replace(b, old_logprobs_BT=learner.policy.logprobs(b)) for b in batches]
     return batches
 
 
@@ -115,42 +105,34 @@ def mean_of(measured: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {**means, **sums, **largest}
 
 
-def shown_logprobs(learner: Learner, batch: TrainingBatch) -> dict[str, list[list[float]]]:
+def shown_logprobs(learner: Learner, batch: TrainingBatch, config: GrpoSettings) -> dict[str, list[list[float]]]:
     """Score the batch's first groups before learning from them. Every rank must call it."""
     logprobs: dict[str, list[list[float]]] = {}
     for one in batch.groups[: batch.num_shown]:
         whole = [0.0] * len(one.advantages)  # no rollout is left out, as one without an advantage would be
-        collated = collated_groups(learner, [dataclasses.replace(one, advantages=whole)])
-        rows = learner.policy.logprobs(collated)
-        masks = collated.completion_mask_BL.bool()
-        logprobs[one.group.key] = [row[mask].tolist() for row, mask in zip(rows, masks, strict=True)]
+        scored: list[list[float]] = []
+        for part in rollout_passes([dataclasses.replace(one, advantages=whole)], config.pass_limits, 1):
+            made = collated(learner, part)
+            masks = made.completion_mask_BT.bool()
+            rows = zip(learner.policy.logprobs(made), masks, strict=True)
+            scored += [row[mask].tolist() for row, mask in rows]
+        tokens = iter(scored)
+        logprobs[one.group.key] = [next(tokens) if r.completion_ids else [] for r in one.group.rollouts]
     return logprobs
 
 
-def micro_batches(learner: Learner, groups: list[TrainingGroup], micro_batch_size: int) -> list[Batch]:
-    """Collate this rank's groups into micro-batches, as many on every rank; blank ones fill up."""
-    parallel = learner.policy.parallel
-    per_micro = max(1, micro_batch_size // max(len(one.group.rollouts) for one in groups))
-    mine = groups[parallel.rank :: parallel.world_size]
-    made = []
-    for start in range(0, -(-len(groups) // parallel.world_size), per_micro):
-        chosen = mine[start : start + per_micro]
-        collated = collated_groups(learner, chosen or groups[:1])
-        if not chosen:
-            collated = dataclasses.replace(collated, completion_mask_BL=torch.zeros_like(collated.completion_mask_BL))
-        made.append(collated)
-    return made
-
-
-def collated_groups(learner: Learner, groups: Sequence[TrainingGroup]) -> Batch:
-    """Collate whole groups."""
-    return collate_groups(
+def collated(learner: Learner, one: RolloutPass) -> Batch:
+    """Collate the rollouts of a pass."""
+    batch = collate_groups(
         learner.family,
         learner.processor,
-        [one.prompt.load() for one in groups],
-        [one.group for one in groups],
-        [one.advantages for one in groups],
+        [part.prompt.load() for part in one.groups],
+        [part.group for part in one.groups],
+        [part.advantages for part in one.groups],
     )
+    if one.is_blank:
+        return dataclasses.replace(batch, completion_mask_BT=torch.zeros_like(batch.completion_mask_BT))
+    return batch
 
 
 class GrpoUpdateLoss:
@@ -173,25 +155,25 @@ class GrpoUpdateLoss:
         self, scores: Scores, batch: Batch, counts: BatchCounts
     ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
         assert batch.advantages_B is not None
-        assert batch.engine_logprobs_BL is not None
-        mask_BL = batch.completion_mask_BL
-        old_BL = scores.logprobs_BL.detach() if batch.old_logprobs_BL is None else batch.old_logprobs_BL
-        log_ratio_BL = engine_log_ratio(old_BL, batch.engine_logprobs_BL, mask_BL)
-        gap_BL, kl_BL = log_ratio_BL.abs(), k3(torch.zeros_like(log_ratio_BL), log_ratio_BL)
-        self.largest_gap = max(self.largest_gap, float(gap_BL.max()))
+        assert batch.engine_logprobs_BT is not None
+        mask_BT = batch.completion_mask_BT
+        old_BT = scores.logprobs_BT.detach() if batch.old_logprobs_BT is None else batch.old_logprobs_BT
+        log_ratio_BT = engine_log_ratio(old_BT, batch.engine_logprobs_BT, mask_BT)
+        gap_BT, kl_BT = log_ratio_BT.abs(), k3(torch.zeros_like(log_ratio_BT), log_ratio_BT)
+        self.largest_gap = max(self.largest_gap, float(gap_BT.max()))
         loss, metrics = self._loss(
             LossInputs(
-                logprobs_BT=scores.logprobs_BL,
-                old_logprobs_BT=old_BL,
-                mask_BT=mask_BL,
+                logprobs_BT=scores.logprobs_BT,
+                old_logprobs_BT=old_BT,
+                mask_BT=mask_BT,
                 advantages_B=batch.advantages_B,
                 counts=counts,
                 max_completion_length=self._max_tokens,
                 importance_weights_BT=importance_weights(
-                    old_BL, batch.engine_logprobs_BL, mask_BL, self._loss.settings
+                    old_BT, batch.engine_logprobs_BT, mask_BT, self._loss.settings
                 ),
-                reference_logprobs_BT=batch.reference_logprobs_BL,
+                reference_logprobs_BT=batch.reference_logprobs_BT,
             )
         )
-        engine = {"engine_gap": gap_BL, "engine_kl": kl_BL}
-        return loss, {**metrics, **{name: token_share(value, mask_BL, counts) for name, value in engine.items()}}
+        engine = {"engine_gap": gap_BT, "engine_kl": kl_BT}
+        return loss, {**metrics, **{name: token_share(value, mask_BT, counts) for name, value in engine.items()}}

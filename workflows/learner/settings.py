@@ -11,6 +11,7 @@ from temporay.models.policy import OptimizerConfig, lr_factor
 from temporay.operators.scoring.arms import ARMS, Arm
 from temporay.operators.settings import Settings
 from temporay.workflows.config import Instruction
+from temporay.workflows.learner.passes import PassLimits
 from temporay.workflows.runs.trackers import Trackers
 
 # Settings that may change between two calls of one run: they say how it is done, not what it gives.
@@ -27,6 +28,7 @@ class TrainingSettings(Settings):
     seed: int = 0
     num_steps: int = Field(default=1000, ge=1)  # batches
     micro_batch_size: int = Field(default=32, ge=1)  # most sequences per forward pass of one worker
+    micro_batch_tokens: int | None = Field(default=None, ge=1)  # most tokens of a forward pass, padding included
     optimizer: OptimizerConfig = OptimizerConfig()
     trained: Trained = Trained()  # all weights or LoRA adapters; vision tower and projector trained or frozen
     instruction: Instruction = ""  # how to answer, added to every question: letter, text, or words of your own
@@ -47,6 +49,11 @@ class TrainingSettings(Settings):
     def updates_per_step(self) -> int:
         """Optimizer steps that a batch is used for."""
         return 1
+
+    @property
+    def pass_limits(self) -> PassLimits:
+        """What one forward and backward pass of a worker may hold."""
+        return PassLimits(micro_batch_size=self.micro_batch_size, micro_batch_tokens=self.micro_batch_tokens)
 
 
 class TrainingConfig(TrainingSettings):

@@ -159,15 +159,14 @@ class Collate:
         with self.lock:
             targets = [to_target(prompt, sample) for prompt, sample in zip(prompts, samples, strict=True)]
             batch = collate_samples(self.family, self.processor, prompts, targets)
-        lengths = batch.attention_mask_BL.sum(-1).tolist()
-        for row, shown, num_tokens in zip(one.rows, frames, lengths, strict=True):
+        for row, shown, num_tokens in zip(one.rows, frames, batch.lengths_R, strict=True):
             if shown is not None and num_tokens != self.tokens_N[row]:
                 raise RuntimeError(
                     f"{self._name(row)} has {num_tokens} tokens and was counted as {self.tokens_N[row]}; its clip is "
                     f"{shown.shape}, or counting is wrong"
                 )
         if one.is_blank:
-            return replace(batch, completion_mask_BL=torch.zeros_like(batch.completion_mask_BL))
+            return replace(batch, completion_mask_BT=torch.zeros_like(batch.completion_mask_BT))
         return batch
 
     def _name(self, row: int) -> str:

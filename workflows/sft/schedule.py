@@ -12,17 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from temporay.workflows.learner.passes import PassLimits, even_passes
 
 Numbers = npt.NDArray[np.int64]
 CHUNK = 8192  # samples taken at a time while steps are cut by tokens
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PassLimits:
-    """What one forward and backward pass of a worker holds."""
-
-    micro_batch_size: int  # samples
-    micro_batch_tokens: int | None  # with padding; None: any number
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,24 +125,8 @@ def pack(rows: Sequence[int], tokens_N: Numbers, limits: PassLimits, num_ranks: 
         return passes
 
     longest = lengths[ordered[0]]
-    widest = limits.micro_batch_tokens or longest * len(rows)
-    num_passes = -(-len(cut(widest)) // num_ranks) * num_ranks
-    low, high = longest, max(longest, widest)
-    while low < high:  # halves the range until it holds only the least tokens that give no more passes
-        middle = (low + high) // 2
-        if len(cut(middle)) <= num_passes:
-            high = middle
-        else:
-            low = middle + 1
-    passes = _halved(cut(low), num_ranks)
+    passes = even_passes(
+        cut, longest=longest, widest=limits.micro_batch_tokens or longest * len(rows), num_ranks=num_ranks
+    )
     blanks = [Pass((passes[-1][-1],), is_blank=True)] * (-len(passes) % num_ranks)
     return [*(Pass(tuple(one)) for one in passes), *blanks]
-
-
-def _halved(passes: list[list[int]], num_ranks: int) -> list[list[int]]:
-    """Halve the largest pass until their number is a multiple of the ranks, as long as one can be halved."""
-    while len(passes) % num_ranks and any(len(one) > 1 for one in passes):
-        largest = max(range(len(passes)), key=lambda i: len(passes[i]))
-        half = len(passes[largest]) // 2
-        passes[largest : largest + 1] = [passes[largest][:half], passes[largest][half:]]
-    return passes

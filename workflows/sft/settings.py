@@ -9,7 +9,6 @@ from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.records import Sample
 from temporay.workflows.learner.settings import TrainingConfig, TrainingSettings
 from temporay.workflows.sft.mixture import absolute_entry
-from temporay.workflows.sft.schedule import PassLimits
 
 BestMetric = Literal["ordered_loss", "shuffled_gap", "single_frame_gap", "blind_gap"]  # a loss is to fall, gaps to grow
 
@@ -19,7 +18,6 @@ class SftSettings(TrainingSettings):
 
     batch_size: int | None = Field(default=32, ge=1)  # samples per step, over all workers; None: by tokens_per_step
     tokens_per_step: int | None = Field(default=None, ge=1)  # a step takes samples until the next would exceed it
-    micro_batch_tokens: int | None = Field(default=None, ge=1)  # most tokens of a forward pass, padding included
     answer_only_instruction: str = ANSWER_ONLY_INSTRUCTION  # ``instruction`` for samples without a chain of thought
     max_length: int | None = Field(default=None, ge=1)  # tokens; longer samples are left out. None: the tokenizer's own
     max_dropped_share: float = Field(default=0.05, ge=0, le=1)  # if more samples are too long, the run is refused
@@ -37,11 +35,6 @@ class SftSettings(TrainingSettings):
     def instruction_for(self, sample: Sample) -> str:
         """Return how a sample is told to answer, with or without a chain of thought."""
         return self.instruction if sample.rationale else self.answer_only_instruction
-
-    @property
-    def pass_limits(self) -> PassLimits:
-        """What one forward and backward pass of a worker may hold."""
-        return PassLimits(micro_batch_size=self.micro_batch_size, micro_batch_tokens=self.micro_batch_tokens)
 
 
 class SftConfig(SftSettings, TrainingConfig):

@@ -84,10 +84,10 @@ class Validation:
             for a, arm in enumerate(arms):
                 shown = [apply_arm(arm, clip, address) for clip, address in zip(clips, addresses, strict=True)]
                 batch = self._collate.batch(one, shown)
-                logprobs_BL = policy.logprobs(batch).double()  # blanks too: all ranks must make the same calls
+                logprobs_BT = policy.logprobs(batch).double()  # blanks too: all ranks must make the same calls
                 if not one.is_blank:
                     places = [place[row] for row in one.rows]
-                    sums_2AS[0, a, places] = -(logprobs_BL * batch.completion_mask_BL).sum(-1)
-                    sums_2AS[1, a, places] = batch.completion_mask_BL.sum(-1).double()
+                    sums_2AS[0, a, places] = -(logprobs_BT * batch.completion_mask_BT).sum(-1)
+                    sums_2AS[1, a, places] = batch.completion_mask_BT.sum(-1).double()
         nats_AS, tokens_AS = policy.parallel.sum(sums_2AS).cpu()
         return nats_AS, tokens_AS

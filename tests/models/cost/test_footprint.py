@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,10 +82,10 @@ def test_what_is_not_trained_is_not_counted(tiny_model: Path, trained: Trained) 
 def test_padding_is_not_counted(tiny_model: Path) -> None:
     policy = make_policy(tiny_model)
     batch = make_batch(policy, tiny_model, num_rows=1)
-    pad = {"input_ids_BL": 0, "attention_mask_BL": 0, "completion_mask_BL": 0}
+    pad = ("input_ids_RL", "completion_ids_BT", "completion_mask_BT", "predictors_BT")
     wider = {name: torch.nn.functional.pad(getattr(batch, name), (0, 50)) for name in pad}
     counter = FlopCounter(policy.model, policy.family)
-    assert counter.count(Batch(**wider, model_inputs=batch.model_inputs)) == counter.count(batch)
+    assert counter.count(dataclasses.replace(batch, **wider)) == counter.count(batch)
 
 
 def test_peaks_are_known_given_or_none() -> None:

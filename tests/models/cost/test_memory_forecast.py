@@ -66,7 +66,8 @@ def test_forecast_of_a_step_is_what_is_allocated(
         for _ in range(2):
             policy.forward_backward([batch], supervised)
             policy.step()
-    inputs = [batch.input_ids_BL, batch.attention_mask_BL, batch.completion_mask_BL, *batch.model_inputs.values()]
+    inputs = [batch.input_ids_RL, batch.completion_ids_BT, batch.completion_mask_BT, batch.predictors_BT]
+    inputs += batch.model_inputs.values()
     measured = peak.peak + parts["weights"] + sum(tensor.nbytes for tensor in inputs)
     assert sum(parts.values()) == pytest.approx(measured, rel=0.15)
 

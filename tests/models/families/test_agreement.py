@@ -51,5 +51,5 @@ def gap(policy: Policy, processor: Any, prompts: Sequence[Prompt], groups: Seque
     """Return the largest difference of a completion token's log-probability between an engine and the trainer."""
     advantages = [[1.0] * len(group.rollouts) for group in groups]
     batch = collate_groups(policy.family, processor, prompts, groups, advantages)
-    assert batch.engine_logprobs_BL is not None
-    return float((policy.logprobs(batch) - batch.engine_logprobs_BL).abs().max())
+    assert batch.engine_logprobs_BT is not None
+    return float((policy.logprobs(batch) - batch.engine_logprobs_BT).abs().max())

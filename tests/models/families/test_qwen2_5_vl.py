@@ -116,10 +116,11 @@ def test_transformers_own_positions_would_not_agree(family: Family, processor: A
     own: Any = family.load_model(tiny_qwen2_5_vl, torch.float32)
     batch = collate_samples(family, processor, small_prompts(processor, CLIPS)[:1], ["left"])
     inputs = {**batch.model_inputs, SECONDS: batch.model_inputs[SECONDS].view(torch.float32)}
+    del inputs["position_ids"]
+    inputs |= family.token_types(processor, batch.input_ids_RL)
     with torch.no_grad():
-        theirs = plain(input_ids=batch.input_ids_BL, attention_mask=batch.attention_mask_BL, **inputs).logits
-        ours = own(input_ids=batch.input_ids_BL, attention_mask=batch.attention_mask_BL, **batch.model_inputs).logits
-    scored = batch.completion_mask_BL.bool()
-    difference = theirs.log_softmax(-1)[scored] - ours.log_softmax(-1)[scored]
+        theirs = plain(input_ids=batch.input_ids_RL, **inputs).logits.log_softmax(-1)
+        ours = own(input_ids=batch.input_ids_RL, **batch.model_inputs).logits.log_softmax(-1)
+    difference = theirs[0, batch.predictors_BT[0]] - ours[0, batch.predictors_BT[0]]
     allowed = [i for i in range(ours.shape[-1]) if i not in family.banned_token_ids(processor)]
     assert float(difference[:, allowed].abs().max()) > 10 * TOLERANCE

@@ -142,7 +142,14 @@ def test_the_supervised_loss_is_cross_entropy_over_the_mask() -> None:
     logits, labels = torch.randn(2, 4, 7), torch.randint(0, 7, (2, 4))
     mask_BT = torch.tensor([[0.0, 0, 1, 1], [0, 1, 0, 0]])
     scores = Scores(logits.log_softmax(-1).gather(-1, labels[..., None])[..., 0], torch.zeros(2, 4))
-    batch = Batch(input_ids_BL=labels, attention_mask_BL=mask_BT, completion_mask_BL=mask_BT, model_inputs={})
+    batch = Batch(
+        input_ids_RL=labels,
+        completion_ids_BT=labels,
+        completion_mask_BT=mask_BT,
+        predictors_BT=labels,
+        model_inputs={},
+        lengths_R=(4, 4),
+    )
     masked = labels.masked_fill(mask_BT == 0, -100)
     expected = torch.nn.functional.cross_entropy(logits.reshape(-1, 7), masked.reshape(-1))
     loss, _ = supervised(scores, batch, BatchCounts(num_tokens=3.0, num_sequences=2.0))

@@ -24,7 +24,14 @@ def make_cost(model: Path, hardware: Hardware) -> StepCost:
 
 def text_batch(num_rows: int) -> Batch:
     ones = torch.ones((num_rows, 16), dtype=torch.long)
-    return Batch(input_ids_BL=ones, attention_mask_BL=ones, completion_mask_BL=ones.float(), model_inputs={})
+    return Batch(
+        input_ids_RL=ones,
+        completion_ids_BT=ones[:, 1:],
+        completion_mask_BT=ones[:, 1:].float(),
+        predictors_BT=torch.arange(ones.numel()).view_as(ones)[:, :-1],
+        model_inputs={},
+        lengths_R=(16,) * num_rows,
+    )
 
 
 def test_a_step_is_forecast_and_rated(tmp_path: Path) -> None:

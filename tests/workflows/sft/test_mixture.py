@@ -142,13 +142,13 @@ def test_answer_only_samples_have_their_own_wording_and_their_counted_length(tmp
         return collate.batch(Pass((1, 6), is_blank), [mixture.frames(1), mixture.frames(6)])
 
     made = batch(counts.tokens_N)
-    texts = [learner.processor.tokenizer.decode(ids) for ids in made.input_ids_BL]
+    texts = [learner.processor.tokenizer.decode(ids) for ids in made.input_ids_RL]
     assert all(ANSWER_ONLY_INSTRUCTION in text and "Think." not in text for text in texts)
     assert all("<answer>A</answer>" in text for text in texts)
     assert (
-        float(made.completion_mask_BL.sum())
+        float(made.completion_mask_BT.sum())
         > 0
-        == float(batch(counts.tokens_N, is_blank=True).completion_mask_BL.sum())
+        == float(batch(counts.tokens_N, is_blank=True).completion_mask_BT.sum())
     )
     with pytest.raises(RuntimeError, match=r"video_qa-.* of .*jsonl has \d+ tokens and was counted as \d+"):
         batch(counts.tokens_N + 1)

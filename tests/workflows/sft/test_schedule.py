@@ -7,7 +7,8 @@ from collections import Counter
 import numpy as np
 import pytest
 from temporay.operators.errors import UserError
-from temporay.workflows.sft.schedule import CHUNK, Pass, PassLimits, Schedule, make_schedule, pack
+from temporay.workflows.learner.passes import PassLimits
+from temporay.workflows.sft.schedule import CHUNK, Pass, Schedule, make_schedule, pack
 from temporay.workflows.sft.token_counts import check_share, too_long
 
 TOKENS_N = np.random.default_rng(0).integers(10, 200, 50)

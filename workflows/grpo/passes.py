@@ -1,0 +1,95 @@
+"""Which rollouts a rank passes through the model together. A prompt is computed once in every pass that has any of its.
+
+    groups of a step → rollouts one after the other → passes of about as many tokens → those of every rank
+
+A group is cut between any two rollouts where a pass is full, or where ranks would have nothing to do. The losses divide
+by counts of the whole step, so the step is the same wherever it is cut.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from temporay.operators.records import Group
+from temporay.workflows.learner.passes import PassLimits, even_passes
+from temporay.workflows.rollouts.media import StoredPrompt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingGroup:
+    """The rollouts of a prompt, with what each is worth."""
+
+    prompt: StoredPrompt  # frames stay where the engines read them
+    group: Group
+    advantages: Sequence[float | None]  # None: not trained on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutPass:
+    """Rollouts of one pass: advantages of all others are None. A blank pass weighs nothing.
+
+    It is computed because all ranks must make as many passes.
+    """
+
+    groups: list[TrainingGroup]
+    is_blank: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A rollout of a step."""
+
+    group: int
+    rollout: int
+    prompt_tokens: int
+    completion_tokens: int
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+
+def rollout_passes(groups: Sequence[TrainingGroup], limits: PassLimits, num_ranks: int) -> list[RolloutPass]:
+    """Return the passes of all ranks, which take them in turn; none if there is nothing to train on."""
+    places = [
+        _Place(g, r, len(one.group.prompt_ids), len(rollout.completion_ids))
+        for g, one in enumerate(groups)
+        for r, (rollout, advantage) in enumerate(zip(one.group.rollouts, one.advantages, strict=True))
+        if advantage is not None and rollout.completion_ids
+    ]
+    if not places:
+        return []
+
+    def cut(most_tokens: int) -> list[list[_Place]]:
+        passes: list[list[_Place]] = []
+        used = 0
+        for place in places:
+            follows = bool(passes) and passes[-1][-1].group == place.group
+            used += place.completion_tokens if follows else place.tokens
+            if not passes or len(passes[-1]) == limits.micro_batch_size or used > most_tokens:
+                passes.append([])
+                used = place.tokens
+            passes[-1].append(place)
+        return passes
+
+    passes = even_passes(
+        cut,
+        longest=max(place.tokens for place in places),
+        widest=limits.micro_batch_tokens or sum(place.tokens for place in places),
+        num_ranks=num_ranks,
+    )
+    blanks = [RolloutPass(groups=_of(groups, passes[-1][-1:]), is_blank=True)] * (-len(passes) % num_ranks)
+    return [*(RolloutPass(groups=_of(groups, one)) for one in passes), *blanks]
+
+
+def _of(groups: Sequence[TrainingGroup], places: Sequence[_Place]) -> list[TrainingGroup]:
+    """Return the groups of some rollouts, where all others have no advantage."""
+    chosen: dict[int, set[int]] = {}
+    for place in places:
+        chosen.setdefault(place.group, set()).add(place.rollout)
+    return [
+        dataclasses.replace(
+            groups[g], advantages=[a if r in wanted else None for r, a in enumerate(groups[g].advantages)]
+        )
+        for g, wanted in chosen.items()
+    ]
