@@ -40,6 +40,7 @@ def ray_session() -> Iterator[None]:
         ray.init(runtime_env=runtime_env, logging_level="ERROR", log_to_driver=False)
     else:
         ray.init(
+            address="local",  # without it, Ray joins whatever cluster `ray start` has left on this machine
             num_cpus=max(LOCAL_MIN_CPUS, LOCAL_CPU_FACTOR * (os.cpu_count() or 1)),
             object_store_memory=LOCAL_OBJECT_STORE_BYTES,
             include_dashboard=False,
