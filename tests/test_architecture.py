@@ -50,6 +50,7 @@ LAYERS = (
     ("models/families", "models/weight_files"),
     ("models", "models/losses", "models/cost", "models/engines"),
     ("workflows", "workflows/environment", "workflows/session", "workflows/config", "workflows/command_line"),
+    ("workflows/placement", "workflows/room"),
     ("workflows/runs",),
     ("workflows/data", "workflows/learner", "workflows/rollouts"),
     ("workflows/base_model", "workflows/evaluate", "workflows/doctor"),

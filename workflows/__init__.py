@@ -8,6 +8,8 @@ session       joins a cluster or starts one
 presets/      named configurations: datasets, training, quickstart
 runs/         a run's folder, progress and trackers
 data/         datasets: generate, plan, audit, lint, retry, export
+placement     what a run needs by role against what a cluster has
+room          waits for that, says what it waits for, or refuses
 base_model    the quickstart's reading stage
 learner/      what training workers do in SFT and GRPO alike
 sft/          supervised fine-tuning

@@ -23,6 +23,7 @@ from temporay.workflows.config import Instruction
 from temporay.workflows.rollouts.defaults import Demand, lengths_of, resolved
 from temporay.workflows.rollouts.pool import Pool, RolloutPool
 from temporay.workflows.rollouts.settings import PoolConfig
+from temporay.workflows.room import await_room
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.session import ray_session
 
@@ -131,6 +132,7 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
     run_dir = RunDir.open(config.out, config, kind="evaluate")
     with ray_session():
         pool_config = resolved(config.pool, config.model, demand)
+        await_room([pool_config.need])
         with RolloutPool.started(pool_config, config.model) as pool, run_dir.stage("evaluate"):
             rows = asyncio.run(evaluate(pool, dataset, indices, config.arms, config))
     write_rows(run_dir.path / "samples.jsonl", rows)

@@ -25,14 +25,18 @@ from temporay.workflows.data import audit, generate
 from temporay.workflows.evaluate import EvaluateSettings, evaluate
 from temporay.workflows.evaluate import demand_of as evaluation_demand
 from temporay.workflows.grpo import loop as grpo
+from temporay.workflows.grpo.learner import trainer_needs
 from temporay.workflows.grpo.settings import GrpoConfig, GrpoSettings
 from temporay.workflows.grpo.sharing import check_sharing
 from temporay.workflows.learner.learner import MODEL
+from temporay.workflows.learner.scaling import DATA_TASK, worker_need
+from temporay.workflows.placement import RoleNeed
 from temporay.workflows.reports import report
 from temporay.workflows.rollouts.actor import published
 from temporay.workflows.rollouts.defaults import largest, lengths_of, resolved
 from temporay.workflows.rollouts.pool import RolloutPool
 from temporay.workflows.rollouts.settings import PoolConfig, ResolvedPool
+from temporay.workflows.room import await_room, read_cluster, refuse_what_never_fits
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.runs.trackers import check_trackers
 from temporay.workflows.session import ray_session
@@ -101,6 +105,7 @@ def check(config: PipelineConfig) -> None:
 def run_stages(config: PipelineConfig, run_dir: RunDir) -> dict[str, Any]:
     """Run one stage after the other."""
     with ray_session():
+        check_room(config)
         with run_dir.stage("data"):
             data = make_data(config)
         with run_dir.stage("audit"):
@@ -108,10 +113,12 @@ def run_stages(config: PipelineConfig, run_dir: RunDir) -> dict[str, Any]:
         with run_dir.stage("base_model"):
             base = base_model(config, data["train"], run_dir)
         pool_config = resolved_pool(config, data, base)
+        refuse_what_never_fits(improving_needs(config, pool_config))
         with run_dir.stage("sft"):
             sft.run(converted(SftConfig, config.sft, data=data["train"], model=base, out=config.out / "sft"))
         with run_dir.stage("engine"):
             tuned = config.out / "sft" / MODEL
+            await_room(improving_needs(config, pool_config))
             pool = RolloutPool.start(pool_config, tuned)
         with run_dir.stage("evaluate"):
             rows = {name: evaluate_model(config, pool, data["test"], name) for name in ("sft", "base")}
@@ -131,6 +138,22 @@ def run_stages(config: PipelineConfig, run_dir: RunDir) -> dict[str, Any]:
     summary = run_dir.finish(result)
     report.write(config.out, summary)
     return summary
+
+
+def improving_needs(config: PipelineConfig, engines: ResolvedPool) -> list[RoleNeed]:
+    """Return what engines and trainer of GRPO need at once."""
+    return [engines.need, *trainer_needs(config.grpo, config.pool, read_cluster())]
+
+
+def check_room(config: PipelineConfig) -> None:
+    """Refuse a run whose training can never be placed, before its data is made.
+
+    Raises:
+        UserError: the cluster is too small.
+    """
+    cluster = read_cluster()
+    refuse_what_never_fits([worker_need(config.sft, cluster), DATA_TASK])
+    refuse_what_never_fits(trainer_needs(config.grpo, config.pool, cluster))
 
 
 def make_data(config: PipelineConfig) -> dict[str, Path]:

@@ -1,16 +1,18 @@
 """Joins the Ray cluster the environment names, or starts one of this machine's size for the length of a command."""
 
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from temporay.operators.components import OWN_FOLDERS
 from temporay.workflows.environment import quiet_libraries
 from temporay.workflows.interruption import descendants, end_leftovers
 
-LOCAL_OBJECT_STORE_BYTES = 400 << 20
+SHARED_MEMORY = Path("/dev/shm")
 # A local cluster counts twice the cores, at least 4: engine, trainer and data actors take turns on few cores, and Ray
 # Data waits for ever without a word when actors hold every CPU.
 LOCAL_CPU_FACTOR, LOCAL_MIN_CPUS = 2, 4
@@ -19,6 +21,20 @@ LOCAL_CPU_FACTOR, LOCAL_MIN_CPUS = 2, 4
 ANYWHERE = "SPREAD"
 
 RAY_PROCESSES = ("gcs_server", "raylet")  # actors and tasks are processes of the latter
+
+
+def store_in_files(store_bytes: float, shared_memory_bytes: int | None) -> str:
+    """Say that Ray's object store does not fit into shared memory, so that Ray puts it into files; empty if it fits.
+
+    Args:
+        shared_memory_bytes: what was free before Ray started; None: this system has no such folder.
+    """
+    if shared_memory_bytes is None or store_bytes <= shared_memory_bytes:
+        return ""
+    return (
+        f"Ray keeps its object store of {store_bytes / 1e9:.1f} GB in slow files below /tmp: {SHARED_MEMORY} has "
+        f"{shared_memory_bytes / 1e9:.1f} GB free; give it more, in a container with --shm-size"
+    )
 
 
 @contextmanager
@@ -39,14 +55,16 @@ def ray_session() -> Iterator[None]:
         runtime_env = {"env_vars": {OWN_FOLDERS: own}} if own else None
         ray.init(runtime_env=runtime_env, logging_level="ERROR", log_to_driver=False)
     else:
+        shared_memory_bytes = shutil.disk_usage(SHARED_MEMORY).free if SHARED_MEMORY.exists() else None
         ray.init(
             address="local",  # without it, Ray joins whatever cluster `ray start` has left on this machine
             num_cpus=max(LOCAL_MIN_CPUS, LOCAL_CPU_FACTOR * (os.cpu_count() or 1)),
-            object_store_memory=LOCAL_OBJECT_STORE_BYTES,
             include_dashboard=False,
             logging_level="ERROR",
             log_to_driver=False,
         )
+        if said := store_in_files(ray.cluster_resources()["object_store_memory"], shared_memory_bytes):
+            print(said, flush=True)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put its own in place, which exits with code 15
     try:

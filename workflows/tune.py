@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import ray
 from pydantic import Field
 from ray import tune
 from ray.tune.integration.ray_train import TuneReportCallback
@@ -22,6 +21,9 @@ from temporay.operators.errors import UserError, error_behind
 from temporay.operators.seeding import rng_at
 from temporay.operators.settings import Settings
 from temporay.workflows.config import converted, replaced
+from temporay.workflows.learner.scaling import DATA_TASK, worker_need
+from temporay.workflows.placement import ClusterState, RoleNeed, most_at_once
+from temporay.workflows.room import await_room, read_cluster
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.session import ray_session
 from temporay.workflows.sft.loop import check
@@ -30,7 +32,6 @@ from temporay.workflows.sft.mixture import parts_of
 from temporay.workflows.sft.settings import SftConfig, SftSettings
 
 TRIAL_CPU = 0.01  # of the process that only waits for a trial's workers
-SPARE_CPUS = 1  # a trial loads its data with
 STOPPED_TRIAL_KILL_S = 10  # Tune's default is 600
 REDUCTION_FACTOR = 3  # of the trials that reach a rung, one in three goes on
 
@@ -105,23 +106,10 @@ def _value(text: str) -> Any:
         return text  # a word, such as the name of a schedule
 
 
-def max_concurrent_trials(num_workers: int, resources: Mapping[str, float]) -> int:
-    """Return how many trials can run side by side; none then holds what another waits for.
-
-    Raises:
-        UserError: not even one fits, where Ray would wait for ever.
-    """
-    cpus = num_workers + SPARE_CPUS + TRIAL_CPU
-    fitting = math.floor(resources.get("CPU", 0) / cpus)
-    if resources.get("GPU", 0) > 0:
-        fitting = min(fitting, math.floor(resources["GPU"] / num_workers))
-    if fitting < 1:
-        have = ", ".join(f"{resources.get(kind, 0):g} {kind}s" for kind in ("CPU", "GPU"))
-        raise UserError(
-            f"a trial of {num_workers} workers needs {cpus:g} CPUs (and a GPU per worker where there are any), but the "
-            f"cluster has {have}; lower sft.num_workers or start more nodes"
-        )
-    return fitting
+def trial_needs(sft: SftSettings, cluster: ClusterState) -> list[RoleNeed]:
+    """Return what one trial needs: workers, what makes their data, and a process that waits for them."""
+    own = RoleNeed(role="trial", count=1, each={"CPU": TRIAL_CPU}, change="num_workers")
+    return [worker_need(sft, cluster), DATA_TASK, own]
 
 
 def run_trial(parameters: Mapping[str, Any]) -> None:
@@ -146,8 +134,11 @@ def search(config: TuneConfig, settings: Sequence[Mapping[str, Any]]) -> list[Tr
     """Run all trials and return them in the order of the settings."""
     # A stopped trial's process waits in Ray Train; until it is killed, its workers hold CPUs that the next one needs.
     os.environ.setdefault("TUNE_FORCE_TRIAL_CLEANUP_S", str(STOPPED_TRIAL_KILL_S))
-    concurrent = max_concurrent_trials(config.sft.num_workers, ray.cluster_resources())
-    print(f"{len(settings)} trials, {min(concurrent, len(settings))} at a time", flush=True)
+    cluster = read_cluster()
+    needs = trial_needs(config.sft, cluster)
+    await_room(needs)  # for the first; what trials say is not seen here
+    concurrent = most_at_once(needs, cluster, len(settings))
+    print(f"{len(settings)} trials, {concurrent} at a time", flush=True)
     candidates = [{"index": i, "settings": dict(chosen), "config": config} for i, chosen in enumerate(settings)]
     tuner = tune.Tuner(
         tune.with_resources(run_trial, {"CPU": TRIAL_CPU}),

@@ -39,8 +39,9 @@ from temporay.models.families._base import family_of, video_metadata
 from temporay.operators.records import FinishReason, Group, Prompt, Sampling
 
 # vLLM reads these when it is imported. In one process there is no message to an engine core and no copy of the frames.
-ENVIRONMENT = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1"}
+ENVIRONMENT = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_NO_USAGE_STATS": "1"}
 os.environ.update(ENVIRONMENT)
+os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 # vLLM would pin its threads to cores that a trainer or a second engine on this machine uses as well.
 os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
 

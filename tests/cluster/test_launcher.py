@@ -66,6 +66,8 @@ def node_problems(config: dict[str, Any]) -> Iterator[str]:
     if sum(node.get("max_workers", 0) for node in nodes.values()) > config["max_workers"]:
         yield "max_workers is less than the node types may have together"
     for name, node in nodes.items():
+        if "GPU" in node["resources"] and name not in node["resources"]:
+            yield f"{name}: nothing marks its GPUs, so that another role may take them"
         if node.get("min_workers", 0) > node.get("max_workers", node.get("min_workers", 0)):
             yield f"{name}: min_workers is above max_workers"
     if ":latest" in config["docker"]["image"] or ":" not in config["docker"]["image"]:
@@ -95,6 +97,7 @@ MISTAKES: list[tuple[str, Callable[[dict[str, Any]], object], str]] = [
     ("aws.yaml", lambda c: at("available_node_types", "data")(c).update(spot=True), "spot"),
     ("aws.yaml", lambda c: at("available_node_types", "data")(c).update(min_workers=17, max_workers=16), "min_workers"),
     ("aws.yaml", lambda c: at("available_node_types", "head", "resources")(c).update(CPU=8), "no CPU"),
+    ("aws.yaml", lambda c: at("available_node_types", "rollout", "resources")(c).pop("rollout"), "marks its GPUs"),
     (
         "aws.yaml",
         lambda c: at("available_node_types", "trainer", "node_config")(c).update(InstanceMarketOptions={}),

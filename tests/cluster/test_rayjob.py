@@ -14,6 +14,8 @@ import yaml
 from jsonschema import Draft202012Validator
 from temporay.workflows.__main__ import config_of
 
+# Of a model of 4.44 billion weights in bfloat16: the one that engines serve and the one that they pull.
+TWO_VERSIONS_BYTES = 2 * 2 * 4_440_000_000
 MANIFEST = Path(__file__).parents[2] / "cluster" / "rayjob.yaml"
 
 
@@ -57,7 +59,8 @@ TEMPLATE = closed("spec", spec=POD)
 HEAD = closed("rayStartParams template", rayStartParams=STARTS, template=TEMPLATE)
 WORKERS = closed(
     "groupName replicas minReplicas maxReplicas rayStartParams template",
-    "idleTimeoutSeconds",
+    "idleTimeoutSeconds resources",
+    resources={"type": "object", "additionalProperties": TEXT},
     groupName=TEXT,
     replicas=COUNT,
     minReplicas=COUNT,
@@ -142,6 +145,10 @@ def cluster_problems(cluster: dict[str, Any]) -> Iterator[str]:
             yield f"{group['groupName']}: min <= replicas <= max does not hold"
         if {"num-cpus", "num-gpus", "memory", "resources", "labels"} & set(group["rayStartParams"]):
             yield f"{group['groupName']}: resources are the container's, not in rayStartParams"
+        if {"CPU", "GPU"} & set(group.get("resources", {})):
+            yield f"{group['groupName']}: CPUs and GPUs are the container's"
+        if "nvidia.com/gpu" in str(group) and group["groupName"] not in group.get("resources", {}):
+            yield f"{group['groupName']}: nothing marks its GPUs, so that another role may take them"
     for group in (cluster["headGroupSpec"], *groups):
         yield from pod_problems(group["template"]["spec"], cluster["rayVersion"])
 
@@ -159,6 +166,9 @@ def pod_problems(pod: dict[str, Any], ray_version: str) -> Iterator[str]:
         elif volumes.get(mounts.get("/dev/shm", ""), {}).get("emptyDir", {}).get("medium") != "Memory":
             yield "/dev/shm must be memory"
         gpus = container["resources"]["limits"].get("nvidia.com/gpu")
+        shared_memory = volumes.get(mounts.get("/dev/shm", ""), {}).get("emptyDir", {}).get("sizeLimit", "0Gi")
+        if gpus and int(shared_memory.removesuffix("Gi")) << 30 < TWO_VERSIONS_BYTES:
+            yield "/dev/shm holds no two versions of the weights"
         tolerated = {toleration["key"] for toleration in pod.get("tolerations", [])}
         if gpus and "nvidia.com/gpu" not in tolerated:
             yield "a GPU pod must tolerate GPU nodes"
@@ -185,15 +195,23 @@ def test_ray_is_the_installed_one(manifest: dict[str, Any]) -> None:
 def test_entrypoint_is_a_command_with_a_preset(manifest: dict[str, Any]) -> None:
     program, command, *arguments = manifest["spec"]["entrypoint"].split()
     assert (program, command) == ("temporay", "sft")
-    assert config_of(command, arguments).data
+    config = config_of(command, arguments)
+    assert config.data
+    assert set(config.worker_resources) <= {
+        name for group in groups_of(manifest) for name in group.get("resources", {})
+    }
 
 
 def cluster_of(manifest: dict[str, Any]) -> Any:
     return manifest["spec"]["rayClusterSpec"]
 
 
+def groups_of(manifest: dict[str, Any]) -> Any:
+    return cluster_of(manifest)["workerGroupSpecs"]
+
+
 def group_of(manifest: dict[str, Any], index: int) -> Any:
-    return cluster_of(manifest)["workerGroupSpecs"][index]
+    return groups_of(manifest)[index]
 
 
 def pod_of(manifest: dict[str, Any], index: int) -> Any:
@@ -227,6 +245,9 @@ MISTAKES: list[tuple[Callable[[dict[str, Any]], object], str]] = [
     (lambda m: group_of(m, 2).update(minReplicas=2), "min <= replicas <= max"),
     (lambda m: group_of(m, 1).update(groupName="data"), "differ"),
     (lambda m: group_of(m, 1)["rayStartParams"].update({"num-gpus": "1"}), "resources are the container's"),
+    (lambda m: group_of(m, 1).pop("resources"), "nothing marks its GPUs"),
+    (lambda m: group_of(m, 2)["resources"].update(GPU="8"), "CPUs and GPUs are the container's"),
+    (lambda m: pod_of(m, 1)["volumes"][1]["emptyDir"].update(sizeLimit="16Gi"), "no two versions of the weights"),
     (lambda m: pod_of(m, 0).update(restartPolicy="Always"), "Never"),
     (lambda m: pod_of(m, 1).pop("tolerations"), "tolerate"),
     (lambda m: pod_of(m, 1)["volumes"].pop(0), "no volume"),

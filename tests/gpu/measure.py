@@ -120,32 +120,34 @@ def measure_sft(settings: Settings, data: Path, model: Path, out: Path) -> None:
     show("SFT", rows, ("tokens_per_s", "flops_per_s", "mfu", "seconds", "wait"))
 
 
-def measure_grpo(settings: Settings, data: Path, model: Path, out: Path) -> None:
-    """Run the grpo command with one engine and one worker, which share the GPU."""
-    on_gpu = torch.cuda.is_available()
+def grpo_config(settings: Settings, data: Path, model: Path, out: Path, *, on_gpu: bool) -> GrpoConfig:
+    """Return settings for one engine and one worker, which share the GPU."""
     pool = PoolConfig(
-        num_gpus=0.4 if on_gpu else 0.0,
+        placement="together" if on_gpu else "apart",
         settings=EngineSettings(
             dtype="bfloat16" if on_gpu else "float32", max_model_len=8192, kv_cache_mib=8192 if on_gpu else 256
         ),
     )
-    grpo.run(
-        GrpoConfig(
-            data=data,
-            model=model,
-            out=out,
-            num_steps=settings.grpo_steps,
-            prompts_per_step=settings.prompts_per_step,
-            group_size=settings.group_size,
-            max_tokens=settings.max_tokens,
-            micro_batch_size=4,
-            rewards={"weights": {"tests.workflows.varied_rewards:Varied": 1.0}},  # type: ignore[arg-type]
-            guards={"canary_every": 0, "max_engine_kl": 1.0},  # type: ignore[arg-type] # random weights, bfloat16
-            optimizer=OptimizerConfig(lr=1e-6, schedule="constant"),
-            checkpoint_every=settings.grpo_steps,
-            pool=pool,
-        )
+    return GrpoConfig(
+        data=data,
+        model=model,
+        out=out,
+        num_steps=settings.grpo_steps,
+        prompts_per_step=settings.prompts_per_step,
+        group_size=settings.group_size,
+        max_tokens=settings.max_tokens,
+        micro_batch_size=4,
+        rewards={"weights": {"tests.workflows.varied_rewards:Varied": 1.0}},  # type: ignore[arg-type]
+        guards={"canary_every": 0, "max_engine_kl": 1.0},  # type: ignore[arg-type] # random weights, bfloat16
+        optimizer=OptimizerConfig(lr=1e-6, schedule="constant"),
+        checkpoint_every=settings.grpo_steps,
+        pool=pool,
     )
+
+
+def measure_grpo(settings: Settings, data: Path, model: Path, out: Path) -> None:
+    """Run the grpo command."""
+    grpo.run(grpo_config(settings, data, model, out, on_gpu=torch.cuda.is_available()))
     rows = rows_of(out, "grpo")[settings.warmup_steps :]
     stages = tuple(f"seconds_{stage}" for stage in ("prompts", "generate", "reward", "train", "sync"))
     show("GRPO", rows, ("tokens_per_s", "tokens_per_s_generate", "seconds", *stages, "engine_kl", "parity_max_abs"))

@@ -1,4 +1,4 @@
-"""Which Ray a command gets."""
+"""Which Ray a command gets, and what it says of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import ray
-from temporay.workflows.session import ray_session
+from temporay.workflows.session import ray_session, store_in_files
 
 
 def test_without_an_address_a_cluster_of_its_own_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -15,6 +15,15 @@ def test_without_an_address_a_cluster_of_its_own_is_started(monkeypatch: pytest.
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", lambda **arguments: asked.append(arguments))
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"object_store_memory": 0.0})
     monkeypatch.setattr(ray, "shutdown", lambda: None)
     with ray_session():
         assert asked[0]["address"] == "local"
+
+
+def test_a_store_that_does_not_fit_into_shared_memory_is_told() -> None:
+    assert store_in_files(8e9, 24_000_000_000) == ""
+    assert store_in_files(8e9, None) == ""  # a system without such a folder
+    assert store_in_files(8e9, 64_000_000).startswith(
+        "Ray keeps its object store of 8.0 GB in slow files below /tmp: /dev/shm has 0.1 GB free"
+    )

@@ -1,4 +1,4 @@
-"""What a search tries, and that a cluster without room is refused instead of waited for."""
+"""What a search tries, and how many trials run at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from temporay.operators.errors import UserError
 from temporay.workflows.config import validated
-from temporay.workflows.tune import Trial, TuneConfig, max_concurrent_trials, run, table, trial_settings
+from temporay.workflows.placement import ClusterState, NodeState, most_at_once
+from temporay.workflows.sft.settings import SftSettings
+from temporay.workflows.tune import Trial, TuneConfig, run, table, trial_needs, trial_settings
 
 from tests.small_data import write_dataset
 from tests.small_runs import write_model
@@ -38,13 +40,15 @@ def test_an_entry_that_cannot_be_read_is_named(entry: str) -> None:
 
 
 def test_trials_never_wait_for_each_others_cpus() -> None:
-    assert max_concurrent_trials(1, {"CPU": 4.0}) == 1  # 2.01 each
-    assert max_concurrent_trials(1, {"CPU": 64.0, "GPU": 4.0}) == 4
-    assert max_concurrent_trials(2, {"CPU": 64.0, "GPU": 5.0}) == 2
-    with pytest.raises(UserError, match=r"needs 5\.01 CPUs .* has 4 CPUs, 0 GPUs"):
-        max_concurrent_trials(4, {"CPU": 4.0})
-    with pytest.raises(UserError, match="has 64 CPUs, 1 GPUs"):
-        max_concurrent_trials(2, {"CPU": 64.0, "GPU": 1.0})
+    assert at_once(num_workers=1, CPU=4.0) == 1  # 2.01 each
+    assert at_once(num_workers=1, CPU=64.0, GPU=4.0) == 4
+    assert at_once(num_workers=2, CPU=64.0, GPU=5.0) == 2
+
+
+def at_once(num_workers: int, **resources: float) -> int:
+    cluster = ClusterState(nodes=(NodeState(total=resources, free=resources),))
+    needs = trial_needs(SftSettings(num_workers=num_workers), cluster)
+    return most_at_once(needs, cluster, limit=10)
 
 
 def test_table_has_the_best_finished_trial_first() -> None:

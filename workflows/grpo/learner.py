@@ -23,14 +23,19 @@ from temporay.models.policy import Policy
 from temporay.models.weights import pack
 from temporay.operators.errors import UserError, error_behind
 from temporay.workflows.grpo.mailbox import Mailbox
-from temporay.workflows.grpo.settings import GrpoConfig
+from temporay.workflows.grpo.settings import GrpoConfig, GrpoSettings
 from temporay.workflows.grpo.update import TrainingBatch, UpdateReport, learn_from
 from temporay.workflows.learner.best import keep_if_best
 from temporay.workflows.learner.learner import Learner, make_trainer
+from temporay.workflows.learner.scaling import fit_where_there_is_room, tell, worker_need
+from temporay.workflows.placement import ClusterState, RoleNeed
 from temporay.workflows.rollouts.actor import PublishedWeights
+from temporay.workflows.rollouts.gpu_shares import shares_of
+from temporay.workflows.rollouts.settings import PoolConfig
+from temporay.workflows.room import read_cluster
 
 WORKER_STAGE = "grpo_worker"  # the name of the training workers' lines in metrics.jsonl
-SPARE_CPUS = 0.0  # nothing else is computed for the trainer: batches come ready
+MAILBOX_CPUS = 0.01  # some, because Ray puts actors without any on a node that it draws, such as the head
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +82,13 @@ class PolicyLearner:
     @asynccontextmanager
     async def started(cls, config: GrpoConfig) -> AsyncIterator[PolicyLearner]:
         """Start the workers: inside they are up and at their newest checkpoint, at the end OUT/model is written."""
-        mailbox = ray.remote(num_cpus=0, max_concurrency=64)(Mailbox).remote(3 * config.checkpoint_every)
-        trainer = make_trainer(update_loop, {"mailbox": mailbox}, config.absolute(), spare_cpus=SPARE_CPUS)
-        fit = _in_thread(trainer.fit)
+        cluster = read_cluster()
+        workers, place = trainer_needs(config, config.pool, cluster)
+        tell(workers, cluster)
+        actor = ray.remote(Mailbox).options(max_concurrency=64, **place.actor_options)
+        mailbox = actor.remote(3 * config.checkpoint_every)
+        make = partial(make_trainer, update_loop, {"mailbox": mailbox}, config.absolute(), need=workers)
+        fit = _in_thread(partial(fit_where_there_is_room, make, [workers], config.max_failures))
         first_step, weights = await _first_of(_resolve(mailbox.take_start.remote()), fit)
         try:
             yield cls(mailbox, fit, first_step, weights)
@@ -128,6 +137,13 @@ def _in_thread(call: Callable[[], Any]) -> asyncio.Future[Any]:
 
     threading.Thread(target=work, daemon=True).start()
     return result
+
+
+def trainer_needs(settings: GrpoSettings, pool: PoolConfig, cluster: ClusterState) -> tuple[RoleNeed, RoleNeed]:
+    """Return what the workers need, and the mailbox, which stands on a node of theirs."""
+    workers = worker_need(settings, cluster, shares_of(pool).worker_gpus)
+    each = {**settings.worker_resources, "CPU": MAILBOX_CPUS}
+    return workers, RoleNeed(role="mailbox", count=1, each=each, change="num_workers")
 
 
 async def _resolve(reference: Any) -> Any:

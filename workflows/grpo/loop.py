@@ -23,7 +23,7 @@ from temporay.operators.reinforcement import ledger
 from temporay.operators.reinforcement.rollout_buffer import RolloutBuffer
 from temporay.operators.reinforcement.rollout_files import steps_in
 from temporay.workflows.grpo import guards, validation
-from temporay.workflows.grpo.learner import WORKER_STAGE, NoTrainer, PolicyLearner, Trainer
+from temporay.workflows.grpo.learner import WORKER_STAGE, NoTrainer, PolicyLearner, Trainer, trainer_needs
 from temporay.workflows.grpo.log import STAGE, StepLines, summarize
 from temporay.workflows.grpo.producer import Produced, Producer, prompt_stream, prune
 from temporay.workflows.grpo.settings import MAY_CHANGE, UNUSED, GrpoConfig, GrpoSettings
@@ -32,8 +32,11 @@ from temporay.workflows.learner.best import best_phrase, best_summary
 from temporay.workflows.learner.learner import RAY_STORAGE
 from temporay.workflows.learner.settings import rate_change
 from temporay.workflows.learner.stopping import Stopped, is_asked, stop_on_sigterm
+from temporay.workflows.placement import ClusterState, RoleNeed
 from temporay.workflows.rollouts.defaults import Demand, lengths_of, resolved
 from temporay.workflows.rollouts.pool import NoPool, Pool, RolloutPool
+from temporay.workflows.rollouts.settings import ResolvedPool
+from temporay.workflows.room import await_room, read_cluster
 from temporay.workflows.runs.progress import Fallbacks
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.runs.trackers import check_trackers, mirrored
@@ -239,6 +242,12 @@ def demand_of(settings: GrpoSettings, dataset: Dataset, lengths: TokenLengths) -
     )
 
 
+def needs(config: GrpoConfig, engines: ResolvedPool | None, cluster: ClusterState) -> list[RoleNeed]:
+    """Return what a run needs of a cluster by role, all of it at once."""
+    trainer = () if config.mode == "rollouts_only" else trainer_needs(config, config.pool, cluster)
+    return [*([] if engines is None else [engines.need]), *trainer]
+
+
 def run_with(config: GrpoConfig, pool: Pool) -> dict[str, Any]:
     """Do the whole run on engines that are there already, and return what summary.json holds."""
     dataset = Dataset.open(config.data)
@@ -269,10 +278,14 @@ def run(config: GrpoConfig) -> dict[str, Any]:
     check(config, dataset)
     if config.mode == "from_rollouts":
         with ray_session():
+            await_room(needs(config, None, read_cluster()))
             return run_with(config, NoPool(family_of(config.model).load_processor(config.model)))
     demand = demand_of(config, dataset, lengths_of(config.model))
-    with ray_session(), RolloutPool.started(resolved(config.pool, config.model, demand), config.model) as pool:
-        return run_with(config, pool)
+    with ray_session():
+        engines = resolved(config.pool, config.model, demand)
+        await_room(needs(config, engines, read_cluster()))
+        with RolloutPool.started(engines, config.model) as pool:
+            return run_with(config, pool)
 
 
 def tell(summary: Mapping[str, Any]) -> None:

@@ -8,9 +8,8 @@ had already made, trains on those, and goes on from where they end.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -113,7 +112,9 @@ class Producer:
         folder = self.config.rollouts if self.config.mode == "from_rollouts" else self.config.out
         assert folder is not None
         path = path_of(folder, step)
-        return self._read(path, StepWork(step=step, state=state)) if first is None else await self._make(path, first)
+        if first is not None:
+            return await self._make(path, first)
+        return await asyncio.to_thread(self._read, path, StepWork(step=step, state=state))
 
     async def _make(self, path: Path, first: Prompts) -> Produced:
         work, cursor = first.work, first.cursor
@@ -122,7 +123,7 @@ class Producer:
             missing = self.config.prompts_per_step - sum(one.outcome == Outcome.TRAINED for one in answered)
             if missing <= 0:
                 break
-            further = self._prompts(work, cursor, missing)
+            further = await asyncio.to_thread(self._prompts, work, cursor, missing)
             answered, cursor = answered + await self.answer(attempt, further), further.cursor
         after = self._state_after(work.state, cursor, answered)
         groups = tuple(one.scored(self.config, work.step, after.scales) for one in answered)
@@ -142,7 +143,7 @@ class Producer:
         with work.clock("prompts"):
             chosen, cursor = self.choose(cursor, work.state.rates, num_prompts)
             samples = [self.dataset.sample(one.row) for one in chosen]
-            frames = [work.media.decode(partial(self.dataset.frames, one.row)) for one in chosen]
+            frames = work.media.decode(self.dataset.frames, [one.row for one in chosen])
             prompts = [
                 work.media.put(self._prompt(sample, clip), self.config.group_size)
                 for sample, clip in zip(samples, frames, strict=True)
@@ -200,20 +201,21 @@ class Producer:
                 replace(one, outcome=Outcome.TRAINED) if one.outcome == Outcome.OBSERVED else one for one in groups
             )
         with work.clock("prompts"):
-            prompts = [
-                self._prompt_again(one, work.media) if one.outcome == Outcome.TRAINED else None for one in groups
-            ]
+            again = self._prompts_again([one for one in groups if one.outcome == Outcome.TRAINED], work.media)
+            prompts = [next(again) if one.outcome == Outcome.TRAINED else None for one in groups]
         return self._produced(work, groups, prompts, RunState.from_json(found.state))
 
-    def _prompt_again(self, scored: ScoredGroup, media: MediaStore) -> StoredPrompt:
-        sample = self.dataset.sample(scored.row)
-        if sample.key != scored.group.key:
-            raise UserError(
-                f"the rollouts were sampled from other data: row {scored.row} of {self.config.data} is {sample.key}, "
-                f"not {scored.group.key}; give the --data they were sampled from"
-            )
-        frames_THWC = media.decode(partial(self.dataset.frames, scored.row))
-        return media.put(self._prompt(sample, frames_THWC), len(scored.group.rollouts))
+    def _prompts_again(self, scored: Sequence[ScoredGroup], media: MediaStore) -> Iterator[StoredPrompt]:
+        samples = [self.dataset.sample(one.row) for one in scored]
+        for one, sample in zip(scored, samples, strict=True):
+            if sample.key != one.group.key:
+                raise UserError(
+                    f"the rollouts were sampled from other data: row {one.row} of {self.config.data} is {sample.key}, "
+                    f"not {one.group.key}; give the --data they were sampled from"
+                )
+        frames = media.decode(self.dataset.frames, [one.row for one in scored])
+        for one, sample, clip in zip(scored, samples, frames, strict=True):
+            yield media.put(self._prompt(sample, clip), len(one.group.rollouts))
 
     def _produced(
         self, work: StepWork, groups: Sequence[ScoredGroup], prompts: Sequence[StoredPrompt | None], state: RunState

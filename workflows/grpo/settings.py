@@ -15,7 +15,8 @@ from temporay.workflows.rollouts.settings import PoolConfig, RewardConfig
 
 # train: both halves. rollouts_only: the weights stay as they are. from_rollouts: batches come from another run's files.
 GrpoMode = Literal["train", "rollouts_only", "from_rollouts"]
-OF_TRAINING = ("optimizer", "loss", "trained", "hardware", "num_iterations", "mini_batches", "num_workers", "threads")
+OF_WORKERS = ("num_workers", "gpus_per_worker", "worker_resources", "threads")
+OF_TRAINING = ("optimizer", "loss", "trained", "hardware", "num_iterations", "mini_batches", *OF_WORKERS)
 OF_RECOVERY = (
     "micro_batch_size",
     "micro_batch_tokens",

@@ -12,10 +12,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import ray
 import torch
 from ray import train
-from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train import FailureConfig, RunConfig
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 from temporay.models.checkpoint import CheckpointWriter, Saved, load
 from temporay.models.checkpoint_folder import latest
@@ -27,11 +26,13 @@ from temporay.models.losses._base import Loss
 from temporay.models.parallel import this_process
 from temporay.models.policy import Policy, PolicySettings
 from temporay.operators.errors import UserError, error_behind
+from temporay.workflows.learner.scaling import fit_where_there_is_room, scaling
 from temporay.workflows.learner.settings import TrainingConfig
 from temporay.workflows.learner.shared_folder import write_token
 from temporay.workflows.learner.step_cost import StepCost
 from temporay.workflows.learner.stopping import asked_to_stop
 from temporay.workflows.learner.worker import EndAtUserError, run_worker
+from temporay.workflows.placement import RoleNeed
 from temporay.workflows.runs.run_dir import RunDir
 
 CHECKPOINTS, MODEL, RAY_STORAGE = "checkpoints", "model", "ray_train"
@@ -189,18 +190,15 @@ class Learner:
 
 
 def make_trainer(
-    train_loop: Any, arguments: Mapping[str, Any], config: TrainingConfig, *, spare_cpus: float, callbacks: Any = ()
+    train_loop: Any, arguments: Mapping[str, Any], config: TrainingConfig, *, need: RoleNeed, callbacks: Any = ()
 ) -> TorchTrainer:
     """Make a TorchTrainer of a new name: it resumes from OUT/checkpoints and not from Ray's storage.
 
     Args:
-        spare_cpus: CPUs beside those of the workers, for whatever makes their data.
+        need: what the workers get.
         callbacks: Ray Train's, e.g. those of Tune.
-
-    Raises:
-        UserError: the cluster is too small.
     """
-    scaling_config = scaling(config.num_workers, spare_cpus=spare_cpus)
+    scaling_config = scaling(need)
     own = {"loop": train_loop, "config": config, "token": write_token(config.out)}
     return TorchTrainer(
         run_worker,
@@ -210,32 +208,20 @@ def make_trainer(
         run_config=RunConfig(
             name=f"{time.time_ns()}",
             storage_path=str((config.out / RAY_STORAGE).absolute()),
-            failure_config=FailureConfig(max_failures=config.max_failures),
+            # Without end by default: where there is no room, ``fit_where_there_is_room`` says so and waits.
+            failure_config=FailureConfig(max_failures=config.max_failures, controller_failure_limit=0),
             callbacks=[EndAtUserError(), *callbacks],
         ),
     )
 
 
-def scaling(num_workers: int, *, spare_cpus: float) -> ScalingConfig:
-    """Give each worker one GPU where the cluster has GPUs, else one CPU.
+def fit(make: Callable[[], TorchTrainer], needs: Sequence[RoleNeed], max_failures: int) -> None:
+    """Fit in a thread, where there is room: in the main thread Ray would take over Ctrl-C, which is the caller's.
 
-    Raises:
-        UserError: the cluster is too small, where Ray would wait without end.
-    """
-    total = ray.cluster_resources()
-    use_gpu = total.get("GPU", 0) > 0
-    if use_gpu and total["GPU"] < num_workers:
-        raise UserError(f"num_workers is {num_workers}, but the cluster has {total['GPU']:g} GPUs; ask for fewer")
-    if total.get("CPU", 0) < num_workers + spare_cpus:
-        raise UserError(
-            f"num_workers is {num_workers} and loading data takes {spare_cpus:g} CPUs more, but the cluster has "
-            f"{total.get('CPU', 0):g}; ask for fewer workers or start more CPUs"
-        )
-    return ScalingConfig(num_workers=num_workers, use_gpu=use_gpu, resources_per_worker={"CPU": 1, "GPU": int(use_gpu)})
-
-
-def fit(trainer: TorchTrainer) -> None:
-    """Run ``trainer.fit()`` in a thread: in the main thread it would take over Ctrl-C, which is the caller's.
+    Args:
+        make: returns a new trainer.
+        needs: what has to be placed for it.
+        max_failures: how often workers may be lost while they start.
 
     Raises:
         UserError: a worker met one.
@@ -245,7 +231,7 @@ def fit(trainer: TorchTrainer) -> None:
 
     def fit_and_keep_fault() -> None:
         try:
-            trainer.fit()
+            fit_where_there_is_room(make, needs, max_failures)
         except Exception as error:
             fault.append(error)
 

@@ -10,13 +10,14 @@ from temporay.models.parallel import Hardware
 from temporay.models.policy import OptimizerConfig, lr_factor
 from temporay.operators.scoring.arms import ARMS, Arm
 from temporay.operators.settings import Settings
-from temporay.workflows.config import Instruction
+from temporay.workflows.config import Instruction, Weights
 from temporay.workflows.learner.passes import PassLimits
 from temporay.workflows.runs.trackers import Trackers
 
 # Settings that may change between two calls of one run: they say how it is done, not what it gives.
 MAY_CHANGE = (
-    *("num_steps", "num_workers", "threads", "micro_batch_size", "gradient_checkpointing", "checkpoint_every"),
+    *("num_steps", "num_workers", "gpus_per_worker", "worker_resources", "threads"),
+    *("micro_batch_size", "gradient_checkpointing", "checkpoint_every"),
     *("max_failures", "max_not_finite_steps", "stop_grace_s", "trackers"),
     *(f"hardware.{name}" for name in Hardware.model_fields if name != "precision"),
 )
@@ -33,6 +34,8 @@ class TrainingSettings(Settings):
     trained: Trained = Trained()  # all weights or LoRA adapters; vision tower and projector trained or frozen
     instruction: Instruction = ""  # how to answer, added to every question: letter, text, or words of your own
     num_workers: int = Field(default=1, ge=1)  # Ray Train workers (FSDP2 ranks)
+    gpus_per_worker: float | None = Field(default=None, ge=0)  # None: 1, or a part beside an engine; 0 without GPUs
+    worker_resources: Weights = Field(default={})  # custom Ray resources per worker, e.g. trainer=0.01
     threads: int | None = Field(default=None, ge=1)  # CPU threads of each; None: a node's cores, shared by its workers
     gradient_checkpointing: bool = False  # activations are computed again in the backward pass, not kept
     hardware: Hardware = Hardware()

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -26,11 +26,13 @@ from temporay.models.families._base import family_of
 from temporay.operators.errors import UserError
 from temporay.operators.records import Group, Prompt, Sampling
 from temporay.workflows.config import to_json
+from temporay.workflows.placement import RoleNeed
 from temporay.workflows.rollouts.actor import OF_CHECKPOINT, Answer, EngineActor, PublishedWeights
 from temporay.workflows.rollouts.media import MediaStore, StoredPrompt
 from temporay.workflows.rollouts.pool_call import PendingPrompt, PoolCall, accept
-from temporay.workflows.rollouts.roster import EngineRoster, Slot
+from temporay.workflows.rollouts.roster import EngineRoster, Slot, SlotState
 from temporay.workflows.rollouts.settings import ResolvedPool
+from temporay.workflows.room import LINE_EVERY_S, Wait
 
 REFRESH_INTERVAL_S = 0.2
 LOST = (RayActorError, ObjectLostError, TimeoutError, EngineLostError)  # engine, node, or answer on the way
@@ -89,6 +91,7 @@ class RolloutPool:
     num_resent: int = 0  # prompts sent again because their engine died or hung
     num_segments: int = 0  # prompts sent to an engine, however often
     _weights: PublishedWeights = OF_CHECKPOINT
+    _num_further: int = 0  # engines that are not asked for yet
 
     @classmethod
     def start(cls, config: ResolvedPool, model: Path) -> Self:
@@ -102,9 +105,7 @@ class RolloutPool:
         if config.settings.tensor_parallel > 1:
             check_divides(model, config.settings.tensor_parallel)
         remote = ray.remote(EngineActor).options(
-            num_cpus=config.num_cpus,
-            num_gpus=config.num_gpus,
-            resources=config.resources,
+            **config.need.actor_options,
             max_restarts=-1,  # the roster counts: a node that leaves is no fault of the engine on it
             runtime_env={"env_vars": {"OMP_NUM_THREADS": str(config.threads)}},
         )
@@ -118,7 +119,8 @@ class RolloutPool:
         except BaseException:
             roster.close()
             raise
-        return cls(config=config, engine_name=engine_name, processor=processor, roster=roster)
+        further = (config.max_engines or config.num_engines) - config.num_engines
+        return cls(config=config, engine_name=engine_name, processor=processor, roster=roster, _num_further=further)
 
     @classmethod
     @contextmanager
@@ -137,6 +139,12 @@ class RolloutPool:
     def add_engine(self) -> None:
         """Ask for one more engine, which joins as soon as it is up, also in the middle of ``generate``."""
         self.roster.add()
+
+    def _ask_for_further(self) -> None:
+        """Ask for the engines beyond ``num_engines``, now that whatever else the run needs has its place."""
+        for _ in range(self._num_further):
+            self.roster.add()
+        self._num_further = 0
 
     def remove_engine(self) -> None:
         """End one engine after what it is working on; one that is not up yet goes first.
@@ -174,6 +182,7 @@ class RolloutPool:
             raise UserError(f"segment_tokens is {sampling.segment_tokens}; give at least 1, or none")
         media = MediaStore()
         stored = [p if isinstance(p, StoredPrompt) else media.put(p, sampling.num_rollouts) for p in prompts]
+        self._ask_for_further()
         self.roster.refresh()
         share = -(-len(stored) // max(1, len(self.roster.serving())))
         call = PoolCall(
@@ -204,6 +213,7 @@ class RolloutPool:
     async def load_weights(self, weights: PublishedWeights) -> None:
         """Wait until every engine that is up has some weights; later ones pull them before serving."""
         self._weights = weights
+        self._ask_for_further()
         self.roster.refresh()
         await asyncio.gather(*(self._tell(slot, "load_weights", weights) for slot in self.roster.serving()))
 
@@ -282,16 +292,29 @@ class RolloutPool:
             raise RuntimeError(f"{worst} engines ended while they answered: {keys}") from error
 
 
+def _look(wait: Wait, roster: EngineRoster, need: RoleNeed) -> None:
+    """Say what engines wait for that are not there yet.
+
+    Raises:
+        UserError: one can never be placed.
+    """
+    absent, loading = (roster.count(state) for state in (SlotState.ABSENT, SlotState.LOADING))
+    otherwise = f"waiting for {loading} of {need.count} engines to load" if loading else ""
+    wait.look([replace(need, count=absent)], otherwise=otherwise)
+
+
 def _started(roster: EngineRoster, config: ResolvedPool) -> str:
     """Wait for as many engines as must be up, and return their name."""
-    for _ in range(config.max_engines or config.num_engines):
+    for _ in range(config.num_engines):
         roster.add()
+    wait = Wait(first_line_s=LINE_EVERY_S)
     replies: list[tuple[str, str]] = []
     while len(replies) < config.num_engines:
         replies += roster.refresh()
         if roster.fault is not None:
             raise roster.fault
         if len(replies) < config.num_engines:
+            _look(wait, roster, config.need)
             time.sleep(REFRESH_INTERVAL_S / 4)
     counts = {reply: replies.count(reply) for reply in replies}
     print("rollouts: " + "; ".join(f"{n} x {name} ({why})" for (name, why), n in counts.items()), flush=True)

@@ -80,6 +80,10 @@ class EngineRoster:
         ready = [slot for slot in self.slots if slot.state is SlotState.SERVING and not slot.leaving]
         return sorted(ready, key=lambda slot: slot.num_in_flight)
 
+    def count(self, state: SlotState) -> int:
+        """Return how many engines are in a state."""
+        return sum(slot.state is state for slot in self.slots)
+
     def refresh(self) -> list[Any]:
         """Take note of engines that came up or that Ray gave up on; return the answers of those that came up."""
         waiting = {slot.call: slot for slot in self.slots if slot.call is not None}

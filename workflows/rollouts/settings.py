@@ -9,6 +9,7 @@ from temporay.operators.errors import unknown_name
 from temporay.operators.scoring.scores import load_rewards
 from temporay.operators.settings import Settings
 from temporay.workflows.config import Weights
+from temporay.workflows.placement import RoleNeed
 
 AUTO = "auto"  # the name of the engine that is chosen by what can be imported
 
@@ -63,6 +64,13 @@ class ResolvedPool(PoolConfig):
     num_gpus: float = Field(default=0.0, ge=0)
     threads: int = Field(default=1, ge=1)
     settings: EngineSettings = EngineSettings()
+
+    @property
+    def need(self) -> RoleNeed:
+        """What the engines need that must be up before the run starts."""
+        each = {"CPU": self.num_cpus, "GPU": self.num_gpus, **self.resources}
+        share = "pool.placement together" if self.placement == "apart" and self.num_gpus else ""
+        return RoleNeed(role="engine", count=self.num_engines, each=each, change="pool.num_engines", share=share)
 
 
 class RewardConfig(Settings):

@@ -6,14 +6,19 @@ validation now and then → OUT/model, OUT/best
 
 import shutil
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import ray
 from temporay.models.families._base import family_of
 from temporay.workflows.learner.best import best_phrase, best_summary, check_metric
 from temporay.workflows.learner.learner import RAY_STORAGE, fit, make_trainer
+from temporay.workflows.learner.scaling import DATA_TASK, worker_need
+from temporay.workflows.learner.scaling import tell as tell_need
 from temporay.workflows.learner.settings import MAY_CHANGE, rate_change
 from temporay.workflows.learner.stopping import stop_on_sigterm
+from temporay.workflows.placement import RoleNeed
+from temporay.workflows.room import read_cluster, refuse_what_never_fits
 from temporay.workflows.runs.progress import follow_metrics
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.runs.trackers import check_trackers, mirrored
@@ -50,9 +55,12 @@ def run(config: SftConfig, *, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]
         mirrored(config.out, config.trackers),
         follow_metrics(config.out, STAGE, config.num_steps),
     ):
+        need = worker_need(config, read_cluster())
+        tell_need(need, read_cluster())
+        refuse_what_never_fits([need, DATA_TASK])  # before tokens are counted
         inputs = prepare(config, parts)
         with stop_on_sigterm(config.out, config.stop_grace_s):
-            learn(config, inputs, callbacks)
+            learn(config, inputs, need, callbacks)
     shutil.rmtree(config.out / RAY_STORAGE, ignore_errors=True)
     summary = summarize(config, inputs, run_dir.rows(STAGE))
     return run_dir.finish(summary | best_summary(config.out))
@@ -70,10 +78,10 @@ def check(config: SftConfig) -> None:
     check_trackers(config.trackers)
 
 
-def learn(config: SftConfig, inputs: Inputs, callbacks: tuple[Any, ...]) -> None:
+def learn(config: SftConfig, inputs: Inputs, need: RoleNeed, callbacks: tuple[Any, ...]) -> None:
     """Run the workers to the end; when one dies, all start again from the newest checkpoint."""
-    trainer = make_trainer(train_loop, {"inputs": [ray.put(inputs)]}, config, spare_cpus=1, callbacks=callbacks)
-    fit(trainer)
+    make = partial(make_trainer, train_loop, {"inputs": [ray.put(inputs)]}, config, need=need, callbacks=callbacks)
+    fit(make, [need, DATA_TASK], config.max_failures)
 
 
 def tell(summary: Mapping[str, Any]) -> None:

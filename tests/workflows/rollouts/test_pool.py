@@ -231,9 +231,10 @@ def test_frames_are_stored_once(scripted: RolloutPool) -> None:
     num_rollouts = 8
     clips = [np.full((8, 64, 64, 3), i % 3, dtype=np.uint8) for i in range(4)]  # the first and the last are the same
     store = MediaStore()
+    read = store.decode(lambda row: clips[row], range(len(clips)))  # several at once, in the order of the rows
     stored = [
-        store.put(replace(prompt, frames_THWC=store.decode(lambda clip=clip: clip)), num_rollouts)
-        for prompt, clip in zip(prompts(4), clips, strict=True)
+        store.put(replace(prompt, frames_THWC=clip), num_rollouts)
+        for prompt, clip in zip(prompts(4), read, strict=True)
     ]
     stored.append(store.put(Prompt(key="blind", text="Which way?", frames_THWC=None, fps=4.0), num_rollouts))
     references = {prompt.frames_ref for prompt in stored if prompt.frames_ref is not None}

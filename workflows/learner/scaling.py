@@ -1,0 +1,71 @@
+"""Where training workers run: what each gets of a cluster, and the wait for room before and after a start.
+
+settings, cluster → RoleNeed → room → Ray Train's workers ─ a node was lost, and no room within a minute → room …
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ray.train import ScalingConfig
+from ray.train.v2._internal.exceptions import WorkerGroupStartupFailedError, WorkerGroupStartupTimeoutError
+from ray.train.v2.api.exceptions import ControllerError
+from temporay.workflows.learner.settings import TrainingSettings
+from temporay.workflows.placement import ClusterState, RoleNeed, roles
+from temporay.workflows.room import await_room
+
+DATA_TASK = RoleNeed(
+    role="data task", count=1, each={"CPU": 1.0}, change="num_workers"
+)  # more start where there is room
+
+
+def worker_need(settings: TrainingSettings, cluster: ClusterState, share: float = 1.0) -> RoleNeed:
+    """Return what the workers need.
+
+    Args:
+        share: GPUs of a worker where nothing was set and the cluster has GPUs or can start nodes with some.
+    """
+    gpus = (share if cluster.has("GPU") else 0.0) if settings.gpus_per_worker is None else settings.gpus_per_worker
+    each = {"CPU": 1.0, "GPU": gpus, **settings.worker_resources}
+    return RoleNeed(role="training worker", count=settings.num_workers, each=each, change="num_workers")
+
+
+def tell(need: RoleNeed, cluster: ClusterState) -> None:
+    """Say what the workers get, and why they have no GPU."""
+    if need.each["GPU"] or cluster.has("GPU"):
+        why = ""
+    elif cluster.startable is None:
+        why = "; the cluster has no GPU now: if its GPU nodes are still to start, give gpus_per_worker 1"
+    else:
+        why = "; the cluster has no GPU"
+    print(f"training: {roles([need])}{why}", flush=True)
+
+
+def scaling(need: RoleNeed) -> ScalingConfig:
+    """Return the same need as Ray Train takes it."""
+    return ScalingConfig(num_workers=need.count, use_gpu=need.each["GPU"] > 0, resources_per_worker=need.bundle)
+
+
+def fit_where_there_is_room(make_trainer: Callable[[], Any], needs: Sequence[RoleNeed], max_failures: int) -> None:
+    """Wait for room and fit. If Ray Train finds none later, because a node was lost, wait again and go on.
+
+    Args:
+        make_trainer: returns a new trainer, which goes on from the newest checkpoint.
+        needs: the workers, and what they need beside them.
+        max_failures: how often workers may be lost while they start.
+
+    Raises:
+        UserError: what is needed can never be placed.
+        Exception: any other fault of the workers.
+    """
+    num_lost = 0
+    while True:
+        await_room(needs)
+        try:
+            make_trainer().fit()
+        except ControllerError as error:
+            num_lost += isinstance(error.controller_failure, WorkerGroupStartupFailedError)
+            placed_too_late = isinstance(error.controller_failure, WorkerGroupStartupTimeoutError)
+            if not (placed_too_late or 0 < num_lost <= max_failures):
+                raise
+        else:
+            return
