@@ -24,8 +24,9 @@ from temporay.models.checkpoint_folder import MANIFEST, folder_name, identity_of
 from temporay.models.parallel import local_part
 from temporay.models.policy import Policy
 from temporay.operators.errors import UserError
+from temporay.operators.files import STORAGE_ERRORS
 from torch import Tensor
-from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
+from torch.distributed.checkpoint import CheckpointException, state_dict_loader, state_dict_saver
 from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
 
@@ -102,9 +103,15 @@ class CheckpointWriter:
         return self.wait() if self._pending is not None and self._pending.done() else None
 
     def _write(self, state: Any, content: Mapping[str, Any], seconds: Mapping[str, float]) -> Saved:
+        path = self._root / folder_name(content["step"])
+        try:
+            return self._write_files(path, state, content, seconds)
+        except (OSError, CheckpointException) as error:
+            raise _fault_of_writing(path, error) from error
+
+    def _write_files(self, path: Path, state: Any, content: Mapping[str, Any], seconds: Mapping[str, float]) -> Saved:
         start = time.perf_counter()
         parallel, step = self._files, content["step"]
-        path = self._root / folder_name(step)
         if parallel.rank == 0:
             shutil.rmtree(path, ignore_errors=True)  # remains of a killed save
             path.mkdir(parents=True)
@@ -119,6 +126,15 @@ class CheckpointWriter:
         parallel.wait_for_files()
         num_bytes = sum(identity["bytes"] for identity in files.values())
         return Saved(path=path, step=step, **seconds, seconds_write=time.perf_counter() - start, bytes=num_bytes)
+
+
+def _fault_of_writing(path: Path, error: OSError | CheckpointException) -> Exception:
+    """Return a full or forbidden disk as an error of the user's, anything else as one of ours."""
+    failed = [cause for cause, _ in error.failures.values()] if isinstance(error, CheckpointException) else [error]
+    for cause in failed:
+        if isinstance(cause, OSError) and cause.errno in STORAGE_ERRORS:
+            return UserError(f"cannot write {path}: {cause.strerror}; make room for it or give another --out")
+    return RuntimeError(f"{path} could not be written: {failed}")
 
 
 def save(policy: Policy, root: Path, *, keep: int, cursor: Mapping[str, Any] | None = None) -> Path:
