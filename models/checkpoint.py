@@ -29,7 +29,13 @@ from torch import Tensor
 from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
-from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_state_dict,
+    set_model_state_dict,
+    set_state_dict,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,12 +169,7 @@ def load(policy: Policy, path: Path) -> Mapping[str, Any]:
     _allow_single_process()
     manifest = json.loads((path / MANIFEST).read_text())
     _check_schedule(path, manifest, policy)
-    fingerprint = frozen_fingerprint(policy)
-    if manifest["frozen"] != fingerprint:
-        raise UserError(
-            f"{path} has only trained weights, and belongs to a model whose others are {manifest['frozen']}, not "
-            f"{fingerprint}; give the model the run started from, or another --out"
-        )
+    _check_frozen(path, manifest, policy)
     parallel = policy.parallel
     state = _state(policy)
     if manifest["world_size"] == parallel.world_size:
@@ -191,6 +192,32 @@ def load(policy: Policy, path: Path) -> Mapping[str, Any]:
             torch.cuda.set_rng_state(tensor, parallel.device)
     cursor: Mapping[str, Any] = manifest["cursor"]
     return cursor
+
+
+def load_weights(policy: Policy, path: Path) -> None:
+    """Read the trained weights of a checkpoint of any number of ranks, but not its optimizer. Every rank must call it.
+
+    ``verify`` has looked at the files.
+
+    Raises:
+        UserError: the checkpoint is of another starting model.
+    """
+    _allow_single_process()
+    _check_frozen(path, json.loads((path / MANIFEST).read_text()), policy)
+    left_out = _left_out(policy)
+    weights = {name: value for name, value in get_model_state_dict(policy.model).items() if name not in left_out}
+    files = policy.parallel.files
+    state_dict_loader.load({"model": weights}, checkpoint_id=path, process_group=files, no_dist=files is None)
+    set_model_state_dict(policy.model, weights, options=StateDictOptions(strict=False))
+
+
+def _check_frozen(path: Path, manifest: Mapping[str, Any], policy: Policy) -> None:
+    fingerprint = frozen_fingerprint(policy)
+    if manifest["frozen"] != fingerprint:
+        raise UserError(
+            f"{path} has only trained weights, and belongs to a model whose others are {manifest['frozen']}, not "
+            f"{fingerprint}; give the model the run started from, or another --out"
+        )
 
 
 def _check_schedule(path: Path, manifest: Mapping[str, Any], policy: Policy) -> None:

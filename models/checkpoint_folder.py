@@ -53,7 +53,7 @@ def latest(root: Path, parallel: Parallel | None = None) -> Latest:
     """
     parallel = parallel or this_process(torch.device("cpu"))
     rejected: list[str] = []
-    for step, path in parallel.from_rank_0(_finished(root)):
+    for step, path in parallel.from_rank_0(finished(root)):
         fault = verify(path, parallel)
         if fault is None:
             return Latest(path=path, step=step, rejected=tuple(rejected))
@@ -61,6 +61,11 @@ def latest(root: Path, parallel: Parallel | None = None) -> Latest:
     if rejected:
         raise UserError(f"no checkpoint in {root} is whole ({'; '.join(rejected)}); restore one, or give another --out")
     return Latest(path=None, step=0, rejected=())
+
+
+def finished(root: Path) -> list[tuple[int, Path]]:
+    """Return steps and folders of finished checkpoints, the newest first."""
+    return [(step, path) for step, path in sorted(_folders(root), reverse=True) if (path / MANIFEST).exists()]
 
 
 def verify(path: Path, parallel: Parallel) -> str | None:
@@ -135,11 +140,6 @@ def folder_name(step: int) -> str:
 def sha256_of_json(value: object) -> str:
     """Hash JSON values, whatever the order of their keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def _finished(root: Path) -> list[tuple[int, Path]]:
-    """Return steps and folders of finished checkpoints, the newest first."""
-    return [(step, path) for step, path in sorted(_folders(root), reverse=True) if (path / MANIFEST).exists()]
 
 
 def _folders(root: Path) -> list[tuple[int, Path]]:

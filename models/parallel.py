@@ -1,5 +1,7 @@
 """Where a policy lives: the ranks of a data-parallel group, and FSDP2 applied to a model from outside."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal, Self
@@ -118,6 +120,17 @@ def this_process(
     else:
         mesh = init_device_mesh(device.type, (world_size,), mesh_dim_names=("shard",))
     return Parallel(rank=dist.get_rank(), world_size=world_size, device=device, mesh=mesh, files=file_group())
+
+
+@contextmanager
+def group_of_one() -> Iterator[Parallel]:
+    """Make a process group of this process alone, on the CPU: sharded models are then handled as by many ranks."""
+    store = dist.HashStore()  # type: ignore[attr-defined] # documented, but not in __all__
+    dist.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        yield this_process(torch.device("cpu"), all_are_trained=False)
+    finally:
+        dist.destroy_process_group()
 
 
 def file_group() -> dist.ProcessGroup:

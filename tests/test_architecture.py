@@ -56,7 +56,7 @@ LAYERS = (
     ("workflows/base_model", "workflows/evaluate", "workflows/doctor"),
     ("workflows/sft", "workflows/grpo"),
     ("workflows/reports",),
-    ("workflows/pipeline", "workflows/tune"),
+    ("workflows/pipeline", "workflows/tune", "workflows/export_model"),
     ("workflows/presets",),
     ("workflows/__main__",),
     ("cluster",),

@@ -18,6 +18,7 @@ rollouts/     engines in actors, rewards in tasks
 evaluate      accuracy by primitive and arm
 doctor        what this machine and a checkpoint can do
 reports/      the pages of a run and of a dataset
+export_model  any checkpoint in Hugging Face layout
 tune          search on Ray Tune
 pipeline      run: everything in one folder
 """

@@ -48,6 +48,7 @@ COMMANDS = {
     "grpo": Command("grpo.loop", "improve a model against verifiable rewards", presets="grpo"),
     "evaluate": Command("evaluate", "accuracy by primitive and arm: ordered, shuffled, single-frame, blind"),
     "doctor": Command("doctor", "check this machine, and a checkpoint; each failing line says what to do"),
+    "export-model": Command("export_model", "any checkpoint of sft or grpo as a model in Hugging Face layout"),
     "report": Command("reports.report", "one offline page of a run: curves, arms, samples, rollouts and claims"),
     "tune": Command("tune", "search SFT settings by dotted names (Ray Tune, ASHA)", presets="tune"),
     "submit": Command("", "send any of these commands to a cluster as a Ray job"),

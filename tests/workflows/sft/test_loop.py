@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.errors import UserError
+from temporay.workflows import export_model
 from temporay.workflows.sft.inputs import prepare
 from temporay.workflows.sft.learner import check_cursor, cursor_of
 from temporay.workflows.sft.log import accounts
@@ -90,6 +91,13 @@ def steps_logged(out: Path) -> list[int]:
 def largest_difference(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> float:
     assert ours.keys() == theirs.keys()
     return max(float((ours[name] - theirs[name]).abs().max()) for name in ours)
+
+
+def test_the_newest_checkpoint_becomes_the_model_of_the_run(undisturbed: Path, tmp_path: Path) -> None:
+    """To the byte, in a process of its own."""
+    export_model.run(export_model.ExportModelConfig(run=undisturbed, out=tmp_path / "model"))
+    files = {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()}
+    assert files == {path.name: path.read_bytes() for path in (undisturbed / "model").iterdir()}
 
 
 def test_a_run_learns_and_says_so(undisturbed: Path, model: Path) -> None:
