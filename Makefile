@@ -7,6 +7,7 @@
 #   make bench-data   the data engine against what a user would otherwise do; a table, about ten minutes
 #   make bench-pool   the rollout pool against a bare vLLM; a table, about five minutes
 #   make bench-sft    SFT against a plain Hugging Face Trainer and against batches made before; a table, half an hour
+#   make bench-shared   prompts computed once against prompts repeated for every rollout; a table, minutes
 #   make bench-loop   what the loop of GRPO costs beside its stages, and what overlapping gains
 #   make bench-checkpoints   seconds that a step waits for its checkpoint, on two ranks; a minute
 #   make bench-learning   rewards and curriculum against plain accuracy, three seeds; an hour
@@ -24,7 +25,7 @@ WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 CODE := operators models workflows cluster tests .ci
 PAGES := README.md CHANGELOG.md Makefile $(wildcard .github/*.md)
 
-.PHONY: setup quickstart test check golden drill bench-data bench-pool bench-sft bench-loop bench-checkpoints bench-learning measure-gpu pictures
+.PHONY: setup quickstart test check golden drill bench-data bench-pool bench-sft bench-shared bench-loop bench-checkpoints bench-learning measure-gpu pictures
 
 setup: $(STAMP)
 
@@ -84,6 +85,9 @@ bench-pool: setup
 
 bench-sft: setup
 	PYTHONPATH=. RAY_AUTH_MODE=disabled $(BIN)/python tests/benchmarks/sft.py
+
+bench-shared: setup
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/shared_prompt.py
 
 bench-loop: setup
 	PYTHONPATH=. RAY_AUTH_MODE=disabled $(BIN)/python tests/benchmarks/loop.py

@@ -11,8 +11,8 @@ Shapes: R rows, L positions of a row, B completions, T tokens of a completion.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ class Batch:
     completion_mask_BT: Tensor  # float32
     predictors_BT: Tensor  # int64; the place of the token before, in all rows end to end
     model_inputs: Mapping[str, Tensor]  # positions and video tensors, named as the model's forward takes them
+    host_inputs: Mapping[str, Any] = field(default_factory=dict)  # further arguments, which stay on the host
     lengths_R: tuple[int, ...]  # tokens of every row without padding
     groups: tuple[GroupSpan, ...] = ()  # of the only row; (): every row is a prompt and one completion
     advantages_B: Tensor | None = None  # rollouts only
@@ -54,15 +55,21 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Return the same batch on a device."""
-        moved: dict[str, Any] = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
+        return self._with_tensors(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pinned(self) -> Batch:
+        """Return the same batch in memory from which a GPU copies while it computes."""
+        return self._with_tensors(Tensor.pin_memory)
+
+    def _with_tensors(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        changed: dict[str, Any] = {}
+        for one in fields(self):
+            value = getattr(self, one.name)
             if isinstance(value, Tensor):
-                value = value.to(device, non_blocking=True)
-            elif isinstance(value, Mapping):
-                value = {name: tensor.to(device, non_blocking=True) for name, tensor in value.items()}
-            moved[field.name] = value
-        return Batch(**moved)
+                changed[one.name] = change(value)
+            elif one.name == "model_inputs":
+                changed[one.name] = {name: change(tensor) for name, tensor in value.items()}
+        return replace(self, **changed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +103,7 @@ def collate_samples(family: Family, processor: Any, prompts: Sequence[Prompt], t
         input_ids_RL=_padded(rows, tokenizer.pad_token_id),
         **_scored(completions, [start - 1 for start in starts], starts, tokenizer.pad_token_id),
         model_inputs={**encoded.video_tensors, "position_ids": _stacked(positions, length)},
+        host_inputs=family.host_inputs(encoded),
         lengths_R=tuple(map(len, rows)),
     )
 
@@ -137,6 +145,7 @@ def collate_groups(
         input_ids_RL=torch.tensor([row]),
         **_scored([r.completion_ids for r in rollouts], lasts, starts, processor.tokenizer.pad_token_id),
         model_inputs={**encoded.video_tensors, "position_ids": _stacked([np.concatenate(positions, 1)], len(row))},
+        host_inputs=family.host_inputs(encoded),
         lengths_R=(len(row),),
         groups=tuple(spans),
         advantages_B=torch.tensor(flat_advantages),

@@ -227,6 +227,7 @@ class Policy:
             temperature=self.settings.temperature,
             shared_prompts=SharedPrompts(batch.groups) if batch.groups else None,
             **batch.model_inputs,
+            **batch.host_inputs,
         )
         return Scores(*scores)
 

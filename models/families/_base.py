@@ -28,7 +28,7 @@ class EncodedPrompts:
     """Prompts as the model takes them. Ids are ragged lists: padding belongs to the collator."""
 
     prompt_ids: tuple[tuple[int, ...], ...]  # one row per prompt, video markers expanded
-    video_tensors: dict[str, torch.Tensor]  # e.g. pixel_values_videos (N, D), video_grid_thw (V, 3); empty when blind
+    video_tensors: dict[str, torch.Tensor]  # e.g. pixel_values_videos (N, D), video_grid_thw (V, 3); empty if blind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,10 @@ class Family(ABC):
 
     @abstractmethod
     def encode(self, processor: Any, prompts: Sequence[Prompt]) -> EncodedPrompts:
-        """Return exactly the ids and tensors the processor makes, for all prompts in one call."""
+        """Return exactly the ids and tensors the processor makes, for all prompts in one call.
+
+        Pixels may stay bytes; then the model makes the processor's floats of them.
+        """
 
     @abstractmethod
     def positions(self, processor: Any, encoded: EncodedPrompts) -> list[npt.NDArray[np.int64]]:
@@ -81,6 +84,10 @@ class Family(ABC):
     @abstractmethod
     def token_types(self, processor: Any, input_ids_BL: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return inputs that are derived from ids, e.g. ``mm_token_type_ids``; empty when there are none."""
+
+    def host_inputs(self, encoded: EncodedPrompts) -> dict[str, Any]:
+        """Return arguments of the model's forward that stay on the host, not tensors; none unless a family has some."""
+        return {}
 
     @abstractmethod
     def shard_blocks(self, model: nn.Module) -> list[nn.Module]:

@@ -12,13 +12,14 @@ import torch
 from temporay.models.families._base import EncodedPrompts, Family, VisionWork, video_metadata
 from temporay.models.families._positions import Positions, position_by, row_positions
 from temporay.models.families._shared_prompt import ATTENTION
-from temporay.models.families._vision_attention import attend_in_batches
+from temporay.models.families._vision_attention import attend_in_batches, plan_on_host
 from temporay.operators.records import Prompt
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoProcessor
 from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import rename_source_key
+from transformers.vision_utils import get_vision_cu_seqlens, get_vision_position_ids
 
 FORBIDDEN_LOGIT = -1e4  # its probability is exactly 0 in every float type, and it has no gradient
 VIDEO_TOKEN_TYPE = 2  # transformers: 0 text, 1 image, 2 video
@@ -30,16 +31,28 @@ class LinearPatchEmbed(nn.Module):
 
     Stride equals kernel size, so the convolution reads every patch once. As ``Conv3d`` its backward pass took a third
     of a training step on a CPU.
+
+    Patches come as bytes, a quarter of their floats, and are normalized here with the processor's own arithmetic.
     """
 
-    def __init__(self, proj: nn.Conv3d) -> None:
+    mean_D: Tensor
+    std_D: Tensor
+
+    def __init__(self, proj: nn.Conv3d, mean_C: Sequence[float], std_C: Sequence[float], rescale_factor: float) -> None:
         super().__init__()
         self.proj = proj
+        for name, values_C in (("mean_D", mean_C), ("std_D", std_C)):
+            values = torch.tensor(values_C) * (1.0 / rescale_factor)
+            self.register_buffer(name, values.repeat_interleave(proj.weight[0, 0].numel()), persistent=False)
+
+    def normalized(self, patches_ND: Tensor) -> Tensor:
+        """Return in float32 what the processor makes of (N, D) values from 0 to 255."""
+        return patches_ND.float().sub(self.mean_D).div_(self.std_D)
 
     def forward(self, patches_ND: Tensor) -> Tensor:
-        """Turn (N, D) flattened patches into (N, hidden)."""
+        """Turn (N, D) flattened patches, values from 0 to 255 of any type, into (N, hidden)."""
         weight = self.proj.weight
-        return F.linear(patches_ND.to(weight.dtype), weight.flatten(1), self.proj.bias)
+        return F.linear(self.normalized(patches_ND).to(weight.dtype), weight.flatten(1), self.proj.bias)
 
 
 class QwenVl(Family):
@@ -67,10 +80,15 @@ class QwenVl(Family):
             model = self.model_class._from_config(config, dtype=dtype, attn_implementation=ATTENTION)
         compute_buffers(model)
         visual = model.model.visual
-        visual.patch_embed = LinearPatchEmbed(visual.patch_embed.proj)
+        processor = self.load_processor(path)
+        videos = processor.video_processor
+        visual.patch_embed = LinearPatchEmbed(
+            visual.patch_embed.proj, videos.image_mean, videos.image_std, videos.rescale_factor
+        )
         attend_in_batches(visual)
+        plan_on_host(visual, self.tower_plan)
         position_by(model.model, self.video_cells)
-        forbid_tokens(model.lm_head, self.banned_token_ids(self.load_processor(path)))
+        forbid_tokens(model.lm_head, self.banned_token_ids(processor))
         return model  # type: ignore[no-any-return]
 
     def weight_names(self, model: nn.Module) -> Callable[[str], str]:
@@ -88,10 +106,12 @@ class QwenVl(Family):
         return processor
 
     def encode(self, processor: Any, prompts: Sequence[Prompt]) -> EncodedPrompts:
+        """Return ids and patches in bytes; ``LinearPatchEmbed`` normalizes them."""
         videos = [prompt.frames_THWC for prompt in prompts if prompt.frames_THWC is not None]
         # The processor pads odd clips by appending to frames_indices in place: the lists must be fresh.
         metadata = [video_metadata(prompt) for prompt in prompts if prompt.frames_THWC is not None]
-        media = {"videos": videos, "video_metadata": metadata, "do_sample_frames": False} if videos else {}
+        as_bytes = {"do_sample_frames": False, "do_rescale": False, "do_normalize": False}  # floats on the device
+        media = {"videos": videos, "video_metadata": metadata, **as_bytes} if videos else {}
         encoded = processor(text=[prompt.text for prompt in prompts], padding=False, **media)
         return EncodedPrompts(
             prompt_ids=tuple(tuple(ids) for ids in encoded["input_ids"]),
@@ -108,6 +128,19 @@ class QwenVl(Family):
     def token_types(self, processor: Any, input_ids_BL: Tensor) -> dict[str, Tensor]:
         """Return ``mm_token_type_ids``. Without it, the model silently takes a video for text."""
         return {"mm_token_type_ids": (input_ids_BL == processor.video_token_id).int() * VIDEO_TOKEN_TYPE}
+
+    def host_inputs(self, encoded: EncodedPrompts) -> dict[str, Any]:
+        """Return the grids as numbers for ``plan_on_host``; transformers takes the prefix off the name."""
+        if not encoded.video_tensors:
+            return {}
+        return {"video_host_grid": tuple(map(tuple, encoded.video_tensors["video_grid_thw"].tolist()))}
+
+    def tower_plan(self, visual: Any, grid_V3: Tensor) -> dict[str, Tensor]:
+        """Return what the tower's forward derives from the grids, by its own names for it."""
+        return {
+            "position_ids": get_vision_position_ids(grid_V3, visual.spatial_merge_size),
+            "cu_seqlens": get_vision_cu_seqlens(grid_V3),
+        }
 
     def shard_blocks(self, model: nn.Module) -> list[nn.Module]:
         inner: Any = model.model

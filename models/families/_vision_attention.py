@@ -10,7 +10,7 @@ Shapes: N patches of all grids together, H heads, D size of a head; G grids of L
 
 import itertools
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -25,6 +25,30 @@ def attend_in_batches(visual: nn.Module) -> None:
         block.attn.forward = types.MethodType(batched_attention, block.attn)
 
 
+def plan_on_host(visual: nn.Module, plan: Callable[[Any, Tensor], Mapping[str, Tensor]]) -> None:
+    """Let a tower take ``host_grid``, what ``grid_thw`` holds as numbers, and compute all that follows on the CPU.
+
+    transformers reads the grid from the device, and its attention the ends of all grids in every layer. Each of these
+    reads waits until the device has done all its work. Without ``host_grid`` the grid is read once.
+
+    Args:
+        plan: makes the forward's precomputed arguments from (V, 3) grids; those named ``cu_…`` stay on the CPU.
+    """
+    plain = visual.forward
+
+    def forward(
+        self: Any, hidden_states: Tensor, grid_thw: Tensor, host_grid: Sequence[Sequence[int]] = (), **inputs: Any
+    ) -> Any:
+        grid_V3 = torch.tensor(host_grid) if host_grid else grid_thw.cpu()
+        planned = {
+            name: tensor if name.startswith("cu_") else tensor.to(hidden_states.device, non_blocking=True)
+            for name, tensor in plan(self, grid_V3).items()
+        }
+        return plain(hidden_states, grid_thw=grid_thw, **planned, **inputs)
+
+    visual.forward = types.MethodType(forward, visual)
+
+
 def batched_attention(
     attention: Any,
     hidden_states: Tensor,
@@ -36,7 +60,7 @@ def batched_attention(
 
     Args:
         hidden_states: (N, H * D).
-        cu_seqlens: (grids + 1,) where grids begin and end.
+        cu_seqlens: (grids + 1,) where grids begin and end, on the CPU.
         position_embeddings: cosines and sines, (N, D) each.
     """
     num_patches = len(hidden_states)

@@ -52,6 +52,13 @@ class Qwen25Vl(QwenVl):
         for (num_t, num_h, num_w), cell_s in zip(grid_V3.tolist(), seconds, strict=True):
             yield video_cells(num_t, num_h // merge, num_w // merge, cell_s * vision.tokens_per_second)
 
+    def tower_plan(self, visual: Any, grid_V3: Tensor) -> dict[str, Tensor]:
+        """Return also the order of patches by windows, and where windows begin and end."""
+        index, ends = get_vision_window_index(
+            grid_V3, visual.spatial_merge_size, visual.window_size, visual.config.patch_size
+        )
+        return {**super().tower_plan(visual, grid_V3), "window_index": index, "cu_window_seqlens": ends}
+
     def attention_pairs(self, visual: Any, grid_V3: Tensor) -> int:
         """Count the query-key pairs of all layers; most layers attend within windows."""
         whole = len(visual.fullatt_block_indexes)

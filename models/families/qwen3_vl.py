@@ -12,6 +12,7 @@ from temporay.models.families._positions import Positions, video_cells
 from temporay.models.families._qwen_vl import QwenVl
 from torch import Tensor
 from transformers import Qwen3VLForConditionalGeneration
+from transformers.vision_utils import get_vision_interpolation_indices_and_weights
 
 
 class Qwen3Vl(QwenVl):
@@ -27,3 +28,14 @@ class Qwen3Vl(QwenVl):
         for num_t, num_h, num_w in grid_V3.tolist():
             for _ in range(num_t):
                 yield video_cells(1, num_h // merge, num_w // merge, 1.0)
+
+    def tower_plan(self, visual: Any, grid_V3: Tensor) -> dict[str, Tensor]:
+        """Return also where the table of learned positions is read, with the weights of neighbors."""
+        indices, weights = get_vision_interpolation_indices_and_weights(
+            grid_V3,
+            num_grid_per_side=visual.num_grid_per_side,
+            mode=visual.interpolation_mode,
+            align_corners=visual.interpolation_align_corners,
+            spatial_merge_size=visual.config.spatial_merge_size,
+        )
+        return {**super().tower_plan(visual, grid_V3), "interp_indices": indices, "interp_weights": weights}

@@ -41,6 +41,7 @@ def collate_repeated(
         completion_mask_BT=mask_BT,
         predictors_BT=predictors_BT,
         model_inputs={**encoded.video_tensors, **types},
+        host_inputs=family.host_inputs(encoded),
         lengths_R=tuple(map(len, rows)),
         advantages_B=torch.tensor([advantage for values in advantages for advantage in values]),
         engine_logprobs_BT=engine_BT,

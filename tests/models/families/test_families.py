@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -102,7 +103,8 @@ def test_the_same_model_as_transformers(family: Family, processor: Any, model: A
     encoded = family.encode(processor, [prompt(processor, (4, 48, 48, 3))])
     ids = torch.tensor(encoded.prompt_ids)
     inputs = {"input_ids": ids, **family.token_types(processor, ids), **encoded.video_tensors}
-    ours, theirs = model(**inputs).logits, plain(**inputs).logits
+    floats = model.model.visual.patch_embed.normalized(encoded.video_tensors["pixel_values_videos"])
+    ours, theirs = model(**inputs).logits, plain(**{**inputs, "pixel_values_videos": floats}).logits
     banned = list(family.banned_token_ids(processor))
     allowed = [i for i in range(ours.shape[-1]) if i not in banned]
     torch.testing.assert_close(ours[..., allowed], theirs[..., allowed])
@@ -111,12 +113,26 @@ def test_the_same_model_as_transformers(family: Family, processor: Any, model: A
     assert model.state_dict().keys() == plain.state_dict().keys()
 
 
+def test_pixels_are_bytes_until_the_model_makes_the_processors_floats(every: tuple[Family, Any, Any]) -> None:
+    """To the last bit, for every value that a byte has."""
+    family, processor, model = every
+    frames_THWC = np.arange(4 * 48 * 64 * 3, dtype=np.uint8).reshape(4, 48, 64, 3)
+    shown = dataclasses.replace(prompt(processor, (4, 48, 64, 3)), frames_THWC=frames_THWC)
+    pixels_ND = family.encode(processor, [shown]).video_tensors["pixel_values_videos"]
+    assert pixels_ND.dtype == torch.uint8 and len(pixels_ND.unique()) == 256
+    theirs = processor.video_processor([frames_THWC], return_tensors="pt", do_sample_frames=False)
+    assert torch.equal(model.model.visual.patch_embed.normalized(pixels_ND), theirs["pixel_values_videos"])
+
+
 def test_patch_embedding_gradient() -> None:
     """The linear product has the convolution's values and gradients."""
     conv = torch.nn.Conv3d(3, 16, kernel_size=(2, 8, 8), stride=(2, 8, 8))
     patches_ND = torch.randn(5, 3 * 2 * 8 * 8)
     gradients = []
-    for forward in (LinearPatchEmbed(conv), lambda x: conv(x.view(-1, 3, 2, 8, 8)).view(-1, 16)):
+    for forward in (
+        LinearPatchEmbed(conv, [0.0] * 3, [1 / 255] * 3, 1 / 255),
+        lambda x: conv(x.view(-1, 3, 2, 8, 8)).view(-1, 16),
+    ):
         conv.zero_grad()
         forward(patches_ND).square().sum().backward()  # type: ignore[no-untyped-call]
         assert conv.weight.grad is not None

@@ -117,6 +117,7 @@ def test_transformers_own_positions_would_not_agree(family: Family, processor: A
     batch = collate_samples(family, processor, small_prompts(processor, CLIPS)[:1], ["left"])
     inputs = {**batch.model_inputs, SECONDS: batch.model_inputs[SECONDS].view(torch.float32)}
     del inputs["position_ids"]
+    inputs["pixel_values_videos"] = own.model.visual.patch_embed.normalized(inputs["pixel_values_videos"])
     inputs |= family.token_types(processor, batch.input_ids_RL)
     with torch.no_grad():
         theirs = plain(input_ids=batch.input_ids_RL, **inputs).logits.log_softmax(-1)

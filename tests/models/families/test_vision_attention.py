@@ -28,7 +28,8 @@ def test_batched_attention_is_the_towers_own(name: str, tiny_models: Callable[[s
         [{"role": "user", "content": [{"type": "video"}]}], tokenize=False, add_generation_prompt=True
     )
     prompts = [Prompt(key="", text=text, frames_THWC=clip, fps=4.0) for clip in clips]
-    videos = family.encode(processor, prompts).video_tensors
+    encoded = family.encode(processor, prompts)
+    videos, (host_grid,) = encoded.video_tensors, family.host_inputs(encoded).values()
     visual: Any = family.load_model(path, torch.float32).model.visual  # type: ignore[union-attr]
 
     def features_and_gradient() -> tuple[torch.Tensor, torch.Tensor]:
@@ -38,6 +39,9 @@ def test_batched_attention_is_the_towers_own(name: str, tiny_models: Callable[[s
         return features.detach(), visual.blocks[0].attn.qkv.weight.grad.clone()
 
     ours = features_and_gradient()
+    unreadable = videos["video_grid_thw"].to("meta")  # a tower that read its grid from the device would fail
+    told = visual(videos["pixel_values_videos"], grid_thw=unreadable, host_grid=host_grid).pooler_output
+    assert torch.equal(told, ours[0])
     for block in visual.blocks:
         del block.attn.forward  # the class's own again
     theirs = features_and_gradient()
