@@ -1,8 +1,11 @@
 """What vLLM itself calls, in this process or in each worker process of a tensor parallel engine.
 
-Workers are new processes: they find everything here by its name, and the import registers the weight transfer.
+Workers are new processes: they find everything here by its name, and the import does what each worker needs.
 """
 
+import multiprocessing
+import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +22,7 @@ from vllm.model_executor.model_loader.reload import finalize_layerwise_reload, i
 from vllm.v1.sample.logits_processor import LogitsProcessor
 
 BACKEND = "state_dict"
+WORKER_NAME = "VllmWorker"  # how the names of vLLM's worker processes begin
 BANNED_IDS = "banned_token_ids"  # key of vLLM's ``additional_config``
 
 
@@ -78,5 +82,21 @@ class StateDictTransfer(WeightTransferEngine[InitInfo, UpdateInfo]):  # type: ig
         """Do nothing: nothing is held."""
 
 
+def end_with_parent() -> None:
+    """Watch the process that started this worker, and end when it has ended.
+
+    vLLM looks only after it has loaded: until then, a worker of a killed engine would go on and take memory.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None and multiprocessing.current_process().name.startswith(WORKER_NAME):
+        threading.Thread(target=_exit_after, args=(parent,), daemon=True).start()
+
+
+def _exit_after(process: Any) -> None:
+    process.join()
+    os._exit(1)
+
+
+end_with_parent()
 if BACKEND not in WeightTransferEngineFactory._registry:
     WeightTransferEngineFactory.register_engine(BACKEND, StateDictTransfer)

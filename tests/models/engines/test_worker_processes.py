@@ -23,6 +23,25 @@ if __name__ == "__main__":
     sys.stdin.read()
 """
 
+LOSE = """
+import sys
+from pathlib import Path
+from temporay.models.engines._base import EngineLostError
+from temporay.models.families._base import family_of
+from temporay.operators.records import Sampling
+from tests.models.small_engines import small_prompts, start_engine
+
+if __name__ == "__main__":
+    model = Path(sys.argv[1])
+    engine = start_engine("vllm", model, tensor_parallel=2)
+    engine._workers[1].kill()
+    prompts = small_prompts(family_of(model).load_processor(model), [((4, 48, 48), 4.0)])
+    try:
+        engine.generate(prompts, Sampling(num_rollouts=1, temperature=1.0, max_tokens=4, seed=0))
+    except EngineLostError as error:
+        print("told:", error)
+"""
+
 
 def workers_of(process: psutil.Process) -> list[psutil.Process]:
     """Return the children that multiprocessing started; they are two workers, once both are there."""
@@ -60,3 +79,11 @@ def test_workers_end_with_a_killed_engine(tiny_model: Path, tmp_path: Path, mome
     while (left := [worker for worker in workers if runs(worker)]) and time.monotonic() < end_s:
         time.sleep(0.1)
     assert not left
+
+
+def test_an_engine_says_that_it_lost_a_worker(tiny_model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("vllm", reason="vLLM cannot be imported", exc_type=ImportError)
+    script = tmp_path / "lose.py"
+    script.write_text(LOSE)
+    ended = subprocess.run([sys.executable, str(script), str(tiny_model)], capture_output=True, text=True)
+    assert "told: worker processes of an engine have ended: VllmWorker-1" in ended.stdout
