@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 pytestmark = pytest.mark.drill
-LIMIT_S = 120.0
+LIMIT_S = 300.0  # on a machine that is busy with others; seconds on a free one
 START = """
 import sys
 from pathlib import Path
