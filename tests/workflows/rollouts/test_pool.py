@@ -94,7 +94,7 @@ def test_user_errors_keep_their_type(scripted: RolloutPool, model: Path, tmp_pat
     with pytest.raises(UserError, match=r"scripted\.json"):
         RolloutPool.start(ResolvedPool(engine="scripted", threads=1, settings=SETTINGS), bare)
     with pytest.raises(UserError, match="did you mean 'scripted'"):
-        RolloutPool.start(ResolvedPool(engine="script", threads=1, settings=SETTINGS), model)
+        validated(ResolvedPool, {"engine": "script"})
     cut = SETTINGS.model_copy(update={"tensor_parallel": 3})
     with pytest.raises(UserError, match=r"tensor_parallel is 3, but .* 2 attention heads"):
         RolloutPool.start(ResolvedPool(engine="scripted", threads=1, settings=cut), model)
