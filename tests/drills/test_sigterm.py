@@ -19,7 +19,7 @@ from tests.drills.drawn_runs import SETUPS, Setup, write_inputs
 from tests.drills.faults import started_again, step_rows
 from tests.drills.test_faults import differences_between, ledger_faults
 
-SEED, NUM_MOMENTS = 7, 10
+SEED, NUM_MOMENTS = 7, 5  # of each run
 ENDS_WITHIN_S = 90.0  # 25 s, and what a machine that is busy with others adds
 GONE_WITHIN_S = 15.0
 FIRST_S = 5.0  # Python itself has started, and SIGTERM is the command's
