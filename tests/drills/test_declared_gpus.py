@@ -59,7 +59,7 @@ def test_placed_on_declared_gpus(capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
         for row in rows:
             print(f"\n{row['name']:<32} {row['seconds']:5.1f} s  {row['what']:<28} {row['said']}", end="")
-    assert [row["what"] for row in rows] == [case[-1] for case in CASES]
+    assert [row["what"] for row in rows] == [*(case[-1] for case in CASES), "refused", "waited with a line, started"]
     assert all(row["seconds"] < 60.0 for row in rows if row["what"] == "refused")
 
 
@@ -78,6 +78,8 @@ def main() -> None:
             num_nodes = nodes
             cluster.wait_for_nodes()
             print(json.dumps({"name": name, **placed(*case)}), flush=True)
+        for name, answers in (("nodes to start: there are none", False), ("nodes to start: they come", True)):
+            print(json.dumps({"name": name, **asked_for(cluster, answers=answers)}), flush=True)
     finally:
         ray.shutdown()
         cluster.shutdown()
@@ -118,6 +120,44 @@ def placed(engines: int, engine_gpus: float, workers: int, worker_gpus: float, h
     time.sleep(1.0)  # until their resources are free again
     what = "waited with a line, started" if said else "started"
     return {"what": what, "seconds": seconds, "said": said[0] if said else ""}
+
+
+def asked_for(cluster: Any, *, answers: bool) -> dict[str, Any]:
+    """Wait for a node that an autoscaler, whose part is played here, starts or says that it does not have."""
+    import ray
+    from ray.autoscaler.v2.sdk import get_cluster_resource_state
+    from ray.core.generated.autoscaler_pb2 import AutoscalingState
+    from temporay.operators.errors import UserError
+    from temporay.workflows.placement import RoleNeed
+    from temporay.workflows.room import Wait, await_room
+
+    scheduler = ray._private.worker.global_worker.gcs_client
+    state = AutoscalingState(autoscaler_state_version=10 if answers else 1)
+    scheduler.report_autoscaling_state(state.SerializeToString())
+    need = RoleNeed(role="engine", count=2, each={"GPU": 1.0, "rollout": 0.01}, change="pool.num_engines")
+    said: list[str] = []
+    done: dict[str, Any] = {}
+
+    def wait() -> None:
+        try:
+            await_room([need], Wait(say=said.append))
+            done.update(what="waited with a line, started", said=said[0])
+        except UserError as error:
+            done.update(what="refused", said=str(error))
+
+    start_s = time.monotonic()
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    thread.join(HELD_S)
+    if answers:
+        cluster.add_node(**NODE, resources={"rollout": 1})
+    else:
+        asked = get_cluster_resource_state(scheduler)
+        state.infeasible_gang_resource_requests.extend(asked.pending_gang_resource_requests)
+        state.autoscaler_state_version += 1
+        scheduler.report_autoscaling_state(state.SerializeToString())
+    thread.join(START_S)
+    return {**done, "seconds": time.monotonic() - start_s}
 
 
 class Process:

@@ -12,12 +12,13 @@ import asyncio
 import dataclasses
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
 import ray
+from ray.exceptions import RayActorError
 from temporay.models.parallel import local_part
 from temporay.models.policy import Policy
 from temporay.models.weights import pack
@@ -93,24 +94,25 @@ class PolicyLearner:
         try:
             yield cls(mailbox, fit, first_step, weights)
         except Exception:  # not when it is interrupted: workers may be in the middle of a long step
-            await mailbox.close.remote()  # or the workers would wait for the next batch without end, and we for them
+            with suppress(RayActorError):  # or the workers would wait for the next batch without end, and we for them
+                await mailbox.close.remote()
             await asyncio.wait({fit})
             raise
         await fit
 
     async def update(self, step: int, batch: TrainingBatch) -> Update:
         """Have a batch learned and return what it gave; a fault of the workers is raised here."""
-        await self._mailbox.put_batch.remote(step, [ray.put(batch)])
+        await _resolve(self._mailbox.put_batch.remote(step, [ray.put(batch)]))
         report, weights = await _first_of(_resolve(self._mailbox.take_result.remote(step)), self._fit)
         return Update(report=report, weights=weights)
 
     async def mark_validated(self, steps_done: int, value: float) -> None:
         """Tell the workers what their weights after so many steps are worth; they keep the best ones."""
-        await self._mailbox.put_validation.remote(steps_done, value)
+        await _resolve(self._mailbox.put_validation.remote(steps_done, value))
 
     async def mark_logged(self, step: int) -> None:
         """Note that the step's line is in metrics.jsonl; no checkpoint holds a step whose line is not."""
-        await self._mailbox.mark_logged.remote(step)
+        await _resolve(self._mailbox.mark_logged.remote(step))
 
 
 def _in_thread(call: Callable[[], Any]) -> asyncio.Future[Any]:
@@ -147,7 +149,16 @@ def trainer_needs(settings: GrpoSettings, pool: PoolConfig, cluster: ClusterStat
 
 
 async def _resolve(reference: Any) -> Any:
-    return await reference
+    """Wait for an answer of the mailbox.
+
+    Raises:
+        KeyboardInterrupt: the mailbox was lost, with its node; the run can go on when it is started again.
+    """
+    try:
+        return await reference
+    except RayActorError as error:
+        print(f"{WORKER_STAGE}: the node of the mailbox was lost: {error}", flush=True)
+        raise KeyboardInterrupt from error
 
 
 async def _first_of(wanted: Coroutine[Any, Any, Any], fit: asyncio.Future[Any]) -> Any:

@@ -19,8 +19,10 @@ from temporay.models.families._base import family_of
 from temporay.models.token_lengths import TokenLengths
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
+from temporay.workflows.placement import ClusterState
 from temporay.workflows.rollouts.gpu_shares import shares_of
 from temporay.workflows.rollouts.settings import PoolConfig, ResolvedPool
+from temporay.workflows.room import read_cluster
 
 MAX_NUM_SEQS = {"gpu": 256, "cpu": 128}
 KV_MEMORY_SHARE = 1 / 8  # of a CPU node's memory, for the caches of all its engines
@@ -189,13 +191,22 @@ def nodes_in(listed: Iterable[dict[str, Any]], *, host: str, host_cores: int) ->
     )
 
 
+def gpu_nodes_to_come(cluster: ClusterState) -> list[dict[str, Any]]:
+    """Return nodes with GPUs that an autoscaler can start, as Ray lists nodes; none where some are up already."""
+    if any(node.total.get("GPU") for node in cluster.nodes):
+        return []
+    types = [one for one in cluster.startable or () if one.count and one.each.get("GPU")]
+    return [{"Alive": True, "NodeManagerHostname": one.name, "Resources": one.each} for one in types]
+
+
 def resolved(config: PoolConfig, model: Path, demand: Demand) -> ResolvedPool:
     """Fill in what is None by the cluster that Ray is connected to, and print what the engines get.
 
     Raises:
         UserError: the longest prompt and its completion fit neither ``max_model_len`` nor the model.
     """
-    nodes = nodes_in(ray.nodes(), host=socket.gethostname(), host_cores=os.cpu_count() or 1)
+    listed = [*ray.nodes(), *gpu_nodes_to_come(read_cluster())]
+    nodes = nodes_in(listed, host=socket.gethostname(), host_cores=os.cpu_count() or 1)
     pool = resolve(config, nodes, kv_shape_of(model), demand)
     print(described(pool, demand), flush=True)
     return pool

@@ -13,11 +13,13 @@ from temporay.models.engines._base import EngineSettings, OpenEngineSettings
 from temporay.models.families._base import family_of
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
+from temporay.workflows.placement import ClusterState, NodeState, StartableNodes
 from temporay.workflows.rollouts.defaults import (
     Demand,
     Nodes,
     described,
     engines_per_node,
+    gpu_nodes_to_come,
     largest,
     lengths_of,
     nodes_in,
@@ -132,6 +134,18 @@ def test_nodes_with_gpus_come_first() -> None:
     assert nodes_in([head, gone], host="head", host_cores=2).cores == 2  # a local cluster declares more than it has
     with pytest.raises(UserError, match="no node that is alive"):
         nodes_in([gone], host="head", host_cores=2)
+
+
+def test_gpu_nodes_that_are_still_to_be_started_count() -> None:
+    """Engines of a cluster that starts its GPU nodes when they are asked for are not those of a CPU."""
+    cpus = NodeState(total={"CPU": 4.0}, free={})
+    gpus = StartableNodes(name="rollout", count=4, each={"CPU": 8.0, "GPU": 1.0})
+    none_left = replace(gpus, count=0)
+    to_come = gpu_nodes_to_come(ClusterState(nodes=(cpus,), startable=(gpus, none_left)))
+    assert nodes_in([node("head", CPU=4.0), *to_come], host="head", host_cores=2).gpus == 1.0
+    assert gpu_nodes_to_come(ClusterState(nodes=(cpus,), startable=None)) == []
+    up = NodeState(total={"CPU": 4.0, "GPU": 8.0}, free={})
+    assert gpu_nodes_to_come(ClusterState(nodes=(cpus, up), startable=(gpus,))) == []
 
 
 def test_the_longest_prompt_is_counted_exactly(tmp_path: Path) -> None:
