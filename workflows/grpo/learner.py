@@ -104,6 +104,8 @@ class PolicyLearner:
         """Have a batch learned and return what it gave; a fault of the workers is raised here."""
         await _resolve(self._mailbox.put_batch.remote(step, [ray.put(batch)]))
         report, weights = await _first_of(_resolve(self._mailbox.take_result.remote(step)), self._fit)
+        # Workers that start again may ask for it. Until then nothing but rows is kept of it, not gigabytes of frames.
+        await _resolve(self._mailbox.put_batch.remote(step, [ray.put(batch.without_frames())]))
         return Update(report=report, weights=weights)
 
     async def mark_validated(self, steps_done: int, value: float) -> None:

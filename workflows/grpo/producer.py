@@ -29,7 +29,7 @@ from temporay.workflows.grpo.passes import TrainingGroup
 from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.grpo.state import AnsweredPrompt, RunState, StageClock
 from temporay.workflows.grpo.update import TrainingBatch
-from temporay.workflows.rollouts.media import MediaStore, StoredPrompt
+from temporay.workflows.rollouts.media import ClipSource, MediaStore, StoredPrompt
 from temporay.workflows.rollouts.pool import Pool
 from temporay.workflows.rollouts.reward_tasks import score_groups
 
@@ -145,8 +145,8 @@ class Producer:
             samples = [self.dataset.sample(one.row) for one in chosen]
             frames = work.media.decode(self.dataset.frames, [one.row for one in chosen])
             prompts = [
-                work.media.put(self._prompt(sample, clip), self.config.group_size)
-                for sample, clip in zip(samples, frames, strict=True)
+                work.media.put(self._prompt(sample, clip), self.config.group_size, self._source(one.row))
+                for one, sample, clip in zip(chosen, samples, frames, strict=True)
             ]
         return Prompts(chosen=chosen, samples=samples, frames=frames, prompts=prompts, cursor=cursor, work=work)
 
@@ -215,7 +215,10 @@ class Producer:
                 )
         frames = media.decode(self.dataset.frames, [one.row for one in scored])
         for one, sample, clip in zip(scored, samples, frames, strict=True):
-            yield media.put(self._prompt(sample, clip), len(one.group.rollouts))
+            yield media.put(self._prompt(sample, clip), len(one.group.rollouts), self._source(one.row))
+
+    def _source(self, row: int) -> ClipSource:
+        return ClipSource(data=self.dataset.path.absolute(), row=row)
 
     def _produced(
         self, work: StepWork, groups: Sequence[ScoredGroup], prompts: Sequence[StoredPrompt | None], state: RunState

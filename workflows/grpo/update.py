@@ -7,6 +7,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import torch
 from temporay.models.collate import Batch, BatchCounts, collate_groups
@@ -27,6 +28,11 @@ class TrainingBatch:
     weight_version: int  # every token was sampled under these weights or newer ones
     groups: list[TrainingGroup]
     num_shown: int = 0  # first groups whose log-probs under the trainer are reported, for people to look at
+
+    def without_frames(self) -> Self:
+        """Return the same batch, which holds no frames in the object store that can be decoded again."""
+        groups = [dataclasses.replace(one, prompt=one.prompt.without_frames()) for one in self.groups]
+        return dataclasses.replace(self, groups=groups)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,18 +6,29 @@ A StoredPrompt is what travels: in calls of engines, retries, segments and train
 the store is released and the last StoredPrompt of them is gone.
 """
 
+import functools
 import hashlib
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import ray
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.records import Frames, Prompt
 
 MAX_THREADS = 16  # that read clips; each holds one in memory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipSource:
+    """The row of a dataset whose frames a prompt shows in order."""
+
+    data: Path  # seen by all processes
+    row: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +36,8 @@ class StoredPrompt:
     """A prompt whose frames are elsewhere."""
 
     prompt: Prompt  # without frames
-    frames_ref: Any | None  # ObjectRef of frames_THWC; None: a blind prompt
+    frames_ref: Any | None  # ObjectRef of frames_THWC; None: not in the store, or a blind prompt
+    source: ClipSource | None = None  # where they can be decoded again; None: nowhere
 
     @property
     def key(self) -> str:
@@ -33,9 +45,20 @@ class StoredPrompt:
 
     def load(self) -> Prompt:
         """Return the prompt with its frames, read-only and not copied where the store of this node has them."""
-        if self.frames_ref is None:
-            return self.prompt
-        return replace(self.prompt, frames_THWC=ray.get(self.frames_ref))
+        if self.frames_ref is not None:
+            return replace(self.prompt, frames_THWC=ray.get(self.frames_ref))
+        if self.source is not None:
+            return replace(self.prompt, frames_THWC=_opened(self.source.data).frames(self.source.row))
+        return self.prompt
+
+    def without_frames(self) -> Self:
+        """Return the same prompt, which holds no frames in the store if they can be decoded again."""
+        return self if self.source is None else replace(self, frames_ref=None)
+
+
+@functools.lru_cache(maxsize=1)
+def _opened(data: Path) -> Dataset:
+    return Dataset.open(data)
 
 
 class MediaStore:
@@ -53,11 +76,12 @@ class MediaStore:
         with ThreadPoolExecutor(max(1, min(len(rows), os.cpu_count() or 1, MAX_THREADS))) as threads:
             return list(threads.map(read, rows))
 
-    def put(self, prompt: Prompt, num_rollouts: int) -> StoredPrompt:
+    def put(self, prompt: Prompt, num_rollouts: int, source: ClipSource | None = None) -> StoredPrompt:
         """Store the frames of a prompt unless the same are there already.
 
         Args:
             num_rollouts: how many rollouts will see them, for the count alone.
+            source: where they can be decoded again.
         """
         frames_THWC = prompt.frames_THWC
         if frames_THWC is None:
@@ -67,7 +91,7 @@ class MediaStore:
             self._refs[name] = ray.put(frames_THWC)
             self.physical_bytes += frames_THWC.nbytes
         self.logical_bytes += frames_THWC.nbytes * num_rollouts
-        return StoredPrompt(prompt=replace(prompt, frames_THWC=None), frames_ref=self._refs[name])
+        return StoredPrompt(prompt=replace(prompt, frames_THWC=None), frames_ref=self._refs[name], source=source)
 
     def counters(self) -> dict[str, float]:
         """Return what a step's line says of its frames."""

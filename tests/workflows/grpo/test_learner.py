@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import ray
-from temporay.workflows.grpo.learner import _resolve
+from temporay.operators.dataset.reader import Dataset
+from temporay.operators.records import Group, Prompt
+from temporay.workflows.grpo.learner import PolicyLearner, _resolve
 from temporay.workflows.grpo.mailbox import Mailbox
+from temporay.workflows.grpo.passes import TrainingGroup
+from temporay.workflows.grpo.update import TrainingBatch, UpdateReport
+from temporay.workflows.rollouts.media import ClipSource, MediaStore
+
+from tests.small_data import write_dataset
+
+pytestmark = pytest.mark.usefixtures("ray_cluster")
 
 
-@pytest.mark.usefixtures("ray_cluster")
 def test_a_lost_mailbox_ends_the_run_so_that_it_can_go_on(capsys: pytest.CaptureFixture[str]) -> None:
     """Its node was taken away: no bug of ours, and nothing is lost but the steps since the last checkpoint."""
     mailbox = ray.remote(Mailbox).options(num_cpus=0.01).remote(1)
@@ -24,3 +36,50 @@ def test_a_lost_mailbox_ends_the_run_so_that_it_can_go_on(capsys: pytest.Capture
     with pytest.raises(KeyboardInterrupt):
         asyncio.run(lose())
     assert "the node of the mailbox was lost" in capsys.readouterr().out
+
+
+class Method:
+    """A method of an actor, called in this process."""
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call = call
+
+    async def remote(self, *arguments: Any) -> Any:
+        return self._call(*arguments)
+
+
+class KeepingMailbox:
+    """A mailbox that answers at once and keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Any]] = []
+        self.put_batch = Method(lambda step, batch: self.batches.append(batch))
+        self.take_result = Method(lambda step: (UpdateReport(metrics={}), None))
+
+
+def test_a_learned_batch_holds_no_frames_and_can_be_learned_again(tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data", num_samples=2)
+    frames_THWC = Dataset.open(data).frames(1)
+    prompt = Prompt(key="a", text="?", frames_THWC=frames_THWC, fps=4.0)
+    stored = MediaStore().put(prompt, num_rollouts=2, source=ClipSource(data=data, row=1))
+    group = TrainingGroup(prompt=stored, group=Group(key="a", prompt_ids=(1,), rollouts=()), advantages=())
+    mailbox = KeepingMailbox()
+    learner = PolicyLearner.__new__(PolicyLearner)
+    learner._mailbox = mailbox
+
+    async def update() -> None:
+        learner._fit = asyncio.get_running_loop().create_future()
+        await learner.update(0, TrainingBatch(weight_version=0, groups=[group]))
+
+    asyncio.run(update())
+    first, kept = (ray.get(batch[0]).groups[0].prompt for batch in mailbox.batches)
+    assert first.frames_ref is not None and kept.frames_ref is None
+    for one in (first, kept):
+        loaded = one.load().frames_THWC
+        assert loaded is not None and np.array_equal(loaded, frames_THWC)
+
+
+def test_frames_that_no_dataset_has_stay_in_the_store() -> None:
+    prompt = Prompt(key="a", text="?", frames_THWC=np.zeros((2, 8, 8, 3), np.uint8), fps=4.0)
+    stored = MediaStore().put(prompt, num_rollouts=1)
+    assert stored.without_frames() == stored
