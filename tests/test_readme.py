@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import ast
+import importlib
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 from temporay.cluster.submit import add_arguments
+from temporay.operators.components import OWN_FOLDERS, with_own_folders
 from temporay.operators.errors import UserError
 from temporay.workflows.__main__ import COMMANDS, config_of
 
@@ -61,8 +63,19 @@ def check_command(arguments: list[str]) -> None:
         config_of(name, rest)
 
 
+@pytest.fixture
+def shown_rewards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write the rewards that the pages show where ``TEMPORAY_COMPONENTS`` would name them."""
+    (tmp_path / "rewards").mkdir()
+    for name, text in re.findall(r"^```python\n# rewards/(\S+\.py)\n(.*?)^```$", EVERYTHING, re.S | re.M):
+        (tmp_path / "rewards" / name).write_text(text)
+    monkeypatch.setenv(OWN_FOLDERS, str(tmp_path))
+    package = importlib.import_module("temporay.operators.rewards")
+    monkeypatch.setattr(package, "__path__", with_own_folders(package.__name__, package.__path__))
+
+
 @pytest.mark.parametrize("arguments", shown_commands(), ids=" ".join)
-def test_shown_commands_are_accepted(arguments: list[str]) -> None:
+def test_shown_commands_are_accepted(arguments: list[str], shown_rewards: None) -> None:
     check_command(arguments)
 
 

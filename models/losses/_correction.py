@@ -15,6 +15,16 @@ def engine_log_ratio(old_logprobs_BT: Tensor, engine_logprobs_BT: Tensor, mask_B
 
 
 @torch.no_grad()
+def importance_log_ratio(
+    old_logprobs_BT: Tensor, engine_logprobs_BT: Tensor, mask_BT: Tensor, settings: GrpoLossSettings
+) -> Tensor:
+    """Return the logs of the ratios that weights are made of: (B, T), or (B, 1) in the sequence modes."""
+    difference_BT = engine_log_ratio(old_logprobs_BT, engine_logprobs_BT, mask_BT)
+    is_by_sequence = settings.importance_sampling.startswith("sequence")
+    return difference_BT.sum(-1, keepdim=True) if is_by_sequence else difference_BT
+
+
+@torch.no_grad()
 def importance_weights(
     old_logprobs_BT: Tensor, engine_logprobs_BT: Tensor, mask_BT: Tensor, settings: GrpoLossSettings
 ) -> Tensor | None:
@@ -28,11 +38,8 @@ def importance_weights(
     """
     if settings.importance_sampling == "none":
         return None
-    level, how = settings.importance_sampling.split("_")
-    difference_BT = engine_log_ratio(old_logprobs_BT, engine_logprobs_BT, mask_BT)
-    if level == "sequence":
-        difference_BT = difference_BT.sum(-1, keepdim=True)
-    ratio_BT = torch.exp(difference_BT)
+    _, how = settings.importance_sampling.split("_")
+    ratio_BT = torch.exp(importance_log_ratio(old_logprobs_BT, engine_logprobs_BT, mask_BT, settings))
     if how == "truncate":
         return ratio_BT.clamp(max=settings.importance_sampling_clip_max)
     return ratio_BT.masked_fill(ratio_BT > settings.importance_sampling_clip_max, 0.0)

@@ -94,17 +94,19 @@ def check_canary(result: CanaryResult, settings: GuardSettings) -> None:
         )
 
 
-def check_engine_kl(step: int, engine_kl: float, settings: GuardSettings) -> None:
+def check_engine_kl(step: int, engine_kl: float, staleness: int, settings: GuardSettings) -> None:
     """Stop a run whose engine samples from another distribution than the trainer believes.
 
     Raises:
         UserError: the KL per token is above the limit.
     """
-    if engine_kl > settings.max_engine_kl:
+    limit = settings.max_engine_kl * (1 + staleness)
+    if engine_kl > limit:
         raise UserError(
             f"engine and trainer are {engine_kl:.3g} nats per token apart at step {step}, and guards.max_engine_kl is "
-            f"{settings.max_engine_kl:g}: one of them computes something else. Compare dtypes (pool.settings.dtype), "
-            "try --pool.engine local, or raise the limit if the distance is known"
+            f"{settings.max_engine_kl:g}, which allows {limit:.3g} at staleness {staleness}: one of them computes "
+            "something else, or the policy moves too far in an update. Compare dtypes (pool.settings.dtype), try "
+            "--pool.engine local, lower optimizer.lr or max_staleness, or raise the limit if the distance is known"
         )
 
 

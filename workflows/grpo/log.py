@@ -23,6 +23,11 @@ from temporay.workflows.runs.run_dir import RunDir
 
 STAGE = "grpo"
 STAGES = ("prompts", "generate", "reward", "train", "sync")
+OFF_POLICY = {  # shares of tokens, or of sequences where the ratio is theirs, on the terminal where they are not 0
+    "clip_fraction_low": "clipped low",
+    "clip_fraction_high": "clipped high",
+    "importance_clipped": "importance clipped",
+}
 MACHINE_PREFIXES = (
     *("seconds", "tokens_per_s", "flops_per_s", "text_flops_per_s", "mfu", "text_mfu"),
     *("media_", "decodes_", "engines", "prompts_resent", "prompts_sent"),
@@ -65,8 +70,8 @@ class StepLines:
         self.run_dir.log(ledger.ledger_line(step, produced.groups, report.trained))
         self.run_dir.log(row)
         print(terminal_line(row, self.config.num_steps), flush=True)
-        if row["staleness"] == 0 and "engine_kl" in row:
-            guards.check_engine_kl(step, row["engine_kl"], self.config.guards)
+        if "engine_kl" in row:
+            guards.check_engine_kl(step, row["engine_kl"], row["staleness"], self.config.guards)
 
 
 def step_row(
@@ -103,11 +108,12 @@ def terminal_line(row: dict[str, Any], num_steps: int) -> str:
     """Sum up a step for somebody who waits."""
     times = " ".join(f"{stage} {row[f'seconds_{stage}']:.1f}" for stage in STAGES)
     guards_said = "".join(f"  {name} {row[name]:.0f}" for name in ("skipped", "skipped_not_finite") if row.get(name))
+    off_policy = "".join(f"  {words} {row[name]:.1%}" for name, words in OFF_POLICY.items() if row.get(name, 0) > 0)
     return (
         f"step {row['step'] + 1}/{num_steps}  reward {row['reward']:.3f}  useful groups {row['useful_groups']:.0%} of "
         f"{row['prompts']:.0f}  tokens {row['completion_tokens']:.0f}  engine kl {row.get('engine_kl', 0):.1e}  parity "
         f"{row.get('parity_max_abs', 0):.1e}  stale {row['staleness']}  {row['seconds']:.1f} s ({times})  "
-        f"{row['tokens_per_s']:.0f} tokens/s{guards_said}"
+        f"{row['tokens_per_s']:.0f} tokens/s{off_policy}{guards_said}"
     )
 
 

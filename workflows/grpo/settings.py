@@ -50,7 +50,8 @@ class GuardSettings(Settings):
     canary_prompts: int = Field(default=16, ge=1)
     canary_tokens: int = Field(default=256, ge=1)  # most tokens of each greedy answer
     max_agreement: float = Field(default=0.95, gt=0, le=1)  # share of answers that real and blank frames have in common
-    max_engine_kl: float = Field(default=0.05, gt=0)  # nats per token between engine and trainer, on-policy
+    # Nats per token between engine and trainer, on-policy. A batch of staleness n may be n + 1 times as far.
+    max_engine_kl: float = Field(default=0.05, gt=0)
     max_unusable_steps: int = Field(default=5, ge=1)  # steps in a row without two rewards in any group
 
 

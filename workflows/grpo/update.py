@@ -12,7 +12,8 @@ from typing import Self
 import torch
 from temporay.models.collate import Batch, BatchCounts, collate_groups
 from temporay.models.losses._base import LossInputs, build_loss, k3, token_share
-from temporay.models.losses._correction import engine_log_ratio, importance_weights
+from temporay.models.losses._correction import engine_log_ratio, importance_log_ratio, importance_weights
+from temporay.models.losses._spread import RatioSpread
 from temporay.models.policy import Policy
 from temporay.models.scoring_head import Scores
 from temporay.operators.seeding import rng_at
@@ -55,10 +56,12 @@ def learn_from(
     pieces = mini_batches(batch.groups, config.mini_batches, learner.step)
     ready = [prepared(learner, piece, config, reference) for piece in pieces]
     measured: list[dict[str, float]] = []
+    spread = RatioSpread()
     for _ in range(config.num_iterations):
-        measured += [update_once(learner, micro, config) for micro in ready]
+        measured += [update_once(learner, micro, config, spread) for micro in ready]
+    metrics = mean_of(measured) | spread.summary(learner.policy.parallel)
     trained = tuple(one.group.key for piece in pieces for one in piece)
-    return UpdateReport(metrics=mean_of(measured), trained=trained, logprobs=logprobs)
+    return UpdateReport(metrics=metrics, trained=trained, logprobs=logprobs)
 
 
 def mini_batches(groups: list[TrainingGroup], count: int, step: int) -> list[list[TrainingGroup]]:
@@ -86,12 +89,12 @@ def prepared(
     return batches
 
 
-def update_once(learner: Learner, batches: list[Batch], config: GrpoSettings) -> dict[str, float]:
+def update_once(learner: Learner, batches: list[Batch], config: GrpoSettings, spread: RatioSpread) -> dict[str, float]:
     """Take one optimizer step, or none when there is nothing to learn from or the gradient is not finite."""
     if not batches:
         learner.policy.skip_step()
         return {"skipped": 1.0}
-    loss = GrpoUpdateLoss(config)
+    loss = GrpoUpdateLoss(config, spread)
     metrics = learner.update(batches, loss)
     if "skipped_not_finite" in metrics:
         return metrics
@@ -149,11 +152,17 @@ class GrpoUpdateLoss:
 
     With one update per batch the policy it starts from is the current one: the ratio is 1 and its gradient is the
     policy gradient. With several, the ratio is to the weights before the first. What the engine sampled differently is
-    corrected by importance weights.
+    corrected by importance weights. ``importance_clipped`` is the share of tokens whose weight was cut or made 0 by
+    ``importance_sampling_clip_max``, ``importance_clipped_sequences`` that of sequences in the sequence modes.
     """
 
-    def __init__(self, config: GrpoSettings) -> None:
-        self._loss = build_loss(config.loss)
+    def __init__(self, config: GrpoSettings, spread: RatioSpread) -> None:
+        """Make the loss of one update.
+
+        Args:
+            spread: takes the ratios of the policy, where it has moved, and those of importance weights.
+        """
+        self._loss, self._spread = build_loss(config.loss), spread
         self._max_tokens = config.max_tokens
         self.largest_gap = 0.0  # |log p_trainer - log p_engine|, nats
 
@@ -167,19 +176,42 @@ class GrpoUpdateLoss:
         log_ratio_BT = engine_log_ratio(old_BT, batch.engine_logprobs_BT, mask_BT)
         gap_BT, kl_BT = log_ratio_BT.abs(), k3(torch.zeros_like(log_ratio_BT), log_ratio_BT)
         self.largest_gap = max(self.largest_gap, float(gap_BT.max()))
-        loss, metrics = self._loss(
-            LossInputs(
-                logprobs_BT=scores.logprobs_BT,
-                old_logprobs_BT=old_BT,
-                mask_BT=mask_BT,
-                advantages_B=batch.advantages_B,
-                counts=counts,
-                max_completion_length=self._max_tokens,
-                importance_weights_BT=importance_weights(
-                    old_BT, batch.engine_logprobs_BT, mask_BT, self._loss.settings
-                ),
-                reference_logprobs_BT=batch.reference_logprobs_BT,
-            )
+        inputs = LossInputs(
+            logprobs_BT=scores.logprobs_BT,
+            old_logprobs_BT=old_BT,
+            mask_BT=mask_BT,
+            advantages_B=batch.advantages_B,
+            counts=counts,
+            max_completion_length=self._max_tokens,
+            importance_weights_BT=importance_weights(old_BT, batch.engine_logprobs_BT, mask_BT, self._loss.settings),
+            reference_logprobs_BT=batch.reference_logprobs_BT,
         )
+        loss, metrics = self._loss(inputs)
+        if batch.old_logprobs_BT is not None:  # else the ratio is 1
+            ratio = self._loss.ratio(inputs).detach()
+            self._spread.add("ratio", ratio.log(), _mask_like(ratio, mask_BT))
         engine = {"engine_gap": gap_BT, "engine_kl": kl_BT}
-        return loss, {**metrics, **{name: token_share(value, mask_BT, counts) for name, value in engine.items()}}
+        shares = {name: token_share(value, mask_BT, counts) for name, value in engine.items()}
+        return loss, {**metrics, **shares, **self._importance(inputs, batch.engine_logprobs_BT)}
+
+    def _importance(self, inputs: LossInputs, engine_logprobs_BT: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Note the importance weights, and return the shares of what they leave out or cut."""
+        weights, settings, mask_BT = inputs.importance_weights_BT, self._loss.settings, inputs.mask_BT
+        if weights is None:
+            return {}
+        log_ratio = importance_log_ratio(inputs.old_logprobs_BT, engine_logprobs_BT, mask_BT, settings)
+        mask = _mask_like(log_ratio, mask_BT)
+        self._spread.add("importance", log_ratio, mask)
+        self._spread.add_weights(weights, mask)
+        clipped = (log_ratio > math.log(settings.importance_sampling_clip_max)).float()
+        shares = {"importance_clipped": token_share(clipped.expand_as(mask_BT), mask_BT, inputs.counts)}
+        if settings.importance_sampling.startswith("sequence"):
+            shares["importance_clipped_sequences"] = (clipped * mask).sum() / max(inputs.counts.num_sequences, 1.0)
+        return shares
+
+
+def _mask_like(values: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
+    """Return the mask of tokens, or for values by sequence which sequences have any."""
+    if values.shape == mask_BT.shape:
+        return mask_BT
+    return (mask_BT.sum(-1, keepdim=True) > 0).to(mask_BT.dtype)

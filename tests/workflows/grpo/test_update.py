@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,9 +12,13 @@ import pytest
 import torch
 from temporay.models.collate import Batch, BatchCounts
 from temporay.models.losses._base import GrpoLossSettings
+from temporay.models.losses._spread import RatioSpread
+from temporay.models.parallel import this_process
 from temporay.models.scoring_head import Scores
+from temporay.operators.errors import UserError
+from temporay.workflows.grpo.guards import check_engine_kl
 from temporay.workflows.grpo.passes import TrainingGroup
-from temporay.workflows.grpo.settings import GrpoSettings
+from temporay.workflows.grpo.settings import GrpoSettings, GuardSettings
 from temporay.workflows.grpo.update import GrpoUpdateLoss, prepared
 from temporay.workflows.rollouts.media import StoredPrompt
 
@@ -37,7 +42,7 @@ def batch(engine_logprobs: list[float], reference_logprobs: list[float] | None =
 
 
 def update_loss(loss: GrpoLossSettings) -> GrpoUpdateLoss:
-    return GrpoUpdateLoss(GrpoSettings(loss=loss, max_tokens=3))
+    return GrpoUpdateLoss(GrpoSettings(loss=loss, max_tokens=3), RatioSpread())
 
 
 SCORES = Scores(torch.tensor([[0.0, -1.0, -2.0, -3.0]], requires_grad=True), torch.zeros(1, 4))
@@ -52,6 +57,48 @@ def test_engine_kl_is_the_k3_of_the_sampled_tokens() -> None:
     assert metrics["engine_kl"].item() == pytest.approx(expected)
     assert metrics["engine_gap"].item() == pytest.approx(0.7 / 3)
     assert loss.largest_gap == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ("token_mask", {"importance_clipped": 1 / 3}),
+        ("token_truncate", {"importance_clipped": 1 / 3}),
+        ("sequence_mask", {"importance_clipped": 1.0, "importance_clipped_sequences": 1.0}),
+        ("none", {}),
+    ],
+)
+def test_what_importance_weights_leave_out_is_counted(how: Any, expected: dict[str, float]) -> None:
+    settings = GrpoLossSettings(importance_sampling=how, importance_sampling_clip_max=2.0)
+    spread = RatioSpread()
+    loss = GrpoUpdateLoss(GrpoSettings(loss=settings, max_tokens=3), spread)
+    _, metrics = loss(SCORES, batch([9.0, -2.0, -2.0, -3.0]), COUNTS)  # ratios e, 1 and 1
+    assert {name: value.item() for name, value in metrics.items() if "importance" in name} == pytest.approx(expected)
+    found = spread.summary(this_process(torch.device("cpu")))
+    assert not [name for name in found if name.startswith("ratio")]  # one update: the policy has not moved
+    if how != "none":
+        assert found["importance_max"] == pytest.approx(math.e)
+        assert found["importance_min"] == pytest.approx(math.e if "sequence" in how else 1.0)
+        assert found["importance_ess"] == pytest.approx({"token_mask": 2 / 3, "sequence_mask": 0.0}.get(how, 16 / 18))
+
+
+@pytest.mark.parametrize(("loss_type", "smallest"), [("dapo", math.exp(-0.5)), ("gspo", 1.0)])
+def test_the_ratio_to_the_weights_before_the_batch_is_spread_out(loss_type: str, smallest: float) -> None:
+    """By token, or by sequence where the loss has one ratio for each."""
+    spread = RatioSpread()
+    loss = GrpoUpdateLoss(GrpoSettings(loss=GrpoLossSettings(loss_type=loss_type), max_tokens=3), spread)
+    moved = dataclasses.replace(batch([9.0, -1.0, -2.0, -3.0]), old_logprobs_BT=torch.tensor([[0.0, -1.5, -1.5, -3.0]]))
+    loss(SCORES, moved, COUNTS)
+    assert spread.summary(this_process(torch.device("cpu")))["ratio_min"] == pytest.approx(smallest)
+
+
+def test_a_batch_that_lags_may_be_further_from_the_engine() -> None:
+    settings = GuardSettings(max_engine_kl=0.05)
+    check_engine_kl(3, 0.09, 1, settings)
+    with pytest.raises(UserError, match=r"0\.11 nats .* is 0\.05, which allows 0\.1 at staleness 1"):
+        check_engine_kl(3, 0.11, 1, settings)
+    with pytest.raises(UserError, match="at staleness 0"):
+        check_engine_kl(3, 0.06, 0, settings)
 
 
 def test_the_penalty_pulls_towards_the_reference() -> None:
@@ -78,7 +125,7 @@ def test_an_update_is_the_same_wherever_its_groups_are_cut(tmp_path: Path) -> No
     for size, budget in ((64, None), (64, 100), (1, None)):
         settings = GrpoSettings(max_tokens=11, micro_batch_size=size, micro_batch_tokens=budget)
         batches = prepared(learner, groups, settings, None)
-        metrics = policy.forward_backward(batches, GrpoUpdateLoss(settings))
+        metrics = policy.forward_backward(batches, GrpoUpdateLoss(settings, RatioSpread()))
         gradient = {name: p.grad.clone() for name, p in policy.model.named_parameters() if p.grad is not None}
         policy.optimizer.zero_grad()
         found.append((len(batches), metrics, gradient))
