@@ -12,7 +12,8 @@ scoring_head         log-probabilities without whole logits
 policy               one rank's model and optimizer
 lora                 which weights are trained: all, or adapters
 parallel             FSDP2 from outside
-checkpoint           sharded checkpoints with a manifest
+checkpoint           sharded checkpoints, written beside the steps
+checkpoint_folder    which of their folders are whole
 export               a model in Hugging Face layout
 weight_files         a checkpoint folder, read a part at a time
 parity               an engine's log-probabilities against the trainer's

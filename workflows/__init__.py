@@ -5,6 +5,7 @@ command_line  presets and dotted flags
 config        frozen settings
 environment   what libraries read while they are imported
 session       joins a cluster or starts one
+interruption  how a command ends on SIGTERM
 presets/      named configurations: datasets, training, quickstart
 runs/         a run's folder, progress and trackers
 data/         datasets: generate, plan, audit, lint, retry, export

@@ -1,14 +1,15 @@
 """GRPO.
 
-settings  what a run can be told
-sharing   what cannot work on the GPUs of the trainer
-loop      the two halves: produce and train
-producer  prompts chosen, answered, scored, refilled
-state     what one batch hands on to the next
-learner   the training half, as driver and workers see it
-update    what training workers make of one batch
-mailbox   what passes between driver and workers
+settings    what a run can be told
+sharing     what cannot work on the GPUs of the trainer
+loop        the two halves: produce and train
+producer    prompts chosen, answered, scored, refilled
+state       what one batch hands on to the next
+learner     the training half, as driver and workers see it
+passes      which rollouts go through the model together
+update      what training workers make of one batch
+mailbox     what passes between driver and workers
 validation  held-out questions now and then
-guards    what stops a run that would learn the wrong thing
-log       what a run says of itself
+guards      what stops a run that would learn the wrong thing
+log         what a run says of itself
 """
