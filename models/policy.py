@@ -199,13 +199,17 @@ class Policy:
         is_first = self.parallel.rank == 0
         return {name: tensor.cpu() for name, tensor in self.whole_weights() if is_first}
 
-    def whole_weights(self) -> Iterator[tuple[str, Tensor]]:
+    def whole_weights(self, dtype: torch.dtype | None = None) -> Iterator[tuple[str, Tensor]]:
         """Yield one weight after another, whole, by Hugging Face name. Every rank must take them all.
 
         Adapters are merged into these weights; the model keeps them apart. A weight is on the device on which a rank's
         own part rests, and may be the model's own memory.
+
+        Args:
+            dtype: type of floating-point weights; None: as the model has them.
         """
-        return merged(self.gathered(), adapter_scales(self.model))
+        for name, tensor in merged(self.gathered(), adapter_scales(self.model)):
+            yield name, tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor
 
     def gathered(self) -> Gathered:
         """Return the weights as the model has them, with adapters apart."""

@@ -1,72 +1,94 @@
-"""Weights on their way from the trainer to the engines: named arrays of one version, with a checksum.
+"""Weights on their way from the trainer to the engines: buckets of named arrays, each with a checksum.
 
-    state dict → pack → WeightPacket → (object store) → unpack → state dict
+    whole tensors, one by one → buckets → WeightBucket → (object store) → tensors over the same memory → engine
 
-Arrays are NumPy, because an object store maps those without a copy, and tensors not. NumPy lacks bfloat16, so its bits
-travel in uint16.
+A bucket is some hundred megabytes of one version, so that neither side holds a second whole model. Arrays are NumPy,
+because an object store maps those without a copy, and tensors not. NumPy lacks bfloat16, so its bits travel in uint16.
 """
 
 import warnings
-import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+import xxhash
+
+MAX_CHECKSUM = (1 << 63) - 1  # what a signed column of a file of rollouts holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WeightPacket:
-    """All weights of one version."""
+class WeightBucket:
+    """Some whole tensors of one version."""
 
-    version: int  # number of updates; 0 is the checkpoint training started from
     arrays: Mapping[str, npt.NDArray[Any]]  # by Hugging Face name, C-contiguous
     bfloat16_names: frozenset[str]  # names of arrays that hold bfloat16 bits
-    checksum: int  # CRC-32 over names, types, shapes and bytes, in order
+    checksum: int  # of the arrays when they were packed
 
 
-def pack(state: Mapping[str, torch.Tensor], version: int) -> WeightPacket:
-    """Pack a state dict of whole tensors (no DTensors); those on the CPU are shared, not copied."""
+def in_buckets(tensors: Iterable[tuple[str, torch.Tensor]], max_bytes: int) -> Iterator[dict[str, torch.Tensor]]:
+    """Group whole tensors into dicts of at most ``max_bytes``, on the CPU and in order.
+
+    Tensors that are on the CPU are shared, not copied. One that is larger than a bucket has one of its own.
+    """
+    bucket: dict[str, torch.Tensor] = {}
+    num_bytes = 0
+    for name, tensor in tensors:
+        tensor = tensor.detach().cpu().contiguous()
+        if bucket and num_bytes + tensor.nbytes > max_bytes:
+            yield bucket
+            bucket, num_bytes = {}, 0
+        bucket[name] = tensor
+        num_bytes += tensor.nbytes
+    if bucket:
+        yield bucket
+
+
+def pack(tensors: Mapping[str, torch.Tensor]) -> WeightBucket:
+    """Pack whole tensors (no DTensors); those on the CPU are shared, not copied."""
     arrays: dict[str, npt.NDArray[Any]] = {}
     bfloat16_names = set()
-    for name, tensor in state.items():
+    for name, tensor in tensors.items():
         tensor = tensor.detach().cpu().contiguous()
         if tensor.dtype == torch.bfloat16:
             bfloat16_names.add(name)
             tensor = tensor.view(torch.uint16)
         arrays[name] = tensor.numpy()
-    return WeightPacket(
-        version=version, arrays=arrays, bfloat16_names=frozenset(bfloat16_names), checksum=checksum(arrays)
-    )
+    return WeightBucket(arrays=arrays, bfloat16_names=frozenset(bfloat16_names), checksum=checksum_of_arrays(arrays))
 
 
-def unpack(packet: WeightPacket) -> dict[str, torch.Tensor]:
-    """Return tensors over the packet's memory. They may be read-only: copy from them, never into them.
+def unpack(bucket: WeightBucket) -> dict[str, torch.Tensor]:
+    """Return tensors over the bucket's memory. They may be read-only: copy from them, never into them.
 
     Raises:
         RuntimeError: the bytes are not those that were packed.
     """
-    found = checksum(packet.arrays)
-    if found != packet.checksum:
+    found = checksum_of_arrays(bucket.arrays)
+    if found != bucket.checksum:
         raise RuntimeError(
-            f"weights of version {packet.version} were damaged on the way: checksum {found:08x}, packed as "
-            f"{packet.checksum:08x}"
+            f"weights were damaged on the way: checksum {found:x}, packed as {bucket.checksum:x}; the first of "
+            f"{len(bucket.arrays)} tensors is {next(iter(bucket.arrays), None)}"
         )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        tensors = {name: torch.from_numpy(array) for name, array in packet.arrays.items()}
+        tensors = {name: torch.from_numpy(array) for name, array in bucket.arrays.items()}
     return {
-        name: tensor.view(torch.bfloat16) if name in packet.bfloat16_names else tensor
+        name: tensor.view(torch.bfloat16) if name in bucket.bfloat16_names else tensor
         for name, tensor in tensors.items()
     }
 
 
-def checksum(arrays: Mapping[str, npt.NDArray[Any]]) -> int:
-    """Return a CRC-32 over names, types, shapes and bytes."""
-    crc = 0
+def checksum_of_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> int:
+    """Return the XXH3 hash (64 bits, cut to 63) of names, types, shapes and bytes. It is as fast as memory."""
+    hashed = xxhash.xxh3_64()
     for name, array in arrays.items():
-        crc = zlib.crc32(f"{name} {array.dtype.str} {array.shape}".encode(), crc)
-        crc = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data, crc)
-    return crc
+        hashed.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        hashed.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return hashed.intdigest() & MAX_CHECKSUM
+
+
+def checksum_of_version(bucket_checksums: Iterable[int]) -> int:
+    """Return one checksum for all buckets of a version, in their order."""
+    return xxhash.xxh3_64(" ".join(map(str, bucket_checksums)).encode()).intdigest() & MAX_CHECKSUM

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from pydantic import Field
 from safetensors.torch import load_file
-from temporay.models.weights import pack
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import Recipe
 from temporay.operators.dataset.recipe import check as check_recipe
@@ -32,9 +31,9 @@ from temporay.workflows.learner.learner import MODEL
 from temporay.workflows.learner.scaling import DATA_TASK, worker_need
 from temporay.workflows.placement import RoleNeed
 from temporay.workflows.reports import report
-from temporay.workflows.rollouts.actor import published
 from temporay.workflows.rollouts.defaults import largest, lengths_of, resolved
 from temporay.workflows.rollouts.pool import RolloutPool
+from temporay.workflows.rollouts.published_weights import publish
 from temporay.workflows.rollouts.settings import PoolConfig, ResolvedPool
 from temporay.workflows.room import await_room, read_cluster, refuse_what_never_fits
 from temporay.workflows.runs.run_dir import RunDir
@@ -123,6 +122,7 @@ def run_stages(config: PipelineConfig, run_dir: RunDir) -> dict[str, Any]:
         with run_dir.stage("evaluate"):
             rows = {name: evaluate_model(config, pool, data["test"], name) for name in ("sft", "base")}
         with run_dir.stage("grpo"):
+            asyncio.run(load_model(config, pool, "sft"))
             places = {"data": data["rl"], "model": tuned, "out": config.out / "grpo"}
             improved = grpo.run_with(converted(GrpoConfig, config.grpo, pool=config.pool, **places), pool)
         with run_dir.stage("evaluate"):
@@ -198,11 +198,17 @@ def evaluate_model(config: PipelineConfig, pool: RolloutPool, data: Path, name: 
 async def _evaluate(
     config: PipelineConfig, pool: RolloutPool, dataset: Dataset, arms: Sequence[Any], name: str
 ) -> list[EvaluationRow]:
+    await load_model(config, pool, name)
+    return await evaluate(pool, dataset, range(len(dataset)), arms, config.evaluate)
+
+
+async def load_model(config: PipelineConfig, pool: RolloutPool, name: str) -> None:
+    """Give the engines the weights of a model that a stage has written."""
     folder = config.out / "base" if name == "base" else config.out / name / MODEL
     version = {"base": BASE_VERSION, "sft": 0, "grpo": FINAL_VERSION}[name]
-    state = {key: tensor for file in sorted(folder.glob("*.safetensors")) for key, tensor in load_file(file).items()}
-    await pool.load_weights(published(pack(state, version)))
-    return await evaluate(pool, dataset, range(len(dataset)), arms, config.evaluate)
+    files = sorted(folder.glob("*.safetensors"))
+    weights = (weight for file in files for weight in load_file(file).items())
+    await pool.load_weights(publish(weights, version, bucket_bytes=config.pool.weight_bucket_mib << 20))
 
 
 def accuracy(rows: Mapping[str, Sequence[EvaluationRow]]) -> dict[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ With ``segment_tokens``, a rollout is written in several calls, perhaps by sever
 weights. Each call reads prompt and completion again, because cached values belong to other weights.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -82,8 +82,15 @@ class Engine(Protocol):
             EngineLostError: one of its processes has ended.
         """
 
-    def load_weights(self, state: Mapping[str, torch.Tensor], version: int) -> None:
-        """Replace all weights by a state dict with Hugging Face names; cached values are not used again."""
+    def load_weights(self, buckets: Iterable[Mapping[str, torch.Tensor]], version: int) -> None:
+        """Replace all weights; cached values are not used again.
+
+        Args:
+            buckets: whole tensors by Hugging Face name, which together are a state dict. A tensor may be read-only, and
+                its memory may be used again when the next bucket is asked for, unless the engine still refers to it.
+
+        If the stream fails, the weights are a mixture, and ``load_weights`` must be called again before ``generate``.
+        """
 
     def sleep(self, *, keep_weights: bool) -> None:
         """Give the device's memory back until ``wake_up`` or ``load_weights``; ``generate`` must not be called before.

@@ -50,14 +50,14 @@ class InitInfo(WeightTransferInitInfo):  # type: ignore[misc]
 
 @dataclass
 class UpdateInfo(WeightTransferUpdateInfo):  # type: ignore[misc]
-    """Tensors of a version by Hugging Face name: those of this process, or those that worker processes map."""
+    """Some tensors of a version by Hugging Face name: those of this process, or those that worker processes map."""
 
     weights: Mapping[str, torch.Tensor] = field(default_factory=dict)
     shared: SharedTensors | None = None
 
 
 class StateDictTransfer(WeightTransferEngine[InitInfo, UpdateInfo]):  # type: ignore[misc]
-    """Weights from a state dict, through vLLM's layerwise reload.
+    """Weights from parts of a state dict, through vLLM's layerwise reload.
 
     A bare ``model.load_weights`` fails on a CPU, where vLLM repacks the parameters it has loaded.
     """

@@ -3,7 +3,7 @@
 prompts × rollouts → left-padded batches → ``generate`` → token ids and log-probs
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from temporay.models.engines._tensor_parallel import refuse_workers
 from temporay.models.families._base import family_of
 from temporay.operators.records import FinishReason, Group, Prompt, Rollout, Sampling
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+
+HEAD = "lm_head.weight"
 
 
 class GumbelMax(LogitsProcessor):  # type: ignore[misc]
@@ -119,15 +121,18 @@ class Local:
         self._model.to(self._device)
         self._asleep = False
 
-    def load_weights(self, state: Mapping[str, torch.Tensor], version: int) -> None:
+    def load_weights(self, buckets: Iterable[Mapping[str, torch.Tensor]], version: int) -> None:
         for name, shape in self._dropped.items():
             parameter = self._model.get_parameter(name)
             parameter.data = parameter.new_empty(shape)
         self._dropped = {}
         self.wake_up()
-        missing, unexpected = self._model.load_state_dict(state, strict=False)
-        tied = {"lm_head.weight"} if self._model.config.tie_word_embeddings else set()
-        if unexpected or set(missing) - tied:
+        missing = set(self._model.state_dict()) - ({HEAD} if self._model.config.tie_word_embeddings else set())
+        unexpected: list[str] = []
+        for tensors in buckets:
+            unexpected += self._model.load_state_dict(tensors, strict=False).unexpected_keys
+            missing -= tensors.keys()
+        if unexpected or missing:
             raise RuntimeError(f"weights of version {version} do not fit: missing {missing}, unexpected {unexpected}")
         self.weight_version = version
 

@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,9 @@ class Scripted:
     def wake_up(self) -> None:
         self._asleep = False
 
-    def load_weights(self, state: Mapping[str, torch.Tensor], version: int) -> None:
+    def load_weights(self, buckets: Iterable[Mapping[str, torch.Tensor]], version: int) -> None:
         """Keep the number only: a script has no weights."""
+        deque(buckets, maxlen=0)  # they are checked on their way
         self.weight_version = version
         self._asleep = False
 

@@ -2,7 +2,7 @@
 
     prompts → one request with n completions each → token ids and log-probs
     rollouts, begun → one request each: the unexpanded prompt's ids, the completion until now, the same frames
-    state dict → layerwise reload → the next version; caches are salted by version, never reset
+    buckets of weights → layerwise reload → the next version; caches are salted by version, never reset
 
 It computes in this process; a tensor parallel engine, in worker processes of its own, which end with this one.
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -55,16 +55,20 @@ MIN_BATCHED_TOKENS = 8192  # in one engine step
 MEDIA_CACHE_GIB = 0.25  # for processed clips: continued rollouts of a prompt share one
 
 
-def _with_head(state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
-    """Return the state with its output layer by name.
+def _with_head(buckets: Iterable[Mapping[str, torch.Tensor]]) -> Iterator[Mapping[str, torch.Tensor]]:
+    """Yield the buckets, and the output layer by name at the end if none had it.
 
     vLLM's reload leaves a tied output layer unchanged when it gets only the embedding. By Hugging Face's convention, a
     state without an output layer belongs to a model that ties it to its embedding.
     """
-    if HEAD in state:
-        return state
-    embedding = next(name for name in state if name.endswith(EMBEDDING))
-    return {**state, HEAD: state[embedding]}
+    has_head = False
+    embedding: list[torch.Tensor] = []
+    for tensors in buckets:
+        yield tensors
+        has_head |= HEAD in tensors
+        embedding += [tensor for name, tensor in tensors.items() if name.endswith(EMBEDDING)]
+    if not has_head:
+        yield {HEAD: embedding[0]}
 
 
 def llm_arguments(path: Path, settings: EngineSettings, banned_ids: Sequence[int]) -> dict[str, Any]:
@@ -154,12 +158,15 @@ class Vllm:
             self._llm.wake_up()
         self._asleep = False
 
-    def load_weights(self, state: Mapping[str, torch.Tensor], version: int) -> None:
+    def load_weights(self, buckets: Iterable[Mapping[str, torch.Tensor]], version: int) -> None:
         if self._asleep:  # the cache comes last, when the weights have passed
             self._llm.wake_up(tags=["weights"])
         self._llm.start_weight_update()
-        self._send(_with_head(state))
-        self._llm.finish_weight_update(str(version))
+        try:
+            for tensors in _with_head(buckets):
+                self._send(tensors)
+        finally:  # also after a bucket that did not arrive: vLLM must be ready for the next version
+            self._llm.finish_weight_update(str(version))
         self.wake_up()
         self.weight_version = version
 

@@ -24,7 +24,6 @@ from typing import Any
 import tyro
 from safetensors.torch import load_file
 from temporay.models.engines._base import EngineSettings
-from temporay.models.weights import pack
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.scoring.evaluation import EvaluationRow
 from temporay.operators.scoring.metrics import mean_interval
@@ -36,8 +35,8 @@ from temporay.workflows.learner.learner import MODEL
 from temporay.workflows.presets import generate as datasets
 from temporay.workflows.presets import grpo as policies
 from temporay.workflows.presets.run import quickstart
-from temporay.workflows.rollouts.actor import published
 from temporay.workflows.rollouts.pool import RolloutPool
+from temporay.workflows.rollouts.published_weights import publish
 from temporay.workflows.rollouts.settings import ResolvedPool
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.session import ray_session
@@ -122,6 +121,7 @@ def learn(settings: Settings, pool: RolloutPool, data: Mapping[str, Path], arm: 
             "out": out,
         }
     )
+    asyncio.run(load_model(pool, config.model, 0))
     summary = grpo.run_with(config, pool)
     rows = [row for row in RunDir(path=out, resumed=True).rows("grpo") if "useful_steered" in row]
     later = rows[len(rows) // 2 :]
@@ -143,10 +143,14 @@ def measure(pool: RolloutPool, model: Path, data: Path, version: int) -> list[Ev
     async def answers() -> list[EvaluationRow]:
         dataset = Dataset.open(data)
         evaluated = EvaluateSettings(max_tokens=quickstart().grpo.max_tokens)
-        await pool.load_weights(published(pack(load_file(model / "model.safetensors"), version)))
+        await load_model(pool, model, version)
         return await evaluate(pool, dataset, range(len(dataset)), ("ordered",), evaluated)
 
     return asyncio.run(answers())
+
+
+async def load_model(pool: RolloutPool, model: Path, version: int) -> None:
+    await pool.load_weights(publish(load_file(model / "model.safetensors").items(), version))
 
 
 def by_pair(rows: Sequence[EvaluationRow]) -> dict[str, tuple[float, float]]:

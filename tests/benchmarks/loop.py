@@ -25,8 +25,8 @@ from temporay.workflows.grpo.learner import Update
 from temporay.workflows.grpo.loop import Loop, both_halves
 from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.grpo.update import TrainingBatch, UpdateReport
-from temporay.workflows.rollouts.actor import PublishedWeights
 from temporay.workflows.rollouts.media import StoredPrompt
+from temporay.workflows.rollouts.published_weights import PublishedWeights
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.session import ray_session
 

@@ -33,6 +33,6 @@ def test_memory_is_given_back(family: Family, processor: Any, tiny_model: Path) 
         engine.sleep(keep_weights=keep_weights)
         asleep_bytes, _ = torch.cuda.mem_get_info()
         assert asleep_bytes - awake_bytes > 0.9 * (KV_CACHE_MIB << 20)
-        engine.load_weights(trainer.state_dict(), version)
+        engine.load_weights([trainer.state_dict()], version)
         groups = engine.generate(prompts, sampling)
         assert largest_gap(trainer, family, processor, prompts, groups, 1.0) < TOLERANCE

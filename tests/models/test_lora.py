@@ -164,7 +164,7 @@ def test_engines_get_whole_weights(tiny_model: Path, engines: Callable[[str, str
     policy = make_policy(tiny_model, LORA)
     processor = processor_of(tiny_model)
     engine = engines("local", "qwen3_vl")
-    engine.load_weights(policy.state_dict(), version=0)
+    engine.load_weights([policy.state_dict()], version=0)
     prompts = [prompt for prompt, _ in rows(0)][:2]
     sampling = Sampling(num_rollouts=2, temperature=1.0, max_tokens=8, seed=1)
 
@@ -178,7 +178,7 @@ def test_engines_get_whole_weights(tiny_model: Path, engines: Callable[[str, str
     assert gap() < 1e-4
     train(policy, tiny_model, NUM_STEPS, rows_per_pass=4)
     assert gap() > 1e-3
-    engine.load_weights(policy.state_dict(), version=1)
+    engine.load_weights([policy.state_dict()], version=1)
     assert gap() < 1e-4
 
 

@@ -1,11 +1,11 @@
-"""Packets arrive as they were packed, or not at all."""
+"""Buckets arrive as they were packed, or not at all."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from temporay.models.weights import pack, unpack
+from temporay.models.weights import checksum_of_version, in_buckets, pack, unpack
 
 
 def make_state() -> dict[str, torch.Tensor]:
@@ -16,7 +16,7 @@ def make_state() -> dict[str, torch.Tensor]:
 
 def test_round_trip() -> None:
     state = make_state()
-    found = unpack(pack(state, version=3))
+    found = unpack(pack(state))
     assert found.keys() == state.keys()
     for name, tensor in state.items():
         assert found[name].dtype == tensor.dtype
@@ -24,23 +24,43 @@ def test_round_trip() -> None:
 
 
 def test_read_only_memory_is_accepted_without_a_copy() -> None:
-    packet = pack(make_state(), version=1)
-    for array in packet.arrays.values():
+    bucket = pack(make_state())
+    for array in bucket.arrays.values():
         array.setflags(write=False)  # as an object store maps it
-    assert unpack(packet)["a"].data_ptr() == packet.arrays["a"].ctypes.data
+    assert unpack(bucket)["a"].data_ptr() == bucket.arrays["a"].ctypes.data
 
 
 @pytest.mark.parametrize("name", ["a", "b", "c", "scalar"])
 def test_one_flipped_bit_is_found(name: str) -> None:
-    packet = pack({key: value.clone() for key, value in make_state().items()}, version=1)
-    packet.arrays[name].reshape(-1).view(np.uint8)[-1] ^= 1
-    with pytest.raises(RuntimeError, match="weights of version 1 were damaged"):
-        unpack(packet)
+    bucket = pack({key: value.clone() for key, value in make_state().items()})
+    bucket.arrays[name].reshape(-1).view(np.uint8)[-1] ^= 1
+    with pytest.raises(RuntimeError, match="weights were damaged on the way"):
+        unpack(bucket)
 
 
 def test_a_swapped_name_is_found() -> None:
-    packet = pack(make_state(), version=1)
-    arrays = dict(packet.arrays)
+    bucket = pack(make_state())
+    arrays = dict(bucket.arrays)
     arrays["a"], arrays["b"] = arrays["b"], arrays["a"]
     with pytest.raises(RuntimeError, match="damaged"):
-        unpack(replace(packet, arrays=arrays))
+        unpack(replace(bucket, arrays=arrays))
+
+
+def test_buckets_hold_so_many_bytes_and_every_tensor_once() -> None:
+    """One that is larger than a bucket has its own."""
+    sizes = {"a": 3, "b": 5, "c": 20, "d": 1, "e": 7, "f": 1}  # float32
+    state = {name: torch.arange(float(size)) for name, size in sizes.items()}
+    buckets = list(in_buckets(state.items(), max_bytes=32))
+    assert [list(bucket) for bucket in buckets] == [["a", "b"], ["c"], ["d", "e"], ["f"]]
+    for bucket in buckets:
+        assert all(tensor.data_ptr() == state[name].data_ptr() for name, tensor in bucket.items())  # no copies
+    assert list(in_buckets([], max_bytes=32)) == []
+
+
+def test_the_checksum_of_a_version_is_that_of_its_buckets_in_order() -> None:
+    """It fits the signed column of a file of rollouts."""
+    first, second = (pack({name: tensor}).checksum for name, tensor in list(make_state().items())[:2])
+    assert checksum_of_version([first, second]) != checksum_of_version([second, first])
+    assert checksum_of_version([first, second]) != checksum_of_version([first])
+    assert 0 <= checksum_of_version([first, second]) < 2**63
+    assert 0 <= first < 2**63

@@ -167,12 +167,11 @@ def loop(pool: Any, cluster: Any, node: dict[str, Any]) -> None:
 
 async def one_step(pool: Any, step: int) -> StepRow:
     import torch
-    from temporay.models.weights import pack
     from temporay.operators.records import Prompt, Sampling
-    from temporay.workflows.rollouts.actor import published
+    from temporay.workflows.rollouts.published_weights import publish
 
-    packet = pack({"w": torch.full((1000,), float(step))}, step)
-    await pool.load_weights(published(packet))
+    weights = publish([("w", torch.full((1000,), float(step)))], step)
+    await pool.load_weights(weights)
     frames_THWC = np.full((2, 32, 32, 3), step, dtype=np.uint8)
     text = "<|vision_start|><|video_pad|><|vision_end|>Which way?"
     prompts = [Prompt(key=f"s{step}-{i}", text=text, frames_THWC=frames_THWC, fps=4.0) for i in range(NUM_PROMPTS)]
@@ -197,7 +196,7 @@ async def one_step(pool: Any, step: int) -> StepRow:
         left=counters["engines_left"],
         complete=[g.key for g in groups] == [p.key for p in prompts] and len(rollouts) == NUM_PROMPTS * NUM_ROLLOUTS,
         current={v for rollout in rollouts for v in rollout.weight_versions} == {step}
-        and all(group.weight_checksums == {step: packet.checksum} for group in groups),
+        and all(group.weight_checksums == {step: weights.checksum} for group in groups),
     )
 
 

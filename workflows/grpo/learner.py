@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -21,7 +22,6 @@ import ray
 from ray.exceptions import RayActorError
 from temporay.models.parallel import local_part
 from temporay.models.policy import Policy
-from temporay.models.weights import pack
 from temporay.operators.errors import UserError, error_behind
 from temporay.workflows.grpo.mailbox import Mailbox
 from temporay.workflows.grpo.settings import GrpoConfig, GrpoSettings
@@ -30,8 +30,8 @@ from temporay.workflows.learner.best import keep_if_best
 from temporay.workflows.learner.learner import Learner, make_trainer
 from temporay.workflows.learner.scaling import fit_where_there_is_room, tell, worker_need
 from temporay.workflows.placement import ClusterState, RoleNeed
-from temporay.workflows.rollouts.actor import PublishedWeights
 from temporay.workflows.rollouts.gpu_shares import shares_of
+from temporay.workflows.rollouts.published_weights import PublishedWeights, WeightFormat, publish
 from temporay.workflows.rollouts.settings import PoolConfig
 from temporay.workflows.room import read_cluster
 
@@ -73,26 +73,39 @@ class NoTrainer:
 class PolicyLearner:
     """The driver's end of the training workers."""
 
-    def __init__(self, mailbox: Any, fit: asyncio.Future[Any], first_step: int, weights: PublishedWeights) -> None:
+    def __init__(self, mailbox: Any, fit: asyncio.Future[Any], start: tuple[int, PublishedWeights | None]) -> None:
         self._mailbox = mailbox
         self._fit = fit
-        self.first_step = first_step  # batches that the checkpoint is done with
-        self.weights = weights  # those of ``first_step``
+        self._start_weights = start[1]
+        self.first_step = start[0]  # batches that the checkpoint is done with
+
+    def take_start_weights(self) -> PublishedWeights | None:
+        """Hand over the weights of ``first_step``, once, so that nothing holds them longer than engines need them.
+
+        None: those of the model that training starts from, or no engine needs them.
+        """
+        weights, self._start_weights = self._start_weights, None
+        return weights
 
     @classmethod
     @asynccontextmanager
-    async def started(cls, config: GrpoConfig) -> AsyncIterator[PolicyLearner]:
-        """Start the workers: inside they are up and at their newest checkpoint, at the end OUT/model is written."""
+    async def started(cls, config: GrpoConfig, weights: WeightFormat | None) -> AsyncIterator[PolicyLearner]:
+        """Start the workers: inside they are up and at their newest checkpoint, at the end OUT/model is written.
+
+        Args:
+            weights: how they are published; None: they are not, because no engine takes them.
+        """
         cluster = read_cluster()
         workers, place = trainer_needs(config, config.pool, cluster)
         tell(workers, cluster)
         actor = ray.remote(Mailbox).options(max_concurrency=64, **place.actor_options)
         mailbox = actor.remote(3 * config.checkpoint_every)
-        make = partial(make_trainer, update_loop, {"mailbox": mailbox}, config.absolute(), need=workers)
+        arguments = {"mailbox": mailbox, "weights": weights}
+        make = partial(make_trainer, update_loop, arguments, config.absolute(), need=workers)
         fit = _in_thread(partial(fit_where_there_is_room, make, [workers], config.max_failures))
-        first_step, weights = await _first_of(_resolve(mailbox.take_start.remote()), fit)
+        learner = cls(mailbox, fit, await _first_of(_resolve(mailbox.take_start.remote()), fit))
         try:
-            yield cls(mailbox, fit, first_step, weights)
+            yield learner
         except Exception:  # not when it is interrupted: workers may be in the middle of a long step
             with suppress(RayActorError):  # or the workers would wait for the next batch without end, and we for them
                 await mailbox.close.remote()
@@ -186,10 +199,11 @@ def update_loop(arguments: Mapping[str, Any]) -> None:
     reference = starting_policy(learner) if has_reference else None
     if reference is not None:
         learner.log({"step": learner.step, "reference_bytes_per_rank": local_bytes(reference)})
-    is_first = learner.policy.parallel.rank == 0
-    packet = pack(learner.policy.state_dict(), learner.step)
-    if is_first:
-        ray.get(mailbox.put_start.remote(learner.step, packet))
+    if rank_0_hears(learner, mailbox.wants_start):
+        # Engines were started with the weights of step 0.
+        weights = publish_weights(learner, arguments["weights"], mailbox) if learner.step > 0 else None
+        if learner.policy.parallel.rank == 0:
+            ray.get(mailbox.put_start.remote(learner.step, weights))
     keep_if_validated(learner, mailbox, config)
     while not learner.finished:
         step = learner.step
@@ -198,11 +212,12 @@ def update_loop(arguments: Mapping[str, Any]) -> None:
             learner.save_if_due({}, may_save=partial(is_logged, mailbox, step - 1), last=True)
             return
         report = learn_from(learner, ray.get(references[0]), config, reference)
-        if config.pool.placement == "in_turns":  # engines take what the passes needed
-            learner.policy.parallel.release_cache()
-        packet = pack(learner.policy.state_dict(), learner.step)
-        if is_first:
-            ray.get(mailbox.put_result.remote(step, report, packet))
+        if rank_0_hears(learner, mailbox.wants_result, step):
+            weights = publish_weights(learner, arguments["weights"], mailbox)
+            if config.pool.placement == "in_turns":  # engines take what the passes needed
+                learner.policy.parallel.release_cache()
+            if learner.policy.parallel.rank == 0:
+                ray.get(mailbox.put_result.remote(step, report, weights))
         keep_if_validated(learner, mailbox, config)  # before the checkpoint, behind which no run would come back here
         learner.save_if_due(report.metrics, may_save=partial(is_logged, mailbox, step))
         if learner.stopping:
@@ -217,6 +232,29 @@ def keep_if_validated(learner: Learner, mailbox: Any, config: GrpoConfig) -> Non
     value = ray.get(mailbox.take_validation.remote(learner.step))
     if value is not None:
         keep_if_best(learner, config.best_metric, value)
+
+
+def rank_0_hears(learner: Learner, method: Any, *arguments: Any) -> bool:
+    """Let rank 0 ask the mailbox a question, and return the answer on every rank, as all must act alike."""
+    parallel = learner.policy.parallel
+    return bool(parallel.from_rank_0(ray.get(method.remote(*arguments)) if parallel.rank == 0 else None))
+
+
+def publish_weights(learner: Learner, how: WeightFormat | None, mailbox: Any) -> PublishedWeights | None:
+    """Publish the policy's weights as engines take them. Every rank must call it; rank 0 returns them."""
+    if how is None:
+        return None
+    policy = learner.policy
+    weights = policy.whole_weights(how.dtype)
+    if policy.parallel.rank > 0:
+        deque(weights, maxlen=0)  # ranks gather each weight together
+        return None
+    return publish(
+        weights,
+        learner.step,
+        bucket_bytes=how.bucket_bytes,
+        store=lambda bucket: ray.get(mailbox.hold.remote(bucket))[0],
+    )
 
 
 def is_logged(mailbox: Any, step: int) -> bool:

@@ -187,9 +187,12 @@ async def reinforce(config: GrpoConfig, run_dir: RunDir, dataset: Dataset, pool:
     run_dir.drop_from(STAGE, config.num_steps)
     fallbacks = Fallbacks(config.out, WORKER_STAGE)
     await pool.sleep(keep_weights=True)
-    async with PolicyLearner.started(config) as learner:
+    async with PolicyLearner.started(config, pool.weight_format()) as learner:
         fallbacks.tell()
-        await pool.load_weights(learner.weights)
+        weights = learner.take_start_weights()
+        if weights is not None:
+            await pool.load_weights(weights)
+            del weights
         loop = Loop.open(config, run_dir, dataset, pool, learner, learner.first_step)
         await both_halves(loop, learner.first_step)
 
@@ -249,7 +252,7 @@ def needs(config: GrpoConfig, engines: ResolvedPool | None, cluster: ClusterStat
 
 
 def run_with(config: GrpoConfig, pool: Pool) -> dict[str, Any]:
-    """Do the whole run on engines that are there already, and return what summary.json holds."""
+    """Do the whole run on engines that hold the weights of ``config.model``; return what summary.json holds."""
     dataset = Dataset.open(config.data)
     check(config, dataset)
     run_dir = RunDir.open(config.out, config, kind=STAGE, may_change=MAY_CHANGE)

@@ -3,18 +3,26 @@
 import asyncio
 from typing import Any
 
-from temporay.models.weights import WeightPacket
-from temporay.workflows.rollouts.actor import PublishedWeights, published
+import ray
+from temporay.models.weights import WeightBucket
+from temporay.workflows.rollouts.published_weights import PublishedWeights
 
 
 class Mailbox:
-    """What lies between driver and workers: an async actor, so that everyone may wait in it. Owns published weights."""
+    """What lies between driver and workers: an async actor, so that everyone may wait in it.
+
+    It owns published weights, because they must outlive a worker that ends. It refers to a version only until the
+    driver has taken it; engines and pool keep it from then on, and the object store frees it with their last reference.
+    """
 
     def __init__(self, num_kept: int) -> None:
         self._num_kept = num_kept  # batches behind the newest one asked for, for workers that start again
         self._batches: dict[int, Any] = {}
-        self._results: dict[int, tuple[Any, PublishedWeights]] = {}  # what the workers report, the weights after it
-        self._first: tuple[int, PublishedWeights] | None = None
+        # What the workers report of a step, and the weights after it if engines need them.
+        self._results: dict[int, tuple[Any, PublishedWeights | None]] = {}
+        self._next_result = 0  # workers that start again do older steps again, and nobody waits for those
+        self._start: tuple[int, PublishedWeights | None] | None = None
+        self._has_started = False
         self._validated: dict[int, float] = {}  # the metric that best weights are kept by, by steps done
         self._next_line = 0
         self._closed = False
@@ -42,16 +50,22 @@ class Mailbox:
                 del self._batches[old]
             return self._batches[step]  # type: ignore[no-any-return]
 
-    async def put_result(self, step: int, report: Any, packet: WeightPacket) -> None:
-        await self._store(self._results, step, (report, published(packet)))
+    async def hold(self, bucket: WeightBucket) -> list[Any]:
+        """Own a part of some weights and return its reference, in a list so that Ray does not resolve it."""
+        return [await asyncio.to_thread(ray.put, bucket)]
 
-    async def take_result(self, step: int) -> tuple[Any, PublishedWeights]:
+    async def wants_result(self, step: int) -> bool:
+        """Return whether the step is done for the first time."""
+        return step >= self._next_result
+
+    async def put_result(self, step: int, report: Any, weights: PublishedWeights | None) -> None:
+        self._next_result = step + 1
+        await self._store(self._results, step, (report, weights))
+
+    async def take_result(self, step: int) -> tuple[Any, PublishedWeights | None]:
         async with self._changed:
             await self._changed.wait_for(lambda: step in self._results)
-            report, weights = self._results[step]
-            for old in [known for known in self._results if known < step]:
-                del self._results[old]
-            return report, weights
+            return self._results.pop(step)
 
     async def mark_logged(self, step: int) -> None:
         """Note that the line of a step is in metrics.jsonl."""
@@ -74,17 +88,21 @@ class Mailbox:
             await self._changed.wait_for(lambda: steps_done in self._validated or self._closed)
             return self._validated.get(steps_done)
 
-    async def put_start(self, step: int, packet: WeightPacket) -> None:
+    async def wants_start(self) -> bool:
+        """Return whether the workers start for the first time."""
+        return not self._has_started
+
+    async def put_start(self, step: int, weights: PublishedWeights | None) -> None:
         async with self._changed:
-            if self._first is None:
-                self._first = (step, published(packet))
+            self._start, self._has_started = (step, weights), True
             self._changed.notify_all()
 
-    async def take_start(self) -> tuple[int, PublishedWeights]:
+    async def take_start(self) -> tuple[int, PublishedWeights | None]:
         async with self._changed:
-            await self._changed.wait_for(lambda: self._first is not None)
-            assert self._first is not None
-            return self._first
+            await self._changed.wait_for(lambda: self._start is not None)
+            assert self._start is not None
+            start, self._start = self._start, None
+            return start
 
     async def _store(self, place: dict[int, Any], step: int, value: Any) -> None:
         async with self._changed:

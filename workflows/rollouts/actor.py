@@ -6,32 +6,14 @@ StoredPrompts, groups begun, weights to use → EngineActor → groups, and whic
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import ray
 from temporay.models.engines._base import ENGINES, Engine, EngineSettings
-from temporay.models.weights import WeightPacket, unpack
+from temporay.models.weights import checksum_of_version
 from temporay.operators.components import load
 from temporay.operators.records import Group, Sampling
 from temporay.workflows.rollouts.media import StoredPrompt
+from temporay.workflows.rollouts.published_weights import OF_CHECKPOINT, PublishedWeights, pull
 from temporay.workflows.rollouts.settings import AUTO
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedWeights:
-    """Weights in the object store, which engines pull when they need them, and what they must add up to."""
-
-    version: int
-    checksum: int | None  # None: the checkpoint's own, which every engine loads by itself
-    packet_refs: tuple[Any, ...] = ()  # one ObjectRef, inside a tuple so that Ray fetches it only where it is needed
-
-
-OF_CHECKPOINT = PublishedWeights(version=0, checksum=None)
-
-
-def published(packet: WeightPacket) -> PublishedWeights:
-    """Put weights into the object store; they live as long as the process that called this."""
-    return PublishedWeights(version=packet.version, checksum=packet.checksum, packet_refs=(ray.put(packet),))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +22,7 @@ class Answer:
 
     groups: list[Group]
     version: int
-    checksum: int | None  # computed over the bytes of the packet that arrived
+    checksum: int | None  # computed over the bytes that arrived
 
 
 class EngineActor:
@@ -51,7 +33,8 @@ class EngineActor:
         self._model = model
         self._settings = settings
         self._engine: Engine | None = None
-        self._checksum: int | None = None
+        # Version and checksum of its weights; None: it dropped them, or new ones did not arrive whole.
+        self._held: tuple[int, int | None] | None = (OF_CHECKPOINT.version, OF_CHECKPOINT.checksum)
         self._asleep = False
         self._reason = ""
 
@@ -74,29 +57,30 @@ class EngineActor:
         self.load_weights(weights)
         engine = self._started()
         groups = engine.generate([prompt.load() for prompt in prompts], sampling, begun)
-        return Answer(groups=groups, version=engine.weight_version, checksum=self._checksum)
+        assert self._held is not None
+        return Answer(groups=groups, version=engine.weight_version, checksum=self._held[1])
 
     def sleep(self, *, keep_weights: bool) -> None:
         """Give back the device's memory; ``load_weights`` takes it again."""
         if not self._asleep:
             self._started().sleep(keep_weights=keep_weights)
+            self._held = self._held if keep_weights else None
         self._asleep = True
 
     def load_weights(self, weights: PublishedWeights) -> None:
         """Pull a version unless this engine holds it, and wake the engine if it sleeps."""
         engine = self._started()
-        if self._asleep and engine.weight_version == weights.version:
-            engine.wake_up()
-        self._asleep = False
-        if (engine.weight_version, self._checksum) == (weights.version, weights.checksum):
+        if self._held == (weights.version, weights.checksum):
+            if self._asleep:
+                engine.wake_up()
+            self._asleep = False
             return
-        if not weights.packet_refs:
+        if not weights.bucket_refs:
             raise RuntimeError(f"version {weights.version} was never published, and the engine holds another")
-        packet: WeightPacket = ray.get(weights.packet_refs[0])
-        if packet.version != weights.version:
-            raise RuntimeError(f"asked for weights of version {weights.version}, got those of {packet.version}")
-        engine.load_weights(unpack(packet), packet.version)
-        self._checksum = packet.checksum
+        self._held = None
+        arrived: list[int] = []
+        engine.load_weights(pull(weights, arrived), weights.version)
+        self._held, self._asleep = (weights.version, checksum_of_version(arrived)), False
 
     def _started(self) -> Engine:
         if self._engine is None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 import ray
+import torch
 from ray.exceptions import ObjectLostError, RayActorError
 from temporay.models.engines._base import EngineLostError
 from temporay.models.engines._tensor_parallel import check_divides
@@ -27,9 +28,10 @@ from temporay.operators.errors import UserError
 from temporay.operators.records import Group, Prompt, Sampling
 from temporay.workflows.config import to_json
 from temporay.workflows.placement import RoleNeed
-from temporay.workflows.rollouts.actor import OF_CHECKPOINT, Answer, EngineActor, PublishedWeights
+from temporay.workflows.rollouts.actor import Answer, EngineActor
 from temporay.workflows.rollouts.media import MediaStore, StoredPrompt
 from temporay.workflows.rollouts.pool_call import PendingPrompt, PoolCall, accept
+from temporay.workflows.rollouts.published_weights import OF_CHECKPOINT, PublishedWeights, WeightFormat
 from temporay.workflows.rollouts.roster import EngineRoster, Slot, SlotState
 from temporay.workflows.rollouts.settings import ResolvedPool
 from temporay.workflows.room import LINE_EVERY_S, Wait
@@ -53,6 +55,8 @@ class Pool(Protocol):
 
     def settings(self) -> dict[str, Any]: ...
 
+    def weight_format(self) -> WeightFormat | None: ...
+
 
 class NoPool:
     """The engines of a run whose rollouts are there already."""
@@ -75,6 +79,9 @@ class NoPool:
     def settings(self) -> dict[str, Any]:
         """Return nothing: no engine has any."""
         return {}
+
+    def weight_format(self) -> None:
+        """Return nothing: no engine takes weights."""
 
 
 @dataclass(slots=True)
@@ -167,6 +174,11 @@ class RolloutPool:
     def settings(self) -> dict[str, Any]:
         """Return the resolved settings as JSON values, for the summary of a run."""
         return to_json(self.config)
+
+    def weight_format(self) -> WeightFormat:
+        """Return how a trainer must publish weights for these engines."""
+        dtype = getattr(torch, self.config.settings.dtype)
+        return WeightFormat(dtype=dtype, bucket_bytes=self.config.weight_bucket_mib << 20)
 
     async def generate(self, prompts: Sequence[Prompt | StoredPrompt], sampling: Sampling) -> list[Group]:
         """Return one finished group per prompt, in order.

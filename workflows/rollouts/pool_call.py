@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from temporay.operators.records import FinishReason, Group, Sampling
-from temporay.workflows.rollouts.actor import Answer, PublishedWeights
+from temporay.workflows.rollouts.actor import Answer
 from temporay.workflows.rollouts.media import StoredPrompt
+from temporay.workflows.rollouts.published_weights import PublishedWeights
 from temporay.workflows.rollouts.roster import Slot
 
 

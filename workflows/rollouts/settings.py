@@ -10,6 +10,7 @@ from temporay.operators.scoring.scores import load_rewards
 from temporay.operators.settings import Settings
 from temporay.workflows.config import Weights
 from temporay.workflows.placement import RoleNeed
+from temporay.workflows.rollouts.published_weights import BUCKET_MIB
 
 AUTO = "auto"  # the name of the engine that is chosen by what can be imported
 
@@ -46,6 +47,7 @@ class PoolConfig(Settings):
     # each other: with 2 on two shared cores, rollouts of the tiny model came at 600 tokens/s instead of 4,000.
     threads: int | None = Field(default=None, ge=1)
     prompts_per_call: int = Field(default=64, ge=1)  # 1: on CPUs the same bits, however many engines there are
+    weight_bucket_mib: int = Field(default=BUCKET_MIB, ge=1)  # weights travel in parts of this size
     call_timeout_s: float = Field(default=1800.0, gt=0)  # an engine that takes longer is ended and started again
     max_restarts: int = Field(default=3, ge=0)  # how often one engine may fail without serving anything in between
     max_attempts: int = Field(default=3, ge=1)  # times the same prompts are sent before the run fails

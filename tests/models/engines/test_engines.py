@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from temporay.models.engines._base import NO_WEIGHTS, Engine
+from temporay.models.engines._base import NO_WEIGHTS, Engine, EngineSettings
+from temporay.models.engines.local import Local
 from temporay.models.families._base import Family
 from temporay.models.parity import gaps_to_trainer
+from temporay.models.weights import in_buckets
 from temporay.operators.errors import UserError
 from temporay.operators.records import FinishReason, Group, Prompt, Sampling
 
@@ -21,6 +23,7 @@ from tests.models.small_engines import small_prompts
 
 TIED = ("lm_head.weight",)
 TOLERANCE = 1e-4  # nats, float32
+BUCKET_BYTES = 1 << 16  # a small part of the tiny model
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")  # vLLM's start warns
 
 
@@ -73,7 +76,7 @@ def perturb(model: Any, seed: int) -> None:
 def test_logprobs_and_prompt_ids(
     engine: Engine, family: Family, processor: Any, trainer: Any, temperature: float
 ) -> None:
-    engine.load_weights(trainer.state_dict(), version=0)
+    engine.load_weights([trainer.state_dict()], version=0)
     prompts = make_prompts(processor)
     groups = engine.generate(prompts, Sampling(num_rollouts=3, temperature=temperature, max_tokens=12, seed=1))
     assert [group.key for group in groups] == [prompt.key for prompt in prompts]
@@ -83,14 +86,14 @@ def test_logprobs_and_prompt_ids(
 
 def test_weight_update(engine: Engine, family: Family, processor: Any, trainer: Any) -> None:
     """The same clips are asked before and after, so a cache that outlives the weights shows."""
-    engine.load_weights(trainer.state_dict(), version=0)
+    engine.load_weights([trainer.state_dict()], version=0)
     prompts = make_prompts(processor)
     sampling = Sampling(num_rollouts=2, temperature=1.0, max_tokens=8, seed=2)
     engine.generate(prompts, sampling)
     perturb(trainer, seed=1)
     stale = engine.generate(prompts, sampling)
     assert largest_gap(trainer, family, processor, prompts, stale, 1.0) > 100 * TOLERANCE
-    engine.load_weights(trainer.state_dict(), version=1)
+    engine.load_weights([trainer.state_dict()], version=1)
     groups = engine.generate(prompts, sampling)
     assert largest_gap(trainer, family, processor, prompts, groups, 1.0) < TOLERANCE
     assert engine.weight_version == 1
@@ -105,14 +108,14 @@ def test_weight_update_without_the_tied_head(engine: Engine, family: Family, pro
         perturb(trainer, seed=version)
         state = {name: tensor for name, tensor in trainer.state_dict().items() if name not in TIED}
         assert len(state) < len(trainer.state_dict())
-        engine.load_weights(state, version)
+        engine.load_weights(in_buckets(state.items(), BUCKET_BYTES), version)
         groups = engine.generate(prompts, sampling)
         assert largest_gap(trainer, family, processor, prompts, groups, 1.0) < TOLERANCE
 
 
 def test_sleep_keeps_or_drops_weights(engine: Engine, family: Family, processor: Any, trainer: Any) -> None:
     """Kept weights say the same after waking; dropped ones are gone until others are loaded, which wake the engine."""
-    engine.load_weights(trainer.state_dict(), version=31)
+    engine.load_weights([trainer.state_dict()], version=31)
     prompts = make_prompts(processor)
     sampling = Sampling(num_rollouts=2, temperature=1.0, max_tokens=8, seed=6)
     expected = engine.generate(prompts, sampling)
@@ -124,7 +127,7 @@ def test_sleep_keeps_or_drops_weights(engine: Engine, family: Family, processor:
     engine.sleep(keep_weights=False)
     assert engine.weight_version == NO_WEIGHTS
     perturb(trainer, seed=31)
-    engine.load_weights(trainer.state_dict(), version=32)
+    engine.load_weights([trainer.state_dict()], version=32)
     groups = engine.generate(prompts, sampling)
     assert groups != expected
     assert largest_gap(trainer, family, processor, prompts, groups, 1.0) < TOLERANCE
@@ -136,12 +139,42 @@ def test_a_sleeping_local_engine_holds_no_weights(engines: Callable[..., Engine]
     assert sum(parameter.numel() for parameter in engine._model.parameters()) == 0
     with pytest.raises(RuntimeError, match="dropped"):
         engine.wake_up()
-    engine.load_weights(trainer.state_dict(), version=0)
+    engine.load_weights([trainer.state_dict()], version=0)
+
+
+def test_weights_that_did_not_arrive_whole(engine: Engine, family: Family, processor: Any, trainer: Any) -> None:
+    """The stream breaks between two buckets; with the next stream all is as if it had not."""
+    prompts = make_prompts(processor)
+    perturb(trainer, seed=20)
+    buckets = list(in_buckets(trainer.state_dict().items(), BUCKET_BYTES))
+    assert len(buckets) > 3
+
+    def breaking() -> Iterator[Mapping[str, torch.Tensor]]:
+        yield from buckets[:2]
+        raise RuntimeError("lost on the way")
+
+    with pytest.raises(RuntimeError, match="lost on the way"):
+        engine.load_weights(breaking(), 20)
+    engine.load_weights(buckets, 21)
+    groups = engine.generate(prompts, Sampling(num_rollouts=2, temperature=1.0, max_tokens=8, seed=3))
+    assert largest_gap(trainer, family, processor, prompts, groups, 1.0) < TOLERANCE
+
+
+def test_weights_in_the_engines_type_change_no_bit(processor: Any, tiny_model: Path, trainer: Any) -> None:
+    """An engine in bfloat16 computes the same, whether float32 is rounded before or after its way."""
+    engine = Local(tiny_model, EngineSettings(dtype="bfloat16", max_model_len=256, max_num_seqs=8))
+    prompts = make_prompts(processor)
+    perturb(trainer, seed=30)
+    found = []
+    for dtype in (torch.float32, torch.bfloat16):
+        engine.load_weights([{name: tensor.to(dtype) for name, tensor in trainer.state_dict().items()}], 30)
+        found.append(engine.generate(prompts, Sampling(num_rollouts=2, temperature=1.0, max_tokens=8, seed=3)))
+    assert found[0] == found[1]
 
 
 def test_frames_matter_and_keys_do_not(engine: Engine, processor: Any, trainer: Any) -> None:
     """Other frames under the same key (the arms of an evaluation) are not answered from a cache."""
-    engine.load_weights(trainer.state_dict(), version=0)
+    engine.load_weights([trainer.state_dict()], version=0)
     first, *_ = make_prompts(processor)
     assert first.frames_THWC is not None
     black = Prompt(key=first.key, text=first.text, frames_THWC=np.zeros_like(first.frames_THWC), fps=first.fps)
@@ -152,7 +185,7 @@ def test_frames_matter_and_keys_do_not(engine: Engine, processor: Any, trainer: 
 
 def test_seeds(engine: Engine, processor: Any, trainer: Any) -> None:
     """A prompt's rollouts differ from each other, repeat under the same seed, and change with it."""
-    engine.load_weights(trainer.state_dict(), version=0)
+    engine.load_weights([trainer.state_dict()], version=0)
     prompts = make_prompts(processor)
     ids = []
     for batch, seed in ((prompts, 1), (prompts[:1], 1), (prompts, 2)):
@@ -167,7 +200,7 @@ def test_end_of_turn_and_banned_tokens(engine: Engine, family: Family, processor
     """A model that prefers the end of turn and banned tokens ends its turn, and that token is scored."""
     tokenizer = processor.tokenizer
     wanted = [tokenizer.eos_token_id, *family.banned_token_ids(processor)]
-    engine.load_weights({**trainer.state_dict(), **favoring(trainer, wanted)}, version=7)
+    engine.load_weights([{**trainer.state_dict(), **favoring(trainer, wanted)}], version=7)
     prompts = make_prompts(processor)
     groups = engine.generate(prompts, Sampling(num_rollouts=4, temperature=1.0, max_tokens=8, seed=3))
     rollouts = [rollout for group in groups for rollout in group.rollouts]
@@ -200,13 +233,13 @@ def in_segments(
         if not any(r.finish_reason is FinishReason.SEGMENT for group in groups for r in group.rollouts):
             return groups
         if version <= len(updates):
-            engine.load_weights(updates[version - 1], version)
+            engine.load_weights([updates[version - 1]], version)
         groups = engine.generate(prompts, sampling, groups)
     raise AssertionError("rollouts do not end")
 
 
 def test_segments_change_nothing(engine: Engine, processor: Any, trainer: Any) -> None:
-    engine.load_weights(trainer.state_dict(), version=0)
+    engine.load_weights([trainer.state_dict()], version=0)
     prompts = make_prompts(processor)
     whole = Sampling(num_rollouts=1, temperature=0.0, max_tokens=11, seed=0)
     expected = engine.generate(prompts, whole)
@@ -221,7 +254,7 @@ def test_segments_change_nothing(engine: Engine, processor: Any, trainer: Any) -
 
 def test_segments_under_new_weights(engine: Engine, family: Family, processor: Any, trainer: Any) -> None:
     """Each token's log-probability is that of a forward pass under the weights its version names, and no others."""
-    engine.load_weights(trainer.state_dict(), version=0)
+    engine.load_weights([trainer.state_dict()], version=0)
     trainers = [trainer, copy.deepcopy(trainer), copy.deepcopy(trainer)]
     for version in (1, 2):
         perturb(trainers[version], seed=version)
@@ -241,7 +274,7 @@ def test_segments_under_new_weights(engine: Engine, family: Family, processor: A
 
 def test_seeds_of_segments(engine: Engine, processor: Any, trainer: Any) -> None:
     """A segment depends on its prompt, its rollout and where it begins, and on nothing else."""
-    engine.load_weights(trainer.state_dict(), version=0)
+    engine.load_weights([trainer.state_dict()], version=0)
     prompts = make_prompts(processor)
     sampling = Sampling(num_rollouts=3, temperature=1.0, max_tokens=9, seed=1, segment_tokens=3)
     together = in_segments(engine, prompts, sampling)
@@ -279,7 +312,7 @@ def test_two_workers_say_the_same_as_one(engines: Callable[..., Engine], process
             Sampling(num_rollouts=3, temperature=1.0, max_tokens=12, seed=5),
         ):
             for engine in (alone, shared):
-                engine.load_weights(trainer.state_dict(), version)
+                engine.load_weights([trainer.state_dict()], version)
             expected, found = alone.generate(prompts, sampling), shared.generate(prompts, sampling)
             said.append([r.completion_ids for group in found for r in group.rollouts])
             assert said[-1] == [r.completion_ids for group in expected for r in group.rollouts]

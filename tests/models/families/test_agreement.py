@@ -35,13 +35,13 @@ def test_engine_and_trainer_agree(
     engine = engines(name, family)
     prompts = small_prompts(processor, CLIPS)
     sampling = Sampling(num_rollouts=2, temperature=1.0, max_tokens=8, seed=1)
-    engine.load_weights(policy.state_dict(), VERSION)
+    engine.load_weights([policy.state_dict()], VERSION)
     before = gap(policy, processor, prompts, engine.generate(prompts, sampling))
     targets = ["It moves left."] * len(prompts)
     policy.forward_backward([collate_samples(policy.family, processor, prompts, targets)], supervised)
     policy.step()
     stale = gap(policy, processor, prompts, engine.generate(prompts, sampling))
-    engine.load_weights(policy.state_dict(), VERSION + 1)
+    engine.load_weights([policy.state_dict()], VERSION + 1)
     after = gap(policy, processor, prompts, engine.generate(prompts, sampling))
     assert max(before, after) < TOLERANCE
     assert stale > 10 * TOLERANCE

@@ -14,7 +14,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from temporay.models.families._base import family_of
-from temporay.models.weights import pack
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
 from temporay.operators.reinforcement.ledger import reconcile
@@ -25,8 +24,8 @@ from temporay.workflows.grpo.loop import check, forget, run, run_with
 from temporay.workflows.grpo.producer import Producer, prune
 from temporay.workflows.grpo.settings import UNUSED, GrpoConfig
 from temporay.workflows.grpo.state import RunState
-from temporay.workflows.rollouts.actor import published
 from temporay.workflows.rollouts.pool import NoPool, RolloutPool
+from temporay.workflows.rollouts.published_weights import publish
 from temporay.workflows.rollouts.settings import ResolvedPool
 
 from tests.blind_model import write_blind
@@ -59,7 +58,7 @@ def engines(ray_cluster: None, model: Path) -> Iterator[RolloutPool]:
 def load_weights(engines: RolloutPool, model: Path) -> None:
     """Give the engines a model's weights, as if they had been started with it."""
     state = family_of(model).load_model(model, torch.float32).state_dict()
-    asyncio.run(engines.load_weights(published(pack(state, 0))))
+    asyncio.run(engines.load_weights(publish(state.items(), 0)))
 
 
 def config(data: Path, model: Path, out: Path, **changes: Any) -> GrpoConfig:
@@ -218,6 +217,7 @@ def test_all_that_shapes_a_batch_in_one_run(engines: RolloutPool, data: Path, mo
         "mini_batches": 2,
         "gradient_checkpointing": True,
     }
+    load_weights(engines, model)
     summary = run_with(config(data, model, tmp_path, **changes), engines)
     rows, account = rows_of(tmp_path), rows_of(tmp_path, "ledger")
     assert reconcile(account, max_staleness=1) == []

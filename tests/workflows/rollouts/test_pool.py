@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,13 +19,14 @@ from ray.experimental import get_object_locations
 from temporay.models.engines._base import EngineSettings
 from temporay.models.families._base import family_of
 from temporay.models.tiny import TinyShape, build
-from temporay.models.weights import pack
+from temporay.models.weights import WeightBucket
 from temporay.operators.errors import UserError
 from temporay.operators.records import Group, Prompt, Sampling
 from temporay.workflows.config import validated
-from temporay.workflows.rollouts.actor import PublishedWeights, choose_engine, published
+from temporay.workflows.rollouts.actor import choose_engine
 from temporay.workflows.rollouts.media import MediaStore
 from temporay.workflows.rollouts.pool import RolloutPool
+from temporay.workflows.rollouts.published_weights import OF_CHECKPOINT, PublishedWeights, publish
 from temporay.workflows.rollouts.settings import ResolvedPool
 
 SAMPLING = Sampling(num_rollouts=2, temperature=1.0, max_tokens=16, seed=0)
@@ -57,7 +59,7 @@ def prompts(num: int) -> list[Prompt]:
 
 
 def ones(version: int) -> PublishedWeights:
-    return published(pack({"w": torch.ones(2)}, version))
+    return publish({"w": torch.ones(2)}.items(), version)
 
 
 def texts(groups: list[Group]) -> list[tuple[str, ...]]:
@@ -75,12 +77,14 @@ def test_order_is_kept(scripted: RolloutPool) -> None:
 
 
 def test_damaged_weights_are_not_taken(scripted: RolloutPool) -> None:
-    packet = pack({"w": torch.ones(2)}, version=1)
-    packet.arrays["w"][0] = 2.0
+    def damaged(bucket: WeightBucket) -> Any:
+        bucket.arrays["w"][0] = 2.0
+        return ray.put(bucket)
+
     with pytest.raises(RuntimeError, match="damaged"):
-        asyncio.run(scripted.load_weights(published(packet)))
-    with pytest.raises(RuntimeError, match="asked for weights of version 5, got those of 1"):
-        asyncio.run(scripted.load_weights(replace(ones(1), version=5)))
+        asyncio.run(scripted.load_weights(publish([("w", torch.ones(2))], 1, store=damaged)))
+    with pytest.raises(RuntimeError, match="version 0 was never published"):
+        asyncio.run(scripted.load_weights(OF_CHECKPOINT))  # nor does an engine say that it holds what it did before
     asyncio.run(scripted.load_weights(ones(2)))  # and sound ones still are
 
 
@@ -105,13 +109,14 @@ def test_user_errors_keep_their_type(scripted: RolloutPool, model: Path, tmp_pat
 
 def test_published_weights_are_those_engines_hold(scripted: RolloutPool) -> None:
     """Groups carry the checksum of each version; an engine that holds other bytes under its number is found out."""
-    packet = pack({"w": torch.full((2,), 5.0)}, version=2)
-    asyncio.run(scripted.load_weights(published(packet)))  # the same number again, other bytes: taken
+    fives = publish([("w", torch.full((2,), 5.0)), ("v", torch.ones(3))], 2, bucket_bytes=8)
+    assert len(fives.bucket_refs) == 2
+    asyncio.run(scripted.load_weights(fives))  # the same number again, other bytes: taken
     groups = asyncio.run(scripted.generate(prompts(2), SAMPLING))
-    assert [group.weight_checksums for group in groups] == [{2: packet.checksum}] * 2
+    assert [group.weight_checksums for group in groups] == [{2: fives.checksum}] * 2
     sound = ones(2)
-    asyncio.run(scripted.load_weights(replace(sound, checksum=packet.checksum + 1)))
-    with pytest.raises(RuntimeError, match=f"published was version 2 with {packet.checksum + 1}"):
+    asyncio.run(scripted.load_weights(replace(sound, checksum=1)))
+    with pytest.raises(RuntimeError, match=f"with checksum {sound.checksum}; published was version 2 with 1"):
         asyncio.run(scripted.generate(prompts(2), SAMPLING))
     asyncio.run(scripted.load_weights(sound))
 
@@ -283,9 +288,9 @@ def test_real_engine_takes_new_weights(real: RolloutPool, model: Path) -> None:
     before = asyncio.run(real.generate(prompts(2), greedy))
     state = family_of(model).load_model(model, torch.float32).state_dict()
     changed = {name: tensor + 0.1 * torch.randn_like(tensor) for name, tensor in state.items()}
-    asyncio.run(real.load_weights(published(pack(changed, version=1))))
+    asyncio.run(real.load_weights(publish(changed.items(), 1)))
     after = asyncio.run(real.generate(prompts(2), greedy))
-    asyncio.run(real.load_weights(published(pack(state, version=2))))
+    asyncio.run(real.load_weights(publish(state.items(), 2)))
     again = asyncio.run(real.generate(prompts(2), greedy))
     assert before[0].rollouts[0].logprobs != after[0].rollouts[0].logprobs
     assert before[0].rollouts[0].logprobs == pytest.approx(again[0].rollouts[0].logprobs)

@@ -1,0 +1,92 @@
+"""Weights of one version in the object store, bucket by bucket: put there by the trainer, pulled by every engine.
+
+    whole tensors, one by one → buckets → object store → PublishedWeights → buckets, as an engine loads them
+
+Beside what a side holds anyway, it holds two buckets: one on its way and one that is gathered or loaded meanwhile.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+import torch
+from temporay.models.weights import WeightBucket, checksum_of_version, in_buckets, pack, unpack
+
+BUCKET_MIB = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedWeights:
+    """Weights in the object store, which engines pull when they need them, and what they must add up to."""
+
+    version: int
+    checksum: int | None  # None: the checkpoint's own, which every engine loads by itself
+    bucket_refs: tuple[Any, ...] = ()  # ObjectRefs, inside a tuple so that Ray fetches them only where they are needed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightFormat:
+    """The form in which engines take weights."""
+
+    dtype: torch.dtype  # what they compute in
+    bucket_bytes: int
+
+
+OF_CHECKPOINT = PublishedWeights(version=0, checksum=None)
+
+
+def publish(
+    weights: Iterable[tuple[str, torch.Tensor]],
+    version: int,
+    *,
+    bucket_bytes: int = BUCKET_MIB << 20,
+    store: Callable[[WeightBucket], Any] = ray.put,
+) -> PublishedWeights:
+    """Put whole weights into the object store; a thread packs and stores a bucket while the next one is gathered.
+
+    Args:
+        store: returns the reference of a bucket, which lives as long as its owner. ``ray.put``: this process.
+    """
+    sent: list[Future[tuple[int, Any]]] = []
+    with ThreadPoolExecutor(max_workers=1) as sender:
+        for tensors in in_buckets(weights, bucket_bytes):
+            if sent:
+                sent[-1].result()  # no more than one bucket waits, and a fault ends this at once
+            sent.append(sender.submit(_send, tensors, store))
+        stored = [bucket.result() for bucket in sent]
+    return PublishedWeights(
+        version=version,
+        checksum=checksum_of_version(checksum for checksum, _ in stored),
+        bucket_refs=tuple(reference for _, reference in stored),
+    )
+
+
+def _send(tensors: Mapping[str, torch.Tensor], store: Callable[[WeightBucket], Any]) -> tuple[int, Any]:
+    bucket = pack(tensors)
+    return bucket.checksum, store(bucket)
+
+
+def pull(weights: PublishedWeights, checksums: list[int]) -> Iterator[dict[str, torch.Tensor]]:
+    """Yield the buckets of a version; a thread fetches and checks a bucket while the one before is loaded.
+
+    Args:
+        checksums: those of the buckets that arrived are added, computed over what arrived.
+
+    Raises:
+        RuntimeError: a bucket was damaged on its way.
+    """
+    with ThreadPoolExecutor(max_workers=1) as ahead:
+        upcoming = ahead.submit(_fetch, weights.bucket_refs[0])
+        for following in (*weights.bucket_refs[1:], None):
+            checksum, tensors = upcoming.result()
+            if following is not None:
+                upcoming = ahead.submit(_fetch, following)
+            checksums.append(checksum)
+            yield tensors
+
+
+def _fetch(reference: Any) -> tuple[int, dict[str, torch.Tensor]]:
+    bucket: WeightBucket = ray.get(reference)
+    return bucket.checksum, unpack(bucket)
