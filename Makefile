@@ -10,6 +10,7 @@
 #   make bench-shared   prompts computed once against prompts repeated for every rollout; a table, minutes
 #   make bench-loop   what the loop of GRPO costs beside its stages, and what overlapping gains
 #   make bench-checkpoints   seconds that a step waits for its checkpoint, on two ranks; a minute
+#   make bench-weights    one version of weights from a trainer to 1, 2 and 4 engines: memory and seconds
 #   make bench-learning   rewards and curriculum against plain accuracy, three seeds; an hour
 #   make measure-gpu  SFT and GRPO of a real architecture with random weights on a GPU
 #   make pictures     the README's picture of rollouts, from the run of make quickstart; needs Chromium
@@ -25,7 +26,7 @@ WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 CODE := operators models workflows cluster tests .ci
 PAGES := README.md CHANGELOG.md Makefile $(wildcard .github/*.md)
 
-.PHONY: setup quickstart test check golden drill bench-data bench-pool bench-sft bench-shared bench-loop bench-checkpoints bench-learning measure-gpu pictures
+.PHONY: setup quickstart test check golden drill bench-data bench-pool bench-sft bench-shared bench-loop bench-checkpoints bench-weights bench-learning measure-gpu pictures
 
 setup: $(STAMP)
 
@@ -94,6 +95,9 @@ bench-loop: setup
 
 bench-checkpoints: setup
 	PYTHONPATH=. $(BIN)/python tests/benchmarks/checkpoints.py
+
+bench-weights: setup
+	PYTHONPATH=. RAY_AUTH_MODE=disabled $(BIN)/python tests/benchmarks/weights.py
 
 bench-learning: quickstart
 	PYTHONPATH=. RAY_AUTH_MODE=disabled $(BIN)/python tests/benchmarks/learning.py --run runs/quickstart --out runs/learning
