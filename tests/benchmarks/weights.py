@@ -9,6 +9,7 @@ after:  what runs use today, from ``publish`` to ``pull``
 
 from __future__ import annotations
 
+import logging
 import statistics
 import threading
 import time
@@ -26,10 +27,10 @@ import tyro
 from ray._private.internal_api import get_memory_info_reply, get_state_from_address
 from temporay.workflows.grpo.mailbox import Mailbox
 from temporay.workflows.rollouts.published_weights import PublishedWeights, publish, pull
-from temporay.workflows.session import ray_session
 
 MIB = 1 << 20
 SAMPLE_INTERVAL_S = 0.01
+FREEING_S = 3.0
 WIDTH, MLP_WIDTH, VOCABULARY = 2048, 6144, 151936  # of Qwen3-VL-2B's text part
 REDONE_STEPS = 10
 
@@ -40,15 +41,16 @@ class Settings:
     repeats: int = 3
     layers: int = 4  # 50 million weights each, beside 311 million of the embedding
     bucket_mib: int = 256
+    store_gib: int = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Transfer:
-    """What one version cost, in MiB beyond what was held before it."""
+    """What one version cost, in MiB."""
 
-    store: float
-    trainer: float
-    engine: float  # the most of any engine
+    store: float  # the most that the object store held, with the version before
+    trainer: float  # beyond its weights
+    engine: float  # beyond its weights, the most of any engine
     seconds: float
 
 
@@ -67,12 +69,12 @@ def shapes(layers: int) -> dict[str, tuple[int, ...]]:
 
 @contextmanager
 def peak_of(measure: Callable[[], float]) -> Iterator[list[float]]:
-    """Watch a quantity from a thread; the list holds by how much it rose at most once the block has ended."""
-    start, seen, ended = measure(), [0.0], threading.Event()
+    """Watch a quantity from a thread; the list holds the first and the largest value once the block has ended."""
+    seen, ended = [measure()], threading.Event()
 
     def watch() -> None:
         while not ended.wait(SAMPLE_INTERVAL_S):
-            seen.append(measure() - start)
+            seen.append(measure())
 
     thread = threading.Thread(target=watch)
     thread.start()
@@ -82,7 +84,7 @@ def peak_of(measure: Callable[[], float]) -> Iterator[list[float]]:
     finally:
         ended.set()
         thread.join()
-        found.append(max(seen))
+        found.extend((seen[0], max(seen)))
 
 
 def own_mib() -> float:
@@ -96,6 +98,12 @@ def store_mib() -> float:
     state = get_state_from_address(ray.get_runtime_context().gcs_address)
     stats = get_memory_info_reply(state).store_stats
     return float(stats.object_store_bytes_used) / MIB
+
+
+def settled_store_mib() -> float:
+    """Return what the object store holds when Ray has freed what nobody refers to, which it does every second."""
+    time.sleep(FREEING_S)
+    return store_mib()
 
 
 def crc32(arrays: Mapping[str, np.ndarray[Any, Any]]) -> int:
@@ -133,7 +141,7 @@ class Trainer:
             state = {name: tensor.clone() for name, tensor in self._weights.items()}  # as gathering does
             arrays = {name: tensor.numpy() for name, tensor in state.items()}
             ray.get(mailbox.put.remote(step, (crc32(arrays), arrays)))
-        return peak[0]
+        return peak[1] - peak[0]
 
     def after(self, mailbox: Any, step: int) -> float:
         """Publish as a run does, unless nobody waits for the step, and return the highest memory."""
@@ -146,7 +154,7 @@ class Trainer:
                     store=lambda bucket: ray.get(mailbox.hold.remote(bucket))[0],
                 )
                 ray.get(mailbox.put_result.remote(step, None, weights))
-        return peak[0]
+        return peak[1] - peak[0]
 
 
 class Engine:
@@ -161,13 +169,13 @@ class Engine:
             if crc32(arrays) != checksum:
                 raise RuntimeError("damaged")
             self._load({name: torch.from_numpy(array) for name, array in arrays.items()})
-        return peak[0]
+        return peak[1] - peak[0]
 
     def after(self, weights: PublishedWeights) -> float:
         with peak_of(own_mib) as peak:
             for tensors in pull(weights, []):
                 self._load(tensors)
-        return peak[0]
+        return peak[1] - peak[0]
 
     def _load(self, tensors: Mapping[str, torch.Tensor]) -> None:
         for name, tensor in tensors.items():
@@ -182,6 +190,7 @@ class Side:
     mailbox: Any
     trainer: Any
     engines: Sequence[Any]
+    held: list[Any]
 
     def taken(self, step: int) -> Any:
         """Take a version from the mailbox."""
@@ -191,13 +200,15 @@ class Side:
 
     def transfer(self, step: int) -> Transfer:
         """Bring one version from the trainer to all engines."""
+        settled_store_mib()
         start_s = time.perf_counter()
         with peak_of(store_mib) as store:
             trainer = ray.get(getattr(self.trainer, self.name).remote(self.mailbox, step))
             weights = self.taken(step)
             engines = ray.get([getattr(engine, self.name).remote(weights) for engine in self.engines])
         seconds = time.perf_counter() - start_s
-        return Transfer(store=store[0], trainer=trainer, engine=max(engines), seconds=seconds)
+        self.held[:] = [weights]  # as the pool does, for engines that come later
+        return Transfer(store=store[1], trainer=trainer, engine=max(engines), seconds=seconds)
 
 
 @contextmanager
@@ -208,7 +219,7 @@ def started(name: str, settings: Settings, num_engines: int, layers: int) -> Ite
     trainer = ray.remote(num_cpus=0)(Trainer).remote(layers, settings.bucket_mib)
     engines = [ray.remote(num_cpus=0)(Engine).remote(layers) for _ in range(num_engines)]
     try:
-        yield Side(name=name, mailbox=mailbox, trainer=trainer, engines=engines)
+        yield Side(name=name, mailbox=mailbox, trainer=trainer, engines=engines, held=[])
     finally:
         for actor in (mailbox, trainer, *engines):
             ray.kill(actor)
@@ -218,9 +229,7 @@ def started(name: str, settings: Settings, num_engines: int, layers: int) -> Ite
 
 def table_of_transfers(settings: Settings) -> None:
     weights_mib = sum(np.prod(shape) for shape in shapes(settings.layers).values()) * 2 / MIB
-    print(
-        f"{weights_mib:.0f} MiB of weights in bfloat16; MiB beyond what is held; median (range) of {settings.repeats}"
-    )
+    print(f"{weights_mib:.0f} MiB of weights in bfloat16; MiB, medians (ranges) of {settings.repeats}")
     print(f"{'':20}{'store':>24}{'trainer':>24}{'engine':>24}{'seconds':>24}")
     for num_engines in settings.engines:
         for name in ("before", "after"):
@@ -242,28 +251,29 @@ def table_of_redone_steps(settings: Settings) -> None:
     """Kill the trainer after some steps; another one does them again, and nobody takes them."""
     for name in ("before", "after"):
         with started(name, settings, 1, layers=0) as side:
-            held = None
             for step in range(REDONE_STEPS):
                 ray.get(getattr(side.trainer, name).remote(side.mailbox, step))
-                held = side.taken(step)
-            at_kill_mib = store_mib()
+                side.held[:] = [side.taken(step)]
+            at_kill_mib = settled_store_mib()
             ray.kill(side.trainer)
             again = ray.remote(num_cpus=0)(Trainer).remote(0, settings.bucket_mib)
             for step in range(REDONE_STEPS):
                 ray.get(getattr(again, name).remote(side.mailbox, step))
             print(
                 f"{REDONE_STEPS} steps done again, {name:6}: the store holds {at_kill_mib:.0f} MiB before, "
-                f"{store_mib():.0f} MiB after"
+                f"{settled_store_mib():.0f} MiB after"
             )
             ray.kill(again)
-            del held
 
 
 def main() -> None:
     settings = tyro.cli(Settings)
-    with ray_session():
-        table_of_transfers(settings)
-        table_of_redone_steps(settings)
+    ray.init(
+        num_cpus=2, include_dashboard=False, object_store_memory=settings.store_gib << 30, logging_level=logging.ERROR
+    )
+    table_of_transfers(settings)
+    table_of_redone_steps(settings)
+    ray.shutdown()
 
 
 if __name__ == "__main__":
