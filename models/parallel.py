@@ -31,7 +31,13 @@ class Hardware(Settings):
     )  # peak of one device, dense; None: by its name, if that is known
     offload: Literal["none", "cpu"] = "none"  # cpu: a rank's part of weights, gradients, optimizer is in host memory
     replicas: int = Field(default=1, ge=1)  # groups of ranks that hold all weights each: HSDP, e.g. one group per node
-    memory_forecast: Literal["refuse", "report"] = "refuse"  # if more is needed than there is
+    # What happens if a forecast says that more is needed than there is. auto: refuse on CPUs, report on GPUs, where the
+    # forecast has not been compared with what is used.
+    memory_forecast: Literal["auto", "refuse", "report"] = "auto"
+
+    def refuses(self, device: torch.device) -> bool:
+        """Return whether a step that is forecast not to fit must not start."""
+        return self.memory_forecast == "refuse" or (self.memory_forecast == "auto" and device.type == "cpu")
 
 
 DEFAULT_HARDWARE = Hardware()

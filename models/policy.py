@@ -113,7 +113,7 @@ class Policy:
         shard(model, family, parallel, gradient_checkpointing=settings.gradient_checkpointing, hardware=hardware)
         if files is not None:
             read_weights(model, files, resting_device(parallel, hardware))
-        if parallel.mesh is None:
+        if parallel.mesh is None and parallel.device.type != "cpu":
             model.to(parallel.device)
         model.train()
         self.model = model

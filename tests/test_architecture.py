@@ -55,6 +55,7 @@ LAYERS = (
     ("workflows/data", "workflows/learner", "workflows/rollouts"),
     ("workflows/base_model", "workflows/evaluate", "workflows/doctor"),
     ("workflows/sft", "workflows/grpo"),
+    ("workflows/planning",),
     ("workflows/reports",),
     ("workflows/pipeline", "workflows/tune", "workflows/export_model"),
     ("workflows/presets",),

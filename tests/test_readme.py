@@ -13,7 +13,7 @@ import pytest
 from temporay.cluster.submit import add_arguments
 from temporay.operators.components import OWN_FOLDERS, with_own_folders
 from temporay.operators.errors import UserError
-from temporay.workflows.__main__ import COMMANDS, config_of
+from temporay.workflows.__main__ import COMMANDS, command_in, config_of
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -52,7 +52,7 @@ def shown_commands() -> list[list[str]]:
 
 def check_command(arguments: list[str]) -> None:
     """Parse a command line as the program would, without running it."""
-    name, *rest = arguments
+    name, rest = command_in(arguments)
     if name == "submit":
         split = rest.index("--")
         parser = argparse.ArgumentParser(exit_on_error=False)
@@ -86,7 +86,7 @@ def test_a_wrong_command_would_be_noticed() -> None:
 
 
 def test_every_command_has_an_example() -> None:
-    assert {arguments[0] for arguments in shown_commands()} == set(COMMANDS)
+    assert {command_in(arguments)[0] for arguments in shown_commands()} == set(COMMANDS)
 
 
 def test_commands_named_in_text_exist() -> None:

@@ -36,6 +36,10 @@ COMMANDS = {
     "plan": Command(
         "data.plan", "what a dataset would cost: samples, core-hours, GB, tokens, by a short probe", presets="generate"
     ),
+    "plan sft": Command("planning.sft", "whether fine-tuning fits a machine, and how long it takes", presets="sft"),
+    "plan grpo": Command(
+        "planning.grpo", "whether GRPO fits a machine, by role, and how long it takes", presets="grpo"
+    ),
     "generate": Command(
         "data.generate", "make a dataset of videos with questions, answers and reasoning", presets="generate"
     ),
@@ -81,12 +85,18 @@ def module_of(name: str) -> ModuleType:
     return import_module(f"temporay.workflows.{name}")
 
 
+def command_in(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """Split a command line into the command, whose name has one word or two, and what follows."""
+    words = 2 if " ".join(arguments[:2]) in COMMANDS else 1
+    return " ".join(arguments[:words]), list(arguments[words:])
+
+
 def dispatch(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
         return DONE if arguments else USER
-    name, *rest = arguments
+    name, rest = command_in(arguments)
     if name not in COMMANDS:
         raise unknown_name("command", name, COMMANDS)
     if not COMMANDS[name].module:

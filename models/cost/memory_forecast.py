@@ -162,6 +162,8 @@ def state_bytes(policy: Policy, *, reference: bool) -> dict[str, float]:
         "reference": weights if reference else 0,
         "gathered": _gathered_bytes(policy),
     }
+    if policy.settings.hardware.offload == "cpu":  # only what is gathered is on the device
+        states = {"gathered": states["gathered"]}
     return {name: float(count) for name, count in states.items() if count}
 
 

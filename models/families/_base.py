@@ -126,8 +126,11 @@ def video_metadata(prompt: Prompt) -> dict[str, Any]:
     }
 
 
-def family_of(path: Path) -> Family:
+def family_of(path: Path, *, with_weights: bool = True) -> Family:
     """Return the family of a checkpoint folder in Hugging Face layout, by ``model_type`` of its config.json.
+
+    Args:
+        with_weights: whether the folder must have its weights, and not only its config.
 
     Raises:
         UserError: the folder is missing or incomplete, brings its own code, or its family has no file here.
@@ -137,7 +140,7 @@ def family_of(path: Path) -> Family:
         raise UserError(
             f"{path} brings its own code (auto_map in config.json), which is never run; give a model without it"
         )
-    if not any(path.glob("*.safetensors")):
+    if with_weights and not any(path.glob("*.safetensors")):
         raise UserError(f"{path} has no *.safetensors file; only that format is read, convert the weights first")
     model_type = config.get("model_type")
     known: list[str] = []

@@ -67,7 +67,7 @@ class Learner:
         parallel = this_process(get_device(), config.hardware, all_are_trained=config.trained.is_everything)
         self.config, self.stage = config, stage
         self.family: Family = family_of(config.model)
-        if config.hardware.memory_forecast == "refuse":
+        if config.hardware.refuses(parallel.device):
             check_loading(config.model, world_size=parallel.world_size, ranks_on_host=ranks_on_host, host=host_bytes())
         parallel.barrier()  # no rank has loaded its model while another still looks at the memory
         self.processor: Any = self.family.load_processor(config.model)

@@ -25,7 +25,7 @@ class StepCost:
         """
         self._policy = policy
         hardware = policy.settings.hardware
-        self._refuses = hardware.memory_forecast == "refuse"
+        self._refuses = hardware.refuses(policy.parallel.device)
         self._flops = FlopCounter(policy.model, policy.family)
         self._peak = peak_flops(policy.parallel.device, policy.pass_dtype, hardware.peak_tflops)
         self._forecast = MemoryForecast(policy, processor, reference=reference)

@@ -1,0 +1,139 @@
+"""``temporay plan grpo PRESET --model FOLDER --machine 8xH100-80GB``: memory by role, tokens and hours of GRPO."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field
+from temporay.models.collate import Batch, collate_groups
+from temporay.models.cost.kv_cache import blocks_of, kv_shape_of, least_blocks
+from temporay.models.families._base import Family
+from temporay.operators.records import FinishReason, Group, Prompt, Rollout
+from temporay.workflows.grpo.settings import GrpoSettings
+from temporay.workflows.planning.machine import Machine, machine_of
+from temporay.workflows.planning.trainer import (
+    GB,
+    Assumed,
+    TrainerPlan,
+    as_record,
+    memory_lines,
+    plan_trainer,
+    training_seconds,
+)
+from temporay.workflows.rollouts.settings import PoolConfig
+
+ENGINE_SHARE = 0.9  # of a device's memory that vLLM takes if nothing else is said
+
+
+class GrpoPlanConfig(GrpoSettings, Assumed):
+    """Settings of ``temporay plan grpo``."""
+
+    pool: PoolConfig = PoolConfig()
+    sampling_tokens_per_s: float = Field(default=1800.0, gt=0)  # that one engine is assumed to write
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnginePlan:
+    """What each device of an engine holds."""
+
+    weight_bytes: float
+    token_bytes: float  # keys and values of a token
+    longest: int  # tokens of the longest request
+    num_at_once: int  # longest requests that fit at a time
+
+    @property
+    def fits(self) -> bool:
+        return self.num_at_once > 0
+
+
+def plan_engine(config: GrpoPlanConfig, trainer: TrainerPlan, machine: Machine) -> EnginePlan:
+    """Count weights and cache in bfloat16."""
+    ranks = config.pool.settings.tensor_parallel
+    shape = kv_shape_of(config.model)
+    longest = config.pool.settings.max_model_len or trainer.prompt_tokens + config.max_tokens
+    weight_bytes = 2.0 * trainer.num_weights / ranks
+    room = ENGINE_SHARE * machine.device_bytes - weight_bytes
+    num_blocks = int(room * ranks / shape.bytes_of_blocks(1, "bfloat16"))
+    num_at_once = (num_blocks - 1) // blocks_of(longest) if num_blocks >= least_blocks(longest) else 0
+    token_bytes = shape.bytes_per_token("bfloat16") / ranks
+    return EnginePlan(weight_bytes=weight_bytes, token_bytes=token_bytes, longest=longest, num_at_once=num_at_once)
+
+
+def run(config: GrpoPlanConfig) -> dict[str, Any]:
+    """Print the plan and return its numbers."""
+    machine = machine_of(config.machine)
+    has_reference = config.loss.beta > 0
+    num_groups = max(1, config.micro_batch_size // config.group_size)
+    num_rollouts = min(config.group_size, config.micro_batch_size)  # of each
+
+    def longest(family: Family, processor: Any, prompt: Prompt) -> Batch:
+        return longest_groups(family, processor, prompt, num_groups, num_rollouts, config.max_tokens)
+
+    trainer = plan_trainer(config, config, longest, reference=has_reference)
+    engine = plan_engine(config, trainer, machine)
+    rollouts = config.prompts_per_step * config.group_size
+    forwards = has_reference + (config.updates_per_step > 1)  # reference and old log-probs
+    passes = rollouts / (num_groups * num_rollouts)
+    flops = passes * (config.num_iterations * trainer.flops.training + forwards * trainer.flops.forward)
+    seconds, formula = training_seconds(flops, config.num_workers, machine, config.mfu)
+    written = rollouts * config.max_tokens
+    sampling = written / (config.pool.num_engines * config.sampling_tokens_per_s)
+    lasts = max(seconds, sampling) if config.max_staleness else seconds + sampling
+    hours = config.num_steps * lasts / 3600
+    needed = config.num_workers + config.pool.num_engines * config.pool.settings.tensor_parallel
+    lines = [
+        *memory_lines(trainer, config, machine),
+        *engine_lines(config, engine, machine),
+        *device_lines(config, machine, needed),
+        f"a step: {rollouts} rollouts, up to {passes * trainer.size.num_tokens:,.0f} tokens; training {formula}",
+        f"  sampling {written:,} tokens / ({config.pool.num_engines} engines x {config.sampling_tokens_per_s:,.0f} "
+        f"tokens/s) = {sampling:.1f} s; {'the slower of both' if config.max_staleness else 'one after the other'}",
+        f"{config.num_steps:,} steps: {hours:.1f} h; mfu {config.mfu:.2f} and sampling_tokens_per_s are assumed, all "
+        "prompts and completions are as the longest",
+    ]
+    print("\n".join(lines))
+    fits = trainer.total_bytes <= machine.usable_bytes and engine.fits and needed <= machine.num_devices
+    return {"trainer": as_record(trainer), "longest": engine.longest, "hours": hours, "fits": fits}
+
+
+def longest_groups(
+    family: Family, processor: Any, prompt: Prompt, num_groups: int, num_rollouts: int, max_tokens: int
+) -> Batch:
+    """Collate groups whose completions are all as long as they may be."""
+    (prompt_ids,) = family.encode(processor, [prompt]).prompt_ids
+    rollout = Rollout(
+        completion_ids=(processor.tokenizer.eos_token_id,) * max_tokens,
+        logprobs=(0.0,) * max_tokens,
+        text="",
+        finish_reason=FinishReason.LENGTH,
+        weight_versions=(0,) * max_tokens,
+    )
+    group = Group(key=prompt.key, prompt_ids=prompt_ids, rollouts=(rollout,) * num_rollouts)
+    advantages = [[1.0] * num_rollouts] * num_groups
+    return collate_groups(family, processor, [prompt] * num_groups, [group] * num_groups, advantages)
+
+
+def engine_lines(config: GrpoPlanConfig, engine: EnginePlan, machine: Machine) -> list[str]:
+    """Say what one device of an engine holds."""
+    ranks = config.pool.settings.tensor_parallel
+    verdict = f"{engine.num_at_once} of the longest at a time" if engine.fits else "does not fit"
+    lines = [
+        f"engines, each of {config.pool.num_engines} on {ranks} device(s): weights {engine.weight_bytes / GB:.1f} GB a "
+        f"device, {engine.token_bytes:,.0f} bytes a token, longest request {engine.longest:,} tokens = "
+        f"{engine.longest * engine.token_bytes / GB:.2f} GB; {verdict}"
+    ]
+    if not engine.fits:
+        lines.append(
+            f"  weights and one request need more than {ENGINE_SHARE:.0%} of {machine.device_bytes / GB:.0f} GB; set "
+            "pool.settings.tensor_parallel, or take shorter prompts, fewer max_tokens or a smaller model"
+        )
+    return lines
+
+
+def device_lines(config: GrpoPlanConfig, machine: Machine, needed: int) -> list[str]:
+    """Say whether trainer and engines find devices of their own."""
+    if needed <= machine.num_devices:
+        return []
+    return [
+        f"devices: {config.num_workers} for the trainer and {needed - config.num_workers} for engines, but "
+        f"{config.machine} has {machine.num_devices}; give fewer --num-workers or engines, or a larger machine"
+    ]

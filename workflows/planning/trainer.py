@@ -1,0 +1,135 @@
+"""Memory and operations of the training ranks, by the same forecast that a run makes, without a weight.
+
+settings, config.json, a clip's size → ``WeightlessPolicy`` → forecast of a micro-batch; operations of a sequence
+"""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+from temporay.models.collate import Batch
+from temporay.models.cost.footprint import FlopCounter, Flops
+from temporay.models.cost.memory_forecast import BatchSize, size_of, state_bytes
+from temporay.models.cost.weightless import WeightlessPolicy
+from temporay.models.families._base import Family, family_of
+from temporay.models.policy import PolicySettings
+from temporay.operators.records import Prompt
+from temporay.operators.settings import Settings
+from temporay.workflows.learner.settings import TrainingSettings
+from temporay.workflows.planning.machine import Machine, MachineName
+
+GB = 1e9
+
+
+class Assumed(Settings):
+    """The machine, the data, and what cannot be known before."""
+
+    model: Path  # a folder with config.json, tokenizer and processor; weights are not needed
+    machine: MachineName = "8xH100-80GB"  # number of devices, their name, and the memory of each
+    num_frames: int = Field(default=48, ge=1)  # of the longest clip
+    side_px: int = Field(default=448, ge=16)  # of its frames, which are taken to be square
+    question_tokens: int = Field(default=200, ge=0)
+    mfu: float = Field(default=0.35, gt=0, le=1)  # share of the devices' peak that training is assumed to reach
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainerPlan:
+    """What the training ranks need and do."""
+
+    num_weights: int
+    size: BatchSize  # of a micro-batch
+    bytes_by_purpose: dict[str, float]  # of one rank
+    flops: Flops  # operations of a micro-batch
+    prompt_tokens: int
+
+    @property
+    def total_bytes(self) -> float:
+        return sum(self.bytes_by_purpose.values())
+
+
+def plan_trainer(
+    settings: TrainingSettings, assumed: Assumed, make_batch: Callable[[Family, Any, Prompt], Batch], *, reference: bool
+) -> TrainerPlan:
+    """Take a micro-batch without data, as the first of many ranks, and count.
+
+    Args:
+        make_batch: collates the longest sequences from a family, its processor and the longest prompt.
+        reference: whether the starting weights are held too.
+    """
+    family = family_of(assumed.model, with_weights=False)
+    processor = family.load_processor(assumed.model)
+    policy_settings = PolicySettings(
+        optimizer=settings.optimizer,
+        total_steps=settings.num_steps,
+        gradient_checkpointing=settings.gradient_checkpointing,
+        trained=settings.trained,
+        # As auto means on these devices. What is offloaded is left out of the sum afterwards.
+        hardware=settings.hardware.model_copy(update={"precision": "bfloat16", "offload": "none"}),
+    )
+    prompt = longest_prompt(assumed, processor)
+    batch = make_batch(family, processor, prompt)
+    with WeightlessPolicy.opened(assumed.model, family, policy_settings, settings.num_workers) as policy:
+        states = state_bytes(policy, reference=reference)
+        states.pop("gathered", None)  # a part of the peak
+        peak = policy.peak_bytes(batch)
+        own = sum(count for name, count in states.items() if name != "reference")
+        on_device = states if settings.hardware.offload == "none" else {}
+        return TrainerPlan(
+            num_weights=sum(p.numel() for p in policy.model.parameters()),
+            size=size_of(policy, batch),
+            bytes_by_purpose={**on_device, "gathered and activations": max(0.0, peak - own)},
+            flops=FlopCounter(policy.model, family).count(batch),
+            prompt_tokens=len(family.encode(processor, [prompt]).prompt_ids[0]),
+        )
+
+
+def longest_prompt(assumed: Assumed, processor: Any) -> Prompt:
+    """Return a blank clip and a question without meaning."""
+    words = "?" + " a" * assumed.question_tokens
+    chat = [{"role": "user", "content": [{"type": "video"}, {"type": "text", "text": words}]}]
+    return Prompt(
+        key="longest",
+        text=processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True),
+        frames_THWC=np.zeros((assumed.num_frames, assumed.side_px, assumed.side_px, 3), np.uint8),
+        fps=4.0,
+    )
+
+
+def memory_lines(plan: TrainerPlan, settings: TrainingSettings, machine: Machine) -> list[str]:
+    """Say what one rank needs of what, and what to change if it does not fit."""
+    size = plan.size
+    sums = " + ".join(f"{name} {count / GB:.1f}" for name, count in plan.bytes_by_purpose.items())
+    fits = plan.total_bytes <= machine.usable_bytes
+    advice = [f"use more workers than {settings.num_workers}"]
+    if not settings.gradient_checkpointing:
+        advice.append("set gradient_checkpointing")
+    if settings.micro_batch_size > 1:
+        advice.append(f"set micro_batch_size below {settings.micro_batch_size}")
+    if settings.trained.weights == "all":
+        advice.append("train adapters (trained.weights lora)")
+    return [
+        f"model: {plan.num_weights / 1e9:.2f} B weights; longest prompt {plan.prompt_tokens:,} tokens",
+        f"micro-batch: {size.num_rows} x {size.length:,} tokens, {size.num_patches:,} patches",
+        f"trainer, each of {settings.num_workers} ranks: {sums} = {plan.total_bytes / GB:.1f} of "
+        f"{machine.usable_bytes / GB:.1f} GB: {'fits' if fits else 'does not fit'}",
+        *([] if fits else [f"  {', or '.join(advice)}"]),
+    ]
+
+
+def training_seconds(flops: float, num_workers: int, machine: Machine, mfu: float) -> tuple[float, str]:
+    """Return the seconds of some operations, and the formula."""
+    seconds = flops / (num_workers * machine.peak_flops * mfu)
+    formula = (
+        f"{flops / 1e15:.2f} PFLOP / ({num_workers} x {machine.peak_flops / 1e12:.0f} TFLOP/s x {mfu:.2f}) = "
+        f"{seconds:.1f} s"
+    )
+    return seconds, formula
+
+
+def as_record(plan: TrainerPlan) -> dict[str, float]:
+    """Return the numbers that a caller may want."""
+    return {**plan.bytes_by_purpose, "total_bytes": plan.total_bytes, **dataclasses.asdict(plan.size)}
