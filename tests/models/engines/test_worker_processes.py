@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-pytestmark = pytest.mark.drill
+pytestmark = [pytest.mark.drill, pytest.mark.timeout(1200)]
 LIMIT_S = 300.0  # on a machine that is busy with others; seconds on a free one
 START = """
 import sys
@@ -61,20 +61,18 @@ def test_workers_end_with_a_killed_engine(tiny_model: Path, tmp_path: Path, mome
     pytest.importorskip("vllm", reason="vLLM cannot be imported", exc_type=ImportError)
     script = tmp_path / "start.py"
     script.write_text(START)
-    engine = subprocess.Popen(
-        [sys.executable, str(script), str(tiny_model)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    process = psutil.Process(engine.pid)
-    if moment == "ready":
-        assert engine.stdout is not None
-        assert any(line.startswith("ready") for line in iter(engine.stdout.readline, ""))
-        workers = process.children(recursive=True)
-    else:
-        while len(workers := workers_of(process)) < 2:
-            time.sleep(0.1)
-    assert len(workers) >= 2
-    engine.kill()
-    engine.wait()
+    command = [sys.executable, str(script), str(tiny_model)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as engine:
+        process = psutil.Process(engine.pid)
+        if moment == "ready":
+            assert engine.stdout is not None
+            assert any(line.startswith("ready") for line in iter(engine.stdout.readline, ""))
+            workers = process.children(recursive=True)
+        else:
+            while len(workers := workers_of(process)) < 2:
+                time.sleep(0.1)
+        assert len(workers) >= 2
+        engine.kill()
     end_s = time.monotonic() + LIMIT_S
     while (left := [worker for worker in workers if runs(worker)]) and time.monotonic() < end_s:
         time.sleep(0.1)
