@@ -80,6 +80,28 @@ class BatchCounts:
     num_sequences: float  # completions with at least one such token
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSize:
+    """What one rank computes in a step. All ranks make as many passes, and as many of them with a video."""
+
+    num_passes: int
+    num_with_video: int
+    counts: BatchCounts  # of this rank alone
+
+    @classmethod
+    def of(cls, batches: Sequence[Batch]) -> StepSize:
+        """Count the micro-batches of a step."""
+        masks = [batch.completion_mask_BT for batch in batches]
+        return cls(
+            num_passes=len(batches),
+            num_with_video=sum(batch.has_video for batch in batches),
+            counts=BatchCounts(
+                num_tokens=sum(float(mask_BT.sum()) for mask_BT in masks),
+                num_sequences=sum(float((mask_BT.sum(-1) > 0).sum()) for mask_BT in masks),
+            ),
+        )
+
+
 def collate_samples(family: Family, processor: Any, prompts: Sequence[Prompt], targets: Sequence[str]) -> Batch:
     """Collate supervised pairs: prompt ids, then the target's ids and the end of turn, which alone are trained on.
 

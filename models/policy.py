@@ -8,14 +8,14 @@ Shapes: B completions, T completion tokens.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
 import torch
 from pydantic import Field, model_validator
-from temporay.models.collate import Batch, BatchCounts
+from temporay.models.collate import Batch, BatchCounts, StepSize
 from temporay.models.families._base import Family
 from temporay.models.families._shared_prompt import SharedPrompts
 from temporay.models.lora import EVERYTHING, Trained, adapter_scales, merged, set_trained
@@ -136,20 +136,24 @@ class Policy:
         model = family.build_model(path, torch.float32)
         return cls(model, family, settings, parallel, files=WeightFiles(path, model, family.weight_names(model)))
 
-    def forward_backward(self, batches: Sequence[Batch], loss: Loss) -> dict[str, float]:
+    def forward_backward(self, batches: Iterable[Batch], loss: Loss, size: StepSize | None = None) -> dict[str, float]:
         """Add the gradient of a whole step, micro-batch by micro-batch.
 
         Args:
             batches: this rank's micro-batches; every rank has the same number, some with an all-zero completion mask.
             loss: returns this rank's share of the loss and of its metrics.
+            size: of ``batches``, where they are made while others are computed; None: all are made first, and counted.
 
         Returns:
             The loss, its metrics, mean ``entropy`` and the counts ``tokens`` and ``sequences``, over all ranks.
         """
-        counts = self._count(batches)
+        if size is None:
+            batches = list(batches)
+            size = StepSize.of(batches)
+        counts = self._global_counts(size)
         totals: dict[str, Tensor] = {}
         for position, batch in enumerate(batches, 1):
-            exchange_after(self.model, self.settings.hardware, is_last=position == len(batches))
+            exchange_after(self.model, self.settings.hardware, is_last=position == size.num_passes)
             on_device = batch.to(self.parallel.device)
             scores = self.scores(on_device)
             value, metrics = loss(scores, on_device, counts)
@@ -235,12 +239,11 @@ class Policy:
         )
         return Scores(*scores)
 
-    def _count(self, batches: Sequence[Batch]) -> BatchCounts:
+    def _global_counts(self, size: StepSize) -> BatchCounts:
         """Return global counts, and check that no rank will wait for another forever."""
-        tokens = sum(float(batch.completion_mask_BT.sum()) for batch in batches)
-        sequences = sum(float((batch.completion_mask_BT.sum(-1) > 0).sum()) for batch in batches)
-        passes = len(batches), sum(batch.has_video for batch in batches)
-        summed = self.parallel.sum(torch.tensor([tokens, sequences, *passes], dtype=torch.float64)).tolist()
+        passes = size.num_passes, size.num_with_video
+        mine = [size.counts.num_tokens, size.counts.num_sequences, *passes]
+        summed = self.parallel.sum(torch.tensor(mine, dtype=torch.float64)).tolist()
         expected = [float(self.parallel.world_size * n) for n in passes]
         if summed[2:] != expected:
             raise RuntimeError(

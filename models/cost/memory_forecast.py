@@ -42,6 +42,7 @@ class BatchSize:
     length: int
     num_patches: int
     num_scored: int
+    num_completions: int = 0  # of a row that holds several; 0: one in each row
 
     @property
     def num_tokens(self) -> int:
@@ -77,7 +78,13 @@ def size_of(policy: Policy, batch: Batch) -> BatchSize:
         num_patches = policy.family.vision_work(policy.model, batch.model_inputs).num_patches
     num_rows, length = batch.input_ids_RL.shape
     num_scored = int((batch.completion_mask_BT > 0).sum())
-    return BatchSize(num_rows=num_rows, length=length, num_patches=num_patches, num_scored=num_scored)
+    return BatchSize(
+        num_rows=num_rows,
+        length=length,
+        num_patches=num_patches,
+        num_scored=num_scored,
+        num_completions=sum(len(group.completions) for group in batch.groups),
+    )
 
 
 class MemoryForecast:
@@ -138,8 +145,9 @@ class MemoryForecast:
 
     def _advice(self, size: BatchSize | None) -> str:
         advice = []
-        if size is not None and size.num_rows > 1:
-            advice.append(f"put fewer than {size.num_rows} samples into a micro-batch")
+        if size is not None and (count := max(size.num_rows, size.num_completions)) > 1:
+            what = "rollouts" if size.num_completions else "samples"
+            advice.append(f"put fewer than {count} {what} into a micro-batch (micro_batch_size, micro_batch_tokens)")
         if size is not None and not self._policy.settings.gradient_checkpointing:
             advice.append("set gradient_checkpointing")
         if self._policy.settings.hardware.sharding == "optimizer" and self._policy.parallel.mesh is not None:

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from temporay.models.collate import BatchCounts, StepSize
 from temporay.operators.records import Group
 from temporay.workflows.learner.passes import PassLimits, even_passes
 from temporay.workflows.rollouts.media import StoredPrompt
@@ -34,6 +35,17 @@ class RolloutPass:
     groups: list[TrainingGroup]
     is_blank: bool = False
 
+    @property
+    def counts(self) -> BatchCounts:
+        """Tokens and rollouts that are trained on."""
+        chosen = [
+            len(rollout.completion_ids)
+            for part in self.groups
+            for rollout, advantage in zip(part.group.rollouts, part.advantages, strict=True)
+            if advantage is not None and not self.is_blank
+        ]
+        return BatchCounts(num_tokens=sum(chosen), num_sequences=len(chosen))
+
 
 @dataclass(frozen=True, slots=True)
 class _Place:
@@ -47,6 +59,19 @@ class _Place:
     @property
     def tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
+
+
+def size_of_step(passes: Sequence[RolloutPass]) -> StepSize:
+    """Count one rank's passes of a step before they are collated."""
+    counts = [one.counts for one in passes]
+    return StepSize(
+        num_passes=len(passes),
+        num_with_video=sum(any(part.prompt.has_video for part in one.groups) for one in passes),
+        counts=BatchCounts(
+            num_tokens=sum(count.num_tokens for count in counts),
+            num_sequences=sum(count.num_sequences for count in counts),
+        ),
+    )
 
 
 def rollout_passes(groups: Sequence[TrainingGroup], limits: PassLimits, num_ranks: int) -> list[RolloutPass]:

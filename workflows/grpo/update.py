@@ -5,21 +5,24 @@ TrainingBatch → mini-batches → micro-batches of this rank → forward, backw
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
 import torch
-from temporay.models.collate import Batch, BatchCounts, collate_groups
+from temporay.models.collate import Batch, BatchCounts, StepSize, collate_groups
 from temporay.models.losses._base import LossInputs, build_loss, k3, token_share
 from temporay.models.losses._correction import engine_log_ratio, importance_log_ratio, importance_weights
 from temporay.models.losses._spread import RatioSpread
 from temporay.models.policy import Policy
 from temporay.models.scoring_head import Scores
 from temporay.operators.seeding import rng_at
-from temporay.workflows.grpo.passes import RolloutPass, TrainingGroup, rollout_passes
+from temporay.workflows.grpo.passes import RolloutPass, TrainingGroup, rollout_passes, size_of_step
 from temporay.workflows.grpo.settings import GrpoSettings
+from temporay.workflows.learner.ahead import ahead
 from temporay.workflows.learner.learner import Learner
+
+PREFETCH_PASSES = 2  # micro-batches that are collated ahead of the one that is computed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,14 @@ class TrainingBatch:
         """Return the same batch, which holds no frames in the object store that can be decoded again."""
         groups = [dataclasses.replace(one, prompt=one.prompt.without_frames()) for one in self.groups]
         return dataclasses.replace(self, groups=groups)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """One rank's micro-batches of an update."""
+
+    batches: Iterable[Batch]  # to be read once, unless a batch gets several updates
+    size: StepSize
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +69,7 @@ def learn_from(
     measured: list[dict[str, float]] = []
     spread = RatioSpread()
     for _ in range(config.num_iterations):
-        measured += [update_once(learner, micro, config, spread) for micro in ready]
+        measured += [update_once(learner, made, config, spread) for made in ready]
     metrics = mean_of(measured) | spread.summary(learner.policy.parallel)
     trained = tuple(one.group.key for piece in pieces for one in piece)
     return UpdateReport(metrics=metrics, trained=trained, logprobs=logprobs)
@@ -72,30 +83,29 @@ def mini_batches(groups: list[TrainingGroup], count: int, step: int) -> list[lis
     return [[groups[i] for i in order[first::count]] for first in range(count)]
 
 
-def prepared(
-    learner: Learner, piece: list[TrainingGroup], config: GrpoSettings, reference: Policy | None
-) -> list[Batch]:
+def prepared(learner: Learner, piece: list[TrainingGroup], config: GrpoSettings, reference: Policy | None) -> Prepared:
     """Make this rank's micro-batches of an update, with log-probs of the weights that exist before the first update.
 
-    Where a batch gets one update, the policy it starts from is the current one, and nothing is computed twice.
+    Where a batch gets one update, the policy it starts from is the current one, and nothing is computed twice. A thread
+    collates the next micro-batches while others are computed.
     """
     parallel = learner.policy.parallel
-    passes = rollout_passes(piece, config.pass_limits, parallel.world_size)
-    batches = [collated(learner, one) for one in passes[parallel.rank :: parallel.world_size]]
+    passes = rollout_passes(piece, config.pass_limits, parallel.world_size)[parallel.rank :: parallel.world_size]
+    batches: Iterable[Batch] = ahead((collated(learner, one) for one in passes), PREFETCH_PASSES)
     if reference is not None:
         batches = [dataclasses.replace(b, reference_logprobs_BT=reference.logprobs(b)) for b in batches]
     if config.updates_per_step > 1:
         batches = [dataclasses.replace(b, old_logprobs_BT=learner.policy.logprobs(b)) for b in batches]
-    return batches
+    return Prepared(batches=batches, size=size_of_step(passes))
 
 
-def update_once(learner: Learner, batches: list[Batch], config: GrpoSettings, spread: RatioSpread) -> dict[str, float]:
+def update_once(learner: Learner, made: Prepared, config: GrpoSettings, spread: RatioSpread) -> dict[str, float]:
     """Take one optimizer step, or none when there is nothing to learn from or the gradient is not finite."""
-    if not batches:
+    if not made.size.num_passes:
         learner.policy.skip_step()
         return {"skipped": 1.0}
     loss = GrpoUpdateLoss(config, spread)
-    metrics = learner.update(batches, loss)
+    metrics = learner.update(made.batches, loss, made.size)
     if "skipped_not_finite" in metrics:
         return metrics
     parallel = learner.policy.parallel
@@ -140,8 +150,8 @@ def collated(learner: Learner, one: RolloutPass) -> Batch:
         [part.advantages for part in one.groups],
     )
     if one.is_blank:
-        return dataclasses.replace(batch, completion_mask_BT=torch.zeros_like(batch.completion_mask_BT))
-    return batch
+        batch = dataclasses.replace(batch, completion_mask_BT=torch.zeros_like(batch.completion_mask_BT))
+    return batch.pinned() if learner.policy.parallel.device.type == "cuda" else batch
 
 
 class GrpoUpdateLoss:

@@ -9,7 +9,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,7 +18,8 @@ from ray.train import FailureConfig, RunConfig
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 from temporay.models.checkpoint import CheckpointWriter, Saved, load
 from temporay.models.checkpoint_folder import latest
-from temporay.models.collate import Batch
+from temporay.models.collate import Batch, StepSize
+from temporay.models.cost.footprint import Flops
 from temporay.models.cost.host_memory import check_loading, host_bytes
 from temporay.models.export import export
 from temporay.models.families._base import Family, family_of
@@ -111,25 +112,35 @@ class Learner:
     def finished(self) -> bool:
         return self.step >= self.config.num_steps
 
-    def update(self, batches: Sequence[Batch], loss: Loss) -> dict[str, float]:
+    def update(self, batches: Iterable[Batch], loss: Loss, size: StepSize | None = None) -> dict[str, float]:
         """Take one optimizer step on this rank's micro-batches and return metrics of all ranks together.
 
         A step whose gradient is not finite is left out, and ``skipped_not_finite`` is all that is returned.
+
+        Args:
+            size: of ``batches``, where they are made while others are computed; None: all are made first.
 
         Raises:
             UserError: a micro-batch is larger than any before, and needs more memory than there is; or the gradient
                 was not finite in ``max_not_finite_steps`` steps in a row.
         """
-        self.cost.check(batches)
+        counts: list[Flops] = []
+
+        def checked() -> Iterator[Batch]:
+            for batch in batches:
+                self.cost.check([batch])
+                counts.append(self.cost.count(batch))
+                yield batch
+
         start = time.perf_counter()
-        metrics = self.policy.forward_backward(batches, loss)
+        metrics = self.policy.forward_backward(checked(), loss, size)
         try:
             metrics |= self.policy.step()
         except FloatingPointError as error:  # every rank raises it, because the norm is that of the whole gradient
             self._skip_not_finite(error)
             return {"skipped_not_finite": 1.0}
         self._num_not_finite = 0
-        return {**metrics, **self.cost.rates(batches, metrics["tokens"], time.perf_counter() - start)}
+        return {**metrics, **self.cost.rates(counts, metrics["tokens"], time.perf_counter() - start)}
 
     def _skip_not_finite(self, error: FloatingPointError) -> None:
         self.policy.skip_step()

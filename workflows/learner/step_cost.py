@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from temporay.models.collate import Batch
-from temporay.models.cost.footprint import FlopCounter, peak_flops, utilization
+from temporay.models.cost.footprint import FlopCounter, Flops, peak_flops, utilization
 from temporay.models.cost.host_memory import available_bytes
 from temporay.models.cost.memory_forecast import BatchSize, MemoryForecast, size_of
 from temporay.models.policy import Policy
@@ -46,9 +46,12 @@ class StepCost:
                 self._forecast_of(size)
                 self._checked = [size, *(other for other in self._checked if not other.within(size))]
 
-    def rates(self, batches: Sequence[Batch], num_tokens: float, seconds: float) -> dict[str, float]:
-        """Rate an update by all ranks, without the wait for data; ``mfu`` where the devices' peak is known."""
-        counts = [self._flops.count(batch) for batch in batches]
+    def count(self, batch: Batch) -> Flops:
+        """Count the operations of one micro-batch."""
+        return self._flops.count(batch)
+
+    def rates(self, counts: Sequence[Flops], num_tokens: float, seconds: float) -> dict[str, float]:
+        """Rate an update by all ranks, given this rank's counts; ``mfu`` where the devices' peak is known."""
         mine = [sum(count.training for count in counts), sum(count.text_training for count in counts)]
         whole, text = self._policy.parallel.sum(torch.tensor(mine, dtype=torch.float64)).tolist()
         flops = {"flops": whole, "text_flops": text}

@@ -43,6 +43,10 @@ class StoredPrompt:
     def key(self) -> str:
         return self.prompt.key
 
+    @property
+    def has_video(self) -> bool:
+        return self.frames_ref is not None or self.source is not None or self.prompt.frames_THWC is not None
+
     def load(self) -> Prompt:
         """Return the prompt with its frames, read-only and not copied where the store of this node has them."""
         if self.frames_ref is not None:

@@ -8,10 +8,9 @@ Frames travel as bytes. A thread of the worker turns them into the model's tenso
 import functools
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any
 
 import ray
 import torch
@@ -20,6 +19,7 @@ from temporay.models.collate import Batch, collate_samples
 from temporay.models.families._base import Family
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.records import Frames
+from temporay.workflows.learner.ahead import ahead
 from temporay.workflows.session import ANYWHERE
 from temporay.workflows.sft.mixture import Mixture, Part
 from temporay.workflows.sft.schedule import Numbers, Pass, Schedule
@@ -30,7 +30,6 @@ MAX_STEPS_PER_BLOCK = 4
 BLOCKS_AHEAD = 8  # in the object store, or being made at once
 PREFETCH_STEPS = 2
 
-T = TypeVar("T")
 Block = list[tuple[int, int]]  # step and row of every clip, whole steps
 
 
@@ -73,16 +72,6 @@ class RankSteps:
             block, nbytes, num_steps = [*block, *((step, row) for row in rows)], nbytes + step_bytes, num_steps + 1
         if block:
             yield block
-
-
-def ahead(items: Iterator[T], count: int) -> Iterator[T]:
-    """Yield the same items; a thread makes up to ``count`` of them before they are asked for."""
-    end = object()
-    with ThreadPoolExecutor(1) as thread:
-        pending = deque(thread.submit(next, items, end) for _ in range(count))
-        while (item := pending.popleft().result()) is not end:
-            pending.append(thread.submit(next, items, end))
-            yield item  # type: ignore[misc] # never ``end``
 
 
 def clips(blocks: Iterable[Block], parts: tuple[Part, ...]) -> Iterator[list[LoadedClip]]:
@@ -131,6 +120,7 @@ class Collate:
     mixture: Mixture
     tokens_N: Numbers  # by row of the mixture; a collated row must have as many
     settings: SftSettings
+    pin: bool = False  # whether a GPU copies the batches
     lock: Lock  # held while the processor is used: a fast tokenizer must not be called from two threads
 
     def step(self, loaded: Sequence[LoadedClip], passes: Sequence[Pass]) -> list[Batch]:
@@ -143,7 +133,8 @@ class Collate:
             if clip.fault:
                 raise UserError(f"{self._name(clip.row)} cannot be read ({clip.fault}); restore it or leave it out")
         frames = iter([clip.frames_THWC for clip in loaded])
-        return [self.batch(one, [next(frames) for _ in one.rows]) for one in passes]
+        batches = [self.batch(one, [next(frames) for _ in one.rows]) for one in passes]
+        return [batch.pinned() for batch in batches] if self.pin else batches
 
     def batch(self, one: Pass, frames: Sequence[Frames | None]) -> Batch:
         """Collate one pass with the frames of its rows; None makes a blind prompt.

@@ -66,6 +66,7 @@ def make_collate(learner: Learner, parts: tuple[Part, ...], tokens_N: Any, confi
         mixture=Mixture.open(parts),
         tokens_N=tokens_N,
         settings=config,
+        pin=learner.policy.parallel.device.type == "cuda",
         lock=lock,
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from temporay.models.collate import Batch, collate_samples
+from temporay.models.collate import Batch, collate_groups, collate_samples
 from temporay.models.cost.footprint import FlopCounter, known_peak, peak_flops, utilization
 from temporay.models.families._base import FAMILIES
 from temporay.models.lora import Lora, Trained
@@ -20,6 +20,8 @@ from temporay.operators.records import Prompt
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from tests.models.repeated_rows import collate_repeated
+from tests.models.small_groups import make_groups
 from tests.models.small_policies import make_policy, processor_of
 
 TOLERANCE = 0.03
@@ -59,6 +61,20 @@ def test_forward_and_training_are_what_torch_counts(model: Path, blind: bool) ->
     assert counted.forward == pytest.approx(measured(policy, batch, backward=False), rel=TOLERANCE)
     assert counted.training == pytest.approx(measured(policy, batch, backward=True), rel=TOLERANCE)
     assert (counted.text_training == counted.training) is blind
+
+
+def test_a_prompt_that_completions_share_counts_once(model: Path) -> None:
+    policy, processor = make_policy(model), processor_of(model)
+    prompts, groups, advantages = make_groups(policy.family, processor)
+    batch = collate_groups(policy.family, processor, prompts, groups, advantages)
+    counter = FlopCounter(policy.model, policy.family)
+    counted = counter.count(batch)
+    assert counted.forward == pytest.approx(measured(policy, batch, backward=False), rel=TOLERANCE)
+    assert counted.training == pytest.approx(measured(policy, batch, backward=True), rel=TOLERANCE)
+    lengths = [(len(g.prompt_ids), [len(r.completion_ids) for r in g.rollouts]) for g in groups]
+    assert batch.attention_pairs == sum(p * p + sum(t * (p + t) for t in ts) for p, ts in lengths)
+    repeated = collate_repeated(policy.family, processor, prompts, groups, advantages)
+    assert counted.forward < 0.6 * counter.count(repeated).forward
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,11 @@ def test_what_cannot_fit_is_refused_with_the_sum(tiny_model: Path) -> None:
         forecast.check(many, 1 * GIB)
     for advice in ("fewer than 2000 samples", "set gradient_checkpointing", "weights lora", "more workers than 1"):
         assert advice in str(refusal.value)
+    row = dataclasses.replace(size, num_rows=1, num_completions=8)
+    with pytest.raises(
+        UserError, match=r"fewer than 8 rollouts into a micro-batch \(micro_batch_size, micro_batch_tok"
+    ):
+        forecast.check(row, 1000.0)
     with pytest.raises(UserError, match=r"training needs .*weights 0\.00 \+ gradients"):
         forecast.check(None, 1000.0)
     reference = MemoryForecast(policy, processor_of(tiny_model), reference=True).bytes(None)

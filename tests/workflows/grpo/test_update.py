@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from temporay.models.collate import Batch, BatchCounts
+from temporay.models.collate import Batch, BatchCounts, StepSize
 from temporay.models.losses._base import GrpoLossSettings
 from temporay.models.losses._spread import RatioSpread
 from temporay.models.parallel import this_process
@@ -124,8 +124,10 @@ def test_an_update_is_the_same_wherever_its_groups_are_cut(tmp_path: Path) -> No
     found = []
     for size, budget in ((64, None), (64, 100), (1, None)):
         settings = GrpoSettings(max_tokens=11, micro_batch_size=size, micro_batch_tokens=budget)
-        batches = prepared(learner, groups, settings, None)
-        metrics = policy.forward_backward(batches, GrpoUpdateLoss(settings, RatioSpread()))
+        made = prepared(learner, groups, settings, None)
+        batches = list(made.batches)
+        assert made.size == StepSize.of(batches)
+        metrics = policy.forward_backward(batches, GrpoUpdateLoss(settings, RatioSpread()), made.size)
         gradient = {name: p.grad.clone() for name, p in policy.model.named_parameters() if p.grad is not None}
         policy.optimizer.zero_grad()
         found.append((len(batches), metrics, gradient))

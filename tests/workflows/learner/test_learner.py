@@ -38,7 +38,7 @@ def test_a_step_is_forecast_and_rated(tmp_path: Path) -> None:
     build(tmp_path / "model", ["Which way?"], TinyShape(hidden_size=64, num_layers=2, num_heads=2), seed=0)
     cost = make_cost(tmp_path / "model", Hardware(peak_tflops=0.5))
     assert 0 < cost.forecast_bytes < cost.available
-    rates = cost.rates([text_batch(2), text_batch(1)], num_tokens=45.0, seconds=2.0)
+    rates = cost.rates([cost.count(text_batch(2)), cost.count(text_batch(1))], num_tokens=45.0, seconds=2.0)
     assert rates["tokens_per_s"] == 22.5
     assert rates["mfu"] == pytest.approx(rates["flops_per_s"] / 0.5e12)
     assert rates["text_flops_per_s"] == rates["flops_per_s"]
@@ -50,4 +50,4 @@ def test_a_step_is_forecast_and_rated(tmp_path: Path) -> None:
     reporting = make_cost(tmp_path / "model", Hardware(memory_forecast="report"))
     reporting.available = 0.0
     reporting.check([text_batch(5)])
-    assert "mfu" not in reporting.rates([text_batch(1)], num_tokens=15.0, seconds=1.0)
+    assert "mfu" not in reporting.rates([reporting.count(text_batch(1))], num_tokens=15.0, seconds=1.0)

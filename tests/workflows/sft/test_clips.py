@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -18,7 +17,7 @@ from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.errors import UserError
 from temporay.workflows.learner.passes import PassLimits
-from temporay.workflows.sft.clips import BLOCK_BYTES, Collate, RankSteps, ahead, clips, clips_by_step, load_block
+from temporay.workflows.sft.clips import BLOCK_BYTES, Collate, RankSteps, clips, clips_by_step, load_block
 from temporay.workflows.sft.mixture import Mixture, parts_of
 from temporay.workflows.sft.schedule import make_schedule
 from temporay.workflows.sft.settings import SftConfig, SftSettings
@@ -96,16 +95,3 @@ def test_a_trial_of_a_search_reads_with_cpus_that_are_not_its_own(
         assert ray.get(task, timeout=120) == (18, 10)
     finally:
         remove_placement_group(trial)
-
-
-def test_items_made_ahead_keep_their_order_and_faults_arrive() -> None:
-    assert list(ahead(iter(range(5)), 2)) == list(range(5))
-
-    def broken() -> Iterator[int]:
-        yield 1
-        raise ValueError("broken")
-
-    items = ahead(broken(), 2)
-    assert next(items) == 1
-    with pytest.raises(ValueError, match="broken"):
-        next(items)
