@@ -32,8 +32,14 @@ from temporay.workflows.learner.best import best_phrase, best_summary
 from temporay.workflows.learner.learner import RAY_STORAGE
 from temporay.workflows.learner.settings import rate_change
 from temporay.workflows.learner.stopping import Stopped, is_asked, stop_on_sigterm
-from temporay.workflows.placement import ClusterState, RoleNeed
-from temporay.workflows.rollouts.defaults import Demand, lengths_of, resolved
+    lengths = lengths_of(config.model)
+    asked = [dataset, *([Dataset.open(config.validation)] if config.validation and config.validates else [])]
+    demand = largest([demand_of(config, one, lengths) for one in asked])
+    with ray_session():
+        engines = resolved(config.pool, config.model, demand)
+        await_room(needs(config, engines, read_cluster()))
+        with RolloutPool.started(engines, config.model) as pool:
+            return run_with(config, pool)
 from temporay.workflows.rollouts.pool import NoPool, Pool, RolloutPool
 from temporay.workflows.rollouts.settings import ResolvedPool
 from temporay.workflows.room import await_room, read_cluster
@@ -283,7 +289,9 @@ def run(config: GrpoConfig) -> dict[str, Any]:
         with ray_session():
             await_room(needs(config, None, read_cluster()))
             return run_with(config, NoPool(family_of(config.model).load_processor(config.model)))
-    demand = demand_of(config, dataset, lengths_of(config.model))
+    lengths = lengths_of(config.model)
+    asked = [dataset, *([Dataset.open(config.validation)] if config.validation and config.validates else [])]
+    demand = largest([demand_of(config, one, lengths) for one in asked])
     with ray_session():
         engines = resolved(config.pool, config.model, demand)
         await_room(needs(config, engines, read_cluster()))

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from temporay.models.engines._base import OpenEngineSettings
 from temporay.models.families._base import family_of
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
@@ -26,7 +27,7 @@ from temporay.workflows.grpo.settings import UNUSED, GrpoConfig
 from temporay.workflows.grpo.state import RunState
 from temporay.workflows.rollouts.pool import NoPool, RolloutPool
 from temporay.workflows.rollouts.published_weights import publish
-from temporay.workflows.rollouts.settings import ResolvedPool
+from temporay.workflows.rollouts.settings import PoolConfig, ResolvedPool
 
 from tests.blind_model import write_blind
 from tests.small_data import write_dataset
@@ -371,3 +372,12 @@ def test_a_curriculum_needs_levels(model: Path, tmp_path: Path) -> None:
     flat = write_dataset(tmp_path / "flat", num_samples=2, level=1)
     with pytest.raises(UserError, match="is of level 1; generate several"):
         check(config(flat, model, tmp_path, curriculum={"enabled": True}), Dataset.open(flat))
+
+
+def test_prompts_that_fit_no_engine_are_refused_before_one_starts(
+    ray_cluster: None, data: Path, model: Path, tmp_path: Path
+) -> None:
+    short = PoolConfig(engine="local", settings=OpenEngineSettings(max_model_len=20))
+    with pytest.raises(UserError, match=r"has \d+ tokens and max_tokens is 8, but max_model_len is 20"):
+        run(config(data, model, tmp_path / "run", pool=short))
+    assert not (tmp_path / "run").exists()
