@@ -32,14 +32,8 @@ from temporay.workflows.learner.best import best_phrase, best_summary
 from temporay.workflows.learner.learner import RAY_STORAGE
 from temporay.workflows.learner.settings import rate_change
 from temporay.workflows.learner.stopping import Stopped, is_asked, stop_on_sigterm
-    lengths = lengths_of(config.model)
-    asked = [dataset, *([Dataset.open(config.validation)] if config.validation and config.validates else [])]
-    demand = largest([demand_of(config, one, lengths) for one in asked])
-    with ray_session():
-        engines = resolved(config.pool, config.model, demand)
-        await_room(needs(config, engines, read_cluster()))
-        with RolloutPool.started(engines, config.model) as pool:
-            return run_with(config, pool)
+from temporay.workflows.placement import ClusterState, RoleNeed
+from temporay.workflows.rollouts.defaults import Demand, largest, lengths_of, resolved
 from temporay.workflows.rollouts.pool import NoPool, Pool, RolloutPool
 from temporay.workflows.rollouts.settings import ResolvedPool
 from temporay.workflows.room import await_room, read_cluster
