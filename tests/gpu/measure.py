@@ -18,7 +18,6 @@ from typing import Any, Literal
 
 import torch
 import tyro
-from temporay.models.engines._base import EngineSettings
 from temporay.models.policy import OptimizerConfig
 from temporay.models.tiny import TinyShape, build, model_config, processor, train_tokenizer
 from temporay.operators.canvas import Canvas
@@ -122,12 +121,6 @@ def measure_sft(settings: Settings, data: Path, model: Path, out: Path) -> None:
 
 def grpo_config(settings: Settings, data: Path, model: Path, out: Path, *, on_gpu: bool) -> GrpoConfig:
     """Return settings for one engine and one worker, which share the GPU."""
-    pool = PoolConfig(
-        placement="together" if on_gpu else "apart",
-        settings=EngineSettings(
-            dtype="bfloat16" if on_gpu else "float32", max_model_len=8192, kv_cache_mib=8192 if on_gpu else 256
-        ),
-    )
     return GrpoConfig(
         data=data,
         model=model,
@@ -141,7 +134,7 @@ def grpo_config(settings: Settings, data: Path, model: Path, out: Path, *, on_gp
         guards={"canary_every": 0, "max_engine_kl": 1.0},  # type: ignore[arg-type] # random weights, bfloat16
         optimizer=OptimizerConfig(lr=1e-6, schedule="constant"),
         checkpoint_every=settings.grpo_steps,
-        pool=pool,
+        pool=PoolConfig(placement="together" if on_gpu else "apart"),
     )
 
 
