@@ -20,6 +20,7 @@ import psutil
 RESUMABLE = 75  # exit code
 CLEANUP_S = 10.0
 LEFTOVERS_S = 3.0  # for processes that are ending
+RAY_PROCESSES = ("gcs_server", "raylet")  # of a cluster started here; actors and tasks are processes of the latter
 TOLD = "temporay: interrupted; run the same command again to go on"
 _came = threading.Event()
 
@@ -46,7 +47,8 @@ def _interrupt(_number: int, _frame: Any) -> NoReturn:
 
 def _end_by_force() -> NoReturn:
     print(TOLD, file=sys.stderr, flush=True)
-    end_leftovers(descendants(), wait_s=0.0)
+    # The raylet and the GCS die with this process by themselves. If they died before it, Ray would end it with code 1.
+    end_leftovers([one for one in descendants() if one.name() not in RAY_PROCESSES], wait_s=0.0)
     os._exit(RESUMABLE)
 
 

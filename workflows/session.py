@@ -10,7 +10,7 @@ from pathlib import Path
 
 from temporay.operators.components import OWN_FOLDERS
 from temporay.workflows.environment import quiet_libraries
-from temporay.workflows.interruption import descendants, end_leftovers
+from temporay.workflows.interruption import RAY_PROCESSES, descendants, end_leftovers
 
 SHARED_MEMORY = Path("/dev/shm")
 # A local cluster counts twice the cores, at least 4: engine, trainer and data actors take turns on few cores, and Ray
@@ -19,8 +19,6 @@ LOCAL_CPU_FACTOR, LOCAL_MIN_CPUS = 2, 4
 # Where tasks run. Left to itself, Ray Tune keeps what a trial starts in the trial's placement group, whose CPUs
 # are taken: the tasks would wait for ever.
 ANYWHERE = "SPREAD"
-
-RAY_PROCESSES = ("gcs_server", "raylet")  # actors and tasks are processes of the latter
 
 
 def store_in_files(store_bytes: float, shared_memory_bytes: int | None) -> str:
