@@ -66,11 +66,11 @@ def check_command(arguments: list[str]) -> None:
 @pytest.fixture
 def shown_rewards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Write the rewards that the pages show where ``TEMPORAY_COMPONENTS`` would name them."""
+    package = importlib.import_module("temporay.operators.rewards")  # before the variable names a folder to it
     (tmp_path / "rewards").mkdir()
     for name, text in re.findall(r"^```python\n# rewards/(\S+\.py)\n(.*?)^```$", EVERYTHING, re.S | re.M):
         (tmp_path / "rewards" / name).write_text(text)
     monkeypatch.setenv(OWN_FOLDERS, str(tmp_path))
-    package = importlib.import_module("temporay.operators.rewards")
     monkeypatch.setattr(package, "__path__", with_own_folders(package.__name__, package.__path__))
 
 
