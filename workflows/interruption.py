@@ -48,8 +48,10 @@ def _interrupt(_number: int, _frame: Any) -> NoReturn:
 def _end_by_force() -> NoReturn:
     print(TOLD, file=sys.stderr, flush=True)
     # The raylet and the GCS die with this process by themselves. If they died before it, Ray would end it with code 1.
-    end_leftovers([one for one in descendants() if one.name() not in RAY_PROCESSES], wait_s=0.0)
-    os._exit(RESUMABLE)
+    try:
+        end_leftovers([one for one in descendants() if one.name() not in RAY_PROCESSES], wait_s=0.0)
+    finally:  # also when one of them has gone meanwhile
+        os._exit(RESUMABLE)
 
 
 def descendants(names: Container[str] | None = None) -> list[psutil.Process]:
