@@ -9,6 +9,7 @@ interruption  how a command ends on SIGTERM
 presets/      named configurations: datasets, training, quickstart
 runs/         a run's folder, progress and trackers
 data/         datasets: generate, plan, audit, lint, retry, export
+planning/     what a training run needs and takes, before a GPU is rented
 placement     what a run needs by role against what a cluster has
 room          waits for that, says what it waits for, or refuses
 base_model    the quickstart's reading stage
