@@ -214,6 +214,7 @@ def test_all_that_shapes_a_batch_in_one_run(engines: RolloutPool, data: Path, mo
         "curriculum": {"enabled": True, "static_share": 0.25},
         "loss": {"loss_type": "gspo", "beta": 0.1, "epsilon": 0.01, "epsilon_high": 0.01},
         "optimizer": {"lr": 1e-2},
+        "guards": {**NO_CANARY, "max_engine_kl": 1e6},  # such a rate moves the policy far in one update
         "num_iterations": 2,
         "mini_batches": 2,
         "gradient_checkpointing": True,
@@ -239,6 +240,10 @@ def test_all_that_shapes_a_batch_in_one_run(engines: RolloutPool, data: Path, mo
     on_policy = [row for row in rows if row["staleness"] == 0 and "engine_kl" in row]
     assert all(0 <= row["engine_kl"] < 1e-6 for row in on_policy)
     assert any(row.get("clip_fraction_high", 0) + row.get("clip_fraction_low", 0) > 0 for row in rows)
+    learned = [row for row in rows if "loss" in row]
+    assert all(row["ratio_min"] <= row["ratio_p50"] <= row["ratio_max"] for row in learned)
+    assert any(row["ratio_min"] < 1 < row["ratio_max"] for row in learned)
+    assert all(0 <= row["importance_ess"] <= 1 and row["importance_clipped"] <= 1 for row in learned)
     reference = [row for row in rows_of(tmp_path, "grpo_worker") if "reference_bytes_per_rank" in row]
     assert [row["reference_bytes_per_rank"] > 1000 for row in reference] == [True]
     newest = sorted((tmp_path / "checkpoints").iterdir())[-1]
