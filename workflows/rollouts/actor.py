@@ -3,6 +3,7 @@
 StoredPrompts, groups begun, weights to use → EngineActor → groups, and which weights it really held
 """
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ class EngineActor:
     """One engine. Loaded by a call and not by the constructor, so that its errors reach the caller as they are."""
 
     def __init__(self, engine: str, model: Path, settings: EngineSettings) -> None:
+        self._process = uuid.uuid4().hex
         self._requested = engine
         self._model = model
         self._settings = settings
@@ -38,8 +40,9 @@ class EngineActor:
         self._asleep = False
         self._reason = ""
 
-    def ping(self) -> None:
-        """Answer as soon as the process is there."""
+    def ping(self) -> str:
+        """Return a name of this process, which no other one has, as soon as it is there."""
+        return self._process
 
     def start(self) -> tuple[str, str]:
         """Load the engine and return its name and why it was chosen."""

@@ -291,7 +291,7 @@ class RolloutPool:
             async with asyncio.timeout(self.config.call_timeout_s):
                 return await reference
         except (TimeoutError, EngineLostError):
-            ray.kill(slot.actor, no_restart=False)
+            self.roster.end_process(slot)
             raise
 
     def _send_again(self, chunk: Sequence[PendingPrompt], call: PoolCall, error: Exception) -> None:

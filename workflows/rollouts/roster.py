@@ -36,6 +36,8 @@ class Slot:
     num_in_flight: int = 0  # prompts it is working on
     num_failures: int = 0  # without success in between
     leaving: bool = False
+    process: str = ""  # name of the process that answers now
+    ended: str = ""  # name of the process that was told to end; it may still answer
 
 
 class EngineRoster:
@@ -93,9 +95,14 @@ class EngineRoster:
         said = [self._advance(waiting[call]) for call in ready]
         for slot in list(self.slots):
             if slot.state is SlotState.LOADING and time.monotonic() - slot.since_s > self._start_timeout_s:
-                ray.kill(slot.actor, no_restart=False)
+                self.end_process(slot)
                 self.lost(slot, TimeoutError(f"it did not load within {self._start_timeout_s:g} s"))
         return [reply for reply in said if reply is not None]
+
+    def end_process(self, slot: Slot) -> None:
+        """Have Ray end an engine's process and start another for the same actor."""
+        slot.ended = slot.process
+        ray.kill(slot.actor, no_restart=False)
 
     def served(self, slot: Slot) -> None:
         """Note that an engine did its work: its failures are counted anew."""
@@ -130,7 +137,11 @@ class EngineRoster:
             self.fault = error
             self._drop(slot, error)
             return None
+        if slot.state is SlotState.ABSENT and reply == slot.ended:
+            slot.call = slot.actor.ping.remote()
+            return None
         if slot.state is SlotState.ABSENT:
+            slot.process = reply
             self._change(slot, SlotState.LOADING)
             slot.call = slot.actor.start.remote()
             return None
