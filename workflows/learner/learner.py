@@ -214,7 +214,7 @@ def make_trainer(
     return TorchTrainer(
         run_worker,
         train_loop_config={**own, **arguments},
-        torch_config=TorchConfig(backend="nccl" if scaling_config.use_gpu else "gloo", timeout_s=COLLECTIVE_TIMEOUT_S),
+        torch_config=TorchConfig(backend=backend_of(scaling_config.use_gpu), timeout_s=COLLECTIVE_TIMEOUT_S),
         scaling_config=scaling_config,
         run_config=RunConfig(
             name=f"{time.time_ns()}",
@@ -224,6 +224,11 @@ def make_trainer(
             callbacks=[EndAtUserError(), *callbacks],
         ),
     )
+
+
+def backend_of(use_gpu: bool) -> str:
+    """Return what carries tensors between ranks: on GPUs gloo too, for what is offloaded to host memory."""
+    return "cpu:gloo,cuda:nccl" if use_gpu else "gloo"
 
 
 def fit(make: Callable[[], TorchTrainer], needs: Sequence[RoleNeed], max_failures: int) -> None:
