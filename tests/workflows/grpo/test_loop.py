@@ -305,6 +305,7 @@ def test_a_run_goes_on_with_more_steps_and_engines_and_other_deadlines(
     }
     with RolloutPool.started(first["pool"], model) as engines:
         run_with(config(data, model, tmp_path / "whole", **{**first, "num_steps": 2}), engines)
+    with RolloutPool.started(first["pool"], model) as engines:  # that hold the model the run starts from
         run_with(config(data, model, tmp_path / "grown", **first), engines)
         engines.add_engine()
         summary = run_with(config(data, model, tmp_path / "grown", **later), engines)
