@@ -34,7 +34,7 @@ def plan_on_host(visual: nn.Module, plan: Callable[[Any, Tensor], Mapping[str, T
     Args:
         plan: makes the forward's precomputed arguments from (V, 3) grids; those named ``cu_…`` stay on the CPU.
     """
-    plain = visual.forward
+    plain: Any = type(visual).forward  # not bound: a copy of the model must use its own weights
 
     def forward(
         self: Any, hidden_states: Tensor, grid_thw: Tensor, host_grid: Sequence[Sequence[int]] = (), **inputs: Any
@@ -44,7 +44,7 @@ def plan_on_host(visual: nn.Module, plan: Callable[[Any, Tensor], Mapping[str, T
             name: tensor if name.startswith("cu_") else tensor.to(hidden_states.device, non_blocking=True)
             for name, tensor in plan(self, grid_V3).items()
         }
-        return plain(hidden_states, grid_thw=grid_thw, **planned, **inputs)
+        return plain(self, hidden_states, grid_thw=grid_thw, **planned, **inputs)
 
     visual.forward = types.MethodType(forward, visual)
 
