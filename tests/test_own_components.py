@@ -42,6 +42,9 @@ class Lantern(Qwen3Vl):
     def build_model(self, path, dtype):
         return super().build_model(path / "inner" if (path / "inner").is_dir() else path, dtype)
 
+    def load_config(self, path):
+        return super().load_config(path / "inner" if (path / "inner").is_dir() else path)
+
     def load_processor(self, path):
         return super().load_processor(path / "inner" if (path / "inner").is_dir() else path)
 '''

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from transformers import AutoConfig
+from temporay.models.families._base import family_of
 
 KvDtype = Literal["float32", "bfloat16"]
 BLOCK_SIZE = 32  # tokens; vLLM's CPU default of 128 would leave short prompts out of the prefix cache
@@ -35,7 +35,7 @@ class KvShape:
 
 def kv_shape_of(path: Path) -> KvShape:
     """Read the shape from a checkpoint folder's config.json."""
-    text: Any = AutoConfig.from_pretrained(path, local_files_only=True).get_text_config()
+    text: Any = family_of(path, with_weights=False).load_config(path).get_text_config()
     heads = text.num_attention_heads
     return KvShape(
         num_layers=text.num_hidden_layers,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from temporay.models.families._base import family_of
 from temporay.operators.errors import UserError
-from transformers import AutoConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class HeadCounts:
 
 def head_counts(path: Path) -> HeadCounts:
     """Read the numbers of heads from a checkpoint folder's config.json."""
-    config: Any = AutoConfig.from_pretrained(path, local_files_only=True)
+    config: Any = family_of(path, with_weights=False).load_config(path)
     text = config.get_text_config()
     return HeadCounts(
         text=text.num_attention_heads, key_value=text.num_key_value_heads, vision=config.vision_config.num_heads

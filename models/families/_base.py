@@ -18,6 +18,7 @@ from temporay.operators.components import available, load
 from temporay.operators.errors import UserError
 from temporay.operators.records import Prompt
 from torch import nn
+from transformers import AutoConfig
 
 FAMILIES = "temporay.models.families"
 ModelPart = Literal["vision_tower", "projector", "text", "head"]  # in the order in which they are computed
@@ -62,6 +63,10 @@ class Family(ABC):
         model = self.build_model(path, dtype)
         read_weights(model, WeightFiles(path, model, self.weight_names(model)), torch.device("cpu"))
         return model.eval()
+
+    def load_config(self, path: Path) -> Any:
+        """Load what config.json says of the layers' sizes, as transformers does."""
+        return AutoConfig.from_pretrained(path, local_files_only=True)
 
     @abstractmethod
     def load_processor(self, path: Path) -> Any:
