@@ -17,9 +17,12 @@ interruption.CLEANUP_S = 0.2
 interruption.end_on_sigterm()
 child = subprocess.Popen([sys.executable, "-c", {DEAF!r}], stdout=subprocess.PIPE)
 child.stdout.readline()
-print(child.pid, flush=True)
+said = False
 while True:
     try:
+        if not said:  # inside: the signal may come as soon as it is said
+            said = True
+            print(child.pid, flush=True)
         time.sleep(600)
     except KeyboardInterrupt:
         assert interruption.has_come()
