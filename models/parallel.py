@@ -170,11 +170,16 @@ def shard(
     of a smaller type get that of the passes when they are gathered.
 
     Raises:
+        UserError: offload was asked for where everything is in host memory.
         ValueError: bfloat16 was asked for without a process group, but FSDP2 does the casts.
     """
     if gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
     if parallel.mesh is None:
+        if hardware.offload == "cpu":
+            raise UserError(
+                "hardware.offload is cpu, but a single worker on a CPU is in host memory anyway; leave it out"
+            )
         if hardware.precision == "bfloat16":
             raise ValueError("precision bfloat16 needs a process group, of one rank at least")
         return

@@ -9,24 +9,12 @@ import pytest
 from temporay.models.chat import to_prompt, to_target
 from temporay.models.engines._base import NOT_BEGUN, extended
 from temporay.models.tiny import CHAT_TEMPLATE
-from temporay.operators.records import Address, Prompt, Question, Rollout, Sample, Sampling
+from temporay.operators.records import Prompt, Rollout, Sampling
+
+from tests.models.small_samples import ANSWERED
 
 ASSISTANT = "<|im_start|>assistant\\n"
 THINKING_TEMPLATE = CHAT_TEMPLATE.replace(ASSISTANT, f"{ASSISTANT}<think>\\n")
-SAMPLE = Sample(
-    address=Address(task="t", split="train", index=0, seed=0, level=0),
-    question=Question(text="Which way?", options=("up", "down"), answer_index=1),
-    rationale="It goes down.",
-    order_dependent=True,
-    needs_time=True,
-    width=32,
-    height=32,
-    fps=4.0,
-    num_frames=4,
-    events=(),
-    sources=(),
-    facts={},
-)
 
 
 class Templated:
@@ -47,16 +35,16 @@ def thinking(processor: Any) -> Templated:
 
 def test_a_thought_is_opened_once(processor: Any, thinking: Templated) -> None:
     for made_by, opened in ((processor, False), (thinking, True)):
-        prompt = to_prompt(made_by, SAMPLE, None, instruction="")
+        prompt = to_prompt(made_by, ANSWERED, None, instruction="")
         assert prompt.text.endswith("<think>\n") == opened
-        assert (prompt.text + to_target(prompt, SAMPLE)).count("<think>") == 1
-        assert to_target(prompt, SAMPLE).endswith("It goes down.</think><answer>B</answer>")
+        assert (prompt.text + to_target(prompt, ANSWERED)).count("<think>") == 1
+        assert to_target(prompt, ANSWERED).endswith("It goes down.</think><answer>B</answer>")
 
 
 def test_a_thought_that_is_not_given_is_closed(processor: Any, thinking: Templated) -> None:
-    answer_alone = replace(SAMPLE, rationale="")
-    assert to_target(to_prompt(processor, SAMPLE, None, instruction=""), answer_alone) == "<answer>B</answer>"
-    after = to_prompt(thinking, SAMPLE, None, instruction="")
+    answer_alone = replace(ANSWERED, rationale="")
+    assert to_target(to_prompt(processor, ANSWERED, None, instruction=""), answer_alone) == "<answer>B</answer>"
+    after = to_prompt(thinking, ANSWERED, None, instruction="")
     assert to_target(after, answer_alone) == "</think><answer>B</answer>"
 
 
@@ -70,9 +58,9 @@ def test_what_an_engine_wrote_reads_as_a_whole_thought(processor: Any, thinking:
             prompt, rollout, token_ids, [0.0] * len(token_ids), version=0, sampling=sampling, tokenizer=tokenizer
         )
 
-    prompt = to_prompt(thinking, SAMPLE, None, instruction="")
+    prompt = to_prompt(thinking, ANSWERED, None, instruction="")
     whole = written(prompt, written(prompt, NOT_BEGUN, ids[:2]), ids[2:])
     assert whole.text == "<think>left</think><answer>B</answer>"
     assert whole.completion_ids == tuple(ids)
-    plain = to_prompt(processor, SAMPLE, None, instruction="")
+    plain = to_prompt(processor, ANSWERED, None, instruction="")
     assert written(plain, NOT_BEGUN, ids).text == "left</think><answer>B</answer>"

@@ -183,3 +183,8 @@ def test_bfloat16_passes_learn_what_float32_passes_do(two_ranks: Path, trained: 
 def test_bfloat16_needs_a_process_group(tiny_model: Path) -> None:
     with pytest.raises(ValueError, match="needs a process group"):
         make_policy(tiny_model, hardware=Hardware(precision="bfloat16"))
+
+
+def test_offload_that_would_do_nothing_is_refused(tiny_model: Path) -> None:
+    with pytest.raises(UserError, match=r"hardware\.offload is cpu.*leave it out"):
+        make_policy(tiny_model, hardware=Hardware(offload="cpu"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from temporay.models.chat import to_prompt, to_target
 from temporay.models.families._base import Family, family_of
 from temporay.models.parity import TOLERANCE, gaps_to_trainer
 from temporay.models.token_lengths import TokenLengths
-from temporay.operators.records import Address, Prompt, Question, Sample, Sampling
+from temporay.operators.records import Prompt, Sampling
 from transformers import AutoConfig, Qwen3VLForConditionalGeneration
 
 from tests.models.small_engines import start_engine
+from tests.models.small_samples import ANSWERED
 
 REAL_FORM = os.environ.get("TEMPORAY_REAL_FORM", "")
 pytestmark = [
@@ -31,20 +33,7 @@ pytestmark = [
 ]
 NARROW = {"num_hidden_layers": 2, "hidden_size": 128, "intermediate_size": 256, "num_attention_heads": 2}
 SHALLOW = {"depth": 2, "deepstack_visual_indexes": [0, 1], "out_hidden_size": NARROW["hidden_size"]}
-SAMPLE = Sample(
-    address=Address(task="t", split="train", index=0, seed=0, level=0),
-    question=Question(text="Which way does it go?", options=("up", "down"), answer_index=1),
-    rationale="It goes down.",
-    order_dependent=True,
-    needs_time=True,
-    width=64,
-    height=96,
-    fps=8.0,
-    num_frames=7,
-    events=(),
-    sources=(),
-    facts={},
-)
+SAMPLE = replace(ANSWERED, width=64, height=96, fps=8.0, num_frames=7)
 
 
 @pytest.fixture(scope="module")

@@ -230,15 +230,26 @@ class Producer:
             for one, prompt in zip(groups, prompts, strict=True)
             if one.outcome == Outcome.TRAINED and prompt is not None
         ]
-        versions = [rollout.weight_version for one in groups for rollout in one.group.rollouts]
         batch = TrainingBatch(
-            weight_version=min(versions, default=work.step),
+            weight_version=oldest_version(work.step, groups),
             groups=trained,
             num_shown=NUM_SHOWN if work.step % self.config.keep_rollouts_every == 0 else 0,
         )
         counted = work.media.counters()
         counted["decodes_per_prompt"] = counted.pop("decodes") / max(1, sum(prompt is not None for prompt in prompts))
         return Produced(groups=tuple(groups), batch=batch, state=state, clock=work.clock, media=counted)
+
+
+def oldest_version(step: int, groups: Sequence[ScoredGroup]) -> int:
+    """Return the oldest weights that wrote on a step's rollouts.
+
+    Raises:
+        RuntimeError: they are newer than any the trainer has made. Engines were given another model than it began with.
+    """
+    version = min((rollout.weight_version for one in groups for rollout in one.group.rollouts), default=step)
+    if version > step:
+        raise RuntimeError(f"the rollouts of step {step} were written under weights of version {version}")
+    return version
 
 
 def compared_with(config: GrpoConfig) -> frozenset[Need]:

@@ -7,6 +7,7 @@ from pydantic import Field
 from temporay.models.collate import Batch, collate_groups
 from temporay.models.cost.kv_cache import blocks_of, kv_shape_of, least_blocks
 from temporay.models.families._base import Family
+from temporay.operators.errors import UserError
 from temporay.operators.records import FinishReason, Group, Prompt, Rollout
 from temporay.workflows.grpo.settings import GrpoSettings
 from temporay.workflows.planning.machine import Machine, machine_of
@@ -59,7 +60,15 @@ def plan_engine(config: GrpoPlanConfig, trainer: TrainerPlan, machine: Machine) 
 
 
 def run(config: GrpoPlanConfig) -> dict[str, Any]:
-    """Print the plan and return its numbers."""
+    """Print the plan and return its numbers.
+
+    Raises:
+        UserError: engines and trainer share GPUs, or passes are limited by tokens.
+    """
+    if config.pool.placement != "apart":
+        raise UserError(
+            f"pool.placement is {config.pool.placement}, but a plan counts engines on devices of their own; give apart"
+        )
     machine = machine_of(config.machine)
     has_reference = config.loss.beta > 0
     num_groups = max(1, config.micro_batch_size // config.group_size)

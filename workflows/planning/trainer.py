@@ -17,6 +17,7 @@ from temporay.models.cost.memory_forecast import BatchSize, size_of, state_bytes
 from temporay.models.cost.weightless import WeightlessPolicy
 from temporay.models.families._base import Family, family_of
 from temporay.models.policy import PolicySettings
+from temporay.operators.errors import UserError
 from temporay.operators.records import Prompt
 from temporay.operators.settings import Settings
 from temporay.workflows.learner.settings import TrainingSettings
@@ -51,6 +52,19 @@ class TrainerPlan:
         return sum(self.bytes_by_purpose.values())
 
 
+def refuse_unplanned(settings: TrainingSettings) -> None:
+    """Refuse what a plan does not count.
+
+    Raises:
+        UserError: passes are limited by tokens.
+    """
+    if settings.micro_batch_tokens is not None:
+        raise UserError(
+            f"micro_batch_tokens is {settings.micro_batch_tokens}, but a plan counts passes by micro_batch_size; give "
+            "that alone"
+        )
+
+
 def plan_trainer(
     settings: TrainingSettings, assumed: Assumed, make_batch: Callable[[Family, Any, Prompt], Batch], *, reference: bool
 ) -> TrainerPlan:
@@ -59,7 +73,11 @@ def plan_trainer(
     Args:
         make_batch: collates the longest sequences from a family, its processor and the longest prompt.
         reference: whether the starting weights are held too.
+
+    Raises:
+        UserError: passes are limited by tokens.
     """
+    refuse_unplanned(settings)
     family = family_of(assumed.model, with_weights=False)
     processor = family.load_processor(assumed.model)
     policy_settings = PolicySettings(

@@ -68,3 +68,11 @@ def test_machines_have_a_form() -> None:
     for wrong in ("H100-80GB", "0xH100-80GB", "8xH100"):
         with pytest.raises(ValueError, match="give COUNTxNAME-MEMORYGB"):
             machine_of(wrong)
+
+
+def test_what_a_plan_does_not_count_is_refused(config_only: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for stage in ("sft", "grpo"):
+        code, text = planned(capsys, stage, "tiny", "--model", config_only, *CLIP, "--micro-batch-tokens", 500)
+        assert code == 2 and "micro_batch_tokens is 500" in text and "give that alone" in text
+    code, text = planned(capsys, "grpo", "tiny", "--model", config_only, *CLIP, "--pool.placement", "together")
+    assert code == 2 and "pool.placement is together" in text and "give apart" in text
