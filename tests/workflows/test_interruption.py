@@ -48,7 +48,7 @@ def test_a_process_that_does_not_end_is_ended_with_all_it_started() -> None:
 def test_leftovers_that_are_deaf_to_sigterm_are_killed() -> None:
     process, _ = start(DEAF)
     assert process.pid in [one.pid for one in descendants()]
-    assert descendants(names=("raylet",)) == []
+    assert process.pid not in [one.pid for one in descendants(names=("raylet",))]
     process.terminate()
     end_leftovers([psutil.Process(process.pid)], wait_s=0.1)
     process.communicate()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import ray
+from temporay.workflows import session
 from temporay.workflows.session import ray_session, store_in_files
 
 
@@ -17,6 +18,7 @@ def test_without_an_address_a_cluster_of_its_own_is_started(monkeypatch: pytest.
     monkeypatch.setattr(ray, "init", lambda **arguments: asked.append(arguments))
     monkeypatch.setattr(ray, "cluster_resources", lambda: {"object_store_memory": 0.0})
     monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.setattr(session, "descendants", lambda names: [])  # other tests' cluster is not this one's
     with ray_session():
         assert asked[0]["address"] == "local"
 
