@@ -1,9 +1,9 @@
-"""What the tests of models share: tiny models, engines and two ranks, each made once per test session."""
+"""What the tests of models share: tiny models, engines and two ranks, each made once."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,20 +56,21 @@ def tiny_qwen2_5_vl(tiny_models: Callable[[str], Path]) -> Path:
     return tiny_models("qwen2_5_vl")
 
 
-@pytest.fixture(scope="session")
-def engines(tiny_models: Callable[[str], Path]) -> Callable[..., Any]:
-    """Return an engine by its name, its model's family and its number of worker processes.
+@pytest.fixture(scope="module")
+def engines(tiny_models: Callable[[str], Path]) -> Iterator[Callable[..., Any]]:
+    """An engine by its name, its model's family and its number of worker processes.
 
-    Tests load the weights they need under new versions.
+    Tests load the weights they need under new versions. They end with a file's tests: another may need a process group.
     """
+    from tests.models.small_engines import end_engines, start_engine  # heavy: vLLM
 
     @functools.cache
     def engine_of(name: str, family: str, tensor_parallel: int = 1) -> Any:
-        from tests.models.small_engines import start_engine  # heavy: vLLM
-
         return start_engine(name, tiny_models(family), tensor_parallel)
 
-    return engine_of
+    yield engine_of
+    engine_of.cache_clear()
+    end_engines()
 
 
 @pytest.fixture(scope="session")

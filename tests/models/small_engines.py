@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch.distributed as dist
 from temporay.models.engines._base import ENGINES, Engine, EngineSettings
 from temporay.operators.components import load
 from temporay.operators.records import Prompt
@@ -27,6 +29,13 @@ def start_engine(name: str, model: Path, tensor_parallel: int = 1) -> Engine:
     settings = EngineSettings(max_model_len=256, max_num_seqs=8, kv_cache_mib=32, tensor_parallel=tensor_parallel)
     engine: Engine = load(ENGINES, name)(model, settings)
     return engine
+
+
+def end_engines() -> None:
+    """Close the process group that vLLM leaves open, once nothing refers to its engines."""
+    gc.collect()
+    if dist.is_initialized():
+        importlib.import_module("vllm.distributed.parallel_state").cleanup_dist_env_and_memory()
 
 
 def small_prompts(processor: Any, clips: Sequence[Clip], *, blind_questions: int = 1) -> list[Prompt]:

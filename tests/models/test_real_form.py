@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from temporay.models.token_lengths import TokenLengths
 from temporay.operators.records import Prompt, Sampling
 from transformers import AutoConfig, Qwen3VLForConditionalGeneration
 
-from tests.models.small_engines import start_engine
+from tests.models.small_engines import end_engines, start_engine
 from tests.models.small_samples import ANSWERED
 
 REAL_FORM = os.environ.get("TEMPORAY_REAL_FORM", "")
@@ -80,6 +81,14 @@ def test_a_thought_is_opened_once_and_lengths_are_counted(real_family: Family, r
         assert TokenLengths(real_family, made_by[name]).of_prompts([SAMPLE], ["Think."]) == [len(ids)]
 
 
+@pytest.fixture
+def engines_end() -> Iterator[None]:
+    """Ends what a test has started, once the test has returned."""
+    yield
+    end_engines()
+
+
+@pytest.mark.usefixtures("engines_end")
 @pytest.mark.parametrize("engine", ["local", "vllm"])
 def test_ids_and_log_probabilities_agree(engine: str, real_family: Family, real_form: Path) -> None:
     made_by = processors(real_family, real_form)
