@@ -53,7 +53,7 @@ quickstart: setup
 	$(BIN)/temporay run quickstart --out runs/quickstart
 
 test: setup
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --durations=20 -m "not drill and not gpu"
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder --durations=20 -m "not drill and not gpu"
 
 check: setup $(BIOME)
 	$(BIN)/ruff format --check $(CODE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from collections.abc import Iterator
 
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # Ray reads these when it is imported
@@ -23,7 +24,12 @@ RAY_LOGICAL_CPUS = 6  # more than the machine may have: what a test runs is smal
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one process, because they share fixtures that take long to make."""
+    """Keep the tests of a file in one process, because they share fixtures, and begin with the files that take longest.
+
+    Those start Ray. A long file that comes last would leave the other process idle; tests of operators are short.
+    """
+    with_ray = Counter(item.path for item in items if "ray_cluster" in getattr(item, "fixturenames", ()))
+    items.sort(key=lambda item: (-with_ray[item.path], "operators" in item.path.parts))
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))

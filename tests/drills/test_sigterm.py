@@ -79,6 +79,7 @@ def ended(command: Command, *, by_signal: bool) -> int:
     return code
 
 
+@pytest.mark.drill
 def test_a_run_stopped_while_it_starts_and_while_it_trains_goes_on(
     folder: Path, command_of: Callable[[Setup, str], Command]
 ) -> None:

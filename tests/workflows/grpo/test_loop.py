@@ -289,6 +289,7 @@ def test_rollouts_alone_and_training_from_them(
     assert changed(model, tmp_path / "learned/model")
 
 
+@pytest.mark.drill  # two runs and three engines; the settings that may change have cheap tests of their own
 def test_a_run_goes_on_with_more_steps_and_engines_and_other_deadlines(
     ray_cluster: None, data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
