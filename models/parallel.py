@@ -115,17 +115,27 @@ def this_process(
     in_float32 = pass_dtype(device, hardware.precision) == torch.float32 and all_are_trained
     if world_size == 1 and device.type == "cpu" and in_float32:
         return Parallel(rank=0, world_size=1, device=device, mesh=None)
+    shards = num_shards(world_size, hardware)
+    if hardware.replicas > 1:  # neighboring ranks are on one node and shard; those of other nodes have copies
+        shape = (hardware.replicas, shards)
+        mesh = init_device_mesh(device.type, shape, mesh_dim_names=("replicate", "shard"))
+    else:
+        mesh = init_device_mesh(device.type, (world_size,), mesh_dim_names=("shard",))
+    return Parallel(rank=dist.get_rank(), world_size=world_size, device=device, mesh=mesh, files=file_group())
+
+
+def num_shards(world_size: int, hardware: Hardware) -> int:
+    """Return the number of ranks that share one copy of the model.
+
+    Raises:
+        UserError: ``replicas`` do not divide the ranks.
+    """
     if world_size % hardware.replicas:
         raise UserError(
             f"hardware.replicas is {hardware.replicas}, but {world_size} workers cannot be cut into as many equal "
             "groups; give a divisor, for instance the number of nodes"
         )
-    if hardware.replicas > 1:  # neighboring ranks are on one node and shard; those of other nodes have copies
-        shape = (hardware.replicas, world_size // hardware.replicas)
-        mesh = init_device_mesh(device.type, shape, mesh_dim_names=("replicate", "shard"))
-    else:
-        mesh = init_device_mesh(device.type, (world_size,), mesh_dim_names=("shard",))
-    return Parallel(rank=dist.get_rank(), world_size=world_size, device=device, mesh=mesh, files=file_group())
+    return world_size // hardware.replicas
 
 
 @contextmanager

@@ -1,37 +1,32 @@
 """Memory of a training step on one rank, forecast before the step, so that one that cannot fit never starts.
 
-    the sharded policy → bytes of weights, gradients, AdamW
-    passes over small probes → bytes of activations by token, by token pair and by patch → any micro-batch
+    config → bytes of weights, gradients and AdamW on a rank, of tensors it gathers
+    a micro-batch through a policy without data → bytes of activations
 
-The bytes that autograd saves are measured on the run's device, with its type, sharding and checkpointing. A formula
-would have to change with every release of transformers.
-
-Shapes: B sequences, L positions.
+A formula for activations would have to change with every release of transformers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Self
 
-import numpy as np
 import torch
-from temporay.models.collate import Batch, collate_samples
+from temporay.models.collate import Batch
 from temporay.models.cost.host_memory import GIB
-from temporay.models.parallel import cut_again, local_part
-from temporay.models.policy import Policy
-from temporay.models.scoring_head import MAX_LOGITS
+from temporay.models.cost.live_bytes import LiveBytes, drop_gradients
+from temporay.models.cost.weightless import WeightlessPolicy
+from temporay.models.families._base import Family
+from temporay.models.parallel import Hardware, num_shards, pass_dtype
+from temporay.models.policy import Policy, PolicySettings
+from temporay.models.weight_files import stored_dtype
 from temporay.operators.errors import UserError
-from temporay.operators.records import Prompt
 from torch import Tensor, nn
-from torch.autograd.graph import saved_tensors_hooks
 
-TEXT_PROBES = ((1, 32), (1, 96), (2, 160))  # rows and length
-VIDEO_PROBES = ((4, 64), (8, 96))  # frames and side, px
 ADAMW_BYTES = 8  # two float32 for each trained weight
-LOGIT_BYTES = 16  # logits, their log-softmax, its exponential and a product, all float32
-GRADIENT_SHARE = 0.25  # gradients alive while a block is computed, as a measured share of what the block saves
+FLOAT32_BYTES = 4  # of trained weights, of gradients and of their copies on the way to other ranks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,20 +50,8 @@ class BatchSize:
             and self.num_tokens * self.length <= other.num_tokens * other.length
             and self.num_patches <= other.num_patches
             and self.num_scored <= other.num_scored
+            and self.num_completions <= other.num_completions
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SavedBytes:
-    """Bytes that a forward pass saves for the backward pass."""
-
-    fixed: float
-    by_token: float
-    by_pair: float  # for each pair of positions of one row: attention masks
-    by_patch: float
-
-    def text(self, size: BatchSize) -> float:
-        return self.by_token * size.num_tokens + self.by_pair * size.num_tokens * size.length
 
 
 def size_of(policy: Policy, batch: Batch) -> BatchSize:
@@ -87,42 +70,52 @@ def size_of(policy: Policy, batch: Batch) -> BatchSize:
     )
 
 
-class MemoryForecast:
-    """The bytes one rank needs for micro-batches of any size."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankShare:
+    """How a model is laid over ranks."""
 
-    def __init__(self, policy: Policy, processor: Any, *, reference: bool = False) -> None:
-        """Run a few small forward passes; every rank must make one.
+    world_size: int
+    num_shards: int | None  # ranks that share one copy of the model; None: a process alone, without FSDP2
+    dtype: torch.dtype  # of passes
+
+    @classmethod
+    def of(cls, policy: Policy) -> Self:
+        """Return that of a policy."""
+        ranks, hardware = policy.parallel, policy.settings.hardware
+        shards = None if ranks.mesh is None else num_shards(ranks.world_size, hardware)
+        return cls(world_size=ranks.world_size, num_shards=shards, dtype=policy.pass_dtype)
+
+    @classmethod
+    def on_gpus(cls, world_size: int, hardware: Hardware) -> Self:
+        """Return that of ranks that have a GPU each."""
+        dtype = pass_dtype(torch.device("cuda"), hardware.precision)
+        return cls(world_size=world_size, num_shards=num_shards(world_size, hardware), dtype=dtype)
+
+
+class MemoryForecast:
+    """The bytes one rank needs for any micro-batch."""
+
+    def __init__(
+        self, path: Path, family: Family, settings: PolicySettings, share: RankShare, *, reference: bool = False
+    ) -> None:
+        """Make a policy without data from a config, tokenizer and processor.
 
         Args:
-            reference: whether a second, frozen model will be sharded over the same ranks.
+            reference: whether a second, frozen model is sharded over the same ranks.
         """
-        self._policy = policy
-        probes = [*map(_text_probe, TEXT_PROBES), *(_video_probe(policy, processor, *p) for p in VIDEO_PROBES)]
-        with torch.random.fork_rng():
-            self._saved = measure(policy, probes)
-            policy.model.eval()  # layers are not checkpointed in this mode
-            self._whole = measure(policy, probes) if policy.settings.gradient_checkpointing else self._saved
-            policy.model.train()
-        cut_again(policy.model)
-        self._states = state_bytes(policy, reference=reference)
+        self.policy = WeightlessPolicy(path, family, settings, share.dtype)
+        self._settings, self._share = settings, share
+        self._trained = [parameter for parameter in self.policy.model.parameters() if parameter.requires_grad]
+        self._blocks = family.shard_blocks(self.policy.model)
+        self._states = self._state_bytes(stored_dtype(path), reference=reference)
 
-    def bytes(self, size: BatchSize | None) -> dict[str, float]:
-        """Return bytes by purpose. Without a micro-batch: weights, gradients and optimizer only."""
-        if size is None:
+    def bytes(self, batch: Batch | None) -> dict[str, float]:
+        """Return bytes by purpose. Without a micro-batch: weights, gradients, optimizer and what is gathered."""
+        if batch is None:
             return dict(self._states)
-        kept = self._saved.text(size) + self._saved.by_patch * size.num_patches
-        # Backward works block by block, on gradients and on what the block saved or computes again.
-        again = self._policy.settings.gradient_checkpointing
-        by_text = self._whole.text(size) - again * self._saved.text(size)
-        by_patch = self._whole.by_patch - again * self._saved.by_patch
-        num_text, num_vision = blocks_by_part(self._policy)
-        block = max(by_text / num_text, by_patch * size.num_patches / num_vision) if again else by_text / num_text
-        activations = kept + (GRADIENT_SHARE + again) * block
-        vocabulary: Any = self._policy.model.get_output_embeddings().out_features  # type: ignore[operator]
-        rows = min(size.num_scored, max(1, MAX_LOGITS // vocabulary))
-        return {**self._states, "activations": activations, "logits": float(LOGIT_BYTES * vocabulary * rows)}
+        return {**self._states, "activations": float(self._activation_bytes(batch))}
 
-    def check(self, size: BatchSize | None, available: float) -> dict[str, float]:
+    def check(self, batch: Batch | None, available: float) -> dict[str, float]:
         """Return the forecast if it fits.
 
         Args:
@@ -131,9 +124,10 @@ class MemoryForecast:
         Raises:
             UserError: more is needed than there is.
         """
-        parts = self.bytes(size)
+        parts = self.bytes(batch)
         if sum(parts.values()) <= available:
             return parts
+        size = None if batch is None else size_of(self.policy, batch)
         what = "training" if size is None else f"a micro-batch of {size.num_rows} x {size.length} tokens"
         if size is not None and size.num_patches:
             what += f" and {size.num_patches} video patches"
@@ -148,112 +142,88 @@ class MemoryForecast:
         if size is not None and (count := max(size.num_rows, size.num_completions)) > 1:
             what = "rollouts" if size.num_completions else "samples"
             advice.append(f"put fewer than {count} {what} into a micro-batch (micro_batch_size, micro_batch_tokens)")
-        if size is not None and not self._policy.settings.gradient_checkpointing:
+        if size is not None and not self._settings.gradient_checkpointing:
             advice.append("set gradient_checkpointing")
-        if self._policy.settings.hardware.sharding == "optimizer" and self._policy.parallel.mesh is not None:
+        if self._settings.hardware.sharding == "optimizer" and self._share.num_shards is not None:
             advice.append("set hardware.sharding parameters")
-        if self._policy.settings.trained.weights == "all":
+        if self._settings.trained.weights == "all":
             advice.append("train adapters (trained.weights lora)")
-        advice.append(f"use more workers than {self._policy.parallel.world_size}")
+        advice.append(f"use more workers than {self._share.world_size}")
         return ", ".join(advice)
 
+    def _state_bytes(self, stored: torch.dtype, *, reference: bool) -> dict[str, float]:
+        """Return the bytes a rank holds in every step for any micro-batch, and those it gathers.
 
-def state_bytes(policy: Policy, *, reference: bool) -> dict[str, float]:
-    """Return the bytes a rank holds in every step for any batch, and those it gathers for one block."""
-    local = [(local_part(p), p.requires_grad) for p in policy.model.parameters()]
-    weights = sum(p.numel() * p.element_size() for p, _ in local)
-    trained = [p for p, is_trained in local if is_trained]
-    states = {
-        "weights": weights,
-        "gradients": sum(p.numel() * p.element_size() for p in trained),
-        "AdamW": ADAMW_BYTES * sum(p.numel() for p in trained),
-        "reference": weights if reference else 0,
-        "gathered": _gathered_bytes(policy),
-    }
-    if policy.settings.hardware.offload == "cpu":  # only what is gathered is on the device
-        states = {"gathered": states["gathered"]}
-    return {name: float(count) for name, count in states.items() if count}
+        Args:
+            stored: type of weights in the checkpoint's files.
+        """
+        shards = self._share.num_shards
+        trained = sum(largest_part(parameter, shards) for parameter in self._trained)
+        whole = sum(largest_part(parameter, shards) for parameter in self.policy.model.parameters())
+        frozen = FLOAT32_BYTES if shards is None else min(FLOAT32_BYTES, stored.itemsize)
+        states = {
+            "weights": FLOAT32_BYTES * trained + frozen * (whole - trained),
+            "gradients": FLOAT32_BYTES * trained,
+            "AdamW": ADAMW_BYTES * trained,
+            "reference": frozen * whole * reference,
+        }
+        if self._settings.hardware.offload == "cpu":  # only what is gathered is on the device
+            states = {}
+        states["gathered"] = self._gathered_bytes()
+        return {name: float(count) for name, count in states.items() if count}
 
+    def _gathered_bytes(self) -> int:
+        """Return the bytes of whole tensors under FSDP2 while activations are there.
 
-def _gathered_bytes(policy: Policy) -> int:
-    """Return the bytes of whole tensors under FSDP2.
+        Those are the parameters outside of blocks, the block at work, the next block, and the gradient of the block
+        before in float32, on its way to other ranks. If only the optimizer is sharded, they are all weights and the sum
+        of their gradients.
+        """
+        if self._share.num_shards is None:
+            return 0
+        width = self._share.dtype.itemsize
+        whole = numel(self.policy.model.parameters())
+        if self._settings.hardware.sharding == "optimizer":
+            return width * whole + FLOAT32_BYTES * numel(self._trained)
+        sizes = [numel(block.parameters()) for block in self._blocks]
+        exchanged = max(map(numel, self._trained_by_block()), default=0)
+        return width * (whole - sum(sizes) + 2 * max(sizes)) + FLOAT32_BYTES * exchanged
 
-    Those are the parameters outside of blocks, the block at work, the next block, and one block's gradient before it is
-    sharded. If only the optimizer is sharded, they are all weights, the sum of their gradients, and a copy of it that
-    is to be sharded.
-    """
-    if policy.parallel.mesh is None:
-        return 0
-    if policy.settings.hardware.sharding == "optimizer":
-        numbers = [(p.numel(), p.requires_grad) for p in policy.model.parameters()]
-        return sum(n * (policy.pass_dtype.itemsize + 8 * is_trained) for n, is_trained in numbers)
-    blocks = [sum(p.numel() for p in block.parameters()) for block in policy.family.shard_blocks(policy.model)]
-    root = sum(p.numel() for p in policy.model.parameters()) - sum(blocks)
-    width = policy.pass_dtype.itemsize
-    return (root + 2 * max(blocks)) * width + max(root, *blocks) * (width + 4)
+    def _trained_by_block(self) -> list[list[nn.Parameter]]:
+        blocks = [[p for p in block.parameters() if p.requires_grad] for block in self._blocks]
+        return [trained for trained in blocks if trained]
 
-
-def blocks_by_part(policy: Policy) -> tuple[int, int]:
-    """Blocks of the text part and of the vision tower."""
-    blocks = {id(block) for block in policy.family.shard_blocks(policy.model)}
-    parts = [policy.family.part_of(name) for name, module in policy.model.named_modules() if id(module) in blocks]
-    return max(1, parts.count("text")), max(1, parts.count("vision_tower"))
-
-
-def measure(policy: Policy, probes: Sequence[Batch]) -> SavedBytes:
-    """Solves for the bytes by token, by pair and by patch that explain what the probes keep."""
-    sizes = [size_of(policy, probe) for probe in probes]
-    rows = [[1.0, size.num_tokens, size.num_tokens * size.length, size.num_patches] for size in sizes]
-    kept = [float(kept_bytes(policy, probe)) for probe in probes]
-    solution, *_ = np.linalg.lstsq(np.array(rows), np.array(kept), rcond=None)
-    fixed, by_token, by_pair, by_patch = (max(0.0, float(value)) for value in solution)
-    return SavedBytes(fixed=fixed, by_token=by_token, by_pair=by_pair, by_patch=by_patch)
-
-
-def kept_bytes(policy: Policy, batch: Batch) -> int:
-    """Return the bytes of a batch and of what autograd saves in its forward pass, without parameters."""
-    own = {local_part(tensor).untyped_storage().data_ptr() for tensor in _tensors(policy.model)}
-    storages: dict[int, Any] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        storage = local_part(tensor).untyped_storage()
-        storages[storage.data_ptr()] = storage
-        return tensor
-
-    on_device = batch.to(policy.parallel.device)
-    for tensor in (on_device.input_ids_RL, *on_device.model_inputs.values()):
-        keep(tensor)
-    with saved_tensors_hooks(keep, lambda tensor: tensor):
-        scores = policy.scores(on_device)
-    total: int = sum(storage.nbytes() for pointer, storage in storages.items() if pointer not in own)
-    del scores
-    return total
+    def _activation_bytes(self, batch: Batch) -> int:
+        """Return the most bytes of a micro-batch, its activations and whole gradients that are alive at once."""
+        batch = self.policy.without_pixels(batch)
+        live = LiveBytes([*self.policy.model.parameters(), *self.policy.model.buffers()])
+        for tensor in (batch.input_ids_RL, *batch.model_inputs.values()):
+            live.add(tensor)
+        if self._share.num_shards is None:  # a gradient is added to the sum as soon as it is there
+            dropped = drop_gradients([[parameter] for parameter in self._trained], live, copied=0)
+        elif self._settings.hardware.sharding == "parameters":
+            dropped = drop_gradients(self._trained_by_block(), live, copied=FLOAT32_BYTES)
+        else:
+            dropped = []
+        with torch.random.fork_rng(devices=()), self.policy.passes(), live:
+            scores = self.policy.scores(batch)
+            (scores.logprobs_BT * batch.completion_mask_BT).sum().backward()  # type: ignore[no-untyped-call]
+            del scores
+        left = [parameter for parameter in self._trained if parameter.grad is not None]
+        live.reach(FLOAT32_BYTES * numel(left))  # they are exchanged together
+        for parameter in left:
+            parameter.grad = None
+        for handle in dropped:
+            handle.remove()
+        return live.peak
 
 
-def _tensors(model: nn.Module) -> list[Tensor]:
-    return [*model.parameters(), *model.buffers()]
+def numel(tensors: Iterable[Tensor]) -> int:
+    """Return how many numbers tensors have together."""
+    return sum(tensor.numel() for tensor in tensors)
 
 
-def _text_probe(shape: tuple[int, int]) -> Batch:
-    """Return ids without meaning, with one scored token in each row."""
-    num_rows, length = shape
-    ones_B1 = torch.ones((num_rows, 1))
-    return Batch(
-        input_ids_RL=torch.ones(shape, dtype=torch.long),
-        completion_ids_BT=ones_B1.long(),
-        completion_mask_BT=ones_B1,
-        predictors_BT=torch.arange(num_rows)[:, None] * length,
-        model_inputs={},
-        lengths_R=(length,) * num_rows,
-    )
-
-
-def _video_probe(policy: Policy, processor: Any, num_frames: int, side_px: int) -> Batch:
-    chat = [{"role": "user", "content": [{"type": "video"}, {"type": "text", "text": "?"}]}]
-    prompt = Prompt(
-        key="probe",
-        text=processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True),
-        frames_THWC=np.zeros((num_frames, side_px, side_px, 3), np.uint8),
-        fps=4.0,
-    )
-    return collate_samples(policy.family, processor, [prompt], ["A"])
+def largest_part(parameter: nn.Parameter, num_shards: int | None) -> int:
+    """Return how many numbers of a parameter the first rank has: FSDP2 cuts the first axis."""
+    length = parameter.shape[0] if parameter.ndim else 1
+    return -(-length // (num_shards or 1)) * (parameter.numel() // max(1, length))

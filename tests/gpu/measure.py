@@ -19,7 +19,7 @@ from typing import Any, Literal
 import torch
 import tyro
 from temporay.models.policy import OptimizerConfig
-from temporay.models.tiny import TinyShape, build, model_config, processor, train_tokenizer
+from temporay.models.tiny import TinyShape, build
 from temporay.operators.canvas import Canvas
 from temporay.operators.dataset.reader import Dataset
 from temporay.workflows.grpo import loop as grpo
@@ -27,27 +27,13 @@ from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.rollouts.settings import PoolConfig
 from temporay.workflows.sft import loop as sft
 from temporay.workflows.sft.settings import SftConfig
-from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
+from transformers import Qwen3VLForConditionalGeneration
 
+from tests.models.qwen3_vl_forms import write_form
 from tests.small_data import write_dataset
 
 Shape = Literal["tiny", "2b", "4b"]
-VOCAB_SIZE = 151_936
 MAX_POSITION = 16_384  # tokens
-# Sizes of Qwen3-VL-2B and 4B from their config.json; they have the same vision tower except for its last layer.
-TEXT: dict[str, dict[str, Any]] = {
-    "2b": {"hidden_size": 2048, "intermediate_size": 6144, "num_hidden_layers": 28, "num_attention_heads": 16},
-    "4b": {"hidden_size": 2560, "intermediate_size": 9728, "num_hidden_layers": 36, "num_attention_heads": 32},
-}
-VISION = {
-    "depth": 24,
-    "hidden_size": 1024,
-    "intermediate_size": 4096,
-    "num_heads": 16,
-    "patch_size": 16,
-    "num_position_embeddings": 2304,
-    "deepstack_visual_indexes": [5, 11, 17],
-}
 
 
 @dataclass(frozen=True)
@@ -71,32 +57,13 @@ def write_model(settings: Settings, data: Path, out: Path) -> Path:
     if settings.shape == "tiny":
         build(out, corpus, TinyShape(max_position=MAX_POSITION), seed=0)
         return out
-    shape = TinyShape(patch_px=VISION["patch_size"], max_position=MAX_POSITION)  # type: ignore[arg-type]
-    tokenizer = train_tokenizer(corpus, shape)
-    tree = model_config(tokenizer, shape).to_dict()
-    tree["text_config"] |= TEXT[settings.shape] | {
-        "vocab_size": VOCAB_SIZE,
-        "num_key_value_heads": 8,
-        "head_dim": 128,
-        "initializer_range": 0.02,
-        "rope_parameters": {
-            "rope_type": "default",
-            "rope_theta": 5_000_000.0,
-            "mrope_section": [24, 20, 20],
-            "mrope_interleaved": True,
-        },
-    }
-    tree["vision_config"] |= VISION | {
-        "out_hidden_size": TEXT[settings.shape]["hidden_size"],
-        "initializer_range": 0.02,
-    }
+    config = write_form(out, settings.shape, corpus, MAX_POSITION)
     torch.manual_seed(0)
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
-        model = Qwen3VLForConditionalGeneration(Qwen3VLConfig(**tree)).to(torch.bfloat16)
-    model.generation_config.eos_token_id = tokenizer.eos_token_id
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
+        model = Qwen3VLForConditionalGeneration(config).to(torch.bfloat16)
+    model.generation_config.eos_token_id = config.text_config.eos_token_id
+    model.generation_config.pad_token_id = config.text_config.pad_token_id
     model.save_pretrained(out)
-    processor(tokenizer, shape).save_pretrained(out)
     return out
 
 

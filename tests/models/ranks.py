@@ -25,7 +25,7 @@ import torch.distributed as dist
 from safetensors.torch import load_file, save_file
 from temporay.models.checkpoint import CheckpointWriter, load, save
 from temporay.models.collate import collate_groups
-from temporay.models.cost.memory_forecast import MemoryForecast
+from temporay.models.cost.memory_forecast import MemoryForecast, RankShare
 from temporay.models.export import export
 from temporay.models.lora import Lora, Trained
 from temporay.models.parallel import Hardware, Parallel, Sharding, local_part, this_process
@@ -91,7 +91,7 @@ def write_result(out: Path, **found: object) -> None:
 def train_sharded(model: Path, out: Path, sharding: Sharding) -> None:
     """Leave a checkpoint after half of the steps, and the model after all."""
     policy = make_policy(model, hardware=Hardware(sharding=sharding))
-    states = MemoryForecast(policy, processor_of(model)).bytes(None)
+    states = MemoryForecast(model, policy.family, policy.settings, RankShare.of(policy)).bytes(None)
     train(policy, model, NUM_STEPS // 2, rows_per_pass=1)
     policy.logprobs(batch_of(model, rows(0)))  # as validation does, which leaves FSDP2's weights whole
     writer = CheckpointWriter(policy, out / "checkpoints", keep=1)
@@ -107,7 +107,8 @@ def train_sharded(model: Path, out: Path, sharding: Sharding) -> None:
         exchanges=exchange.call_count / len(curve),
         units=sum(isinstance(module, FSDPModule) for module in policy.model.modules()),
         scores=scores_BT.tolist(),
-        weights=states["weights"],
+        weights=sum(local_part(parameter).nbytes for parameter in policy.model.parameters()),
+        forecast=states["weights"],
     )
 
 
@@ -119,7 +120,6 @@ def train_partly(model: Path, out: Path, name: str) -> None:
     train(policy, model, 1, rows_per_pass=1)
     path = save(policy, out / "checkpoints", keep=1)
     resumed = make_policy(model, optimizer=PARTLY_OPTIMIZER, **settings)
-    MemoryForecast(resumed, processor_of(model))  # as runs do, before they load a checkpoint
     load(resumed, path)
     train(resumed, model, PARTLY_STEPS - 1, rows_per_pass=1)
     export(resumed, model, out / "model")

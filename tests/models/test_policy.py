@@ -93,8 +93,8 @@ def test_two_ranks_equal_one(tiny_model: Path, sharded: Path, trained: Trained) 
         found = json.loads((sharded / f"rank_{rank}.json").read_text())
         curve = torch.tensor(found["curve"])
         torch.testing.assert_close(curve, torch.tensor(trained[1][NUM_STEPS // 2 :]), atol=1e-4, rtol=0)
-        part_bytes = pytest.approx(whole_bytes / 2, rel=0.01)  # also after the forecast's passes
-        assert found["weights"] == part_bytes
+        part_bytes = pytest.approx(whole_bytes / 2, rel=0.01)
+        assert found["weights"] == part_bytes and found["forecast"] == part_bytes
         torch.testing.assert_close(torch.tensor(found["scores"]), expected_BT, atol=1e-4, rtol=0)
         # Gradients are exchanged for every block in both micro-batches, or once for the whole model.
         assert found["exchanges"] == (1 if sharded.name == "optimizer" else 2 * found["units"])

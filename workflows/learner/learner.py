@@ -81,7 +81,7 @@ class Learner:
             hardware=config.hardware,
         )
         self.policy = Policy.load(config.model, self.family, settings, parallel)
-        self.cost = StepCost(self.policy, self.processor, ranks_on_host=ranks_on_host, reference=reference)
+        self.cost = StepCost(self.policy, config.model, ranks_on_host=ranks_on_host, reference=reference)
         found = latest(config.out / CHECKPOINTS, parallel)
         self.cursor = load(self.policy, found.path) if found.path is not None else {}  # in the data
         self._writer = CheckpointWriter(self.policy, config.out / CHECKPOINTS, keep=KEPT_CHECKPOINTS)

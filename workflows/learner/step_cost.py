@@ -1,23 +1,24 @@
 """What the steps of one rank need and do: memory, forecast before it is taken, and operations by the second."""
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 
 import torch
 from temporay.models.collate import Batch
 from temporay.models.cost.footprint import FlopCounter, Flops, peak_flops, utilization
 from temporay.models.cost.host_memory import available_bytes
-from temporay.models.cost.memory_forecast import BatchSize, MemoryForecast, size_of
+from temporay.models.cost.memory_forecast import BatchSize, MemoryForecast, RankShare, size_of
 from temporay.models.policy import Policy
 
 
 class StepCost:
     """What the steps of one rank need and do: memory, forecast before it is taken, and operations by the second."""
 
-    def __init__(self, policy: Policy, processor: Any, *, ranks_on_host: int, reference: bool) -> None:
+    def __init__(self, policy: Policy, model: Path, *, ranks_on_host: int, reference: bool) -> None:
         """Measure what a rank has; every rank must make one.
 
         Args:
+            model: the folder that the policy comes from.
             reference: whether a second, frozen model will be loaded too.
 
         Raises:
@@ -28,7 +29,8 @@ class StepCost:
         self._refuses = hardware.refuses(policy.parallel.device)
         self._flops = FlopCounter(policy.model, policy.family)
         self._peak = peak_flops(policy.parallel.device, policy.pass_dtype, hardware.peak_tflops)
-        self._forecast = MemoryForecast(policy, processor, reference=reference)
+        share = RankShare.of(policy)
+        self._forecast = MemoryForecast(model, policy.family, policy.settings, share, reference=reference)
         policy.parallel.barrier()  # all ranks of a host hold their weights now
         self.available = available_bytes(policy, ranks_on_host=ranks_on_host)
         policy.parallel.barrier()
@@ -41,9 +43,10 @@ class StepCost:
         Raises:
             UserError: one needs more memory than there is.
         """
-        for size in (size_of(self._policy, batch) for batch in batches):
+        for batch in batches:
+            size = size_of(self._policy, batch)
             if not any(size.within(other) for other in self._checked):
-                self._forecast_of(size)
+                self._forecast_of(batch)
                 self._checked = [size, *(other for other in self._checked if not other.within(size))]
 
     def count(self, batch: Batch) -> Flops:
@@ -58,7 +61,7 @@ class StepCost:
         shares = utilization(flops, seconds, self._policy.parallel.world_size, self._peak)
         return {"tokens_per_s": num_tokens / seconds, **shares}
 
-    def _forecast_of(self, size: BatchSize | None) -> float:
+    def _forecast_of(self, batch: Batch | None) -> float:
         if not self._refuses:
-            return sum(self._forecast.bytes(size).values())
-        return sum(self._forecast.check(size, self.available).values())
+            return sum(self._forecast.bytes(batch).values())
+        return sum(self._forecast.check(batch, self.available).values())

@@ -1,6 +1,6 @@
 """Memory and operations of the training ranks, by the same forecast that a run makes, without a weight.
 
-settings, config.json, a clip's size → ``WeightlessPolicy`` → forecast of a micro-batch; operations of a sequence
+settings, config.json, a clip's size → ``MemoryForecast`` of a micro-batch; operations of a sequence
 """
 
 import dataclasses
@@ -13,8 +13,7 @@ import numpy as np
 from pydantic import Field
 from temporay.models.collate import Batch
 from temporay.models.cost.footprint import FlopCounter, Flops
-from temporay.models.cost.memory_forecast import BatchSize, size_of, state_bytes
-from temporay.models.cost.weightless import WeightlessPolicy
+from temporay.models.cost.memory_forecast import BatchSize, MemoryForecast, RankShare, size_of
 from temporay.models.families._base import Family, family_of
 from temporay.models.policy import PolicySettings
 from temporay.operators.errors import UserError
@@ -68,7 +67,7 @@ def refuse_unplanned(settings: TrainingSettings) -> None:
 def plan_trainer(
     settings: TrainingSettings, assumed: Assumed, make_batch: Callable[[Family, Any, Prompt], Batch], *, reference: bool
 ) -> TrainerPlan:
-    """Take a micro-batch without data, as the first of many ranks, and count.
+    """Forecast a micro-batch of one of many ranks, and count.
 
     Args:
         make_batch: collates the longest sequences from a family, its processor and the longest prompt.
@@ -85,24 +84,20 @@ def plan_trainer(
         total_steps=settings.num_steps,
         gradient_checkpointing=settings.gradient_checkpointing,
         trained=settings.trained,
-        # As auto means on these devices. What is offloaded is left out of the sum afterwards.
-        hardware=settings.hardware.model_copy(update={"precision": "bfloat16", "offload": "none"}),
+        hardware=settings.hardware,
     )
     prompt = longest_prompt(assumed, processor)
     batch = make_batch(family, processor, prompt)
-    with WeightlessPolicy.opened(assumed.model, family, policy_settings, settings.num_workers) as policy:
-        states = state_bytes(policy, reference=reference)
-        states.pop("gathered", None)  # a part of the peak
-        peak = policy.peak_bytes(batch)
-        own = sum(count for name, count in states.items() if name != "reference")
-        on_device = states if settings.hardware.offload == "none" else {}
-        return TrainerPlan(
-            num_weights=sum(p.numel() for p in policy.model.parameters()),
-            size=size_of(policy, batch),
-            bytes_by_purpose={**on_device, "gathered and activations": max(0.0, peak - own)},
-            flops=FlopCounter(policy.model, family).count(batch),
-            prompt_tokens=len(family.encode(processor, [prompt]).prompt_ids[0]),
-        )
+    share = RankShare.on_gpus(settings.num_workers, settings.hardware)
+    forecast = MemoryForecast(assumed.model, family, policy_settings, share, reference=reference)
+    model = forecast.policy.model
+    return TrainerPlan(
+        num_weights=sum(p.numel() for p in model.parameters()),
+        size=size_of(forecast.policy, batch),
+        bytes_by_purpose=forecast.bytes(batch),
+        flops=FlopCounter(model, family).count(batch),
+        prompt_tokens=len(family.encode(processor, [prompt]).prompt_ids[0]),
+    )
 
 
 def longest_prompt(assumed: Assumed, processor: Any) -> Prompt:

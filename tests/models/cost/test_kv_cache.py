@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from temporay.models import tiny
 from temporay.models.cost.kv_cache import BLOCK_SIZE, KvDtype, KvShape, kv_shape_of, least_blocks
 from temporay.models.engines._base import EngineSettings
-from temporay.models.tiny import TinyShape
 
+from tests.models.qwen3_vl_forms import MAX_POSITION, Size, write_form
 from tests.models.tiny_models import CORPUS
 
 MIB = 1 << 20
-MAX_POSITION = 262_144
-HEADS = {"num_key_value_heads": 8, "head_dim": 128}
-# Text parts of Qwen3-VL, from their published config.json.
-TEXT = {
-    "2b": {"num_hidden_layers": 28, "num_attention_heads": 16, "hidden_size": 2048, **HEADS},
-    "4b": {"num_hidden_layers": 36, "num_attention_heads": 32, "hidden_size": 2560, **HEADS},
-    "8b": {"num_hidden_layers": 36, "num_attention_heads": 32, "hidden_size": 4096, **HEADS},
-}
-
-
-def write_real_form(out: Path, size: str) -> Path:
-    """Write a folder with the text shape of a real model, a small tokenizer and no weights."""
-    shape = TinyShape(max_position=MAX_POSITION)
-    tokenizer = tiny.train_tokenizer(CORPUS, shape)
-    config = tiny.model_config(tokenizer, shape).to_dict()
-    config["text_config"] |= TEXT[size]
-    config["architectures"] = ["Qwen3VLForConditionalGeneration"]
-    tiny.processor(tokenizer, shape).save_pretrained(out)
-    (out / "config.json").write_text(json.dumps(config))
-    return out
 
 
 def admitted(path: Path, settings: EngineSettings) -> bool:
@@ -66,17 +44,17 @@ def admitted(path: Path, settings: EngineSettings) -> bool:
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
-@pytest.mark.parametrize("size", TEXT)
-def test_the_least_cache_is_admitted_and_less_is_not(size: str, dtype: KvDtype, tmp_path: Path) -> None:
-    path = write_real_form(tmp_path, size)
-    shape = kv_shape_of(path)
+@pytest.mark.parametrize("size", ["2b", "4b", "8b"])
+def test_the_least_cache_is_admitted_and_less_is_not(size: Size, dtype: KvDtype, tmp_path: Path) -> None:
+    write_form(tmp_path, size, CORPUS)
+    shape = kv_shape_of(tmp_path)
     length = 4704 + 2048 + 100  # 48 frames of 448 px, a long answer, a question
     least_mib = -(-shape.bytes_of_blocks(least_blocks(length), dtype) // MIB)
     given = EngineSettings(dtype=dtype, max_model_len=length, max_num_seqs=8, kv_cache_mib=least_mib)
     one_block_mib = -(-shape.bytes_of_blocks(1, dtype) // MIB)
-    assert admitted(path, given)
-    assert not admitted(path, given.model_copy(update={"kv_cache_mib": least_mib - one_block_mib}))
-    assert not admitted(path, EngineSettings(dtype=dtype))  # what serves a tiny model
+    assert admitted(tmp_path, given)
+    assert not admitted(tmp_path, given.model_copy(update={"kv_cache_mib": least_mib - one_block_mib}))
+    assert not admitted(tmp_path, EngineSettings(dtype=dtype))  # what serves a tiny model
 
 
 def test_bytes_of_a_token() -> None:

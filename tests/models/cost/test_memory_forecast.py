@@ -3,53 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-import weakref
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 import torch
+from temporay.models.collate import collate_groups
 from temporay.models.cost.host_memory import GIB, available_bytes, check_loading, host_bytes
-from temporay.models.cost.memory_forecast import MemoryForecast, size_of, state_bytes
+from temporay.models.cost.live_bytes import LiveBytes
+from temporay.models.cost.memory_forecast import BatchSize, MemoryForecast, RankShare, numel
 from temporay.models.lora import EVERYTHING, Lora, Trained
 from temporay.models.losses._supervised import supervised
-from temporay.models.parallel import Hardware
+from temporay.models.parallel import Hardware, group_of_one
+from temporay.models.policy import Policy
 from temporay.operators.errors import UserError
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
-from torch.utils.weak import WeakIdKeyDictionary
 
 from tests.models.cost.test_footprint import make_batch
+from tests.models.small_groups import make_groups
 from tests.models.small_policies import make_policy, processor_of
 
 
-class Peak(TorchDispatchMode):
-    """The largest number of bytes, over time, in storages that operations made."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._alive: Any = WeakIdKeyDictionary()
-        self.now = self.peak = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(out):
-            if isinstance(tensor, torch.Tensor):
-                self._see(tensor.untyped_storage())
-        return out
-
-    def _see(self, storage: Any) -> None:
-        if storage in self._alive:
-            return
-        size = storage.nbytes()
-        self._alive[storage] = size
-        self.now += size
-        self.peak = max(self.peak, self.now)
-        weakref.finalize(storage, self._drop, size)
-
-    def _drop(self, size: int) -> None:
-        self.now -= size
+def forecast_of(policy: Policy, model: Path, **more: Any) -> MemoryForecast:
+    return MemoryForecast(model, policy.family, policy.settings, RankShare.of(policy), **more)
 
 
 @pytest.mark.parametrize("gradient_checkpointing", [False, True])
@@ -57,56 +33,76 @@ class Peak(TorchDispatchMode):
 def test_forecast_of_a_step_is_what_is_allocated(
     tiny_model: Path, trained: Trained, gradient_checkpointing: bool
 ) -> None:
-    """Two steps, the second with AdamW's state already allocated; weights are allocated before."""
+    """Two steps of two micro-batches: the last one meets AdamW's state and a gradient."""
     policy = make_policy(tiny_model, trained=trained, gradient_checkpointing=gradient_checkpointing)
-    forecast = MemoryForecast(policy, processor_of(tiny_model))
     batch = make_batch(policy, tiny_model, num_rows=6)
-    parts = forecast.bytes(size_of(policy, batch))
-    with Peak() as peak:
+    parts = forecast_of(policy, tiny_model).bytes(batch)
+    with LiveBytes([*policy.model.parameters(), *policy.model.buffers()]) as live:
+        for tensor in (batch.input_ids_RL, *batch.model_inputs.values()):
+            live.add(tensor)
         for _ in range(2):
-            policy.forward_backward([batch], supervised)
+            policy.forward_backward([batch, batch], supervised)
             policy.step()
-    inputs = [batch.input_ids_RL, batch.completion_ids_BT, batch.completion_mask_BT, batch.predictors_BT]
-    inputs += batch.model_inputs.values()
-    measured = peak.peak + parts["weights"] + sum(tensor.nbytes for tensor in inputs)
-    assert sum(parts.values()) == pytest.approx(measured, rel=0.15)
+    assert sum(parts.values()) == pytest.approx(live.peak + parts["weights"], rel=0.01)
+
+
+def test_a_forecast_leaves_no_trace(tiny_model: Path) -> None:
+    policy = make_policy(tiny_model, trained=Trained(weights="lora", lora=Lora(rank=4, dropout=0.5)))
+    forecast, batch = forecast_of(policy, tiny_model), make_batch(policy, tiny_model)
+    state = torch.get_rng_state()
+    first = forecast.bytes(batch)
+    assert forecast.bytes(make_batch(policy, tiny_model, num_rows=4))["activations"] > first["activations"]
+    assert forecast.bytes(batch) == first
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_what_cannot_fit_is_refused_with_the_sum(tiny_model: Path) -> None:
     policy = make_policy(tiny_model)
-    forecast = MemoryForecast(policy, processor_of(tiny_model))
-    size = size_of(policy, make_batch(policy, tiny_model, num_rows=2))
-    needed = sum(forecast.bytes(size).values())
-    assert forecast.check(size, needed) == forecast.bytes(size)
-    many = dataclasses.replace(size, num_rows=2000, num_patches=1000 * size.num_patches)
-    with pytest.raises(
-        UserError, match=r"2000 x \d+ tokens and \d+ video patches needs .* GiB .*activations"
-    ) as refusal:
-        forecast.check(many, 1 * GIB)
-    for advice in ("fewer than 2000 samples", "set gradient_checkpointing", "weights lora", "more workers than 1"):
+    forecast = forecast_of(policy, tiny_model)
+    batch = make_batch(policy, tiny_model, num_rows=2)
+    needed = sum(forecast.bytes(batch).values())
+    assert forecast.check(batch, needed) == forecast.bytes(batch)
+    with pytest.raises(UserError, match=r"2 x \d+ tokens and \d+ video patches needs .* GiB .*activations") as refusal:
+        forecast.check(batch, needed - 1)
+    for advice in ("fewer than 2 samples", "set gradient_checkpointing", "weights lora", "more workers than 1"):
         assert advice in str(refusal.value)
-    row = dataclasses.replace(size, num_rows=1, num_completions=8)
-    with pytest.raises(
-        UserError, match=r"fewer than 8 rollouts into a micro-batch \(micro_batch_size, micro_batch_tok"
-    ):
+    prompts, groups, advantages = make_groups(policy.family, processor_of(tiny_model))
+    row = collate_groups(policy.family, processor_of(tiny_model), prompts, groups, advantages)
+    fewer = rf"fewer than {len(row.completion_ids_BT)} rollouts into a micro-batch \(micro_batch_size, micro_batch_tok"
+    with pytest.raises(UserError, match=fewer):
         forecast.check(row, 1000.0)
     with pytest.raises(UserError, match=r"training needs .*weights 0\.00 \+ gradients"):
         forecast.check(None, 1000.0)
-    reference = MemoryForecast(policy, processor_of(tiny_model), reference=True).bytes(None)
+    reference = forecast_of(policy, tiny_model, reference=True).bytes(None)
     assert reference["reference"] == reference["weights"]
-    assert size.within(many) and not many.within(size)
+
+
+def test_a_size_is_within_another() -> None:
+    size = BatchSize(num_rows=2, length=50, num_patches=64, num_scored=9, num_completions=4)
+    assert size.within(size) and size.within(dataclasses.replace(size, num_rows=3, num_patches=96))
+    for name in ("length", "num_patches", "num_scored", "num_completions"):
+        assert not dataclasses.replace(size, **{name: 100}).within(size)
 
 
 def test_sharding_the_optimizer_alone_needs_whole_weights_and_gradients(tiny_model: Path) -> None:
     policy = make_policy(tiny_model)
-    policy.parallel = dataclasses.replace(policy.parallel, mesh=object())
-    by_block = state_bytes(policy, reference=False)["gathered"]
-    policy.settings = dataclasses.replace(policy.settings, hardware=Hardware(sharding="optimizer"))
-    whole = state_bytes(policy, reference=False)
-    assert whole["gathered"] == whole["weights"] + 2 * whole["gradients"] > by_block  # a sum, and a copy to be cut
-    forecast = MemoryForecast(policy, processor_of(tiny_model))
+    whole = numel(policy.model.parameters())
+    share = RankShare(world_size=4, num_shards=4, dtype=torch.bfloat16)
+    by_block = MemoryForecast(tiny_model, policy.family, policy.settings, share).bytes(None)["gathered"]
+    settings = dataclasses.replace(policy.settings, hardware=Hardware(sharding="optimizer"))
+    forecast = MemoryForecast(tiny_model, policy.family, settings, share)
+    assert forecast.bytes(None)["gathered"] == (2 + 4) * whole > by_block  # and a sum of gradients in float32
     with pytest.raises(UserError, match=r"set hardware\.sharding parameters"):
         forecast.check(None, 1000.0)
+
+
+def test_a_run_and_a_plan_lay_a_model_out_alike(tiny_model: Path) -> None:
+    alone = RankShare.of(make_policy(tiny_model))
+    assert alone == RankShare(world_size=1, num_shards=None, dtype=torch.float32)
+    with group_of_one() as parallel:
+        policy = make_policy(tiny_model, parallel=parallel, hardware=Hardware(precision="bfloat16"))
+        assert RankShare.of(policy) == RankShare.on_gpus(1, Hardware())
+    assert RankShare.on_gpus(8, Hardware(replicas=2)).num_shards == 4
 
 
 def test_available_memory_is_shared_by_ranks(tiny_model: Path) -> None:

@@ -1,50 +1,79 @@
-"""A policy without data costs what the real one does."""
+"""A policy without data costs what a real one does, and the forecast what one rank of many does."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from temporay.models.collate import collate_groups
 from temporay.models.cost.footprint import FlopCounter
-from temporay.models.cost.memory_forecast import size_of, state_bytes
+from temporay.models.cost.memory_forecast import MemoryForecast, RankShare, size_of
 from temporay.models.cost.weightless import WeightlessPolicy
 from temporay.models.families._base import Family
+from temporay.models.lora import EVERYTHING, Lora, Trained
 from temporay.models.parallel import Hardware
-from temporay.models.policy import PolicySettings
 
-from tests.models.small_policies import batch_of, make_policy, rows
+from tests.models.sharded_weightless import tracked_bytes
+from tests.models.small_groups import make_groups
+from tests.models.small_policies import batch_of, make_policy, processor_of, rows
+
+TOLERANCE = 0.1
+LORA = Trained(weights="lora", lora=Lora(rank=4))
 
 
-def test_one_rank_of_many_is_counted_without_weights(tiny_model: Path, family: Family) -> None:
+def test_sizes_and_operations_are_those_of_a_real_policy(tiny_model: Path, family: Family) -> None:
     batch = batch_of(tiny_model, rows(0))
     real = make_policy(tiny_model)
-    whole, size = state_bytes(real, reference=False), size_of(real, batch)
-    flops = FlopCounter(real.model, family).count(batch)
-    settings = dataclasses.replace(real.settings, hardware=Hardware(precision="bfloat16"))
-    peaks = {}
-    for world_size, checkpointing in ((2, False), (2, True), (8, True)):
-        chosen = dataclasses.replace(settings, gradient_checkpointing=checkpointing)
-        with WeightlessPolicy.opened(tiny_model, family, chosen, world_size) as policy:
-            states = state_bytes(policy, reference=False)
-            assert size_of(policy, batch) == size
-            assert FlopCounter(policy.model, family).count(batch) == flops
-            peaks[world_size, checkpointing] = policy.peak_bytes(batch)
-        for purpose in ("weights", "gradients", "AdamW"):
-            assert states[purpose] == pytest.approx(whole[purpose] / world_size, rel=0.05)
-        own = states["weights"] + states["gradients"] + states["AdamW"]
-        assert own < peaks[world_size, checkpointing]
-    assert peaks[8, True] < peaks[2, True] < peaks[2, False]
-    saved = peaks[2, True] - peaks[8, True]  # the rest of a step does not depend on the number of ranks
-    assert saved == pytest.approx(sum(whole[p] for p in ("weights", "gradients", "AdamW")) * (1 / 2 - 1 / 8), rel=0.1)
-    with WeightlessPolicy.opened(tiny_model, family, offloaded(settings), 2) as policy:
-        assert set(state_bytes(policy, reference=True)) == {"gathered"}
+    policy = WeightlessPolicy(tiny_model, family, real.settings, torch.bfloat16)
+    assert size_of(policy, batch) == size_of(real, batch)
+    assert FlopCounter(policy.model, family).count(batch) == FlopCounter(real.model, family).count(batch)
 
 
-def offloaded(settings: PolicySettings) -> PolicySettings:
-    hardware = settings.hardware.model_copy(update={"offload": "cpu"})
-    return dataclasses.replace(settings, hardware=hardware)
+@pytest.mark.parametrize("checkpointing", [False, True], ids=["kept", "checkpointed"])
+@pytest.mark.parametrize(
+    ("world_size", "trained", "hardware", "stage"),
+    [
+        (2, EVERYTHING, {}, "sft"),
+        (8, EVERYTHING, {}, "grpo"),
+        (4, LORA, {}, "sft"),
+        (2, EVERYTHING, {"sharding": "optimizer"}, "sft"),
+        (4, EVERYTHING, {"replicas": 2}, "grpo"),
+    ],
+    ids=["two ranks", "eight ranks", "lora", "optimizer", "replicas"],
+)
+def test_the_forecast_of_a_rank_is_what_torch_tracks(
+    tiny_model: Path,
+    family: Family,
+    world_size: int,
+    trained: Trained,
+    hardware: dict[str, Any],
+    stage: str,
+    checkpointing: bool,
+) -> None:
+    settings = dataclasses.replace(
+        make_policy(tiny_model).settings,
+        gradient_checkpointing=checkpointing,
+        trained=trained,
+        hardware=Hardware(precision="bfloat16", **hardware),
+    )
+    if stage == "sft":
+        batch = batch_of(tiny_model, rows(0))
+    else:
+        processor = processor_of(tiny_model)
+        batch = collate_groups(family, processor, *make_groups(family, processor))
+    share = RankShare.on_gpus(world_size, settings.hardware)
+    forecast = MemoryForecast(tiny_model, family, settings, share).bytes(batch)
+    tracked = tracked_bytes(tiny_model, family, settings, world_size, batch)
+    assert sum(forecast.values()) == pytest.approx(tracked, rel=TOLERANCE)
+
+
+def test_what_is_offloaded_is_not_on_the_device(tiny_model: Path, family: Family) -> None:
+    settings = dataclasses.replace(make_policy(tiny_model).settings, hardware=Hardware(offload="cpu"))
+    share = RankShare.on_gpus(2, settings.hardware)
+    assert set(MemoryForecast(tiny_model, family, settings, share, reference=True).bytes(None)) == {"gathered"}
 
 
 def test_a_forecast_refuses_where_it_has_been_compared() -> None:

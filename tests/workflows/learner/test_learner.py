@@ -19,7 +19,7 @@ def make_cost(model: Path, hardware: Hardware) -> StepCost:
     family = family_of(model)
     loaded = family.load_model(model, torch.float32)
     policy = Policy(loaded, family, PolicySettings(optimizer=OptimizerConfig(), total_steps=1, hardware=hardware))
-    return StepCost(policy, family.load_processor(model), ranks_on_host=1, reference=False)
+    return StepCost(policy, model, ranks_on_host=1, reference=False)
 
 
 def text_batch(num_rows: int) -> Batch:

@@ -34,7 +34,8 @@ def test_fine_tuning_is_planned_by_memory_and_hours(config_only: Path, capsys: p
     assert code == 0
     for said in (
         "trainer, each of 2 ranks: weights",
-        "gathered and activations",
+        "gathered",
+        "activations",
         "of 79.0 GB: fits",
         "2 x 989 TFLOP/s x 0.35",
         "600 steps: ",
