@@ -16,6 +16,8 @@
 #   make measure-gpu  SFT and GRPO of a real architecture with random weights on a GPU
 #   make pictures     the README's picture of rollouts, from the run of make quickstart; needs Chromium
 #   make drill        slow fault drills: processes killed, frozen and starved
+#   make drill-2b     a step of SFT and of GRPO of a whole Qwen3-VL-2B by LoRA on CPUs, and its memory; needs
+#                     TEMPORAY_REAL_FORM=FOLDER, the model's files without weights
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -27,7 +29,7 @@ WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 CODE := operators models workflows cluster tests .ci
 PAGES := README.md CHANGELOG.md Makefile $(wildcard .github/*.md)
 
-.PHONY: setup quickstart test check golden drill bench-data bench-pool bench-sft bench-shared bench-loop bench-checkpoints bench-weights bench-memory bench-learning measure-gpu pictures
+.PHONY: setup quickstart test check golden drill drill-2b bench-data bench-pool bench-sft bench-shared bench-loop bench-checkpoints bench-weights bench-memory bench-learning measure-gpu pictures
 
 setup: $(STAMP)
 
@@ -74,6 +76,9 @@ $(BIOME): $(STAMP)
 
 pictures: quickstart
 	PYTHONPATH=. $(BIN)/python tests/pictures.py runs/quickstart/grpo .github/images/rollouts.png
+
+drill-2b: setup
+	PYTHONPATH=. RAY_AUTH_MODE=disabled $(BIN)/python -m tests.drills.whole_model --form "$(TEMPORAY_REAL_FORM)"
 
 drill: setup
 	$(BIN)/python -m pytest -q -m drill
