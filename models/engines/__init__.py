@@ -2,7 +2,6 @@
 
 vllm       the engine of choice
 local      transformers' own generation, where vLLM cannot be installed
-scripted   says what a file tells it to: the fake of the tests
 """
 
 from temporay.operators.components import with_own_folders

@@ -6,8 +6,9 @@ import os
 from collections.abc import Sequence
 
 from temporay.models.engines._base import EngineLostError
-from temporay.models.engines.scripted import Scripted
 from temporay.operators.records import Group, Prompt, Sampling
+
+from tests.workflows.scripted_engine import Scripted
 
 
 class Crashing(Scripted):

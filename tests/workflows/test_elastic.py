@@ -24,6 +24,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
+SCRIPTED = "tests.workflows.scripted_engine:Scripted"  # the workers have the repository's root on their path
 PLAN = (1, 1, -1, 1, -1, -1)  # a node more or less every CHANGE_EVERY steps
 CHANGE_EVERY = 3
 MAX_STEPS_PER_CHANGE = 40
@@ -128,7 +129,7 @@ def main(model: Path) -> None:
     try:
         ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False)
         config = ResolvedPool(
-            engine="scripted",
+            engine=SCRIPTED,
             num_engines=1,
             max_engines=1 + PLAN.count(1),
             resources={"rollout": 1},

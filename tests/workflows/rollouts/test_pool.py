@@ -30,7 +30,8 @@ from temporay.workflows.rollouts.published_weights import OF_CHECKPOINT, Publish
 from temporay.workflows.rollouts.settings import ResolvedPool
 
 SAMPLING = Sampling(num_rollouts=2, temperature=1.0, max_tokens=16, seed=0)
-CRASHING = "tests.workflows.crashing_engine:Crashing"  # the workers have the repository's root on their path
+SCRIPTED = "tests.workflows.scripted_engine:Scripted"  # the workers have the repository's root on their path
+CRASHING = "tests.workflows.crashing_engine:Crashing"
 SETTINGS = EngineSettings(max_model_len=128, max_num_seqs=8)
 
 
@@ -47,7 +48,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def scripted(ray_cluster: None, model: Path) -> Iterator[RolloutPool]:
     """Start two engines, one prompt per call. Shared, because a process that imports torch takes seconds to start."""
-    config = ResolvedPool(engine="scripted", num_engines=2, threads=1, prompts_per_call=1, settings=SETTINGS)
+    config = ResolvedPool(engine=SCRIPTED, num_engines=2, threads=1, prompts_per_call=1, settings=SETTINGS)
     with RolloutPool.started(config, model) as pool:
         yield pool
 
@@ -96,15 +97,15 @@ def test_user_errors_keep_their_type(scripted: RolloutPool, model: Path, tmp_pat
     bare = tmp_path / "bare"
     shutil.copytree(model, bare, ignore=shutil.ignore_patterns("scripted.json"))
     with pytest.raises(UserError, match=r"scripted\.json"):
-        RolloutPool.start(ResolvedPool(engine="scripted", threads=1, settings=SETTINGS), bare)
-    with pytest.raises(UserError, match="did you mean 'scripted'"):
-        validated(ResolvedPool, {"engine": "script"})
+        RolloutPool.start(ResolvedPool(engine=SCRIPTED, threads=1, settings=SETTINGS), bare)
+    with pytest.raises(UserError, match="did you mean 'local'"):
+        validated(ResolvedPool, {"engine": "locals"})
     cut = SETTINGS.model_copy(update={"tensor_parallel": 3})
     with pytest.raises(UserError, match=r"tensor_parallel is 3, but .* 2 attention heads"):
-        RolloutPool.start(ResolvedPool(engine="scripted", threads=1, settings=cut), model)
+        RolloutPool.start(ResolvedPool(engine=SCRIPTED, threads=1, settings=cut), model)
     cut = SETTINGS.model_copy(update={"tensor_parallel": 2})
     with pytest.raises(UserError, match="the scripted engine computes in one process"):
-        RolloutPool.start(ResolvedPool(engine="scripted", threads=1, settings=cut), model)
+        RolloutPool.start(ResolvedPool(engine=SCRIPTED, threads=1, settings=cut), model)
 
 
 def test_published_weights_are_those_engines_hold(scripted: RolloutPool) -> None:
@@ -214,7 +215,7 @@ def test_dead_engines(scripted: RolloutPool) -> None:
 
 def test_hanging_engine_is_ended(ray_cluster: None, model: Path) -> None:
     """A call that takes too long ends the engine; without restarts none is left."""
-    config = ResolvedPool(engine="scripted", threads=1, max_restarts=0, settings=SETTINGS)
+    config = ResolvedPool(engine=SCRIPTED, threads=1, max_restarts=0, settings=SETTINGS)
     with RolloutPool.started(config, model) as pool:
         pool.config = config.model_copy(update={"call_timeout_s": 1e-4})
         with pytest.raises(RuntimeError, match="no engine is left after 0 restarts"):

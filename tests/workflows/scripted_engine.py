@@ -1,4 +1,4 @@
-"""An engine that writes the completions of a file: the fake for tests of everything around an engine."""
+"""An engine that writes the completions of a file, for tests of everything around an engine."""
 
 import json
 import time
