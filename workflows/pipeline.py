@@ -5,6 +5,7 @@ Every stage leaves a finished result behind, so that the command goes on where i
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +20,7 @@ from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, by_task
 from temporay.operators.scoring.metrics import ConfidenceInterval, TableRow, render_table
 from temporay.operators.scoring.scores import load_rewards, needs_of
 from temporay.workflows.base_model import BaseModelSettings, make_base_model
-from temporay.workflows.config import converted
+from temporay.workflows.config import converted, replaced
 from temporay.workflows.data import audit, generate
 from temporay.workflows.evaluate import EvaluateSettings, evaluate
 from temporay.workflows.evaluate import demand_of as evaluation_demand
@@ -53,6 +54,9 @@ class PipelineSettings(Recipe):
     """The recipe of the training split, and the settings of every stage."""
 
     split: Literal["train"] = "train"  # the other two are made of the same recipe
+    seed: int = Field(
+        default=0, ge=0
+    )  # of data, base model, order and sampling; a stage's own seed wins unless it is 0
     num_rl_samples: int = Field(ge=1)
     num_test_samples: int = Field(ge=1)
     num_data_workers: int = Field(default=2, ge=1)
@@ -75,6 +79,7 @@ def run(config: PipelineConfig) -> dict[str, Any]:
     Raises:
         UserError: settings are not valid, or a guard stopped a stage.
     """
+    config = seeded(config)
     check(config)
     run_dir = RunDir.open(config.out, config, kind=KIND)
     finished = run_dir.summary()
@@ -83,6 +88,13 @@ def run(config: PipelineConfig) -> dict[str, Any]:
     print(table(finished))
     print(f"report: {config.out / report.PAGE}")
     return finished
+
+
+def seeded(config: PipelineConfig) -> PipelineConfig:
+    """Return the same settings with the run's seed in every stage whose own is 0."""
+    adapted = [stage for stage in ("sft", "grpo") if getattr(config, stage).trained.weights == "lora"]
+    names = ["base_model.seed", "sft.seed", "grpo.seed", *(f"{stage}.trained.lora.seed" for stage in adapted)]
+    return replaced(config, {name: config.seed for name in names if not attrgetter(name)(config)})
 
 
 def check(config: PipelineConfig) -> None:

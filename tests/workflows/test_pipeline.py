@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from temporay.operators.dataset.drawn_coco import write_drawn_coco
 from temporay.operators.dataset.label_check import Verdict
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.samples import make_sample_at, open_source
 from temporay.operators.errors import UserError
 from temporay.workflows import pipeline
@@ -19,6 +20,7 @@ from temporay.workflows.presets import generate, run
 
 def small(out: Path) -> PipelineConfig:
     changes = {
+        "seed": 3,
         "num_samples": 24,
         "num_rl_samples": 6,
         "num_test_samples": 6,
@@ -58,11 +60,24 @@ def test_every_stage_leaves_its_result_and_is_not_done_twice(
     assert summary["grpo"]["decodes_per_prompt"] == 1
     assert {"data", "audit", "base_model", "sft", "engine", "grpo", "evaluate"} <= set(summary["seconds"])
     assert (config.out / "report.html").exists()
+    settings = json.loads((config.out / "config.json").read_text())
+    used = [settings["base_model"]["seed"]]
+    used += [json.loads((config.out / part / "config.json").read_text())["seed"] for part in ("sft", "grpo")]
+    used += [Dataset.open(config.out / "data" / split).sample(0).address.seed for split in ("train", "rl", "test")]
+    assert used == [3] * 6
     assert "motion_direction" in capsys.readouterr().out
 
     written = (config.out / "sft" / "model" / "model.safetensors").stat().st_mtime_ns
     assert pipeline.run(config) == summary
     assert (config.out / "sft" / "model" / "model.safetensors").stat().st_mtime_ns == written
+
+
+def test_a_stages_own_seed_wins(tmp_path: Path) -> None:
+    lora = {"sft.trained.weights": "lora", "grpo.trained.weights": "lora", "grpo.trained.lora.seed": 7}
+    config = pipeline.seeded(replaced(small(tmp_path), {"sft.seed": 5, **lora}))
+    assert (config.seed, config.base_model.seed, config.sft.seed, config.grpo.seed) == (3, 3, 5, 3)
+    assert (config.sft.trained.lora.seed, config.grpo.trained.lora.seed) == (3, 7)
+    assert pipeline.seeded(config) == config
 
 
 def test_the_quickstarts_labels_are_what_its_clips_show(tmp_path: Path) -> None:

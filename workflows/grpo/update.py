@@ -64,7 +64,7 @@ def learn_from(
     An update without a group, or whose gradient is not finite, is left out and counted; the schedule goes on.
     """
     logprobs = shown_logprobs(learner, batch, config)
-    pieces = mini_batches(batch.groups, config.mini_batches, learner.step)
+    pieces = mini_batches(batch.groups, config.mini_batches, (config.seed, learner.step))
     ready = [prepared(learner, piece, config, reference) for piece in pieces]
     measured: list[dict[str, float]] = []
     spread = RatioSpread()
@@ -75,11 +75,15 @@ def learn_from(
     return UpdateReport(metrics=metrics, trained=trained, logprobs=logprobs)
 
 
-def mini_batches(groups: list[TrainingGroup], count: int, step: int) -> list[list[TrainingGroup]]:
-    """Cut the groups of a batch into one piece per update of a pass, in an order of the step's own."""
+def mini_batches(groups: list[TrainingGroup], count: int, place: tuple[int, int]) -> list[list[TrainingGroup]]:
+    """Cut the groups of a batch into one piece per update of a pass, in an order of the step's own.
+
+    Args:
+        place: seed of the run, and step.
+    """
     if count == 1:
         return [groups]
-    order = rng_at("mini_batches", step).permutation(len(groups)).tolist()
+    order = rng_at("mini_batches", *place).permutation(len(groups)).tolist()
     return [[groups[i] for i in order[first::count]] for first in range(count)]
 
 
