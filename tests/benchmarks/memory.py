@@ -3,8 +3,10 @@
     preset, size, ranks → forecast, as `temporay plan` and every run make it, from a whole model in one process
                         → the same pass on one rank of a fake process group under FSDP2, watched by ``FSDPMemTracker``
 
-Nothing has data, so that no GPU is needed and no weights. Models have the real sizes and a small tokenizer. A forecast
-counts what FSDP2 would gather and exchange; the tracker sees FSDP2 itself.
+With ``--model``, the forecast is instead compared with what a process on this CPU grows by when it takes real steps.
+
+Nothing else has data, so that no GPU is needed and no weights. Models have the real sizes and a small tokenizer. The
+forecast counts what FSDP2 would gather and exchange; the tracker sees FSDP2 itself.
 """
 
 from __future__ import annotations
@@ -12,16 +14,20 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 import tyro
 from temporay.models.collate import Batch, collate_samples
+from temporay.models.cost.memory_forecast import MemoryForecast, RankShare, size_of
 from temporay.models.families._base import Family, family_of
+from temporay.models.losses._supervised import supervised
 from temporay.models.parallel import Hardware
-from temporay.models.policy import PolicySettings
+from temporay.models.policy import OptimizerConfig, Policy, PolicySettings
 from temporay.operators.records import Prompt
 from temporay.workflows.learner.settings import TrainingSettings
 from temporay.workflows.planning.grpo import longest_groups
@@ -30,6 +36,7 @@ from temporay.workflows.planning.trainer import GB, Assumed, longest_prompt, pla
 from temporay.workflows.presets.grpo import synrl
 from temporay.workflows.presets.sft import pseudo_video
 
+from tests.benchmarks.shared_prompt import MIB, watched
 from tests.models.qwen3_vl_forms import Size, write_form
 from tests.models.sharded_weightless import tracked_bytes
 
@@ -50,6 +57,7 @@ class Settings:
     target_tokens: int = 256  # of a completion of SFT
     max_tokens: int = 2048  # of a completion of GRPO
     tracks: bool = True  # whether the tracker runs too, which takes minutes for a large model
+    model: Path | None = None  # a folder with weights: real steps of it instead of all this
 
 
 def preset_of(stage: Stage) -> TrainingSettings:
@@ -97,6 +105,35 @@ def compare(model: Path, size: Size, stage: Stage, checkpointing: bool, ranks: i
     print(f"| {' | '.join(row)} |", flush=True)
 
 
+def take_steps(model: Path, stage: Stage, checkpointing: bool, settings: Settings) -> str:
+    """Return a row: the forecast, and by how much this process grew while it loaded a model and trained it."""
+    family = family_of(model)
+    processor = family.load_processor(model)
+    assumed = Assumed(model=model, num_frames=settings.num_frames, side_px=settings.side_px)
+    batch = batch_of(stage, settings, family, processor, longest_prompt(assumed, processor))
+    how = PolicySettings(optimizer=OptimizerConfig(), total_steps=2, gradient_checkpointing=checkpointing)
+    with watched() as peak_mib:
+        policy = Policy.load(model, family, how)
+        for _ in range(2):
+            policy.forward_backward([batch, batch], supervised)
+            policy.step()
+    measured = peak_mib() * MIB
+    forecast = sum(MemoryForecast(model, family, how, RankShare.of(policy)).bytes(batch).values())
+    size = size_of(policy, batch)
+    cells = [stage, f"{size.num_rows} x {size.length}, {size.num_patches}", "yes" if checkpointing else "no"]
+    cells += [f"{forecast / GB:.2f}", f"{measured / GB:.2f}", f"{forecast / measured - 1:+.1%}"]
+    return f"| {' | '.join(cells)} |"
+
+
+def measure(settings: Settings, model: Path) -> None:
+    """Print a table of real steps, each in a process of its own."""
+    print("| stage | tokens, patches | checkpointing | forecast, GB | measured, GB | difference |\n|" + "---|" * 6)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as processes:
+        for stage in settings.stages:
+            for checkpointing in (True, False):
+                print(processes.submit(take_steps, model, stage, checkpointing, settings).result(), flush=True)
+
+
 def rows_of(settings: Settings) -> Iterator[tuple[Size, Stage, bool, int]]:
     for size in settings.sizes:
         for stage in settings.stages:
@@ -111,6 +148,9 @@ def header() -> Sequence[str]:
 
 
 def main(settings: Settings) -> None:
+    if settings.model is not None:
+        measure(settings, settings.model)
+        return
     torch.set_num_threads(1)
     print(f"| {' | '.join(header())} |\n|{'---|' * len(header())}", flush=True)
     with tempfile.TemporaryDirectory() as folder:

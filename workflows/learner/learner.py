@@ -39,6 +39,7 @@ from temporay.workflows.runs.run_dir import RunDir
 CHECKPOINTS, MODEL, RAY_STORAGE = "checkpoints", "model", "ray_train"
 KEPT_CHECKPOINTS = 2
 COLLECTIVE_TIMEOUT_S = 1800  # after which a rank that the others wait for counts as lost
+MEMORY_STAGE = "memory"  # the name of lines in metrics.jsonl that forecast a micro-batch larger than all before
 CHECKPOINT_STAGE = "checkpoint"  # the name of lines in metrics.jsonl that say what a checkpoint cost
 
 
@@ -128,7 +129,8 @@ class Learner:
 
         def checked() -> Iterator[Batch]:
             for batch in batches:
-                self.cost.check([batch])
+                for forecast in self.cost.check([batch]):
+                    self.log({"stage": MEMORY_STAGE, "step": self.step, **forecast})
                 counts.append(self.cost.count(batch))
                 yield batch
 

@@ -1,5 +1,6 @@
 """What the steps of one rank need and do: memory, forecast before it is taken, and operations by the second."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,17 +38,19 @@ class StepCost:
         self._checked: list[BatchSize] = []
         self.forecast_bytes = self._forecast_of(None)
 
-    def check(self, batches: Sequence[Batch]) -> None:
-        """Forecast the micro-batches that are larger than all before.
+    def check(self, batches: Sequence[Batch]) -> list[dict[str, float]]:
+        """Forecast the micro-batches that are larger than all before, and return sizes and bytes for each.
 
         Raises:
             UserError: one needs more memory than there is.
         """
+        found = []
         for batch in batches:
             size = size_of(self._policy, batch)
             if not any(size.within(other) for other in self._checked):
-                self._forecast_of(batch)
+                found.append({**dataclasses.asdict(size), "forecast_bytes": self._forecast_of(batch)})
                 self._checked = [size, *(other for other in self._checked if not other.within(size))]
+        return found
 
     def count(self, batch: Batch) -> Flops:
         """Count the operations of one micro-batch."""

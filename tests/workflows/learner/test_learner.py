@@ -42,12 +42,13 @@ def test_a_step_is_forecast_and_rated(tmp_path: Path) -> None:
     assert rates["tokens_per_s"] == 22.5
     assert rates["mfu"] == pytest.approx(rates["flops_per_s"] / 0.5e12)
     assert rates["text_flops_per_s"] == rates["flops_per_s"]
-    cost.check([text_batch(4)])
+    (forecast,) = cost.check([text_batch(1), text_batch(4)])[1:]
+    assert forecast["num_rows"] == 4 and cost.forecast_bytes < forecast["forecast_bytes"] < cost.available
     cost.available = cost.forecast_bytes + 1000
-    cost.check([text_batch(2)])  # no larger than what was checked
+    assert not cost.check([text_batch(2)])  # no larger than what was checked
     with pytest.raises(UserError, match="a micro-batch of 5 x 16 tokens needs"):
         cost.check([text_batch(5)])
     reporting = make_cost(tmp_path / "model", Hardware(memory_forecast="report"))
     reporting.available = 0.0
-    reporting.check([text_batch(5)])
+    assert reporting.check([text_batch(5)])[0]["forecast_bytes"] > forecast["forecast_bytes"]
     assert "mfu" not in reporting.rates([reporting.count(text_batch(1))], num_tokens=15.0, seconds=1.0)

@@ -41,6 +41,8 @@ def test_fine_tuning_is_planned_by_memory_and_hours(config_only: Path, capsys: p
         "600 steps: ",
     ):
         assert said in text
+    code, text = planned(capsys, *given, "--machine", "8xH100-80GB", "--trained.weights", "lora")
+    assert code == 0 and "of 79.0 GB: fits" in text
     code, text = planned(capsys, *given, "--machine", "1xH100-80GB")
     assert code == 2 and "num_workers is 2, but 1xH100-80GB has 1 devices" in text
     code, text = planned(capsys, *given, "--machine", "8xAbacus-80GB")

@@ -106,6 +106,8 @@ def test_a_run_learns_and_says_so(undisturbed: Path, model: Path) -> None:
     assert logged(undisturbed, "world_size") == [1] and logged(undisturbed, "rejected_checkpoints") == [[]]
     for name in ("grad_norm", "lr", "tokens_per_s", "wait", "input_tokens", "padding"):
         assert len(logged(undisturbed, name)) == NUM_STEPS
+    forecasts, (available,) = logged(undisturbed, "forecast_bytes", "memory"), logged(undisturbed, "available_bytes")
+    assert forecasts and all(0 < forecast < available for forecast in forecasts)
     summary = json.loads((undisturbed / "summary.json").read_text())
     assert summary["loss"] == losses[-1]
     assert 0 <= summary["wait"] < 1 and 0 <= summary["padding"] < 1
