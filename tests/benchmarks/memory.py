@@ -3,7 +3,7 @@
     preset, size, ranks → forecast, as `temporay plan` and every run make it, from a whole model in one process
                         → the same pass on one rank of a fake process group under FSDP2, watched by ``FSDPMemTracker``
 
-With ``--model``, the forecast is instead compared with what a process on this CPU grows by when it takes real steps.
+With ``--takes-steps``, it is compared with what a process on this CPU grows by when it takes real steps instead.
 
 Nothing else has data, so that no GPU is needed and no weights. Models have the real sizes and a small tokenizer. The
 forecast counts what FSDP2 would gather and exchange; the tracker sees FSDP2 itself.
@@ -11,6 +11,7 @@ forecast counts what FSDP2 would gather and exchange; the tracker sees FSDP2 its
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,7 @@ from temporay.models.families._base import Family, family_of
 from temporay.models.losses._supervised import supervised
 from temporay.models.parallel import Hardware
 from temporay.models.policy import OptimizerConfig, Policy, PolicySettings
+from temporay.models.tiny import TinyShape, build
 from temporay.operators.records import Prompt
 from temporay.workflows.learner.settings import TrainingSettings
 from temporay.workflows.planning.grpo import longest_groups
@@ -42,6 +44,18 @@ from tests.models.sharded_weightless import tracked_bytes
 
 DEVICES_GB = (24, 80, 141)
 CORPUS = ["Which way does it move? It moves left, and then right. a a a a"] * 20
+SMALL = TinyShape(
+    hidden_size=512,
+    num_layers=6,
+    num_heads=8,
+    num_kv_heads=4,
+    head_dim=64,
+    vision_hidden_size=512,
+    vision_depth=6,
+    vision_heads=8,
+    patch_px=16,
+    max_position=16384,
+)
 Stage = Literal["sft", "grpo"]
 
 
@@ -57,7 +71,8 @@ class Settings:
     target_tokens: int = 256  # of a completion of SFT
     max_tokens: int = 2048  # of a completion of GRPO
     tracks: bool = True  # whether the tracker runs too, which takes minutes for a large model
-    model: Path | None = None  # a folder with weights: real steps of it instead of all this
+    takes_steps: bool = False  # real steps of a model on this CPU, instead of all this
+    model: Path | None = None  # that model; None: a small random one is made
 
 
 def preset_of(stage: Stage) -> TrainingSettings:
@@ -127,6 +142,7 @@ def take_steps(model: Path, stage: Stage, checkpointing: bool, settings: Setting
 
 def measure(settings: Settings, model: Path) -> None:
     """Print a table of real steps, each in a process of its own."""
+    os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", "65536")  # what is freed goes back to the system at once
     print("| stage | tokens, patches | checkpointing | forecast, GB | measured, GB | difference |\n|" + "---|" * 6)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as processes:
         for stage in settings.stages:
@@ -148,12 +164,14 @@ def header() -> Sequence[str]:
 
 
 def main(settings: Settings) -> None:
-    if settings.model is not None:
-        measure(settings, settings.model)
-        return
     torch.set_num_threads(1)
-    print(f"| {' | '.join(header())} |\n|{'---|' * len(header())}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
+        if settings.takes_steps:
+            if settings.model is None:
+                build(Path(folder) / "model", CORPUS, SMALL, seed=0)
+            measure(settings, settings.model or Path(folder) / "model")
+            return
+        print(f"| {' | '.join(header())} |\n|{'---|' * len(header())}", flush=True)
         for size in settings.sizes:
             write_form(Path(folder) / size, size, CORPUS)
         for size, stage, checkpointing, ranks in rows_of(settings):
