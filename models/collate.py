@@ -87,6 +87,7 @@ class StepSize:
     num_passes: int
     num_with_video: int
     counts: BatchCounts  # of this rank alone
+    num_first_passes: int = 0  # after them the squared norm of the gradient is measured; 0: it is not
 
     @classmethod
     def of(cls, batches: Sequence[Batch]) -> StepSize:

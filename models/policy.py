@@ -26,6 +26,7 @@ from temporay.models.parallel import (
     Parallel,
     cut_again,
     exchange_after,
+    local_part,
     pass_dtype,
     resting_device,
     shard,
@@ -145,7 +146,8 @@ class Policy:
             size: of ``batches``, where they are made while others are computed; None: all are made first, and counted.
 
         Returns:
-            The loss, its metrics, mean ``entropy`` and the counts ``tokens`` and ``sequences``, over all ranks.
+            The loss, its metrics, mean ``entropy`` and the counts ``tokens`` and ``sequences``, over all ranks. Where
+            the size has first passes, ``grad_square_first`` is the squared norm of what they add to the gradient.
         """
         if size is None:
             batches = list(batches)
@@ -159,11 +161,22 @@ class Policy:
             value, metrics = loss(scores, on_device, counts)
             (value * self.parallel.world_size).backward()  # type: ignore[no-untyped-call] # FSDP takes the mean
             entropy = (scores.entropy_BT * on_device.completion_mask_BT).sum() / max(counts.num_tokens, 1.0)
+            if position == size.num_first_passes:
+                metrics = {**metrics, "grad_square_first": self._grad_square_share()}
             for name, share in {"loss": value.detach(), "entropy": entropy, **metrics}.items():
                 totals[name] = totals.get(name, torch.zeros_like(share)) + share.detach()
         names = sorted(totals)
         summed = self.parallel.sum(torch.stack([totals[name].float() for name in names])).tolist()
         return {**dict(zip(names, summed, strict=True)), "tokens": counts.num_tokens, "sequences": counts.num_sequences}
+
+    def _grad_square_share(self) -> Tensor:
+        """Return this rank's share of the squared norm of the gradient so far; nothing waits for it."""
+        mesh = self.parallel.mesh
+        num_copies = mesh.size(0) if mesh is not None and mesh.ndim == 2 else 1  # replicas hold the same gradient
+        norm = torch.nn.utils.get_total_norm(
+            [local_part(p.grad) for p in self.model.parameters() if p.grad is not None]
+        )
+        return norm.square().to(self.parallel.device) / num_copies
 
     def step(self) -> dict[str, float]:
         """Clip the gradient and apply it.

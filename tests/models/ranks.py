@@ -3,7 +3,8 @@
 A run leaves its results in a folder of its own: ``parameters`` and ``optimizer`` (by what is sharded), ``lora`` and
 ``frozen`` (by what is trained), ``stored`` (a model in bfloat16 with adapters), ``bfloat16_2`` and ``bfloat16_1`` (by
 the number of ranks), ``offload`` (to host memory), ``replicas`` (two groups of two ranks) and ``killed`` (in the
-middle of its second checkpoint). The gradient of a step on groups is in ``groups.pt``.
+middle of its second checkpoint). The gradient of a step on groups is in ``groups.pt``. ``first_passes`` and
+``first_passes_replicas`` have the squared norm of the gradient of the first passes of a step.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ from temporay.models.collate import collate_groups
 from temporay.models.cost.memory_forecast import MemoryForecast, RankShare
 from temporay.models.export import export
 from temporay.models.lora import Lora, Trained
-from temporay.models.parallel import Hardware, Parallel, Sharding, local_part, this_process
+from temporay.models.parallel import DEFAULT_HARDWARE, Hardware, Parallel, Sharding, local_part, this_process
 from temporay.models.policy import OptimizerConfig
 from torch.distributed.fsdp import FSDPModule
 from torch.multiprocessing.spawn import spawn
 
 from tests.models.small_groups import gradients, make_groups
-from tests.models.small_policies import batch_of, make_policy, processor_of, rows, train
+from tests.models.small_policies import batch_of, first_square, make_policy, processor_of, rows, train
 
 NUM_STEPS = 4
 PARTLY_STEPS = 3  # steps of the runs in which not all weights are trained
@@ -65,8 +66,10 @@ def _rank(rank: int, model: Path, out: Path) -> None:
             train_in_bfloat16(model, out / "bfloat16_2")
             train_whole(model, out / "offload", Hardware(offload="cpu"))
             share_groups(model, out / "groups.pt")
+            measure_first_passes(model, out / "first_passes")
     with process_group(out / "rendezvous_4", rank, 4):
         train_whole(model, out / "replicas", Hardware(replicas=2))
+        measure_first_passes(model, out / "first_passes_replicas", Hardware(replicas=2))
     if rank == 0:
         with process_group(out / "rendezvous_1", 0, 1):
             train_in_bfloat16(model, out / "bfloat16_1")
@@ -142,6 +145,12 @@ def share_groups(model: Path, out: Path) -> None:
     loss, found = gradients(policy, batches)
     if rank == 0:
         torch.save({"loss": loss, **found}, out)
+
+
+def measure_first_passes(model: Path, out: Path, hardware: Hardware = DEFAULT_HARDWARE) -> None:
+    """Leave the squared norm of the gradient of the first half of eight rows."""
+    policy = make_policy(model, parallel=this_process(torch.device("cpu"), hardware), hardware=hardware)
+    write_result(out, grad_square_first=first_square(policy, model))
 
 
 def train_in_bfloat16(model: Path, out: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from temporay.models.collate import Batch, collate_samples
+from temporay.models.collate import Batch, StepSize, collate_samples
 from temporay.models.families._base import family_of
 from temporay.models.losses._supervised import supervised
 from temporay.models.parallel import Parallel
@@ -76,6 +77,16 @@ def train(policy: Policy, model: Path, num_steps: int, *, rows_per_pass: int) ->
         value = policy.forward_backward(batches, supervised)["loss"]
         curve.append((value, policy.step()["grad_norm"]))
     return curve
+
+
+def first_square(policy: Policy, model: Path) -> float:
+    """Return the squared norm of the gradient of the first four of eight rows, as measured in the middle of a step."""
+    eight = [*rows(0), *rows(1)]
+    mine = [batch_of(model, [row]) for row in eight[policy.parallel.rank :: policy.parallel.world_size]]
+    size = dataclasses.replace(StepSize.of(mine), num_first_passes=len(mine) // 2)
+    found = policy.forward_backward(mine, supervised, size)["grad_square_first"]
+    policy.skip_step()
+    return found
 
 
 def assert_same(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, atol: float) -> None:

@@ -12,13 +12,14 @@ from temporay.models.checkpoint import load, save
 from temporay.models.checkpoint_folder import MANIFEST, latest
 from temporay.models.export import export
 from temporay.models.families._base import family_of
+from temporay.models.losses._supervised import supervised
 from temporay.models.parallel import Hardware
 from temporay.models.policy import OptimizerConfig, Policy, lr_factor
 from temporay.operators.errors import UserError
 from torch import Tensor
 
 from tests.models.ranks import NUM_STEPS
-from tests.models.small_policies import Curve, assert_same, batch_of, make_policy, rows, train
+from tests.models.small_policies import Curve, assert_same, batch_of, first_square, make_policy, rows, train
 
 Trained = tuple[dict[str, Tensor], Curve]
 
@@ -98,6 +99,22 @@ def test_two_ranks_equal_one(tiny_model: Path, sharded: Path, trained: Trained) 
         torch.testing.assert_close(torch.tensor(found["scores"]), expected_BT, atol=1e-4, rtol=0)
         # Gradients are exchanged for every block in both micro-batches, or once for the whole model.
         assert found["exchanges"] == (1 if sharded.name == "optimizer" else 2 * found["units"])
+
+
+def test_the_gradient_of_the_first_passes_is_measured(tiny_model: Path, two_ranks: Path) -> None:
+    """By one rank, by two that share it, and by two groups of two that hold it twice."""
+    policy = make_policy(tiny_model)
+    batches = [batch_of(tiny_model, [row]) for row in (*rows(0), *rows(1))]
+    policy.forward_backward(batches[:4], supervised)
+    alone = sum(float(p.grad.square().sum()) for p in policy.model.parameters() if p.grad is not None)
+    num_tokens = [sum(float(batch.completion_mask_BT.sum()) for batch in some) for some in (batches[:4], batches)]
+    expected = alone * (num_tokens[0] / num_tokens[1]) ** 2  # both are means over tokens
+    policy.skip_step()
+    assert first_square(policy, tiny_model) == pytest.approx(expected, rel=1e-4)
+    for folder, num_ranks in (("first_passes", 2), ("first_passes_replicas", 4)):
+        for rank in range(num_ranks):
+            found = json.loads((two_ranks / folder / f"rank_{rank}.json").read_text())
+            assert found["grad_square_first"] == pytest.approx(expected, rel=1e-4)
 
 
 def test_one_rank_resumes_from_the_checkpoint_of_two(tiny_model: Path, sharded: Path, trained: Trained) -> None:

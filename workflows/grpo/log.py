@@ -13,6 +13,7 @@ from temporay.operators.dataset.reader import Dataset
 from temporay.operators.files import write_json
 from temporay.operators.records import Outcome, ScoredGroup, ScoreStatus
 from temporay.operators.reinforcement import ledger
+from temporay.operators.reinforcement.gradient_noise import DECAY, NOISE, SQUARE, noise_scale
 from temporay.operators.reinforcement.rollout_files import path_of
 from temporay.operators.scoring.metrics import ConfidenceInterval, mean_interval
 from temporay.workflows.grpo import guards, validation
@@ -42,13 +43,16 @@ class StepLines:
     run_dir: RunDir
     dataset: Dataset
     _last: float  # when the step before ended
+    _past: list[dict[str, float]]  # what later lines need of every step
+    _told: bool = False  # that a step has no gradient noise scale
 
     @classmethod
     def open(cls, config: GrpoConfig, run_dir: RunDir, dataset: Dataset, first_step: int) -> Self:
         """Drop the lines that an earlier call wrote of the steps that are taken again."""
         for stage in (STAGE, ledger.STAGE, guards.STAGE, validation.STAGE):
             run_dir.drop_from(stage, first_step)
-        return cls(config=config, run_dir=run_dir, dataset=dataset, _last=time.perf_counter())
+        past = [kept(row) for row in run_dir.rows(STAGE)]
+        return cls(config=config, run_dir=run_dir, dataset=dataset, _last=time.perf_counter(), _past=past)
 
     def write(self, step: int, produced: Produced, report: UpdateReport, engines: Mapping[str, float]) -> None:
         """Write all that is kept of a step; stop the run when engine and trainer are too far apart.
@@ -63,6 +67,9 @@ class StepLines:
         seconds, self._last = now - self._last, now
         measures = measured(produced.groups, self.dataset) | produced.media
         row = step_row(step, produced, measures, report, seconds) | dict(engines)
+        self._past.append(kept(row))
+        if SQUARE in row:
+            row |= noise_scale(self._past, DECAY)
         if report.logprobs:
             path = path_of(self.config.out, step)
             path.parent.mkdir(exist_ok=True)
@@ -70,8 +77,26 @@ class StepLines:
         self.run_dir.log(ledger.ledger_line(step, produced.groups, report.trained))
         self.run_dir.log(row)
         print(terminal_line(row, self.config.num_steps), flush=True)
+        if "grad_norm" in row and SQUARE not in row and not self._told:
+            print(f"grpo: step {step + 1} has no gradient noise scale: {why_not_measured(self.config)}", flush=True)
+            self._told = True
         if "engine_kl" in row:
             guards.check_engine_kl(step, row["engine_kl"], row["staleness"], self.config.guards)
+
+
+def kept(row: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numbers of a step that lines of later steps are made of."""
+    return {name: row[name] for name in (SQUARE, NOISE) if name in row}
+
+
+def why_not_measured(config: GrpoConfig) -> str:
+    """Say what the gradient noise scale of a step needs."""
+    if config.hardware.sharding == "optimizer":
+        return "with hardware.sharding optimizer, a gradient is whole only after the last micro-batch"
+    return (
+        "its groups did not fill two micro-batches of each worker, each with groups of its own; a smaller "
+        "micro_batch_size or micro_batch_tokens, or more prompts_per_step, give it one"
+    )
 
 
 def step_row(
@@ -108,11 +133,14 @@ def terminal_line(row: dict[str, Any], num_steps: int) -> str:
     """Sum up a step for somebody who waits."""
     times = " ".join(f"{stage} {row[f'seconds_{stage}']:.1f}" for stage in STAGES)
     guards_said = "".join(f"  {name} {row[name]:.0f}" for name in ("skipped", "skipped_not_finite") if row.get(name))
+    noise, low = row.get("noise_scale"), row.get("noise_scale_low")
+    noise_said = f"  noise scale {noise:.0f}" if noise is not None else f"  noise scale > {low:.0f}" if low else ""
     off_policy = "".join(f"  {words} {row[name]:.1%}" for name, words in OFF_POLICY.items() if row.get(name, 0) > 0)
     return (
         f"step {row['step'] + 1}/{num_steps}  reward {row['reward']:.3f}  useful groups {row['useful_groups']:.0%} of "
-        f"{row['prompts']:.0f}  tokens {row['completion_tokens']:.0f}  engine kl {row.get('engine_kl', 0):.1e}  parity "
-        f"{row.get('parity_max_abs', 0):.1e}  stale {row['staleness']}  {row['seconds']:.1f} s ({times})  "
+        f"{row['prompts']:.0f}{noise_said}  tokens {row['completion_tokens']:.0f}  engine kl "
+        f"{row.get('engine_kl', 0):.1e}  parity {row.get('parity_max_abs', 0):.1e}  stale "
+        f"{row['staleness']}  {row['seconds']:.1f} s ({times})  "
         f"{row['tokens_per_s']:.0f} tokens/s{off_policy}{guards_said}"
     )
 
@@ -171,6 +199,7 @@ def summarize(rows: Sequence[dict[str, Any]], account: Sequence[dict[str, Any]] 
         "reward_last": last.value,
         "reward_last_interval": [last.low, last.high],
         "useful_groups": sum(row["useful_groups"] for row in rows) / len(rows),
+        **noise_scale(rows),
         "groups": ledger.totals(account),
         "parity_max_abs": max(row.get("parity_max_abs", 0.0) for row in rows),
         "decodes_per_prompt": rows[-1]["decodes_per_prompt"],

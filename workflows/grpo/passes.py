@@ -7,9 +7,11 @@ by counts of the whole step, so the step is the same wherever it is cut.
 """
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from temporay.models.collate import BatchCounts, StepSize
 from temporay.operators.records import Group
 from temporay.workflows.learner.passes import PassLimits, even_passes
@@ -61,6 +63,16 @@ class _Place:
         return self.prompt_tokens + self.completion_tokens
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepPasses:
+    """The passes of all ranks in a step. Of the gradient noise, groups are the units: their rollouts are correlated."""
+
+    passes: list[RolloutPass]
+    num_groups: int  # that are trained on
+    num_first: int = 0  # passes that hold the first groups whole, and no others; 0: there is no such part
+    num_first_groups: int = 0
+
+
 def size_of_step(passes: Sequence[RolloutPass]) -> StepSize:
     """Count one rank's passes of a step before they are collated."""
     counts = [one.counts for one in passes]
@@ -74,14 +86,28 @@ def size_of_step(passes: Sequence[RolloutPass]) -> StepSize:
     )
 
 
+def step_passes(groups: Sequence[TrainingGroup], limits: PassLimits, num_ranks: int) -> StepPasses:
+    """Return the passes of a step, with a first part of about half of the groups, if that costs no further pass."""
+    passes = rollout_passes(groups, limits, num_ranks)
+    sizes: Counter[int] = Counter()  # tokens by group
+    for place in _places(groups):
+        sizes[place.group] += place.tokens
+    whole = StepPasses(passes=passes, num_groups=len(sizes))
+    passes_by_rank = len(passes) // num_ranks
+    if passes_by_rank < 2 or len(sizes) < 2:
+        return whole
+    ends = np.cumsum(list(sizes.values()))
+    num_first_groups = 1 + int(np.abs(ends[:-1] - ends[-1] * (passes_by_rank // 2) / passes_by_rank).argmin())
+    behind = list(sizes)[num_first_groups]  # the first group of the second part
+    first, second = (rollout_passes(part, limits, num_ranks) for part in (groups[:behind], groups[behind:]))
+    if len(first) + len(second) > len(passes):
+        return whole
+    return dataclasses.replace(whole, passes=[*first, *second], num_first=len(first), num_first_groups=num_first_groups)
+
+
 def rollout_passes(groups: Sequence[TrainingGroup], limits: PassLimits, num_ranks: int) -> list[RolloutPass]:
     """Return the passes of all ranks, which take them in turn; none if there is nothing to train on."""
-    places = [
-        _Place(g, r, len(one.group.prompt_ids), len(rollout.completion_ids))
-        for g, one in enumerate(groups)
-        for r, (rollout, advantage) in enumerate(zip(one.group.rollouts, one.advantages, strict=True))
-        if advantage is not None and rollout.completion_ids
-    ]
+    places = _places(groups)
     if not places:
         return []
 
@@ -105,6 +131,16 @@ def rollout_passes(groups: Sequence[TrainingGroup], limits: PassLimits, num_rank
     )
     blanks = [RolloutPass(groups=_of(groups, passes[-1][-1:]), is_blank=True)] * (-len(passes) % num_ranks)
     return [*(RolloutPass(groups=_of(groups, one)) for one in passes), *blanks]
+
+
+def _places(groups: Sequence[TrainingGroup]) -> list[_Place]:
+    """Return the rollouts that are trained on."""
+    return [
+        _Place(g, r, len(one.group.prompt_ids), len(rollout.completion_ids))
+        for g, one in enumerate(groups)
+        for r, (rollout, advantage) in enumerate(zip(one.group.rollouts, one.advantages, strict=True))
+        if advantage is not None and rollout.completion_ids
+    ]
 
 
 def _of(groups: Sequence[TrainingGroup], places: Sequence[_Place]) -> list[TrainingGroup]:

@@ -16,8 +16,16 @@ from temporay.models.losses._correction import engine_log_ratio, importance_log_
 from temporay.models.losses._spread import RatioSpread
 from temporay.models.policy import Policy
 from temporay.models.scoring_head import Scores
+from temporay.operators.reinforcement.gradient_noise import gradient_estimates
 from temporay.operators.seeding import rng_at
-from temporay.workflows.grpo.passes import RolloutPass, TrainingGroup, rollout_passes, size_of_step
+from temporay.workflows.grpo.passes import (
+    RolloutPass,
+    StepPasses,
+    TrainingGroup,
+    rollout_passes,
+    size_of_step,
+    step_passes,
+)
 from temporay.workflows.grpo.settings import GrpoSettings
 from temporay.workflows.learner.ahead import ahead
 from temporay.workflows.learner.learner import Learner
@@ -45,6 +53,7 @@ class Prepared:
 
     batches: Iterable[Batch]  # to be read once, unless a batch gets several updates
     size: StepSize
+    whole: StepPasses  # of all ranks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,13 +103,17 @@ def prepared(learner: Learner, piece: list[TrainingGroup], config: GrpoSettings,
     collates the next micro-batches while others are computed.
     """
     parallel = learner.policy.parallel
-    passes = rollout_passes(piece, config.pass_limits, parallel.world_size)[parallel.rank :: parallel.world_size]
+    whole = step_passes(piece, config.pass_limits, parallel.world_size)
+    passes = whole.passes[parallel.rank :: parallel.world_size]
     batches: Iterable[Batch] = ahead((collated(learner, one) for one in passes), PREFETCH_PASSES)
     if reference is not None:
         batches = [dataclasses.replace(b, reference_logprobs_BT=reference.logprobs(b)) for b in batches]
     if config.updates_per_step > 1:
         batches = [dataclasses.replace(b, old_logprobs_BT=learner.policy.logprobs(b)) for b in batches]
-    return Prepared(batches=batches, size=size_of_step(passes))
+    measures = config.hardware.sharding == "parameters"  # else no rank has a whole gradient before the last pass
+    num_first_passes = whole.num_first // parallel.world_size if measures else 0
+    size = dataclasses.replace(size_of_step(passes), num_first_passes=num_first_passes)
+    return Prepared(batches=batches, size=size, whole=whole)
 
 
 def update_once(learner: Learner, made: Prepared, config: GrpoSettings, spread: RatioSpread) -> dict[str, float]:
@@ -112,6 +125,9 @@ def update_once(learner: Learner, made: Prepared, config: GrpoSettings, spread: 
     metrics = learner.update(made.batches, loss, made.size)
     if "skipped_not_finite" in metrics:
         return metrics
+    if (first_square := metrics.pop("grad_square_first", None)) is not None:
+        units = {"num_first_units": made.whole.num_first_groups, "num_units": made.whole.num_groups}
+        metrics |= gradient_estimates(first_square, metrics["grad_norm"] ** 2, **units)
     parallel = learner.policy.parallel
     worst_R = torch.zeros(parallel.world_size)
     worst_R[parallel.rank] = loss.largest_gap

@@ -29,6 +29,7 @@ SFT_CURVES = {
 GRPO_CURVES = {
     "reward": "Reward",
     "useful_groups": "Share of useful groups",
+    "noise_scale": "Gradient noise scale, useful groups",
     "completion_tokens": "Completion length, tokens",
     "entropy": "Entropy, nats per token",
     "kl": "KL to the starting weights, nats per token",

@@ -172,11 +172,14 @@ def learning_curves(run: Path) -> str:
     """Return charts of the values that every stage logged."""
     base = logged(run, "base_model")
     sft, grpo = logged(run / "sft", "sft"), logged(run / "grpo", "grpo")
+    measured = any(row.get("noise_scale") is not None for row in grpo)
+    noise = curve("GRPO: gradient noise scale, useful groups", grpo, "noise_scale", "grpo") if measured else ""
     return (
         f'<div class="charts">{curve("Base model: loss, reading text", base, "loss", "base")}'
         f"{curve('SFT: loss', sft, 'loss', 'sft')}"
         f"{curve('GRPO: reward', grpo, 'reward', 'grpo')}"
         f"{curve('GRPO: share of useful groups', grpo, 'useful_groups', 'grpo')}"
+        f"{noise}"
         f"{curve('GRPO: completion length, tokens', grpo, 'completion_tokens', 'grpo')}"
         f"{curve('GRPO: engine against trainer, nats', grpo, 'parity_max_abs', 'grpo')}</div>"
     )

@@ -17,6 +17,7 @@ from temporay.models.engines._base import OpenEngineSettings
 from temporay.models.families._base import family_of
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
+from temporay.operators.reinforcement.gradient_noise import DECAY, noise_scale
 from temporay.operators.reinforcement.ledger import reconcile
 from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in, write_step
 from temporay.workflows.config import dotted_names
@@ -95,7 +96,12 @@ def changed(model: Path, other: Path) -> bool:
 
 
 def test_a_run_improves_weights_and_accounts_for_every_prompt(
-    engines: RolloutPool, data: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engines: RolloutPool,
+    data: Path,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "run"
     asked: list[Any] = []
@@ -112,6 +118,7 @@ def test_a_run_improves_weights_and_accounts_for_every_prompt(
     assert all(row["media_physical_bytes"] <= (1 / 4 + 0.02) * row["media_logical_bytes"] for row in rows)
     assert summary["parity_max_abs"] < 1e-4
     assert all(row["useful_groups"] > 0 for row in rows)
+    assert capsys.readouterr().out.count("has no gradient noise scale: its groups did not fill two micro-batches") == 1
     assert changed(model, out / "model")
     check_best(out, summary["best"], model)
     account = rows_of(out, "ledger")
@@ -282,10 +289,16 @@ def test_rollouts_alone_and_training_from_them(
     assert sampled["groups"] == {"trained": 0, "flat": 0, "unscored": 0, "observed": 6}
     assert not (tmp_path / "sampled/model").exists()
     assert "mode rollouts_only has no use for optimizer, loss" in capsys.readouterr().out
-    changes = {"mode": "from_rollouts", "rollouts": tmp_path / "sampled", "num_steps": 2}
+    changes = {"mode": "from_rollouts", "rollouts": tmp_path / "sampled", "num_steps": 2, "micro_batch_size": 4}
     learned = run(config(data, model, tmp_path / "learned", **changes))
     assert learned["groups"] == {"trained": 6, "flat": 0, "unscored": 0, "observed": 0}
-    assert "mode from_rollouts has no use for pool" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "mode from_rollouts has no use for pool" in said and "no gradient noise scale" not in said
+    first, last = rows_of(tmp_path / "learned")
+    assert {"grad_square", "grad_noise"} <= first.keys() and "noise_scale_low" not in first
+    followed, whole = noise_scale([first, last], DECAY), noise_scale([first, last])
+    assert followed == {name: last[name] for name in followed} and whole == {name: learned[name] for name in whole}
+    assert whole["noise_scale_low"] != followed["noise_scale_low"]
     assert changed(model, tmp_path / "learned/model")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 from temporay.operators.records import FinishReason, Group, Prompt, Rollout
-from temporay.workflows.grpo.passes import RolloutPass, TrainingGroup, rollout_passes
+from temporay.workflows.grpo.passes import RolloutPass, StepPasses, TrainingGroup, rollout_passes, step_passes
 from temporay.workflows.learner.passes import PassLimits
 from temporay.workflows.rollouts.media import StoredPrompt
 
@@ -94,3 +94,28 @@ def test_nothing_to_train_on_gives_no_pass() -> None:
         )
         == []
     )
+
+
+@pytest.mark.parametrize(("size", "num_ranks", "num_first"), [(64, 1, 0), (8, 1, 1), (4, 1, 2), (4, 2, 2), (8, 2, 0)])
+def test_the_first_part_of_a_step_holds_whole_groups(size: int, num_ranks: int, num_first: int) -> None:
+    """Groups of eight and six rollouts are cut where passes ask for it, but never between the two parts."""
+    groups = [make_group("flat", 10, [0]), make_group("x", 100, [50] * 8), make_group("y", 90, [50] * 6)]
+    limits = PassLimits(micro_batch_size=size, micro_batch_tokens=None)
+    found = step_passes(groups, limits, num_ranks)
+    assert (found.num_first, found.num_groups) == (num_first, 2)
+    assert len(found.passes) == len(rollout_passes(groups, limits, num_ranks))
+    first, second = (Counter(key for one in part for key, _ in chosen(one)) for part in halves(found))
+    assert first + second == {"x": 8, "y": 6}
+    if num_first:
+        assert (found.num_first_groups, first) == (1, {"x": 8})
+
+
+def halves(step: StepPasses) -> tuple[list[RolloutPass], list[RolloutPass]]:
+    return step.passes[: step.num_first], step.passes[step.num_first :]
+
+
+def test_a_first_part_never_costs_a_pass() -> None:
+    """Three groups of six fill two passes of nine, but whole groups would need three."""
+    groups = [make_group(key, 10, [5] * 6) for key in "abc"]
+    found = step_passes(groups, PassLimits(micro_batch_size=9, micro_batch_tokens=None), 1)
+    assert (len(found.passes), found.num_first) == (2, 0)

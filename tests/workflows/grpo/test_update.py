@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,13 +12,15 @@ import torch
 from temporay.models.collate import Batch, BatchCounts, StepSize
 from temporay.models.losses._base import GrpoLossSettings
 from temporay.models.losses._spread import RatioSpread
-from temporay.models.parallel import this_process
+from temporay.models.parallel import Hardware, this_process
+from temporay.models.policy import Policy
 from temporay.models.scoring_head import Scores
 from temporay.operators.errors import UserError
+from temporay.operators.reinforcement.gradient_noise import gradient_estimates
 from temporay.workflows.grpo.guards import check_engine_kl
 from temporay.workflows.grpo.passes import TrainingGroup
 from temporay.workflows.grpo.settings import GrpoSettings, GuardSettings
-from temporay.workflows.grpo.update import GrpoUpdateLoss, prepared
+from temporay.workflows.grpo.update import GrpoUpdateLoss, prepared, update_once
 from temporay.workflows.rollouts.media import StoredPrompt
 
 from tests.models.small_groups import make_groups
@@ -113,21 +114,75 @@ def test_the_penalty_pulls_towards_the_reference() -> None:
     assert gradient_BT[0].count_nonzero() == 1
 
 
-def test_an_update_is_the_same_wherever_its_groups_are_cut(tmp_path: Path) -> None:
-    build_tiny_model("qwen3_vl", tmp_path / "model")
-    policy, processor = make_policy(tmp_path / "model"), processor_of(tmp_path / "model")
-    learner: Any = SimpleNamespace(policy=policy, family=policy.family, processor=processor)
-    groups = [
+@pytest.fixture(scope="module")
+def learner(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Return what updates ask of a learner, on a small policy whose weights stay."""
+    model = tmp_path_factory.mktemp("learner") / "model"
+    build_tiny_model("qwen3_vl", model)
+    policy, processor = make_policy(model), processor_of(model)
+    policy.optimizer.step = lambda: None  # type: ignore[method-assign, assignment]
+
+    def update(*arguments: Any) -> dict[str, float]:
+        return {**policy.forward_backward(*arguments), **policy.step()}
+
+    return SimpleNamespace(policy=policy, family=policy.family, processor=processor, update=update)
+
+
+@pytest.fixture(scope="module")
+def groups(learner: Any) -> list[TrainingGroup]:
+    return [
         TrainingGroup(prompt=StoredPrompt(prompt=prompt, frames_ref=None), group=group, advantages=advantages)
-        for prompt, group, advantages in zip(*make_groups(policy.family, processor), strict=True)
+        for prompt, group, advantages in zip(*make_groups(learner.family, learner.processor), strict=True)
     ]
-    found = []
+
+
+def gradient_square(policy: Policy) -> float:
+    square = sum(float(p.grad.square().sum()) for p in policy.model.parameters() if p.grad is not None)
+    policy.optimizer.zero_grad()
+    return square
+
+
+@pytest.mark.parametrize(("size", "budget"), [(4, None), (1, None), (64, 100), (64, None)])
+def test_the_noise_of_the_gradient_is_that_of_whole_groups(
+    learner: Any, groups: list[TrainingGroup], size: int, budget: int | None
+) -> None:
+    """However groups are cut, their first ones are those of the step. One micro-batch has no first ones."""
+    policy = learner.policy
+    settings = GrpoSettings(max_tokens=11, micro_batch_size=size, micro_batch_tokens=budget)
+    ready = prepared(learner, groups, settings, None)
+    num_first = ready.whole.num_first_groups
+    found = update_once(learner, ready, settings, RatioSpread())
+    assert "grad_square_first" not in found
+    assert (num_first > 0) == ("grad_square" in found) == (ready.size.num_passes > 1)
+    if not num_first:
+        return
+    squares = []
+    for part in (groups[:num_first], groups):
+        loss = GrpoUpdateLoss(settings, RatioSpread())
+        made = prepared(learner, part, settings, None)
+        size_of_part = dataclasses.replace(made.size, counts=ready.size.counts)
+        policy.forward_backward(made.batches, loss, size_of_part)
+        squares.append(gradient_square(policy))
+    first, whole = squares
+    units = {"num_first_units": num_first, "num_units": 4}
+    expected = gradient_estimates(first_square=first, whole_square=whole, **units)
+    assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-3)
+
+
+def test_where_gradients_are_exchanged_once_there_is_no_noise(learner: Any, groups: list[TrainingGroup]) -> None:
+    hardware = Hardware(sharding="optimizer")
+    settings = GrpoSettings(max_tokens=11, micro_batch_size=4, hardware=hardware)
+    assert prepared(learner, groups, settings, None).size.num_first_passes == 0
+
+
+def test_an_update_is_the_same_wherever_its_groups_are_cut(learner: Any, groups: list[TrainingGroup]) -> None:
+    policy, found = learner.policy, []
     for size, budget in ((64, None), (64, 100), (1, None)):
         settings = GrpoSettings(max_tokens=11, micro_batch_size=size, micro_batch_tokens=budget)
         made = prepared(learner, groups, settings, None)
         batches = list(made.batches)
-        assert made.size == StepSize.of(batches)
-        metrics = policy.forward_backward(batches, GrpoUpdateLoss(settings, RatioSpread()), made.size)
+        assert dataclasses.replace(made.size, num_first_passes=0) == StepSize.of(batches)
+        metrics = policy.forward_backward(batches, GrpoUpdateLoss(settings, RatioSpread()), StepSize.of(batches))
         gradient = {name: p.grad.clone() for name, p in policy.model.named_parameters() if p.grad is not None}
         policy.optimizer.zero_grad()
         found.append((len(batches), metrics, gradient))
