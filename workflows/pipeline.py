@@ -26,6 +26,7 @@ from temporay.workflows.evaluate import EvaluateSettings, evaluate
 from temporay.workflows.evaluate import demand_of as evaluation_demand
 from temporay.workflows.grpo import loop as grpo
 from temporay.workflows.grpo.learner import trainer_needs
+from temporay.workflows.grpo.log import reward_phrase
 from temporay.workflows.grpo.settings import GrpoConfig, GrpoSettings
 from temporay.workflows.grpo.sharing import check_sharing
 from temporay.workflows.learner.learner import MODEL
@@ -258,7 +259,6 @@ def table(summary: Mapping[str, Any]) -> str:
     )
     return (
         f"{render_table(rows, arms=columns)}\nanswers that name no option (wrong; in the last three columns a guess): "
-        f"{unread}\ngrpo: reward {rl['reward_first']:.3f} → {rl['reward_last']:.3f} (first and last quarter of "
-        f"{rl['steps']} steps); engine {summary['engine']}, parity {rl['parity_max_abs']:.1e}, decodes per prompt "
-        f"{rl['decodes_per_prompt']:g}"
+        f"{unread}\ngrpo: {reward_phrase(rl)}; engine {summary['engine']}, parity "
+        f"{rl['parity_max_abs']:.1e}, decodes per prompt {rl['decodes_per_prompt']:g}"
     )

@@ -3,6 +3,7 @@
     blindness canary    the same questions with real and with blank frames: a model that sees answers them differently
     engine against trainer    the KL per token between who samples and who learns
     rewards that fail   steps in a row in which no checker gave a usable reward
+    flat reward         a line, not a stop: the last steps have no more reward than the first
 
 Video input has been lost on the way to an engine without an error (verl PR 7802: 0.50 instead of 0.79 on NextQA, and
 fluent answers), and prompts of engine and trainer have differed by two tokens (vllm issue 46817).
@@ -20,6 +21,7 @@ from temporay.models.chat import to_prompt
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
 from temporay.operators.records import Group, Prompt, Sample, Sampling
+from temporay.operators.reinforcement.reward_trend import WORDS, reward_trend
 from temporay.operators.rewards._base import is_right
 from temporay.operators.seeding import rng_at
 from temporay.workflows.grpo.settings import GrpoConfig, GuardSettings
@@ -127,6 +129,22 @@ def check_usable(num_unusable: int, details: Sequence[str], settings: GuardSetti
             f"{len(details)} rollouts {count} have none because: {said}. Correct what rewards.weights names and run "
             "the same command again, or give other rewards, or a longer rewards.deadline_s, and another --out"
         )
+
+
+def flat_reward(num_steps: int, rewards: Sequence[float], settings: GuardSettings) -> str:
+    """Return a line that says after ``flat_after_steps`` that the reward has not risen; "" at all other times.
+
+    Args:
+        rewards: means of the steps so far that have any.
+    """
+    trend = reward_trend(rewards) if num_steps == settings.flat_after_steps else None
+    if trend is None or trend.verdict == "rose":
+        return ""
+    return (
+        f"grpo: the reward {WORDS[trend.verdict]} in {num_steps} steps (guards.flat_after_steps): {trend.first:.3f} in "
+        f"the first {trend.window}, {trend.last:.3f} in the last, standard error of the difference "
+        f"{trend.standard_error:.3f}; useful_groups and noise_scale tell whether easier prompts or larger batches help"
+    )
 
 
 def _accuracy(groups: Sequence[Group], samples: Sequence[Sample]) -> float:

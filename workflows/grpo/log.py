@@ -6,7 +6,7 @@ Produced, UpdateReport → step row, ledger line, trainer's log-probs beside the
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from temporay.operators.dataset.reader import Dataset
@@ -14,6 +14,7 @@ from temporay.operators.files import write_json
 from temporay.operators.records import Outcome, ScoredGroup, ScoreStatus
 from temporay.operators.reinforcement import ledger
 from temporay.operators.reinforcement.gradient_noise import DECAY, NOISE, SQUARE, noise_scale
+from temporay.operators.reinforcement.reward_trend import WORDS, reward_trend
 from temporay.operators.reinforcement.rollout_files import path_of
 from temporay.operators.scoring.metrics import ConfidenceInterval, mean_interval
 from temporay.workflows.grpo import guards, validation
@@ -80,13 +81,33 @@ class StepLines:
         if "grad_norm" in row and SQUARE not in row and not self._told:
             print(f"grpo: step {step + 1} has no gradient noise scale: {why_not_measured(self.config)}", flush=True)
             self._told = True
+        if line := guards.flat_reward(step + 1, rewards_of(self._past), self.config.guards):
+            print(line, flush=True)
         if "engine_kl" in row:
             guards.check_engine_kl(step, row["engine_kl"], row["staleness"], self.config.guards)
 
 
+def rewards_of(past: Sequence[Mapping[str, float]]) -> list[float]:
+    """Return the mean rewards of the steps that have any."""
+    return [row["reward"] for row in past if "reward" in row]
+
+
+def reward_phrase(summary: Mapping[str, Any]) -> str:
+    """Return the reward of the first and of the last quarter of the steps, and what that says."""
+    quarters = f"{summary['reward_first']:.3f} → {summary['reward_last']:.3f}"
+    return f"reward {quarters} (first and last quarter of {summary['steps']} steps{trend_words(summary)})"
+
+
+def trend_words(summary: Mapping[str, Any]) -> str:
+    """Return what follows the rewards of a finished run; "" where it was too short."""
+    trend = summary.get("reward_trend")
+    return f"; it {WORDS[trend['verdict']]}" if trend else ""
+
+
 def kept(row: Mapping[str, Any]) -> dict[str, float]:
     """Return the numbers of a step that lines of later steps are made of."""
-    return {name: row[name] for name in (SQUARE, NOISE) if name in row}
+    names = ("reward", SQUARE, NOISE) if any(reward is not None for reward in row["group_rewards"]) else (SQUARE, NOISE)
+    return {name: row[name] for name in names if name in row}
 
 
 def why_not_measured(config: GrpoConfig) -> str:
@@ -177,18 +198,22 @@ def group_mean(scored: ScoredGroup) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def summarize(rows: Sequence[dict[str, Any]], account: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+def summarize(
+    rows: Sequence[dict[str, Any]], account: Sequence[dict[str, Any]] = (), flat_after_steps: int = 0
+) -> dict[str, Any]:
     """Return what summary.json holds: first and last quarter of the steps, counters that must hold, and the account.
 
     Args:
         rows: the lines of the steps.
         account: the ledger's lines of the same steps.
+        flat_after_steps: a run of fewer steps says nothing of the trend of its reward; 0: none does.
 
     Raises:
         RuntimeError: a prompt group was trained on twice, or is not accounted for: a fault of ours.
     """
     quarter = max(1, len(rows) // 4)
     first, last = reward_estimate(rows[:quarter]), reward_estimate(rows[-quarter:])
+    trend = reward_trend(rewards_of([kept(row) for row in rows])) if 0 < flat_after_steps <= len(rows) else None
     faults = ledger.reconcile(account)
     if faults:
         raise RuntimeError(f"the ledger does not reconcile: {'; '.join(faults[:5])}")
@@ -200,6 +225,7 @@ def summarize(rows: Sequence[dict[str, Any]], account: Sequence[dict[str, Any]] 
         "reward_last_interval": [last.low, last.high],
         "useful_groups": sum(row["useful_groups"] for row in rows) / len(rows),
         **noise_scale(rows),
+        **({} if trend is None else {"reward_trend": asdict(trend)}),
         "groups": ledger.totals(account),
         "parity_max_abs": max(row.get("parity_max_abs", 0.0) for row in rows),
         "decodes_per_prompt": rows[-1]["decodes_per_prompt"],

@@ -24,7 +24,7 @@ from temporay.operators.reinforcement.rollout_buffer import RolloutBuffer
 from temporay.operators.reinforcement.rollout_files import steps_in
 from temporay.workflows.grpo import guards, validation
 from temporay.workflows.grpo.learner import WORKER_STAGE, NoTrainer, PolicyLearner, Trainer, trainer_needs
-from temporay.workflows.grpo.log import STAGE, StepLines, summarize
+from temporay.workflows.grpo.log import STAGE, StepLines, reward_phrase, summarize
 from temporay.workflows.grpo.producer import Produced, Producer, prompt_stream, prune
 from temporay.workflows.grpo.settings import MAY_CHANGE, UNUSED, GrpoConfig, GrpoSettings
 from temporay.workflows.grpo.sharing import check_sharing
@@ -267,7 +267,7 @@ def run_with(config: GrpoConfig, pool: Pool) -> dict[str, Any]:
     with run_dir.stage(STAGE), mirrored(config.out, config.trackers), stop:
         asyncio.run(reinforce(config, run_dir, dataset, pool))
     shutil.rmtree(config.out / RAY_STORAGE, ignore_errors=True)
-    summary = summarize(run_dir.rows(STAGE), run_dir.rows(ledger.STAGE))
+    summary = summarize(run_dir.rows(STAGE), run_dir.rows(ledger.STAGE), config.guards.flat_after_steps)
     return run_dir.finish({**summary, **best_summary(config.out), "pool": pool.settings()})
 
 
@@ -295,5 +295,4 @@ def run(config: GrpoConfig) -> dict[str, Any]:
 
 def tell(summary: Mapping[str, Any]) -> None:
     """Print the rewards of the first and of the last quarter of the steps, and where the best weights are."""
-    best = best_phrase(summary)
-    print(f"reward {summary['reward_first']:.3f} → {summary['reward_last']:.3f} in {summary['steps']} steps{best}")
+    print(f"{reward_phrase(summary)}{best_phrase(summary)}")

@@ -44,7 +44,7 @@ MAY_CHANGE = (
 
 
 class GuardSettings(Settings):
-    """When a run is stopped. Each threshold that stops a run is named in the message that does."""
+    """When a run is stopped, or a person told. Each threshold that stops a run is named in the message that does."""
 
     canary_every: int = Field(default=25, ge=0)  # steps between two canaries, the first before step 1; 0: never
     canary_prompts: int = Field(default=16, ge=1)
@@ -53,6 +53,7 @@ class GuardSettings(Settings):
     # Nats per token between engine and trainer, on-policy. A batch of staleness n may be n + 1 times as far.
     max_engine_kl: float = Field(default=0.05, gt=0)
     max_unusable_steps: int = Field(default=5, ge=1)  # steps in a row without two rewards in any group
+    flat_after_steps: int = Field(default=50, ge=0)  # after which a reward that has not risen is told; 0: never
 
 
 class GrpoSettings(TrainingSettings):

@@ -18,6 +18,7 @@ from temporay.operators.pages.charts import Bar, bar_chart, interval_mark, perce
 from temporay.operators.pages.page import escape, page, section, table, tiles, why, write_page
 from temporay.operators.scoring.metrics import ConfidenceInterval
 from temporay.operators.settings import Settings
+from temporay.workflows.grpo.log import trend_words
 from temporay.workflows.reports import stage_report
 from temporay.workflows.reports.curves import curve, logged
 from temporay.workflows.reports.rollout_cards import section_of
@@ -91,11 +92,12 @@ def first_figures(result: Mapping[str, Any], answers: Answers) -> str:
     rl = result["grpo"]
     values = [f"{100 * answers.mean(name, 'ordered').value:.1f}" for name in MODELS]
     low, high = rl["reward_last_interval"]
+    steps = f"first and last quarter of {rl['steps']} steps (last: {low:.3f} to {high:.3f})"
     figures = [
         (" → ".join(values), f"mean accuracy in %: before, after SFT, after GRPO (chance {mean_chance(result):.1%})"),
         (
             f"{rl['reward_first']:.3f} → {rl['reward_last']:.3f}",
-            f"GRPO reward, first and last quarter of {rl['steps']} steps (last: {low:.3f} to {high:.3f})",
+            f"GRPO reward, {steps}{trend_words(rl)}",
         ),
         (f"{rl['useful_groups']:.0%}", "of the groups had rewards that differ, and so something to learn from"),
         (

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from temporay.operators.pages.page import section, table, tiles
+from temporay.workflows.grpo.log import trend_words
 from temporay.workflows.reports.curves import (
     GRPO_CURVES,
     SFT_CURVES,
@@ -86,7 +87,7 @@ def grpo_body(run: Path) -> str:
     curves = curves_of(rows, GRPO_CURVES, "grpo") + other_values(rows, (*GRPO_CURVES, "group_rewards"))
     return "\n".join(
         (
-            tiles(grpo_figures(rows)),
+            tiles(grpo_figures(rows, RunDir(path=run, resumed=True).summary() or {})),
             section("Learning curves", curves),
             *validation_section(run, "grpo"),
             section("Where a step's time goes", seconds_chart(rows)),
@@ -95,14 +96,14 @@ def grpo_body(run: Path) -> str:
     )
 
 
-def grpo_figures(rows: MetricRows) -> list[tuple[str, str]]:
-    """Return the main figures of GRPO."""
+def grpo_figures(rows: MetricRows, summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the main figures of GRPO; ``summary`` is empty while the run goes on."""
     first, last = quarters(rows)
     worst = max((row["parity_max_abs"] for row in rows if "parity_max_abs" in row), default=float("nan"))
     return [
         (
             f"{mean(first, 'reward'):.3f} → {mean(last, 'reward'):.3f}",
-            f"reward, first and last quarter of {len(rows)} steps",
+            f"reward, first and last quarter of {len(rows)} steps{trend_words(summary)}",
         ),
         (f"{mean(rows, 'useful_groups'):.0%}", "of the groups had rewards that differ, so something to learn from"),
         (f"{worst:.1e}", f"nats at most between engine and trainer; mean KL {mean(rows, 'engine_kl'):.1e}"),

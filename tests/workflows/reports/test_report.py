@@ -23,6 +23,7 @@ from temporay.workflows.grpo.log import summarize
 from temporay.workflows.pipeline import accuracy
 from temporay.workflows.reports import report
 from temporay.workflows.reports.sample_cards import MIN_CARDS, MODELS, OUTCOMES, Answers, choose, in_turn
+from temporay.workflows.runs.run_dir import RunDir
 
 from tests.small_data import write_recipe
 from tests.workflows.rollout_runs import write_run
@@ -204,6 +205,21 @@ def test_an_unreadable_clip_is_reported_in_its_place(run: Path) -> None:
         file.seek(offset)
         file.write(bytes(2000))
     assert 'class="bad">clip_' in page_of(run).read_text()
+
+
+def test_a_reward_that_has_not_moved_is_said(run: Path) -> None:
+    assert "beyond its noise" not in page_of(run).read_text()
+    result = json.loads((run / "summary.json").read_text())
+    result["grpo"] = summarize(RunDir(path=run / "grpo", resumed=True).rows("grpo"), flat_after_steps=30)
+    assert result["grpo"]["reward_trend"]["verdict"] == "flat"
+    assert "); it has not moved beyond its noise" in report.write(run, result).read_text()
+
+
+def test_the_noise_scale_has_a_curve_where_it_was_measured(run: Path) -> None:
+    title = "GRPO: gradient noise scale, useful groups"
+    assert title not in page_of(run).read_text()
+    write_metrics(run / "grpo" / "metrics.jsonl", "grpo", reward=0.5, noise_scale=123.0)
+    assert title in page_of(run).read_text()
 
 
 def test_an_unfinished_run_says_when_the_seconds_are_known(run: Path) -> None:

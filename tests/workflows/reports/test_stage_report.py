@@ -96,7 +96,7 @@ def test_the_page_of_grpo_shows_curves_seconds_and_rollouts(made: Path) -> None:
     path = made / report.PAGE
     text, found = path.read_text(), outline(path)
     assert found.headings == ["Learning curves", "Validation", "Where a step's time goes", "Rollouts"]
-    assert "Validation: ordered accuracy" in text
+    assert "Validation: ordered accuracy" in text and "beyond its noise" not in text
     assert "9 of 9 steps, not finished" in text and "<b>generate</b>" in text
     assert not found.loads and not found.handlers
     assert found.counts["script"] == 1 + 2 * found.counts["article"]  # clip and overlay of every card
