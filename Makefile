@@ -12,6 +12,7 @@
 #   make bench-checkpoints   seconds that a step waits for its checkpoint, on two ranks; a minute
 #   make bench-weights    one version of weights from a trainer to 1, 2 and 4 engines: memory and seconds
 #   make bench-memory   the memory forecast of 4B, 8B and 32B against torch's own tracker; half an hour
+#   make bench-process   what the process reward gives own and spoiled reasoning of every primitive; a minute
 #   make bench-learning   rewards and curriculum against plain accuracy, three seeds; an hour
 #   make measure-gpu  SFT and GRPO of a real architecture with random weights on a GPU
 #   make pictures     the README's picture of rollouts, from the run of make quickstart; needs Chromium
@@ -29,7 +30,7 @@ WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 CODE := operators models workflows cluster tests .ci
 PAGES := README.md CHANGELOG.md Makefile $(wildcard .github/*.md)
 
-.PHONY: setup quickstart test check golden drill drill-2b bench-data bench-pool bench-sft bench-shared bench-loop bench-checkpoints bench-weights bench-memory bench-learning measure-gpu pictures
+.PHONY: setup quickstart test check golden drill drill-2b bench-data bench-pool bench-sft bench-shared bench-loop bench-checkpoints bench-weights bench-memory bench-process bench-learning measure-gpu pictures
 
 setup: $(STAMP)
 
@@ -107,6 +108,9 @@ bench-weights: setup
 
 bench-memory: setup
 	PYTHONPATH=. $(BIN)/python tests/benchmarks/memory.py
+
+bench-process: setup
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/process.py
 
 bench-learning: quickstart
 	PYTHONPATH=. RAY_AUTH_MODE=disabled $(BIN)/python tests/benchmarks/learning.py --run runs/quickstart --out runs/learning

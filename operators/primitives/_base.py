@@ -17,6 +17,7 @@ from temporay.operators.components import available, load
 from temporay.operators.errors import UserError
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._claims import Claim, Phrases, read_claims, tell
+from temporay.operators.primitives._stated import Stated, Value, words_of
 from temporay.operators.records import Address, AnswerKind, AnswerValue, Event, Question, Scene, ScenePlan
 from temporay.operators.seeding import rng_at
 
@@ -126,9 +127,32 @@ class Primitive(ABC):
         """Return the events that a chain of thought tells, in the order in which it tells them."""
         return sorted(plan.events, key=lambda event: event.start_ms)
 
-    def claims(self, text: str) -> list[Claim]:
-        """Read back which events a chain of thought in this primitive's phrases claims."""
-        return read_claims(text, (self.phrases, self.concise_phrases))
+    def claims(self, text: str, names: Sequence[str] = ()) -> list[Claim]:
+        """Read back which events a chain of thought in this primitive's phrases claims.
+
+        Args:
+            names: subjects of the event log, which are then read whole.
+        """
+        return read_claims(text, (self.phrases, self.concise_phrases), names)
+
+    def names(self, events: Sequence[Event]) -> tuple[str, ...]:
+        """Return the subjects of a log that chains of thought name, each once."""
+        named = {
+            kind
+            for phrases in (self.phrases, self.concise_phrases)
+            for kind, variants in phrases.items()
+            if any("{subject}" in phrase for phrase in variants)
+        }
+        return tuple(dict.fromkeys(event.subject for event in events if event.kind in named))
+
+    def stated(self, kind: str, subject: str | None, detail: str | None) -> Stated:
+        """Return the fields of a claim or of an event, without its times. Takes any text for a detail."""
+        about = frozenset() if subject is None else frozenset({subject})
+        return Stated(about=about, what=self.what(kind, detail) if detail else {})
+
+    def what(self, kind: str, detail: str) -> Mapping[str, Value]:
+        """Return what a detail says, by field; each word by itself unless an override knows better."""
+        return words_of(detail)
 
 
 @functools.cache

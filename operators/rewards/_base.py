@@ -38,6 +38,10 @@ class Reward(Settings, ABC):
         broken checker teaches nothing.
         """
 
+    def inapplicable(self, sample: Sample) -> str:
+        """Return why this reward does not apply to this sample, for a run to say at its start; "" where it applies."""
+        return ""
+
 
 class ValueReward(Reward):
     """How close the answered value is to the right one; None for questions of another kind.
@@ -55,9 +59,13 @@ class ValueReward(Reward):
     def compare(self, said: Any, true: Any) -> float:
         """Return how good a value is, in [0, 1]."""
 
+    def inapplicable(self, sample: Sample) -> str:
+        kind = sample.question.kind
+        return "" if kind == self.kind else f"its answers are of kind {kind}, not {self.kind}"
+
     def score(self, rollout: Rollout, sample: Sample) -> float | None:
         question = sample.question
-        if question.kind != self.kind:
+        if self.inapplicable(sample):
             return None
         said, index = None, parse_answer(rollout.text, question.options).index
         if index is not None:

@@ -1,39 +1,46 @@
 """How much of a chain of thought is true, by the event log. No judge model is needed, because what happened is known.
 
 A thought is read back as claims in its primitive's phrases (``primitives._claims``). The claims of the sample's own
-rationale are what there is to tell. A claim tells one of them if both hold for the same event. Claims without times
-must come in the right order, because their order is all that they say. Then
+rationale are what there is to tell. Each claim tells at most one of them, and each of them is told at most once. A
+claim is worth the share of its fields that are right by the log (``primitives._stated``). Claims with a time are paired
+with what there is to tell so that the most is right. Claims without times must come in the right order, because their
+order is all that they say. With the sum of what the claims are worth as ``told``,
 
-    precision = told / (told + wasted),  coverage = told / max(number to tell, told + wasted)
+    precision = told / claims,  coverage = told / max(number to tell, claims)
     reward    = precision × coverage
 
-``wasted`` are claims that hold for no event, and repeated ones. True claims about what need not be told do not count.
-So a repetition or a falsehood never gains, and silence is worth 0. Coverage is measured against the number of claims
-once there are more than there is to tell, so that listing every possibility is worth less than committing to one. With
-plain coverage it would not be: for n events with k possibilities each, listing all is worth 1/k, and guessing one each
-is worth (1/k)² for large n.
+A claim that is wrong, repeated or left out is worth 0. So are claims that say different things of the same place or
+time, and twice as many claims of a kind as there is to tell. True claims about what need not be told do not
+count. So a repetition or a falsehood never gains, and silence is worth 0. Coverage is measured against the number of
+claims once there are more than there is to tell, so that listing every possibility is worth less than committing to
+one. With plain coverage it would not be: for n events with k possibilities each, listing all is worth 1/k, and guessing
+one each is worth (1/k)² for large n.
 """
 
-import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import linear_sum_assignment
 from temporay.operators.primitives._base import Primitive, primitive_of
-from temporay.operators.primitives._claims import Claim, holds
+from temporay.operators.primitives._claims import Claim, holds, sentences
+from temporay.operators.primitives._stated import Stated, Value, share_right, with_times
 from temporay.operators.records import THINK_CLOSE, THINK_OPEN, Event, Rollout, Sample
 from temporay.operators.rewards._base import Reward
 
 MAX_THOUGHT_CHARS = 20_000  # 4,096 tokens of English; longer thoughts are worth nothing
-MAX_SENTENCE_CHARS = 400  # longer ones are not read: patterns take more than linear time
-SENTENCE_END = re.compile(r"(?<=\.)\s|\n")  # no phrase crosses it; a period inside a number precedes a digit
+GUESSES = 2  # times as many claims of a kind as there is to tell are a list of guesses
+MAX_SENTENCE_CHARS = 2_000  # longer ones are not read: patterns take more than linear time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
     """The claims of a thought, counted."""
 
-    told: int
-    wasted: int  # false or repeated
+    told: float  # a claim that is partly right counts as its share
+    wasted: float  # claims, and shares of them, that are false, contradict another or repeat it
     to_tell: int
 
     @property
@@ -46,21 +53,31 @@ class Tally:
 class Reading:
     """A claim compared with the log."""
 
-    events: frozenset[int]  # indices of the events that it holds for
+    kind: str
+    stated: Stated
+    events: frozenset[int]  # indices of the events of which all that it says is true
     timed: bool  # whether it says when
 
 
 class Process(Reward):
-    """In [0, 1]; None if the sample's own rationale makes no claims, or claims that the log does not hold."""
+    """In [0, 1]; None if the sample has no rationale, or one that its log does not bear out."""
 
     def score(self, rollout: Rollout, sample: Sample) -> float | None:
         primitive = primitive_of(sample.address.task)
+        if primitive is None or self.inapplicable(sample):
+            return None
+        return tally_of(primitive, thought(rollout.text), sample).value
+
+    def inapplicable(self, sample: Sample) -> str:
+        primitive = primitive_of(sample.address.task)
+        if not sample.rationale:
+            return "its samples have no reasoning to compare with"
         if primitive is None:
-            return None
+            return "no primitive of this name says what its reasoning claims"
         gold = readings(primitive, sample.rationale, sample.events)
-        if not gold or not all(claim.events for claim in gold):
-            return None
-        return tally(readings(primitive, thought(rollout.text), sample.events), gold).value
+        if not gold:
+            return "its reasoning makes no claim that can be read"
+        return "" if all(claim.events for claim in gold) else "its reasoning claims what is not in its event log"
 
 
 def thought(completion: str) -> str:
@@ -70,44 +87,94 @@ def thought(completion: str) -> str:
     return text if len(text) <= MAX_THOUGHT_CHARS else ""
 
 
+def tally_of(primitive: Primitive, text: str, sample: Sample) -> Tally:
+    """Count the claims of a chain of thought about this sample."""
+    gold = readings(primitive, sample.rationale, sample.events)
+    log = [log_entry(primitive, event) for event in sample.events]
+    return tally(readings(primitive, text, sample.events), gold, log)
+
+
 def readings(primitive: Primitive, text: str, events: Sequence[Event]) -> list[Reading]:
     """Compare the claims of a text with the log, in their order."""
-    return [
-        Reading(
-            events=frozenset(i for i, event in enumerate(events) if holds(claim, [event])),
-            timed=claim.start_ms is not None or claim.end_ms is not None,
-        )
-        for claim in claims_by_sentence(primitive, text)
-    ]
+    return [reading(primitive, claim, events) for claim in claims_by_sentence(primitive, text, primitive.names(events))]
 
 
-def claims_by_sentence(primitive: Primitive, text: str) -> list[Claim]:
-    """Read the claims of a text, in time that is linear in its length."""
-    sentences = SENTENCE_END.split(text)
-    return [claim for s in sentences if len(s) <= MAX_SENTENCE_CHARS for claim in primitive.claims(s)]
-
-
-def tally(said: Sequence[Reading], gold: Sequence[Reading]) -> Tally:
-    """Count the claims. Each claim tells at most one thing; a claim with a time tells one with a time if it can."""
-    left = list(gold)
-    for claim in said:
-        if claim.timed:
-            same = [true for true in left if true.events & claim.events]
-            if same:
-                left.remove(next((true for true in same if true.timed), same[0]))
-    timeless = [claim.events for claim in said if not claim.timed]
-    told = len(gold) - len(left) + _longest_common_order(timeless, [true.events for true in left])
-    beside_the_point = sum(
-        bool(claim.events) and not any(true.events & claim.events for true in gold) for claim in said
+def reading(primitive: Primitive, claim: Claim, events: Sequence[Event]) -> Reading:
+    """Compare one claim with the log."""
+    return Reading(
+        kind=claim.kind,
+        stated=with_times(primitive.stated(claim.kind, claim.subject, claim.detail), claim),
+        events=frozenset(i for i, event in enumerate(events) if holds(claim, [event])),
+        timed=claim.start_ms is not None or claim.end_ms is not None,
     )
-    return Tally(told=told, wasted=len(said) - beside_the_point - told, to_tell=len(gold))
 
 
-def _longest_common_order(said: Sequence[frozenset[int]], true: Sequence[frozenset[int]]) -> int:
-    """Length of the longest common subsequence, where two entries are the same when they share an event."""
-    row = [0] * (len(true) + 1)
-    for one in said:
-        above = row[:]
-        for j, other in enumerate(true, start=1):
-            row[j] = above[j - 1] + 1 if one & other else max(above[j], row[j - 1])
-    return row[-1]
+def log_entry(primitive: Primitive, event: Event) -> Stated:
+    """Return what there is to state about an event."""
+    return with_times(primitive.stated(event.kind, event.subject, event.detail or None), event)
+
+
+def claims_by_sentence(primitive: Primitive, text: str, names: Sequence[str] = ()) -> list[Claim]:
+    """Read the claims of a text, in time that is linear in its length."""
+    found = (s for _, s in sentences(text, names) if len(s) <= MAX_SENTENCE_CHARS)
+    return [claim for s in found for claim in primitive.claims(s, names)]
+
+
+def tally(said: Sequence[Reading], gold: Sequence[Reading], log: Sequence[Stated]) -> Tally:
+    """Count the claims. Those with a time are paired first; those without take what is left, in its order."""
+    counted = [claim for claim in said if not _is_beside_the_point(claim, gold)]
+    useless = _useless(counted, gold)
+    worth_SG = np.array(
+        [[0.0 if i in useless else _worth(one, true, log) for true in gold] for i, one in enumerate(counted)]
+    ).reshape(len(counted), len(gold))
+    timed_S = np.array([claim.timed for claim in counted], np.bool_)
+    paired = linear_sum_assignment(worth_SG[timed_S], maximize=True)
+    worth_of_pairs = worth_SG[timed_S][paired]
+    taken = paired[1][worth_of_pairs > 0]
+    left_SG = np.delete(worth_SG[~timed_S], taken, axis=1)
+    told = float(worth_of_pairs.sum()) + _best_in_order(left_SG)
+    return Tally(told=told, wasted=len(counted) - told, to_tell=len(gold))
+
+
+def _worth(said: Reading, true: Reading, log: Sequence[Stated]) -> float:
+    """Return how much of what there is to tell a claim tells, in [0, 1]."""
+    if said.kind != true.kind:
+        return 0.0
+    return max((share_right(said.stated, log[i], true.stated) for i in true.events), default=0.0)
+
+
+def _is_beside_the_point(claim: Reading, gold: Sequence[Reading]) -> bool:
+    return bool(claim.events) and not any(true.events & claim.events for true in gold)
+
+
+def _useless(claims: Sequence[Reading], gold: Sequence[Reading]) -> set[int]:
+    """Return which claims are a list of guesses, repeat an earlier one, or contradict one of the same place or time."""
+    to_tell = Counter(true.kind for true in gold)
+    by_kind: dict[str, set[Hashable]] = {}
+    by_when: dict[Hashable, list[int]] = {}
+    for i, claim in enumerate(claims):
+        when = _key(claim.stated.when)
+        same = (
+            (claim.stated.about, when, _key(claim.stated.what)) if when else i
+        )  # order is all that tells others apart
+        by_kind.setdefault(claim.kind, set()).add(same)
+        if when:
+            by_when.setdefault((claim.kind, claim.stated.about, when), []).append(i)
+    guessed = {kind for kind, different in by_kind.items() if len(different) >= GUESSES * max(1, to_tell[kind])}
+    useless = {i for i, claim in enumerate(claims) if claim.kind in guessed}
+    for alike in by_when.values():
+        said = {_key(claims[i].stated.what) for i in alike}
+        useless.update(alike if len(said) > 1 else alike[1:])
+    return useless
+
+
+def _key(fields: Mapping[str, Value]) -> Hashable:
+    return tuple(sorted((name, str(value)) for name, value in fields.items()))
+
+
+def _best_in_order(worth_SG: npt.NDArray[np.float64]) -> float:
+    """Return the most that claims are worth whose order is that of what there is to tell; some may be left out."""
+    best_G = np.zeros(worth_SG.shape[1] + 1)
+    for worth_G in worth_SG:
+        best_G[1:] = np.maximum.accumulate(np.maximum(best_G[1:], best_G[:-1] + worth_G))
+    return float(best_G[-1])

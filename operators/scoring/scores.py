@@ -4,6 +4,7 @@ Group, Sample, weights (and completions to compare with) → score_group → one
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -92,6 +93,28 @@ def needs_of(rewards: Sequence[WeightedReward]) -> frozenset[Need]:
     """Return what must be generated for comparison before a group can be scored."""
     kinds = (weighted.reward.needs for weighted in rewards if isinstance(weighted.reward, GroupReward))
     return frozenset(need for need in kinds if need is not None)
+
+
+def inapplicable(rewards: Sequence[WeightedReward], samples: Sequence[Sample], style: str) -> list[str]:
+    """Say which rewards leave out which of these samples, and why: one sentence for each reward and reason.
+
+    Args:
+        style: of the samples' reasoning, where they have any.
+    """
+    tasks_of: dict[tuple[str, str, str], list[str]] = {}
+    for weighted in rewards:
+        for sample in samples:
+            reason = weighted.reward.inapplicable(sample) if isinstance(weighted.reward, Reward) else ""
+            if reason:
+                key = (weighted.name, style if sample.rationale else "none", reason)
+                tasks_of.setdefault(key, []).append(sample.address.task)
+    num_samples = Counter(sample.address.task for sample in samples)
+    said = []
+    for (name, its_style, reason), tasks in tasks_of.items():
+        left_out = Counter(tasks)
+        which = [task if n == num_samples[task] else f"a part of {task}" for task, n in sorted(left_out.items())]
+        said.append(f"reward {name} does not apply to {', '.join(which)} (style of reasoning: {its_style}): {reason}")
+    return said
 
 
 def score_group(

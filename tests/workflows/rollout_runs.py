@@ -80,7 +80,9 @@ def altered(sample: Sample, rng: Any, skill: float) -> str:
     """Return the sample's own reasoning and answer; the less skill, the more claims and answers are changed."""
     words, question = sample.rationale, sample.question
     primitive = primitive_of(sample.address.task)
-    claims = [] if primitive is None else claims_by_sentence(primitive, sample.rationale)
+    claims = (
+        [] if primitive is None else claims_by_sentence(primitive, sample.rationale, primitive.names(sample.events))
+    )
     details = sorted({claim.detail or claim.subject or "" for claim in claims} | set(question.options))
     for claim in claims:
         known = claim.detail or claim.subject or ""

@@ -25,7 +25,7 @@ from temporay.operators.reinforcement.rollout_files import steps_in
 from temporay.workflows.grpo import guards, validation
 from temporay.workflows.grpo.learner import WORKER_STAGE, NoTrainer, PolicyLearner, Trainer, trainer_needs
 from temporay.workflows.grpo.log import STAGE, StepLines, reward_phrase, summarize
-from temporay.workflows.grpo.producer import Produced, Producer, prompt_stream, prune
+from temporay.workflows.grpo.producer import Produced, Producer, left_out, prompt_stream, prune
 from temporay.workflows.grpo.settings import MAY_CHANGE, UNUSED, GrpoConfig, GrpoSettings
 from temporay.workflows.grpo.sharing import check_sharing
 from temporay.workflows.learner.best import best_phrase, best_summary
@@ -259,8 +259,8 @@ def run_with(config: GrpoConfig, pool: Pool) -> dict[str, Any]:
     finished = run_dir.summary()
     if finished is not None:
         return finished
-    if change := rate_change(config, run_dir.earlier):
-        print(f"{STAGE}: {change}", flush=True)
+    for said in filter(None, [rate_change(config, run_dir.earlier), *left_out(config, dataset)]):
+        print(f"{STAGE}: {said}", flush=True)
     if UNUSED[config.mode]:
         print(f"grpo: mode {config.mode} has no use for {', '.join(UNUSED[config.mode])}", flush=True)
     stop = stop_on_sigterm(config.out, config.stop_grace_s)

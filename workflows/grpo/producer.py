@@ -22,7 +22,7 @@ from temporay.operators.reinforcement.prompt_stream import ChosenPrompt, Cursor,
 from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in, write_step
 from temporay.operators.rewards._base import Need, is_right
 from temporay.operators.scoring.arms import apply_arm
-from temporay.operators.scoring.scores import load_rewards, needs_of
+from temporay.operators.scoring.scores import inapplicable, load_rewards, needs_of
 from temporay.operators.seeding import digest
 from temporay.workflows.grpo.guards import check_usable
 from temporay.workflows.grpo.passes import TrainingGroup
@@ -34,6 +34,7 @@ from temporay.workflows.rollouts.pool import Pool
 from temporay.workflows.rollouts.reward_tasks import score_groups
 
 SHUFFLED_SHARE = 0.5  # rollouts on shuffled frames for each on ordered ones (Video-R1: 4 for 8)
+SAMPLES_PER_TASK = 16  # looked at for rewards that leave them out
 NUM_SHOWN = 4  # groups of a step whose log-probs under the trainer are kept for the report
 
 
@@ -255,6 +256,15 @@ def oldest_version(step: int, groups: Sequence[ScoredGroup]) -> int:
 def compared_with(config: GrpoConfig) -> frozenset[Need]:
     """Return what must be generated for comparison, because a reward asks for it."""
     return needs_of(load_rewards(config.rewards.weights, config.rewards.settings))
+
+
+def left_out(config: GrpoConfig, dataset: Dataset) -> list[str]:
+    """Say which rewards do not apply to which tasks of the data, by the first samples of each."""
+    by_task: dict[str, list[int]] = {}
+    for i, task in enumerate(dataset.table["task"].to_pylist()):
+        by_task.setdefault(task, []).append(i)
+    looked_at = [dataset.sample(i) for rows in by_task.values() for i in rows[:SAMPLES_PER_TASK]]
+    return inapplicable(load_rewards(config.rewards.weights, config.rewards.settings), looked_at, dataset.recipe.style)
 
 
 def prompt_stream(config: GrpoConfig, dataset: Dataset) -> PromptStream:

@@ -3,19 +3,17 @@
 completion, Sample → thought → sentences → claims → marks; answer → mark
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from temporay.operators.pages.words import Mark
 from temporay.operators.primitives._base import Primitive, primitive_of
-from temporay.operators.primitives._claims import Claim, holds
-from temporay.operators.primitives.motion._stage import PATH
+from temporay.operators.primitives._claims import Claim, holds, sentences
 from temporay.operators.records import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN, Sample
 from temporay.operators.rewards.process import (
     MAX_SENTENCE_CHARS,
-    SENTENCE_END,
-    readings,
-    tally,
+    Process,
+    tally_of,
     thought,
 )
 from temporay.operators.scoring.answers import ParsedAnswer, parse_answer
@@ -33,7 +31,7 @@ def marks_in(words: str, sample: Sample, first: int = 0) -> list[Mark]:
     if primitive is None:
         return []
     marks = []
-    for start, end, claim in claims_in(primitive, words):
+    for start, end, claim in claims_in(primitive, words, primitive.names(sample.events)):
         right = holds(claim, sample.events)
         title = "the event log says the same" if right else "not in the event log"
         kind: Literal["right", "wrong"] = "right" if right else "wrong"
@@ -41,31 +39,11 @@ def marks_in(words: str, sample: Sample, first: int = 0) -> list[Mark]:
     return sorted(marks, key=lambda mark: mark.start)  # a path names its numbers by axis
 
 
-def claims_in(primitive: Primitive, words: str) -> Iterator[tuple[int, int, Claim]]:
+def claims_in(primitive: Primitive, words: str, names: Sequence[str]) -> Iterator[tuple[int, int, Claim]]:
     """Yield start and end of every claim; in a path, of every number of it."""
-    for start, sentence in sentences(words):
-        reached, nth = 0, 0
-        for claim in primitive.claims(sentence) if len(sentence) <= MAX_SENTENCE_CHARS else ():
-            path = PATH.fullmatch(claim.text)
-            if path is not None:  # one claim per position: the n-th digit after x and the n-th after y
-                at = start + sentence.index(claim.text)
-                for axis in ("x", "y"):
-                    digit = at + path.start(axis) + 2 * nth
-                    yield digit, digit + 1, claim
-                nth += 1
-                continue
-            at = sentence.index(claim.text, reached)
-            reached = at + len(claim.text)
-            yield start + at, start + reached, claim
-
-
-def sentences(text: str) -> Iterator[tuple[int, str]]:
-    """Yield every sentence with its start."""
-    start = 0
-    for end in SENTENCE_END.finditer(text):
-        yield start, text[start : end.start()]
-        start = end.end()
-    yield start, text[start:]
+    for first, sentence in sentences(words, names):
+        for claim in primitive.claims(sentence, names) if len(sentence) <= MAX_SENTENCE_CHARS else ():
+            yield from ((first + start, first + end, claim) for start, end in claim.spans)
 
 
 def text_marks(text: str, sample: Sample) -> list[Mark]:
@@ -87,11 +65,8 @@ def answer_mark(text: str, parsed: ParsedAnswer, sample: Sample) -> list[Mark]:
 def told(text: str, sample: Sample) -> str:
     """Say in words what the process reward counts; return "" where it does not apply."""
     primitive = primitive_of(sample.address.task)
-    if primitive is None:
+    if primitive is None or Process().inapplicable(sample):
         return ""
-    gold = readings(primitive, sample.rationale, sample.events)
-    if not gold or not all(claim.events for claim in gold):
-        return ""
-    found = tally(readings(primitive, thought(text), sample.events), gold)
-    wasted = f", {found.wasted} false or repeated" if found.wasted else ""
-    return f"{found.told} of {found.to_tell} facts told{wasted}"
+    found = tally_of(primitive, thought(text), sample)
+    wasted = f", {found.wasted:.3g} false or repeated" if found.wasted > 1e-9 else ""
+    return f"{found.told:.3g} of {found.to_tell} facts told{wasted}"

@@ -39,7 +39,9 @@ class SampleViewer:
         sample = self.dataset.sample(i)
         overlay, overlay_fault = self._overlay(sample)
         primitive = primitive_of(sample.address.task)
-        claims = [] if primitive is None else claims_by_sentence(primitive, sample.rationale)
+        claims = (
+            [] if primitive is None else claims_by_sentence(primitive, sample.rationale, primitive.names(sample.events))
+        )
         shown = ShownSample(
             sample=sample,
             mp4=None,

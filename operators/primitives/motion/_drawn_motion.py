@@ -18,7 +18,8 @@ from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Facts, Primitive, Style, choose_truth, choose_wording
 from temporay.operators.primitives._claims import Claim, Phrases, read_claims
 from temporay.operators.primitives._plan import MIN_FRAMES, choose_num_frames, drawn_plan, event_in
-from temporay.operators.primitives.motion._stage import Actor, choose_actors, read_path, tell_paths
+from temporay.operators.primitives._stated import Value, words_of
+from temporay.operators.primitives.motion._stage import Actor, choose_actors, place_of, read_paths, tell_paths
 from temporay.operators.records import Address, Event, Question, Scene, ScenePlan, Track
 from temporay.operators.seeding import rng_at
 
@@ -123,9 +124,16 @@ class DrawnMotion(Primitive, Generic[Measured]):
         """Tell in digits where the shapes are, for concise reasoning."""
         return tell_paths(plan.events)
 
-    def claims(self, text: str) -> list[Claim]:
-        path = read_path(text) if "at" in self.phrases else []
-        return path or read_claims(text, (self.phrases, self.concise_phrases, self.concluding))
+    def claims(self, text: str, names: Sequence[str] = ()) -> list[Claim]:
+        paths = read_paths(text) if "at" in self.phrases else []
+        return paths or read_claims(text, (self.phrases, self.concise_phrases, self.concluding), names)
+
+    def what(self, kind: str, detail: str) -> Mapping[str, Value]:
+        return place_of(detail) if kind == "at" else self.what_happens(kind, detail)
+
+    def what_happens(self, kind: str, detail: str) -> Mapping[str, Value]:
+        """Return what the detail of an event that is no position says, by field."""
+        return words_of(detail)
 
     def recover(self, witness: Witness) -> int | None:
         measured = self.seen(witness, witness.facts)

@@ -7,6 +7,7 @@ event of the log ("3 4"), so every digit of an explanation can be checked.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from temporay.operators.pixels.cutouts import choose_cutouts, cutout_radius_px
 from temporay.operators.pixels.shapes import COLORS, EASY_COLORS, EASY_SHAPES, SHAPES
 from temporay.operators.primitives._claims import Claim
 from temporay.operators.primitives._plan import event_in
+from temporay.operators.primitives._stated import Value
 from temporay.operators.records import Cutout, Event, Frames, Scene, Track
 
 NUM_LISTED_POSITIONS = 4
@@ -168,7 +170,12 @@ def at_events(name: str, xy_T2: npt.NDArray[np.float64], canvas: Canvas, frames:
     ]
 
 
-PATH = re.compile(r"x (?P<x>\d(?: \d)*) y (?P<y>\d(?: \d)*)")
+# "red circle x 3 5 y 4 4 moves": a name of at most three words, and what the shape does, may be left out.
+PATH = re.compile(
+    r"(?:(?:^|(?<=, )|(?<=\. ))(?P<name>[^\W\d]\w*(?: [^\W\d]\w*){0,2}) |\b)"
+    r"x (?P<x>\d\b(?: \d\b)*) y (?P<y>\d\b(?: \d\b)*)(?: (?P<does>moves|stays)\b)?"
+)
+UNTOLD = "?"  # in place of a number that a path leaves out
 AT_PHRASES = (  # detailed phrases that tell ``at`` events
     "At {start} s the {subject} is at x {d1}, y {d2}.",
     "{start} s: the {subject} has reached x {d1}, y {d2}.",
@@ -191,10 +198,20 @@ def tell_paths(events: Sequence[Event]) -> str:
     return ", ".join(f"{name} {path}" for name, path in zip(names, paths, strict=True))
 
 
-def read_path(text: str) -> list[Claim]:
-    """Read back the positions that the first path told in a text claims, without their times."""
-    found = PATH.search(text)
-    if found is None:
-        return []
-    places = zip(found["x"].split(), found["y"].split(), strict=False)
-    return [Claim(kind="at", text=found[0], detail=f"{x} {y}") for x, y in places]
+def read_paths(text: str) -> list[Claim]:
+    """Read back the positions that the paths in a text claim, without their times, and what it says the shapes do."""
+    claims: list[Claim] = []
+    for path in PATH.finditer(text):
+        places = list(zip_longest(path["x"].split(), path["y"].split(), fillvalue=UNTOLD))
+        for n, place in enumerate(places):
+            digits = [path.start(axis) + 2 * n for axis, told in zip("xy", place, strict=True) if told != UNTOLD]
+            spans = tuple((at, at + 1) for at in digits)
+            claims.append(Claim(kind="at", text=path[0], subject=path["name"], detail=" ".join(place), spans=spans))
+        if path["does"]:
+            claims.append(Claim(kind=path["does"], text=path["does"], subject=path["name"], spans=(path.span("does"),)))
+    return claims
+
+
+def place_of(detail: str) -> dict[str, Value]:
+    """Return a position by its axes, without what is not told."""
+    return {axis: told for axis, told in zip("xy", detail.split(), strict=False) if told != UNTOLD}

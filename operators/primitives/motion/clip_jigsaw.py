@@ -16,6 +16,7 @@ from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import NOT_AN_OPTION, Facts
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import event_in
+from temporay.operators.primitives._stated import Stated
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._stage import choose_place, followed, to_track, torus_path
 from temporay.operators.records import Event
@@ -83,6 +84,13 @@ class ClipJigsaw(DrawnMotion[Sequence[int]]):
             events=_segments(name, tracks[0].xy_T2, shown, canvas),
             facts={"name": name, "count": num_segments, "options": [_numbers(_played(order)) for order in listed]},
         )
+
+    def stated(self, kind: str, subject: str | None, detail: str | None) -> Stated:
+        """Return the segment as what is meant, and its places and its number in the clip as what is seen."""
+        stated = super().stated(kind, subject, detail)
+        segment = stated.what.get("1", "")
+        places = {name: value for name, value in stated.what.items() if name != "1"}
+        return Stated(about=stated.about | {f"segment {segment}"}, what=places)
 
     def logged(self, events: Sequence[Event], facts: Facts) -> Sequence[int]:
         """Return the segments in the order that restores the clip."""

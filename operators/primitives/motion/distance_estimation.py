@@ -6,7 +6,7 @@ is exactly one of them. Up to level 2 the speed is steady. From level 3 on the s
 speed, so a speed times the clip's length is not the way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import event_in
+from temporay.operators.primitives._stated import Value, words_of
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._races import choose_run
 from temporay.operators.primitives.motion._stage import AT_PHRASES, at_events, choose_way, followed_steps, spread_frames
@@ -88,6 +89,11 @@ class DistanceEstimation(DrawnMotion[float]):
 
     def values(self, facts: Facts) -> tuple[AnswerValue, ...]:
         return tuple((way, facts["unit"]) for way in facts["ways"])
+
+    def what_happens(self, kind: str, detail: str) -> Mapping[str, Value]:
+        """Return the way; its unit belongs to its name, because the question gives it."""
+        way, _, unit = detail.partition(" ")
+        return {f"way in {unit}": words_of(way).get("1", "")}
 
     def logged(self, events: Sequence[Event], facts: Facts) -> float:
         return sum(float(event.detail.split()[0]) for event in events if event.kind == "travels")

@@ -5,6 +5,7 @@ clip begins and ends empty. So another order shows the very same frames: neither
 order tell which shape came first.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import factorial
@@ -15,7 +16,7 @@ from temporay.operators.pixels.colors_seen import Witness, color_masks
 from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.pixels.silhouettes import MIN_AREA_PX
 from temporay.operators.primitives._base import Facts
-from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives._claims import Claim, Phrases, read_lists
 from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._stage import still_track
@@ -25,6 +26,7 @@ from temporay.operators.seeding import choose_one, random_parts
 NUM_SHAPES_BY_LEVEL = (2, 3, 3, 4, 5)
 MIN_SPAN_FRAMES = 2
 MAX_OPTIONS = 4
+LISTING, COMMA = re.compile(r"\b[Tt]he order is ([^.\n]+)"), re.compile(", ")  # as concise reasoning tells it
 
 
 class EventOrder(DrawnMotion[list[str]]):
@@ -90,6 +92,10 @@ class EventOrder(DrawnMotion[list[str]]):
             events.append(event_in(canvas, "appears", actors[i].name, start, end))
         options = [", ".join(actors[i].name for i in order) for order in orders]
         return MotionClip(tracks, events, {"mode": choose_one(rng, tuple(self.wordings_by_mode)), "options": options})
+
+    def claims(self, text: str, names: Sequence[str] = ()) -> list[Claim]:
+        """Read the sentence that lists the shapes too: its order is what it claims."""
+        return [*read_lists("appears", text, LISTING, COMMA, names), *super().claims(text, names)]
 
     def logged(self, events: Sequence[Event], facts: Facts) -> list[str]:
         asks_start = facts["mode"] == "appear"

@@ -19,6 +19,7 @@ from temporay.operators.pixels.silhouettes import MIN_AREA_PX
 from temporay.operators.primitives._base import CONCLUSIONS, Facts
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import MIN_FRAMES, event_in
+from temporay.operators.primitives._stated import Stated
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._layout import CORNER, cell_room_px, place_apart
 from temporay.operators.primitives.motion._stage import Actor, still_track
@@ -91,6 +92,10 @@ class EventSpan(DrawnMotion[TimeSpan]):
 
     def values(self, facts: Facts) -> tuple[TimeSpan, ...]:
         return tuple((float(start), float(end)) for start, end in OPTION.findall("\n".join(facts["options"])))
+
+    def stated(self, kind: str, subject: str | None, detail: str | None) -> Stated:
+        """Return the shape and its state as what is meant: the question gives both, and the times are the answer."""
+        return Stated(about=frozenset(given for given in (subject, detail) if given is not None))
 
     def logged(self, events: Sequence[Event], facts: Facts) -> TimeSpan:
         event = next(event for event in events if event.subject == facts["name"])

@@ -5,7 +5,7 @@ further than all the others. The four options are two cells by two opposite dire
 single frame shows any motion, and the same frames backwards have another of the answers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -13,6 +13,7 @@ import numpy as np
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives._stated import Value, direction_of
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._panels import Panel, cells, panel_track
 from temporay.operators.primitives.motion._stage import OPPOSITE, VECTORS, Actor, choose_actors, followed_steps
@@ -89,6 +90,10 @@ class LargestMotion(DrawnMotion[tuple[str, str]]):
 
     def options_of(self, facts: Facts) -> tuple[str, ...]:
         return tuple(f"{cell}, moving {way}" for cell, way in facts["options"])
+
+    def what_happens(self, kind: str, detail: str) -> Mapping[str, Value]:
+        share, _, way = detail.partition(" % of its cell ")
+        return {"share": float(share) if share.isdecimal() else share, **direction_of(way)}
 
     def logged(self, events: Sequence[Event], facts: Facts) -> tuple[str, str]:
         """Return the cell of the largest motion, and where it goes."""

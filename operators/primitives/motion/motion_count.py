@@ -5,7 +5,7 @@ at the other. So in any one frame every shape is anywhere on its lane, whether i
 From level 2 on all shapes tremble, also those that stay in place.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -15,6 +15,7 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives._stated import Value, direction_of
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._races import DIRECTION_PHRASES
 from temporay.operators.primitives.motion._stage import (
@@ -90,6 +91,9 @@ class MotionCount(DrawnMotion[int]):
 
     def text(self, facts: Facts) -> str:
         return f"{super().text(facts)} {TREMBLING}" if facts["trembling"] else super().text(facts)
+
+    def what_happens(self, kind: str, detail: str) -> Mapping[str, Value]:
+        return direction_of(detail)
 
     def logged(self, events: Sequence[Event], facts: Facts) -> int:
         return sum(event.kind == "moves" for event in events)

@@ -8,7 +8,7 @@ the opposites of these. Each direction comes first once and last once, so no opt
 backwards (the opposite of b, then of a) have one of the other options as their answer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import ClassVar
@@ -19,6 +19,7 @@ from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import event_in
+from temporay.operators.primitives._stated import Value, direction_of
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._races import DIRECTION_PHRASES
 from temporay.operators.primitives.motion._stage import (
@@ -107,6 +108,9 @@ class MotionDirection(DrawnMotion[list[str]]):
 
     def options_of(self, facts: Facts) -> tuple[str, ...]:
         return tuple(_option(legs) for legs in facts["legs"])
+
+    def what_happens(self, kind: str, detail: str) -> Mapping[str, Value]:
+        return direction_of(detail)
 
     def logged(self, events: Sequence[Event], facts: Facts) -> list[str]:
         legs = [event for event in events if event.kind == "moves" and event.subject == facts["name"]]

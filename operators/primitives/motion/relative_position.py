@@ -5,7 +5,7 @@ an option. The answer only decides when the flash comes. During the flash nothin
 every other answer shows the same frames in another order, and no frame holds both the flash and the shapes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -17,6 +17,7 @@ from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import event_in
+from temporay.operators.primitives._stated import Value
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._stage import followed, to_track
 from temporay.operators.records import Event, Question, ScenePlan, Track
@@ -89,6 +90,11 @@ class RelativePosition(DrawnMotion[str]):
             events=_log(tracks[0], tracks[1], flash, canvas),
             facts={"name": name, "anchor": anchor, "options": [f"{side} the {anchor}" for side in sides]},
         )
+
+    def what_happens(self, kind: str, detail: str) -> Mapping[str, Value]:
+        """Return the side; the shape on whose side it is belongs to its name, because the question gives it."""
+        side, _, anchor = detail.rpartition(" the ")
+        return {f"side of the {anchor}": side}
 
     def logged(self, events: Sequence[Event], facts: Facts) -> str:
         return next(event.detail for event in events if event.kind == "flash").removesuffix(f" the {facts['anchor']}")

@@ -19,6 +19,7 @@ from temporay.operators.pixels.silhouettes import most_like
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import event_in
+from temporay.operators.primitives._stated import Stated
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._layout import CORNER, cell_room_px, place_apart
 from temporay.operators.primitives.motion._stage import Actor, still_track
@@ -109,6 +110,14 @@ class Rotation(DrawnMotion[int]):
             tracks.append(replace(still_track(actor, center, num_frames), angle_deg_T=angle_deg_T))
             events.extend(own)
         return MotionClip(tracks, events, {"mode": mode, "name": actors[0].name, "options": options})
+
+    def stated(self, kind: str, subject: str | None, detail: str | None) -> Stated:
+        """Return the number of a turn as what is meant, and its direction as what is seen."""
+        stated = super().stated(kind, subject, detail)
+        if kind != "turn":
+            return stated
+        ways = {name: value for name, value in stated.what.items() if name != "1"}
+        return Stated(about=stated.about | {f"turn {stated.what.get('1', '')}"}, what=ways)
 
     def logged(self, events: Sequence[Event], facts: Facts) -> int:
         """Return the full turns, clockwise above 0."""

@@ -4,13 +4,14 @@ Every path is as long as every other, has a constant speed and starts anywhere o
 single frame, speed or distance tells its shape. All frames without their order do: the places they show are the path.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives._stated import Value
 from temporay.operators.primitives.motion._curves import CURVES, choose_curve, most_like_curve
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._stage import (
@@ -81,6 +82,9 @@ class TrajectoryShape(DrawnMotion[str]):
         events.extend(at_events(actors[0].name, tracks[0].xy_T2, canvas, listed))
         facts = {"name": actors[0].name, "options": [f"a {name}" for name in options]}
         return MotionClip(tracks[::-1], events, facts)  # the one asked about is painted last
+
+    def what_happens(self, kind: str, detail: str) -> Mapping[str, Value]:
+        return {"curve": detail}
 
     def logged(self, events: Sequence[Event], facts: Facts) -> str:
         return next(e.detail for e in events if e.kind == "moves" and e.subject == facts["name"])

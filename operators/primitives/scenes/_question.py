@@ -20,9 +20,18 @@ from temporay.operators.primitives._base import (
     choose_wording,
     index_in,
 )
-from temporay.operators.primitives._claims import Phrases, tell
+from temporay.operators.primitives._claims import Claim, Phrases, read_lists, tell
+from temporay.operators.primitives._stated import Stated
 from temporay.operators.primitives.scenes._recognize import captions_seen
-from temporay.operators.primitives.scenes._shots import CaptionedScene, choose_shot_lengths, compose, shown, tell_order
+from temporay.operators.primitives.scenes._shots import (
+    NEXT_TOLD,
+    ORDER_TOLD,
+    CaptionedScene,
+    choose_shot_lengths,
+    compose,
+    shown,
+    tell_order,
+)
 from temporay.operators.records import Address, AnswerKind, Event, Question, Scene, ScenePlan
 from temporay.operators.seeding import rng_at
 
@@ -60,6 +69,7 @@ class PseudoVideo(Primitive):
             'At {start} s comes "{subject}", which stays until {end} s.',
         )
     }
+    concise_phrases: ClassVar[Phrases] = {"scene": ("Scene {d1}: {subject}.",)}  # how options list scenes
 
     @abstractmethod
     def arrange(self, rng: Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address) -> Arrangement:
@@ -84,6 +94,15 @@ class PseudoVideo(Primitive):
 
     def ask(self, plan: ScenePlan) -> Question:
         return self.question(plan, self.answer([event.subject for event in shown(plan)], plan.facts))
+
+    def claims(self, text: str, names: Sequence[str] = ()) -> list[Claim]:
+        """Read the order told in one sentence too: without times, its order is what it claims."""
+        return [*read_lists("scene", text, ORDER_TOLD, NEXT_TOLD, names), *super().claims(text, names)]
+
+    def stated(self, kind: str, subject: str | None, detail: str | None) -> Stated:
+        """Return the scene as what is seen, and its place in the order as a part of when."""
+        what = {} if subject is None else {"scene": subject}
+        return Stated(what=what, when={} if detail is None else {"place": detail})
 
     def told(self, plan: ScenePlan, question: Question) -> list[Event]:
         return shown(plan)

@@ -207,6 +207,12 @@ def shown(plan: ScenePlan) -> list[Event]:
     return sorted((e for e in plan.events if e.kind == "scene"), key=lambda e: e.start_ms)
 
 
+# What ``tell_order`` tells, at the start of a sentence; the first group holds the items. Names are marked before it is
+# read, because a caption may hold a separator.
+ORDER_TOLD = re.compile(r"^(?:First (?=[^\n]+?, (?:then|last) )|Only )([^\n]+?)(?=\.(?:\s|$)|\n|$)")
+NEXT_TOLD = re.compile(r", (?:then|last) ")
+
+
 def tell_order(captions: Sequence[str]) -> str:
     """Tell the scenes in one sentence: "First a, then b, last c."."""
     if len(captions) == 1:

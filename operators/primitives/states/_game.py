@@ -22,6 +22,7 @@ from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Facts, Primitive, TwinKind, choose_truth, choose_wording, index_in
 from temporay.operators.primitives._plan import choose_num_frames, drawn_plan, event_in
+from temporay.operators.primitives._stated import Value, words_of
 from temporay.operators.primitives.states._course import (
     Course,
     Operation,
@@ -234,6 +235,19 @@ class OperationsGame(Primitive):
         asked_after = plan.facts["asked_after"]
         walk = operations[:asked_after] if plan.facts["at_start"] else operations[asked_after:][::-1]
         return [reveal, *walk]
+
+    def what(self, kind: str, detail: str) -> Mapping[str, Value]:
+        """Return the cells of a revealed state, or an operation's arguments and the cells before and after it."""
+        words = detail.split()
+        if kind == "reveal":
+            return {"state": tuple(words)}
+        *arguments, before, after = words if len(words) > 1 else (*words, "", "")
+        states: dict[str, Value] = {"before": self.cells(before), "after": self.cells(after)}
+        return {**words_of(" ".join(arguments)), **states}
+
+    def cells(self, carried: str) -> tuple[str, ...]:
+        """Return the cells of what is carried from operation to operation."""
+        return (carried,)
 
     def _events(self, play: Play) -> tuple[Event, ...]:
         """Log the reveal, and every operation with its arguments and what is carried before and after it."""

@@ -123,6 +123,9 @@ class CardStack(FaceGame):
     def carried(self, facts: Facts, state: State) -> str:
         return "-".join(state)
 
+    def cells(self, carried: str) -> tuple[str, ...]:
+        return tuple(carried.split("-"))
+
     def layout(self, facts: Facts, width: int, height: int) -> Layout:
         num_cards = len(facts["cards"])
         pitch_px = height / num_cards

@@ -154,6 +154,9 @@ class ChipContainers(OperationsGame):
             return "-".join(str(len(_chips(inside))) for inside in state)
         return str(1 + next(i for i, inside in enumerate(state) if facts["chip"] in _chips(inside)))
 
+    def cells(self, carried: str) -> tuple[str, ...]:
+        return tuple(carried.split("-"))
+
     def layout(self, facts: Facts, width: int, height: int) -> Layout:
         return Layout(*row_of(width, height, facts["num_containers"]))
 

@@ -126,6 +126,9 @@ class SlidingPuzzle(FaceGame):
         columns = facts["columns"]
         return "/".join("".join(state[row : row + columns]) for row in range(0, len(state), columns))
 
+    def cells(self, carried: str) -> tuple[str, ...]:
+        return tuple(carried.replace("/", ""))
+
     def layout(self, facts: Facts, width: int, height: int) -> Layout:
         """Return the cells row by row, on the largest square in the middle."""
         pitch_px = min(width, height) / facts["columns"]

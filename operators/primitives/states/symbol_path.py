@@ -144,6 +144,9 @@ class SymbolPath(FaceGame):
     def carried(self, facts: Facts, state: State) -> str:
         return "".join(state) or NOTHING
 
+    def cells(self, carried: str) -> tuple[str, ...]:
+        return (NOTHING,) if carried == NOTHING else tuple(carried)
+
     def told(self, plan: ScenePlan, question: Question) -> list[Event]:
         """Return the reveal and the visits up to the one that is asked for, wherever the reveal is in the clip."""
         reveal, operations = read_log(plan)

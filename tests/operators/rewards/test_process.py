@@ -4,13 +4,26 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
-from temporay.operators.primitives._claims import tell
+from temporay.operators.dataset.rows import make_sample
+from temporay.operators.primitives._base import Style
+from temporay.operators.primitives._claims import Claim, read_claims, tell
+from temporay.operators.primitives._stated import Stated, share_right
+from temporay.operators.primitives.scenes._shots import tell_order
 from temporay.operators.records import Sample
-from temporay.operators.rewards.process import Tally
-from temporay.operators.scoring.scores import load_rewards
+from temporay.operators.rewards.process import Process, Tally, claims_by_sentence, readings
+from temporay.operators.scoring.scores import inapplicable, load_rewards
 
-from tests.operators.primitives.planning import TASKS, make_primitive
+from tests.operators.primitives.planning import CANVAS, SCENES, TASKS, make_plan, make_primitive
+from tests.operators.rewards.spoiling import STYLES, samples_of, spoiled
 from tests.operators.samples import answered, real_sample, score_of
+
+
+def own_claims(sample: Sample) -> list[Claim]:
+    primitive = make_primitive(sample.address.task)
+    return claims_by_sentence(primitive, sample.rationale, primitive.names(sample.events))
+
+
+ONE_EVENT = ("attribute_change", "event_span", "relative_position", "scene_count", "rotation")  # may tell one alone
 
 
 def value(sample: Sample, thought: str) -> float:
@@ -19,20 +32,108 @@ def value(sample: Sample, thought: str) -> float:
     return score.reward
 
 
+@pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("task", TASKS)
-def test_the_chain_of_thought_that_is_taught_is_worth_one(task: str) -> None:
-    for index in range(4):
-        sample = real_sample(task, index=index)
+def test_the_chain_of_thought_that_is_taught_is_worth_one_and_spoiled_it_is_worth_less(task: str, style: Style) -> None:
+    primitive = make_primitive(task)
+    for sample in samples_of(task, style, num_each=2):
         assert value(sample, sample.rationale) == 1.0
+        gold = readings(primitive, sample.rationale, sample.events)
+        told = set().union(*(claim.events for claim in gold))
+        assert len(told) >= min(2, len(sample.events)) or task in ONE_EVENT, "not all that is told is read back"
+        for thought in spoiled(sample):
+            worth = value(sample, thought)
+            assert worth < 1.0, thought
+            assert worth > 0.0 or len(gold) == 1, thought
 
 
-def test_a_concise_chain_of_thought_is_worth_one_too_where_it_makes_claims() -> None:
-    rewards = load_rewards({"process": 1.0, "accuracy": 0.0})
-    worth: list[set[float | None]] = []
-    for task in TASKS:
-        samples = [real_sample(task, index=index, style="concise") for index in range(4)]
-        worth.append({score_of(one.target, one, rewards).breakdown.get("process") for one in samples})
-    assert worth.count({1.0}) > len(TASKS) / 2 and set().union(*worth) == {1.0, None}
+def test_no_caption_is_too_odd_to_be_read() -> None:
+    """A caption may hold quotes, periods and the words between two scenes."""
+    odd = 'a{0} b{0}. It says "c{0}." and, then d{0}, last e{0}?'
+    scenes = tuple(replace(scene, captions=(odd.format(i),)) for i, scene in enumerate(SCENES))
+    for task, style in product((t for t in TASKS if make_primitive(t).family == "pseudo_video"), STYLES):
+        for index, level in product(range(4), (0, 2, 4)):
+            sample = make_sample(make_primitive(task), make_plan(task, index, level, scenes=scenes), style)
+            assert value(sample, sample.rationale) == 1.0, sample.rationale
+
+
+def test_a_long_list_of_scenes_is_read_whole() -> None:
+    captions = [" ".join(f"w{i}x{k}" for k in range(25)) for i in range(len(SCENES))]
+    scenes = tuple(replace(scene, captions=(caption,)) for scene, caption in zip(SCENES, captions, strict=True))
+    plan = make_plan("story_match", 0, 4, replace(CANVAS, num_scenes=(7, 7)), scenes=scenes)
+    sample = make_sample(make_primitive("story_match"), plan, "concise")
+    assert len(sample.rationale) > 700
+    assert value(sample, sample.rationale) == 1.0
+
+
+def test_a_subject_is_read_without_the_words_before_it() -> None:
+    primitive, sample = make_primitive("playback_speed"), real_sample("playback_speed", style="concise")
+    names = primitive.names(sample.events)
+    first = sample.rationale.split(". ")[0] + "."
+    for before in (
+        "In my view, ",
+        "In all of it: ",
+        "In the video the two are shown. ",
+        "In a word, in short, ",
+        "In the ",
+    ):
+        [claim] = primitive.claims(before + first, names)
+        assert (claim.text, claim.subject in names) == (first, True)
+        assert value(sample, before + sample.rationale) == 1.0
+    [unknown] = primitive.claims("In the lower corner 0.250 rounds a second.", names)
+    assert unknown.subject == "lower"  # a name that is not in the log ends where a detail may begin
+    [claim] = read_claims(
+        "The frame is dark, and The red dot gets wider.", [{"drop": ("The {subject} gets {detail}.",)}]
+    )
+    assert claim.subject == "red dot"
+
+
+def test_a_path_that_leaves_numbers_out_is_paid_for_those_it_tells() -> None:
+    sample = real_sample("motion_direction", level=1, style="concise")
+    x = sample.rationale.partition(" y ")[0]
+    y = sample.rationale.partition(" y ")[2].partition(".")[0]
+    n = len(y.split())
+    assert value(sample, f"{x} y {y}.") == 1.0
+    assert value(sample, f"{x} y {y[:-2]}.") == pytest.approx(((n - 0.5) / n) ** 2)
+    assert value(sample, f"{x} y {y[0]}.") == pytest.approx(((n + 1) / 2 / n) ** 2)
+
+
+def test_each_shape_of_a_path_has_its_own() -> None:
+    sample = real_sample("velocity_ranking", level=0, style="concise")
+    paths = sample.rationale.partition(". ")[0].split(", ")
+    names = [path.partition(" x ")[0] for path in paths]
+    swapped = [
+        path.replace(name, other) for path, name, other in zip(paths, names, [*names[1:], names[0]], strict=True)
+    ]
+    assert value(sample, ", ".join(paths) + ".") == 1.0
+    assert value(sample, paths[0] + ".") == pytest.approx(1 / len(paths))
+    assert value(sample, ", ".join(swapped) + ".") < 0.5
+
+
+def test_a_claim_is_worth_the_share_of_its_fields_that_are_right() -> None:
+    near, scale = Stated(what={"1": 10.0}), (10.0, 11.0, 12.0, 30.0)
+    assert [share_right(Stated(what={"1": v}), near, near) for v in scale] == pytest.approx([1.0, 0.5, 0.0, 0.0])
+    board = Stated(what={"1": "2", "2": "3", "before": tuple("12-3"), "after": tuple("1-23")})
+    one_cell_off = replace(board, what={**board.what, "after": tuple("1-24")})
+    assert share_right(one_cell_off, board, board) == pytest.approx(15 / 16)
+    timed = Stated(what={"1": "left"}, when={"start": 0.0, "end": 900.0})
+    off, blind = replace(timed, when={"start": 0.0, "end": 500.0}), replace(timed, what={"1": "up"})
+    assert share_right(off, timed, timed) == pytest.approx(2 / 3)
+    assert share_right(blind, timed, timed) == 0.0
+    left_out = Stated(what={"1": "left"})
+    assert share_right(left_out, timed, timed) == pytest.approx(1 / 3)
+    assert share_right(timed, timed, left_out) == 1.0
+
+
+def test_one_scene_of_a_list_that_is_swapped_leaves_the_others() -> None:
+    sample = next(
+        one for i in range(9) if len(own_claims(one := real_sample("first_last", index=i, style="concise"))) > 2
+    )
+    told = [claim.subject or "" for claim in own_claims(sample)]
+    n = len(told)
+    assert value(sample, tell_order([told[1], told[0], *told[2:]])) == pytest.approx(((n - 1) / n) ** 2)
+    assert value(sample, tell_order(told[:-1])) == pytest.approx((n - 1) / n)
+    assert value(sample, tell_order([*told[:-1], "a dog that nobody sees"])) == pytest.approx(((n - 1) / n) ** 2)
 
 
 def test_every_phrase_is_worth_as_much() -> None:
@@ -107,6 +208,21 @@ def test_saying_more_never_helps_unless_it_is_true_and_new() -> None:
             assert Tally(told=told, wasted=wasted + 1, to_tell=to_tell).value <= now
             if told < to_tell:
                 assert Tally(told=told + 1, wasted=wasted, to_tell=to_tell).value > now
+
+
+def test_a_run_is_told_where_a_reward_does_not_apply() -> None:
+    own = replace(real_sample("event_order"), rationale="")
+    samples = [real_sample("first_last"), own, replace(own, address=replace(own.address, task="video_qa"))]
+    rewards = load_rewards({"process": 1.0, "order": 1.0})
+    process, order = inapplicable(rewards, [*samples, real_sample("event_order")], "detailed")
+    assert (
+        "process does not apply to a part of event_order, video_qa (style of reasoning: none): its samples" in process
+    )
+    assert "order does not apply to first_last (style of reasoning: detailed): its answers are of kind choice" in order
+    assert not inapplicable(load_rewards({"process": 1.0}), [real_sample(task) for task in TASKS], "detailed")
+    for sample in samples:
+        scored = score_of("a", sample, load_rewards({"process": 1.0, "accuracy": 1.0})).breakdown
+        assert ("process" in scored) == (Process().inapplicable(sample) == "")
 
 
 def test_process_does_not_apply_without_a_rationale() -> None:

@@ -285,10 +285,13 @@ def test_rollouts_alone_and_training_from_them(
     engines: RolloutPool, data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     load_weights(engines, model)
-    sampled = run_with(config(data, model, tmp_path / "sampled", mode="rollouts_only", num_steps=2), engines)
+    sampling = {"mode": "rollouts_only", "num_steps": 2, "rewards": rewards("Varied", interval=0.5)}
+    sampled = run_with(config(data, model, tmp_path / "sampled", **sampling), engines)
     assert sampled["groups"] == {"trained": 0, "flat": 0, "unscored": 0, "observed": 6}
     assert not (tmp_path / "sampled/model").exists()
-    assert "mode rollouts_only has no use for optimizer, loss" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "mode rollouts_only has no use for optimizer, loss" in said
+    assert "grpo: reward interval does not apply to " in said
     changes = {"mode": "from_rollouts", "rollouts": tmp_path / "sampled", "num_steps": 2, "micro_batch_size": 4}
     learned = run(config(data, model, tmp_path / "learned", **changes))
     assert learned["groups"] == {"trained": 6, "flat": 0, "unscored": 0, "observed": 0}
