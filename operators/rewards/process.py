@@ -154,13 +154,11 @@ def _useless(claims: Sequence[Reading], gold: Sequence[Reading]) -> set[int]:
     by_when: dict[Hashable, list[int]] = {}
     for i, claim in enumerate(claims):
         when = _key(claim.stated.when)
-        same = (
-            (claim.stated.about, when, _key(claim.stated.what)) if when else i
-        )  # order is all that tells others apart
-        by_kind.setdefault(claim.kind, set()).add(same)
+        # Without a place or a time, order is all that tells two claims apart: each counts.
+        by_kind.setdefault(claim.kind, set()).add((claim.stated.about, when, _key(claim.stated.what)) if when else i)
         if when:
             by_when.setdefault((claim.kind, claim.stated.about, when), []).append(i)
-    guessed = {kind for kind, different in by_kind.items() if len(different) >= GUESSES * max(1, to_tell[kind])}
+    guessed = {kind for kind, claimed in by_kind.items() if len(claimed) >= GUESSES * max(1, to_tell[kind])}
     useless = {i for i, claim in enumerate(claims) if claim.kind in guessed}
     for alike in by_when.values():
         said = {_key(claims[i].stated.what) for i in alike}
