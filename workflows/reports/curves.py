@@ -30,6 +30,7 @@ GRPO_CURVES = {
     "reward": "Reward",
     "useful_groups": "Share of useful groups",
     "noise_scale": "Gradient noise scale, useful groups",
+    "noise_scale_low": "Gradient noise scale at least, useful groups",
     "completion_tokens": "Completion length, tokens",
     "entropy": "Entropy, nats per token",
     "kl": "KL to the starting weights, nats per token",
@@ -70,7 +71,7 @@ def curve(title: str, rows: Sequence[Mapping[str, Any]], name: str, tone: Tone) 
 
 def curves_of(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str], tone: Tone) -> str:
     """Return a chart of each named value that any step logged."""
-    there = {name for row in rows for name in row}
+    there = {name for row in rows for name, value in row.items() if value is not None}
     figures = [curve(title, rows, name, tone) for name, title in names.items() if name in there]
     return f'<div class="charts">{"".join(figures)}</div>'
 

@@ -20,7 +20,7 @@ from temporay.operators.scoring.metrics import ConfidenceInterval
 from temporay.operators.settings import Settings
 from temporay.workflows.grpo.log import trend_words
 from temporay.workflows.reports import stage_report
-from temporay.workflows.reports.curves import curve, logged
+from temporay.workflows.reports.curves import GRPO_CURVES, curve, logged
 from temporay.workflows.reports.rollout_cards import section_of
 from temporay.workflows.reports.sample_cards import MODELS, TONES, Answers, samples
 from temporay.workflows.runs.run_dir import RunDir
@@ -174,8 +174,11 @@ def learning_curves(run: Path) -> str:
     """Return charts of the values that every stage logged."""
     base = logged(run, "base_model")
     sft, grpo = logged(run / "sft", "sft"), logged(run / "grpo", "grpo")
-    measured = any(row.get("noise_scale") is not None for row in grpo)
-    noise = curve("GRPO: gradient noise scale, useful groups", grpo, "noise_scale", "grpo") if measured else ""
+    noise = "".join(
+        curve(f"GRPO: {title}", grpo, name, "grpo")
+        for name, title in GRPO_CURVES.items()
+        if name.startswith("noise_scale") and any(row.get(name) is not None for row in grpo)
+    )
     return (
         f'<div class="charts">{curve("Base model: loss, reading text", base, "loss", "base")}'
         f"{curve('SFT: loss', sft, 'loss', 'sft')}"

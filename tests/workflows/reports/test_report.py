@@ -216,10 +216,13 @@ def test_a_reward_that_has_not_moved_is_said(run: Path) -> None:
 
 
 def test_the_noise_scale_has_a_curve_where_it_was_measured(run: Path) -> None:
-    title = "GRPO: gradient noise scale, useful groups"
-    assert title not in page_of(run).read_text()
-    write_metrics(run / "grpo" / "metrics.jsonl", "grpo", reward=0.5, noise_scale=123.0)
-    assert title in page_of(run).read_text()
+    """Where the gradient is hidden in its noise, only the bound has one."""
+    scale, bound = "GRPO: Gradient noise scale, useful groups", "GRPO: Gradient noise scale at least"
+    for values, expected in (({}, ()), ({"noise_scale": None}, (bound,)), ({"noise_scale": 9.0}, (scale, bound))):
+        low = {"noise_scale_low": 8.0} if values else {}
+        write_metrics(run / "grpo" / "metrics.jsonl", "grpo", reward=0.5, **values, **low)
+        text = page_of(run).read_text()
+        assert tuple(title for title in (scale, bound) if title in text) == expected
 
 
 def test_an_unfinished_run_says_when_the_seconds_are_known(run: Path) -> None:
