@@ -12,7 +12,7 @@
 #   make bench-checkpoints   seconds that a step waits for its checkpoint, on two ranks; a minute
 #   make bench-weights    one version of weights from a trainer to 1, 2 and 4 engines: memory and seconds
 #   make bench-memory   the memory forecast of 4B, 8B and 32B against torch's own tracker; half an hour
-#   make bench-process   what the process reward gives own and spoiled reasoning of every primitive; a minute
+#   make bench-process   what the process reward gives own and spoiled reasoning of every primitive; minutes
 #   make bench-learning   rewards and curriculum against plain accuracy, three seeds; an hour
 #   make measure-gpu  SFT and GRPO of a real architecture with random weights on a GPU
 #   make pictures     the README's picture of rollouts, from the run of make quickstart; needs Chromium

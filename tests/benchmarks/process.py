@@ -1,4 +1,4 @@
-"""What the process reward gives a sample's own reasoning, and spoiled reasoning: `make bench-process`, about a minute.
+"""What the process reward gives a sample's own reasoning, and spoiled reasoning: `make bench-process`, some minutes.
 
 For every primitive and style of reasoning, at every level and on two canvases:
 

@@ -40,7 +40,8 @@ def spoiled(sample: Sample) -> Iterator[str]:
                 words = sample.rationale
                 thought = words[: first + start] + _other(words[first + start : first + end]) + words[first + end :]
                 read = readings(primitive, thought, sample.events)
-                if [one.stated.about for one in read] == about:  # else another thing is meant, which is worth nothing
+                # Where another thing is meant than before, a claim is worth nothing; a list says nothing but names.
+                if claim.text == claim.subject or [one.stated.about for one in read] == about:
                     yield thought
 
 
