@@ -75,7 +75,7 @@ class PlaybackSpeed(DrawnMotion[float]):
             "{start} s to {end} s: the motion in the {subject} makes {detail} rounds a second.",
         )
     }
-    concise_phrases: ClassVar[Phrases] = {"plays": ("In the {subject} {detail} rounds a second.",)}
+    concise_phrases: ClassVar[Phrases] = {"plays": ("In the {subject} {d1} rounds a second.",)}
 
     def arrange(self, setting: Setting) -> MotionClip:
         rng, canvas, level = setting.rng, setting.canvas, setting.level

@@ -241,6 +241,19 @@ def test_reading_claims_takes_time_in_proportion_to_the_text(task: str) -> None:
     assert large <= 10 * max(small, 0.02), f"{small:.3f} s for a quarter of the text, {large:.3f} s for all of it"
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_no_pattern_needs_more_than_the_square_of_a_sentence(task: str) -> None:
+    """Compare with a sentence four times as long: the square costs 16 times as much, the cube 64 times."""
+    primitive = make_primitive(task)
+
+    def read(num_chars: int) -> float:
+        return max(cpu_s(lambda: claims_by_sentence(primitive, text)) for text in hard_texts(task, num_chars))
+
+    read(MAX_SENTENCE_CHARS // 4)  # compiles the patterns
+    small, large = read(MAX_SENTENCE_CHARS // 4), read(MAX_SENTENCE_CHARS - 1)
+    assert large <= 32 * max(small, 0.004), f"{small:.4f} s for a quarter of the sentence, {large:.4f} s for all of it"
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_work_grows_in_proportion_to_the_completion(name: str) -> None:
     sample = sampled("event_span")
