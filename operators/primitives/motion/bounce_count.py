@@ -55,9 +55,9 @@ class BounceCount(DrawnMotion[int]):
     phrases: ClassVar[Phrases] = {
         "at": AT_PHRASES,
         "bounce": (
-            "The {subject} hits the {detail} edge at {start} s.",
-            "The {subject} bounces off the {detail} edge at {start} s.",
-            "A bounce of the {subject} off the {detail} edge comes at {start} s.",
+            "The {subject} hits the {d1} edge at {start} s.",
+            "The {subject} bounces off the {d1} edge at {start} s.",
+            "A bounce of the {subject} off the {d1} edge comes at {start} s.",
         ),
     }
 
