@@ -103,7 +103,9 @@ def _imported(module_name: str, name: str) -> ModuleType:
     except Exception as error:  # of somebody else's file, which may raise anything
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing is not None and f"{module_name}.".startswith(f"{missing}."):
-            raise UserError(f"cannot load {name!r}: {error}; give an importable 'module:Class'") from error
+            raise UserError(
+                f"cannot load {name!r}: {error}; give an importable 'module:Class', with its folder in PYTHONPATH"
+            ) from error
         file = getattr(importlib.util.find_spec(module_name), "origin", None)
         lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == file]
         if file is None or not lines or Path(file).resolve().is_relative_to(OURS):

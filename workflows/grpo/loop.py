@@ -38,7 +38,7 @@ from temporay.workflows.rollouts.pool import NoPool, Pool, RolloutPool
 from temporay.workflows.rollouts.settings import ResolvedPool
 from temporay.workflows.room import await_room, read_cluster
 from temporay.workflows.runs.progress import Fallbacks
-from temporay.workflows.runs.run_dir import RunDir
+from temporay.workflows.runs.run_dir import RunDir, finished_summary
 from temporay.workflows.runs.trackers import check_trackers, mirrored
 from temporay.workflows.session import ray_session
 
@@ -279,6 +279,8 @@ def run(config: GrpoConfig) -> dict[str, Any]:
     """
     dataset = Dataset.open(config.data)
     check(config, dataset)
+    if finished := finished_summary(config.out, config, kind=STAGE, may_change=MAY_CHANGE):
+        return finished
     if config.mode == "from_rollouts":
         with ray_session():
             await_room(needs(config, None, read_cluster()))

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from temporay.models.lora import Trained
-from temporay.models.parallel import Hardware
+from temporay.models.parallel import Hardware, num_shards
 from temporay.models.policy import OptimizerConfig, lr_factor
 from temporay.operators.scoring.arms import ARMS, Arm
 from temporay.operators.settings import Settings
@@ -47,6 +47,11 @@ class TrainingSettings(Settings):
     validation_samples: int = Field(default=64, ge=1)
     validation_arms: tuple[Arm, ...] = ARMS
     trackers: Trackers = ("tensorboard",)  # where curves go beside metrics.jsonl; wandb, mlflow: their own packages
+
+    @model_validator(mode="after")
+    def _replicas_divide_the_workers(self) -> Self:
+        num_shards(self.num_workers, self.hardware)
+        return self
 
     @property
     def updates_per_step(self) -> int:

@@ -52,16 +52,10 @@ class RunDir:
             path.mkdir(parents=True, exist_ok=True)
             if config_path.exists():
                 found = json.loads(config_path.read_text())
-                all_changed = difference(found, wanted)
-                changed = [line for line in all_changed if not _is_below(line.partition(":")[0], may_change)]
-                if changed:
-                    raise UserError(
-                        f"{path} holds a run with other settings; give another --out, or the same settings. "
-                        f"Different: {'; '.join(changed)}"
-                    )
-                if all_changed:
+                if all_changed := _changed_settings(path, found, wanted, may_change):
                     print(f"{kind}: goes on with other settings: {'; '.join(all_changed)}", flush=True)
-                _reopen(path / SUMMARY, found.get("num_steps"), wanted.get("num_steps"))
+                if _has_more_steps(path / SUMMARY, found, wanted):
+                    (path / SUMMARY).unlink()
                 clock = path / SECONDS
                 seconds = json.loads(clock.read_text()) if clock.exists() else {}
                 if found != wanted:
@@ -135,20 +129,54 @@ def _is_below(name: str, names: Sequence[str]) -> bool:
     return any(f"{name}.".startswith(f"{other}.") for other in names)
 
 
-def _reopen(summary: Path, num_steps: int | None, wanted: int | None) -> None:
-    """Let a finished run that is to have more steps go on.
+def finished_summary(path: Path, config: Settings, *, kind: str, may_change: Sequence[str]) -> dict[str, Any] | None:
+    """Return the summary of the same run, if it is finished and gets no more steps; change nothing.
 
     Raises:
-        UserError: it is to have fewer.
+        UserError: the folder holds a run with other settings.
     """
-    if num_steps is None or wanted is None or num_steps == wanted or not summary.exists():
-        return
-    if wanted < num_steps:
+    config_path, summary = path / "config.json", path / SUMMARY
+    if not config_path.exists():
+        return None
+    found, wanted = json.loads(config_path.read_text()), {"command": kind, **to_json(config)}
+    _changed_settings(path, found, wanted, may_change)
+    goes_on = not summary.exists() or _has_more_steps(summary, found, wanted)
+    return None if goes_on else json.loads(summary.read_text())
+
+
+def _changed_settings(
+    path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any], may_change: Sequence[str]
+) -> list[str]:
+    """Return the differences of two runs, a line each.
+
+    Raises:
+        UserError: one is of a setting that may not change.
+    """
+    all_changed = difference(found, wanted)
+    changed = [line for line in all_changed if not _is_below(line.partition(":")[0], may_change)]
+    if changed:
         raise UserError(
-            f"{summary.parent} has finished {num_steps} steps, and num_steps is now {wanted}; give at least as many, "
+            f"{path} holds a run with other settings; give another --out, or the same settings. "
+            f"Different: {'; '.join(changed)}"
+        )
+    return all_changed
+
+
+def _has_more_steps(summary: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Return whether a finished run is to go on.
+
+    Raises:
+        UserError: it is to have fewer steps.
+    """
+    before, after = found.get("num_steps"), wanted.get("num_steps")
+    if before is None or after is None or before == after or not summary.exists():
+        return False
+    if after < before:
+        raise UserError(
+            f"{summary.parent} has finished {before} steps, and num_steps is now {after}; give at least as many, "
             "or another --out"
         )
-    summary.unlink()
+    return True
 
 
 def whole_row(line: str) -> dict[str, Any] | None:

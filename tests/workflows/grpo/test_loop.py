@@ -29,6 +29,7 @@ from temporay.workflows.grpo.state import RunState
 from temporay.workflows.rollouts.pool import NoPool, RolloutPool
 from temporay.workflows.rollouts.published_weights import publish
 from temporay.workflows.rollouts.settings import PoolConfig, ResolvedPool
+from temporay.workflows.runs.run_dir import RunDir
 
 from tests.blind_model import write_blind
 from tests.small_data import write_dataset
@@ -333,6 +334,17 @@ def test_a_run_goes_on_with_more_steps_and_engines_and_other_deadlines(
     assert learned[0] == learned[1]
     with pytest.raises(UserError, match=r"Different: group_size: 4 → 6$"):
         run_with(config(data, model, tmp_path / "grown", **{**later, "group_size": 6}), engines)
+
+
+def test_other_settings_are_refused_before_ray_starts(
+    data: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("temporay.workflows.grpo.loop.ray_session", lambda: pytest.fail("Ray started"))
+    made = RunDir.open(tmp_path, config(data, model, tmp_path), kind="grpo")
+    with pytest.raises(UserError, match=r"Different: group_size: 4 → 6$"):
+        run(config(data, model, tmp_path, group_size=6))
+    made.summary_path.write_text('{"steps": 4}')
+    assert run(config(data, model, tmp_path)) == {"steps": 4}
 
 
 def test_what_a_mode_does_not_use_are_settings(data: Path, model: Path, tmp_path: Path) -> None:

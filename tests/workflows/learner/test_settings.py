@@ -1,9 +1,11 @@
-"""What another number of steps does to the learning rate is said in a line."""
+"""What another number of steps does to the learning rate is said in a line; replicas divide the workers."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+from temporay.models.parallel import Hardware
 from temporay.models.policy import OptimizerConfig
 from temporay.workflows.learner.settings import TrainingConfig, rate_change
 
@@ -22,3 +24,9 @@ def test_the_rate_of_a_decaying_schedule_changes() -> None:
 def test_a_constant_rate_does_not_change() -> None:
     config = TrainingConfig(num_steps=20, optimizer=OptimizerConfig(schedule="constant"), **PATHS)
     assert rate_change(config, {"num_steps": 10}) == ""
+
+
+def test_replicas_divide_the_workers() -> None:
+    assert TrainingConfig(num_workers=4, hardware=Hardware(replicas=2), **PATHS).num_workers == 4
+    with pytest.raises(ValueError, match="replicas is 2, but 3 workers cannot be cut into as many equal groups"):
+        TrainingConfig(num_workers=3, hardware=Hardware(replicas=2), **PATHS)

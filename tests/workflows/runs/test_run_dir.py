@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import Field
 from temporay.operators.errors import UserError
 from temporay.operators.settings import Settings
-from temporay.workflows.runs.run_dir import RunDir
+from temporay.workflows.runs.run_dir import RunDir, finished_summary
 
 TORN = (b'{"stage": "grpo", "st', b'{"stage": "grpo", "step": 3', b'{"stage": "gr\xc3', b"1")
 
@@ -108,3 +109,21 @@ def test_a_finished_run_goes_on_with_more_steps(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has finished 4 steps, and num_steps is now 3"):
         reopened(tmp_path, Config(num_steps=3))
     assert reopened(tmp_path, Config(num_steps=6)).summary() is None
+
+
+def test_a_run_is_compared_and_its_result_found_without_opening_it(tmp_path: Path) -> None:
+    """Nothing that takes minutes needs to start for a run that is finished or has other settings."""
+
+    def found(config: Config) -> dict[str, Any] | None:
+        return finished_summary(tmp_path, config, kind="grpo", may_change=("num_steps",))
+
+    assert found(Config()) is None and list(tmp_path.iterdir()) == []
+    run_dir = reopened(tmp_path, Config())
+    with pytest.raises(UserError, match=r"Different: seed: 0 → 1$"):
+        found(Config(seed=1))
+    assert found(Config()) is None
+    run_dir.summary_path.write_text('{"steps": 4}')
+    assert found(Config()) == {"steps": 4}
+    assert found(Config(num_steps=6)) is None and run_dir.summary_path.exists()
+    with pytest.raises(UserError, match="has finished 4 steps, and num_steps is now 3"):
+        found(Config(num_steps=3))
