@@ -1,11 +1,13 @@
 """``temporay plan grpo PRESET --model FOLDER --machine 8xH100-80GB``: memory by role, tokens and hours of GRPO."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import Field
 from temporay.models.collate import Batch, collate_groups
 from temporay.models.cost.kv_cache import blocks_of, kv_shape_of, least_blocks
+from temporay.models.engines._tensor_parallel import check_divides
 from temporay.models.families._base import Family
 from temporay.operators.errors import UserError
 from temporay.operators.records import FinishReason, Group, Prompt, Rollout
@@ -16,6 +18,7 @@ from temporay.workflows.planning.trainer import (
     Assumed,
     TrainerPlan,
     as_record,
+    check_fits,
     memory_lines,
     plan_trainer,
     training_seconds,
@@ -63,13 +66,11 @@ def run(config: GrpoPlanConfig) -> dict[str, Any]:
     """Print the plan and return its numbers.
 
     Raises:
-        UserError: engines and trainer share GPUs, or passes are limited by tokens.
+        UserError: engines and trainer share GPUs or have too few, the model's heads do not divide into
+            ``tensor_parallel``, or passes are limited by tokens.
     """
-    if config.pool.placement != "apart":
-        raise UserError(
-            f"pool.placement is {config.pool.placement}, but a plan counts engines on devices of their own; give apart"
-        )
     machine = machine_of(config.machine)
+    check_devices(config, machine)
     has_reference = config.loss.beta > 0
     num_groups = max(1, config.micro_batch_size // config.group_size)
     num_rollouts = min(config.group_size, config.micro_batch_size)  # of each
@@ -88,11 +89,9 @@ def run(config: GrpoPlanConfig) -> dict[str, Any]:
     sampling = written / (config.pool.num_engines * config.sampling_tokens_per_s)
     lasts = max(seconds, sampling) if config.max_staleness else seconds + sampling
     hours = config.num_steps * lasts / 3600
-    needed = config.num_workers + config.pool.num_engines * config.pool.settings.tensor_parallel
     lines = [
         *memory_lines(trainer, config, machine),
         *engine_lines(config, engine, machine),
-        *device_lines(config, machine, needed),
         f"a step: {rollouts} rollouts, up to {passes * trainer.size.num_tokens:,.0f} tokens; training {formula}",
         f"  sampling {written:,} tokens / ({config.pool.num_engines} engines x {config.sampling_tokens_per_s:,.0f} "
         f"tokens/s) = {sampling:.1f} s; {'the slower of both' if config.max_staleness else 'one after the other'}",
@@ -100,8 +99,35 @@ def run(config: GrpoPlanConfig) -> dict[str, Any]:
         "prompts and completions are as the longest",
     ]
     print("\n".join(lines))
-    fits = trainer.total_bytes <= machine.usable_bytes and engine.fits and needed <= machine.num_devices
-    return {"trainer": as_record(trainer), "longest": engine.longest, "hours": hours, "fits": fits}
+    fits = trainer.total_bytes <= machine.usable_bytes and engine.fits
+    numbers = {"trainer": as_record(trainer), "longest": engine.longest, "hours": hours}
+    return {**numbers, "machine": config.machine, "fits": fits}
+
+
+def tell(result: Mapping[str, Any]) -> None:
+    """End with exit code 2 if the run does not fit."""
+    check_fits(result)
+
+
+def check_devices(config: GrpoPlanConfig, machine: Machine) -> None:
+    """Refuse engines that find no devices of their own, or that the model cannot be cut for.
+
+    Raises:
+        UserError: engines and trainer share devices or have too few, or heads do not divide into ``tensor_parallel``.
+    """
+    pool = config.pool
+    if pool.placement != "apart":
+        raise UserError(
+            f"pool.placement is {pool.placement}, but a plan counts engines on devices of their own; give apart"
+        )
+    if pool.settings.tensor_parallel > 1:
+        check_divides(config.model, pool.settings.tensor_parallel)
+    of_engines = pool.num_engines * pool.settings.tensor_parallel
+    if config.num_workers + of_engines > machine.num_devices:
+        raise UserError(
+            f"devices: {config.num_workers} for the trainer and {of_engines} for engines, but {config.machine} has "
+            f"{machine.num_devices}; give fewer --num-workers or --pool.num-engines, or a larger --machine"
+        )
 
 
 def longest_groups(
@@ -136,13 +162,3 @@ def engine_lines(config: GrpoPlanConfig, engine: EnginePlan, machine: Machine) -
             "pool.settings.tensor_parallel, or take shorter prompts, fewer max_tokens or a smaller model"
         )
     return lines
-
-
-def device_lines(config: GrpoPlanConfig, machine: Machine, needed: int) -> list[str]:
-    """Say whether trainer and engines find devices of their own."""
-    if needed <= machine.num_devices:
-        return []
-    return [
-        f"devices: {config.num_workers} for the trainer and {needed - config.num_workers} for engines, but "
-        f"{config.machine} has {machine.num_devices}; give fewer --num-workers or engines, or a larger machine"
-    ]

@@ -1,5 +1,6 @@
 """``temporay plan sft PRESET --model FOLDER --machine 8xH100-80GB``: memory, tokens and hours of fine-tuning."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
@@ -8,7 +9,14 @@ from temporay.models.families._base import Family
 from temporay.operators.errors import UserError
 from temporay.operators.records import Prompt
 from temporay.workflows.planning.machine import machine_of
-from temporay.workflows.planning.trainer import Assumed, as_record, memory_lines, plan_trainer, training_seconds
+from temporay.workflows.planning.trainer import (
+    Assumed,
+    as_record,
+    check_fits,
+    memory_lines,
+    plan_trainer,
+    training_seconds,
+)
 from temporay.workflows.sft.settings import SftSettings
 
 
@@ -52,5 +60,11 @@ def run(config: SftPlanConfig) -> dict[str, Any]:
         "trainer": as_record(plan),
         "step_seconds": seconds,
         "hours": hours,
+        "machine": config.machine,
         "fits": plan.total_bytes <= machine.usable_bytes,
     }
+
+
+def tell(result: Mapping[str, Any]) -> None:
+    """End with exit code 2 if the run does not fit."""
+    check_fits(result)

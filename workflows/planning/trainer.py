@@ -4,7 +4,7 @@ settings, config.json, a clip's size → ``MemoryForecast`` of a micro-batch; op
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,3 +146,13 @@ def training_seconds(flops: float, num_workers: int, machine: Machine, mfu: floa
 def as_record(plan: TrainerPlan) -> dict[str, float]:
     """Return the numbers that a caller may want."""
     return {**plan.bytes_by_purpose, "total_bytes": plan.total_bytes, **dataclasses.asdict(plan.size)}
+
+
+def check_fits(result: Mapping[str, Any]) -> None:
+    """Refuse a plan that does not fit, after it was printed, so that scripts can ask by the exit code.
+
+    Raises:
+        UserError: it does not fit.
+    """
+    if not result["fits"]:
+        raise UserError(f"the run does not fit {result['machine']}; the plan says what does not, and what to change")

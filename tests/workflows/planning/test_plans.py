@@ -43,6 +43,9 @@ def test_fine_tuning_is_planned_by_memory_and_hours(config_only: Path, capsys: p
         assert said in text
     code, text = planned(capsys, *given, "--machine", "8xH100-80GB", "--trained.weights", "lora")
     assert code == 0 and "of 79.0 GB: fits" in text
+    code, text = planned(capsys, *given, "--machine", "2xA100-1GB")
+    assert code == 2 and "of 0.0 GB: does not fit" in text and "600 steps: " in text
+    assert "temporay: the run does not fit 2xA100-1GB; " in text
     code, text = planned(capsys, *given, "--machine", "1xH100-80GB")
     assert code == 2 and "num_workers is 2, but 1xH100-80GB has 1 devices" in text
     code, text = planned(capsys, *given, "--machine", "8xAbacus-80GB")
@@ -51,18 +54,27 @@ def test_fine_tuning_is_planned_by_memory_and_hours(config_only: Path, capsys: p
 
 def test_grpo_is_planned_by_role(config_only: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = ("grpo", "tiny", "--model", config_only, *CLIP)
-    code, text = planned(capsys, *given, "--machine", "1xA100-1GB", "--loss.beta", "0.1")
-    assert code == 0
+    code, text = planned(capsys, *given, "--machine", "2xA100-1GB", "--loss.beta", "0.1")
+    assert code == 2 and "temporay: the run does not fit 2xA100-1GB; " in text
     for said in (
         "reference",
         "of 0.0 GB: does not fit",
         "set micro_batch_size below 64",
         "engines, each of 1 on 1 device(s)",
-        "devices: 1 for the trainer and 1 for engines, but 1xA100-1GB has 1",
         "128 rollouts",
         "sampling 6,144 tokens / (1 engines x 1,800 tokens/s) = 3.4 s; one after the other",
     ):
         assert said in text
+    code, text = planned(capsys, *given, "--machine", "2xH100-80GB")
+    assert code == 0 and "does not fit" not in text
+
+
+def test_engines_without_devices_are_refused(config_only: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ("grpo", "tiny", "--model", config_only, *CLIP)
+    code, text = planned(capsys, *given, "--machine", "1xH100-80GB")
+    assert code == 2 and "devices: 1 for the trainer and 1 for engines, but 1xH100-80GB has 1; " in text
+    code, text = planned(capsys, *given, "--pool.settings.tensor-parallel", 3)
+    assert code == 2 and "tensor_parallel is 3, but" in text and "give 1, 2" in text
 
 
 def test_machines_have_a_form() -> None:
