@@ -1,8 +1,11 @@
 """A sample and its frames → the prompt of an engine or a collator, through the model's own chat template."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from jinja2 import TemplateError
 from temporay.operators.dataset.rows import messages
+from temporay.operators.errors import UserError
 from temporay.operators.records import THINK_CLOSE, THINK_OPEN, Frames, Prompt, Sample
 
 
@@ -14,8 +17,24 @@ def to_prompt(processor: Any, sample: Sample, frames_THWC: Frames | None, *, ins
         instruction: how to answer, appended to the question; "" for a model that knows a single format.
     """
     chat = messages(sample, with_video=frames_THWC is not None, instruction=instruction)
-    text = processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-    return Prompt(key=sample.key, text=text, frames_THWC=frames_THWC, fps=sample.fps)
+    return Prompt(key=sample.key, text=chat_text(processor, chat), frames_THWC=frames_THWC, fps=sample.fps)
+
+
+def chat_text(processor: Any, chat: Sequence[dict[str, Any]]) -> str:
+    """Return a conversation up to the model's turn, as the checkpoint's chat template writes it.
+
+    Raises:
+        UserError: the template is missing, or it fails.
+    """
+    try:
+        text: str = processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    except (ValueError, TemplateError) as error:  # the first: there is none
+        folder = processor.tokenizer.name_or_path
+        fault = str(error).partition(". ")[0].rstrip(".")
+        raise UserError(
+            f"the chat template of {folder} makes no prompt ({fault}); download chat_template.jinja again"
+        ) from error
+    return text
 
 
 def opens_thought(prompt_text: str) -> bool:

@@ -183,15 +183,14 @@ def weights(model: Path) -> Iterator[Finding]:
 
 
 def template(model: Path) -> Iterator[Finding]:
-    """Make a prompt by the checkpoint's own chat template."""
+    """Make a prompt by the checkpoint's own chat template.
+
+    Raises:
+        UserError: it makes none.
+    """
     processor = family_of(model).load_processor(model)
     sample, frames_THWC = drawn_sample()
-    try:
-        prompt = to_prompt(processor, sample, frames_THWC, instruction="")
-    except ValueError as error:
-        advice = f"{model} needs chat_template.jinja; download it again"
-        yield Finding(name="template", said=f"makes no prompt: {error}"[:200], advice=advice)
-        return
+    prompt = to_prompt(processor, sample, frames_THWC, instruction="")
     opened = "; it opens the thought itself" if opens_thought(prompt.text) else ""
     yield Finding(name="template", said=f"makes prompts that end with {prompt.text[-24:]!r}{opened}")
 
@@ -254,7 +253,8 @@ def run(config: DoctorConfig) -> list[Finding]:
             try:
                 found = list(check())
             except UserError as error:
-                found = [Finding(name=name, said="refused", advice=str(error))]
+                fault, _, advice = str(error).partition("; ")
+                found = [Finding(name=name, said=fault, advice=advice or "correct that")]
         if name in ("weights", "template"):
             of_model[name] = not any(one.advice for one in found)
         findings += found

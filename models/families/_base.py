@@ -18,9 +18,13 @@ from temporay.operators.components import available, load
 from temporay.operators.errors import UserError
 from temporay.operators.records import Prompt
 from torch import nn
-from transformers import AutoConfig
+from transformers import AutoConfig, AutoProcessor
 
 FAMILIES = "temporay.models.families"
+PROCESSOR_FILES = (
+    ("tokenizer.json", "vocab.json"),
+    ("preprocessor_config.json", "processor_config.json"),
+)  # one of each
 ModelPart = Literal["vision_tower", "projector", "text", "head"]  # in the order in which they are computed
 
 
@@ -129,6 +133,24 @@ def video_metadata(prompt: Prompt) -> dict[str, Any]:
         "height": height,
         "width": width,
     }
+
+
+def read_processor(path: Path) -> Any:
+    """Load a checkpoint's ``AutoProcessor`` from its own folder.
+
+    Raises:
+        UserError: a file of tokenizer or processor is missing or damaged.
+    """
+    for names in PROCESSOR_FILES:  # looked for first: without vocabulary some tokenizers load, and know no word
+        if not any((path / name).is_file() for name in names):
+            raise UserError(f"{path} has no {' and no '.join(names)}; download the model again")
+    try:
+        return AutoProcessor.from_pretrained(path, local_files_only=True)
+    except (OSError, ValueError) as error:
+        fault = str(error).splitlines()[0].partition(". ")[0]  # what follows is advice about Hugging Face's hub
+        raise UserError(
+            f"the tokenizer or processor in {path} cannot be read ({fault}); download the model again"
+        ) from error
 
 
 def family_of(path: Path, *, with_weights: bool = True) -> Family:

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from temporay.models.families._base import EncodedPrompts, Family, VisionWork, video_metadata
+from temporay.models.families._base import EncodedPrompts, Family, VisionWork, read_processor, video_metadata
 from temporay.models.families._positions import Positions, position_by, row_positions
 from temporay.models.families._shared_prompt import ATTENTION
 from temporay.models.families._vision_attention import attend_in_batches, plan_on_host
 from temporay.operators.records import Prompt
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import AutoConfig, AutoProcessor
+from transformers import AutoConfig
 from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import rename_source_key
 from transformers.vision_utils import get_vision_cu_seqlens, get_vision_position_ids
@@ -99,7 +99,7 @@ class QwenVl(Family):
         return lambda name: rename_source_key(name, renamings, [], prefix, own)[0]
 
     def load_processor(self, path: Path) -> Any:
-        processor = AutoProcessor.from_pretrained(path, local_files_only=True)
+        processor = read_processor(path)
         if processor.video_processor.cap_pixels_per_frame is None:
             processor.video_processor.cap_pixels_per_frame = False  # as in the engine; transformers' default may change
         processor.vision_config = AutoConfig.from_pretrained(path, local_files_only=True).vision_config

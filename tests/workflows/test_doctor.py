@@ -70,13 +70,18 @@ def test_tensors_that_do_not_fit_the_config_are_named(broken: Path) -> None:
         "1 not the model's (extra.weight",
         f"1 of another shape ({NORM} (7,), not (64,)",
     ):
-        assert fault in found.advice
+        assert fault in found.said
+    assert found.advice == "download the model again"
     assert failures(findings)["parity"] == "not tried"
     assert doctor.tell(findings) == doctor.FAILED
 
 
-def test_a_missing_template_leaves_parity_out(broken: Path) -> None:
-    (broken / "chat_template.jinja").unlink()
+@pytest.mark.parametrize("text", [None, "{% for turn in messages %}", "{{ nothing.at_all }}"])
+def test_a_template_without_a_prompt_leaves_parity_out(broken: Path, text: str | None) -> None:
+    file = broken / "chat_template.jinja"
+    file.unlink()
+    if text is not None:
+        file.write_text(text)
     findings = doctor.run(DoctorConfig(model=broken))
     failed = failures(findings)
     assert "makes no prompt" in failed["template"] and failed["parity"] == "not tried"
@@ -84,10 +89,19 @@ def test_a_missing_template_leaves_parity_out(broken: Path) -> None:
     assert doctor.tell(findings) == doctor.FAILED
 
 
+@pytest.mark.parametrize("missing", ["tokenizer.json", "processor_config.json"])
+def test_a_missing_file_of_the_processor_is_named(broken: Path, missing: str) -> None:
+    (broken / missing).unlink()
+    findings = doctor.run(DoctorConfig(model=broken))
+    [found] = [one for one in findings if one.name == "template"]
+    assert missing in found.said and found.advice == "download the model again"
+    assert doctor.tell(findings) == doctor.FAILED
+
+
 def test_a_folder_that_is_no_model_is_refused_in_a_line(tmp_path: Path) -> None:
     findings = doctor.run(DoctorConfig(model=tmp_path, data=tmp_path))
-    advice = {one.name: one.advice for one in findings if one.advice}
-    assert "is not a model folder" in advice["weights"] and "is not a dataset" in advice["data"]
+    failed = failures(findings)
+    assert "is not a model folder" in failed["weights"] and "is not a dataset" in failed["data"]
 
 
 def test_an_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:

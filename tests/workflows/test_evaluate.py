@@ -28,3 +28,25 @@ def test_no_folder_is_left_behind(tmp_path: Path, changes: dict[str, Any], messa
     with pytest.raises(UserError, match=message):
         run(validated(EvaluateConfig, {"data": data, "model": model, "out": out, **changes}))
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("tokenizer.json", None, "has no tokenizer.json and no vocab.json; download"),
+        ("tokenizer.json", '{"model": ', "cannot be read"),
+        ("processor_config.json", None, "has no preprocessor_config.json and no processor_config.json; download"),
+        ("processor_config.json", "{}", "cannot be read"),
+        ("chat_template.jinja", "{% for turn in messages %}", "makes no prompt .*; download chat_template.jinja"),
+    ],
+)
+def test_a_damaged_model_is_one_sentence(tmp_path: Path, file: str, text: str | None, message: str) -> None:
+    data = write_dataset(tmp_path / "data")
+    model, out = write_model(data, tmp_path / "model"), tmp_path / "run"
+    (model / file).unlink()
+    if text is not None:
+        (model / file).write_text(text)
+    with pytest.raises(UserError, match=message) as told:
+        run(validated(EvaluateConfig, {"data": data, "model": model, "out": out}))
+    assert str(told.value).count("\n") == 0 and "huggingface.co" not in str(told.value)
+    assert not out.exists()

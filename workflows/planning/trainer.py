@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from pydantic import Field
+from temporay.models.chat import chat_text
 from temporay.models.collate import Batch
 from temporay.models.cost.footprint import FlopCounter, Flops
 from temporay.models.cost.memory_forecast import BatchSize, MemoryForecast, RankShare, size_of
@@ -106,7 +107,7 @@ def longest_prompt(assumed: Assumed, processor: Any) -> Prompt:
     chat = [{"role": "user", "content": [{"type": "video"}, {"type": "text", "text": words}]}]
     return Prompt(
         key="longest",
-        text=processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True),
+        text=chat_text(processor, chat),
         frames_THWC=np.zeros((assumed.num_frames, assumed.side_px, assumed.side_px, 3), np.uint8),
         fps=4.0,
     )
