@@ -186,11 +186,25 @@ def template(model: Path) -> Iterator[Finding]:
     """Make a prompt by the checkpoint's own chat template.
 
     Raises:
-        UserError: it makes none.
+        UserError: it makes none, the video or the question is not in it, or config.json has another video token.
     """
-    processor = family_of(model).load_processor(model)
+    family = family_of(model)
+    processor = family.load_processor(model)
     sample, frames_THWC = drawn_sample()
     prompt = to_prompt(processor, sample, frames_THWC, instruction="")
+    marker, token_id = processor.video_token, processor.video_token_id
+    if (num_markers := prompt.text.count(marker)) != 1:
+        raise UserError(
+            f"the chat template of {model} writes {num_markers} video markers ({marker}) for one video; download "
+            "chat_template.jinja again"
+        )
+    if not all(words.strip() in prompt.text for words in question_text(sample.question).splitlines()):
+        raise UserError(f"the chat template of {model} leaves out the question; download chat_template.jinja again")
+    if (configured := family.load_config(model).video_token_id) != token_id:
+        raise UserError(
+            f"video_token_id is {configured} in {model / 'config.json'}, but the tokenizer's id of {marker} is "
+            f"{token_id}; download config.json and the tokenizer again"
+        )
     opened = "; it opens the thought itself" if opens_thought(prompt.text) else ""
     yield Finding(name="template", said=f"makes prompts that end with {prompt.text[-24:]!r}{opened}")
 

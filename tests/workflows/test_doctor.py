@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from temporay.operators.errors import UserError
 from temporay.workflows import doctor
 from temporay.workflows.doctor import DoctorConfig, Finding
 from temporay.workflows.rollouts.settings import PoolConfig
@@ -87,6 +89,26 @@ def test_a_template_without_a_prompt_leaves_parity_out(broken: Path, text: str |
     assert "makes no prompt" in failed["template"] and failed["parity"] == "not tried"
     assert "weights" not in failed
     assert doctor.tell(findings) == doctor.FAILED
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "fault"),
+    [
+        ("chat_template.jinja", "<|video_pad|>", "", "writes 0 video markers"),
+        ("chat_template.jinja", "<|video_pad|>", "<|video_pad|><|video_pad|>", "writes 2 video markers"),
+        ("chat_template.jinja", r"\w+(\.text|\['text'\])", "''", "leaves out the question"),
+        ("config.json", r'"video_token_id": \d+', '"video_token_id": 1', "video_token_id is 1 in"),
+    ],
+)
+def test_a_prompt_without_its_video_or_question_is_refused(
+    broken: Path, file: str, old: str, new: str, fault: str
+) -> None:
+    text = (broken / file).read_text()
+    changed = text.replace(old, new) if old in text else re.sub(old, new, text)
+    assert changed != text
+    (broken / file).write_text(changed)
+    with pytest.raises(UserError, match=f"{fault}.*; download"):
+        list(doctor.template(broken))
 
 
 @pytest.mark.parametrize("missing", ["tokenizer.json", "processor_config.json"])
