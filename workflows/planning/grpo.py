@@ -18,10 +18,12 @@ from temporay.workflows.planning.trainer import (
     Assumed,
     TrainerPlan,
     as_record,
+    assumed_mfu,
     check_fits,
     memory_lines,
     plan_trainer,
     training_seconds,
+    unused_lines,
 )
 from temporay.workflows.rollouts.settings import PoolConfig
 
@@ -90,13 +92,15 @@ def run(config: GrpoPlanConfig) -> dict[str, Any]:
     lasts = max(seconds, sampling) if config.max_staleness else seconds + sampling
     hours = config.num_steps * lasts / 3600
     lines = [
-        *memory_lines(trainer, config, machine),
+        *memory_lines(trainer, config, machine, num_groups * num_rollouts, "rollouts"),
         *engine_lines(config, engine, machine),
+        *unused_lines(machine, most_devices(config), "--pool.num-engines or --num-workers"),
         f"a step: {rollouts} rollouts, up to {passes * trainer.size.num_tokens:,.0f} tokens; training {formula}",
         f"  sampling {written:,} tokens / ({config.pool.num_engines} engines x {config.sampling_tokens_per_s:,.0f} "
         f"tokens/s) = {sampling:.1f} s; {'the slower of both' if config.max_staleness else 'one after the other'}",
-        f"{config.num_steps:,} steps: {hours:.1f} h; mfu {config.mfu:.2f} and sampling_tokens_per_s are assumed, all "
-        "prompts and completions are as the longest",
+        f"{config.num_steps:,} steps: {hours:.1f} h; {assumed_mfu(config.mfu)}; sampling_tokens_per_s "
+        f"{config.sampling_tokens_per_s:,.0f} is assumed for any size of model; all prompts and completions are as the "
+        "longest",
     ]
     print("\n".join(lines))
     fits = trainer.total_bytes <= machine.usable_bytes and engine.fits
@@ -118,7 +122,8 @@ def check_devices(config: GrpoPlanConfig, machine: Machine) -> None:
     pool = config.pool
     if pool.placement != "apart":
         raise UserError(
-            f"pool.placement is {pool.placement}, but a plan counts engines on devices of their own; give apart"
+            f"pool.placement is {pool.placement}, but a plan counts engines on devices of their own; give "
+            "--pool.placement apart"
         )
     if pool.settings.tensor_parallel > 1:
         check_divides(config.model, pool.settings.tensor_parallel)
@@ -128,6 +133,12 @@ def check_devices(config: GrpoPlanConfig, machine: Machine) -> None:
             f"devices: {config.num_workers} for the trainer and {of_engines} for engines, but {config.machine} has "
             f"{machine.num_devices}; give fewer --num-workers or --pool.num-engines, or a larger --machine"
         )
+
+
+def most_devices(config: GrpoPlanConfig) -> int:
+    """Return how many devices the run uses once engines that may come later have come."""
+    num_engines = config.pool.max_engines or config.pool.num_engines
+    return config.num_workers + num_engines * config.pool.settings.tensor_parallel
 
 
 def longest_groups(
@@ -158,7 +169,8 @@ def engine_lines(config: GrpoPlanConfig, engine: EnginePlan, machine: Machine) -
     ]
     if not engine.fits:
         lines.append(
-            f"  weights and one request need more than {ENGINE_SHARE:.0%} of {machine.device_bytes / GB:.0f} GB; set "
-            "pool.settings.tensor_parallel, or take shorter prompts, fewer max_tokens or a smaller model"
+            f"  weights and one request need more than {ENGINE_SHARE:.0%} of {machine.device_bytes / GB:.0f} GB; "
+            f"give --pool.settings.tensor-parallel above {ranks}, --max-tokens below {config.max_tokens}, shorter "
+            "prompts or a smaller model"
         )
     return lines

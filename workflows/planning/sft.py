@@ -12,10 +12,12 @@ from temporay.workflows.planning.machine import machine_of
 from temporay.workflows.planning.trainer import (
     Assumed,
     as_record,
+    assumed_mfu,
     check_fits,
     memory_lines,
     plan_trainer,
     training_seconds,
+    unused_lines,
 )
 from temporay.workflows.sft.settings import SftSettings
 
@@ -35,11 +37,11 @@ def run(config: SftPlanConfig) -> dict[str, Any]:
     machine = machine_of(config.machine)
     if config.num_workers > machine.num_devices:
         raise UserError(
-            f"num_workers is {config.num_workers}, but {config.machine} has {machine.num_devices} devices; ask for "
-            "fewer, or for a larger machine"
+            f"num_workers is {config.num_workers}, but {config.machine} has {machine.num_devices} devices; give "
+            "fewer --num-workers, or a larger --machine"
         )
     if config.batch_size is None:
-        raise UserError("a plan counts steps in samples; give batch_size instead of tokens_per_step")
+        raise UserError("a plan counts steps in samples; give --batch-size instead of --tokens-per-step")
     num_rows = min(config.micro_batch_size, -(-config.batch_size // config.num_workers))
 
     def longest(family: Family, processor: Any, prompt: Prompt) -> Batch:
@@ -50,10 +52,11 @@ def run(config: SftPlanConfig) -> dict[str, Any]:
     seconds, formula = training_seconds(flops, config.num_workers, machine, config.mfu)
     hours = config.num_steps * seconds / 3600
     lines = [
-        *memory_lines(plan, config, machine),
+        *memory_lines(plan, config, machine, num_rows, "samples"),
+        *unused_lines(machine, config.num_workers, "--num-workers"),
         f"a step: {config.batch_size} samples, {config.batch_size * plan.size.length:,} tokens; {formula}",
-        f"{config.num_steps:,} steps: {hours:.1f} h; mfu {config.mfu:.2f} is assumed, all clips are as the longest, "
-        "and validation and checkpoints come on top",
+        f"{config.num_steps:,} steps: {hours:.1f} h; {assumed_mfu(config.mfu)}; all clips are as the longest, and "
+        "validation and checkpoints come on top",
     ]
     print("\n".join(lines))
     return {

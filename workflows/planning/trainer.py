@@ -61,7 +61,7 @@ def refuse_unplanned(settings: TrainingSettings) -> None:
     if settings.micro_batch_tokens is not None:
         raise UserError(
             f"micro_batch_tokens is {settings.micro_batch_tokens}, but a plan counts passes by micro_batch_size; give "
-            "that alone"
+            "--micro-batch-size alone"
         )
 
 
@@ -113,25 +113,38 @@ def longest_prompt(assumed: Assumed, processor: Any) -> Prompt:
     )
 
 
-def memory_lines(plan: TrainerPlan, settings: TrainingSettings, machine: Machine) -> list[str]:
-    """Say what one rank needs of what, and what to change if it does not fit."""
+def memory_lines(
+    plan: TrainerPlan, settings: TrainingSettings, machine: Machine, count: int, counted: str
+) -> list[str]:
+    """Say what one rank needs of what, and what to change if it does not fit.
+
+    Args:
+        count: how many samples or rollouts a micro-batch holds.
+        counted: which of both, as ``micro_batch_size`` counts them.
+    """
     size = plan.size
     sums = " + ".join(f"{name} {count / GB:.1f}" for name, count in plan.bytes_by_purpose.items())
     fits = plan.total_bytes <= machine.usable_bytes
-    advice = [f"use more workers than {settings.num_workers}"]
+    advice = [f"--num-workers above {settings.num_workers}"]
     if not settings.gradient_checkpointing:
-        advice.append("set gradient_checkpointing")
+        advice.append("--gradient-checkpointing True")
     if settings.micro_batch_size > 1:
-        advice.append(f"set micro_batch_size below {settings.micro_batch_size}")
+        advice.append(f"--micro-batch-size below {settings.micro_batch_size} (it counts {counted})")
     if settings.trained.weights == "all":
-        advice.append("train adapters (trained.weights lora)")
+        advice.append("--trained.weights lora")
     return [
         f"model: {plan.num_weights / 1e9:.2f} B weights; longest prompt {plan.prompt_tokens:,} tokens",
-        f"micro-batch: {size.num_rows} x {size.length:,} tokens, {size.num_patches:,} patches",
+        f"micro-batch: {count} {counted} in {size.num_rows} x {size.length:,} tokens, {size.num_patches:,} patches",
         f"trainer, each of {settings.num_workers} ranks: {sums} = {plan.total_bytes / GB:.1f} of "
         f"{machine.usable_bytes / GB:.1f} GB: {'fits' if fits else 'does not fit'}",
-        *([] if fits else [f"  {', or '.join(advice)}"]),
+        *([] if fits else [f"  give {', or '.join(advice)}"]),
     ]
+
+
+def unused_lines(machine: Machine, num_used: int, flags: str) -> list[str]:
+    """Say how many devices the run leaves unused, and which flags use them."""
+    num_unused = machine.num_devices - num_used
+    return [f"unused: {num_unused} of {machine.num_devices} devices; {flags} would use them"] if num_unused > 0 else []
 
 
 def training_seconds(flops: float, num_workers: int, machine: Machine, mfu: float) -> tuple[float, str]:
@@ -142,6 +155,11 @@ def training_seconds(flops: float, num_workers: int, machine: Machine, mfu: floa
         f"{seconds:.1f} s"
     )
     return seconds, formula
+
+
+def assumed_mfu(mfu: float) -> str:
+    """Say what the training time stands on."""
+    return f"mfu {mfu:.2f} is assumed and covers recomputation by gradient checkpointing, which is not counted"
 
 
 def as_record(plan: TrainerPlan) -> dict[str, float]:

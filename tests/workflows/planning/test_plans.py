@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from temporay.workflows.__main__ import main
+from temporay.workflows.planning.grpo import EnginePlan, GrpoPlanConfig, engine_lines
 from temporay.workflows.planning.machine import machine_of
 
 from tests.models.tiny_models import build_tiny_model
@@ -39,6 +40,8 @@ def test_fine_tuning_is_planned_by_memory_and_hours(config_only: Path, capsys: p
         "of 79.0 GB: fits",
         "2 x 989 TFLOP/s x 0.35",
         "600 steps: ",
+        "mfu 0.35 is assumed and covers recomputation by gradient checkpointing, which is not counted;",
+        "unused: 6 of 8 devices; --num-workers would use them",
     ):
         assert said in text
     code, text = planned(capsys, *given, "--machine", "8xH100-80GB", "--trained.weights", "lora")
@@ -46,6 +49,7 @@ def test_fine_tuning_is_planned_by_memory_and_hours(config_only: Path, capsys: p
     code, text = planned(capsys, *given, "--machine", "2xA100-1GB")
     assert code == 2 and "of 0.0 GB: does not fit" in text and "600 steps: " in text
     assert "temporay: the run does not fit 2xA100-1GB; " in text
+    assert "  give --num-workers above 2, or --gradient-checkpointing True, or --micro-batch-size below" in text
     code, text = planned(capsys, *given, "--machine", "1xH100-80GB")
     assert code == 2 and "num_workers is 2, but 1xH100-80GB has 1 devices" in text
     code, text = planned(capsys, *given, "--machine", "8xAbacus-80GB")
@@ -59,14 +63,33 @@ def test_grpo_is_planned_by_role(config_only: Path, capsys: pytest.CaptureFixtur
     for said in (
         "reference",
         "of 0.0 GB: does not fit",
-        "set micro_batch_size below 64",
+        "--micro-batch-size below 64 (it counts rollouts)",
+        "--gradient-checkpointing True, or",
+        "--trained.weights lora\n",
         "engines, each of 1 on 1 device(s)",
+        "micro-batch: 64 rollouts in 1 x ",
         "128 rollouts",
         "sampling 6,144 tokens / (1 engines x 1,800 tokens/s) = 3.4 s; one after the other",
+        "mfu 0.35 is assumed and covers recomputation",
+        "sampling_tokens_per_s 1,800 is assumed for any size of model",
     ):
         assert said in text
     code, text = planned(capsys, *given, "--machine", "2xH100-80GB")
-    assert code == 0 and "does not fit" not in text
+    assert code == 0 and "does not fit" not in text and "unused" not in text
+
+
+def test_an_engine_that_does_not_fit_names_flags(config_only: Path) -> None:
+    engine = EnginePlan(weight_bytes=9e9, token_bytes=1e3, longest=100, num_at_once=0)
+    lines = engine_lines(GrpoPlanConfig(model=config_only), engine, machine_of("2xA100-1GB"))
+    assert "--pool.settings.tensor-parallel above 1, --max-tokens below " in lines[-1]
+
+
+def test_unused_devices_are_told(config_only: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ("grpo", "tiny", "--model", config_only, *CLIP, "--machine", "8xH100-80GB")
+    code, text = planned(capsys, *given)
+    assert code == 0 and "unused: 6 of 8 devices; --pool.num-engines or --num-workers would use them" in text
+    code, text = planned(capsys, *given, "--pool.max-engines", 7)
+    assert code == 0 and "unused" not in text
 
 
 def test_engines_without_devices_are_refused(config_only: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,6 +111,6 @@ def test_machines_have_a_form() -> None:
 def test_what_a_plan_does_not_count_is_refused(config_only: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for stage in ("sft", "grpo"):
         code, text = planned(capsys, stage, "tiny", "--model", config_only, *CLIP, "--micro-batch-tokens", 500)
-        assert code == 2 and "micro_batch_tokens is 500" in text and "give that alone" in text
+        assert code == 2 and "micro_batch_tokens is 500" in text and "give --micro-batch-size alone" in text
     code, text = planned(capsys, "grpo", "tiny", "--model", config_only, *CLIP, "--pool.placement", "together")
-    assert code == 2 and "pool.placement is together" in text and "give apart" in text
+    assert code == 2 and "pool.placement is together" in text and "give --pool.placement apart" in text
