@@ -83,7 +83,7 @@ def test_a_subject_is_read_without_the_words_before_it() -> None:
         assert (claim.text, claim.subject in names) == (first, True)
         assert value(sample, before + sample.rationale) == 1.0
     [unknown] = primitive.claims("In the lower corner 0.250 rounds a second.", names)
-    assert unknown.subject == "lower"  # a name that is not in the log ends where a detail may begin
+    assert unknown.subject == "lower corner"  # a name that is not in the log is read whole too
     [claim] = read_claims(
         "The frame is dark, and The red dot gets wider.", [{"drop": ("The {subject} gets {detail}.",)}]
     )
