@@ -6,15 +6,17 @@ all ranks: manifest (rank 0), which makes the checkpoint count
 A checkpoint holds trained weights, the optimizer, and the states of torch's random generators, the only ones that
 training uses. The copy takes as much host memory as the saved state of the rank: with AdamW 12 bytes per trained
 weight, divided by the number of ranks. It stays allocated, so that a run cannot run out of memory at a later save.
+Where a host has no room for it at the first save, there is no copy, and the steps wait until the files are written.
 Ranks wait for files in a gloo group of the thread's own, so that no watchdog of NCCL counts the time.
 """
 
 import json
+import math
 import shutil
 import time
 import warnings
-from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,19 +48,28 @@ class Saved:
     step: int  # optimizer steps
     seconds_copy: float  # in which the step waited for the copy
     seconds_wait: float  # in which the step waited for the checkpoint before, which was still being written
-    seconds_write: float  # beside the steps
+    seconds_write: float  # beside the steps, if there was a copy
+    is_copied: bool
     bytes: int  # of all ranks
 
 
 class CheckpointWriter:
     """Writes one rank's part of every checkpoint. Every rank must make the same calls."""
 
-    def __init__(self, policy: Policy, root: Path, *, keep: int) -> None:
-        """Prepare to write into a folder that all ranks can read; the oldest checkpoints beyond ``keep`` go."""
+    def __init__(
+        self, policy: Policy, root: Path, *, keep: int, spare_bytes: Callable[[], float] = lambda: math.inf
+    ) -> None:
+        """Prepare to write into a folder that all ranks can read; the oldest checkpoints beyond ``keep`` go.
+
+        Args:
+            spare_bytes: returns the host memory that this rank may still take; asked at the first save.
+        """
         _allow_single_process()
         on_gpu = policy.parallel.device.type == "cuda"
         self._policy, self._root, self._keep = policy, root, keep
         self._fingerprint = frozen_fingerprint(policy)
+        self._spare_bytes = spare_bytes
+        self._copies: bool | None = None  # None: no save yet
         self._stager = DefaultStager(
             StagingOptions(
                 use_pinned_memory=on_gpu,
@@ -74,6 +85,8 @@ class CheckpointWriter:
     def save(self, cursor: Mapping[str, Any] | None = None) -> Saved | None:
         """Copy the state as it is now and begin to write it; return the checkpoint before, if it was still awaited.
 
+        Where there is no room for a copy, the state is written before this returns.
+
         Args:
             cursor: the position in the data, as JSON values; ``load`` returns it.
 
@@ -84,7 +97,11 @@ class CheckpointWriter:
         before = self.wait()
         waited = time.perf_counter()
         policy = self._policy
-        state = self._stager.stage(_state(policy) | _random_state(policy))
+        state = _state(policy) | _random_state(policy)
+        if self._copies is None:
+            self._copies = self._fits(trained_state_bytes(policy))
+        if self._copies:
+            state = self._stager.stage(state)
         content = {
             "step": policy.step_index,
             "world_size": policy.parallel.world_size,
@@ -94,7 +111,18 @@ class CheckpointWriter:
         }
         seconds = {"seconds_wait": waited - start, "seconds_copy": time.perf_counter() - waited}
         self._pending = self._thread.submit(self._write, state, content, seconds)
+        if not self._copies:
+            wait([self._pending])  # its fault is raised where it is awaited
         return before
+
+    @property
+    def copy_bytes(self) -> int:
+        """Bytes of host memory that the copy holds on this rank."""
+        return trained_state_bytes(self._policy) if self._copies else 0
+
+    def _fits(self, num_bytes: int) -> bool:
+        """Return whether every rank has room for its copy."""
+        return all(self._policy.parallel.gathered(num_bytes <= self._spare_bytes()))
 
     def wait(self) -> Saved | None:
         """Wait for the checkpoint that is being written and return it; None when it has been returned already.
@@ -131,8 +159,14 @@ class CheckpointWriter:
             write_manifest(path, {**content, "files": files})
             prune(self._root, self._keep, step)
         parallel.wait_for_files()
-        num_bytes = sum(identity["bytes"] for identity in files.values())
-        return Saved(path=path, step=step, **seconds, seconds_write=time.perf_counter() - start, bytes=num_bytes)
+        return Saved(
+            path=path,
+            step=step,
+            **seconds,
+            seconds_write=time.perf_counter() - start,
+            is_copied=bool(self._copies),
+            bytes=sum(identity["bytes"] for identity in files.values()),
+        )
 
 
 def _fault_of_writing(path: Path, error: OSError | CheckpointException) -> Exception:
@@ -271,6 +305,14 @@ def _state(policy: Policy) -> dict[str, Any]:
     model, optimizer = get_state_dict(policy.model, policy.optimizer)
     left_out = _left_out(policy)
     return {"model": {name: value for name, value in model.items() if name not in left_out}, "optimizer": optimizer}
+
+
+def trained_state_bytes(policy: Policy) -> int:
+    """Return the bytes of this rank's trained weights and of the optimizer's tensors."""
+    tensors = [parameter for parameter in policy.model.parameters() if parameter.requires_grad]
+    for state in policy.optimizer.state.values():
+        tensors += [value for value in state.values() if isinstance(value, Tensor)]
+    return sum(part.nbytes for part in map(local_part, tensors))
 
 
 def _random_state(policy: Policy) -> dict[str, Tensor]:

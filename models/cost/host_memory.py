@@ -12,6 +12,7 @@ from temporay.models.policy import Policy
 from temporay.operators.errors import UserError
 
 GIB = 1 << 30
+UNTOUCHED_SHARE = 0.1  # of a host's memory: Ray ends processes from 95 % on, and later steps may need a little more
 CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -34,6 +35,11 @@ def host_bytes() -> float:
     stat: Mapping[str, str] = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
     used = int((CGROUP / "memory.current").read_text()) - int(stat["inactive_file"])  # files in the cache give way
     return min(left, float(int(allowed) - used))
+
+
+def spare_bytes(ranks_on_host: int) -> float:
+    """Return the host memory that one rank may still take for something it can do without."""
+    return (host_bytes() - UNTOUCHED_SHARE * psutil.virtual_memory().total) / ranks_on_host
 
 
 def check_loading(path: Path, *, world_size: int, ranks_on_host: int, host: float) -> None:

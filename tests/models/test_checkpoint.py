@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from temporay.models.checkpoint import CheckpointWriter, load, save
+from temporay.models.checkpoint import CheckpointWriter, load, save, trained_state_bytes
 from temporay.models.checkpoint_folder import MANIFEST, latest
 from temporay.models.collate import Batch
 from temporay.models.losses._supervised import supervised
@@ -70,6 +70,27 @@ def test_a_resumed_run_has_the_losses_of_an_undisturbed_one(
     assert len({loss for loss, *_ in undisturbed}) == len(batches)
     torch.manual_seed(99)
     assert train(make_policy(tiny_model, dropout=0.1), batches) != undisturbed  # the state is what mattered
+
+
+@pytest.mark.parametrize("missing", [0, 1])  # bytes
+def test_without_room_for_a_copy_a_checkpoint_is_written_before_the_next_step(
+    tiny_model: Path, batches: list[Batch], tmp_path: Path, missing: int
+) -> None:
+    policy = make_policy(tiny_model)
+    train(policy, batches[:1])
+    needed = trained_state_bytes(policy)
+    assert needed >= 12 * sum(parameter.numel() for parameter in policy.model.parameters())
+    writer = CheckpointWriter(policy, tmp_path, keep=2, spare_bytes=lambda: needed - missing)
+    writer.save()
+    assert writer.copy_bytes == (0 if missing else needed)
+    if missing:
+        assert latest(tmp_path).step == 1
+    train(policy, batches[:2])  # what was saved does not change
+    saved = writer.wait()
+    assert saved is not None and saved.is_copied == (not missing)
+    resumed = make_policy(tiny_model)
+    load(resumed, saved.path)
+    assert train(resumed, batches[:2]) == train(make_policy(tiny_model), batches[:2])[1:]
 
 
 def flip(name: str, at: float = 0.5) -> Spoil:

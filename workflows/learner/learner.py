@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from temporay.models.checkpoint import CheckpointWriter, Saved, load
 from temporay.models.checkpoint_folder import latest
 from temporay.models.collate import Batch, StepSize
 from temporay.models.cost.footprint import Flops
-from temporay.models.cost.host_memory import check_loading, host_bytes
+from temporay.models.cost.host_memory import GIB, check_loading, host_bytes, spare_bytes
 from temporay.models.export import export
 from temporay.models.families._base import Family, family_of
 from temporay.models.losses._base import Loss
@@ -85,7 +86,9 @@ class Learner:
         self.cost = StepCost(self.policy, config.model, ranks_on_host=ranks_on_host, reference=reference)
         found = latest(config.out / CHECKPOINTS, parallel)
         self.cursor = load(self.policy, found.path) if found.path is not None else {}  # in the data
-        self._writer = CheckpointWriter(self.policy, config.out / CHECKPOINTS, keep=KEPT_CHECKPOINTS)
+        room = partial(spare_bytes, ranks_on_host)
+        folder = config.out / CHECKPOINTS
+        self._writer = CheckpointWriter(self.policy, folder, keep=KEPT_CHECKPOINTS, spare_bytes=room)
         self._run_dir = RunDir(path=config.out, resumed=True) if parallel.rank == 0 else None
         if self._run_dir is not None and not shares_metrics:
             self._run_dir.drop_from(stage, self.step)
@@ -184,6 +187,7 @@ class Learner:
         saves = self.step != self._saved_step and (ends or self.step % self.config.checkpoint_every == 0) and may_save()
         if saves:
             self._log_saved(self._writer.save(cursor))
+            self.cost.hold(self._writer.copy_bytes)
             self._saved_step = self.step
             train.report({**metrics, "step": self.step})
         if ends:
@@ -195,7 +199,14 @@ class Learner:
         if saved is not None:
             seconds = {name: getattr(saved, name) for name in ("seconds_wait", "seconds_copy", "seconds_write")}
             step = saved.step // self.config.updates_per_step
-            self.log({"stage": CHECKPOINT_STAGE, "step": step, **seconds, "bytes": saved.bytes})
+            kind = {"bytes": saved.bytes, "is_copied": saved.is_copied}
+            self.log({"stage": CHECKPOINT_STAGE, "step": step, **seconds, **kind})
+            if not saved.is_copied and self._run_dir is not None:
+                print(
+                    f"{self.stage}: step {step} waited {saved.seconds_write:.0f} s for its checkpoint: this host has "
+                    f"no room for a copy of {saved.bytes / GIB:.1f} GiB, from which it could be written later",
+                    flush=True,
+                )
 
     def write_model(self) -> None:
         """Write OUT/model, which transformers and vLLM load."""

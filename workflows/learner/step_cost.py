@@ -35,6 +35,7 @@ class StepCost:
         policy.parallel.barrier()  # all ranks of a host hold their weights now
         self.available = available_bytes(policy, ranks_on_host=ranks_on_host)
         policy.parallel.barrier()
+        self._copy_bytes = 0  # what a checkpoint's copy holds of ``available``
         self._checked: list[BatchSize] = []
         self.forecast_bytes = self._forecast_of(None)
 
@@ -52,6 +53,11 @@ class StepCost:
                 self._checked = [size, *(other for other in self._checked if not other.within(size))]
         return found
 
+    def hold(self, copy_bytes: int) -> None:
+        """Take the copy of checkpoints from what micro-batches may use, where both are in the host's memory."""
+        if self._policy.parallel.device.type == "cpu":
+            self._copy_bytes = copy_bytes
+
     def count(self, batch: Batch) -> Flops:
         """Count the operations of one micro-batch."""
         return self._flops.count(batch)
@@ -67,4 +73,4 @@ class StepCost:
     def _forecast_of(self, batch: Batch | None) -> float:
         if not self._refuses:
             return sum(self._forecast.bytes(batch).values())
-        return sum(self._forecast.check(batch, self.available).values())
+        return sum(self._forecast.check(batch, self.available - self._copy_bytes).values())
