@@ -18,7 +18,6 @@ from temporay.operators.components import available, load
 from temporay.operators.errors import UserError
 from temporay.operators.records import Prompt
 from torch import nn
-from transformers import AutoConfig, AutoProcessor
 
 FAMILIES = "temporay.models.families"
 PROCESSOR_FILES = (
@@ -70,6 +69,8 @@ class Family(ABC):
 
     def load_config(self, path: Path) -> Any:
         """Load what config.json says of the layers' sizes, as transformers does."""
+        from transformers import AutoConfig
+
         return AutoConfig.from_pretrained(path, local_files_only=True)
 
     @abstractmethod
@@ -144,6 +145,8 @@ def read_processor(path: Path) -> Any:
     for names in PROCESSOR_FILES:  # looked for first: without vocabulary some tokenizers load, and know no word
         if not any((path / name).is_file() for name in names):
             raise UserError(f"{path} has no {' and no '.join(names)}; download the model again")
+    from transformers import AutoProcessor
+
     try:
         return AutoProcessor.from_pretrained(path, local_files_only=True)
     except (OSError, ValueError) as error:

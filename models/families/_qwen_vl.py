@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 from temporay.models.families._base import EncodedPrompts, Family, VisionWork, read_processor, video_metadata
 from temporay.models.families._positions import Positions, position_by, row_positions
-from temporay.models.families._shared_prompt import ATTENTION
+from temporay.models.families._text_attention import ATTENTION
 from temporay.models.families._vision_attention import attend_in_batches, plan_on_host
 from temporay.operators.records import Prompt
 from torch import Tensor, nn

@@ -6,8 +6,8 @@ A prompt attends to itself. A completion attends to its prompt and to itself, as
 The keys of a prompt are read where they are: no completion has a copy of its own. Prefix Grouper (arXiv 2506.05433)
 does the same with two calls for each group and padded completions.
 
-transformers' attention interface calls ``attention`` in every text layer. What a row holds comes with the arguments of
-the pass, so that a layer that is computed again in the backward pass sees the row it saw first.
+What a row holds comes with the arguments of the pass, so that a layer that is computed again in the backward pass sees
+the row it saw first. ``_text_attention`` calls it in every text layer.
 
 Shapes: L positions of a row, H heads, K heads of keys and values, D size of a head, Q queries of one call.
 """
@@ -20,11 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
 
-ATTENTION = "shared_prompt"  # transformers' name of this implementation
 CHUNK_TOKENS = 512  # completions of fewer tokens are attended to in one call, whatever the length of their prompt
 
 
@@ -114,31 +110,3 @@ def _joined(tensor: Tensor, first: slice, second: slice) -> Tensor:
     if first.stop == second.start:
         return tensor[:, :, first.start : second.stop]
     return torch.cat([tensor[:, :, first], tensor[:, :, second]], 2)
-
-
-def attention(
-    module: Any,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    dropout: float = 0.0,
-    scaling: float | None = None,
-    shared_prompts: SharedPrompts | None = None,
-    **others: Any,
-) -> tuple[Tensor, None]:
-    """Attend as transformers' ``sdpa`` does, or within the groups of a row.
-
-    Returns:
-        (1, L, H, D) values, and no weights.
-    """
-    if shared_prompts is None:
-        plain: tuple[Tensor, None] = sdpa_attention_forward(
-            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **others
-        )
-        return plain
-    return shared_prompts.attend(query, key, value, scaling, dropout).transpose(1, 2), None
-
-
-AttentionInterface.register(ATTENTION, attention)
-AttentionMaskInterface.register(ATTENTION, sdpa_mask)
