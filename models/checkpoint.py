@@ -122,7 +122,8 @@ class CheckpointWriter:
 
     def _fits(self, num_bytes: int) -> bool:
         """Return whether every rank has room for its copy."""
-        return all(self._policy.parallel.gathered(num_bytes <= self._spare_bytes()))
+        num_short = torch.tensor([float(num_bytes > self._spare_bytes())])
+        return not self._policy.parallel.sum(num_short).item()
 
     def wait(self) -> Saved | None:
         """Wait for the checkpoint that is being written and return it; None when it has been returned already.

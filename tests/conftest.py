@@ -10,6 +10,7 @@ from collections.abc import Iterator
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # Ray reads these when it is imported
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # as for every cluster of one machine
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -27,12 +28,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a file in one process, because they share fixtures, and begin with the files that take longest.
 
     Those start Ray. A long file that comes last would leave the other process idle; tests of operators are short.
+    All files that read what two ranks did stay together too, because otherwise ranks would do it in both processes.
     """
     with_ray = Counter(item.path for item in items if "ray_cluster" in getattr(item, "fixturenames", ()))
-    items.sort(key=lambda item: (-with_ray[item.path], "operators" in item.path.parts))
+    with_ranks = {item.path for item in items if "two_ranks" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: (-with_ray[item.path], item.path not in with_ranks, "operators" in item.path.parts))
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+            group = "two_ranks" if item.path in with_ranks else item.nodeid.partition("::")[0]
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(autouse=True)

@@ -63,7 +63,7 @@ LAYERS = (
     ("cluster",),
 )
 # What takes long to load, or is a package of the user's choice: imported where it is needed.
-HEAVY = {"ray", "torch", "peft", "requests", "aiohttp", "tensorboardX", "wandb", "mlflow"}
+HEAVY = {"ray", "torch", "transformers", "peft", "requests", "aiohttp", "tensorboardX", "wandb", "mlflow"}
 LAZY = {("workflows/__main__.py", "temporay.workflows.command_line")}  # ``temporay --help`` does without tyro
 VAGUE_NAME = re.compile(r"(?:^|_)(?:utils?|helpers?|managers?)(?:_|$)")
 UNSAFE_CALLS = {"eval", "exec", "pickle.load", "pickle.loads", "yaml.load", "os.system"}

@@ -41,6 +41,7 @@ def ray_session() -> Iterator[None]:
     joins = "RAY_ADDRESS" in os.environ
     if not joins:
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a cluster of this command alone, on loopback
+        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # seconds; nobody takes this machine away
     import ray  # heavy: not for --help
 
     if ray.is_initialized():

@@ -8,48 +8,14 @@ weights. Each call reads prompt and completion again, because cached values belo
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
-from pydantic import Field
 from temporay.models.chat import opens_thought
+from temporay.models.engines._settings import EngineSettings
 from temporay.operators.errors import UserError
 from temporay.operators.records import THINK_OPEN, FinishReason, Group, Prompt, Rollout, Sampling
 from temporay.operators.seeding import digest
-from temporay.operators.settings import Settings
-
-ENGINES = "temporay.models.engines"
-MEMORY_SHARE = 0.9  # of a GPU that only an engine uses
-
-
-class OpenEngineSettings(Settings):
-    """How any engine computes. What is None is resolved before engines start, from machine, model and data."""
-
-    dtype: Literal["float32", "bfloat16"] | None = None  # None: bfloat16 on GPUs, float32 on CPUs
-    # Tokens of prompt and completion together. None: the longest prompt of the data and max_tokens.
-    max_model_len: int | None = Field(default=None, ge=1)
-    # Completions computed at a time. None: 256 on GPUs, 128 on CPUs, and never more than one call brings.
-    max_num_seqs: int | None = Field(default=None, ge=1)
-    # vLLM only. None: on GPUs vLLM's own share of the device's memory, on CPUs what max_num_seqs completions need.
-    kv_cache_mib: int | None = Field(default=None, ge=16)
-    # vLLM only: torch.compile and CUDA graphs; minutes at the start, faster after. None: on GPUs.
-    compile: bool | None = None
-    # vLLM only: GPUs, or processes on CPUs, that share one engine's model.
-    tensor_parallel: int = Field(default=1, ge=1)
-    # vLLM on GPUs only: share of a GPU's memory that an engine takes. None: 0.9, or less on the GPU of a trainer.
-    gpu_memory_utilization: float | None = Field(default=None, gt=0, le=1)
-
-
-class EngineSettings(OpenEngineSettings):
-    """How an engine computes, with nothing left open; as they stand, what a small model needs on two cores."""
-
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    max_model_len: int = Field(default=4096, ge=1)
-    max_num_seqs: int = Field(default=128, ge=1)
-    kv_cache_mib: int | None = Field(default=256, ge=16)  # None: vLLM's own share
-    compile: bool = False
-    gpu_memory_utilization: float = Field(default=MEMORY_SHARE, gt=0, le=1)
-    sleep_mode: bool = False  # vLLM on GPUs only: memory is taken in a way that ``sleep`` can give back
 
 
 class EngineLostError(RuntimeError):

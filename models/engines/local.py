@@ -12,13 +12,13 @@ import torch
 from temporay.models.engines._base import (
     ASLEEP,
     NO_WEIGHTS,
-    EngineSettings,
     check_length,
     extended,
     num_new_tokens,
     rollout_seed,
     started_groups,
 )
+from temporay.models.engines._settings import EngineSettings
 from temporay.models.engines._tensor_parallel import refuse_workers
 from temporay.models.families._base import family_of
 from temporay.operators.records import FinishReason, Group, Prompt, Rollout, Sampling

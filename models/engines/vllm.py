@@ -27,13 +27,13 @@ from temporay.models.engines._base import (
     ASLEEP,
     NO_WEIGHTS,
     EngineLostError,
-    EngineSettings,
     check_length,
     extended,
     num_new_tokens,
     rollout_seed,
     started_groups,
 )
+from temporay.models.engines._settings import EngineSettings
 from temporay.models.engines._shared_tensors import SharedTensors
 from temporay.models.families._base import family_of, video_metadata
 from temporay.operators.records import FinishReason, Group, Prompt, Sampling

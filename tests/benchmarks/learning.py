@@ -23,7 +23,7 @@ from typing import Any
 
 import tyro
 from safetensors.torch import load_file
-from temporay.models.engines._base import EngineSettings
+from temporay.models.engines._settings import EngineSettings
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.scoring.evaluation import EvaluationRow
 from temporay.operators.scoring.metrics import mean_interval

@@ -21,10 +21,10 @@ from temporay.models.families._base import family_of
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.records import FinishReason, Group, Prompt, Rollout, Sampling
 from temporay.operators.seeding import rng_at
+from temporay.workflows.grpo.batches import TrainingBatch, UpdateReport
 from temporay.workflows.grpo.learner import Update
 from temporay.workflows.grpo.loop import Loop, both_halves
 from temporay.workflows.grpo.settings import GrpoConfig
-from temporay.workflows.grpo.update import TrainingBatch, UpdateReport
 from temporay.workflows.rollouts.media import StoredPrompt
 from temporay.workflows.rollouts.published_weights import PublishedWeights
 from temporay.workflows.runs.run_dir import RunDir

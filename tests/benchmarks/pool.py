@@ -26,7 +26,8 @@ import ray
 import torch
 import torch._dynamo
 import tyro
-from temporay.models.engines._base import EngineSettings, rollout_seed
+from temporay.models.engines._base import rollout_seed
+from temporay.models.engines._settings import EngineSettings
 from temporay.models.engines.vllm import LLM, RequestOutputKind, SamplingParams, llm_arguments
 from temporay.models.families._base import family_of, video_metadata
 from temporay.models.tiny import TinyShape, build

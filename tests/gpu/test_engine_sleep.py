@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from temporay.models.engines._base import ENGINES, EngineSettings
+from temporay.models.engines._settings import ENGINES, EngineSettings
 from temporay.models.families._base import Family
 from temporay.operators.components import load
 from temporay.operators.records import Sampling

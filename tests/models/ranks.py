@@ -1,4 +1,4 @@
-"""Runs on four FSDP2 ranks, on two and on one. They share processes, because each imports torch for many seconds.
+"""Runs on four FSDP2 ranks, on two and on one. They share processes, and what these import is imported once.
 
 A run leaves its results in a folder of its own: ``parameters`` and ``optimizer`` (by what is sharded), ``lora`` and
 ``frozen`` (by what is trained), ``stored`` (a model in bfloat16 with adapters), ``bfloat16_2`` and ``bfloat16_1`` (by
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -32,7 +33,7 @@ from temporay.models.lora import Lora, Trained
 from temporay.models.parallel import DEFAULT_HARDWARE, Hardware, Parallel, Sharding, local_part, this_process
 from temporay.models.policy import OptimizerConfig
 from torch.distributed.fsdp import FSDPModule
-from torch.multiprocessing.spawn import spawn
+from torch.multiprocessing.spawn import start_processes
 
 from tests.models.small_groups import gradients, make_groups
 from tests.models.small_policies import batch_of, first_square, make_policy, processor_of, rows, train
@@ -47,7 +48,8 @@ PARTLY_TRAINED = {"lora": LORA, "frozen": FROZEN_TOWER}
 
 def run_ranks(model: Path, out: Path) -> None:
     """Run everything and wait for it."""
-    ranks = spawn(_rank, (model, out), nprocs=4, join=False)  # type: ignore[no-untyped-call]
+    multiprocessing.set_forkserver_preload([__name__, "temporay.models.families.qwen3_vl"])  # seconds of imports
+    ranks = start_processes(_rank, (model, out), nprocs=4, join=False, start_method="forkserver")  # type: ignore[no-untyped-call]
     for process in ranks.processes:
         process.join()
     if [process.exitcode for process in ranks.processes] != [0, -signal.SIGKILL, 0, 0]:

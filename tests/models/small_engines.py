@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch.distributed as dist
-from temporay.models.engines._base import ENGINES, Engine, EngineSettings
+from temporay.models.engines._base import Engine
+from temporay.models.engines._settings import ENGINES, EngineSettings
 from temporay.operators.components import load
 from temporay.operators.records import Prompt
 

@@ -1,5 +1,6 @@
 """Samples of real primitives, and completions of them, for the tests of rewards and scores."""
 
+import functools
 from dataclasses import replace
 
 from temporay.operators.canvas import Canvas
@@ -16,6 +17,7 @@ CANVAS = Canvas(
 MAX_TOKENS = 16_384
 
 
+@functools.cache  # they are never changed, and planning one takes some ten milliseconds
 def real_sample(task: str, *, index: int = 0, level: int = 2, twin: bool = False, style: Style = "detailed") -> Sample:
     """Return a question of any primitive, with its event log and chain of thought."""
     primitive = make_primitive(task)

@@ -8,15 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from temporay.models.engines._base import (
-    ASLEEP,
-    NO_WEIGHTS,
-    EngineSettings,
-    check_length,
-    extended,
-    num_new_tokens,
-    started_groups,
-)
+from temporay.models.engines._base import ASLEEP, NO_WEIGHTS, check_length, extended, num_new_tokens, started_groups
+from temporay.models.engines._settings import EngineSettings
 from temporay.models.engines._tensor_parallel import refuse_workers
 from temporay.models.families._base import family_of
 from temporay.operators.errors import UserError

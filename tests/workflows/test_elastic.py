@@ -120,7 +120,7 @@ def main(model: Path) -> None:
     """Run the loop, in its own process."""
     import ray
     from ray.cluster_utils import Cluster
-    from temporay.models.engines._base import EngineSettings
+    from temporay.models.engines._settings import EngineSettings
     from temporay.workflows.rollouts.pool import RolloutPool
     from temporay.workflows.rollouts.settings import ResolvedPool
 

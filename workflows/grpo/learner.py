@@ -23,9 +23,10 @@ from ray.exceptions import RayActorError
 from temporay.models.parallel import local_part
 from temporay.models.policy import Policy
 from temporay.operators.errors import UserError, error_behind
+from temporay.workflows.grpo.batches import TrainingBatch, UpdateReport
 from temporay.workflows.grpo.mailbox import Mailbox
 from temporay.workflows.grpo.settings import GrpoConfig, GrpoSettings
-from temporay.workflows.grpo.update import TrainingBatch, UpdateReport, learn_from
+from temporay.workflows.grpo.update import learn_from
 from temporay.workflows.learner.best import keep_if_best
 from temporay.workflows.learner.learner import Learner, make_trainer
 from temporay.workflows.learner.scaling import fit_where_there_is_room, tell, worker_need

@@ -18,9 +18,9 @@ from temporay.operators.reinforcement.reward_trend import WORDS, reward_trend
 from temporay.operators.reinforcement.rollout_files import path_of
 from temporay.operators.scoring.metrics import ConfidenceInterval, mean_interval
 from temporay.workflows.grpo import guards, validation
+from temporay.workflows.grpo.batches import UpdateReport
 from temporay.workflows.grpo.producer import Produced
 from temporay.workflows.grpo.settings import GrpoConfig
-from temporay.workflows.grpo.update import UpdateReport
 from temporay.workflows.runs.run_dir import RunDir
 
 STAGE = "grpo"

@@ -13,18 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from temporay.models.collate import BatchCounts, StepSize
-from temporay.operators.records import Group
+from temporay.workflows.grpo.batches import TrainingGroup
 from temporay.workflows.learner.passes import PassLimits, even_passes
-from temporay.workflows.rollouts.media import StoredPrompt
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingGroup:
-    """The rollouts of a prompt, with what each is worth."""
-
-    prompt: StoredPrompt  # frames stay where the engines read them
-    group: Group
-    advantages: Sequence[float | None]  # None: not trained on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

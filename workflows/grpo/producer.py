@@ -24,11 +24,10 @@ from temporay.operators.rewards._base import Need, is_right
 from temporay.operators.scoring.arms import apply_arm
 from temporay.operators.scoring.scores import inapplicable, load_rewards, needs_of
 from temporay.operators.seeding import digest
+from temporay.workflows.grpo.batches import TrainingBatch, TrainingGroup
 from temporay.workflows.grpo.guards import check_usable
-from temporay.workflows.grpo.passes import TrainingGroup
 from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.grpo.state import AnsweredPrompt, RunState, StageClock
-from temporay.workflows.grpo.update import TrainingBatch
 from temporay.workflows.rollouts.media import ClipSource, MediaStore, StoredPrompt
 from temporay.workflows.rollouts.pool import Pool
 from temporay.workflows.rollouts.reward_tasks import score_groups

@@ -6,8 +6,7 @@ TrainingBatch → mini-batches → micro-batches of this rank → forward, backw
 import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Self
+from dataclasses import dataclass
 
 import torch
 from temporay.models.collate import Batch, BatchCounts, StepSize, collate_groups
@@ -18,10 +17,10 @@ from temporay.models.policy import Policy
 from temporay.models.scoring_head import Scores
 from temporay.operators.reinforcement.gradient_noise import gradient_estimates
 from temporay.operators.seeding import rng_at
+from temporay.workflows.grpo.batches import TrainingBatch, TrainingGroup, UpdateReport
 from temporay.workflows.grpo.passes import (
     RolloutPass,
     StepPasses,
-    TrainingGroup,
     rollout_passes,
     size_of_step,
     step_passes,
@@ -34,35 +33,12 @@ PREFETCH_PASSES = 2  # micro-batches that are collated ahead of the one that is 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingBatch:
-    """Whole prompt groups with a reason to be trained on."""
-
-    weight_version: int  # every token was sampled under these weights or newer ones
-    groups: list[TrainingGroup]
-    num_shown: int = 0  # first groups whose log-probs under the trainer are reported, for people to look at
-
-    def without_frames(self) -> Self:
-        """Return the same batch, which holds no frames in the object store that can be decoded again."""
-        groups = [dataclasses.replace(one, prompt=one.prompt.without_frames()) for one in self.groups]
-        return dataclasses.replace(self, groups=groups)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """One rank's micro-batches of an update."""
 
     batches: Iterable[Batch]  # to be read once, unless a batch gets several updates
     size: StepSize
     whole: StepPasses  # of all ranks
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpdateReport:
-    """What the workers report of a batch."""
-
-    metrics: dict[str, float]
-    trained: tuple[str, ...] = ()  # keys of the groups in the updates, a key as often as its group was there
-    logprobs: dict[str, list[list[float]]] = field(default_factory=dict)  # by key: for each rollout, by token
 
 
 def learn_from(

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from temporay.models.engines._base import ENGINES, Engine, EngineSettings
+from temporay.models.engines._base import Engine
+from temporay.models.engines._settings import ENGINES, EngineSettings
 from temporay.models.weights import checksum_of_version
 from temporay.operators.components import load
 from temporay.operators.records import Group, Sampling

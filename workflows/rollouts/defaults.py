@@ -14,7 +14,8 @@ from typing import Any, Self
 
 import ray
 from temporay.models.cost.kv_cache import KvDtype, KvShape, blocks_of, kv_shape_of, least_blocks
-from temporay.models.engines._base import EngineSettings, check_length
+from temporay.models.engines._base import check_length
+from temporay.models.engines._settings import EngineSettings
 from temporay.models.families._base import family_of
 from temporay.models.token_lengths import TokenLengths
 from temporay.operators.dataset.reader import Dataset

@@ -7,7 +7,7 @@ in_turns   the same places; engines sleep while the workers compute, as colocate
 
 from dataclasses import dataclass
 
-from temporay.models.engines._base import MEMORY_SHARE
+from temporay.models.engines._settings import MEMORY_SHARE
 from temporay.workflows.rollouts.settings import PoolConfig
 
 

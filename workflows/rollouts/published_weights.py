@@ -13,8 +13,7 @@ from typing import Any
 import ray
 import torch
 from temporay.models.weights import WeightBucket, checksum_of_version, in_buckets, pack, unpack
-
-BUCKET_MIB = 512
+from temporay.workflows.rollouts.settings import BUCKET_MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

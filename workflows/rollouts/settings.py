@@ -3,15 +3,15 @@
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
-from temporay.models.engines._base import ENGINES, EngineSettings, OpenEngineSettings
+from temporay.models.engines._settings import ENGINES, EngineSettings, OpenEngineSettings
 from temporay.operators.components import available, load
 from temporay.operators.errors import unknown_name
 from temporay.operators.scoring.scores import load_rewards
 from temporay.operators.settings import Settings
 from temporay.workflows.config import Weights
 from temporay.workflows.placement import RoleNeed
-from temporay.workflows.rollouts.published_weights import BUCKET_MIB
 
+BUCKET_MIB = 512
 AUTO = "auto"  # the name of the engine that is chosen by what can be imported
 
 

@@ -1,34 +1,25 @@
-"""What Ray Train's workers of a supervised run read: a schedule's rows → clips (Ray tasks) → collated steps.
+"""The clips that one rank of a supervised run reads: a schedule's rows → clips, made by Ray tasks → steps.
 
-    Schedule → blocks of rows (one rank's, whole steps) → clips, a few blocks ahead → steps → micro-batches, a few ahead
+    Schedule → blocks of rows (one rank's, whole steps) → clips, a few blocks ahead → the clips of every step
 
-Frames travel as bytes. A thread of the worker turns them into the model's tensors while the worker trains.
+It loads without torch, so that a task starts in a second. Frames travel as bytes.
 """
 
 import functools
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from threading import Lock
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import ray
-import torch
-from temporay.models.chat import to_prompt, to_target
-from temporay.models.collate import Batch, collate_samples
-from temporay.models.families._base import Family
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.records import Frames
-from temporay.workflows.learner.ahead import ahead
 from temporay.workflows.session import ANYWHERE
 from temporay.workflows.sft.mixture import Mixture, Part
 from temporay.workflows.sft.schedule import Numbers, Pass, Schedule
-from temporay.workflows.sft.settings import SftSettings
 
 BLOCK_BYTES = 16 << 20  # most bytes of frames that one task makes, unless a step has more
 MAX_STEPS_PER_BLOCK = 4
 BLOCKS_AHEAD = 8  # in the object store, or being made at once
-PREFETCH_STEPS = 2
 
 Block = list[tuple[int, int]]  # step and row of every clip, whole steps
 
@@ -109,67 +100,6 @@ def load_block(block: Block, *, parts: tuple[Part, ...]) -> list[LoadedClip]:
         except (SampleRejected, UserError) as error:
             loaded.append(LoadedClip(step, row, None, str(error)))
     return loaded
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Collate:
-    """Rows and their frames → micro-batches, in the training worker."""
-
-    family: Family
-    processor: Any
-    mixture: Mixture
-    tokens_N: Numbers  # by row of the mixture; a collated row must have as many
-    settings: SftSettings
-    pin: bool = False  # whether a GPU copies the batches
-    lock: Lock  # held while the processor is used: a fast tokenizer must not be called from two threads
-
-    def step(self, loaded: Sequence[LoadedClip], passes: Sequence[Pass]) -> list[Batch]:
-        """Make the micro-batches of one step from its clips, which come pass by pass.
-
-        Raises:
-            UserError: a clip cannot be read.
-        """
-        for clip in loaded:
-            if clip.fault:
-                raise UserError(f"{self._name(clip.row)} cannot be read ({clip.fault}); restore it or leave it out")
-        frames = iter([clip.frames_THWC for clip in loaded])
-        batches = [self.batch(one, [next(frames) for _ in one.rows]) for one in passes]
-        return [batch.pinned() for batch in batches] if self.pin else batches
-
-    def batch(self, one: Pass, frames: Sequence[Frames | None]) -> Batch:
-        """Collate one pass with the frames of its rows; None makes a blind prompt.
-
-        Raises:
-            RuntimeError: a row has another number of tokens than was counted.
-        """
-        samples = [self.mixture.sample(row) for row in one.rows]
-        prompts = [
-            to_prompt(self.processor, sample, frames_THWC, instruction=self.settings.instruction_for(sample))
-            for sample, frames_THWC in zip(samples, frames, strict=True)
-        ]
-        with self.lock:
-            targets = [to_target(prompt, sample) for prompt, sample in zip(prompts, samples, strict=True)]
-            batch = collate_samples(self.family, self.processor, prompts, targets)
-        for row, shown, num_tokens in zip(one.rows, frames, batch.lengths_R, strict=True):
-            if shown is not None and num_tokens != self.tokens_N[row]:
-                raise RuntimeError(
-                    f"{self._name(row)} has {num_tokens} tokens and was counted as {self.tokens_N[row]}; its clip is "
-                    f"{shown.shape}, or counting is wrong"
-                )
-        if one.is_blank:
-            return replace(batch, completion_mask_BT=torch.zeros_like(batch.completion_mask_BT))
-        return batch
-
-    def _name(self, row: int) -> str:
-        return f"{self.mixture.sample(row).key} of {self.mixture.path(row)}"
-
-
-def collated_steps(
-    blocks: Iterable[list[LoadedClip]], steps: RankSteps, collate: Collate
-) -> Iterator[tuple[int, list[Batch]]]:
-    """Yield step numbers and micro-batches, one step after the other; the next ones are collated meanwhile."""
-    by_step = clips_by_step(blocks, steps)
-    return ahead(((step, collate.step(loaded, steps.passes(step))) for step, loaded in by_step), PREFETCH_STEPS)
 
 
 def clips_by_step(blocks: Iterable[list[LoadedClip]], steps: RankSteps) -> Iterator[tuple[int, list[LoadedClip]]]:

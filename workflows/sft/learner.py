@@ -12,7 +12,8 @@ import ray
 from temporay.models.losses._supervised import supervised
 from temporay.operators.errors import UserError
 from temporay.workflows.learner.learner import Learner
-from temporay.workflows.sft.clips import Collate, RankSteps, clips, collated_steps
+from temporay.workflows.sft.clips import RankSteps, clips
+from temporay.workflows.sft.collation import Collate, collated_steps
 from temporay.workflows.sft.inputs import Inputs
 from temporay.workflows.sft.mixture import Mixture, Part
 from temporay.workflows.sft.settings import SftConfig

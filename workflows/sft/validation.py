@@ -14,7 +14,7 @@ from temporay.operators.scoring.arms import apply_arm
 from temporay.workflows.learner.best import keep_if_best
 from temporay.workflows.learner.learner import Learner
 from temporay.workflows.runs.run_dir import RunDir
-from temporay.workflows.sft.clips import Collate
+from temporay.workflows.sft.collation import Collate
 from temporay.workflows.sft.mixture import Part
 from temporay.workflows.sft.schedule import Numbers, Pass, pack
 from temporay.workflows.sft.settings import SftConfig

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from temporay.models.cost.kv_cache import BLOCK_SIZE, KvDtype, KvShape, kv_shape_of, least_blocks
-from temporay.models.engines._base import EngineSettings
+from temporay.models.engines._settings import EngineSettings
 
 from tests.models.qwen3_vl_forms import MAX_POSITION, Size, write_form
 from tests.models.tiny_models import CORPUS

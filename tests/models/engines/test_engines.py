@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from temporay.models.engines._base import NO_WEIGHTS, Engine, EngineSettings
+from temporay.models.engines._base import NO_WEIGHTS, Engine
+from temporay.models.engines._settings import EngineSettings
 from temporay.models.engines.local import Local
 from temporay.models.families._base import Family
 from temporay.models.parity import gaps_to_trainer

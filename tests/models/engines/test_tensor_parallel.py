@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from temporay.models.engines._base import EngineSettings
+from temporay.models.engines._settings import EngineSettings
 from temporay.models.engines._shared_tensors import SHARED_MEMORY, SharedTensors
 from temporay.models.engines._tensor_parallel import HeadCounts, check_divides, head_counts
 from temporay.models.engines.local import Local

@@ -12,10 +12,9 @@ import pytest
 import ray
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.records import Group, Prompt
+from temporay.workflows.grpo.batches import TrainingBatch, TrainingGroup, UpdateReport
 from temporay.workflows.grpo.learner import PolicyLearner, _resolve
 from temporay.workflows.grpo.mailbox import Mailbox
-from temporay.workflows.grpo.passes import TrainingGroup
-from temporay.workflows.grpo.update import TrainingBatch, UpdateReport
 from temporay.workflows.rollouts.media import ClipSource, MediaStore
 
 from tests.small_data import write_dataset

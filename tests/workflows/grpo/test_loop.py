@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from temporay.models.engines._base import OpenEngineSettings
+from temporay.models.engines._settings import OpenEngineSettings
 from temporay.models.families._base import family_of
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError

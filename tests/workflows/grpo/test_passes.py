@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 from temporay.operators.records import FinishReason, Group, Prompt, Rollout
-from temporay.workflows.grpo.passes import RolloutPass, StepPasses, TrainingGroup, rollout_passes, step_passes
+from temporay.workflows.grpo.batches import TrainingGroup
+from temporay.workflows.grpo.passes import RolloutPass, StepPasses, rollout_passes, step_passes
 from temporay.workflows.learner.passes import PassLimits
 from temporay.workflows.rollouts.media import StoredPrompt
 

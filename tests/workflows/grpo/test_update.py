@@ -17,8 +17,8 @@ from temporay.models.policy import Policy
 from temporay.models.scoring_head import Scores
 from temporay.operators.errors import UserError
 from temporay.operators.reinforcement.gradient_noise import gradient_estimates
+from temporay.workflows.grpo.batches import TrainingGroup
 from temporay.workflows.grpo.guards import check_engine_kl
-from temporay.workflows.grpo.passes import TrainingGroup
 from temporay.workflows.grpo.settings import GrpoSettings, GuardSettings
 from temporay.workflows.grpo.update import GrpoUpdateLoss, prepared, update_once
 from temporay.workflows.rollouts.media import StoredPrompt

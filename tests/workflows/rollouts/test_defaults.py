@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from temporay.models.chat import to_prompt
 from temporay.models.cost.kv_cache import KvShape, least_blocks
-from temporay.models.engines._base import EngineSettings, OpenEngineSettings
+from temporay.models.engines._settings import EngineSettings, OpenEngineSettings
 from temporay.models.families._base import family_of
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError

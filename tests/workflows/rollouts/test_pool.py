@@ -16,7 +16,7 @@ import pytest
 import ray
 import torch
 from ray.experimental import get_object_locations
-from temporay.models.engines._base import EngineSettings
+from temporay.models.engines._settings import EngineSettings
 from temporay.models.families._base import family_of
 from temporay.models.tiny import TinyShape, build
 from temporay.models.weights import WeightBucket

@@ -17,7 +17,8 @@ from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.errors import UserError
 from temporay.workflows.learner.passes import PassLimits
-from temporay.workflows.sft.clips import BLOCK_BYTES, Collate, RankSteps, clips, clips_by_step, load_block
+from temporay.workflows.sft.clips import BLOCK_BYTES, RankSteps, clips, clips_by_step, load_block
+from temporay.workflows.sft.collation import Collate
 from temporay.workflows.sft.mixture import Mixture, parts_of
 from temporay.workflows.sft.schedule import make_schedule
 from temporay.workflows.sft.settings import SftConfig, SftSettings

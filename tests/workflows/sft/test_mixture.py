@@ -19,7 +19,7 @@ from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.errors import UserError
 from temporay.operators.pixels.clip import Codec, encode
 from temporay.operators.seeding import place_in_epochs
-from temporay.workflows.sft.clips import Collate
+from temporay.workflows.sft.collation import Collate
 from temporay.workflows.sft.mixture import Mixture, Part, absolute_entry, parts_of, row_order, samples_drawn
 from temporay.workflows.sft.schedule import Pass
 from temporay.workflows.sft.settings import SftConfig
