@@ -97,7 +97,7 @@ class CheckpointWriter:
         before = self.wait()
         waited = time.perf_counter()
         policy = self._policy
-        state = _state(policy) | _random_state(policy)
+        state: Any = _state(policy) | _random_state(policy)
         if self._copies is None:
             self._copies = self._fits(trained_state_bytes(policy))
         if self._copies:
@@ -310,7 +310,7 @@ def _state(policy: Policy) -> dict[str, Any]:
 
 def trained_state_bytes(policy: Policy) -> int:
     """Return the bytes of this rank's trained weights and of the optimizer's tensors."""
-    tensors = [parameter for parameter in policy.model.parameters() if parameter.requires_grad]
+    tensors: list[Tensor] = [parameter for parameter in policy.model.parameters() if parameter.requires_grad]
     for state in policy.optimizer.state.values():
         tensors += [value for value in state.values() if isinstance(value, Tensor)]
     return sum(part.nbytes for part in map(local_part, tensors))

@@ -39,7 +39,7 @@ def host_bytes() -> float:
 
 def spare_bytes(ranks_on_host: int) -> float:
     """Return the host memory that one rank may still take for something it can do without."""
-    return (host_bytes() - UNTOUCHED_SHARE * psutil.virtual_memory().total) / ranks_on_host
+    return (host_bytes() - UNTOUCHED_SHARE * float(psutil.virtual_memory().total)) / ranks_on_host
 
 
 def check_loading(path: Path, *, world_size: int, ranks_on_host: int, host: float) -> None:
