@@ -7,6 +7,7 @@ _qwen_vl           what these three have in common
 _positions         time, height and width of every token
 _vision_attention  many small grids in a few calls, planned on the host
 _shared_prompt     attention of rows that hold a prompt once for all of its completions
+_text_attention    what transformers' text layers call for it
 """
 
 from temporay.operators.components import with_own_folders

@@ -6,6 +6,7 @@ loop        the two halves: produce and train
 producer    prompts chosen, answered, scored, refilled
 state       what one batch hands on to the next
 learner     the training half, as driver and workers see it
+batches     what driver and training workers send each other
 passes      which rollouts go through the model together
 update      what training workers make of one batch
 mailbox     what passes between driver and workers

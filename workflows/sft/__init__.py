@@ -7,7 +7,8 @@ mixture       several datasets, weighted, in one order
 token_counts  tokens of every sample, before training begins
 schedule      which samples make up a step and its passes
 learner       the training half: what workers do step by step
-clips         clips into batches, ahead of the learner
+clips         clips of every step, made by tasks
+collation     clips into batches, ahead of the learner
 validation    held-out loss under every arm, and the best weights
 log           what a run says of itself
 """
