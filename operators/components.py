@@ -6,13 +6,14 @@ folder named by ``TEMPORAY_COMPONENTS`` has sub-folders called ``primitives``, `
 found as if they stood here. For a single class, ``package.module:Class`` reaches any importable code.
 """
 
+import functools
 import importlib
 import importlib.util
 import inspect
 import os
 import pkgutil
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -115,11 +116,18 @@ def _imported(module_name: str, name: str) -> ModuleType:
         ) from error
 
 
-def _modules(package: str) -> dict[str, str]:
+def _modules(package: str) -> Mapping[str, str]:
     """Map the name of each component to its module. Components may stand in folders one level down."""
+    folders = [Path(folder) for folder in importlib.import_module(package).__path__]
+    return _found(package, tuple((folder, folder.stat().st_mtime_ns) for folder in folders if folder.is_dir()))
+
+
+@functools.cache  # every sample and every score asks for its primitive, and folders take a millisecond to list
+def _found(package: str, folders: tuple[tuple[Path, int], ...]) -> Mapping[str, str]:
+    """Look into folders, which are given with the time of their last change."""
     found: dict[str, str] = {}
-    for folder in importlib.import_module(package).__path__:
-        for _, module, is_package in pkgutil.iter_modules([folder], f"{package}."):
+    for folder, _ in folders:
+        for _, module, is_package in pkgutil.iter_modules([str(folder)], f"{package}."):
             name = module.rpartition(".")[2]
             inner = {} if name.startswith("_") else _modules(module) if is_package else {name: module}
             taken = sorted(inner.keys() & found.keys())
