@@ -17,6 +17,7 @@ one. With plain coverage it would not be: for n events with k possibilities each
 one each is worth (1/k)² for large n.
 """
 
+import functools
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ class Process(Reward):
             return "its samples have no reasoning to compare with"
         if primitive is None:
             return "no primitive of this name says what its reasoning claims"
-        gold = readings(primitive, sample.rationale, sample.events)
+        gold = gold_readings(type(primitive), sample.rationale, sample.events)
         if not gold:
             return "its reasoning makes no claim that can be read"
         return "" if all(claim.events for claim in gold) else "its reasoning claims what is not in its event log"
@@ -89,9 +90,15 @@ def thought(completion: str) -> str:
 
 def tally_of(primitive: Primitive, text: str, sample: Sample) -> Tally:
     """Count the claims of a chain of thought about this sample."""
-    gold = readings(primitive, sample.rationale, sample.events)
+    gold = gold_readings(type(primitive), sample.rationale, sample.events)
     log = [log_entry(primitive, event) for event in sample.events]
     return tally(readings(primitive, text, sample.events), gold, log)
+
+
+@functools.lru_cache(maxsize=256)  # all rollouts of a prompt are compared with the same reasoning
+def gold_readings(primitive: type[Primitive], rationale: str, events: tuple[Event, ...]) -> tuple[Reading, ...]:
+    """Compare the claims of a sample's own reasoning with its log."""
+    return tuple(readings(primitive(), rationale, events))
 
 
 def readings(primitive: Primitive, text: str, events: Sequence[Event]) -> list[Reading]:
