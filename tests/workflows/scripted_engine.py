@@ -1,4 +1,7 @@
-"""An engine that writes the completions of a file, for tests of everything around an engine."""
+"""An engine that writes the completions of a file, for tests of everything around an engine.
+
+It reads the model's tokenizer without transformers, because an engine starts in each of many tests.
+"""
 
 import json
 import time
@@ -11,12 +14,28 @@ import torch
 from temporay.models.engines._base import ASLEEP, NO_WEIGHTS, check_length, extended, num_new_tokens, started_groups
 from temporay.models.engines._settings import EngineSettings
 from temporay.models.engines._tensor_parallel import refuse_workers
-from temporay.models.families._base import family_of
 from temporay.operators.errors import UserError
 from temporay.operators.records import FinishReason, Group, Prompt, Rollout, Sampling
+from tokenizers import Tokenizer
 
 SCRIPT = "scripted.json"  # in the model folder: prompt key, or "" for all others → completions, used in turn
 SECONDS_PER_PROMPT = "seconds per prompt"  # key in the script: duration of a call for each of its prompts
+
+
+class Words:
+    """The words of a model folder, as far as ``extended`` asks a tokenizer of transformers for them."""
+
+    def __init__(self, path: Path) -> None:
+        self._tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
+        end = json.loads((path / "tokenizer_config.json").read_text())["eos_token"]
+        self.eos_token_id: int = self._tokenizer.token_to_id(end)
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def decode(self, ids: Sequence[int], *, skip_special_tokens: bool) -> str:
+        text: str = self._tokenizer.decode(list(ids), skip_special_tokens=skip_special_tokens)
+        return text
 
 
 class Scripted:
@@ -29,8 +48,7 @@ class Scripted:
         self.weight_version = 0
         self._asleep = False
         self._settings = settings
-        self._family = family_of(path)
-        self._processor = self._family.load_processor(path)
+        self._words = Words(path)
         try:
             script: dict[str, Any] = json.loads((path / SCRIPT).read_text())
         except OSError as error:
@@ -45,8 +63,8 @@ class Scripted:
     ) -> list[Group]:
         if self._asleep:
             raise RuntimeError(ASLEEP)
-        encoded = self._family.encode(self._processor, prompts)
-        for prompt, ids in zip(prompts, encoded.prompt_ids, strict=True):
+        prompt_ids = [self._words.encode(prompt.text) for prompt in prompts]
+        for prompt, ids in zip(prompts, prompt_ids, strict=True):
             check_length(prompt.key, len(ids), sampling.max_tokens, self._settings.max_model_len)
         time.sleep(self._seconds_per_prompt * len(prompts))
         return [
@@ -55,9 +73,7 @@ class Scripted:
                 prompt_ids=ids,
                 rollouts=tuple(self._written(prompt, g, r, sampling) for g, r in enumerate(group.rollouts)),
             )
-            for prompt, ids, group in zip(
-                prompts, encoded.prompt_ids, started_groups(prompts, sampling, begun), strict=True
-            )
+            for prompt, ids, group in zip(prompts, prompt_ids, started_groups(prompts, sampling, begun), strict=True)
         ]
 
     def sleep(self, *, keep_weights: bool) -> None:
@@ -80,9 +96,8 @@ class Scripted:
         known = self._completions.get(prompt.key, self._completions.get("", []))
         if not known:
             raise UserError(f'{SCRIPT} has no completion for prompt {prompt.key!r}; add one, or one for all under ""')
-        tokenizer = self._processor.tokenizer
         offset = len(rollout.completion_ids)
-        ids = [*tokenizer(known[g % len(known)], add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+        ids = (*self._words.encode(known[g % len(known)]), self._words.eos_token_id)
         new_ids = ids[offset : offset + num_new_tokens(sampling, offset)]
         return extended(
             prompt,
@@ -91,5 +106,5 @@ class Scripted:
             (0.0,) * len(new_ids),
             version=self.weight_version,
             sampling=sampling,
-            tokenizer=tokenizer,
+            tokenizer=self._words,
         )
