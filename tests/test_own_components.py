@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import ray
 from temporay.operators.components import OWN_FOLDERS
 
 from tests.small_data import write_dataset
@@ -50,6 +51,7 @@ class Lantern(Qwen3Vl):
 '''
 FIXTURE = """
 import pytest
+import ray
 from tests.test_own_components import write_lantern
 
 
@@ -84,20 +86,27 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(own: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run Python with the folder known."""
+@pytest.fixture
+def address(ray_cluster: None) -> str:
+    """Where a command finds the cluster of these tests, so that not every command starts one."""
+    found: str = ray.get_runtime_context().gcs_address
+    return found
+
+
+def run(own: Path, *arguments: str | Path, address: str = "") -> subprocess.CompletedProcess[str]:
+    """Run Python with the folder known; on a cluster, or where it starts one of its own."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     environment.pop("RAY_ADDRESS", None)
-    environment[OWN_FOLDERS] = str(own)
+    environment |= {OWN_FOLDERS: str(own), **({"RAY_ADDRESS": address} if address else {})}
     path = [str(own / "plugin"), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment["PYTHONPATH"] = os.pathsep.join(path)
     command = [sys.executable, *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
 
 
-def temporay(own: Path, *arguments: str | Path) -> str:
+def temporay(own: Path, *arguments: str | Path, address: str = "") -> str:
     """Run a command and return what it printed."""
-    done = run(own, "-m", "temporay.workflows", *arguments)
+    done = run(own, "-m", "temporay.workflows", *arguments, address=address)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     return done.stdout
 
@@ -112,33 +121,33 @@ def test_every_contract_test_takes_them(own: Path) -> None:
     assert passed["first_stop"] > 15 and passed["brief"] > 20 and passed["reach"] > 3 and passed["lantern"] > 1, passed
 
 
-def test_commands_about_data_take_a_primitive(own: Path, tmp_path: Path) -> None:
+def test_commands_about_data_take_a_primitive(own: Path, address: str, tmp_path: Path) -> None:
     data = tmp_path / "data"
     made = ["--tasks", "first_stop", "event_order", "--num-samples", "12", "--num-workers", "1"]
     assert "12 samples" in temporay(own, "generate", "synrl", *made, "--out", data)
-    temporay(own, "lint", data)
-    assert "first_stop" in temporay(own, "audit", data)
+    temporay(own, "lint", data, address=address)
+    assert "first_stop" in temporay(own, "audit", data, address=address)
     temporay(own, "preview", data, "--out", tmp_path / "preview.html")
     assert "first_stop" in (tmp_path / "preview.html").read_text()
     temporay(own, "export", data, "--format", "verl", "--out", tmp_path / "verl")
     assert re.search(r"shapes +12", temporay(own, "plan", "synrl", *made[:5], "--out", tmp_path / "planned"))
 
 
-def test_grpo_takes_all_of_them(own: Path, tmp_path: Path) -> None:
+def test_grpo_takes_all_of_them(own: Path, address: str, tmp_path: Path) -> None:
     """A model of the own family answers the own primitive; the own reward and the own advantage train it."""
     data, model = tmp_path / "data", tmp_path / "lantern"
     small = ["--canvas.width", "32", "--canvas.height", "32", "--canvas.num-frames", "6", "8", "--level", "0"]
     made = ["--tasks", "first_stop", "--num-samples", "4", "--check-pixels", "False", "--num-workers", "1"]
-    temporay(own, "generate", "synrl", *made, *small, "--split", "rl", "--out", data)
+    temporay(own, "generate", "synrl", *made, *small, "--split", "rl", "--out", data, address=address)
     (tmp_path / "inner").mkdir()
     model.mkdir()
     write_lantern(write_model(write_dataset(tmp_path / "words"), tmp_path / "inner"), model)
     rewards = ["--rewards.weights", "brief=0.5", "tests.workflows.varied_rewards:Varied=1"]
     steps = ["--num-steps", "1", "--prompts-per-step", "2", "--group-size", "4", "--max-tokens", "8"]
     chosen = ["--scale-rewards", "reach", "--pool.engine", "local", "--guards.canary-every", "0", "--trackers"]
-    temporay(
-        own, "grpo", "tiny", "--data", data, "--model", model, "--out", tmp_path / "run", *steps, *rewards, *chosen
-    )
+    settings = [*steps, *rewards, *chosen]
+    made = ["--data", data, "--model", model, "--out", tmp_path / "run"]
+    temporay(own, "grpo", "tiny", *made, *settings, address=address)
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     [step] = [line for line in lines if line["stage"] == "grpo"]
     assert "status_crashed" not in step, "the own reward takes whatever random weights write"
