@@ -9,9 +9,7 @@ from collections.abc import Iterator
 
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # Ray reads these when it is imported
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("LOG_NAME_UPDATE_INTERVAL_S", "60")  # of Ray's log monitor, which costs a tenth of a core
 os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
-os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # as for every cluster of one machine
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -19,7 +17,9 @@ import pytest
 from temporay.operators.canvas import Canvas
 from temporay.operators.dataset.drawn_coco import DrawnScenes, write_drawn_coco
 from temporay.operators.dataset.recipe import CocoPaths, Recipe
+from temporay.workflows.session import ON_ONE_MACHINE
 
+os.environ.update(ON_ONE_MACHINE)
 RAY_OBJECT_STORE_BYTES = 150 << 20
 RAY_LOGICAL_CPUS = 6  # more than the machine may have: what a test runs is small, and actors must not hold all of them
 

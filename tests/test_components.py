@@ -12,7 +12,6 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -60,17 +59,15 @@ def sampled(task: str, level: int) -> tuple[Sampled, ...]:
     return tuple((plan, primitive.ask(plan)) for plan in plans)
 
 
-def rows_of(samples: Sequence[Sampled]) -> list[SampleRow]:
+@cache
+def rows_of(task: str, level: int) -> tuple[SampleRow, ...]:
     """Return samples as the audit reads them, with their plans."""
     hashes = {"recipe_hash": "", "content_hash": "", "instruction": ""}
-    return [
-        {
-            **to_row(make_sample(make_primitive(plan.address.task), plan, "concise"), **hashes),
-            "nbytes": 0,
-            "plan": plan,
-        }
-        for plan, _ in samples
-    ]
+    primitive = make_primitive(task)
+    return tuple(
+        {**to_row(make_sample(primitive, plan, "concise"), **hashes), "nbytes": 0, "plan": plan}
+        for plan, _ in sampled(task, level)
+    )
 
 
 # Guessing without watching.
@@ -99,7 +96,7 @@ NUM_COMPARISONS = 2 * len(TASKS) * (1 + len(ATTACKS) + len(LOOKUPS))
 @pytest.mark.parametrize("task", EACH_TASK)
 def test_text_letters_and_length_do_not_tell_the_answer(task: str, level: int) -> None:
     """Run the audit's own attacks on more samples and other levels than test_audit_primitives does."""
-    rows = rows_of(sampled(task, level))
+    rows = rows_of(task, level)
     for name, attack in {**ATTACKS, **LOOKUPS}.items():
         result = judge(measure("priors", name, attack(rows), rows, learned=attack not in RULES), NUM_COMPARISONS)
         assert result.passed, f"{task}: {name} is right in {result.accuracy:.1%}, z {result.z:.1f}"
@@ -109,7 +106,7 @@ def test_text_letters_and_length_do_not_tell_the_answer(task: str, level: int) -
 def test_a_lookup_finds_a_leak() -> None:
     """If the clip were longer for option B, the same attack would fail the test."""
     leaky = []
-    for row in rows_of(sampled("before_after", 0)):
+    for row in rows_of("before_after", 0):
         answer = row["num_frames"] % 2
         leaky.append({**row, "answer": "AB"[answer], "answer_text": row["options"][answer]})
     credits_N = LOOKUPS["letter_of_length"](leaky)
@@ -137,7 +134,7 @@ def test_the_scene_of_one_frame_is_not_the_answer(task: str) -> None:
 def test_the_place_of_a_shape_in_one_frame_does_not_tell_the_answer(task: str) -> None:
     if not make_primitive(task).needs_time:
         pytest.skip("one frame may tell the answer")
-    rows = rows_of(sampled(task, 0) + sampled(task, 3))
+    rows = rows_of(task, 0) + rows_of(task, 3)
     for when in ("first", "middle", "random"):
         credits_N = lookup(rows, lambda row, when=when: _place(row["plan"], when), _text)
         assert measure("pixels", when, credits_N, rows).z < 4, when

@@ -16,6 +16,13 @@ SHARED_MEMORY = Path("/dev/shm")
 # A local cluster counts twice the cores, at least 4: engine, trainer and data actors take turns on few cores, and Ray
 # Data waits for ever without a word when actors hold every CPU.
 LOCAL_CPU_FACTOR, LOCAL_MIN_CPUS = 2, 4
+# What Ray does for clusters and takes seconds or a tenth of a core: it waits for nodes to be taken away, and looks for
+# new log files ten times a second, which it is told not to print.
+ON_ONE_MACHINE = {
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_LOG_MONITOR_MANY_FILES_THRESHOLD": "0",  # from so many files on it looks once in the time below
+    "LOG_NAME_UPDATE_INTERVAL_S": "60",
+}
 # Where tasks run. Left to itself, Ray Tune keeps what a trial starts in the trial's placement group, whose CPUs
 # are taken: the tasks would wait for ever.
 ANYWHERE = "SPREAD"
@@ -41,7 +48,8 @@ def ray_session() -> Iterator[None]:
     joins = "RAY_ADDRESS" in os.environ
     if not joins:
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a cluster of this command alone, on loopback
-        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # seconds; nobody takes this machine away
+        for name, value in ON_ONE_MACHINE.items():
+            os.environ.setdefault(name, value)
     import ray  # heavy: not for --help
 
     if ray.is_initialized():

@@ -50,25 +50,23 @@ class GenerateConfig(Recipe):
 
 
 class ShardMaker:
-    """The state of one worker: the recipe and its source, read once. ``pending``: numbers of the shards to make."""
+    """The state of one worker: the recipe and its source, read once."""
 
-    def __init__(self, recipe: Recipe, recipe_hash: str, folder: Path, pending: list[int]) -> None:
+    def __init__(self, recipe: Recipe, recipe_hash: str, folder: Path) -> None:
         cv2.setNumThreads(1)  # workers are the parallelism
-        self.recipe, self.recipe_hash, self.folder, self.pending = recipe, recipe_hash, folder, pending
+        self.recipe, self.recipe_hash, self.folder = recipe, recipe_hash, folder
         self.source = open_source(recipe, folder / DRAWN_FOLDER)
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
-        """Make the pending shards at the positions in column ``id``; return their counts.
+        """Make the shards in column ``shard``; return their counts.
 
         An error of the user comes back as a value: Ray Data keeps only the text of an exception's cause.
         """
         counts, errors, began_at = [], [], []
-        for position in batch["id"]:
+        for shard in batch["shard"]:
             began_at.append(time.time())
             try:
-                stats = write_shard(
-                    self.recipe, self.source, self.recipe_hash, self.pending[int(position)], self.folder
-                )
+                stats = write_shard(self.recipe, self.source, self.recipe_hash, int(shard), self.folder)
                 counts.append(json.dumps(dict(counts_of(stats.samples))))
                 errors.append("")
             except UserError as error:
@@ -200,9 +198,11 @@ def _make_shards(
     num_cpus = MAX_WORKER_CPUS
     if "RAY_ADDRESS" not in os.environ:  # a cluster that was joined may grow; one of this machine cannot
         num_cpus = min(MAX_WORKER_CPUS, (total_cpus - FREE_CPUS) / num_workers)
-    made = ray.data.range(len(pending), override_num_blocks=len(pending)).map_batches(
+    # A block for each shard. If Ray Data made the numbers itself, the first would come after seconds, out of a task.
+    shards = ray.data.from_items([{"shard": shard} for shard in pending], override_num_blocks=len(pending))
+    made = shards.map_batches(
         ShardMaker,
-        fn_constructor_args=(recipe, recipe_hash, folder, pending),
+        fn_constructor_args=(recipe, recipe_hash, folder),
         batch_size=1,
         num_cpus=num_cpus,
         compute=ActorPoolStrategy(min_size=1, max_size=num_workers, initial_size=num_workers),
