@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import itertools
 import json
 import math
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +39,7 @@ from tests.small_data import write_dataset
 from tests.small_runs import write_model
 
 NUM_STEPS = 4
+VALIDATED_ARMS = GrpoConfig.model_fields["validation_arms"].default
 POOL = ResolvedPool(engine="local")
 NO_CANARY = {"canary_every": 0}
 
@@ -96,21 +100,35 @@ def changed(model: Path, other: Path) -> bool:
     return any(not torch.equal(before[name], after[name]) for name in after)
 
 
-def test_a_run_improves_weights_and_accounts_for_every_prompt(
-    engines: RolloutPool,
-    data: Path,
-    model: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    out = tmp_path / "run"
-    asked: list[Any] = []
-    monkeypatch.setattr(RolloutPool, "started", lambda *given: asked.append(given) or nullcontext(engines))
-    held_out = write_dataset(tmp_path / "held_out", split="test", num_samples=6)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """A run, what its summary holds, and what it printed."""
+
+    out: Path
+    settings: dict[str, Any]
+    summary: dict[str, Any]
+    said: str
+
+
+@pytest.fixture(scope="module")
+def apart(engines: RolloutPool, data: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """Run with validation, on engines that are always awake."""
+    folder = tmp_path_factory.mktemp("apart")
+    held_out = write_dataset(folder / "held_out", split="test", num_samples=6)
     validation = {"validation": held_out, "validate_every": 2, "validation_samples": 4}
-    summary = run(config(data, model, out, scale_rewards="task", **validation))
+    settings = {"scale_rewards": "task", **validation}
+    asked: list[Any] = []
+    said = io.StringIO()
+    load_weights(engines, model)
+    with pytest.MonkeyPatch.context() as patched, redirect_stdout(said):
+        patched.setattr(RolloutPool, "started", lambda *given: asked.append(given) or nullcontext(engines))
+        summary = run(config(data, model, folder / "run", **settings))
     assert asked == [(POOL, model)]  # these engines are there already
+    return Done(out=folder / "run", settings=settings, summary=summary, said=said.getvalue())
+
+
+def test_a_run_improves_weights_and_accounts_for_every_prompt(apart: Done, model: Path) -> None:
+    out, summary = apart.out, apart.summary
     rows = rows_of(out)
     assert [row["step"] for row in rows] == list(range(NUM_STEPS))
     assert {row["staleness"] for row in rows} == {0}
@@ -119,7 +137,7 @@ def test_a_run_improves_weights_and_accounts_for_every_prompt(
     assert all(row["media_physical_bytes"] <= (1 / 4 + 0.02) * row["media_logical_bytes"] for row in rows)
     assert summary["parity_max_abs"] < 1e-4
     assert all(row["useful_groups"] > 0 for row in rows)
-    assert capsys.readouterr().out.count("has no gradient noise scale: its groups did not fill two micro-batches") == 1
+    assert apart.said.count("has no gradient noise scale: its groups did not fill two micro-batches") == 1
     assert changed(model, out / "model")
     check_best(out, summary["best"], model)
     account = rows_of(out, "ledger")
@@ -172,25 +190,28 @@ class WatchedPool:
 
 
 def test_engines_in_turns_give_the_bits_of_engines_apart(
-    engines: RolloutPool, data: Path, model: Path, tmp_path: Path
+    engines: RolloutPool, apart: Done, data: Path, model: Path, tmp_path: Path
 ) -> None:
     """They sleep before the trainer starts and while it computes, and wake with prompts or with the next weights."""
     pool = WatchedPool(engines)
     before = engines.config
-    outs = []
+    load_weights(engines, model)
+    engines.config = before.model_copy(update={"placement": "in_turns"})
     try:
-        for placement in ("apart", "in_turns"):
-            load_weights(engines, model)
-            engines.config = before.model_copy(update={"placement": placement})
-            outs.append(tmp_path / placement)
-            run_with(config(data, model, outs[-1], num_steps=2, pool={"engine": "local", "placement": placement}), pool)
+        run_with(
+            config(data, model, tmp_path, **apart.settings, pool={"engine": "local", "placement": "in_turns"}), pool
+        )
     finally:
         engines.config = before
-    order = ["rest", "generate", "drop", "load 1", "generate", "drop", "load 2"]
-    assert pool.asked == order * 2
-    apart, in_turns = ([read_step(path_of(out, step)).groups for step in range(2)] for out in outs)
-    assert apart == in_turns
-    assert not changed(outs[0] / "model", outs[1] / "model")
+    held_out = ["generate"] * len(VALIDATED_ARMS)
+    steps = [["generate", "drop", f"load {step}"] for step in range(1, NUM_STEPS + 1)]
+    two_steps = [[*held_out, *steps[i], *steps[i + 1]] for i in range(0, NUM_STEPS, 2)]
+    assert pool.asked == ["rest", *itertools.chain(*two_steps), *held_out]
+    awake, in_turns = (
+        [read_step(path_of(out, step)).groups for step in range(NUM_STEPS)] for out in (apart.out, tmp_path)
+    )
+    assert awake == in_turns
+    assert not changed(apart.out / "model", tmp_path / "model")
 
 
 @pytest.mark.parametrize(
