@@ -62,6 +62,10 @@ class WeightFiles:
         tensor: Tensor = self._slices[name][part]
         return tensor
 
+    def not_finite(self) -> list[str]:
+        """Return the names of tensors with a value that is no finite number; all files are read."""
+        return [name for name, values in self._slices.items() if not values[...].isfinite().all()]
+
     def _check(self, path: Path, model: nn.Module) -> None:
         weights = _weights_on_meta(model)
         own = {name: tuple(weight.parameter.shape) for weight in weights for name in weight.names}

@@ -170,16 +170,23 @@ def dataset(path: Path) -> Iterator[Finding]:
 
 
 def weights(model: Path) -> Iterator[Finding]:
-    """Compare the names and shapes of a checkpoint's tensors with the model that its config.json describes.
+    """Compare a checkpoint's tensors with the model that its config.json describes, and look at every number.
 
     Raises:
-        UserError: they differ.
+        UserError: names or shapes differ, or a number is not finite.
     """
     family = family_of(model)
     built = family.build_model(model, torch.float32)
-    WeightFiles(model, built, family.weight_names(built))
+    files = WeightFiles(model, built, family.weight_names(built))
+    if spoiled := files.not_finite():
+        raise UserError(
+            f"{len(spoiled)} tensors in {model} hold values that are not finite ({spoiled[0]} …); download the model "
+            "again"
+        )
     num_weights = sum(parameter.numel() for parameter in built.parameters())
-    yield Finding(name="weights", said=f"{num_weights / 1e6:,.1f} M, named and shaped as config.json describes")
+    yield Finding(
+        name="weights", said=f"{num_weights / 1e6:,.1f} M, named and shaped as config.json describes, all finite"
+    )
 
 
 def template(model: Path) -> Iterator[Finding]:

@@ -78,6 +78,13 @@ def test_tensors_that_do_not_fit_the_config_are_named(broken: Path) -> None:
     assert doctor.tell(findings) == doctor.FAILED
 
 
+def test_a_number_that_is_not_finite_is_named(broken: Path) -> None:
+    rewrite(broken, **{NORM: torch.full((64,), torch.nan)})
+    findings = doctor.run(DoctorConfig(model=broken))
+    assert f"1 tensors in {broken} hold values that are not finite ({NORM} …)" in failures(findings)["weights"]
+    assert failures(findings)["parity"] == "not tried"
+
+
 @pytest.mark.parametrize("text", [None, "{% for turn in messages %}", "{{ nothing.at_all }}"])
 def test_a_template_without_a_prompt_leaves_parity_out(broken: Path, text: str | None) -> None:
     file = broken / "chat_template.jinja"

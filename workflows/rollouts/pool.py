@@ -254,9 +254,12 @@ class RolloutPool:
         now_s = time.monotonic()
         call.stuck_since_s = call.stuck_since_s or now_s
         if not self.roster.slots:
-            raise RuntimeError(
-                f"no engine is left after {self.config.max_restarts} restarts of each; see Ray's logs"
-            ) from self.roster.fault
+            fault = self.roster.fault
+            why = "" if fault is None else f" (the last one could not be loaded: {str(fault).strip().splitlines()[0]})"
+            raise UserError(
+                f"no engine is left after {self.config.max_restarts} restarts of each{why}; Ray's logs tell more; if "
+                "memory was short, use fewer engines or lower pool.settings.kv_cache_mib"
+            ) from fault
         if now_s - call.stuck_since_s > self.config.call_timeout_s:
             raise RuntimeError(f"no engine has been up for {self.config.call_timeout_s:g} s; see `ray status`")
 

@@ -218,7 +218,7 @@ def test_hanging_engine_is_ended(ray_cluster: None, model: Path) -> None:
     config = ResolvedPool(engine=SCRIPTED, threads=1, max_restarts=0, settings=SETTINGS)
     with RolloutPool.started(config, model) as pool:
         pool.config = config.model_copy(update={"call_timeout_s": 1e-4})
-        with pytest.raises(RuntimeError, match="no engine is left after 0 restarts"):
+        with pytest.raises(UserError, match=r"no engine is left after 0 restarts of each; .* use fewer engines"):
             asyncio.run(pool.generate(prompts(2), SAMPLING))
         assert (pool.roster.slots, pool.num_resent, pool.counters()["engines"]) == ([], 2, 0)
 
