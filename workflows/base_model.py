@@ -21,7 +21,7 @@ from temporay.operators.dataset.rows import question_text
 from temporay.operators.records import Prompt, Sample
 from temporay.operators.seeding import rng_at
 from temporay.operators.settings import Settings
-from temporay.workflows.runs.run_dir import RunDir
+from temporay.workflows.runs.run_dir import RunDir, part_of
 
 STAGE = "base_model"
 
@@ -42,22 +42,31 @@ def make_base_model(settings: BaseModelSettings, samples: Sequence[Sample], run_
     torch.set_num_threads(settings.threads)
     random_weights = out.with_name(f"{out.name}-random")
     corpus = [text for sample in samples for text in (question_text(sample.question), sample.target)]
-    build(random_weights, corpus, settings.shape, settings.seed)
+    with run_dir.timed(part_of(STAGE, "tokenizer, random weights")):
+        build(random_weights, corpus, settings.shape, settings.seed)
     family = family_of(random_weights)
-    processor = family.load_processor(random_weights)
     policy = Policy.load(
         random_weights,
         family,
         PolicySettings(optimizer=settings.optimizer, total_steps=settings.num_steps),
     )
     run_dir.drop_from(STAGE, 0)
+    with run_dir.timed(part_of(STAGE, "steps")):
+        teach_to_read(policy, family.load_processor(random_weights), settings, samples, run_dir)
+    with run_dir.timed(part_of(STAGE, "export")):
+        export(policy, random_weights, out)
+
+
+def teach_to_read(
+    policy: Policy, processor: Any, settings: BaseModelSettings, samples: Sequence[Sample], run_dir: RunDir
+) -> None:
+    """Train on texts alone and log every step."""
     for step in range(settings.num_steps):
         rows = rng_at(STAGE, settings.seed, step).integers(0, len(samples), settings.batch_size)
         prompts = [reading_prompt(processor, samples[row]) for row in rows]
-        batch = collate_samples(family, processor, prompts, [samples[row].target for row in rows])
+        batch = collate_samples(policy.family, processor, prompts, [samples[row].target for row in rows])
         metrics = {**policy.forward_backward([batch], supervised), **policy.step()}
         run_dir.log({"stage": STAGE, "step": step, **metrics})
-    export(policy, random_weights, out)
 
 
 def reading_prompt(processor: Any, sample: Sample) -> Prompt:

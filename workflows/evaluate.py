@@ -4,7 +4,9 @@ sample → frames of an arm → prompt → engine (greedy) → parsed answer →
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +51,22 @@ class EvaluateConfig(EvaluateSettings):
 
 
 async def evaluate(
-    pool: Pool, dataset: Dataset, indices: Sequence[int], arms: Sequence[Arm], settings: EvaluateSettings
+    pool: Pool,
+    dataset: Dataset,
+    indices: Sequence[int],
+    arms: Sequence[Arm],
+    settings: EvaluateSettings,
+    log_seconds: Callable[[str, float], None] = lambda arm, seconds: None,
 ) -> list[EvaluationRow]:
-    """Return rows for every sample and arm, in order. The engines keep whatever weights they hold."""
+    """Return rows for every sample and arm, in order. The engines keep whatever weights they hold.
+
+    Args:
+        log_seconds: told how long every arm took.
+    """
     sampling = Sampling(num_rollouts=1, temperature=0.0, max_tokens=settings.max_tokens, seed=0)
     rows: list[EvaluationRow] = []
     for arm in arms:
+        began = time.monotonic()
         for start in range(0, len(indices), CHUNK):
             samples = {i: dataset.sample(i) for i in indices[start : start + CHUNK]}
             prompts = [
@@ -68,6 +80,7 @@ async def evaluate(
             ]
             groups = await pool.generate(prompts, sampling)
             rows += [_row(sample, arm, group) for sample, group in zip(samples.values(), groups, strict=True)]
+        log_seconds(arm, time.monotonic() - began)
     return rows
 
 
@@ -132,9 +145,11 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
     run_dir = RunDir.open(config.out, config, kind="evaluate")
     with ray_session():
         pool_config = resolved(config.pool, config.model, demand)
-        await_room([pool_config.need])
-        with RolloutPool.started(pool_config, config.model) as pool, run_dir.stage("evaluate"):
-            rows = asyncio.run(evaluate(pool, dataset, indices, config.arms, config))
+        with run_dir.stage("engine"):
+            await_room([pool_config.need])
+            pool = RolloutPool.start(pool_config, config.model)
+        with closing(pool), run_dir.stage("evaluate"):
+            rows = asyncio.run(evaluate(pool, dataset, indices, config.arms, config, run_dir.log_seconds))
     write_rows(run_dir.path / "samples.jsonl", rows)
     table = {
         task: {"chance": entry["chance"], "arms": entry["intervals"], "unread": entry["unread"]}

@@ -29,16 +29,18 @@ from temporay.workflows.grpo.learner import trainer_needs
 from temporay.workflows.grpo.log import reward_phrase
 from temporay.workflows.grpo.settings import GrpoConfig, GrpoSettings
 from temporay.workflows.grpo.sharing import check_sharing
+from temporay.workflows.learner.best import check_metric
 from temporay.workflows.learner.learner import MODEL
 from temporay.workflows.learner.scaling import DATA_TASK, worker_need
 from temporay.workflows.placement import RoleNeed
 from temporay.workflows.reports import report
+from temporay.workflows.reports.time_profile import time_profile, time_table
 from temporay.workflows.rollouts.defaults import largest, lengths_of, resolved
 from temporay.workflows.rollouts.pool import RolloutPool
 from temporay.workflows.rollouts.published_weights import publish
 from temporay.workflows.rollouts.settings import PoolConfig, ResolvedPool
 from temporay.workflows.room import await_room, read_cluster, refuse_what_never_fits
-from temporay.workflows.runs.run_dir import RunDir
+from temporay.workflows.runs.run_dir import RunDir, part_of
 from temporay.workflows.runs.trackers import check_trackers
 from temporay.workflows.session import ray_session
 from temporay.workflows.sft import loop as sft
@@ -86,7 +88,7 @@ def run(config: PipelineConfig) -> dict[str, Any]:
     finished = run_dir.summary()
     if finished is None:
         finished = run_stages(config, run_dir)
-    print(table(finished))
+    print(f"{table(finished)}\n\n{time_table(time_profile(config.out))}")
     print(f"report: {config.out / report.PAGE}")
     return finished
 
@@ -107,6 +109,8 @@ def check(config: PipelineConfig) -> None:
     check_recipe(config)
     check_sharing(config.grpo, config.pool)
     check_trackers((*config.sft.trackers, *config.grpo.trackers))
+    for stage in (config.sft, config.grpo):
+        check_metric(stage.best_metric, stage.validation_arms)
     needs = needs_of(load_rewards(config.grpo.rewards.weights, config.grpo.rewards.settings))
     if "twin" in needs and not config.twins:
         raise UserError("grpo.rewards compares twins, but twins is False; give --twins True")
@@ -119,7 +123,7 @@ def run_stages(config: PipelineConfig, run_dir: RunDir) -> dict[str, Any]:
     with ray_session():
         check_room(config)
         with run_dir.stage("data"):
-            data = make_data(config)
+            data = make_data(config, run_dir)
         with run_dir.stage("audit"):
             audited = audit.run(audit.AuditConfig(data=data["train"]))
         with run_dir.stage("base_model"):
@@ -127,19 +131,20 @@ def run_stages(config: PipelineConfig, run_dir: RunDir) -> dict[str, Any]:
         pool_config = resolved_pool(config, data, base)
         refuse_what_never_fits(improving_needs(config, pool_config))
         with run_dir.stage("sft"):
-            sft.run(converted(SftConfig, config.sft, data=data["train"], model=base, out=config.out / "sft"))
+            places = {"data": data["train"], "validation": data["test"], "model": base, "out": config.out / "sft"}
+            sft.run(converted(SftConfig, config.sft, **places))
         with run_dir.stage("engine"):
             tuned = config.out / "sft" / MODEL
             await_room(improving_needs(config, pool_config))
             pool = RolloutPool.start(pool_config, tuned)
         with run_dir.stage("evaluate"):
-            rows = {name: evaluate_model(config, pool, data["test"], name) for name in ("sft", "base")}
+            rows = {name: evaluate_model(config, pool, data["test"], name, run_dir) for name in ("sft", "base")}
         with run_dir.stage("grpo"):
             asyncio.run(load_model(config, pool, "sft"))
-            places = {"data": data["rl"], "model": tuned, "out": config.out / "grpo"}
+            places = {"data": data["rl"], "validation": data["test"], "model": tuned, "out": config.out / "grpo"}
             improved = grpo.run_with(converted(GrpoConfig, config.grpo, pool=config.pool, **places), pool)
         with run_dir.stage("evaluate"):
-            rows["grpo"] = evaluate_model(config, pool, data["test"], "grpo")
+            rows["grpo"] = evaluate_model(config, pool, data["test"], "grpo", run_dir)
         pool.close()
     result = {
         "engine": pool.engine_name,
@@ -169,13 +174,15 @@ def check_room(config: PipelineConfig) -> None:
     refuse_what_never_fits(trainer_needs(config.grpo, config.pool, cluster))
 
 
-def make_data(config: PipelineConfig) -> dict[str, Path]:
+def make_data(config: PipelineConfig, run_dir: RunDir) -> dict[str, Path]:
     """Make the three splits. No image and no address is in two of them."""
     sizes = {"train": config.num_samples, "rl": config.num_rl_samples, "test": config.num_test_samples}
     folders = {split: config.out / DATA / split for split in sizes}
     for split, folder in folders.items():
         recipe = converted(Recipe, config, split=split, num_samples=sizes[split])
-        generate.build(recipe, folder, config.num_data_workers)
+        made = generate.build(recipe, folder, config.num_data_workers)
+        for part, seconds in made["seconds"].items():
+            run_dir.log_seconds(part_of("data", part), seconds)
     return folders
 
 
@@ -192,27 +199,35 @@ def resolved_pool(config: PipelineConfig, data: Mapping[str, Path], model: Path)
     """Resolve what the engines get, by both datasets that they answer; training changes neither sizes nor tokenizer."""
     lengths = lengths_of(model)
     rl, test = Dataset.open(data["rl"]), Dataset.open(data["test"])
-    demands = (grpo.demand_of(config.grpo, rl, lengths), evaluation_demand(config.evaluate, test, lengths))
+    trained, validated = (grpo.demand_of(config.grpo, dataset, lengths) for dataset in (rl, test))
+    demands = (trained, validated, evaluation_demand(config.evaluate, test, lengths))
     return resolved(config.pool, model, largest(demands))
 
 
-def evaluate_model(config: PipelineConfig, pool: RolloutPool, data: Path, name: str) -> list[EvaluationRow]:
+def evaluate_model(
+    config: PipelineConfig, pool: RolloutPool, data: Path, name: str, run_dir: RunDir
+) -> list[EvaluationRow]:
     """Return the rows of one model: ordered frames, and for the last model every arm. A file keeps them."""
     path = config.out / EVALUATION / f"{name}.jsonl"
     if path.exists():
         return read_rows(path)
     arms = config.evaluate.arms if name == MODELS[-1] else ("ordered",)
-    rows = asyncio.run(_evaluate(config, pool, Dataset.open(data), arms, name))
+    rows = asyncio.run(_evaluate(config, pool, Dataset.open(data), arms, name, run_dir))
     path.parent.mkdir(exist_ok=True)
     write_rows(path, rows)
     return rows
 
 
 async def _evaluate(
-    config: PipelineConfig, pool: RolloutPool, dataset: Dataset, arms: Sequence[Any], name: str
+    config: PipelineConfig, pool: RolloutPool, dataset: Dataset, arms: Sequence[Any], name: str, run_dir: RunDir
 ) -> list[EvaluationRow]:
-    await load_model(config, pool, name)
-    return await evaluate(pool, dataset, range(len(dataset)), arms, config.evaluate)
+    with run_dir.timed(part_of("evaluate", "weights")):
+        await load_model(config, pool, name)
+
+    def log_seconds(arm: str, seconds: float) -> None:
+        run_dir.log_seconds(part_of("evaluate", f"{name}, {arm}"), seconds)
+
+    return await evaluate(pool, dataset, range(len(dataset)), arms, config.evaluate, log_seconds)
 
 
 async def load_model(config: PipelineConfig, pool: RolloutPool, name: str) -> None:

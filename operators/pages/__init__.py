@@ -9,6 +9,7 @@ gallery        cards beside filters and switches
 rollouts       a prompt's rollouts on its sample's card
 charts         curves and bars as inline SVG
 stacked        seconds by stage as bars
+shares         seconds by stage and part as a table
 token_strip    tokens colored by engine against trainer
 contact_sheet  samples as one picture
 assets         style sheets and scripts of the pages

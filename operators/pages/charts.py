@@ -1,6 +1,6 @@
 """Charts as inline SVG, pure functions of numbers; colors are CSS variables of the page, so light and dark both work.
 
-values -> running mean -> polyline, bars with intervals -> one ``<figure>``
+values -> running mean -> polyline with its band -> plot; plots, bars with intervals -> one ``<figure>``
 """
 
 import math
@@ -27,6 +27,39 @@ class Curve:
     values: Sequence[float]
     tone: Tone
     faint: bool = False
+    dashed: bool = False
+    dots: bool = False  # at every value, where there are few
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """What a value may be, from low to high, by step; drawn behind the curves."""
+
+    steps: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+    tone: Tone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axes:
+    """Where steps and values stand on a plot, in its own pixels."""
+
+    x_low: float
+    x_high: float
+    y_low: float
+    y_high: float
+    height: int
+
+    def x(self, step: float) -> float:
+        return LEFT + (step - self.x_low) / (self.x_high - self.x_low) * (WIDTH - LEFT - RIGHT)
+
+    def y(self, value: float) -> float:
+        return self.height - BOTTOM - (value - self.y_low) / (self.y_high - self.y_low) * (self.height - TOP - BOTTOM)
+
+    def points(self, steps: Sequence[float], values: Sequence[float]) -> str:
+        """Return the points of a line as SVG writes them."""
+        return " ".join(f"{self.x(s):.1f},{self.y(v):.1f}" for s, v in zip(steps, values, strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,34 +91,78 @@ def line_chart(title: str, curves: Sequence[Curve], *, note: str = "", low: floa
         note: stands beside the title, e.g. first and last value.
         low: where the value axis starts; None: at the lowest value.
     """
+    return figure(title, note, plot(title, curves, low=low))
+
+
+def plot(
+    title: str,
+    curves: Sequence[Curve],
+    bands: Sequence[Band] = (),
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    height: int = HEIGHT,
+) -> str:
+    """Return curves over steps, before their bands, as SVG; without a value, a note that says so.
+
+    Args:
+        title: for readers who do not see it.
+        low: where the value axis starts; None: at the lowest value.
+        high: where it ends; None: at the highest value.
+        height: of the plot, in its own pixels; it is ``WIDTH`` wide.
+    """
     thinned = [_thinned(curve) for curve in curves]
     steps = [step for curve in curves for step in curve.steps]
     values = [value for curve in thinned for value in curve.values]
     if not values:
-        return figure(title, note, why("No step logged this."))
+        return why("No step logged this.")
+    values += [value for band in bands for value in (*band.low, *band.high)]
     x_ticks = ticks(min(steps), max(steps), 5)
-    y_ticks = ticks(min(values) if low is None else low, max(values), 4)
-    x_low, x_high = min(steps), max(max(steps), min(steps) + 1)
-    y_low, y_high = min(y_ticks[0], *values), max(y_ticks[-1], *values)
-
-    def x(step: float) -> float:
-        return LEFT + (step - x_low) / (x_high - x_low) * (WIDTH - LEFT - RIGHT)
-
-    def y(value: float) -> float:
-        return HEIGHT - BOTTOM - (value - y_low) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM)
-
-    parts = [grid_line(tick, y(tick), WIDTH - RIGHT) for tick in y_ticks]
+    y_ticks = ticks(min(values) if low is None else low, max(values) if high is None else high, max(2, height // 50))
+    axes = Axes(
+        x_low=min(steps),
+        x_high=max(max(steps), min(steps) + 1),
+        y_low=min(y_ticks[0], *values),
+        y_high=max(y_ticks[-1], *values),
+        height=height,
+    )
+    parts = [grid_line(tick, axes.y(tick), WIDTH - RIGHT) for tick in y_ticks]
     parts += [
-        f'<text x="{x(tick):.1f}" y="{HEIGHT - 6}" text-anchor="middle">{tick:g}</text>'
+        f'<text x="{axes.x(tick):.1f}" y="{height - 6}" text-anchor="middle">{tick:g}</text>'
         for tick in x_ticks
-        if x_low <= tick <= x_high
+        if axes.x_low <= tick <= axes.x_high
     ]
-    for curve in thinned:
-        points = " ".join(f"{x(s):.1f},{y(v):.1f}" for s, v in zip(curve.steps, curve.values, strict=True))
-        faint = " faint" if curve.faint else ""
-        parts.append(f'<polyline class="curve{faint}" style="stroke:var(--{curve.tone})" points="{points}"/>')
-    svg = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
-    return figure(title, note, svg)
+    parts += [_band(band, axes) for band in bands]
+    parts += [_curve(curve, axes) for curve in thinned]
+    return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
+
+
+def _band(band: Band, axes: Axes) -> str:
+    size = -(-len(band.steps) // MAX_POINTS) or 1
+    steps, low, high = (_means(values, size) for values in (band.steps, band.low, band.high))
+    around = f"{axes.points(steps, high)} {axes.points(steps[::-1], low[::-1])}"
+    return f'<polygon class="band" style="fill:var(--{band.tone})" points="{around}"/>'
+
+
+def _curve(curve: Curve, axes: Axes) -> str:
+    kind = "curve" + " faint" * curve.faint + " dashed" * curve.dashed
+    points = axes.points(curve.steps, curve.values)
+    line = f'<polyline class="{kind}" style="stroke:var(--{curve.tone})" points="{points}"/>'
+    pairs = zip(curve.steps, curve.values, strict=True)
+    dots = [
+        f'<circle class="dot" style="fill:var(--{curve.tone})" cx="{axes.x(step):.1f}" cy="{axes.y(value):.1f}" r="3"/>'
+        for step, value in (pairs if curve.dots else ())
+    ]
+    return line + "".join(dots)
+
+
+def legend(entries: Sequence[tuple[str, Tone, str]]) -> str:
+    """Return what lines mean: words, tone, and the kind of line, ``line``, ``dashed`` or ``band``."""
+    inner = "".join(
+        f'<span><i class="key-{kind}" style="--tone:var(--{tone})"></i>{escape(words)}</span>'
+        for words, tone, kind in entries
+    )
+    return f'<div class="legend">{inner}</div>'
 
 
 def figure(title: str, note: str, body: str, *, is_wide: bool = False) -> str:
@@ -104,7 +181,10 @@ def grid_line(value: float, y: float, right: float) -> str:
 
 def interval_mark(interval: ConfidenceInterval, chance: float, tone: Tone) -> str:
     """Return a small bar from 0 to 1: the value filled, its interval as a line, chance as a dashed tick."""
-    return f'<svg viewBox="0 0 100 12" role="img" aria-label="{percent(interval)}">{_bar(interval, chance, tone)}</svg>'
+    return (
+        f'<svg viewBox="0 0 100 12" preserveAspectRatio="none" role="img" aria-label="{percent(interval)}">'
+        f"{_bar(interval, chance, tone)}</svg>"
+    )
 
 
 def bar_chart(title: str, groups: Sequence[tuple[str, float, Sequence[Bar]]], *, note: str = "") -> str:

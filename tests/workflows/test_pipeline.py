@@ -12,10 +12,13 @@ from temporay.operators.dataset.label_check import Verdict
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.samples import make_sample_at, open_source
 from temporay.operators.errors import UserError
+from temporay.operators.scoring.arms import ARMS
 from temporay.workflows import pipeline
 from temporay.workflows.config import converted, replaced
 from temporay.workflows.pipeline import PipelineConfig
 from temporay.workflows.presets import generate, run
+from temporay.workflows.reports.time_profile import logged_parts, time_profile, time_table
+from temporay.workflows.runs.run_dir import RunDir
 
 
 def small(out: Path) -> PipelineConfig:
@@ -65,11 +68,35 @@ def test_every_stage_leaves_its_result_and_is_not_done_twice(
     used += [json.loads((config.out / part / "config.json").read_text())["seed"] for part in ("sft", "grpo")]
     used += [Dataset.open(config.out / "data" / split).sample(0).address.seed for split in ("train", "rl", "test")]
     assert used == [3] * 6
-    assert "motion_direction" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "motion_direction" in told
+    check_times(config.out, told)
+    for stage, steps in (("sft", [0, 2]), ("grpo", [0, 2])):
+        validated = RunDir(path=config.out / stage, resumed=True).rows(f"{stage}_validation")
+        assert [row["step"] for row in validated] == steps
 
     written = (config.out / "sft" / "model" / "model.safetensors").stat().st_mtime_ns
     assert pipeline.run(config) == summary
     assert (config.out / "sft" / "model" / "model.safetensors").stat().st_mtime_ns == written
+
+
+def check_times(out: Path, told: str) -> None:
+    """Check that the time of every stage and of what it always does is there, in the order of the stages."""
+    profile = {stage.name: stage for stage in time_profile(out)}
+    names = [name for name in profile if name != "audit"]  # of so few samples it takes no time
+    assert names == ["generate", "base model", "SFT", "GRPO", "evaluation"]
+    for name, parts in {
+        "generate": {"rendering and encoding", "index and card"},
+        "base model": {"steps"},
+        "SFT": {"start of workers", "forward, backward, update", "validation"},
+        "GRPO": {"start of engines", "start of workers", "sampling", "update", "validation"},
+        "evaluation": {"other"},
+    }.items():
+        stage = profile[name]
+        assert parts <= stage.parts.keys() and sum(stage.parts.values()) == pytest.approx(stage.seconds)
+    evaluated = {"base, ordered", "sft, ordered", *(f"grpo, {arm}" for arm in ARMS)}
+    assert {f"evaluate/{part}" for part in evaluated} <= logged_parts(out).keys()  # some take no time at this size
+    assert told.count(time_table(time_profile(out))) == 1
 
 
 def test_a_stages_own_seed_wins(tmp_path: Path) -> None:
@@ -96,6 +123,7 @@ def test_the_quickstarts_labels_are_what_its_clips_show(tmp_path: Path) -> None:
         ({"grpo.rewards.weights": {"twin": 1.0}, "twins": False}, "compares twins, but twins is False"),
         ({"grpo.curriculum.enabled": True, "levels": (1,)}, "levels has fewer than two"),
         ({"backdrops": ()}, "backdrops is empty"),
+        ({"grpo.best_metric": "blind_gap"}, "best_metric blind_gap needs the arms"),
         ({"pool.placement": "in_turns", "grpo.max_staleness": 1}, "with max_staleness 1 engines generate while"),
     ],
 )

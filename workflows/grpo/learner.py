@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import threading
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -214,7 +215,9 @@ def update_loop(arguments: Mapping[str, Any]) -> None:
             return
         report = learn_from(learner, ray.get(references[0]), config, reference)
         if rank_0_hears(learner, mailbox.wants_result, step):
+            start = time.perf_counter()
             weights = publish_weights(learner, arguments["weights"], mailbox)
+            report = dataclasses.replace(report, publish_s=time.perf_counter() - start)
             if config.pool.placement == "in_turns":  # engines take what the passes needed
                 learner.policy.parallel.release_cache()
             if learner.policy.parallel.rank == 0:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
@@ -43,6 +44,7 @@ from temporay.workflows.runs.trackers import check_trackers, mirrored
 from temporay.workflows.session import ray_session
 
 STOP_POLL_S = 0.2
+ENGINES_PART = "start of engines"  # of a line about time
 
 ResultT = TypeVar("ResultT")
 
@@ -120,6 +122,7 @@ async def train(loop: Loop, first_step: int) -> None:
         loop.updating = True
         with produced.clock("train"):
             update = await loop.trainer.update(step, produced.batch)
+        produced.clock.move(update.report.publish_s, "train", "sync")
         stops = is_asked(loop.config.out)  # the workers have seen it too; engines are not needed any more
         with produced.clock("sync"):
             if update.weights is not None and not stops:
@@ -143,11 +146,13 @@ async def look_if_due(loop: Loop, steps_done: int) -> None:
     """
     settings = loop.config.guards
     if loop.canary is not None and steps_done % settings.canary_every == 0:
-        result = await guards.look(loop.pool, loop.canary, settings)
+        with loop.lines.run_dir.timed("blindness canary"):
+            result = await guards.look(loop.pool, loop.canary, settings)
         loop.lines.run_dir.log({"stage": guards.STAGE, "step": steps_done, **asdict(result)})
         guards.check_canary(result, settings)
     if loop.held_out is not None and loop.config.validates_after(steps_done):
-        rows = await unless_asked_to_stop(loop, loop.held_out.ask(loop.pool))
+        with loop.lines.run_dir.timed("validation"):
+            rows = await unless_asked_to_stop(loop, loop.held_out.ask(loop.pool))
         if rows is None:
             return  # the run that goes on from here begins with it
         found = validation.measures(rows)
@@ -251,8 +256,12 @@ def needs(config: GrpoConfig, engines: ResolvedPool | None, cluster: ClusterStat
     return [*([] if engines is None else [engines.need]), *trainer]
 
 
-def run_with(config: GrpoConfig, pool: Pool) -> dict[str, Any]:
-    """Do the whole run on engines that hold the weights of ``config.model``; return what summary.json holds."""
+def run_with(config: GrpoConfig, pool: Pool, *, engines_s: float | None = None) -> dict[str, Any]:
+    """Do the whole run on engines that hold the weights of ``config.model``; return what summary.json holds.
+
+    Args:
+        engines_s: how long it took to start them; None: they were there.
+    """
     dataset = Dataset.open(config.data)
     check(config, dataset)
     run_dir = RunDir.open(config.out, config, kind=STAGE, may_change=MAY_CHANGE)
@@ -263,6 +272,8 @@ def run_with(config: GrpoConfig, pool: Pool) -> dict[str, Any]:
         print(f"{STAGE}: {said}", flush=True)
     if UNUSED[config.mode]:
         print(f"grpo: mode {config.mode} has no use for {', '.join(UNUSED[config.mode])}", flush=True)
+    if engines_s is not None:
+        run_dir.log_seconds(ENGINES_PART, engines_s)
     stop = stop_on_sigterm(config.out, config.stop_grace_s)
     with run_dir.stage(STAGE), mirrored(config.out, config.trackers), stop:
         asyncio.run(reinforce(config, run_dir, dataset, pool))
@@ -291,8 +302,9 @@ def run(config: GrpoConfig) -> dict[str, Any]:
     with ray_session():
         engines = resolved(config.pool, config.model, demand)
         await_room(needs(config, engines, read_cluster()))
+        start = time.monotonic()
         with RolloutPool.started(engines, config.model) as pool:
-            return run_with(config, pool)
+            return run_with(config, pool, engines_s=time.monotonic() - start)
 
 
 def tell(summary: Mapping[str, Any]) -> None:

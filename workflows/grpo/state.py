@@ -53,6 +53,11 @@ class StageClock:
 
     seconds: dict[str, float] = field(default_factory=dict)
 
+    def move(self, seconds: float, source: str, target: str) -> None:
+        """Count some of a stage's seconds as another's."""
+        self.seconds[source] -= seconds
+        self.seconds[target] = self.seconds.get(target, 0.0) + seconds
+
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
         start = time.perf_counter()

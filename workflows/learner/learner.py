@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -35,13 +36,14 @@ from temporay.workflows.learner.step_cost import StepCost
 from temporay.workflows.learner.stopping import asked_to_stop
 from temporay.workflows.learner.worker import EndAtUserError, run_worker
 from temporay.workflows.placement import RoleNeed
-from temporay.workflows.runs.run_dir import RunDir
+from temporay.workflows.runs.run_dir import TIME, RunDir
 
 CHECKPOINTS, MODEL, RAY_STORAGE = "checkpoints", "model", "ray_train"
 KEPT_CHECKPOINTS = 2
 COLLECTIVE_TIMEOUT_S = 1800  # after which a rank that the others wait for counts as lost
 MEMORY_STAGE = "memory"  # the name of lines in metrics.jsonl that forecast a micro-batch larger than all before
 CHECKPOINT_STAGE = "checkpoint"  # the name of lines in metrics.jsonl that say what a checkpoint cost
+LAUNCH = "launch"  # the part of a line about time that says when workers were asked for; their own line follows
 
 
 class Learner:
@@ -105,7 +107,8 @@ class Learner:
             "threads": torch.get_num_threads(),
         }
         memory = {"forecast_bytes": self.cost.forecast_bytes, "available_bytes": self.cost.available}
-        self.log({"step": self.step, **started, "rejected_checkpoints": rejected_checkpoints, **memory})
+        rejected = {"rejected_checkpoints": rejected_checkpoints}
+        self.log({"step": self.step, "time": time.time(), **started, **rejected, **memory})
 
     @property
     def step(self) -> int:
@@ -161,6 +164,12 @@ class Learner:
         if self._run_dir is not None:
             self._run_dir.log({"stage": self.stage, **row})
 
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Log the seconds that a part of training takes on rank 0."""
+        with self._run_dir.timed(part) if self._run_dir is not None else nullcontext():
+            yield
+
     def save_if_due(
         self,
         metrics: Mapping[str, float],
@@ -186,12 +195,14 @@ class Learner:
         self._log_saved(self._writer.finished())  # a fault of the thread is raised here
         saves = self.step != self._saved_step and (ends or self.step % self.config.checkpoint_every == 0) and may_save()
         if saves:
-            self._log_saved(self._writer.save(cursor))
+            with self.timed("checkpoints"):
+                self._log_saved(self._writer.save(cursor))
             self.cost.hold(self._writer.copy_bytes)
             self._saved_step = self.step
             train.report({**metrics, "step": self.step})
         if ends:
-            self._log_saved(self._writer.wait())
+            with self.timed("checkpoints"):
+                self._log_saved(self._writer.wait())
         return saves
 
     def _log_saved(self, saved: Saved | None) -> None:
@@ -210,7 +221,8 @@ class Learner:
 
     def write_model(self) -> None:
         """Write OUT/model, which transformers and vLLM load."""
-        export(self.policy, self.config.model, self.config.out / MODEL)
+        with self.timed("export"):
+            export(self.policy, self.config.model, self.config.out / MODEL)
 
 
 def make_trainer(
@@ -223,6 +235,7 @@ def make_trainer(
         callbacks: Ray Train's, e.g. those of Tune.
     """
     scaling_config = scaling(need)
+    RunDir(path=config.out, resumed=True).log({"stage": TIME, "part": LAUNCH, "time": time.time()})
     own = {"loop": train_loop, "config": config, "token": write_token(config.out)}
     return TorchTrainer(
         run_worker,

@@ -26,7 +26,16 @@ def quickstart() -> PipelineSettings:
                 lr=2e-3, betas=(0.9, 0.98), weight_decay=0.01, warmup_steps=50, schedule="constant"
             ),
         ),
-        sft=replaced(sft.tiny(), {"num_steps": 860, "checkpoint_every": 500, "optimizer.final_lr_ratio": 0.0}),
+        sft=replaced(
+            sft.tiny(),
+            {
+                "num_steps": 860,
+                "checkpoint_every": 500,
+                "optimizer.final_lr_ratio": 0.0,
+                "validate_every": 100,
+                "validation_arms": ("ordered", "shuffled"),
+            },
+        ),
         grpo=replaced(grpo.tiny(), {"max_tokens": MAX_TOKENS, "num_steps": 140, "prompts_per_step": 24}),
         evaluate=EvaluateSettings(max_tokens=MAX_TOKENS),
     )

@@ -1,6 +1,8 @@
 """Offline pages of runs and datasets.
 
 report         the page of a run
+learned        what it begins with: what training did, one sample
+time_profile   seconds of a run by stage and part
 preview        page and picture of a dataset
 curves         what stages logged, as charts
 sample_viewer  samples as pages show them

@@ -16,6 +16,8 @@ from temporay.workflows.runs.run_dir import RunDir
 
 SMOOTHING = 12  # a smoothed curve averages over one twelfth of its steps
 SECONDS = "seconds_"  # prefix of the time of one stage
+MetricRows = Sequence[Mapping[str, Any]]
+
 VALIDATION = {"sft": "sft_validation", "grpo": "grpo_validation"}  # stage of each command
 
 SFT_CURVES = {
@@ -55,28 +57,40 @@ def logged(run: Path, stage: str) -> list[dict[str, Any]]:
     return [row for row in RunDir(path=run, resumed=True).rows(stage) if "pid" not in row]
 
 
-def curve(title: str, rows: Sequence[Mapping[str, Any]], name: str, tone: Tone) -> str:
+def curve(title: str, rows: MetricRows, name: str, tone: Tone) -> str:
     """Return one value by step: faint as logged, and its running mean."""
+    raw, smooth = smoothed(rows, name, tone)
+    ends = [smooth.values[0], smooth.values[-1]] if smooth.values else []
+    note = f"{ends[0]:.3g} → {ends[1]:.3g} in {len(rows)} steps" if ends else ""
+    return line_chart(title, [raw, smooth], note=note, low=min(0.0, *raw.values) if ends else None)
+
+
+def smoothed(rows: MetricRows, name: str, tone: Tone) -> tuple[Curve, Curve]:
+    """Return one value by step, faint as logged, and its running mean."""
+    steps, values = series(rows, name)
+    smooth = running_mean(values, window_of(values))
+    return Curve(steps=steps, values=values, tone=tone, faint=True), Curve(steps=steps, values=smooth, tone=tone)
+
+
+def series(rows: MetricRows, name: str) -> tuple[list[float], list[float]]:
+    """Return the steps that logged a value, and the values."""
     kept = [row for row in rows if row.get(name) is not None and math.isfinite(row[name])]
-    steps, values = [float(row["step"]) for row in kept], [float(row[name]) for row in kept]
-    window = max(1, len(values) // SMOOTHING)
-    smooth = running_mean(values, window)
-    note = f"{smooth[0]:.3g} → {smooth[-1]:.3g} in {len(rows)} steps" if smooth else ""
-    curves = [
-        Curve(steps=steps, values=values, tone=tone, faint=True),
-        Curve(steps=steps, values=smooth, tone=tone),
-    ]
-    return line_chart(title, curves, note=note, low=min(0.0, *values) if values else None)
+    return [float(row["step"]) for row in kept], [float(row[name]) for row in kept]
 
 
-def curves_of(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str], tone: Tone) -> str:
+def window_of(steps: Sequence[Any]) -> int:
+    """Return how many steps a smoothed curve averages over."""
+    return max(1, len(steps) // SMOOTHING)
+
+
+def curves_of(rows: MetricRows, names: Mapping[str, str], tone: Tone) -> str:
     """Return a chart of each named value that any step logged."""
     there = {name for row in rows for name, value in row.items() if value is not None}
     figures = [curve(title, rows, name, tone) for name, title in names.items() if name in there]
     return f'<div class="charts">{"".join(figures)}</div>'
 
 
-def validation_curves(rows: Sequence[Mapping[str, Any]]) -> str:
+def validation_curves(rows: MetricRows) -> str:
     """Return a chart of every number that validation logged; "" if there is none."""
     flat = [{"step": row["step"], **dict(row_numbers(row))} for row in rows]
     names = dict.fromkeys(name for row in flat for name in row if name != "step")
@@ -85,7 +99,7 @@ def validation_curves(rows: Sequence[Mapping[str, Any]]) -> str:
     return curves_of(flat, {name: f"Validation: {name.replace('_', ' ')}" for name in names}, "base")
 
 
-def seconds_chart(rows: Sequence[Mapping[str, Any]]) -> str:
+def seconds_chart(rows: MetricRows) -> str:
     """Return the seconds of the steps by stage, or a note if no step logged them."""
     by_step = [
         {name.removeprefix(SECONDS): value for name, value in row.items() if name.startswith(SECONDS)} for row in rows
@@ -95,7 +109,7 @@ def seconds_chart(rows: Sequence[Mapping[str, Any]]) -> str:
     return stacked_chart("Seconds by stage of a step", [row["step"] for row in rows], by_step)
 
 
-def other_values(rows: Sequence[Mapping[str, Any]], shown: Iterable[str]) -> str:
+def other_values(rows: MetricRows, shown: Iterable[str]) -> str:
     """Return first, last, lowest and highest of every number without a chart, folded."""
     left_out = set(shown)
     found: dict[str, list[float]] = {}

@@ -1,6 +1,6 @@
-"""``temporay report``: one offline page of a run: accuracies, curves, arms, samples and rollouts.
+"""``temporay report``: one offline page of a run: what training did, one sample's words, and then everything else.
 
-of temporay run:          summary.json, metrics.jsonl, evaluation/*.jsonl, data/, grpo/ -> RUN/report.html
+of temporay run:          summary.json, metrics.jsonl, evaluation/*.jsonl, data/, sft/, grpo/ -> RUN/report.html
 of temporay sft and grpo: workflows.reports.stage_report                           -> RUN/report.html
 """
 
@@ -15,11 +15,11 @@ from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.shards import AUDIT_FILE
 from temporay.operators.errors import UserError
 from temporay.operators.pages.charts import Bar, bar_chart, interval_mark, percent
-from temporay.operators.pages.page import escape, page, section, table, tiles, why, write_page
+from temporay.operators.pages.page import escape, page, section, tiles, why, write_page
 from temporay.operators.scoring.metrics import ConfidenceInterval
 from temporay.operators.settings import Settings
 from temporay.workflows.grpo.log import trend_words
-from temporay.workflows.reports import stage_report
+from temporay.workflows.reports import learned, stage_report
 from temporay.workflows.reports.curves import GRPO_CURVES, curve, logged
 from temporay.workflows.reports.rollout_cards import section_of
 from temporay.workflows.reports.sample_cards import MODELS, TONES, Answers, samples
@@ -40,7 +40,7 @@ def write(run: Path, result: Mapping[str, Any]) -> Path:
     """Write RUN/report.html.
 
     Args:
-        result: content of summary.json; without ``seconds`` the page says when they will be there.
+        result: content of summary.json.
 
     Raises:
         UserError: a part of the run is missing, or the page cannot be written.
@@ -49,14 +49,16 @@ def write(run: Path, result: Mapping[str, Any]) -> Path:
     test = Dataset.open(run / DATA / "test")
     body = "\n".join(
         (
-            first_figures(result, answers),
+            section("What training did", learned.figures(run, result, answers, mean_chance(result))),
+            section("One held-out sample, in the models' own words", learned.one_sample(test, answers)),
+            section("Main figures", first_figures(result, answers)),
             section("Accuracy on held-out videos", headline(result, answers)),
             section("Does it look at time?", arms(result)),
-            section("Learning curves", learning_curves(run)),
+            section("Other curves", learning_curves(run)),
             section("Samples, with the models' own words", samples(test, answers)),
             section("Rollouts of GRPO", section_of(run / "grpo")),
             section("Data", data(run)),
-            section("Seconds per stage", seconds(result)),
+            section("Where the time goes", stage_report.time_shares(run)),
         )
     )
     return write_report(run, lead(run, result, answers), body)
@@ -171,9 +173,8 @@ def arms(result: Mapping[str, Any]) -> str:
 
 
 def learning_curves(run: Path) -> str:
-    """Return charts of the values that every stage logged."""
-    base = logged(run, "base_model")
-    sft, grpo = logged(run / "sft", "sft"), logged(run / "grpo", "grpo")
+    """Return charts of what stages logged beside what the page begins with."""
+    base, grpo = logged(run, "base_model"), logged(run / "grpo", "grpo")
     noise = "".join(
         curve(f"GRPO: {title}", grpo, name, "grpo")
         for name, title in GRPO_CURVES.items()
@@ -181,9 +182,6 @@ def learning_curves(run: Path) -> str:
     )
     return (
         f'<div class="charts">{curve("Base model: loss, reading text", base, "loss", "base")}'
-        f"{curve('SFT: loss', sft, 'loss', 'sft')}"
-        f"{curve('GRPO: reward', grpo, 'reward', 'grpo')}"
-        f"{curve('GRPO: share of useful groups', grpo, 'useful_groups', 'grpo')}"
         f"{noise}"
         f"{curve('GRPO: completion length, tokens', grpo, 'completion_tokens', 'grpo')}"
         f"{curve('GRPO: engine against trainer, nats', grpo, 'parity_max_abs', 'grpo')}</div>"
@@ -208,15 +206,6 @@ def data(run: Path) -> str:
         '<p class="note">The audit measures what can be guessed without watching: from the wording, the options, the '
         'length. All settings: <a href="config.json">config.json</a>.</p>'
     )
-
-
-def seconds(result: Mapping[str, Any]) -> str:
-    """Return the time of every stage."""
-    if "seconds" not in result:
-        return '<p class="note">Known when the run has ended: temporay report then shows them here.</p>'
-    total = sum(result["seconds"].values())
-    rows = [(name, f"{value:,.1f}", f"{value / total:.0%}") for name, value in result["seconds"].items() if total > 0]
-    return f'<div class="card">{table(("stage", "seconds", "share"), [*rows, ("all", f"{total:,.1f}", "")])}</div>'
 
 
 def run(config: ReportConfig) -> Path:

@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from temporay.operators.pages.page import section, table, tiles
+from temporay.operators.pages.page import section, table, tiles, why
+from temporay.operators.pages.shares import shares_table
 from temporay.workflows.grpo.log import trend_words
 from temporay.workflows.reports.curves import (
     GRPO_CURVES,
     SFT_CURVES,
     VALIDATION,
+    MetricRows,
     curves_of,
     logged,
     other_values,
@@ -21,9 +23,8 @@ from temporay.workflows.reports.curves import (
     validation_curves,
 )
 from temporay.workflows.reports.rollout_cards import section_of
+from temporay.workflows.reports.time_profile import time_profile
 from temporay.workflows.runs.run_dir import RunDir
-
-MetricRows = Sequence[Mapping[str, Any]]
 
 
 def lead(run: Path, config: Mapping[str, Any]) -> str:
@@ -41,6 +42,7 @@ def sft_body(run: Path) -> str:
         tiles(sft_figures(rows)),
         section("Learning curves", curves_of(rows, SFT_CURVES, "sft") + other_values(rows, SFT_CURVES)),
         *validation_section(run, "sft"),
+        section("Where the time goes", time_shares(run)),
     ]
     summary = RunDir(path=run, resumed=True).summary()
     if summary is not None and "data" in summary:
@@ -90,10 +92,18 @@ def grpo_body(run: Path) -> str:
             tiles(grpo_figures(rows, RunDir(path=run, resumed=True).summary() or {})),
             section("Learning curves", curves),
             *validation_section(run, "grpo"),
-            section("Where a step's time goes", seconds_chart(rows)),
+            section("Where the time goes", time_shares(run) + seconds_chart(rows)),
             section("Rollouts", section_of(run)),
         )
     )
+
+
+def time_shares(run: Path) -> str:
+    """Return the seconds of every stage and its parts."""
+    stages = time_profile(run)
+    if not stages:
+        return why("Known when a stage has ended: temporay report then shows it here.")
+    return f'<div class="card">{shares_table([(one.name, one.seconds, one.parts) for one in stages])}</div>'
 
 
 def grpo_figures(rows: MetricRows, summary: Mapping[str, Any]) -> list[tuple[str, str]]:

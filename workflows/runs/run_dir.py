@@ -21,6 +21,7 @@ from temporay.operators.settings import Settings
 from temporay.workflows.config import difference, to_json
 
 METRICS, SECONDS, SUMMARY = "metrics.jsonl", "seconds.json", "summary.json"
+TIME = "time"  # the stage of lines in metrics.jsonl about time that was spent; they stay when steps are taken again
 VERSIONED = ("temporay", "torch", "transformers", "ray", "trl")
 
 
@@ -82,13 +83,26 @@ class RunDir:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time a stage and print its name when it begins."""
+        """Time a stage, also one that is interrupted, and print its name when it begins."""
         start = time.monotonic()
         print(f"[{name}]", flush=True)
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - start, 1)
+            if self.is_run:
+                write_json(self.path / SECONDS, self.seconds)
+
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Log the seconds that a part of a stage takes."""
+        start = time.monotonic()
         yield
-        self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - start, 1)
-        if self.is_run:
-            write_json(self.path / SECONDS, self.seconds)
+        self.log_seconds(part, time.monotonic() - start)
+
+    def log_seconds(self, part: str, seconds: float) -> None:
+        """Log that a part of a stage took so long."""
+        self.log({"stage": TIME, "part": part, "seconds": round(seconds, 3)})
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Append one line to metrics.jsonl. A line that a kill cut short is ended first."""
@@ -99,10 +113,10 @@ class RunDir:
                     file.write(b"\n")
             file.write(json.dumps(row).encode() + b"\n")
 
-    def rows(self, stage: str) -> list[dict[str, Any]]:
-        """Return the lines of metrics.jsonl that a stage wrote, in order. Torn lines are left out."""
+    def rows(self, *stages: str) -> list[dict[str, Any]]:
+        """Return the lines of metrics.jsonl that some stages wrote, in order. Torn lines are left out."""
         rows = map(whole_row, _lines(self.metrics_path))
-        return [row for row in rows if row is not None and row.get("stage") == stage]
+        return [row for row in rows if row is not None and row.get("stage") in stages]
 
     def drop_from(self, stage: str, first_step: int) -> None:
         """Drop what a stage logged from a step on, because a resumed run takes these steps again.
@@ -122,6 +136,11 @@ class RunDir:
         summary = {**result, "seconds": self.seconds, "versions": {name: version(name) for name in VERSIONED}}
         write_json(self.summary_path, summary)
         return summary
+
+
+def part_of(stage: str, part: str) -> str:
+    """Return the name of a part in a run of several stages."""
+    return f"{stage}/{part}"
 
 
 def _is_below(name: str, names: Sequence[str]) -> bool:

@@ -47,6 +47,7 @@ def take_steps(learner: Learner, inputs: Inputs, config: SftConfig) -> None:
     if held_out is not None:
         held_out_collate = make_collate(learner, (held_out.part,), held_out.tokens_N, config, lock)
         validation = Validation(learner, held_out, held_out_collate, config)
+        validation.run_before_training()
     losses: list[float] = []
     for metrics in updates(learner, batches, steps, collate.mixture):
         losses += [metrics["loss"]] if "loss" in metrics else []

@@ -58,7 +58,8 @@ def run(config: SftConfig, *, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]
         need = worker_need(config, read_cluster())
         tell_need(need, read_cluster())
         refuse_what_never_fits([need, DATA_TASK])  # before tokens are counted
-        inputs = prepare(config, parts)
+        with run_dir.timed("counting tokens"):
+            inputs = prepare(config, parts)
         with stop_on_sigterm(config.out, config.stop_grace_s):
             learn(config, inputs, need, callbacks)
     shutil.rmtree(config.out / RAY_STORAGE, ignore_errors=True)

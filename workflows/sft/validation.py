@@ -7,6 +7,7 @@ read the answer off it, so accuracy is left to ``temporay evaluate``; what the o
 gap between the loss of an arm and that of the ordered frames, which is 0 for a model that does not watch.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -43,17 +44,27 @@ class Validation:
         self._stage = f"{learner.stage}_validation"
         self._run_dir = RunDir(path=learner.config.out, resumed=True) if parallel.rank == 0 else None
         if self._run_dir is not None:
-            self._run_dir.drop_from(self._stage, learner.step + 1)
+            self._run_dir.drop_from(self._stage, learner.step + 1 if learner.step else 0)
+
+    def run_before_training(self) -> None:
+        """Validate the starting model and log it; its weights are not kept, because they are there already."""
+        if self._learner.step == 0:
+            with self._learner.timed("validation"):
+                self._log(self.metrics())
 
     def run_if_due(self) -> None:
         """Validate if it is due, log it, and keep the weights if none were better."""
         learner = self._learner
         if learner.step % self._config.validate_every and not learner.finished:
             return
-        metrics = self.metrics()
+        with learner.timed("validation"):
+            metrics = self.metrics()
+            self._log(metrics)
+            keep_if_best(learner, self._config.best_metric, metrics[self._config.best_metric])
+
+    def _log(self, metrics: Mapping[str, float]) -> None:
         if self._run_dir is not None:
-            self._run_dir.log({"stage": self._stage, "step": learner.step, **metrics})
-        keep_if_best(learner, self._config.best_metric, metrics[self._config.best_metric])
+            self._run_dir.log({"stage": self._stage, "step": self._learner.step, **metrics})
 
     def metrics(self) -> dict[str, float]:
         """Measure every arm.

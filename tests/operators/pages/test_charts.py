@@ -6,11 +6,14 @@ import xml.etree.ElementTree as ET
 import pytest
 from temporay.operators.pages.charts import (
     MAX_POINTS,
+    Band,
     Bar,
     Curve,
     bar_chart,
     interval_mark,
+    legend,
     line_chart,
+    plot,
     running_mean,
     ticks,
 )
@@ -61,6 +64,24 @@ def test_long_curves_are_drawn_by_means_of_equal_parts() -> None:
     (curve,) = points(line_chart("loss", [Curve(steps=steps, values=[float(s % 10) for s in steps], tone="sft")]))
     assert len(curve) == MAX_POINTS
     assert len({y for _, y in curve}) == 1
+
+
+def test_a_band_goes_along_the_highest_values_and_back_along_the_lowest() -> None:
+    curve = Curve(steps=[0, 1], values=[0.5, 0.5], tone="grpo", dashed=True, dots=True)
+    band = Band(steps=[0, 1], low=[0.2, 0.4], high=[0.6, 1.4], tone="grpo")
+    svg = plot("reward", [curve], [band], low=0.0, height=120)
+    ET.fromstring(svg)
+    around, line = points(svg)
+    xs, ys = zip(*around, strict=True)
+    assert xs[0] == xs[3] < xs[1] == xs[2] and ys[1] < ys[0] < ys[2] < ys[3]
+    assert min(ys) >= 8 and max(ys) <= 120 - 24  # what the band reaches is on the plot
+    assert ys[0] < line[0][1] < ys[3] and svg.count("<circle") == 2 and 'class="curve dashed"' in svg
+
+
+def test_a_legend_names_every_line() -> None:
+    drawn = legend([("a < b", "sft", "line"), ("interval", "grpo", "band")])
+    ET.fromstring(drawn)
+    assert "a &lt; b" in drawn and 'class="key-band" style="--tone:var(--grpo)"' in drawn
 
 
 @pytest.mark.parametrize("values", [[], [0.3], [0.3, 0.3]])

@@ -95,7 +95,7 @@ def test_the_page_of_grpo_shows_curves_seconds_and_rollouts(made: Path) -> None:
     dispatch(["report", str(made)])
     path = made / report.PAGE
     text, found = path.read_text(), outline(path)
-    assert found.headings == ["Learning curves", "Validation", "Where a step's time goes", "Rollouts"]
+    assert found.headings == ["Learning curves", "Validation", "Where the time goes", "Rollouts"]
     assert "Validation: ordered accuracy" in text and "beyond its noise" not in text
     assert "9 of 9 steps, not finished" in text and "<b>generate</b>" in text
     assert not found.loads and not found.handlers
@@ -167,6 +167,6 @@ def test_the_page_of_sft_shows_its_loss_and_validation(tmp_path: Path) -> None:
     write_json(tmp_path / "summary.json", {"loss": 1.0, "data": [entry]})
     dispatch(["report", str(tmp_path)])
     text = (tmp_path / report.PAGE).read_text()
-    assert outline(tmp_path / report.PAGE).headings == ["Learning curves", "Validation", "Data"]
+    assert outline(tmp_path / report.PAGE).headings == ["Learning curves", "Validation", "Where the time goes", "Data"]
     assert "4.000 → 1.000" in text and "4 of 4 steps, finished" in text and "25.0%" in text
     assert "Validation: accuracy ordered" in text and escape('{"empty": 2}') in text

@@ -11,7 +11,7 @@ import pytest
 from pydantic import Field
 from temporay.operators.errors import UserError
 from temporay.operators.settings import Settings
-from temporay.workflows.runs.run_dir import RunDir, finished_summary
+from temporay.workflows.runs.run_dir import TIME, RunDir, finished_summary
 
 TORN = (b'{"stage": "grpo", "st', b'{"stage": "grpo", "step": 3', b'{"stage": "gr\xc3', b"1")
 
@@ -60,6 +60,19 @@ def test_a_whole_line_whose_end_is_missing_counts(run_dir: RunDir) -> None:
         file.write(b'{"stage": "grpo", "step": 3}')
     run_dir.log({"stage": "grpo", "step": 4})
     assert steps(run_dir, "grpo") == [0, 1, 2, 3, 4]
+
+
+def test_time_counts_whatever_ends_a_stage_and_stays_when_steps_go(tmp_path: Path) -> None:
+    run_dir = reopened(tmp_path, Config())
+    with pytest.raises(KeyboardInterrupt), run_dir.stage("grpo"):
+        raise KeyboardInterrupt
+    assert reopened(tmp_path, Config()).seconds.keys() == {"grpo"}
+    with run_dir.timed("export"):
+        pass
+    run_dir.log_seconds("export", 2.5004)
+    run_dir.drop_from("grpo", 0)
+    assert [row["part"] for row in run_dir.rows(TIME)] == ["export", "export"]
+    assert run_dir.rows(TIME)[1]["seconds"] == 2.5
 
 
 def test_a_run_that_logged_nothing_has_no_rows(tmp_path: Path) -> None:
