@@ -14,6 +14,7 @@
 #   make bench-memory   the memory forecast of 4B, 8B and 32B against torch's own tracker; half an hour
 #   make bench-process   what the process reward gives own and spoiled reasoning of every primitive; minutes
 #   make bench-learning   rewards and curriculum against plain accuracy, three seeds; an hour
+#   make bench-trl    GRPO against TRL's GRPOTrainer on the same tiny model, five seeds; a table and a picture, minutes
 #   make measure-gpu  SFT and GRPO of a real architecture with random weights on a GPU
 #   make pictures     the README's picture of rollouts, from the run of make quickstart; needs Chromium
 #   make drill        slow fault drills: processes killed, frozen and starved
@@ -30,7 +31,7 @@ WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 CODE := operators models workflows cluster tests .ci
 PAGES := README.md CHANGELOG.md Makefile $(wildcard .github/*.md)
 
-.PHONY: setup quickstart test check golden drill drill-2b bench-data bench-pool bench-sft bench-shared bench-loop bench-checkpoints bench-weights bench-memory bench-process bench-learning measure-gpu pictures
+.PHONY: setup quickstart test check golden drill drill-2b bench-data bench-pool bench-sft bench-shared bench-loop bench-checkpoints bench-weights bench-memory bench-process bench-learning bench-trl measure-gpu pictures
 
 setup: $(STAMP)
 
@@ -114,6 +115,10 @@ bench-process: setup
 
 bench-learning: quickstart
 	PYTHONPATH=. RAY_AUTH_MODE=disabled $(BIN)/python tests/benchmarks/learning.py --run runs/quickstart --out runs/learning
+
+bench-trl: setup
+	$(PIP) -e ".[bench]"
+	PYTHONPATH=. RAY_AUTH_MODE=disabled $(BIN)/python tests/benchmarks/trl_peer.py --out runs/trl.png
 
 measure-gpu: setup
 	PYTHONPATH=. RAY_AUTH_MODE=disabled $(BIN)/python tests/gpu/measure.py --shape 2b

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from temporay.operators.canvas import Canvas
+from temporay.operators.dataset.drawn_coco import write_drawn_coco
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import Recipe
 from temporay.operators.dataset.samples import open_source
@@ -26,6 +27,8 @@ def write_dataset(folder: Path, **changes: Any) -> Path:
 def write_recipe(recipe: Recipe, folder: Path) -> Dataset:
     """Write all shards of a recipe and its index."""
     folder.mkdir(parents=True, exist_ok=True)
+    if recipe.shows_images and recipe.coco.captions is None:
+        write_drawn_coco(folder / DRAWN_FOLDER, recipe.drawn)
     source = open_source(recipe, folder / DRAWN_FOLDER)
     described = recipe_json(recipe, source)
     write_json(folder / RECIPE_FILE, described)

@@ -3,7 +3,8 @@
     log-probabilities → ratio → surrogate (clipped or capped) → times importance weights, plus KL → mean
 
 A file says what its loss does differently. Every loss and metric is this rank's share of a global mean: shares add up.
-Names and semantics are TRL's ``GRPOTrainer`` (1.16), which the tests use as the oracle.
+Names and semantics are TRL's ``GRPOTrainer`` (1.16), which the tests use as the oracle. One thing differs: a group
+whose rewards are all equal is not in the batch, so no mean counts it. In TRL it adds nothing to a mean but its size.
 
 Shapes: B sequences, T positions. ``logprobs_BT[b, t]`` is log p(token t | tokens before t). Where the mask is 0, it may
 hold any finite number.
