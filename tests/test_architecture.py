@@ -321,6 +321,27 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
     assert not FORBIDDEN_IMPORTS["operators"] & set(re.findall(r'"(\w+)"', done.stdout))
 
 
+@pytest.mark.parametrize(
+    ("modules", "heavy"),
+    [
+        # Tasks start in many processes and are waited for, so they load neither models nor torch.
+        (("rollouts.reward_tasks", "rollouts.media", "grpo.batches", "sft.clips", "data.generate"), {"torch"}),
+        # Drivers, controllers and mailboxes read settings and reports, and load no model.
+        (("grpo.loop", "sft.loop", "grpo.mailbox", "rollouts.actor", "doctor"), {"transformers"}),
+    ],
+)
+def test_what_starts_often_loads_little(modules: tuple[str, ...], heavy: set[str]) -> None:
+    program = f"""
+import importlib, sys
+for name in {modules}:
+    importlib.import_module(f"temporay.workflows.{{name}}")
+print("loaded:", sorted(name for name in sys.modules if "." not in name))
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(re.findall(r"'(\w+)'", done.stdout))
+    assert "temporay" in loaded and not loaded & (heavy | {"transformers", "vllm"})
+
+
 def test_tests_are_no_package() -> None:
     """With tests/operators/__init__.py, ``import operators`` would find the tests."""
     assert not list((ROOT / "tests").rglob("__init__.py"))

@@ -29,17 +29,27 @@ def available_bytes(policy: Policy, *, ranks_on_host: int) -> float:
 def host_bytes() -> float:
     """Return the bytes that are left on this machine or under the container's limit."""
     left = float(psutil.virtual_memory().available)
-    limit = CGROUP / "memory.max"
-    if not limit.exists() or (allowed := limit.read_text().strip()) == "max":
+    if (allowed := container_limit()) is None:
         return left
     stat: Mapping[str, str] = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
     used = int((CGROUP / "memory.current").read_text()) - int(stat["inactive_file"])  # files in the cache give way
-    return min(left, float(int(allowed) - used))
+    return min(left, float(allowed - used))
+
+
+def container_limit() -> int | None:
+    """Return the bytes that the container may use; None: there is no limit."""
+    limit = CGROUP / "memory.max"
+    if not limit.exists() or (allowed := limit.read_text().strip()) == "max":
+        return None
+    return int(allowed)
 
 
 def spare_bytes(ranks_on_host: int) -> float:
     """Return the host memory that one rank may still take for something it can do without."""
-    return (host_bytes() - UNTOUCHED_SHARE * float(psutil.virtual_memory().total)) / ranks_on_host
+    total = float(psutil.virtual_memory().total)
+    if (allowed := container_limit()) is not None:
+        total = min(total, float(allowed))
+    return (host_bytes() - UNTOUCHED_SHARE * total) / ranks_on_host
 
 
 def check_loading(path: Path, *, world_size: int, ranks_on_host: int, host: float) -> None:

@@ -36,6 +36,7 @@ from temporay.workflows.rollouts.gpu_shares import shares_of
 from temporay.workflows.rollouts.published_weights import PublishedWeights, WeightFormat, publish
 from temporay.workflows.rollouts.settings import PoolConfig
 from temporay.workflows.room import read_cluster
+from temporay.workflows.runs.progress import CheckpointNews
 
 WORKER_STAGE = "grpo_worker"  # the name of the training workers' lines in metrics.jsonl
 MAILBOX_CPUS = 0.01  # some, because Ray puts actors without any on a node that it draws, such as the head
@@ -75,9 +76,16 @@ class NoTrainer:
 class PolicyLearner:
     """The driver's end of the training workers."""
 
-    def __init__(self, mailbox: Any, fit: asyncio.Future[Any], start: tuple[int, PublishedWeights | None]) -> None:
+    def __init__(
+        self,
+        mailbox: Any,
+        fit: asyncio.Future[Any],
+        start: tuple[int, PublishedWeights | None],
+        news: CheckpointNews,
+    ) -> None:
         self._mailbox = mailbox
         self._fit = fit
+        self._news = news
         self._start_weights = start[1]
         self.first_step = start[0]  # batches that the checkpoint is done with
 
@@ -97,6 +105,7 @@ class PolicyLearner:
         Args:
             weights: how they are published; None: they are not, because no engine takes them.
         """
+        news = CheckpointNews(config.out, WORKER_STAGE)
         cluster = read_cluster()
         workers, place = trainer_needs(config, config.pool, cluster)
         tell(workers, cluster)
@@ -105,7 +114,8 @@ class PolicyLearner:
         arguments = {"mailbox": mailbox, "weights": weights}
         make = partial(make_trainer, update_loop, arguments, config.absolute(), need=workers)
         fit = _in_thread(partial(fit_where_there_is_room, make, [workers], config.max_failures))
-        learner = cls(mailbox, fit, await _first_of(_resolve(mailbox.take_start.remote()), fit))
+        learner = cls(mailbox, fit, await _first_of(_resolve(mailbox.take_start.remote()), fit), news)
+        news.tell()
         try:
             yield learner
         except Exception:  # not when it is interrupted: workers may be in the middle of a long step
@@ -114,6 +124,7 @@ class PolicyLearner:
             await asyncio.wait({fit})
             raise
         await fit
+        news.tell()
 
     async def update(self, step: int, batch: TrainingBatch) -> Update:
         """Have a batch learned and return what it gave; a fault of the workers is raised here."""
@@ -130,6 +141,7 @@ class PolicyLearner:
     async def mark_logged(self, step: int) -> None:
         """Note that the step's line is in metrics.jsonl; no checkpoint holds a step whose line is not."""
         await _resolve(self._mailbox.mark_logged.remote(step))
+        self._news.tell()
 
 
 def _in_thread(call: Callable[[], Any]) -> asyncio.Future[Any]:

@@ -24,7 +24,7 @@ from temporay.operators.reinforcement import ledger
 from temporay.operators.reinforcement.rollout_buffer import RolloutBuffer
 from temporay.operators.reinforcement.rollout_files import steps_in
 from temporay.workflows.grpo import guards, validation
-from temporay.workflows.grpo.learner import WORKER_STAGE, NoTrainer, PolicyLearner, Trainer, trainer_needs
+from temporay.workflows.grpo.learner import NoTrainer, PolicyLearner, Trainer, trainer_needs
 from temporay.workflows.grpo.log import STAGE, StepLines, reward_phrase, summarize
 from temporay.workflows.grpo.producer import Produced, Producer, left_out, prompt_stream, prune
 from temporay.workflows.grpo.settings import MAY_CHANGE, UNUSED, GrpoConfig, GrpoSettings
@@ -38,7 +38,6 @@ from temporay.workflows.rollouts.defaults import Demand, largest, lengths_of, re
 from temporay.workflows.rollouts.pool import NoPool, Pool, RolloutPool
 from temporay.workflows.rollouts.settings import ResolvedPool
 from temporay.workflows.room import await_room, read_cluster
-from temporay.workflows.runs.progress import Fallbacks
 from temporay.workflows.runs.run_dir import RunDir, finished_summary
 from temporay.workflows.runs.trackers import check_trackers, mirrored
 from temporay.workflows.session import ray_session
@@ -190,10 +189,8 @@ async def reinforce(config: GrpoConfig, run_dir: RunDir, dataset: Dataset, pool:
         return
     # This drops no step, but a line that a kill cut short: the workers append to the file.
     run_dir.drop_from(STAGE, config.num_steps)
-    fallbacks = Fallbacks(config.out, WORKER_STAGE)
     await pool.sleep(keep_weights=True)
     async with PolicyLearner.started(config, pool.weight_format()) as learner:
-        fallbacks.tell()
         weights = learner.take_start_weights()
         if weights is not None:
             await pool.load_weights(weights)

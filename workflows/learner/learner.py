@@ -22,7 +22,7 @@ from temporay.models.checkpoint import CheckpointWriter, Saved, load
 from temporay.models.checkpoint_folder import latest
 from temporay.models.collate import Batch, StepSize
 from temporay.models.cost.footprint import Flops
-from temporay.models.cost.host_memory import GIB, check_loading, host_bytes, spare_bytes
+from temporay.models.cost.host_memory import check_loading, host_bytes, spare_bytes
 from temporay.models.export import export
 from temporay.models.families._base import Family, family_of
 from temporay.models.losses._base import Loss
@@ -36,13 +36,13 @@ from temporay.workflows.learner.step_cost import StepCost
 from temporay.workflows.learner.stopping import asked_to_stop
 from temporay.workflows.learner.worker import EndAtUserError, run_worker
 from temporay.workflows.placement import RoleNeed
+from temporay.workflows.runs.progress import CHECKPOINT_STAGE
 from temporay.workflows.runs.run_dir import TIME, RunDir
 
 CHECKPOINTS, MODEL, RAY_STORAGE = "checkpoints", "model", "ray_train"
 KEPT_CHECKPOINTS = 2
 COLLECTIVE_TIMEOUT_S = 1800  # after which a rank that the others wait for counts as lost
 MEMORY_STAGE = "memory"  # the name of lines in metrics.jsonl that forecast a micro-batch larger than all before
-CHECKPOINT_STAGE = "checkpoint"  # the name of lines in metrics.jsonl that say what a checkpoint cost
 LAUNCH = "launch"  # the part of a line about time that says when workers were asked for; their own line follows
 
 
@@ -212,12 +212,6 @@ class Learner:
             step = saved.step // self.config.updates_per_step
             kind = {"bytes": saved.bytes, "is_copied": saved.is_copied}
             self.log({"stage": CHECKPOINT_STAGE, "step": step, **seconds, **kind})
-            if not saved.is_copied and self._run_dir is not None:
-                print(
-                    f"{self.stage}: step {step} waited {saved.seconds_write:.0f} s for its checkpoint: this host has "
-                    f"no room for a copy of {saved.bytes / GIB:.1f} GiB, from which it could be written later",
-                    flush=True,
-                )
 
     def write_model(self) -> None:
         """Write OUT/model, which transformers and vLLM load."""

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 POLL_S, PLAIN_LINE_S = 0.5, 15.0
 SHOWN = ("loss", "lr", "tokens_per_s", "wait")
+CHECKPOINT_STAGE = "checkpoint"  # the name of lines in metrics.jsonl that say what a checkpoint cost
 
 
 @contextmanager
@@ -44,13 +45,18 @@ def newest_rows(path: Path, stage: str) -> list[dict[str, Any]]:
     return [row for row in rows if row is not None and row.get("stage") == stage]
 
 
-class Fallbacks:
-    """Tells which newer checkpoints the workers rejected at each start; workers have no terminal."""
+class CheckpointNews:
+    """Tells what the workers note about checkpoints, because workers have no terminal.
+
+    These are newer checkpoints that they rejected at a start, and the first one that a step had to wait for.
+    """
 
     def __init__(self, out: Path, stage: str) -> None:
         self._path = out / "metrics.jsonl"
         self._stage = stage
         self._told = [row["pid"] for row in self._starts()]  # by the runs before
+        self._waited = self._without_copy()
+        self._told_waiting = False
 
     def tell(self) -> None:
         for row in self._starts():
@@ -59,6 +65,19 @@ class Fallbacks:
                 found = Latest(path=None, step=row["step"], rejected=tuple(row["rejected_checkpoints"]))
                 if found.message:
                     print(f"{self._stage}: {found.message}", flush=True)
+        new = [row for row in self._without_copy() if row not in self._waited]
+        if new and not self._told_waiting:
+            self._told_waiting = True
+            step, seconds, gigabytes = new[0]["step"], new[0]["seconds_write"], new[0]["bytes"] / 1e9
+            print(
+                f"{self._stage}: step {step} waited {seconds:.0f} s for its checkpoint, and so will others: a host has "
+                f"no room for its part of a copy of {gigabytes:.1f} GB, from which it would be written beside the next "
+                "steps; use hosts with more memory, or a larger checkpoint_every",
+                flush=True,
+            )
+
+    def _without_copy(self) -> list[dict[str, Any]]:
+        return [row for row in newest_rows(self._path, CHECKPOINT_STAGE) if not row.get("is_copied", True)]
 
     def _starts(self) -> list[dict[str, Any]]:
         return [row for row in newest_rows(self._path, self._stage) if "rejected_checkpoints" in row]
@@ -66,12 +85,12 @@ class Fallbacks:
 
 def _follow(path: Path, stage: str, num_steps: int, newest: dict[str, Any], ended: threading.Event) -> None:
     interactive = sys.stderr.isatty()
-    fallbacks = Fallbacks(path.parent, stage)
+    news = CheckpointNews(path.parent, stage)
     interval_s = POLL_S if interactive else PLAIN_LINE_S
     with tqdm(total=num_steps, desc=stage, unit="step", disable=not interactive) as bar:
         while True:
             last = ended.wait(interval_s)
-            fallbacks.tell()
+            news.tell()
             row = next((row for row in reversed(newest_rows(path, stage)) if "loss" in row), None)
             if row is not None and row != newest:
                 newest.update(row)

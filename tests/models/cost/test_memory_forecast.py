@@ -10,7 +10,8 @@ import psutil
 import pytest
 import torch
 from temporay.models.collate import collate_groups
-from temporay.models.cost.host_memory import GIB, available_bytes, check_loading, host_bytes
+from temporay.models.cost import host_memory
+from temporay.models.cost.host_memory import GIB, available_bytes, check_loading, host_bytes, spare_bytes
 from temporay.models.cost.live_bytes import LiveBytes
 from temporay.models.cost.memory_forecast import BatchSize, MemoryForecast, RankShare, numel
 from temporay.models.lora import EVERYTHING, Lora, Trained
@@ -103,6 +104,19 @@ def test_a_run_and_a_plan_lay_a_model_out_alike(tiny_model: Path) -> None:
         policy = make_policy(tiny_model, parallel=parallel, hardware=Hardware(precision="bfloat16"))
         assert RankShare.of(policy) == RankShare.on_gpus(1, Hardware())
     assert RankShare.on_gpus(8, Hardware(replicas=2)).num_shards == 4
+
+
+def test_what_a_container_leaves_counts_and_not_its_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_memory, "CGROUP", tmp_path)
+    free = spare_bytes(1)
+    (tmp_path / "memory.max").write_text("max\n")
+    assert spare_bytes(1) == pytest.approx(free, rel=0.2)
+    (tmp_path / "memory.max").write_text("1000000\n")
+    (tmp_path / "memory.current").write_text("500000\n")
+    (tmp_path / "memory.stat").write_text("anon 300000\ninactive_file 200000\n")
+    assert host_bytes() == 700_000
+    assert spare_bytes(1) == 600_000  # a tenth of what the container may use stays untouched
+    assert spare_bytes(4) == 150_000
 
 
 def test_available_memory_is_shared_by_ranks(tiny_model: Path) -> None:

@@ -44,6 +44,11 @@ def test_a_step_is_forecast_and_rated(tmp_path: Path) -> None:
     assert rates["text_flops_per_s"] == rates["flops_per_s"]
     (forecast,) = cost.check([text_batch(1), text_batch(4)])[1:]
     assert forecast["num_rows"] == 4 and cost.forecast_bytes < forecast["forecast_bytes"] < cost.available
+    cost.available = forecast["forecast_bytes"] * 2
+    cost.hold(int(cost.available))  # the copy of a checkpoint
+    with pytest.raises(UserError, match=r"a micro-batch of 5 x 16 tokens needs .*, but 0\.00 GiB are there"):
+        cost.check([text_batch(5)])
+    cost.hold(0)
     cost.available = cost.forecast_bytes + 1000
     assert not cost.check([text_batch(2)])  # no larger than what was checked
     with pytest.raises(UserError, match="a micro-batch of 5 x 16 tokens needs"):
