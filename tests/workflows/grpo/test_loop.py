@@ -16,43 +16,24 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from temporay.models.engines._settings import OpenEngineSettings
 from temporay.models.families._base import family_of
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
 from temporay.operators.reinforcement.gradient_noise import DECAY, noise_scale
 from temporay.operators.reinforcement.ledger import reconcile
-from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in, write_step
-from temporay.workflows.config import dotted_names
+from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in
 from temporay.workflows.grpo.log import what_was_learned
-from temporay.workflows.grpo.loop import check, forget, run, run_with
-from temporay.workflows.grpo.producer import Producer, prune
-from temporay.workflows.grpo.settings import UNUSED, GrpoConfig
-from temporay.workflows.grpo.state import RunState
-from temporay.workflows.rollouts.pool import NoPool, RolloutPool
+from temporay.workflows.grpo.loop import run, run_with
+from temporay.workflows.grpo.settings import GrpoConfig
+from temporay.workflows.rollouts.pool import RolloutPool
 from temporay.workflows.rollouts.published_weights import publish
-from temporay.workflows.rollouts.settings import PoolConfig, ResolvedPool
-from temporay.workflows.runs.run_dir import RunDir
+from temporay.workflows.rollouts.settings import ResolvedPool
 
 from tests.blind_model import write_blind
 from tests.small_data import write_dataset
-from tests.small_runs import write_model
+from tests.workflows.grpo.small_grpo import NO_CANARY, NUM_STEPS, POOL, config, rewards
 
-NUM_STEPS = 4
 VALIDATED_ARMS = GrpoConfig.model_fields["validation_arms"].default
-POOL = ResolvedPool(engine="local")
-NO_CANARY = {"canary_every": 0}
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write pairs of twins on two levels."""
-    return write_dataset(tmp_path_factory.mktemp("rl"), split="rl", num_samples=12, twins=True, levels=(0, 1))
-
-
-@pytest.fixture(scope="module")
-def model(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_model(data, tmp_path_factory.mktemp("policy") / "model")
 
 
 @pytest.fixture(scope="module")
@@ -66,27 +47,6 @@ def load_weights(engines: RolloutPool, model: Path) -> None:
     """Give the engines a model's weights, as if they had been started with it."""
     state = family_of(model).load_model(model, torch.float32).state_dict()
     asyncio.run(engines.load_weights(publish(state.items(), 0)))
-
-
-def config(data: Path, model: Path, out: Path, **changes: Any) -> GrpoConfig:
-    settings = {
-        "num_steps": NUM_STEPS,
-        "prompts_per_step": 3,
-        "group_size": 4,
-        "max_tokens": 8,
-        "rewards": rewards("Varied"),
-        "guards": NO_CANARY,
-        "optimizer": {"lr": 1e-3, "schedule": "constant"},
-        "threads": 1,
-        "checkpoint_every": 2,
-        "pool": POOL,
-        **changes,
-    }
-    return GrpoConfig.model_validate({**settings, "data": data, "model": model, "out": out})
-
-
-def rewards(name: str, **others: float) -> dict[str, Any]:
-    return {"weights": {f"tests.workflows.varied_rewards:{name}": 1.0, **others}}
 
 
 def rows_of(out: Path, stage: str = "grpo") -> list[dict[str, Any]]:
@@ -214,22 +174,6 @@ def test_engines_in_turns_give_the_bits_of_engines_apart(
     assert not changed(apart.out / "model", tmp_path / "model")
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"max_staleness": 1}, "with max_staleness 1 engines generate while"),
-        ({"mode": "rollouts_only"}, "mode rollouts_only has no trainer"),
-        ({"num_workers": 2}, r"num_workers is 2 and pool\.num_engines is 1"),
-        ({"pool": {"max_engines": 2}}, r"pool\.max_engines 2"),
-        ({"pool": {"settings": {"tensor_parallel": 2}}}, "with tensor_parallel 2 needs whole GPUs"),
-    ],
-)
-def test_engines_in_turns_are_refused(data: Path, model: Path, changes: dict[str, Any], message: str) -> None:
-    pool = {"engine": "local", "placement": "in_turns", **changes.get("pool", {})}
-    with pytest.raises(UserError, match=message):
-        check(config(data, model, Path("out"), **{**changes, "pool": pool}), Dataset.open(data))
-
-
 def test_all_that_shapes_a_batch_in_one_run(engines: RolloutPool, data: Path, model: Path, tmp_path: Path) -> None:
     """Twins and shuffled frames, poisoned rewards, a curriculum, refills, segments, lag, several updates, a penalty."""
     others = {"twin": 1.0, "shuffled_contrast": 0.3, "tests.workflows.hostile_rewards:poisoned": 1.0}
@@ -355,85 +299,3 @@ def test_a_run_goes_on_with_more_steps_and_engines_and_other_deadlines(
     assert learned[0] == learned[1]
     with pytest.raises(UserError, match=r"Different: group_size: 4 → 6$"):
         run_with(config(data, model, tmp_path / "grown", **{**later, "group_size": 6}), engines)
-
-
-def test_other_settings_are_refused_before_ray_starts(
-    data: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("temporay.workflows.grpo.loop.ray_session", lambda: pytest.fail("Ray started"))
-    made = RunDir.open(tmp_path, config(data, model, tmp_path), kind="grpo")
-    with pytest.raises(UserError, match=r"Different: group_size: 4 → 6$"):
-        run(config(data, model, tmp_path, group_size=6))
-    made.summary_path.write_text('{"steps": 4}')
-    assert run(config(data, model, tmp_path)) == {"steps": 4}
-
-
-def test_what_a_mode_does_not_use_are_settings(data: Path, model: Path, tmp_path: Path) -> None:
-    names = dotted_names(config(data, model, tmp_path))
-    for unused in UNUSED.values():
-        assert all(any(f"{name}.".startswith(f"{part}.") for name in names) for part in unused)
-
-
-def test_rollouts_stay_while_a_checkpoint_needs_them(data: Path, model: Path, tmp_path: Path) -> None:
-    for step in range(16):
-        path_of(tmp_path, step).parent.mkdir(exist_ok=True)
-        path_of(tmp_path, step).touch()
-    forget(config(data, model, tmp_path, checkpoint_every=4, keep_rollouts_every=5), 15)
-    assert steps_in(tmp_path) == list(range(16))  # no checkpoint was due
-    forget(config(data, model, tmp_path, checkpoint_every=4, keep_rollouts_every=5), 16)
-    # The checkpoint of step 12 may not be whole. That of step 4 resumes behind the state of step 3.
-    assert steps_in(tmp_path) == [0, *range(3, 16)]
-    prune(tmp_path, before=100, keep_every=5)
-    assert steps_in(tmp_path) == [0, 5, 10, 15]
-
-
-def test_a_resumed_run_goes_on_with_the_stored_state(data: Path, model: Path, tmp_path: Path) -> None:
-    """State that was written with a batch is the state the next one begins with; none is needed for the first."""
-    producer = Producer.open(config(data, model, tmp_path), Dataset.open(data), NoPool(processor=None))
-    assert producer.state_before(0) == RunState()
-    _, cursor = producer.choose(RunState().cursor, RunState().rates, 5)
-    state = RunState(cursor=cursor, num_unusable=1)
-    write_step(path_of(tmp_path, 0), (), state.to_json())
-    assert producer.state_before(1) == state
-    with pytest.raises(UserError, match="does not hold the rollouts"):
-        producer.state_before(3)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"mode": "from_rollouts"}, "give both, or neither"),
-        ({"rollouts": Path("/nowhere")}, "give both, or neither"),
-        ({"mode": "from_rollouts", "rollouts": Path("/nowhere")}, "no rollouts of step 0"),
-    ],
-)
-def test_settings_that_cannot_work_are_refused(
-    data: Path, model: Path, tmp_path: Path, changes: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(UserError, match=message):
-        check(config(data, model, tmp_path, **changes), Dataset.open(data))
-
-
-def test_what_the_data_or_the_model_lacks_is_refused(data: Path, model: Path, tmp_path: Path) -> None:
-    alone = write_dataset(tmp_path / "alone", num_samples=2)
-    twins = {"weights": {"twin": 1.0}}
-    check(config(data, model, tmp_path, rewards=twins), Dataset.open(data))
-    with pytest.raises(UserError, match="a reward compares twins"):
-        check(config(alone, model, tmp_path, rewards=twins), Dataset.open(alone))
-    with pytest.raises(UserError, match="no-model"):
-        check(config(data, tmp_path / "no-model", tmp_path), Dataset.open(data))
-
-
-def test_a_curriculum_needs_levels(model: Path, tmp_path: Path) -> None:
-    flat = write_dataset(tmp_path / "flat", num_samples=2, level=1)
-    with pytest.raises(UserError, match="is of level 1; generate several"):
-        check(config(flat, model, tmp_path, curriculum={"enabled": True}), Dataset.open(flat))
-
-
-def test_prompts_that_fit_no_engine_are_refused_before_one_starts(
-    ray_cluster: None, data: Path, model: Path, tmp_path: Path
-) -> None:
-    short = PoolConfig(engine="local", settings=OpenEngineSettings(max_model_len=20))
-    with pytest.raises(UserError, match=r"has \d+ tokens and max_tokens is 8, but max_model_len is 20"):
-        run(config(data, model, tmp_path / "run", pool=short))
-    assert not (tmp_path / "run").exists()
