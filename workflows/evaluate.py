@@ -152,7 +152,7 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
             rows = asyncio.run(evaluate(pool, dataset, indices, config.arms, config, run_dir.log_seconds))
     write_rows(run_dir.path / "samples.jsonl", rows)
     table = {
-        task: {"chance": entry["chance"], "arms": entry["intervals"], "unread": entry["unread"]}
+        task: {"arms": entry["intervals"], **{name: entry[name] for name in ("chance", "unread", "reasoned")}}
         for task, entry in by_task(by_arm(rows)).items()
     }
     result = {"engine": pool.engine_name, "accuracy": table, "rows": len(rows)}
@@ -163,7 +163,7 @@ def tell(summary: Mapping[str, Any]) -> None:
     """Print one line per primitive."""
     for task, entry in summary["accuracy"].items():
         arms = "  ".join(
-            f"{arm} {interval['value']:.1%} (unread {entry['unread'][arm]:.1%})"
+            f"{arm} {interval['value']:.1%} (unread {entry['unread'][arm]:.1%}, reasoned {entry['reasoned'][arm]:.1%})"
             for arm, interval in entry["arms"].items()
         )
         print(f"{task}  chance {entry['chance']:.1%}  {arms}")

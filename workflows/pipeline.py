@@ -268,12 +268,17 @@ def table(summary: Mapping[str, Any]) -> str:
     ]
     rl = summary["grpo"]
     columns = (*MODELS, *(arm for arm in ARMS if arm != "ordered"))
-    unread = "; ".join(
-        f"{task} " + ", ".join(f"{column} {100 * entry['unread'][column]:.0f} %" for column in columns)
-        for task, entry in summary["accuracy"].items()
-    )
     return (
         f"{render_table(rows, arms=columns)}\nanswers that name no option (wrong; in the last three columns a guess): "
-        f"{unread}\ngrpo: {reward_phrase(rl)}; engine {summary['engine']}, parity "
+        f"{shares(summary, 'unread', columns)}\nanswers after a chain of thought: "
+        f"{shares(summary, 'reasoned', MODELS)}\ngrpo: {reward_phrase(rl)}; engine {summary['engine']}, parity "
         f"{rl['parity_max_abs']:.1e}, decodes per prompt {rl['decodes_per_prompt']:g}"
+    )
+
+
+def shares(summary: Mapping[str, Any], name: str, columns: Sequence[str]) -> str:
+    """Return a share of the answers of every primitive in some columns, in percent."""
+    return "; ".join(
+        f"{task} " + ", ".join(f"{column} {100 * entry[name][column]:.0f} %" for column in columns)
+        for task, entry in summary["accuracy"].items()
     )

@@ -1,6 +1,6 @@
 """What a model wrote in an evaluation, and how good that is for every primitive.
 
-rows of every column (a model or an arm) -> chance, accuracy with interval, share of unread answers
+rows of every column (a model or an arm) -> chance, accuracy with interval, shares of unread and of reasoned answers
 """
 
 import json
@@ -11,6 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from temporay.operators.files import write_text
+from temporay.operators.records import THINK_CLOSE, THINK_OPEN
 from temporay.operators.scoring.arms import Arm
 from temporay.operators.scoring.metrics import accuracy_interval
 
@@ -39,15 +40,22 @@ def credit(row: EvaluationRow) -> float:
     return float(row.correct)
 
 
+def has_reasoning(completion: str) -> bool:
+    """Return whether anything but space stands before the end of the chain of thought."""
+    before_close, close, _ = completion.rpartition(THINK_CLOSE)
+    return bool(close) and bool(before_close.removeprefix(THINK_OPEN).strip())
+
+
 def by_arm(rows: Sequence[EvaluationRow]) -> dict[Arm, list[EvaluationRow]]:
     """Return the rows of every arm, arms in the order in which they come."""
     return {arm: [row for row in rows if row.arm == arm] for arm in dict.fromkeys(row.arm for row in rows)}
 
 
 def by_task(columns: Mapping[Any, Sequence[EvaluationRow]]) -> dict[str, dict[str, Any]]:
-    """Return for every primitive its chance, and for every column an interval and the share of unread answers.
+    """Return for every primitive its chance, and for every column an interval and shares of answers.
 
-    Chance is what a uniform guess among the options gets. An answer is unread when it names no option.
+    Chance is what a uniform guess among the options gets. An answer is unread when it names no option, and reasoned
+    when a chain of thought comes before it.
     """
     table = {}
     for task in sorted({row.task for rows in columns.values() for row in rows}):
@@ -56,6 +64,7 @@ def by_task(columns: Mapping[Any, Sequence[EvaluationRow]]) -> dict[str, dict[st
             "chance": fmean(row.chance for rows in asked.values() for row in rows),
             "intervals": {name: asdict(accuracy_interval(list(map(credit, rows)))) for name, rows in asked.items()},
             "unread": {name: fmean(row.parsed is None for row in rows) for name, rows in asked.items()},
+            "reasoned": {name: fmean(has_reasoning(row.text) for row in rows) for name, rows in asked.items()},
         }
     return table
 

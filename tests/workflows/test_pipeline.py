@@ -17,7 +17,7 @@ from temporay.workflows import pipeline
 from temporay.workflows.config import converted, replaced
 from temporay.workflows.pipeline import PipelineConfig
 from temporay.workflows.presets import generate, run
-from temporay.workflows.reports.time_profile import logged_parts, time_profile, time_table
+from temporay.workflows.reports.time_profile import MIN_SHOWN_S, logged_parts, time_profile, time_table
 from temporay.workflows.runs.run_dir import RunDir
 
 
@@ -87,15 +87,17 @@ def check_times(out: Path, told: str) -> None:
     assert names == ["generate", "base model", "SFT", "GRPO", "evaluation"]
     for name, parts in {
         "generate": {"rendering and encoding", "index and card"},
-        "base model": {"steps"},
+        "base model": set(),
         "SFT": {"start of workers", "forward, backward, update", "validation"},
         "GRPO": {"start of engines", "start of workers", "sampling", "update", "validation"},
         "evaluation": {"other"},
     }.items():
         stage = profile[name]
-        assert parts <= stage.parts.keys() and sum(stage.parts.values()) == pytest.approx(stage.seconds)
-    evaluated = {"base, ordered", "sft, ordered", *(f"grpo, {arm}" for arm in ARMS)}
-    assert {f"evaluate/{part}" for part in evaluated} <= logged_parts(out).keys()  # some take no time at this size
+        assert parts <= stage.parts.keys()
+        assert sum(stage.parts.values()) == pytest.approx(stage.seconds, abs=MIN_SHOWN_S)
+    arms = {"base, ordered", "sft, ordered", *(f"grpo, {arm}" for arm in ARMS)}
+    short = {"base_model/steps", *(f"evaluate/{arm}" for arm in arms)}  # at this size some are too short to be shown
+    assert short <= logged_parts(out).keys()
     assert told.count(time_table(time_profile(out))) == 1
 
 

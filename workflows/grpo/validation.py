@@ -15,7 +15,7 @@ from typing import Any
 
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
-from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, credit
+from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, credit, has_reasoning
 from temporay.operators.scoring.metrics import ConfidenceInterval, accuracy_interval, mean_interval
 from temporay.operators.seeding import rng_at
 from temporay.workflows.evaluate import EvaluateSettings, evaluate
@@ -76,9 +76,9 @@ def check_held_out(config: GrpoConfig, dataset: Dataset) -> None:
 def measures(rows: Sequence[EvaluationRow]) -> dict[str, Any]:
     """Measure every arm of a validation.
 
-    ``ARM_accuracy`` is a share of all samples, ``ARM_unread`` the share of answers that name no option. ``ARM_gap`` is
-    the accuracy on ordered frames less that of the arm, by pairs of answers to one question. ``…_interval`` is the
-    interval of 95 %, low and high.
+    ``ARM_accuracy`` is a share of all samples, ``ARM_unread`` the share of answers that name no option,
+    ``ARM_reasoned`` that of answers after a chain of thought. ``ARM_gap`` is the accuracy on ordered frames less that
+    of the arm, by pairs of answers to one question. ``…_interval`` is the interval of 95 %, low and high.
     """
     arms = by_arm(rows)
     credits = {arm: {row.key: credit(row) for row in some} for arm, some in arms.items()}
@@ -86,6 +86,7 @@ def measures(rows: Sequence[EvaluationRow]) -> dict[str, Any]:
     for arm, some in arms.items():
         found |= _with_interval(f"{arm}_accuracy", accuracy_interval(list(credits[arm].values())))
         found[f"{arm}_unread"] = fmean(row.parsed is None for row in some)
+        found[f"{arm}_reasoned"] = fmean(has_reasoning(row.text) for row in some)
         if arm != "ordered" and "ordered" in arms:
             pairs = [credits["ordered"][key] - value for key, value in credits[arm].items()]
             found |= _with_interval(f"{arm}_gap", mean_interval(pairs))

@@ -51,7 +51,7 @@ class Collate:
         Raises:
             RuntimeError: a row has another number of tokens than was counted.
         """
-        samples = [self.mixture.sample(row) for row in one.rows]
+        samples = [self.settings.as_taught(self.mixture.sample(row)) for row in one.rows]
         prompts = [
             to_prompt(self.processor, sample, frames_THWC, instruction=self.settings.instruction_for(sample))
             for sample, frames_THWC in zip(samples, frames, strict=True)

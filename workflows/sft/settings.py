@@ -1,5 +1,6 @@
 """What a fine-tuning run can be told."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Self
 
@@ -7,6 +8,7 @@ from pydantic import Field, model_validator
 from temporay.operators.dataset.rows import ANSWER_ONLY_INSTRUCTION
 from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.records import Sample
+from temporay.operators.seeding import fraction
 from temporay.workflows.learner.settings import TrainingConfig, TrainingSettings
 from temporay.workflows.sft.mixture import absolute_entry
 
@@ -18,7 +20,8 @@ class SftSettings(TrainingSettings):
 
     batch_size: int | None = Field(default=32, ge=1)  # samples per step, over all workers; None: by tokens_per_step
     tokens_per_step: int | None = Field(default=None, ge=1)  # a step takes samples until the next would exceed it
-    answer_only_instruction: str = ANSWER_ONLY_INSTRUCTION  # ``instruction`` for samples without a chain of thought
+    answer_only_share: float = Field(default=0.0, ge=0, le=1)  # of the samples with a chain of thought: taught without
+    answer_only_instruction: str = ANSWER_ONLY_INSTRUCTION  # ``instruction`` for samples taught without it
     max_length: int | None = Field(default=None, ge=1)  # tokens; longer samples are left out. None: the tokenizer's own
     max_dropped_share: float = Field(default=0.05, ge=0, le=1)  # if more samples are too long, the run is refused
     best_metric: BestMetric = "ordered_loss"  # the weights with the best one are kept in OUT/best
@@ -32,8 +35,14 @@ class SftSettings(TrainingSettings):
             )
         return self
 
+    def as_taught(self, sample: Sample) -> Sample:
+        """Return what is taught: the sample, or for a fixed share of them the sample without its chain of thought."""
+        if self.answer_only_share and fraction("answer_only", self.seed, sample.key) < self.answer_only_share:
+            return replace(sample, rationale="")
+        return sample
+
     def instruction_for(self, sample: Sample) -> str:
-        """Return how a sample is told to answer, with or without a chain of thought."""
+        """Return how a sample as taught is told to answer, with or without a chain of thought."""
         return self.instruction if sample.rationale else self.answer_only_instruction
 
 

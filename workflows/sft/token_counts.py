@@ -71,7 +71,7 @@ def count_tokens(parts: tuple[Part, ...], config: SftConfig) -> TokenCounts:
 def count_rows(parts: tuple[Part, ...], config: SftConfig, rows: Sequence[int]) -> TokenCounts:
     """Count some rows, in their order."""
     mixture, family = Mixture.open(parts), family_of(config.model)
-    samples = [mixture.sample(row) for row in rows]
+    samples = [config.as_taught(mixture.sample(row)) for row in rows]
     lengths = TokenLengths(family, family.load_processor(config.model))
     return TokenCounts(
         tokens_N=np.asarray(lengths(samples, [config.instruction_for(sample) for sample in samples]), np.int64),
@@ -121,5 +121,5 @@ def _identity(parts: tuple[Part, ...], config: SftConfig) -> list[Any]:
         [part.identity() for part in parts],
         [json.loads(part.videos.model_dump_json()) for part in parts],
         [[file.name, sha256_of(file)] for file in files],
-        [config.instruction, config.answer_only_instruction],
+        [config.instruction, config.answer_only_instruction, config.answer_only_share, config.seed],
     ]

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from temporay.operators.scoring.arms import Arm
-from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, by_task, credit, read_rows, write_rows
+from temporay.operators.scoring.evaluation import (
+    EvaluationRow,
+    by_arm,
+    by_task,
+    credit,
+    has_reasoning,
+    read_rows,
+    write_rows,
+)
 
 
 def row(arm: Arm, *, correct: bool = False, parsed: str | None = None) -> EvaluationRow:
@@ -27,3 +36,21 @@ def test_a_silent_model_is_at_chance_in_control_arms_and_at_zero_on_ordered_fram
     assert found["intervals"]["ordered"]["value"] == 0.0
     assert found["intervals"]["blind"]["value"] == found["chance"] == 0.25
     assert found["unread"] == {"ordered": 1.0, "blind": 1.0}
+    assert found["reasoned"] == {"ordered": 0.0, "blind": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("completion", "expected"),
+    [
+        ("<think>First red.</think><answer>A</answer>", True),
+        ("First red.</think><answer>A</answer>", True),  # the template has opened it
+        ("<think></think><answer>A</answer>", False),
+        ("<think> \n</think><answer>A</answer>", False),
+        ("</think><answer>A</answer>", False),
+        ("<answer>A</answer>", False),
+        ("<think>First red.", False),  # cut before an answer
+        ("", False),
+    ],
+)
+def test_an_answer_is_reasoned_after_a_chain_of_thought_that_says_something(completion: str, expected: bool) -> None:
+    assert has_reasoning(completion) is expected

@@ -14,16 +14,20 @@ import numpy as np
 import pytest
 from temporay.models.families._base import family_of
 from temporay.models.tiny import TinyShape, build
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.rows import ANSWER_ONLY_INSTRUCTION
 from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.errors import UserError
 from temporay.operators.pixels.clip import Codec, encode
+from temporay.operators.records import Sample
 from temporay.operators.seeding import place_in_epochs
 from temporay.workflows.sft.collation import Collate
 from temporay.workflows.sft.mixture import Mixture, Part, absolute_entry, parts_of, row_order, samples_drawn
 from temporay.workflows.sft.schedule import Pass
 from temporay.workflows.sft.settings import SftConfig
 from temporay.workflows.sft.token_counts import count_rows
+
+from tests.small_data import write_dataset
 
 READING = VideoReading(fps=5.0, max_frames=4, max_side=32)
 
@@ -121,6 +125,45 @@ def learner(tmp_path_factory: pytest.TempPathFactory) -> Any:
     build(out, ["Is it brighter after 1?"] * 5, TinyShape(hidden_size=64, num_layers=1, num_heads=2, num_kv_heads=1), 0)
     family = family_of(out)
     return SimpleNamespace(model=out, family=family, processor=family.load_processor(out))
+
+
+def test_a_fixed_share_is_taught_without_its_chain_of_thought(tmp_path: Path) -> None:
+    dataset = Dataset.open(write_dataset(tmp_path / "data", num_samples=200))
+    samples = [dataset.sample(i) for i in range(len(dataset))]
+
+    def taught(share: float, seed: int = 0) -> list[Sample]:
+        config = SftConfig(data=tmp_path, model=tmp_path, out=tmp_path, answer_only_share=share, seed=seed)
+        return [config.as_taught(sample) for sample in samples]
+
+    half = taught(0.5)
+    short = [one.rationale == "" for one in half]
+    assert 70 < sum(short) < 130
+    assert all(one.target.startswith("<answer>") == is_short for one, is_short in zip(half, short, strict=True))
+    assert all(one == sample or not one.rationale for one, sample in zip(half, samples, strict=True))
+    assert half == taught(0.5) and half != taught(0.5, seed=1)
+    assert taught(0.0) == samples and not any(one.rationale for one in taught(1.0))
+
+
+def test_what_is_taught_is_counted_and_collated(tmp_path: Path, learner: Any) -> None:
+    parts = parts_of(write_dataset(tmp_path / "data", num_samples=6), (), READING)
+    mixture = Mixture.open(parts)
+    counts = {}
+    for share in (0.0, 1.0):
+        given = {"answer_only_share": share, "answer_only_instruction": ""}
+        config = SftConfig(data=tmp_path, model=learner.model, out=tmp_path, **given)
+        counts[share] = count_rows(parts, config, range(6)).tokens_N
+        collate = Collate(
+            family=learner.family,
+            processor=learner.processor,
+            mixture=mixture,
+            tokens_N=counts[share],
+            settings=config,
+            lock=Lock(),
+        )
+        made = collate.batch(Pass((0, 5)), [mixture.frames(0), mixture.frames(5)])  # its lengths are those counted
+        texts = [learner.processor.tokenizer.decode(ids) for ids in made.input_ids_RL]
+        assert all(("<think>" in text) == (share == 0.0) for text in texts)
+    assert (counts[1.0] < counts[0.0]).all()
 
 
 def test_answer_only_samples_have_their_own_wording_and_their_counted_length(tmp_path: Path, learner: Any) -> None:
