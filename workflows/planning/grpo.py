@@ -117,13 +117,19 @@ def check_devices(config: GrpoPlanConfig, machine: Machine) -> None:
     """Refuse engines that find no devices of their own, or that the model cannot be cut for.
 
     Raises:
-        UserError: engines and trainer share devices or have too few, or heads do not divide into ``tensor_parallel``.
+        UserError: engines and trainer share devices or have too few, an engine has not one device for each of its
+            ``tensor_parallel`` workers, or heads do not divide into them.
     """
     pool = config.pool
     if pool.placement != "apart":
         raise UserError(
             f"pool.placement is {pool.placement}, but a plan counts engines on devices of their own; give "
             "--pool.placement apart"
+        )
+    if pool.num_gpus not in (None, pool.settings.tensor_parallel):
+        raise UserError(
+            f"pool.num_gpus is {pool.num_gpus:g}, but a plan gives an engine pool.settings.tensor_parallel "
+            f"({pool.settings.tensor_parallel}) devices; leave --pool.num-gpus out"
         )
     if pool.settings.tensor_parallel > 1:
         check_divides(config.model, pool.settings.tensor_parallel)

@@ -56,8 +56,13 @@ def refuse_unplanned(settings: TrainingSettings) -> None:
     """Refuse what a plan does not count.
 
     Raises:
-        UserError: passes are limited by tokens.
+        UserError: passes are limited by tokens, or a worker has not one device of its own.
     """
+    if settings.gpus_per_worker not in (None, 1):
+        raise UserError(
+            f"gpus_per_worker is {settings.gpus_per_worker:g}, but a plan gives every worker one device; leave "
+            "--gpus-per-worker out"
+        )
     if settings.micro_batch_tokens is not None:
         raise UserError(
             f"micro_batch_tokens is {settings.micro_batch_tokens}, but a plan counts passes by micro_batch_size; give "
@@ -75,7 +80,7 @@ def plan_trainer(
         reference: whether the starting weights are held too.
 
     Raises:
-        UserError: passes are limited by tokens.
+        UserError: passes are limited by tokens, or a worker has not one device of its own.
     """
     refuse_unplanned(settings)
     family = family_of(assumed.model, with_weights=False)

@@ -114,3 +114,8 @@ def test_what_a_plan_does_not_count_is_refused(config_only: Path, capsys: pytest
         assert code == 2 and "micro_batch_tokens is 500" in text and "give --micro-batch-size alone" in text
     code, text = planned(capsys, "grpo", "tiny", "--model", config_only, *CLIP, "--pool.placement", "together")
     assert code == 2 and "pool.placement is together" in text and "give --pool.placement apart" in text
+    for stage in ("sft", "grpo"):
+        code, text = planned(capsys, stage, "tiny", "--model", config_only, *CLIP, "--gpus-per-worker", 0.5)
+        assert code == 2 and "gpus_per_worker is 0.5" in text and "leave --gpus-per-worker out" in text
+    code, text = planned(capsys, "grpo", "tiny", "--model", config_only, *CLIP, "--pool.num-gpus", 2)
+    assert code == 2 and "pool.num_gpus is 2" in text and "leave --pool.num-gpus out" in text
