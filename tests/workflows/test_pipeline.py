@@ -54,7 +54,7 @@ def test_every_stage_leaves_its_result_and_is_not_done_twice(
     summary = pipeline.run(config)
     assert summary == json.loads((config.out / "summary.json").read_text())
     assert summary["engine"] == "local"
-    assert set(summary["accuracy"]) == {"motion_direction", "first_last"}
+    assert set(summary["accuracy"]) == {"scene_order", "scene_at", "first_last"}
     for entry in summary["accuracy"].values():
         assert {"chance", "base", "sft", "grpo", "n", "arms"} <= set(entry)
         assert set(entry["arms"]) == {"ordered", "shuffled", "single_frame", "blind"}
@@ -69,7 +69,7 @@ def test_every_stage_leaves_its_result_and_is_not_done_twice(
     used += [Dataset.open(config.out / "data" / split).sample(0).address.seed for split in ("train", "rl", "test")]
     assert used == [3] * 6
     told = capsys.readouterr().out
-    assert "motion_direction" in told
+    assert "scene_at" in told and "answers after a chain of thought: first_last base " in told
     check_times(config.out, told)
     for stage, steps in (("sft", [0, 2]), ("grpo", [0, 2])):
         validated = RunDir(path=config.out / stage, resumed=True).rows(f"{stage}_validation")

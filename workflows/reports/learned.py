@@ -80,7 +80,7 @@ def grpo_plots(rows: MetricRows, validated: MetricRows) -> str:
     keys: list[tuple[str, Tone, str]] = [("mean of neighboring steps", "grpo", "line")]
     if band.steps:
         keys.append(("its 95 % interval, by prompt groups", "grpo", "band"))
-    parts = [f"<h4>Reward</h4>{reward}{legend(keys)}", accuracy_plot(validated)]
+    parts = [f"<h4>Reward</h4>{reward}{legend(keys)}", accuracy_plot(validated), reasoned_plot(validated)]
     useful = plot(
         "useful groups of GRPO by step", smoothed(rows, "useful_groups", "grpo"), low=0.0, high=1.0, height=SMALL
     )
@@ -106,6 +106,16 @@ def accuracy_plot(validated: MetricRows) -> str:
     band = Band(steps=[float(row["step"]) for row in known], low=low, high=high, tone="grpo")
     drawn = plot("accuracy of validation by step", curves, [band] if known else [], height=SMALL)
     return f"<h4>Accuracy on some held-out videos, %</h4>{drawn}{legend(keys)}"
+
+
+def reasoned_plot(validated: MetricRows) -> str:
+    """Return the share of answers to frames in order that came after a chain of thought; "" if it is not known."""
+    steps, shares = series(validated, "ordered_reasoned")
+    if not steps:
+        return ""
+    curve = Curve(steps=steps, values=shares, tone="grpo", dots=True)
+    drawn = plot("share of reasoned answers by step", [curve], low=0.0, high=1.0, height=SMALL)
+    return f"<h4>Share of these answers that came after a chain of thought</h4>{drawn}"
 
 
 def reward_band(rows: MetricRows) -> Band:

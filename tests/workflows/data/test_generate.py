@@ -42,7 +42,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def arguments(out: Path, num_workers: str, *more: str) -> list[str]:
     sizes = ["--num-samples", "20", "--samples-per-shard", "6", "--drawn.variants", "4", "--num-workers", num_workers]
-    return ["generate", "quickstart", *sizes, "--out", str(out), *more]
+    asked = ["--tasks", "motion_direction", "first_last", "--weights"]
+    return ["generate", "quickstart", *sizes, *asked, "--out", str(out), *more]
 
 
 def test_any_number_of_workers_gives_the_same_bytes(made: Path, tmp_path: Path) -> None:

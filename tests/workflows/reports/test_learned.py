@@ -85,6 +85,9 @@ def test_grpo_shows_reward_with_its_noise_validation_and_useful_groups() -> None
     assert reward.find("polygon") is not None and accuracy.find("polygon") is not None
     assert useful.find("polygon") is None and len(useful.findall("polyline")) == 2
     assert len(plots(grpo_plots(grpo_rows(), []))) == 2
+    reasoned = [{**row, "ordered_reasoned": 0.1 * row["step"]} for row in validated]
+    _, _, share, _ = plots(grpo_plots(grpo_rows(), reasoned))
+    assert len(share.findall("polyline")) == 1 and len(share.findall("circle")) == 2
     without = [{name: value for name, value in row.items() if name != "group_rewards"} for row in grpo_rows()]
     assert "by prompt groups" in grpo_plots(grpo_rows(), []) and "by prompt groups" not in grpo_plots(without, [])
 
