@@ -28,7 +28,7 @@ def chat_text(processor: Any, chat: Sequence[dict[str, Any]]) -> str:
     """
     try:
         text: str = processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-    except (ValueError, TemplateError) as error:  # the first: there is none
+    except (ValueError, TypeError, TemplateError) as error:  # there is none; it adds up what has no sum; it fails
         folder = processor.tokenizer.name_or_path
         fault = str(error).partition(". ")[0].rstrip(".")
         raise UserError(

@@ -146,8 +146,8 @@ def check(recipe: Recipe) -> None:
     if recipe.weights and (len(recipe.weights) != len(recipe.tasks) or not positive):
         given = " ".join(map(str, recipe.weights))
         raise UserError(
-            f"weights is {given}; give {len(recipe.tasks)} positive numbers, one per task, or --weights without numbers "
-            "for equal shares"
+            f"weights is {given}; give {len(recipe.tasks)} positive numbers, one per task, or --weights without "
+            "numbers for equal shares"
         )
     if not recipe.backdrops:
         raise UserError("backdrops is empty; give at least one of flat, gradient, noise, photo")

@@ -38,6 +38,7 @@ def test_no_folder_is_left_behind(tmp_path: Path, changes: dict[str, Any], messa
         ("processor_config.json", None, "has no preprocessor_config.json and no processor_config.json; download"),
         ("processor_config.json", "{}", "cannot be read"),
         ("chat_template.jinja", "{% for turn in messages %}", "makes no prompt .*; download chat_template.jinja"),
+        ("chat_template.jinja", "{{ 1 + messages }}", "makes no prompt .*; download chat_template.jinja"),
     ],
 )
 def test_a_damaged_model_is_one_sentence(tmp_path: Path, file: str, text: str | None, message: str) -> None:
