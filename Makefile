@@ -16,7 +16,7 @@
 #   make bench-learning   rewards and curriculum against plain accuracy, three seeds; an hour
 #   make bench-trl    GRPO against TRL's GRPOTrainer on the same tiny model, five seeds; a table and a picture, minutes
 #   make measure-gpu  SFT and GRPO of a real architecture with random weights on a GPU
-#   make pictures     the README's picture of rollouts, from the run of make quickstart; needs Chromium
+#   make pictures     the README's pictures of learning and of rollouts, from make quickstart's run; needs Chromium
 #   make drill        slow fault drills: processes killed, frozen and starved
 #   make drill-2b     a step of SFT and of GRPO of a whole Qwen3-VL-2B by LoRA on CPUs, and its memory; needs
 #                     TEMPORAY_REAL_FORM=FOLDER, the model's files without weights
@@ -77,7 +77,7 @@ $(BIOME): $(STAMP)
 	touch $@
 
 pictures: quickstart
-	PYTHONPATH=. $(BIN)/python tests/pictures.py runs/quickstart/grpo .github/images/rollouts.png
+	PYTHONPATH=. $(BIN)/python tests/pictures.py runs/quickstart .github/images
 
 drill-2b: setup
 	PYTHONPATH=. RAY_AUTH_MODE=disabled $(BIN)/python -m tests.drills.whole_model --form "$(TEMPORAY_REAL_FORM)"

@@ -1,8 +1,9 @@
-"""Make the README's picture of rollouts from a real run, with a headless Chromium.
+"""Make the README's pictures of learning and of rollouts from a real run, with a headless Chromium.
 
-    python tests/pictures.py runs/quickstart/grpo .github/images/rollouts.png
+    python tests/pictures.py runs/quickstart .github/images
 
-The picture shows a group of the last step whose rollouts the run has kept: the card that its report begins with.
+learned.png   what fine-tuning and what reinforcement did: the figures that the run's report begins with
+rollouts.png  a group of the last step whose rollouts the run has kept
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
+import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -18,10 +20,21 @@ import aiohttp
 from temporay.operators.errors import UserError
 from temporay.operators.pages.page import page
 from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in
+from temporay.workflows.reports.learned import figures
+from temporay.workflows.reports.report import mean_chance
 from temporay.workflows.reports.rollout_cards import RolloutViewer, cards_within, legend, summary
+from temporay.workflows.reports.sample_cards import Answers
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 SECONDS_TO_DECODE = 8.0
+WIDTH, LEARNED_HEIGHT, ROLLOUTS_HEIGHT = 1120, 1210, 1560  # px
+
+
+def learned_page(run: Path) -> str:
+    """Return a page with what fine-tuning and what reinforcement did."""
+    result = json.loads((run / "summary.json").read_text())
+    shown = figures(run, result, Answers.read(run), mean_chance(result))
+    return page("What training did", "", shown)
 
 
 def rollouts_page(run: Path) -> str:
@@ -77,11 +90,14 @@ async def screenshot(tabs_url: str) -> bytes:
 def main() -> None:
     """Take a run and the place of the picture from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, help="folder of a run of temporay grpo")
-    parser.add_argument("picture", type=Path, help="PNG to write")
-    parser.add_argument("--size", type=int, nargs=2, default=(1120, 1560), help="width and height in pixels")
+    parser.add_argument("run", type=Path, help="folder of a finished run of temporay run")
+    parser.add_argument("folder", type=Path, help="where the PNGs go")
     options = parser.parse_args()
-    asyncio.run(photograph(rollouts_page(options.run), options.picture, *options.size))
+    for name, text, height in (
+        ("learned", learned_page(options.run), LEARNED_HEIGHT),
+        ("rollouts", rollouts_page(options.run / "grpo"), ROLLOUTS_HEIGHT),
+    ):
+        asyncio.run(photograph(text, options.folder / f"{name}.png", WIDTH, height))
 
 
 if __name__ == "__main__":
