@@ -30,6 +30,7 @@ class BaseModelSettings(Settings):
     """How the small base model is made."""
 
     shape: TinyShape = TinyShape()
+    tasks: tuple[str, ...] = ()  # it reads the texts of these questions; none: of all in the data
     seed: int = 0
     num_steps: int = Field(default=200, ge=1)
     batch_size: int = Field(default=32, ge=1)
@@ -38,7 +39,11 @@ class BaseModelSettings(Settings):
 
 
 def make_base_model(settings: BaseModelSettings, samples: Sequence[Sample], run_dir: RunDir, out: Path) -> None:
-    """Build a model with a tokenizer of the samples' own words, teach it to read, and write it to ``out``."""
+    """Build a model with a tokenizer of the samples' own words, teach it to read, and write it to ``out``.
+
+    Args:
+        samples: some are of the tasks to read.
+    """
     torch.set_num_threads(settings.threads)
     random_weights = out.with_name(f"{out.name}-random")
     corpus = [text for sample in samples for text in (question_text(sample.question), sample.target)]
@@ -52,7 +57,8 @@ def make_base_model(settings: BaseModelSettings, samples: Sequence[Sample], run_
     )
     run_dir.drop_from(STAGE, 0)
     with run_dir.timed(part_of(STAGE, "steps")):
-        teach_to_read(policy, family.load_processor(random_weights), settings, samples, run_dir)
+        read = [sample for sample in samples if not settings.tasks or sample.address.task in settings.tasks]
+        teach_to_read(policy, family.load_processor(random_weights), settings, read, run_dir)
     with run_dir.timed(part_of(STAGE, "export")):
         export(policy, random_weights, out)
 

@@ -111,6 +111,11 @@ def check(config: PipelineConfig) -> None:
     check_trackers((*config.sft.trackers, *config.grpo.trackers))
     for stage in (config.sft, config.grpo):
         check_metric(stage.best_metric, stage.validation_arms)
+    if unasked := set(config.base_model.tasks) - set(config.tasks):
+        raise UserError(
+            f"base_model.tasks names {', '.join(sorted(unasked))}, but tasks is {' '.join(config.tasks)}; give some of "
+            "those, or --base-model.tasks without names for all"
+        )
     needs = needs_of(load_rewards(config.grpo.rewards.weights, config.grpo.rewards.settings))
     if "twin" in needs and not config.twins:
         raise UserError("grpo.rewards compares twins, but twins is False; give --twins True")

@@ -125,6 +125,7 @@ def test_the_quickstarts_labels_are_what_its_clips_show(tmp_path: Path) -> None:
         ({"grpo.rewards.weights": {"twin": 1.0}, "twins": False}, "compares twins, but twins is False"),
         ({"grpo.curriculum.enabled": True, "levels": (1,)}, "levels has fewer than two"),
         ({"backdrops": ()}, "backdrops is empty"),
+        ({"base_model.tasks": ("rotation",)}, "base_model.tasks names rotation, but tasks is scene_order scene_at"),
         ({"grpo.best_metric": "blind_gap"}, "best_metric blind_gap needs the arms"),
         ({"pool.placement": "in_turns", "grpo.max_staleness": 1}, "with max_staleness 1 engines generate while"),
     ],

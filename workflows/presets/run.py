@@ -24,8 +24,9 @@ def quickstart() -> PipelineSettings:
         num_data_workers=2,
         base_model=BaseModelSettings(
             shape=TinyShape(bpe_vocab_size=1500),  # enough for whole words of real captions
-            num_steps=600,  # after 500 it understands in words what "scene number 3" asks for
-            batch_size=16,
+            tasks=("scene_at", "first_last"),  # with the long texts of scene_order among them it takes twice the steps
+            num_steps=300,
+            batch_size=32,
             optimizer=OptimizerConfig(
                 lr=2e-3, betas=(0.9, 0.98), weight_decay=0.01, warmup_steps=50, schedule="constant"
             ),
