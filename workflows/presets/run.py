@@ -28,7 +28,13 @@ def quickstart() -> PipelineSettings:
             num_steps=300,
             batch_size=32,
             optimizer=OptimizerConfig(
-                lr=2e-3, betas=(0.9, 0.98), weight_decay=0.01, warmup_steps=50, schedule="constant"
+                lr=2e-3,
+                betas=(0.9, 0.98),
+                weight_decay=0.01,
+                warmup_steps=50,
+                schedule="linear",
+                decay_start=0.6,
+                final_lr_ratio=0.1,
             ),
         ),
         sft=replaced(
@@ -46,9 +52,9 @@ def quickstart() -> PipelineSettings:
             grpo.tiny(),
             {
                 "max_tokens": MAX_TOKENS,
-                "num_steps": 20,
+                "num_steps": 30,
                 "prompts_per_step": 24,
-                "optimizer.lr": 2e-4,
+                "optimizer.lr": 3e-4,
                 "optimizer.schedule": "constant",
                 "validate_every": 5,
                 "validation_samples": 100,
