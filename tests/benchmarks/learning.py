@@ -55,7 +55,7 @@ FIRST_VERSION = 1 << 40  # versions of weights that are only evaluated: engines 
 class Settings:
     run: Path  # a finished run of the quickstart
     out: Path  # folder of the arms' runs; the same command resumes where it was stopped
-    task: str = "motion_direction"
+    task: str = "first_last"
     levels: tuple[int, ...] = (0, 1, 2)
     seeds: tuple[int, ...] = (0, 1, 2)
     num_steps: int = 50
@@ -94,6 +94,7 @@ def make_data(settings: Settings, split: str, out: Path) -> Path:
     num_samples = {"rl": settings.num_rl_samples, "test": settings.num_test_samples}[split]
     changes = {
         "tasks": (settings.task,),
+        "weights": (),
         "split": split,
         "num_samples": num_samples,
         "twins": True,
