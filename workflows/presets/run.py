@@ -1,6 +1,5 @@
 """Presets of ``temporay run``."""
 
-from temporay.models.policy import OptimizerConfig
 from temporay.models.tiny import TinyShape
 from temporay.workflows.base_model import BaseModelSettings
 from temporay.workflows.config import replaced
@@ -27,15 +26,7 @@ def quickstart() -> PipelineSettings:
             tasks=("scene_at", "first_last"),  # with the long texts of scene_order among them it takes twice the steps
             num_steps=300,
             batch_size=32,
-            optimizer=OptimizerConfig(
-                lr=2e-3,
-                betas=(0.9, 0.98),
-                weight_decay=0.01,
-                warmup_steps=50,
-                schedule="linear",
-                decay_start=0.6,
-                final_lr_ratio=0.1,
-            ),
+            optimizer=replaced(sft.tiny().optimizer, {"lr": 2e-3, "decay_start": 0.6, "final_lr_ratio": 0.1}),
         ),
         sft=replaced(
             sft.tiny(),
