@@ -31,8 +31,8 @@ from temporay.workflows.sft.settings import SftConfig, SftSettings
 from temporay.workflows.tune import TuneConfig
 from temporay.workflows.tune import run as run_tune
 
-NUM_STEPS, KILL_AFTER = 24, 4  # enough steps after the first checkpoint to be killed among them
-VALIDATED_STEPS = [0, 4, 8, 12, 16, 20, 24]
+NUM_STEPS, KILL_AFTER = 16, 4  # enough steps after the first checkpoint to be killed among them
+VALIDATED_STEPS = [0, 4, 8, 12, 16]
 
 
 def config(data: Path, model: Path, out: Path, **changes: object) -> SftConfig:
