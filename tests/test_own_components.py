@@ -17,6 +17,7 @@ from tests.small_data import write_dataset
 from tests.small_runs import write_model
 
 ROOT = Path(__file__).parent.parent
+TASKS = ("first_stop", "event_order")
 ADVANTAGE = '''
 """Divided by the range of the group's rewards."""
 
@@ -111,6 +112,16 @@ def temporay(own: Path, *arguments: str | Path, address: str = "") -> str:
     return done.stdout
 
 
+@pytest.fixture(scope="module")
+def data(own: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of the own primitive and of one of ours, from a command that starts a cluster of its own."""
+    folder = tmp_path_factory.mktemp("generated") / "data"
+    small = ["--canvas.width", "48", "--canvas.height", "48", "--canvas.num-frames", "6", "10", "--level", "0"]
+    made = ["--tasks", *TASKS, "--num-samples", "12", "--num-workers", "1", "--split", "rl"]
+    assert "12 samples" in temporay(own, "generate", "synrl", *made, *small, "--out", folder)
+    return folder
+
+
 def test_every_contract_test_takes_them(own: Path) -> None:
     tests = ["tests/test_components.py", "tests/operators", "tests/models/families", "tests/models/losses"]
     names = ("first_stop", "brief", "reach", "lantern")
@@ -121,24 +132,19 @@ def test_every_contract_test_takes_them(own: Path) -> None:
     assert passed["first_stop"] > 15 and passed["brief"] > 20 and passed["reach"] > 3 and passed["lantern"] > 1, passed
 
 
-def test_commands_about_data_take_a_primitive(own: Path, address: str, tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    made = ["--tasks", "first_stop", "event_order", "--num-samples", "12", "--num-workers", "1"]
-    assert "12 samples" in temporay(own, "generate", "synrl", *made, "--out", data)
+def test_commands_about_data_take_a_primitive(own: Path, data: Path, address: str, tmp_path: Path) -> None:
     temporay(own, "lint", data, address=address)
     assert "first_stop" in temporay(own, "audit", data, address=address)
     temporay(own, "preview", data, "--out", tmp_path / "preview.html")
     assert "first_stop" in (tmp_path / "preview.html").read_text()
     temporay(own, "export", data, "--format", "verl", "--out", tmp_path / "verl")
-    assert re.search(r"shapes +12", temporay(own, "plan", "synrl", *made[:5], "--out", tmp_path / "planned"))
+    planned = ["--tasks", *TASKS, "--num-samples", "12", "--out", tmp_path / "planned"]
+    assert re.search(r"shapes +12", temporay(own, "plan", "synrl", *planned))
 
 
-def test_grpo_takes_all_of_them(own: Path, address: str, tmp_path: Path) -> None:
+def test_grpo_takes_all_of_them(own: Path, data: Path, address: str, tmp_path: Path) -> None:
     """A model of the own family answers the own primitive; the own reward and the own advantage train it."""
-    data, model = tmp_path / "data", tmp_path / "lantern"
-    small = ["--canvas.width", "32", "--canvas.height", "32", "--canvas.num-frames", "6", "8", "--level", "0"]
-    made = ["--tasks", "first_stop", "--num-samples", "4", "--check-pixels", "False", "--num-workers", "1"]
-    temporay(own, "generate", "synrl", *made, *small, "--split", "rl", "--out", data, address=address)
+    model = tmp_path / "lantern"
     (tmp_path / "inner").mkdir()
     model.mkdir()
     write_lantern(write_model(write_dataset(tmp_path / "words"), tmp_path / "inner"), model)

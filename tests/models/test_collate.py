@@ -41,6 +41,7 @@ def test_mask_covers_target_and_end_of_turn_alone(family: Family, processor: Any
         before = batch.predictors_BT[b][batch.completion_mask_BT[b].bool()]
         assert torch.equal(batch.input_ids_RL.flatten()[before + 1], torch.tensor(scored))
     assert min(batch.lengths_R) < batch.input_ids_RL.shape[1]
+    assert batch.attention_pairs == sum(length * length for length in batch.lengths_R)
     types = family.token_types(processor, batch.input_ids_RL)["mm_token_type_ids"]
     grid_V3 = batch.model_inputs["video_grid_thw"]
     expected, _ = family.load_model(tiny_model, torch.float32).model.get_rope_index(

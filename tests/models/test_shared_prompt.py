@@ -64,3 +64,15 @@ def test_a_row_of_groups_equals_repeated_rows(
     one_by_one = [collate_groups(policy.family, processor, [prompts[i]], [groups[i]], [advantages[i]]) for i in (1, 3)]
     both = collate_groups(policy.family, processor, prompts[1::2], groups[1::2], advantages[1::2])
     assert_same_step(gradients(policy, one_by_one), gradients(policy, [both]))  # layouts differ between the two
+
+
+@pytest.mark.parametrize(
+    ("prompt", "chunks"),
+    [(10, [(30, 30), (40,), (70,), (5, 50)]), (300, [(30, 30, 40), (70, 5, 50)])],  # at most 64 tokens, then 150
+)
+def test_completions_share_a_call_up_to_its_bound(
+    prompt: int, chunks: list[tuple[int, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_shared_prompt, "CHUNK_TOKENS", 64)
+    span = _shared_prompt.GroupSpan(prompt=prompt, completions=(30, 30, 40, 70, 5, 50))
+    assert list(span.chunks()) == chunks

@@ -13,6 +13,8 @@ from temporay.models.engines._settings import EngineSettings
 from tests.models.qwen3_vl_forms import MAX_POSITION, Size, write_form
 from tests.models.tiny_models import CORPUS
 
+pytestmark = pytest.mark.xdist_group("vllm")  # one process loads vLLM for all files that use it
+
 MIB = 1 << 20
 
 

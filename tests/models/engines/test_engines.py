@@ -25,7 +25,10 @@ from tests.models.small_engines import small_prompts
 TIED = ("lm_head.weight",)
 TOLERANCE = 1e-4  # nats, float32
 BUCKET_BYTES = 1 << 16  # a small part of the tiny model
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")  # vLLM's start warns
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning"),  # vLLM's start warns
+    pytest.mark.xdist_group("vllm"),  # one process loads vLLM for all files that use it
+]
 
 
 @pytest.fixture(params=[("local", 1), ("vllm", 1), ("vllm", 2)], ids=["local", "vllm", "vllm-on-two-workers"])

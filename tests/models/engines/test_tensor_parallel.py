@@ -14,6 +14,8 @@ from temporay.models.engines._tensor_parallel import HeadCounts, check_divides, 
 from temporay.models.engines.local import Local
 from temporay.operators.errors import UserError
 
+pytestmark = pytest.mark.xdist_group("vllm")  # one process loads vLLM for all files that use it
+
 QWEN3_VL_2B = HeadCounts(text=16, key_value=8, vision=16)
 
 

@@ -22,7 +22,10 @@ TOLERANCE = 1e-4  # nats, float32
 # Rates on both sides of 2 fps, three sizes, an odd number of frames, and a blind prompt.
 CLIPS: Sequence[Clip] = (((8, 48, 48), 4.0), ((5, 64, 32), 8.0), ((4, 32, 96), 1.0), ((6, 48, 48), 2.9), (None, 4.0))
 VERSION = 100  # other tests of the session load other weights under smaller numbers
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")  # vLLM's start warns
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning"),  # vLLM's start warns
+    pytest.mark.xdist_group("vllm"),  # one process loads vLLM for all files that use it
+]
 
 
 @pytest.mark.parametrize("name", ["local", "vllm"])
