@@ -72,6 +72,16 @@ def test_the_entrypoint_is_quoted_for_a_shell() -> None:
     assert make_job(python="/opt/venv/bin/python").entrypoint.startswith("/opt/venv/bin/python -m temporay.workflows")
 
 
+def test_a_command_that_does_not_wait_does_not_ask_how_the_job_ended(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(submit, "connect", lambda address: FakeClient(["FAILED"], [[]]))
+    assert submit.submit("http://127.0.0.1:8265", make_job(), wait=False) == 0
+    assert capsys.readouterr().out.startswith("job job-1 at http://127.0.0.1:8265: python -m temporay.workflows sft")
+    with pytest.raises(SubmitError, match="never ran its command"):
+        submit.submit("http://127.0.0.1:8265", make_job())
+
+
 def test_a_job_carries_the_program_and_no_secret(tmp_path: Path) -> None:
     client = FakeClient()
     job = make_job(environment={"HF_HUB_OFFLINE": "1"}, num_cpus=2.0)

@@ -78,8 +78,9 @@ def test_tensors_that_do_not_fit_the_config_are_named(broken: Path) -> None:
     assert doctor.tell(findings) == doctor.FAILED
 
 
-def test_a_number_that_is_not_finite_is_named(broken: Path) -> None:
-    rewrite(broken, **{NORM: torch.full((64,), torch.nan)})
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_number_that_is_not_finite_is_named(broken: Path, value: float) -> None:
+    rewrite(broken, **{NORM: torch.ones(64).index_fill(0, torch.tensor(5), value)})
     findings = doctor.run(DoctorConfig(model=broken))
     assert f"1 tensors in {broken} hold values that are not finite ({NORM} …)" in failures(findings)["weights"]
     assert failures(findings)["parity"] == "not tried"

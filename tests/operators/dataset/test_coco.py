@@ -176,3 +176,12 @@ def test_the_loader_reads_a_file_once(tmp_path: Path) -> None:
     Path(scene.path).unlink()
     assert load(scene) is first
     assert not first.flags.writeable
+
+
+@pytest.mark.parametrize("test_fraction", [0.1, 0.4])
+def test_the_test_split_has_its_share_of_images_and_the_others_the_rest(test_fraction: float) -> None:
+    scenes = tuple(Scene(image_id=i, path="", captions=("a dog",), license_id=None, source_url="") for i in range(2000))
+    parts = {split: split_scenes(scenes, split, test_fraction) for split in ("train", "rl", "test")}
+    assert parts["train"] == parts["rl"]
+    assert sorted(one.image_id for one in parts["train"] + parts["test"]) == list(range(2000))
+    assert len(parts["test"]) / 2000 == pytest.approx(test_fraction, abs=0.04)
