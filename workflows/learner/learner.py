@@ -76,15 +76,7 @@ class Learner:
             check_loading(config.model, world_size=parallel.world_size, ranks_on_host=ranks_on_host, host=host_bytes())
         parallel.barrier()  # no rank has loaded its model while another still looks at the memory
         self.processor: Any = self.family.load_processor(config.model)
-        settings = PolicySettings(
-            optimizer=config.optimizer,
-            total_steps=config.num_steps * config.updates_per_step,
-            temperature=temperature,
-            gradient_checkpointing=config.gradient_checkpointing,
-            trained=config.trained,
-            hardware=config.hardware,
-        )
-        self.policy = Policy.load(config.model, self.family, settings, parallel)
+        self.policy = Policy.load(config.model, self.family, _settings(config, temperature), parallel)
         self.cost = StepCost(self.policy, config.model, ranks_on_host=ranks_on_host, reference=reference)
         found = latest(config.out / CHECKPOINTS, parallel)
         self.cursor = load(self.policy, found.path) if found.path is not None else {}  # in the data
@@ -217,6 +209,17 @@ class Learner:
         """Write OUT/model, which transformers and vLLM load."""
         with self.timed("export"):
             export(self.policy, self.config.model, self.config.out / MODEL)
+
+
+def _settings(config: TrainingConfig, temperature: float) -> PolicySettings:
+    return PolicySettings(
+        optimizer=config.optimizer,
+        total_steps=config.num_steps * config.updates_per_step,
+        temperature=temperature,
+        gradient_checkpointing=config.gradient_checkpointing,
+        trained=config.trained,
+        hardware=config.hardware,
+    )
 
 
 def make_trainer(

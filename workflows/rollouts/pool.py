@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -27,16 +27,14 @@ from temporay.models.families._base import family_of
 from temporay.operators.errors import UserError
 from temporay.operators.records import Group, Prompt, Sampling
 from temporay.workflows.config import to_json
-from temporay.workflows.placement import RoleNeed
 from temporay.workflows.rollouts.actor import Answer, EngineActor
 from temporay.workflows.rollouts.media import MediaStore, StoredPrompt
 from temporay.workflows.rollouts.pool_call import PendingPrompt, PoolCall, accept
 from temporay.workflows.rollouts.published_weights import OF_CHECKPOINT, PublishedWeights, WeightFormat
-from temporay.workflows.rollouts.roster import EngineRoster, Slot, SlotState
+from temporay.workflows.rollouts.roster import EngineRoster, Slot
 from temporay.workflows.rollouts.settings import ResolvedPool
-from temporay.workflows.room import LINE_EVERY_S, Wait
+from temporay.workflows.rollouts.starting import REFRESH_INTERVAL_S, wait_for_engines
 
-REFRESH_INTERVAL_S = 0.2
 LOST = (RayActorError, ObjectLostError, TimeoutError, EngineLostError)  # engine, node, or answer on the way
 
 
@@ -122,7 +120,7 @@ class RolloutPool:
             start_timeout_s=config.call_timeout_s,
         )
         try:
-            engine_name = _started(roster, config)
+            engine_name = wait_for_engines(roster, config.num_engines, config.need)
         except BaseException:
             roster.close()
             raise
@@ -305,32 +303,3 @@ class RolloutPool:
         if worst >= self.config.max_attempts:
             keys = ", ".join(work.prompt.key for work in chunk if work.attempts == worst)
             raise RuntimeError(f"{worst} engines ended while they answered: {keys}") from error
-
-
-def _look(wait: Wait, roster: EngineRoster, need: RoleNeed) -> None:
-    """Say what engines wait for that are not there yet.
-
-    Raises:
-        UserError: one can never be placed.
-    """
-    absent, loading = (roster.count(state) for state in (SlotState.ABSENT, SlotState.LOADING))
-    otherwise = f"waiting for {loading} of {need.count} engines to load" if loading else ""
-    wait.look([replace(need, count=absent)], otherwise=otherwise)
-
-
-def _started(roster: EngineRoster, config: ResolvedPool) -> str:
-    """Wait for as many engines as must be up, and return their name."""
-    for _ in range(config.num_engines):
-        roster.add()
-    wait = Wait(first_line_s=LINE_EVERY_S)
-    replies: list[tuple[str, str]] = []
-    while len(replies) < config.num_engines:
-        replies += roster.refresh()
-        if roster.fault is not None:
-            raise roster.fault
-        if len(replies) < config.num_engines:
-            _look(wait, roster, config.need)
-            time.sleep(REFRESH_INTERVAL_S / 4)
-    counts = {reply: replies.count(reply) for reply in replies}
-    print("rollouts: " + "; ".join(f"{n} x {name} ({why})" for (name, why), n in counts.items()), flush=True)
-    return "+".join(sorted({name for name, _ in replies}))
