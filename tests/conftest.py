@@ -21,7 +21,7 @@ from temporay.workflows.session import ON_ONE_MACHINE
 
 os.environ.update(ON_ONE_MACHINE)
 RAY_OBJECT_STORE_BYTES = 150 << 20
-RAY_LOGICAL_CPUS = 6  # more than the machine may have: what a test runs is small, and actors must not hold all of them
+RAY_LOGICAL_CPUS = 4  # more than the machine may have: what a test runs is small, and actors must not hold all of them
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads groups in the same hook

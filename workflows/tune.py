@@ -1,6 +1,7 @@
 """Search over fine-tuning settings by their dotted names: Ray Tune over Ray Train, unpromising trials stopped early.
 
-Every trial is an ordinary ``temporay sft`` run in OUT/trials. Stopping rule: ASHA, arXiv 1810.05934.
+Every trial is an ordinary ``temporay sft`` run in OUT/trials. Stopping rule: ASHA by training loss, arXiv 1810.05934.
+Of the trials that finish, the best is the one with the best validation; without validation, with the lowest loss.
 """
 
 import itertools
@@ -21,6 +22,8 @@ from temporay.operators.errors import UserError, error_behind
 from temporay.operators.seeding import rng_at
 from temporay.operators.settings import Settings
 from temporay.workflows.config import converted, replaced
+from temporay.workflows.learner.best import BEST, goodness
+from temporay.workflows.learner.learner import MODEL
 from temporay.workflows.learner.scaling import DATA_TASK, worker_need
 from temporay.workflows.placement import ClusterState, RoleNeed, most_at_once
 from temporay.workflows.room import await_room, read_cluster
@@ -33,6 +36,7 @@ from temporay.workflows.sft.settings import SftConfig, SftSettings
 
 TRIAL_CPU = 0.01  # of the process that only waits for a trial's workers
 STOPPED_TRIAL_KILL_S = 10  # Tune's default is 600
+COMPARED_BY = frozenset({"best_metric", "validation_arms", "validation_samples"})
 REDUCTION_FACTOR = 3  # of the trials that reach a rung, one in three goes on
 
 
@@ -51,6 +55,7 @@ class TuneConfig(TuneSettings):
     data: Path
     model: Path
     out: Path
+    validation: Path | None = None  # held out; the best trial is the one with the best ``sft.best_metric`` on it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +67,7 @@ class Trial:
     steps: int
     status: str  # finished, stopped (by ASHA), or failed
     error: str = ""
+    validated: float | None = None  # the best value of ``sft.best_metric``; None without validation
 
 
 def trial_settings(search: Sequence[str], num_samples: int, seed: int) -> list[dict[str, Any]]:
@@ -118,7 +124,8 @@ def run_trial(parameters: Mapping[str, Any]) -> None:
     config: TuneConfig = candidate["config"]
     out = config.out / "trials" / f"{candidate['index']:03d}"
     summary = fine_tune(trial_config(config, candidate["settings"], out), callbacks=(TuneReportCallback(),))
-    tune.report({"loss": summary["loss"], "step": summary["num_steps"]})
+    best = {"validated": summary["best"]["value"]} if "best" in summary else {}
+    tune.report({"loss": summary["loss"], "step": summary["num_steps"], **best})
 
 
 def trial_config(config: TuneConfig, chosen: Mapping[str, Any], out: Path) -> SftConfig:
@@ -127,7 +134,8 @@ def trial_config(config: TuneConfig, chosen: Mapping[str, Any], out: Path) -> Sf
     Raises:
         UserError: a name or value is not valid.
     """
-    return converted(SftConfig, replaced(config.sft, chosen), data=config.data, model=config.model, out=out)
+    where = {"data": config.data, "model": config.model, "validation": config.validation, "out": out}
+    return converted(SftConfig, replaced(config.sft, chosen), **where)
 
 
 def search(config: TuneConfig, settings: Sequence[Mapping[str, Any]]) -> list[Trial]:
@@ -169,25 +177,28 @@ def _trial(config: TuneConfig, settings: Mapping[str, Any], result: Any) -> Tria
         cause = error_behind(result.error, UserError) or result.error
         return Trial(settings=settings, loss=metrics.get("loss"), steps=steps, status="failed", error=str(cause))
     status = "finished" if steps >= config.sft.num_steps else "stopped"
-    return Trial(settings=settings, loss=metrics["loss"], steps=steps, status=status)
+    return Trial(
+        settings=settings, loss=metrics["loss"], steps=steps, status=status, validated=metrics.get("validated")
+    )
 
 
-def table(trials: Sequence[Trial]) -> str:
-    """Return the trials as plain text, best first."""
+def table(trials: Sequence[Trial], metric: str = "") -> str:
+    """Return the trials as plain text, best first; ``metric`` is what validation measured, "" without one."""
     names = sorted({name for trial in trials for name in trial.settings})
-    header = [*names, "loss", "steps", "status"]
-    lines = [header]
-    for trial in sorted(trials, key=_rank):
-        values = [trial.settings.get(name) for name in names]
-        shown = [f"{value:.4g}" if isinstance(value, float) else str(value) for value in values]
-        loss = "-" if trial.loss is None else f"{trial.loss:.4f}"
-        lines.append([*shown, loss, str(trial.steps), trial.status])
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    lines = [[*names, *([metric] if metric else []), "loss", "steps", "status"]]
+    for trial in sorted(trials, key=lambda trial: _rank(trial, metric)):
+        chosen = [trial.settings.get(name) for name in names]
+        shown = [f"{value:.4g}" if isinstance(value, float) else str(value) for value in chosen]
+        measured = [trial.validated, trial.loss] if metric else [trial.loss]
+        shown += ["-" if value is None else f"{value:.4f}" for value in measured]
+        lines.append([*shown, str(trial.steps), trial.status])
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
 
 
-def _rank(trial: Trial) -> tuple[bool, float]:
-    return trial.status != "finished", math.inf if trial.loss is None else trial.loss
+def _rank(trial: Trial, metric: str) -> tuple[bool, float, float]:
+    validated = 0.0 if trial.validated is None else -goodness(metric, trial.validated)
+    return trial.status != "finished", validated, math.inf if trial.loss is None else trial.loss
 
 
 def run(config: TuneConfig) -> dict[str, Any]:
@@ -197,11 +208,15 @@ def run(config: TuneConfig) -> dict[str, Any]:
         UserError: a name or value of ``search``, the data or the model is not valid, the cluster is too small, or no
             trial finished.
     """
-    config = replaced(config, {name: getattr(config, name).absolute() for name in ("data", "model", "out")})
+    paths = {name: getattr(config, name) for name in ("data", "model", "out", "validation")}
+    config = replaced(config, {name: path.absolute() for name, path in paths.items() if path is not None})
     settings = trial_settings(config.search, config.num_samples, config.seed)
+    if fixed := COMPARED_BY.intersection(*settings[:1]):
+        raise UserError(f"search names {', '.join(sorted(fixed))}, by which trials are compared; give --sft.… instead")
     for chosen in settings:
         check(trial_config(config, chosen, config.out / "trials"))
-    parts_of(config.data, (), VideoReading())
+    for data in filter(None, (config.data, config.validation)):
+        parts_of(data, (), VideoReading())
     run_dir = RunDir.open(config.out, config, kind="tune")
     finished = run_dir.summary()
     if finished is not None:
@@ -209,12 +224,13 @@ def run(config: TuneConfig) -> dict[str, Any]:
         return finished
     with ray_session(), run_dir.stage("tune"):
         trials = search(config, settings)
-    best = min(trials, key=_rank)
+    metric = config.sft.best_metric if config.validation is not None else ""
+    best = min(trials, key=lambda trial: _rank(trial, metric))
     if best.status != "finished":
         raise UserError(f"no trial finished; the first error: {next((t.error for t in trials if t.error), 'none')}")
     rows = [asdict(trial) for trial in trials]
     index = trials.index(best)
-    result = {"best": rows[index], "model": str(config.out / "trials" / f"{index:03d}" / "model"), "trials": rows}
-    summary = run_dir.finish({**result, "table": table(trials)})
+    model = config.out / "trials" / f"{index:03d}" / (BEST if metric else MODEL)
+    summary = run_dir.finish({"best": rows[index], "model": str(model), "trials": rows, "table": table(trials, metric)})
     print(summary["table"])
     return summary

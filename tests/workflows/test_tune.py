@@ -62,12 +62,27 @@ def test_table_has_the_best_finished_trial_first() -> None:
     assert [line.split()[0] for line in lines] == ["optimizer.lr", "0.0001", "0.001", "0.01"]
 
 
+@pytest.mark.parametrize(("metric", "best"), [("ordered_loss", "0.001"), ("shuffled_gap", "0.01")])
+def test_validation_decides_which_finished_trial_is_best(metric: str, best: str) -> None:
+    trials = [
+        Trial(settings={"optimizer.lr": 1e-4}, loss=0.1, steps=9, status="finished", validated=0.5),
+        Trial(settings={"optimizer.lr": 1e-3}, loss=0.2, steps=9, status="finished", validated=0.3),
+        Trial(settings={"optimizer.lr": 1e-2}, loss=0.3, steps=9, status="finished", validated=0.7),
+        Trial(settings={"optimizer.lr": 1e-1}, loss=0.4, steps=4, status="stopped"),
+    ]
+    header, first, *_, last = (line.split() for line in table(trials, metric).splitlines())
+    assert header == ["optimizer.lr", metric, "loss", "steps", "status"]
+    assert (first[0], last) == (best, ["0.1", "-", "0.4000", "4", "stopped"])
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"search": ("optimizer.rl=1,2",)}, "'optimizer.rl'; did you mean 'optimizer.lr'"),
         ({"model": Path("/no/model")}, "/no/model"),
         ({"data": Path("/no/data")}, "/no/data is not a dataset"),
+        ({"validation": Path("/no/held_out")}, "/no/held_out is not a dataset"),
+        ({"search": ("best_metric=ordered_loss,blind_gap",)}, "search names best_metric, by which trials are compared"),
     ],
 )
 def test_what_no_trial_could_do_is_refused_first(tmp_path: Path, changes: dict[str, Any], message: str) -> None:

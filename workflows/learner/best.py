@@ -44,6 +44,11 @@ def check_metric(metric: str, arms: Sequence[Arm]) -> None:
         )
 
 
+def goodness(metric: str, value: float) -> float:
+    """Return a number that is larger for a better value: losses are to fall, all other metrics to grow."""
+    return -value if metric.endswith("_loss") else value
+
+
 def keep_if_best(learner: Learner, metric: str, value: float) -> None:
     """Export the weights if no others measured in this run were better. Every rank must call it.
 
@@ -51,8 +56,7 @@ def keep_if_best(learner: Learner, metric: str, value: float) -> None:
     """
     root, parallel = learner.config.out / BEST_SO_FAR, learner.policy.parallel
     before = parallel.from_rank_0(read_best(learner.config.out) if parallel.rank == 0 else None)
-    sign = -1.0 if metric.endswith("_loss") else 1.0
-    if before is not None and sign * value <= sign * before.value:
+    if before is not None and goodness(metric, value) <= goodness(metric, before.value):
         return
     folder = f"step-{learner.step:08d}"
     export(learner.policy, learner.config.model, root / folder)

@@ -326,11 +326,13 @@ def test_search_stops_bad_trials_and_keeps_the_best(ray_cluster: None, data: Pat
                 "data": data,
                 "model": model,
                 "out": tmp_path / "search",
-                "sft": shared,
+                "validation": data,
+                "sft": {**shared, "best_metric": "ordered_loss"},
                 "search": ("optimizer.lr=3e-3,1e-5,1e-6",),
             }
         )
     )
     assert summary["best"]["settings"] == {"optimizer.lr": 3e-3}
-    assert [trial["status"] for trial in summary["trials"]].count("finished") >= 1
+    finished = [trial for trial in summary["trials"] if trial["status"] == "finished"]
+    assert summary["best"]["validated"] == min(trial["validated"] for trial in finished)
     assert (Path(summary["model"]) / "model.safetensors").exists()
