@@ -14,6 +14,7 @@ lora                 which weights are trained: all, or adapters
 parallel             FSDP2 from outside
 checkpoint           sharded checkpoints, written beside the steps
 checkpoint_folder    which of their folders are whole
+frozen               weights that are not trained: their names and their hash
 export               a model in Hugging Face layout
 weight_files         a checkpoint folder, read a part at a time
 parity               an engine's log-probabilities against the trainer's

@@ -25,6 +25,30 @@ def weights_from(words: list[str]) -> dict[str, float]:
     return {name: float(number) for name, _, number in pairs}
 
 
+def fields_from(words: list[str]) -> dict[str, dict[str, Any]]:
+    """``["overlong.max_completion_len=200"]`` as a mapping of mappings; values are JSON, or else words.
+
+    Raises:
+        ValueError: a word is not of the form NAME.FIELD=VALUE.
+    """
+    fields: dict[str, dict[str, Any]] = {}
+    for word in words:
+        place, equals, value = word.partition("=")
+        name, _, field = place.rpartition(".")
+        if not (name and field and equals):
+            raise ValueError(f"{word!r} is not NAME.FIELD=VALUE, e.g. overlong.max_completion_len=200")
+        fields.setdefault(name, {})[field] = json_or_word(value)
+    return fields
+
+
+def json_or_word(text: str) -> Any:
+    """Read a value of a command line: JSON, or the text itself, such as the name of a schedule."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
 # Names that nobody knows beforehand, with numbers; on the command line NAME=NUMBER NAME=NUMBER.
 Weights = Annotated[
     dict[str, float],
@@ -34,6 +58,20 @@ Weights = Annotated[
         instance_from_str=weights_from,
         is_instance=lambda value: isinstance(value, dict),
         str_from_instance=lambda weights: [f"{name}={number:g}" for name, number in weights.items()],
+    ),
+]
+
+# Fields of things that are named; on the command line NAME.FIELD=VALUE NAME.FIELD=VALUE.
+NamedFields = Annotated[
+    dict[str, dict[str, float | bool | str | None]],
+    PrimitiveConstructorSpec(
+        nargs="*",
+        metavar="NAME.FIELD=VALUE …",
+        instance_from_str=fields_from,
+        is_instance=lambda value: isinstance(value, dict),
+        str_from_instance=lambda named: [
+            f"{name}.{field}={json.dumps(value)}" for name, fields in named.items() for field, value in fields.items()
+        ],
     ),
 ]
 

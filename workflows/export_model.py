@@ -3,7 +3,6 @@
 RUN/config.json, RUN/checkpoints/step-… (any number of ranks) → one process without a GPU → OUT, as RUN/model
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,13 @@ from temporay.models.families._base import family_of
 from temporay.models.parallel import group_of_one, this_process
 from temporay.models.policy import Policy, PolicySettings
 from temporay.operators.errors import UserError
+from temporay.operators.files import read_json
 from temporay.operators.settings import Settings
 from temporay.workflows.config import validated
 from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.learner.learner import CHECKPOINTS
 from temporay.workflows.learner.settings import TrainingConfig
+from temporay.workflows.runs.run_dir import BEGIN_AGAIN
 from temporay.workflows.sft.settings import SftConfig
 
 KINDS: dict[str, type[TrainingConfig]] = {"sft": SftConfig, "grpo": GrpoConfig}
@@ -69,8 +70,8 @@ def training_of(run: Path) -> TrainingConfig:
     path = run / "config.json"
     if not path.is_file():
         raise UserError(f"{run} is not the folder of a run (no config.json); give the --out of sft or grpo")
-    tree = json.loads(path.read_text())
-    command = tree.get("command")
+    tree = read_json(path, BEGIN_AGAIN)
+    command = tree.get("command", "no known command")
     if command not in KINDS:
         where = f"; give {run / 'sft'} or {run / 'grpo'}" if command == "run" else ""
         raise UserError(f"{run} is a run of {command}, which has no checkpoints{where}")

@@ -1,14 +1,17 @@
 """Joins the Ray cluster the environment names, or starts one of this machine's size for the length of a command."""
 
 import os
+import re
 import shutil
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from temporay.operators.components import OWN_FOLDERS
+from temporay.operators.errors import UserError
 from temporay.workflows.environment import quiet_libraries
 from temporay.workflows.interruption import RAY_PROCESSES, descendants, end_leftovers
 
@@ -22,7 +25,10 @@ ON_ONE_MACHINE = {
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_LOG_MONITOR_MANY_FILES_THRESHOLD": "0",  # from so many files on it looks once in the time below
     "LOG_NAME_UPDATE_INTERVAL_S": "60",
+    "RAY_raylet_start_wait_time_s": "300",  # Ray's own 30 are too few where many others use the cores
 }
+ADDRESS = re.compile(r"(?:ray://)?(?P<host>\[[0-9a-fA-F:]+\]|[^\s:/]+):(?P<port>\d{1,5})")
+ANSWER_TIMEOUT_S = 10.0
 # Where tasks run. Left to itself, Ray Tune keeps what a trial starts in the trial's placement group, whose CPUs
 # are taken: the tasks would wait for ever.
 ANYWHERE = "SPREAD"
@@ -42,11 +48,34 @@ def store_in_files(store_bytes: float, shared_memory_bytes: int | None) -> str:
     )
 
 
+def check_answers(address: str) -> None:
+    """Refuse the address of a cluster at which nobody answers: Ray itself would try for ever.
+
+    Raises:
+        UserError: it is no address, or nobody takes a connection there.
+    """
+    if address in ("auto", "local"):
+        return
+    otherwise = "or unset RAY_ADDRESS, and the command starts a cluster of its own"
+    found = ADDRESS.fullmatch(address)
+    if found is None or int(found["port"]) > 65535:
+        raise UserError(f"RAY_ADDRESS is {address!r}; give HOST:PORT as `ray start --head` prints it, {otherwise}")
+    try:
+        socket.create_connection((found["host"].strip("[]"), int(found["port"])), ANSWER_TIMEOUT_S).close()
+    except OSError as error:
+        why = error.strerror or "no answer in time"
+        raise UserError(f"no cluster answers at RAY_ADDRESS {address} ({why}); start it, {otherwise}") from error
+
+
 @contextmanager
 def ray_session() -> Iterator[None]:
-    """Ray is ready inside; a cluster started here is ended after, one that was joined is left alone."""
-    joins = "RAY_ADDRESS" in os.environ
-    if not joins:
+    """Ray is ready inside; a cluster started here is ended after, one that was joined is left alone.
+
+    Raises:
+        UserError: the environment names a cluster, and nobody answers there.
+    """
+    address = os.environ.get("RAY_ADDRESS", "")
+    if not address:
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a cluster of this command alone, on loopback
         for name, value in ON_ONE_MACHINE.items():
             os.environ.setdefault(name, value)
@@ -56,11 +85,15 @@ def ray_session() -> Iterator[None]:
         yield
         return
     on_sigterm = signal.getsignal(signal.SIGTERM)
-    if joins:
+    if address:
+        check_answers(address)
         # Nodes see the user's own components below the same path, like datasets and runs.
         own = os.environ.get(OWN_FOLDERS)
         runtime_env = {"env_vars": {OWN_FOLDERS: own}} if own else None
-        ray.init(runtime_env=runtime_env, logging_level="ERROR", log_to_driver=False)
+        try:
+            ray.init(runtime_env=runtime_env, logging_level="ERROR", log_to_driver=False)
+        except ConnectionError as error:
+            raise UserError(f"RAY_ADDRESS is {address}, and no cluster was found ({error}); start one first") from error
     else:
         shared_memory_bytes = shutil.disk_usage(SHARED_MEMORY).free if SHARED_MEMORY.exists() else None
         ray.init(

@@ -5,7 +5,6 @@ Of the trials that finish, the best is the one with the best validation; without
 """
 
 import itertools
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,7 @@ from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.errors import UserError, error_behind
 from temporay.operators.seeding import rng_at
 from temporay.operators.settings import Settings
-from temporay.workflows.config import converted, replaced
+from temporay.workflows.config import converted, json_or_word, replaced
 from temporay.workflows.learner.best import BEST, goodness
 from temporay.workflows.learner.learner import MODEL
 from temporay.workflows.learner.scaling import DATA_TASK, worker_need
@@ -89,7 +88,7 @@ def trial_settings(search: Sequence[str], num_samples: int, seed: int) -> list[d
                     raise ValueError("a range needs 0 < LOW < HIGH")
                 ranges[name] = (low, high)
             else:
-                listed[name] = [_value(part) for part in text.split(",")]
+                listed[name] = [json_or_word(part) for part in text.split(",")]
         except ValueError as error:
             raise UserError(
                 f"search entry {entry!r} cannot be read ({error}); give NAME=A,B,C or NAME=LOW..HIGH"
@@ -103,13 +102,6 @@ def trial_settings(search: Sequence[str], num_samples: int, seed: int) -> list[d
         for i in range(num_samples if ranges else 1)
     ]
     return [combination | chosen for combination in combinations for chosen in draws]
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text  # a word, such as the name of a schedule
 
 
 def trial_needs(sft: SftSettings, cluster: ClusterState) -> list[RoleNeed]:

@@ -18,7 +18,7 @@ from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import Recipe, primitives_of
 from temporay.operators.dataset.rows import ROW_SCHEMA, SampleRow, from_row, make_sample
 from temporay.operators.dataset.shards import METADATA_FILE, METADATA_SCHEMA, PLACE_SCHEMA
-from temporay.operators.errors import SampleRejected
+from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.files import sha256_of
 from temporay.operators.pixels.clip import decode
 from temporay.operators.primitives._base import Primitive
@@ -64,7 +64,10 @@ def lint_shard(folder: Path, shard: int) -> list[Problem]:
     """Find faults of one shard: marker, checksum, rows, offsets, clips, and answers made again from the event log."""
     dataset = Dataset.open(folder)
     name = shard_name(shard)
-    marker = read_marker(folder, shard)
+    try:
+        marker = read_marker(folder, shard)
+    except UserError as error:
+        return [Problem(name, str(error))]
     if marker is None:
         return [Problem(name, "has no marker; run the same generate command again")]
     path = folder / name

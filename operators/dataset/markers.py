@@ -13,7 +13,8 @@ from typing import Any
 
 from temporay.operators.dataset.attempts import ANSWER_NOT_SEEN
 from temporay.operators.dataset.label_check import Verdict
-from temporay.operators.files import write_text
+from temporay.operators.errors import UserError
+from temporay.operators.files import read_json, write_text
 
 REPLACED = "replaced_"  # before a reason, among the counts of a shard
 
@@ -87,13 +88,21 @@ def write_marker(path: Path, marker: ShardMarker) -> None:
 
 
 def read_marker(folder: Path, shard: int) -> ShardMarker | None:
-    """Read the marker of a shard; None when the shard is not finished."""
+    """Read the marker of a shard; None when the shard is not finished.
+
+    Raises:
+        UserError: it cannot be read.
+    """
     path = marker_path(folder, shard)
     if not path.exists():
         return None
-    fields = json.loads(path.read_text())
-    samples = tuple(SampleRecord(**{**r, "failed": tuple(r["failed"])}) for r in fields.pop("samples"))
-    return ShardMarker(**fields, samples=samples)
+    advice = "delete it, and run the same generate command again, which makes this shard anew"
+    fields = read_json(path, advice)
+    try:
+        samples = tuple(SampleRecord(**{**r, "failed": tuple(r["failed"])}) for r in fields.pop("samples"))
+        return ShardMarker(**fields, samples=samples)
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path} is not a marker of this version ({error}); {advice}") from error
 
 
 def read_markers(folder: Path, num_shards: int) -> Iterator[ShardMarker]:

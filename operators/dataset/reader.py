@@ -5,7 +5,6 @@ recipe.json, metadata.parquet, shard-000000.tar ... -> Dataset
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,21 +12,42 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import ValidationError
 from temporay.operators.dataset.recipe import Recipe
 from temporay.operators.dataset.rows import from_row
 from temporay.operators.dataset.samples import Source, open_source, render_address
 from temporay.operators.dataset.shards import DRAWN_FOLDER, METADATA_FILE, RECIPE_FILE
 from temporay.operators.errors import UserError
+from temporay.operators.files import read_json
 from temporay.operators.pixels.clip import decode
 from temporay.operators.records import Frames, Sample
+
+RESTORE = "restore it, or make the dataset again"
 
 
 def read_recipe(folder: Path) -> Recipe:
     """Read the recipe that a dataset was made by."""
-    tree = json.loads((folder / RECIPE_FILE).read_text())
+    tree = recorded_in(folder)
     added = ("generator_version", "source_fingerprint", "coco_licenses")
     fields = {name: value for name, value in tree["identity"].items() if name not in added}
-    return Recipe.model_validate({**fields, "coco": tree["coco"]})
+    try:
+        return Recipe.model_validate({**fields, "coco": tree["coco"]})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(f"{folder / RECIPE_FILE} is not valid ({where}: {first['msg']}); {RESTORE}") from error
+
+
+def recorded_in(folder: Path) -> dict[str, Any]:
+    """Read what recipe.json of a dataset holds.
+
+    Raises:
+        UserError: it cannot be read, or parts of it are missing.
+    """
+    tree = read_json(folder / RECIPE_FILE, RESTORE)
+    if lacking := [name for name in ("identity", "coco", "recipe_hash") if name not in tree]:
+        raise UserError(f"{folder / RECIPE_FILE} lacks {', '.join(lacking)}; {RESTORE}")
+    return tree
 
 
 @dataclass(frozen=True)
@@ -48,7 +68,14 @@ class Dataset:
             raise UserError(f"{path} is not a dataset of temporay (no {RECIPE_FILE}); give a folder made by generate")
         if not (path / METADATA_FILE).is_file():
             raise UserError(f"the dataset {path} is not finished; run the same generate command again to go on")
-        return cls(path=path.absolute(), table=pq.read_table(path / METADATA_FILE))
+        recorded_in(path)
+        try:
+            table = pq.read_table(path / METADATA_FILE)
+        except (OSError, pa.ArrowException) as error:
+            raise UserError(
+                f"{path / METADATA_FILE} cannot be read ({error}); delete it, and run the same generate command again"
+            ) from error
+        return cls(path=path.absolute(), table=table)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Dataset.open, (self.path,)
@@ -72,18 +99,26 @@ class Dataset:
     @cached_property
     def recorded(self) -> dict[str, Any]:
         """What recipe.json holds."""
-        tree: dict[str, Any] = json.loads((self.path / RECIPE_FILE).read_text())
-        return tree
+        return recorded_in(self.path)
 
     def sample(self, i: int) -> Sample:
         return from_row(self.rows[i])
 
     def clip_bytes(self, i: int) -> bytes:
-        """Read the mp4 of one sample; empty in virtual storage."""
+        """Read the mp4 of one sample; empty in virtual storage.
+
+        Raises:
+            UserError: its shard cannot be read.
+        """
         row = self.rows[i]
-        with (self.path / row["shard"]).open("rb") as file:
-            file.seek(row["offset"])
-            data: bytes = file.read(row["nbytes"])
+        try:
+            with (self.path / row["shard"]).open("rb") as file:
+                file.seek(row["offset"])
+                data: bytes = file.read(row["nbytes"])
+        except OSError as error:
+            raise UserError(
+                f"{self.path / row['shard']} cannot be read ({error.strerror}); `temporay lint` lists every fault"
+            ) from error
         return data
 
     def frames(self, i: int) -> Frames:

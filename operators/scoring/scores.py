@@ -86,7 +86,10 @@ def build_reward(name: str, settings: Mapping[str, Any]) -> Reward | GroupReward
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join([f"rewards.settings.{name}", *(str(part) for part in fault["loc"])])
-        raise UserError(f"{where}: {fault['msg'].removeprefix('Value error, ')}") from error
+        known = " ".join(f"{name}.{field}=…" for field in loaded.model_fields) or "none"
+        raise UserError(
+            f"{where}: {fault['msg'].removeprefix('Value error, ')}; its settings: --rewards.settings {known}"
+        ) from error
 
 
 def needs_of(rewards: Sequence[WeightedReward]) -> frozenset[Need]:

@@ -19,6 +19,7 @@ from temporay.workflows import __main__ as program
 from temporay.workflows import interruption
 from temporay.workflows.__main__ import COMMANDS, config_of, module_of
 from temporay.workflows.command_line import presets_in
+from temporay.workflows.config import fields_from
 from temporay.workflows.data.generate import GenerateConfig
 
 
@@ -138,6 +139,21 @@ def test_rewards_are_chosen_by_name() -> None:
     config = config_of("grpo", ["tiny", *paths, "--rewards.weights", "accuracy=1", "process=0.5"])
     assert config.rewards.weights == {"accuracy": 1.0, "process": 0.5}
     assert config_of("grpo", ["tiny", *paths]).rewards.weights == {"accuracy": 1.0}
+
+
+def test_fields_of_rewards_are_given_by_dotted_names(capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = ["grpo", "tiny", "--data", "d", "--model", "m", "--out", "o", "--rewards.weights", "overlong=1"]
+    fields = ["overlong.max_completion_len=200", "overlong.soft_punish_cache=50"]
+    config = config_of("grpo", [*chosen[1:], "--rewards.settings", *fields])
+    assert config.rewards.settings == {"overlong": {"max_completion_len": 200, "soft_punish_cache": 50}}
+    assert fields_from(["my.rewards:Own.name=word"]) == {"my.rewards:Own": {"name": "word"}}
+    for wrong, said in {
+        "overlong.max_completion_len": "'overlong.max_completion_len' is not NAME.FIELD=VALUE",
+        "overlong.length=3": "its settings: --rewards.settings overlong.max_completion_len=… overlong.soft_punish",
+        "repetition.ngram_size=3": "unknown reward in settings 'repetition'",
+    }.items():
+        assert program.main([*chosen, "--rewards.settings", wrong]) == program.USER
+        assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["sft tiny", "grpo tiny", "evaluate"])

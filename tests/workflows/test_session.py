@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pytest
 import ray
+from temporay.operators.errors import UserError
 from temporay.workflows import session
-from temporay.workflows.session import ray_session, store_in_files
+from temporay.workflows.session import check_answers, ray_session, store_in_files
 
 
 def test_without_an_address_a_cluster_of_its_own_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,3 +31,20 @@ def test_a_store_that_does_not_fit_into_shared_memory_is_told() -> None:
     assert store_in_files(8e9, 64_000_000).startswith(
         "Ray keeps its object store of 8.0 GB in slow files below /tmp: /dev/shm has 0.1 GB free"
     )
+
+
+@pytest.mark.parametrize("address", ["nonsense", "http://127.0.0.1:8265", "127.0.0.1:99999", "127.0.0.1:"])
+def test_what_is_no_address_is_refused_with_what_is(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(UserError, match=f"RAY_ADDRESS is '{address}'; give HOST:PORT"), ray_session():
+        pass
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_a_cluster_that_does_not_answer_is_one_sentence(scheme: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"{scheme}127.0.0.1:{server.getsockname()[1]}"
+        check_answers(address)
+    with pytest.raises(UserError, match=rf"no cluster answers at RAY_ADDRESS {address} \(Connection refused\)"):
+        check_answers(address)

@@ -8,13 +8,15 @@ from typing import Any
 import tyro
 from pydantic import Field
 from temporay.operators import components
-from temporay.operators.audit.certificate import MAX_ROWS_PER_TASK, audit
+from temporay.operators.audit.certificate import MAX_ROWS_PER_TASK, MIN_SAMPLES, audit
 from temporay.operators.audit.thumbnails import Thumbnails, thumbnails_of
 from temporay.operators.dataset.card import write_card
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import primitives_of
 from temporay.operators.dataset.shards import AUDIT_FILE
+from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.files import write_json
+from temporay.operators.records import Frames
 from temporay.operators.settings import Settings
 
 TIERS = {"priors": "A", "forest": "B", "pixels": "C"}
@@ -34,7 +36,7 @@ def run(config: AuditConfig) -> dict[str, Any]:
     looked_at = clips_to_see(dataset.rows, config.num_clips)
     thumbnails: dict[str, Thumbnails] = {}
     for i in looked_at:
-        thumbnails[dataset.rows[i]["id"]] = thumbnails_of(dataset.frames(i), dataset.rows[i]["id"])
+        thumbnails[dataset.rows[i]["id"]] = thumbnails_of(frames_of(dataset, i), dataset.rows[i]["id"])
     result = audit(dataset.rows, thumbnails, edge_limits(sorted({row["task"] for row in dataset.rows})))
     write_json(dataset.path / AUDIT_FILE, result)
     write_card(dataset.path)
@@ -44,12 +46,29 @@ def run(config: AuditConfig) -> dict[str, Any]:
         print(line(task))
     for failure in result["failures"]:
         print(f"FAILED {failure}")
+    if not result["num_comparisons"]:
+        print(f"nothing was judged: every task has fewer than {MIN_SAMPLES} samples: {dataset.path / AUDIT_FILE}")
+        return result
     print(
         f"{'passed' if result['passed'] else 'FAILED'} ({result['num_comparisons']} comparisons, each within "
         f"{result['z_bound']:.1f} standard errors of chance; fair data fails in at most "
         f"{result['family_false_alarms']:.0%} of audits): {dataset.path / AUDIT_FILE}"
     )
     return result
+
+
+def frames_of(dataset: Dataset, i: int) -> Frames:
+    """Return the frames of one sample, (T, H, W, 3) uint8.
+
+    Raises:
+        UserError: its clip cannot be read.
+    """
+    try:
+        return dataset.frames(i)
+    except SampleRejected as error:
+        raise UserError(
+            f"the clip of {dataset.rows[i]['id']} cannot be read ({error}); `temporay lint` lists every fault"
+        ) from error
 
 
 def clips_to_see(rows: Sequence[Mapping[str, Any]], num_clips: int) -> list[int]:

@@ -40,6 +40,8 @@ def run(config: ExportConfig) -> list[Path]:
         raise UserError(f"stage {stage!r} does not exist in {config.format}; give {' or '.join(exporter.purposes)}")
     dataset = Dataset.open(config.data)
     folder = config.out.absolute()
+    if folder.resolve() == dataset.path.resolve():
+        raise UserError(f"--out is {config.out}, the dataset itself; give another folder")
     with writing(folder):
         (folder / CLIPS_FOLDER).mkdir(parents=True, exist_ok=True)
     exported = list(write_clips(dataset, folder))

@@ -38,14 +38,17 @@ def run(config: PreviewConfig) -> Path:
     dataset = Dataset.open(config.data)
     groups = first_of_each_task(dataset, config.per_task)
     viewer = SampleViewer.open(dataset)
-    cards = [sample_card([viewer.shown(i) for i in group]) for group in groups]
+    shown = [[viewer.shown(i) for i in group] for group in groups]
+    cards = [sample_card(samples) for samples in shown]
     cards += [dead_letter(row) for row in first_dead_letters(dataset, config.per_task)]
     num_shown = sum(len(group) for group in groups)
     tasks = dataset.table["task"].value_counts()
     lead = f"{num_shown} of {len(dataset)} samples of {len(tasks)} tasks, split {dataset.recipe.split}."
     text = page(f"Preview of {config.data.absolute().name}", lead, gallery(cards))
     write_page(config.out, text, "give another --out")
-    print(f"{num_shown} samples: {config.out}")
+    num_broken = sum(bool(one.fault) for samples in shown for one in samples)
+    broken = f", {num_broken} of them without a clip that can be played (`temporay lint` says why)"
+    print(f"{num_shown} samples{broken if num_broken else ''}: {config.out}")
     if config.picture is not None:
         draw_picture(dataset, [i for group in groups for i in group], config.picture)
         print(f"picture: {config.picture}")

@@ -14,6 +14,7 @@ import tyro
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.shards import AUDIT_FILE
 from temporay.operators.errors import UserError
+from temporay.operators.files import read_json
 from temporay.operators.pages.charts import Bar, bar_chart, interval_mark, percent
 from temporay.operators.pages.page import escape, page, section, tiles, why, write_page
 from temporay.operators.scoring.metrics import ConfidenceInterval
@@ -23,7 +24,7 @@ from temporay.workflows.reports import learned, stage_report
 from temporay.workflows.reports.curves import GRPO_CURVES, curve, logged
 from temporay.workflows.reports.rollout_cards import section_of
 from temporay.workflows.reports.sample_cards import MODELS, TONES, Answers, samples
-from temporay.workflows.runs.run_dir import RunDir
+from temporay.workflows.runs.run_dir import BEGIN_AGAIN, RunDir
 
 PAGE = "report.html"
 DATA = "data"  # folder of a run
@@ -215,7 +216,7 @@ def run(config: ReportConfig) -> Path:
         UserError: the folder is not such a run.
     """
     described = config.run / "config.json"
-    settings = json.loads(described.read_text()) if described.is_file() else {}
+    settings = read_json(described, BEGIN_AGAIN) if described.is_file() else {}
     if settings.get("command") in ("sft", "grpo"):
         body = stage_report.grpo_body if settings["command"] == "grpo" else stage_report.sft_body
         path = write_report(config.run, stage_report.lead(config.run, settings), body(config.run))

@@ -16,6 +16,7 @@ from temporay.models.families._base import family_of
 from temporay.operators.advantages._base import is_flat
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
+from temporay.operators.files import read_json
 from temporay.operators.pages.gallery import task_filter
 from temporay.operators.pages.page import bad, escape, why
 from temporay.operators.pages.rollouts import ShownGroup, ShownRollout, group_card
@@ -27,6 +28,7 @@ from temporay.operators.seeding import rng_at
 from temporay.workflows.reports.claim_marks import text_marks, told
 from temporay.workflows.reports.sample_cards import in_turn
 from temporay.workflows.reports.sample_viewer import SampleViewer
+from temporay.workflows.runs.run_dir import BEGIN_AGAIN
 
 MAX_STEPS, GROUPS_PER_STEP, MAX_ROLLOUTS = 5, 3, 8
 MAX_BYTES = 8_000_000  # limit of all cards together; the page says how many are left out
@@ -51,7 +53,7 @@ class RolloutViewer:
         path = run / "config.json"
         if not path.is_file():
             raise UserError(f"{run} is not a run of `temporay grpo` (no config.json); give the --out of one")
-        config = json.loads(path.read_text())
+        config = read_json(path, BEGIN_AGAIN)
         model = Path(config["model"])
         try:
             tokenizer = family_of(model).load_processor(model).tokenizer

@@ -3,16 +3,16 @@
 RUN/seconds.json, metrics.jsonl, those of RUN/sft and RUN/grpo -> StageTime of every stage -> table
 """
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from temporay.operators.files import read_json
 from temporay.workflows.grpo.learner import WORKER_STAGE
 from temporay.workflows.grpo.loop import ENGINES_PART
 from temporay.workflows.learner.learner import LAUNCH
-from temporay.workflows.runs.run_dir import SECONDS, TIME, RunDir
+from temporay.workflows.runs.run_dir import BEGIN_AGAIN, SECONDS, TIME, RunDir
 
 WORKERS_PART = "start of workers"
 OTHER, AT_ONCE = "other", "at once, or in calls that were killed"
@@ -42,7 +42,7 @@ def time_profile(run: Path) -> list[StageTime]:
     A stage that has not ended is not there. Parts of a call that was killed may be missing from its stage's seconds.
     """
     described = run / "config.json"
-    command = json.loads(described.read_text()).get("command") if described.is_file() else None
+    command = read_json(described, BEGIN_AGAIN).get("command") if described.is_file() else None
     of_command: Mapping[Any, Callable[[Path], Iterable[StageTime]]] = {
         "run": of_pipeline,
         "sft": lambda run: [of_sft(run, stage_seconds(run).get("sft", 0.0))],
@@ -113,7 +113,7 @@ def stage_seconds(run: Path) -> dict[str, float]:
     """Read the seconds of every stage that has ended."""
     path = run / SECONDS
     if path.is_file():
-        return dict(json.loads(path.read_text()))
+        return read_json(path, BEGIN_AGAIN)
     summary = RunDir(path=run, resumed=True).summary() or {}
     return dict(summary.get("seconds", {}))
 

@@ -5,6 +5,7 @@ defaults           what engines get where nothing was set, by machine, model and
 gpu_shares         what engines get of the GPUs, apart from the trainer or beside it
 pool               who gets which prompts and weights
 pool_call          one call of the pool, prompt by prompt
+starting           waits until as many engines as must be up are up
 roster             which engines are there; they may come and go
 actor              one of them, in a process
 published_weights  a version of weights in the object store, bucket by bucket

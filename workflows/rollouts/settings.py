@@ -8,7 +8,7 @@ from temporay.operators.components import available, load
 from temporay.operators.errors import unknown_name
 from temporay.operators.scoring.scores import load_rewards
 from temporay.operators.settings import Settings
-from temporay.workflows.config import Weights
+from temporay.workflows.config import NamedFields, Weights
 from temporay.workflows.placement import RoleNeed
 
 BUCKET_MIB = 512
@@ -80,7 +80,7 @@ class RewardConfig(Settings):
 
     # Component name, module:Class or module:function (in TRL's form) → weight in the sum.
     weights: Weights = Field(default={"accuracy": 1.0})
-    settings: dict[str, dict[str, float | bool | str | None]] = Field(default={})  # name in ``weights`` → its fields
+    settings: NamedFields = Field(default={})  # fields of rewards that shall not have their defaults
     deadline_s: float = Field(default=10.0, gt=0)  # for the checkers on one group
     start_allowance_s: float = Field(default=60.0, gt=0)  # for a worker process to start, beside a task's deadlines
     num_tasks: int = Field(default=2, ge=1)  # tasks that the groups of one call are spread over

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from temporay.operators.errors import UserError
-from temporay.operators.files import write_json, write_text
+from temporay.operators.files import read_json, write_json, write_text
 from temporay.operators.settings import Settings
 from temporay.workflows.config import difference, to_json
 
 METRICS, SECONDS, SUMMARY = "metrics.jsonl", "seconds.json", "summary.json"
 TIME = "time"  # the stage of lines in metrics.jsonl about time that was spent; they stay when steps are taken again
+BEGIN_AGAIN = "restore it, or begin again with another --out"  # advice about a damaged file of a run
 VERSIONED = ("temporay", "torch", "transformers", "ray", "trl")
 
 
@@ -52,13 +53,13 @@ class RunDir:
         try:
             path.mkdir(parents=True, exist_ok=True)
             if config_path.exists():
-                found = json.loads(config_path.read_text())
+                found = read_json(config_path, BEGIN_AGAIN)
                 if all_changed := _changed_settings(path, found, wanted, may_change):
                     print(f"{kind}: goes on with other settings: {'; '.join(all_changed)}", flush=True)
                 if _has_more_steps(path / SUMMARY, found, wanted):
                     (path / SUMMARY).unlink()
                 clock = path / SECONDS
-                seconds = json.loads(clock.read_text()) if clock.exists() else {}
+                seconds = read_json(clock, BEGIN_AGAIN) if clock.exists() else {}
                 if found != wanted:
                     write_json(config_path, wanted)
                 return cls(path=path, resumed=True, seconds=seconds, earlier=found, is_run=True)
@@ -79,7 +80,7 @@ class RunDir:
 
     def summary(self) -> dict[str, Any] | None:
         """Return the summary of a finished run, or None."""
-        return json.loads(self.summary_path.read_text()) if self.summary_path.exists() else None
+        return read_json(self.summary_path, BEGIN_AGAIN) if self.summary_path.exists() else None
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -157,10 +158,10 @@ def finished_summary(path: Path, config: Settings, *, kind: str, may_change: Seq
     config_path, summary = path / "config.json", path / SUMMARY
     if not config_path.exists():
         return None
-    found, wanted = json.loads(config_path.read_text()), {"command": kind, **to_json(config)}
+    found, wanted = read_json(config_path, BEGIN_AGAIN), {"command": kind, **to_json(config)}
     _changed_settings(path, found, wanted, may_change)
     goes_on = not summary.exists() or _has_more_steps(summary, found, wanted)
-    return None if goes_on else json.loads(summary.read_text())
+    return None if goes_on else read_json(summary, BEGIN_AGAIN)
 
 
 def _changed_settings(
