@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from temporay.operators.dataset.markers import marker_path, shard_name
-from temporay.operators.dataset.recipe import Recipe
 from temporay.operators.dataset.shards import METADATA_FILE, RECIPE_FILE
 from temporay.workflows.__main__ import main
 
-from tests.small_data import write_recipe
+from tests.small_data import write_dataset
 
 Damage = Callable[[Path], object]
 COMMANDS = {
@@ -22,11 +22,17 @@ COMMANDS = {
 }
 
 
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve samples in one shard."""
+    return write_dataset(tmp_path_factory.mktemp("sound"), num_samples=12)
+
+
 @pytest.fixture
-def made(recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Twelve samples in one shard; commands write beside it."""
+def made(sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the dataset; commands write beside it."""
     monkeypatch.chdir(tmp_path)
-    return write_recipe(recipe.model_copy(update={"samples_per_shard": 12}), tmp_path / "data").path
+    return shutil.copytree(sound, tmp_path / "data")
 
 
 def written(name: str, text: str) -> Damage:
