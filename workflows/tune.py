@@ -189,8 +189,8 @@ def table(trials: Sequence[Trial], metric: str = "") -> str:
 
 
 def _rank(trial: Trial, metric: str) -> tuple[bool, float, float]:
-    validated = 0.0 if trial.validated is None else -goodness(metric, trial.validated)
-    return trial.status != "finished", validated, math.inf if trial.loss is None else trial.loss
+    badness = -goodness(metric, trial.validated) if trial.validated is not None else math.inf
+    return trial.status != "finished", badness if metric else 0.0, math.inf if trial.loss is None else trial.loss
 
 
 def run(config: TuneConfig) -> dict[str, Any]:

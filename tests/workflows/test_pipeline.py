@@ -111,7 +111,7 @@ def test_a_stages_own_seed_wins(tmp_path: Path) -> None:
 
 def test_the_quickstarts_labels_are_what_its_clips_show(tmp_path: Path) -> None:
     """It does without the check while it makes its clips; here some hundred of them are checked."""
-    recipe = generate.quickstart().recipe.model_copy(update={"check_pixels": True, "num_samples": 100})
+    recipe = generate.quickstart().recipe.model_copy(update={"check_pixels": True, "num_samples": 200})
     write_drawn_coco(tmp_path, recipe.drawn)
     source = open_source(recipe, tmp_path)
     made = [make_sample_at(recipe, source, i) for i in range(recipe.num_samples)]

@@ -4,7 +4,6 @@ of temporay run:          summary.json, metrics.jsonl, evaluation/*.jsonl, data/
 of temporay sft and grpo: workflows.reports.stage_report                           -> RUN/report.html
 """
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -196,7 +195,7 @@ def data(run: Path) -> str:
         dataset = Dataset.open(run / DATA / split)
         tasks = ", ".join(f"{task} {n:,}" for task, n in sorted(Counter(dataset.table["task"].to_pylist()).items()))
         path = dataset.path / AUDIT_FILE
-        passed = json.loads(path.read_text())["passed"] if path.is_file() else None
+        passed = read_json(path, "run `temporay audit` again")["passed"] if path.is_file() else None
         audit = {True: "passed", False: "FAILED", None: "not audited"}[passed]
         link = f'<a href="{DATA}/{split}/README.md">dataset card</a>'
         cells = (split, f"{len(dataset):,}", tasks, audit)
