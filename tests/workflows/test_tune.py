@@ -68,6 +68,7 @@ def test_validation_decides_which_finished_trial_is_best(metric: str, best: str)
         Trial(settings={"optimizer.lr": 1e-4}, loss=0.1, steps=9, status="finished", validated=0.5),
         Trial(settings={"optimizer.lr": 1e-3}, loss=0.2, steps=9, status="finished", validated=0.3),
         Trial(settings={"optimizer.lr": 1e-2}, loss=0.3, steps=9, status="finished", validated=0.7),
+        Trial(settings={"optimizer.lr": 1e-5}, loss=0.05, steps=9, status="finished"),  # ended before a validation
         Trial(settings={"optimizer.lr": 1e-1}, loss=0.4, steps=4, status="stopped"),
     ]
     header, first, *_, last = (line.split() for line in table(trials, metric).splitlines())
