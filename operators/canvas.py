@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from temporay.operators.sampling import TWO_PER_SECOND, Sampling
+
 Jitter = Literal["paper", "smooth", "none"]
 
 
@@ -15,10 +17,11 @@ class Canvas:
     width: int  # px
     height: int  # px
     fps: float
-    num_frames: tuple[int, int]  # length of drawn-motion clips
+    num_frames: tuple[int, int]  # length of drawn-motion clips; longer where a course needs more
     num_scenes: tuple[int, int]  # scenes of a pseudo-video; the second is the paper's S
     frames_per_scene: tuple[int, int]  # the second is the paper's F
     jitter: Jitter
+    sampling: Sampling = TWO_PER_SECOND  # how a model is shown the clips; every sample survives it
 
     def limited(self, most_scenes: int, most_frames: int) -> Canvas:
         """Set other upper bounds of scenes and of frames per scene; lower bounds above them come down to them."""
@@ -28,3 +31,7 @@ class Canvas:
             num_scenes=(min(few_scenes, most_scenes), most_scenes),
             frames_per_scene=(min(few_frames, most_frames), most_frames),
         )
+
+    def longest_gap(self, num_frames: int) -> int:
+        """Return the most frames of a clip of this length from one that a model is shown to the next."""
+        return self.sampling.longest_gap(num_frames, self.fps)

@@ -17,6 +17,7 @@ import pytest
 from temporay.operators.canvas import Canvas
 from temporay.operators.dataset.drawn_coco import DrawnScenes, write_drawn_coco
 from temporay.operators.dataset.recipe import CocoPaths, Recipe
+from temporay.operators.sampling import EVERY_FRAME
 from temporay.workflows.session import ON_ONE_MACHINE
 
 os.environ.update(ON_ONE_MACHINE)
@@ -59,7 +60,14 @@ def drawn_coco(tmp_path_factory: pytest.TempPathFactory) -> CocoPaths:
 def recipe(drawn_coco: CocoPaths) -> Recipe:
     """Twelve small samples of a task with drawn motion and one with images, in three shards."""
     canvas = Canvas(
-        width=48, height=48, fps=8.0, num_frames=(6, 9), num_scenes=(2, 3), frames_per_scene=(2, 4), jitter="smooth"
+        width=48,
+        height=48,
+        fps=8.0,
+        num_frames=(6, 9),
+        num_scenes=(2, 3),
+        frames_per_scene=(2, 4),
+        jitter="smooth",
+        sampling=EVERY_FRAME,
     )
     return Recipe(
         tasks=("motion_direction", "first_last"),

@@ -12,9 +12,17 @@ from temporay.operators.dataset.recipe import Recipe
 from temporay.operators.dataset.samples import open_source
 from temporay.operators.dataset.shards import DRAWN_FOLDER, RECIPE_FILE, recipe_json, write_index, write_shard
 from temporay.operators.files import write_json
+from temporay.operators.sampling import EVERY_FRAME
 
 CANVAS = Canvas(
-    width=32, height=32, fps=4.0, num_frames=(6, 8), num_scenes=(2, 2), frames_per_scene=(2, 2), jitter="none"
+    width=32,
+    height=32,
+    fps=4.0,
+    num_frames=(6, 8),
+    num_scenes=(2, 2),
+    frames_per_scene=(2, 2),
+    jitter="none",
+    sampling=EVERY_FRAME,
 )
 
 

@@ -29,6 +29,7 @@ from temporay.operators.pixels.render import render
 from temporay.operators.primitives._base import Primitive
 from temporay.operators.primitives._claims import holds
 from temporay.operators.records import Address, Question, Scene, ScenePlan
+from temporay.operators.sampling import EVERY_FRAME
 from temporay.operators.seeding import rng_at
 
 from tests.operators.primitives.planning import TASKS, load_scene, make_plan, make_primitive
@@ -40,13 +41,34 @@ NUM_SAMPLES = 320
 AGREEING_SHARE = 0.75
 NUM_DECODED = {"shapes": 8, "pseudo_video": 4}  # clips per level; pseudo-videos share one way to recognize pictures
 SMALL = Canvas(
-    width=48, height=48, fps=4.0, num_frames=(8, 8), num_scenes=(2, 3), frames_per_scene=(2, 4), jitter="smooth"
+    width=48,
+    height=48,
+    fps=4.0,
+    num_frames=(8, 8),
+    num_scenes=(2, 3),
+    frames_per_scene=(2, 4),
+    jitter="smooth",
+    sampling=EVERY_FRAME,
 )
 LARGE = Canvas(
-    width=96, height=72, fps=8.0, num_frames=(14, 30), num_scenes=(2, 6), frames_per_scene=(1, 20), jitter="paper"
+    width=96,
+    height=72,
+    fps=8.0,
+    num_frames=(14, 30),
+    num_scenes=(2, 6),
+    frames_per_scene=(1, 20),
+    jitter="paper",
+    sampling=EVERY_FRAME,
 )
 CLEAR = Canvas(
-    width=160, height=120, fps=8.0, num_frames=(24, 40), num_scenes=(2, 5), frames_per_scene=(3, 8), jitter="paper"
+    width=160,
+    height=120,
+    fps=8.0,
+    num_frames=(24, 40),
+    num_scenes=(2, 5),
+    frames_per_scene=(3, 8),
+    jitter="paper",
+    sampling=EVERY_FRAME,
 )
 Sampled = tuple[ScenePlan, Question]
 
@@ -309,7 +331,14 @@ def test_alike_captions_are_rejected_with_a_reason() -> None:
 
 def test_a_canvas_with_too_little_is_refused() -> None:
     one_scene = Canvas(
-        width=48, height=48, fps=4.0, num_frames=(2, 2), num_scenes=(1, 1), frames_per_scene=(1, 2), jitter="none"
+        width=48,
+        height=48,
+        fps=4.0,
+        num_frames=(2, 2),
+        num_scenes=(1, 1),
+        frames_per_scene=(1, 2),
+        jitter="none",
+        sampling=EVERY_FRAME,
     )
     with pytest.raises(UserError, match="num_scenes"):
         make_plan("scene_order", 0, 0, one_scene)

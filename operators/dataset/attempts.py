@@ -15,6 +15,7 @@ from temporay.operators.records import Address
 MAX_ATTEMPTS = 5000  # addresses tried for one sample, those of other splits included
 MAX_FAILURES = 50  # failed addresses among them; each costs a clip
 ANSWER_NOT_SEEN, DUPLICATE, OTHER_SPLIT = "answer_not_seen", "duplicate", "other_split"
+LOST_TO_SAMPLING = "lost_to_sampling"
 FAILURES = ("image_", "clip_", ANSWER_NOT_SEEN)  # how the reasons of failures begin; all others are rejections
 TWIN = "twin_"  # before the reason when the other address of the pair failed: both are replaced
 ADVICE = {
@@ -23,6 +24,7 @@ ADVICE = {
     ANSWER_NOT_SEEN: "make the canvas larger or codec.crf lower, or switch --check-pixels off",
     DUPLICATE: "lower num_samples, or allow more: a larger canvas, longer clips, another level",
     OTHER_SPLIT: "allow more different clips: a larger canvas, longer clips, another level",
+    LOST_TO_SAMPLING: "let canvas.sampling show more frames, or allow longer clips",
     "captions_": "give more images, or captions that differ more",
 }
 OTHER_ADVICE = "change canvas or level, or leave the task out"

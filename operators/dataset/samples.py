@@ -10,7 +10,15 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
-from temporay.operators.dataset.attempts import ANSWER_NOT_SEEN, DUPLICATE, OTHER_SPLIT, Attempts, FailedAddress
+from temporay.operators.canvas import Canvas
+from temporay.operators.dataset.attempts import (
+    ANSWER_NOT_SEEN,
+    DUPLICATE,
+    LOST_TO_SAMPLING,
+    OTHER_SPLIT,
+    Attempts,
+    FailedAddress,
+)
 from temporay.operators.dataset.coco import image_loader, read_scenes, split_scenes
 from temporay.operators.dataset.coco_instances import attach_instances, cuttable
 from temporay.operators.dataset.content_hash import content_hash, split_of
@@ -172,7 +180,16 @@ def _plan(recipe: Recipe, source: Source, primitive: Primitive, address: Address
     if recipe.wordings is not None:
         plan = replace(plan, facts={**plan.facts, "wording": plan.facts["wording"] % recipe.wordings})
     plan = dress(plan, recipe.backdrops, recipe.camera_drift, scenes, address)
+    _check_shown(recipe.canvas_of(address.task), primitive, plan)
     return add_decoys(plan, scenes, address)
+
+
+def _check_shown(canvas: Canvas, primitive: Primitive, plan: ScenePlan) -> None:
+    for frames in canvas.sampling.choices(plan.num_frames, plan.fps):
+        if not primitive.survives(plan, frames):
+            raise SampleRejected(
+                LOST_TO_SAMPLING, f"{len(frames)} of {plan.num_frames} frames are shown, which do not give the answer"
+            )
 
 
 def render_address(recipe: Recipe, source: Source, address: Address) -> Frames:

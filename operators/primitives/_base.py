@@ -71,6 +71,22 @@ class Primitive(ABC):
         Text and options come from ``plan.facts``, which a sample and its twin share.
         """
 
+    def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
+        """Return whether the answer can still be read off when only these frames of the clip are shown.
+
+        It is computed from the plan, never from pixels. Without an override, every event that a chain of thought tells
+        must last through one of the frames.
+
+        Args:
+            frames: in ascending order, as ``Sampling.choices`` gives them.
+        """
+        question = self.ask(plan)
+        shown_ms = [1000.0 * frame / plan.fps for frame in frames]
+        return all(
+            any(event.start_ms - 1e-6 <= shown < event.end_ms for shown in shown_ms)
+            for event in self.told(plan, question)
+        )
+
     def recover(self, witness: Witness) -> int | None:
         """Return the option that the frames alone show to be right; None where they allow no sure answer."""
         return None

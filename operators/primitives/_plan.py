@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from temporay.operators.canvas import Canvas
-from temporay.operators.errors import UserError
 from temporay.operators.pixels.shapes import BACKGROUND_LEVELS
 from temporay.operators.records import Address, Backdrop, Event, ScenePlan, Track
 from temporay.operators.seeding import rng_at
@@ -15,16 +14,13 @@ MIN_FRAMES = 6  # fewer show no motion
 def choose_num_frames(address: Address, canvas: Canvas, least: int = MIN_FRAMES) -> int:
     """Choose the length of a clip by a generator of its own, so that nothing about the answer can reach it.
 
-    Raises:
-        UserError: the canvas allows clips of fewer than ``least`` frames.
+    Args:
+        least: frames that the course needs at this level. Where ``canvas.num_frames`` allows fewer, both its numbers
+            rise by what is missing.
     """
     low, high = canvas.num_frames
-    if low < least:
-        raise UserError(
-            f"canvas.num_frames={canvas.num_frames} at canvas.fps={canvas.fps} allows clips of {low} frames, but "
-            f"{address.task} needs {least}; raise its first number to {least} or more"
-        )
-    return int(rng_at(*address.parts(), "num_frames").integers(low, high + 1))
+    missing = max(0, least - low)
+    return int(rng_at(*address.parts(), "num_frames").integers(low + missing, high + missing + 1))
 
 
 def choose_backdrop(address: Address) -> Backdrop:

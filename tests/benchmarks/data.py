@@ -33,9 +33,17 @@ from temporay.operators.pixels.clip import Codec, encode
 from temporay.operators.pixels.render import render, render_i420
 from temporay.operators.pixels.shapes import OUTLINES
 from temporay.operators.records import Address, Frames, ScenePlan
+from temporay.operators.sampling import EVERY_FRAME
 
 SHAPES_CANVAS = Canvas(
-    width=320, height=240, fps=8.0, num_frames=(32, 32), num_scenes=(4, 4), frames_per_scene=(8, 8), jitter="paper"
+    width=320,
+    height=240,
+    fps=8.0,
+    num_frames=(32, 32),
+    num_scenes=(4, 4),
+    frames_per_scene=(8, 8),
+    jitter="paper",
+    sampling=EVERY_FRAME,
 )
 TINY_CANVAS = replace(SHAPES_CANVAS, width=48, height=48, num_frames=(8, 8))
 

@@ -35,6 +35,7 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import Recipe
 from temporay.operators.dataset.rows import question_text
+from temporay.operators.sampling import EVERY_FRAME
 
 from tests.benchmarks.sft_sides import One, Side, command
 from tests.benchmarks.turns import Racer, Turns
@@ -132,6 +133,7 @@ def make_inputs(settings: Settings, folder: Path) -> None:
         num_scenes=(2, 2),
         frames_per_scene=(4, 4),
         jitter="none",
+        sampling=EVERY_FRAME,
     )
     recipe = Recipe(tasks=("motion_direction",), num_samples=settings.num_samples, canvas=canvas)
     data = write_recipe(recipe, folder / "data").path

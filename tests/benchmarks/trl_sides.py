@@ -25,6 +25,7 @@ from temporay.operators.dataset.reader import Dataset
 from temporay.operators.records import Group
 from temporay.operators.reinforcement.prompt_stream import Cursor
 from temporay.operators.reinforcement.rollout_files import path_of, read_step
+from temporay.operators.sampling import EVERY_FRAME
 from temporay.workflows.grpo.producer import prompt_stream
 from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.rollouts.settings import ResolvedPool
@@ -38,7 +39,14 @@ from tests.small_runs import write_model
 REWARD = "tests.benchmarks.token_reward:every_fourth_token"
 POOL = ResolvedPool(engine="local")
 CANVAS = Canvas(
-    width=32, height=32, fps=2.0, num_frames=(4, 4), num_scenes=(2, 2), frames_per_scene=(2, 2), jitter="none"
+    width=32,
+    height=32,
+    fps=2.0,
+    num_frames=(4, 4),
+    num_scenes=(2, 2),
+    frames_per_scene=(2, 2),
+    jitter="none",
+    sampling=EVERY_FRAME,
 )
 IMAGE = re.compile(r"<\|vision_start\|>(?:<\|video_pad\|>)+<\|vision_end\|>")
 EMBEDDING, END_FACTOR = "model.language_model.embed_tokens.weight", 6.0

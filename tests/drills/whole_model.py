@@ -20,6 +20,7 @@ import psutil
 import torch
 import tyro
 from temporay.operators.canvas import Canvas
+from temporay.operators.sampling import EVERY_FRAME
 from transformers import AutoConfig, Qwen3VLForConditionalGeneration
 
 from tests.drills.commands import DRIVER, TITLES, Command, session_of, title
@@ -28,7 +29,14 @@ from tests.small_data import write_dataset
 GB = 1e9
 SAMPLE_INTERVAL_S = 0.5
 CANVAS = Canvas(
-    width=224, height=224, fps=4.0, num_frames=(8, 8), num_scenes=(2, 2), frames_per_scene=(2, 2), jitter="none"
+    width=224,
+    height=224,
+    fps=4.0,
+    num_frames=(8, 8),
+    num_scenes=(2, 2),
+    frames_per_scene=(2, 2),
+    jitter="none",
+    sampling=EVERY_FRAME,
 )
 LORA = ("--trained.weights", "lora", "--trained.vision-tower", "frozen", "--gradient-checkpointing", "True")
 ONE_STEP = ("--num-steps", "1", "--num-workers", "1", "--trackers")

@@ -22,6 +22,7 @@ from temporay.models.policy import OptimizerConfig
 from temporay.models.tiny import TinyShape, build
 from temporay.operators.canvas import Canvas
 from temporay.operators.dataset.reader import Dataset
+from temporay.operators.sampling import EVERY_FRAME
 from temporay.workflows.grpo import loop as grpo
 from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.rollouts.settings import PoolConfig
@@ -138,6 +139,7 @@ def main() -> None:
         num_scenes=(2, 2),
         frames_per_scene=(2, 2),
         jitter="none",
+        sampling=EVERY_FRAME,
     )
     with tempfile.TemporaryDirectory() as folder:
         data = write_dataset(Path(folder) / "data", num_samples=128, canvas=canvas, check_pixels=False)

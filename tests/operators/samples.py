@@ -7,12 +7,20 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.dataset.rows import make_sample
 from temporay.operators.primitives._base import Style
 from temporay.operators.records import LETTERS, Address, FinishReason, Group, Question, Rollout, Sample, Score
+from temporay.operators.sampling import EVERY_FRAME
 from temporay.operators.scoring.scores import WeightedReward, score_group
 
 from tests.operators.primitives.planning import SCENES, make_primitive
 
 CANVAS = Canvas(
-    width=96, height=96, fps=8.0, num_frames=(24, 32), num_scenes=(2, 4), frames_per_scene=(2, 4), jitter="none"
+    width=96,
+    height=96,
+    fps=8.0,
+    num_frames=(24, 32),
+    num_scenes=(2, 4),
+    frames_per_scene=(2, 4),
+    jitter="none",
+    sampling=EVERY_FRAME,
 )
 MAX_TOKENS = 16_384
 

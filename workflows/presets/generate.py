@@ -8,6 +8,7 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.dataset.drawn_coco import DrawnScenes
 from temporay.operators.dataset.recipe import primitives_of
 from temporay.operators.pixels.clip import Codec
+from temporay.operators.sampling import EVERY_FRAME
 from temporay.workflows.config import replaced
 from temporay.workflows.data.generate import GenerateConfig
 
@@ -59,7 +60,14 @@ def quickstart() -> GenerateConfig:
         wordings=4,  # a model of a million weights needs longer for all eight
         test_fraction=0.25,
         canvas=Canvas(
-            width=48, height=48, fps=4.0, num_frames=(8, 8), num_scenes=(4, 4), frames_per_scene=(2, 2), jitter="paper"
+            width=48,
+            height=48,
+            fps=4.0,
+            num_frames=(8, 8),
+            num_scenes=(4, 4),
+            frames_per_scene=(2, 2),
+            jitter="paper",
+            sampling=EVERY_FRAME,
         ),
         codec=Codec(crf=15, pad_bytes=8192),
         drawn=DrawnScenes(side=48, variants=200, shapes=("circle",)),  # of three it still confuses half

@@ -93,8 +93,8 @@ class DrawnMotion(Primitive, Generic[Measured]):
         """Return the answer to what was measured; without a rule, what was measured is the answer."""
         return str(measured)
 
-    def min_frames(self, canvas: Canvas) -> int:
-        """Return the length of the shortest clip that can be asked about."""
+    def min_frames(self, canvas: Canvas, level: int) -> int:
+        """Return the length of the shortest clip that has room for the course of this level."""
         return MIN_FRAMES
 
     def wordings_of(self, facts: Facts) -> Sequence[str]:
@@ -102,7 +102,7 @@ class DrawnMotion(Primitive, Generic[Measured]):
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
         rng = rng_at(*address.parts(), "plan")
-        num_frames = choose_num_frames(address, canvas, self.min_frames(canvas))
+        num_frames = choose_num_frames(address, canvas, self.min_frames(canvas, address.level))
         setting = Setting(rng=rng, canvas=canvas, address=address, num_frames=num_frames, scenes=scenes)
         arranged = self.arrange(setting)
         facts = arranged.facts

@@ -69,7 +69,7 @@ class EventSpan(DrawnMotion[TimeSpan]):
     }
     concise_phrases: ClassVar[Phrases] = {"span": ("The {subject} is {detail}: {start} s, {end} s.",)}
 
-    def min_frames(self, canvas: Canvas) -> int:
+    def min_frames(self, canvas: Canvas, level: int) -> int:
         return max(MIN_FRAMES, 2 * _shortest_span(canvas) + 1)
 
     def arrange(self, setting: Setting) -> MotionClip:

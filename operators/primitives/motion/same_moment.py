@@ -72,7 +72,7 @@ class SameMoment(DrawnMotion[float]):
     }
     concise_phrases: ClassVar[Phrases] = {"turns": ("In the {subject} a turn at {d1}: {d2}.",)}
 
-    def min_frames(self, canvas: Canvas) -> int:
+    def min_frames(self, canvas: Canvas, level: int) -> int:
         return MIN_CLIP
 
     def arrange(self, setting: Setting) -> MotionClip:

@@ -19,6 +19,7 @@ from temporay.operators.pixels.render import render
 from temporay.operators.pixels.shapes import COLORS, EASY_COLORS, EASY_SHAPES, paint
 from temporay.operators.primitives._base import Primitive
 from temporay.operators.records import Address, Frames, Scene
+from temporay.operators.sampling import EVERY_FRAME
 from temporay.operators.seeding import rng_at
 
 PACKAGE = "temporay.operators.primitives"
@@ -27,7 +28,14 @@ NUM_PAIRS = 60
 LEVEL = 1
 NUM_COMPARISONS = 25 * len(TASKS)
 SMALL = Canvas(
-    width=48, height=48, fps=6.0, num_frames=(8, 14), num_scenes=(2, 3), frames_per_scene=(2, 4), jitter="smooth"
+    width=48,
+    height=48,
+    fps=6.0,
+    num_frames=(8, 14),
+    num_scenes=(2, 3),
+    frames_per_scene=(2, 4),
+    jitter="smooth",
+    sampling=EVERY_FRAME,
 )
 SCENES = tuple(
     Scene(image_id=i, path=f"{color} {shape}", captions=(f"a {color} {shape}",), license_id=None, source_url="")

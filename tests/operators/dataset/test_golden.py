@@ -23,12 +23,20 @@ from temporay.operators.dataset.rows import to_row
 from temporay.operators.dataset.samples import MadeSample, Source, make_unit, open_source
 from temporay.operators.pixels.render import render
 from temporay.operators.records import GENERATOR_VERSION, ScenePlan
+from temporay.operators.sampling import EVERY_FRAME
 
 PACKAGE = "temporay.operators.primitives"
 GOLDEN = Path(__file__).parents[2] / "golden" / "addresses.json"
 PAIRS_PER_CELL = 2  # a pair is a sample and its twin
 CANVAS = Canvas(
-    width=96, height=72, fps=8.0, num_frames=(14, 30), num_scenes=(2, 6), frames_per_scene=(1, 5), jitter="paper"
+    width=96,
+    height=72,
+    fps=8.0,
+    num_frames=(14, 30),
+    num_scenes=(2, 6),
+    frames_per_scene=(1, 5),
+    jitter="paper",
+    sampling=EVERY_FRAME,
 )
 ENCODER = ".".join(map(str, av.library_versions["libavcodec"]))  # another encoder may give other bytes
 

@@ -11,11 +11,19 @@ from temporay.operators.pixels.render import render
 from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.primitives.motion._stage import choose_actors, color_of, to_track
 from temporay.operators.records import Address, Backdrop, Cutout, Frames, Instance, Scene, ScenePlan
+from temporay.operators.sampling import EVERY_FRAME
 from temporay.operators.seeding import rng_at
 
 SQUARE = ((0.25, 0.25, 0.75, 0.25, 0.75, 0.75, 0.25, 0.75),)
 CANVAS = Canvas(
-    width=96, height=96, fps=8.0, num_frames=(8, 8), num_scenes=(1, 1), frames_per_scene=(1, 1), jitter="none"
+    width=96,
+    height=96,
+    fps=8.0,
+    num_frames=(8, 8),
+    num_scenes=(1, 1),
+    frames_per_scene=(1, 1),
+    jitter="none",
+    sampling=EVERY_FRAME,
 )
 ADDRESS = Address(task="motion_direction", split="train", index=0, seed=0, level=0)
 

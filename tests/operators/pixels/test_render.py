@@ -6,10 +6,18 @@ from temporay.operators.pixels.clip import Codec, decode, encode
 from temporay.operators.pixels.render import render, render_i420, to_i420
 from temporay.operators.primitives.scenes.scene_order import SceneOrder
 from temporay.operators.records import Address, Frames, Scene
+from temporay.operators.sampling import EVERY_FRAME
 from temporay.operators.seeding import rng_at
 
 CANVAS = Canvas(
-    width=96, height=64, fps=8.0, num_frames=(8, 8), num_scenes=(3, 3), frames_per_scene=(2, 3), jitter="paper"
+    width=96,
+    height=64,
+    fps=8.0,
+    num_frames=(8, 8),
+    num_scenes=(3, 3),
+    frames_per_scene=(2, 3),
+    jitter="paper",
+    sampling=EVERY_FRAME,
 )
 SCENES = tuple(
     Scene(image_id=i, path=str(i), captions=(f"{word} alone",), license_id=None, source_url="")

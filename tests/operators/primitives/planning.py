@@ -11,18 +11,40 @@ from temporay.operators.components import available, load
 from temporay.operators.pixels.shapes import COLORS, EASY_COLORS, EASY_SHAPES, paint
 from temporay.operators.primitives._base import Primitive
 from temporay.operators.records import Address, Frames, Question, Scene, ScenePlan, Track
+from temporay.operators.sampling import EVERY_FRAME
 from temporay.operators.seeding import rng_at
 
 PACKAGE = "temporay.operators.primitives"
 TASKS = available(PACKAGE)
 TINY = Canvas(
-    width=48, height=48, fps=4.0, num_frames=(8, 8), num_scenes=(2, 3), frames_per_scene=(2, 4), jitter="none"
+    width=48,
+    height=48,
+    fps=4.0,
+    num_frames=(8, 8),
+    num_scenes=(2, 3),
+    frames_per_scene=(2, 4),
+    jitter="none",
+    sampling=EVERY_FRAME,
 )
 CANVAS = Canvas(
-    width=96, height=72, fps=8.0, num_frames=(14, 30), num_scenes=(2, 6), frames_per_scene=(2, 9), jitter="none"
+    width=96,
+    height=72,
+    fps=8.0,
+    num_frames=(14, 30),
+    num_scenes=(2, 6),
+    frames_per_scene=(2, 9),
+    jitter="none",
+    sampling=EVERY_FRAME,
 )
 LARGE = Canvas(
-    width=160, height=120, fps=8.0, num_frames=(24, 40), num_scenes=(2, 5), frames_per_scene=(3, 8), jitter="none"
+    width=160,
+    height=120,
+    fps=8.0,
+    num_frames=(24, 40),
+    num_scenes=(2, 5),
+    frames_per_scene=(3, 8),
+    jitter="none",
+    sampling=EVERY_FRAME,
 )
 Oracle = Callable[[ScenePlan, Question], str]  # the answer, worked out from what is drawn
 SCENES = tuple(

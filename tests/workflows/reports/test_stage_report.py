@@ -17,6 +17,7 @@ from temporay.operators.pages.words import marked
 from temporay.operators.primitives._base import primitive_of
 from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in
 from temporay.operators.rewards.process import claims_by_sentence
+from temporay.operators.sampling import EVERY_FRAME
 from temporay.workflows.__main__ import dispatch
 from temporay.workflows.reports import report, rollout_cards
 from temporay.workflows.reports.claim_marks import claim_marks, marks_in, told
@@ -26,7 +27,14 @@ from tests.workflows.reports.test_report import make_dataset, outline
 from tests.workflows.rollout_runs import write_run
 
 CANVAS = Canvas(
-    width=48, height=48, fps=8.0, num_frames=(6, 9), num_scenes=(2, 3), frames_per_scene=(2, 4), jitter="smooth"
+    width=48,
+    height=48,
+    fps=8.0,
+    num_frames=(6, 9),
+    num_scenes=(2, 3),
+    frames_per_scene=(2, 4),
+    jitter="smooth",
+    sampling=EVERY_FRAME,
 )
 
 

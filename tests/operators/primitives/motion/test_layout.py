@@ -8,11 +8,19 @@ import numpy as np
 import pytest
 from temporay.operators.canvas import Canvas
 from temporay.operators.primitives.motion._layout import cell_room_px, place_apart
+from temporay.operators.sampling import EVERY_FRAME
 
 
 def canvas(width: int, height: int) -> Canvas:
     return Canvas(
-        width=width, height=height, fps=8, num_frames=(8, 8), num_scenes=(2, 2), frames_per_scene=(2, 2), jitter="none"
+        width=width,
+        height=height,
+        fps=8,
+        num_frames=(8, 8),
+        num_scenes=(2, 2),
+        frames_per_scene=(2, 2),
+        jitter="none",
+        sampling=EVERY_FRAME,
     )
 
 

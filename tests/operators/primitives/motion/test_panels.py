@@ -7,10 +7,18 @@ from temporay.operators.pixels.render import render
 from temporay.operators.primitives.motion._panels import cells, halves, panel_track
 from temporay.operators.primitives.motion._stage import choose_actors
 from temporay.operators.records import Address, Backdrop, ScenePlan
+from temporay.operators.sampling import EVERY_FRAME
 from temporay.operators.seeding import rng_at
 
 CANVAS = Canvas(
-    width=64, height=50, fps=8.0, num_frames=(8, 8), num_scenes=(1, 1), frames_per_scene=(1, 1), jitter="none"
+    width=64,
+    height=50,
+    fps=8.0,
+    num_frames=(8, 8),
+    num_scenes=(1, 1),
+    frames_per_scene=(1, 1),
+    jitter="none",
+    sampling=EVERY_FRAME,
 )
 
 

@@ -17,10 +17,18 @@ from temporay.operators.primitives.motion._processes import (
 )
 from temporay.operators.primitives.motion._stage import choose_actors
 from temporay.operators.records import Address, Backdrop, Frames, ScenePlan
+from temporay.operators.sampling import EVERY_FRAME
 from temporay.operators.seeding import rng_at
 
 CANVAS = Canvas(
-    width=96, height=72, fps=8.0, num_frames=(24, 24), num_scenes=(1, 1), frames_per_scene=(1, 1), jitter="none"
+    width=96,
+    height=72,
+    fps=8.0,
+    num_frames=(24, 24),
+    num_scenes=(1, 1),
+    frames_per_scene=(1, 1),
+    jitter="none",
+    sampling=EVERY_FRAME,
 )
 NUM_FRAMES = 24
 

@@ -13,6 +13,7 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.errors import UserError
 from temporay.operators.pixels.render import render
 from temporay.operators.primitives.motion._stage import OPPOSITE
+from temporay.operators.sampling import EVERY_FRAME
 from temporay.operators.seeding import rng_at
 
 from tests.operators.primitives.planning import (
@@ -67,7 +68,14 @@ def test_options_of_two_legs_hold_their_reverses_and_every_direction_equally_oft
 def balls() -> tuple[tuple[npt.NDArray[np.float64], str], ...]:
     """Return where many balls are on their lines, in parts of the room, and how often they bounce."""
     canvas = Canvas(
-        width=96, height=96, fps=8.0, num_frames=(25, 25), num_scenes=(2, 3), frames_per_scene=(2, 4), jitter="none"
+        width=96,
+        height=96,
+        fps=8.0,
+        num_frames=(25, 25),
+        num_scenes=(2, 3),
+        frames_per_scene=(2, 4),
+        jitter="none",
+        sampling=EVERY_FRAME,
     )
     found = []
     for index in range(2400):
@@ -173,7 +181,14 @@ def test_size_and_form_in_one_frame_do_not_tell_which_shape_changes(frame: int) 
 @pytest.mark.parametrize("task", FOLLOWED)
 def test_clips_too_short_for_motion_are_refused(task: str) -> None:
     short = Canvas(
-        width=48, height=48, fps=4.0, num_frames=(2, 4), num_scenes=(2, 3), frames_per_scene=(2, 4), jitter="none"
+        width=48,
+        height=48,
+        fps=4.0,
+        num_frames=(2, 4),
+        num_scenes=(2, 3),
+        frames_per_scene=(2, 4),
+        jitter="none",
+        sampling=EVERY_FRAME,
     )
     with pytest.raises(UserError, match="num_frames"):
         make_plan(task, 0, 0, short)

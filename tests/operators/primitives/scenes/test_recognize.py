@@ -21,10 +21,18 @@ from temporay.operators.primitives.scenes.recurring_scenes import RecurringScene
 from temporay.operators.primitives.scenes.scene_order import SceneOrder
 from temporay.operators.primitives.scenes.story_match import StoryMatch
 from temporay.operators.records import Address, Frames, Scene, ScenePlan
+from temporay.operators.sampling import EVERY_FRAME
 
 WIDTH, HEIGHT = 160, 120
 CANVAS = Canvas(
-    width=WIDTH, height=HEIGHT, fps=8.0, num_frames=(8, 8), num_scenes=(3, 5), frames_per_scene=(1, 4), jitter="paper"
+    width=WIDTH,
+    height=HEIGHT,
+    fps=8.0,
+    num_frames=(8, 8),
+    num_scenes=(3, 5),
+    frames_per_scene=(1, 4),
+    jitter="paper",
+    sampling=EVERY_FRAME,
 )
 CAPTIONS = ("cats on a sofa", "two red buses", "snowy mountains", "a plate of food", "people playing tennis", "boats")
 SCENES = tuple(

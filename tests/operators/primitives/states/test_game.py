@@ -11,6 +11,7 @@ from temporay.operators.errors import UserError
 from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.primitives.states._game import OperationsGame, read_log
 from temporay.operators.records import ScenePlan
+from temporay.operators.sampling import EVERY_FRAME
 
 from tests.operators.primitives.planning import LARGE, TASKS, make_plan, make_primitive
 
@@ -113,6 +114,7 @@ def test_a_canvas_that_is_too_small_is_named(task: str, num_frames: tuple[int, i
         num_scenes=(2, 2),
         frames_per_scene=(2, 2),
         jitter="none",
+        sampling=EVERY_FRAME,
     )
     with pytest.raises(UserError, match=field):
         make_plan(task, 0, 0, canvas)
