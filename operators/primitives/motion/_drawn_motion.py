@@ -19,7 +19,15 @@ from temporay.operators.primitives._base import Facts, Primitive, Style, choose_
 from temporay.operators.primitives._claims import Claim, Phrases, read_claims
 from temporay.operators.primitives._plan import MIN_FRAMES, choose_num_frames, drawn_plan, event_in
 from temporay.operators.primitives._stated import Value, words_of
-from temporay.operators.primitives.motion._stage import Actor, choose_actors, place_of, read_paths, tell_paths
+from temporay.operators.primitives.motion._stage import (
+    Actor,
+    can_be_followed,
+    choose_actors,
+    frames_of_gaps,
+    place_of,
+    read_paths,
+    tell_paths,
+)
 from temporay.operators.records import Address, Event, Question, Scene, ScenePlan, Track
 from temporay.operators.seeding import rng_at
 
@@ -45,6 +53,11 @@ class Setting:
     def side_px(self) -> int:
         """The frame's shorter side."""
         return min(self.canvas.width, self.canvas.height)
+
+    @property
+    def gap(self) -> int:
+        """The most frames from one frame that a model is shown to the next. What lasts as long is seen."""
+        return self.canvas.longest_gap(self.num_frames)
 
     def choose_truth(self, options: Sequence[Option]) -> Option:
         """Choose the option that is made true; a twin gets another one."""
@@ -76,6 +89,9 @@ class DrawnMotion(Primitive, Generic[Measured]):
     concise: ClassVar[str] = ""  # concise reasoning of {paths} and {answer}; without it, of ``concise_phrases``
     concluding: ClassVar[Phrases] = {}  # conclusions that hold times, which are claims too
     unlisted: ClassVar[int | None] = None  # what ``recover`` returns if a sure answer is no option
+    notes: ClassVar[Sequence[str]] = ()  # what the question says after its wording: joined edges, units
+    gaps_by_level: ClassVar[Sequence[float]] = ()  # length of the course, in the longest gaps between shown frames
+    moments: ClassVar[frozenset[str]] = frozenset()  # kinds of events that are changes: seen if both sides are shown
 
     @abstractmethod
     def arrange(self, setting: Setting) -> MotionClip:
@@ -95,10 +111,32 @@ class DrawnMotion(Primitive, Generic[Measured]):
 
     def min_frames(self, canvas: Canvas, level: int) -> int:
         """Return the length of the shortest clip that has room for the course of this level."""
-        return MIN_FRAMES
+        return frames_of_gaps(canvas, self.gaps_by_level[level]) if self.gaps_by_level else MIN_FRAMES
 
     def wordings_of(self, facts: Facts) -> Sequence[str]:
         return self.wordings_by_mode[facts["mode"]] if self.wordings_by_mode else self.wordings
+
+    def text(self, facts: Facts) -> str:
+        return " ".join([super().text(facts), *self.notes])
+
+    def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
+        """Return whether all that is told can be followed from each of these frames to the next.
+
+        The shapes that are told about are seen on their way (``can_be_followed``). What lasts is shown at least once,
+        and between two changes of a kind there is a frame that is shown. Places are read off the way between frames.
+        """
+        told = self.told(plan, self.ask(plan))
+        subjects = {event.subject for event in told}
+        if not all(can_be_followed(track, frames, plan) for track in plan.tracks if track.name in subjects):
+            return False
+        shown_ms = 1000.0 * np.array(frames) / plan.fps + 1e-6
+        changes_ms: dict[tuple[str, str], list[float]] = {}
+        for event in told:
+            if event.kind in self.moments:
+                changes_ms.setdefault((event.kind, event.subject), [0.0]).append(event.start_ms)
+            elif event.kind != "at" and not ((event.start_ms <= shown_ms) & (shown_ms < event.end_ms)).any():
+                return False
+        return all(np.histogram(shown_ms, [*sorted(of), np.inf])[0].all() for of in changes_ms.values())
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
         rng = rng_at(*address.parts(), "plan")

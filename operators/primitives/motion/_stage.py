@@ -4,22 +4,30 @@ A told path gives positions as digits, in tenths of the frame: "x 3 5 7 9 y 4 4 
 event of the log ("3 4"), so every digit of an explanation can be checked.
 """
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
+from math import ceil
 
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
+from temporay.operators.errors import UserError
 from temporay.operators.pixels.colors_seen import follow, steps
 from temporay.operators.pixels.cutouts import choose_cutouts, cutout_radius_px
 from temporay.operators.pixels.shapes import COLORS, EASY_COLORS, EASY_SHAPES, SHAPES
 from temporay.operators.primitives._claims import Claim
 from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives._stated import Value
-from temporay.operators.records import Cutout, Event, Frames, Scene, Track
+from temporay.operators.records import Cutout, Event, Frames, Scene, ScenePlan, Track
 
+MAX_JUMP = 0.45  # of the joined frame from one frame that is shown to the next; half of it could be either way round
+MAX_TURN_DEG = 150.0  # likewise
+MOST_FRAMES = 20_000
+JOINED = "What leaves the frame at one edge comes back at the opposite edge."
+TENTHS = "Places are in tenths of the frame: x counts from the left, y from the top."
 NUM_LISTED_POSITIONS = 4
 EASY_LEVEL = 1
 VECTORS = {  # unit vectors in image coordinates: y grows downwards
@@ -132,6 +140,54 @@ def to_track(actor: Actor, xy_T2: npt.NDArray[np.float64], *, wraps: bool) -> Tr
         wraps=wraps,
         cutout=actor.cutout,
     )
+
+
+@functools.lru_cache(maxsize=256)
+def frames_of_gaps(canvas: Canvas, num_gaps: float) -> int:
+    """Return the least length from which on clips last for this many of the longest gaps between shown frames.
+
+    Raises:
+        UserError: a model is never shown that many frames.
+    """
+    least, high = canvas.num_frames
+    spread = high - least
+    while least < MOST_FRAMES:
+        gap = max(canvas.longest_gap(num_frames) for num_frames in range(least, least + spread + 1))
+        if (needed := ceil(num_gaps * gap) + 1) <= least:
+            return least
+        least = needed
+    raise UserError(
+        f"canvas.sampling.max_frames is {canvas.sampling.max_frames}; this question needs {ceil(num_gaps) + 2} frames"
+    )
+
+
+def can_be_followed(track: Track, frames: Sequence[int], plan: ScenePlan) -> bool:
+    """Return whether the steps from each of these frames to the next say how the shape moved and turned between them.
+
+    A step over the joined edges must be below half of the frame, or of the shape's window, and a turn below half a
+    turn. Where the shape is hidden, nothing has to be followed.
+    """
+    shown = list(frames)
+    seen_T = track.visible_T[shown[1:]] & track.visible_T[shown[:-1]]
+    if track.wraps:
+        left, top, right, bottom = track.window_px or (0, 0, plan.width, plan.height)
+        size = np.array([right - left, bottom - top], dtype=np.float64)
+        jumps_T2 = _between(track.xy_T2, shown, size) / size
+        if (np.abs(jumps_T2[seen_T]) > MAX_JUMP).any():
+            return False
+    if track.angle_deg_T is None:
+        return True
+    turns_deg_T = _between(track.angle_deg_T, shown, 360.0)
+    return not (np.abs(turns_deg_T[seen_T]) > MAX_TURN_DEG).any()
+
+
+def _between(
+    value_T: npt.NDArray[np.float64], shown: Sequence[int], period: float | npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return how far something on a joined axis gets between shown frames, by its steps from frame to frame."""
+    steps_T = np.mod(np.diff(value_T, axis=0) + period / 2, period) - period / 2
+    gone_T = np.concatenate([np.zeros_like(value_T[:1]), steps_T.cumsum(axis=0)])
+    return np.asarray(np.diff(gone_T[list(shown)], axis=0))
 
 
 def still_track(actor: Actor, center_xy: npt.NDArray[np.float64], num_frames: int) -> Track:
