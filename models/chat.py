@@ -14,10 +14,12 @@ def to_prompt(processor: Any, sample: Sample, frames_THWC: Frames | None, *, ins
 
     Args:
         processor: the processor of the model's family; its chat template decides the text.
+        frames_THWC: those of the clip that ``sample.shown`` names.
         instruction: how to answer, appended to the question; "" for a model that knows a single format.
     """
     chat = messages(sample, with_video=frames_THWC is not None, instruction=instruction)
-    return Prompt(key=sample.key, text=chat_text(processor, chat), frames_THWC=frames_THWC, fps=sample.fps)
+    text = chat_text(processor, chat)
+    return Prompt(key=sample.key, text=text, frames_THWC=frames_THWC, fps=sample.fps, shown=sample.shown)
 
 
 def chat_text(processor: Any, chat: Sequence[dict[str, Any]]) -> str:

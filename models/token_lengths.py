@@ -20,7 +20,7 @@ class TokenLengths:
 
     def __init__(self, family: Family, processor: Any) -> None:
         self._family, self._processor = family, processor
-        self._added: dict[tuple[int, int, int, float], int] = {}  # tokens by frames, height, width, rate
+        self._added: dict[tuple[Any, ...], int] = {}  # tokens by frames, height, width, rate, and frames shown
 
     def __call__(self, samples: Sequence[Sample], instructions: Sequence[str]) -> list[int]:
         """Return the tokens of prompt, video, target and end of turn of every sample.
@@ -55,7 +55,7 @@ class TokenLengths:
     def _added_by(self, prompt: Prompt, num_text_tokens: int) -> int:
         assert prompt.frames_THWC is not None
         num_frames, height, width, _ = prompt.frames_THWC.shape
-        shape = num_frames, height, width, prompt.fps
+        shape = num_frames, height, width, prompt.fps, prompt.shown
         if shape not in self._added:
             (ids,) = self._family.encode(self._processor, [prompt]).prompt_ids
             self._added[shape] = len(ids) - num_text_tokens
@@ -63,5 +63,5 @@ class TokenLengths:
 
 
 def _shape_of_frames(sample: Sample) -> Frames:
-    shape = sample.num_frames, sample.height, sample.width, 3
+    shape = sample.num_shown, sample.height, sample.width, 3
     return cast(Frames, torch.empty(shape, dtype=torch.uint8, device="meta"))

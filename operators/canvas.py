@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from temporay.operators.sampling import TWO_PER_SECOND, Sampling
+from temporay.operators.sampling import TWO_PER_SECOND, FrameSampling
 
 Jitter = Literal["paper", "smooth", "none"]
 
@@ -21,7 +21,7 @@ class Canvas:
     num_scenes: tuple[int, int]  # scenes of a pseudo-video; the second is the paper's S
     frames_per_scene: tuple[int, int]  # the second is the paper's F
     jitter: Jitter
-    sampling: Sampling = TWO_PER_SECOND  # how a model is shown the clips; every sample survives it
+    sampling: FrameSampling = TWO_PER_SECOND  # how a model is shown the clips; every sample survives it
 
     def limited(self, most_scenes: int, most_frames: int) -> Canvas:
         """Set other upper bounds of scenes and of frames per scene; lower bounds above them come down to them."""

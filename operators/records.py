@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from temporay.operators.sampling import ShownFrames
 
 GENERATOR_VERSION = "2"  # changes whenever the same address would give another sample
 
@@ -213,10 +214,16 @@ class Sample:
     events: tuple[Event, ...]
     sources: tuple[Mapping[str, Any], ...]  # attribution rows of the images shown
     facts: Mapping[str, Any]
+    shown: ShownFrames | None = None  # what a model is shown of its clip; None: every frame
 
     @property
     def key(self) -> str:
         return self.address.key
+
+    @property
+    def num_shown(self) -> int:
+        """How many frames of its clip a model is shown."""
+        return self.num_frames if self.shown is None else len(self.shown.indices)
 
     @property
     def target(self) -> str:
@@ -240,7 +247,8 @@ class Prompt:
     key: str
     text: str
     frames_THWC: Frames | None  # None: a blind prompt, text only
-    fps: float
+    fps: float  # of the clip
+    shown: ShownFrames | None = None  # which frames of the clip these are; None: all of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ for a stated sampling. Three rules are in use for the same rate; a clip has to h
     qwen2_vl   an even number, in equal steps from the first frame on (transformers, Qwen2VLVideoProcessor)
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,15 @@ PAIR = 2  # frames that make one temporal patch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sampling:
+class ShownFrames:
+    """Which frames of a clip a model is shown, in order, and how many the clip has."""
+
+    indices: tuple[int, ...]
+    num_frames: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameSampling:
     """The rate at which a model is shown a clip, and the most frames it is shown."""
 
     fps: float | None = 2.0  # None: every frame
@@ -30,15 +39,17 @@ class Sampling:
             num_frames: the clip's length.
             fps: the clip's own rate.
         """
-        every = tuple(range(num_frames))
-        if (self.fps is None or self.fps >= fps) and num_frames <= self.max_frames:
-            return (every,)
-        wanted = num_frames if self.fps is None else num_frames * min(1.0, self.fps / fps)
-        count = int(min(max(wanted, MIN_FRAMES), self.max_frames, num_frames))
-        even = max(PAIR, count - count % PAIR)
-        spread = [np.linspace(0, num_frames - 1, n).round().astype(int) for n in (count, even)]
-        steps = (np.arange(even) * (num_frames / even)).astype(int)
-        return tuple(dict.fromkeys(tuple(int(frame) for frame in frames) for frames in (*spread, steps)))
+        return _choices(self, num_frames, fps)
+
+    def shown(self, num_frames: int, fps: float) -> ShownFrames | None:
+        """Return the frames that temporay itself shows, by the rule of Qwen3-VL; None where it shows every frame."""
+        indices = self.choices(num_frames, fps)[0]
+        return None if len(indices) == num_frames else ShownFrames(indices=indices, num_frames=num_frames)
+
+    def told(self) -> str:
+        """Return the rate and the most frames in words."""
+        rate = "every frame" if self.fps is None else f"{self.fps:g} frames a second"
+        return rate if self.max_frames >= UNLIMITED else f"{rate}, at most {self.max_frames} of a clip"
 
     def longest_gap(self, num_frames: int, fps: float) -> int:
         """Return the most frames from one frame that is shown to the next, or to an end of the clip.
@@ -49,5 +60,24 @@ class Sampling:
         return int(max(ends))
 
 
-TWO_PER_SECOND = Sampling()
-EVERY_FRAME = Sampling(fps=None, max_frames=1_000_000)
+@functools.lru_cache(maxsize=4096)  # every sample that is read asks for its frames
+def _choices(sampling: FrameSampling, num_frames: int, fps: float) -> tuple[tuple[int, ...], ...]:
+    every = tuple(range(num_frames))
+    if (sampling.fps is None or sampling.fps >= fps) and num_frames <= sampling.max_frames:
+        return (every,)
+    wanted = num_frames if sampling.fps is None else num_frames * min(1.0, sampling.fps / fps)
+    count = int(min(max(wanted, MIN_FRAMES), sampling.max_frames, num_frames))
+    even = max(PAIR, count - count % PAIR)
+    spread = [np.linspace(0, num_frames - 1, n).round().astype(int) for n in (count, even)]
+    steps = (np.arange(even) * (num_frames / even)).astype(int)
+    return tuple(dict.fromkeys(tuple(int(frame) for frame in frames) for frames in (*spread, steps)))
+
+
+UNLIMITED = 1_000_000  # more frames than a clip can have
+TWO_PER_SECOND = FrameSampling()
+EVERY_FRAME = FrameSampling(fps=None, max_frames=UNLIMITED)
+# What a row's column ``survives`` is about, by name.
+COMMON_SAMPLINGS = {
+    **{f"{fps} fps": FrameSampling(fps=float(fps), max_frames=UNLIMITED) for fps in (1, 2, 4)},
+    **{f"{count} frames": FrameSampling(fps=None, max_frames=count) for count in (8, 16, 32)},
+}

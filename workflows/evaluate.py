@@ -73,7 +73,7 @@ async def evaluate(
                 to_prompt(
                     pool.processor,
                     sample,
-                    apply_arm(arm, dataset.frames(i), sample.address),
+                    apply_arm(arm, dataset.frames_shown(i), sample.address),
                     instruction=settings.instruction,
                 )
                 for i, sample in samples.items()

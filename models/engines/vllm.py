@@ -265,6 +265,6 @@ def _requests_of(index: int, group: Group) -> list[EngineRequest]:
 def _fingerprint(prompt: Prompt) -> str:
     """Hash the content, because arms of an evaluation show other frames under the same key."""
     assert prompt.frames_THWC is not None
-    digest = hashlib.blake2b(repr((prompt.frames_THWC.shape, prompt.fps)).encode(), digest_size=16)
+    digest = hashlib.blake2b(repr((prompt.frames_THWC.shape, prompt.fps, prompt.shown)).encode(), digest_size=16)
     digest.update(prompt.frames_THWC.tobytes())
     return digest.hexdigest()

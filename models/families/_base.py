@@ -17,6 +17,7 @@ from temporay.models.weight_files import WeightFiles, read_weights
 from temporay.operators.components import available, load
 from temporay.operators.errors import UserError
 from temporay.operators.records import Prompt
+from temporay.operators.sampling import ShownFrames
 from torch import nn
 
 FAMILIES = "temporay.models.families"
@@ -123,13 +124,18 @@ class Family(ABC):
 
 
 def video_metadata(prompt: Prompt) -> dict[str, Any]:
-    """Return transformers' ``VideoMetadata`` of frames that are all shown; without it, processors assume 24 fps."""
+    """Return transformers' ``VideoMetadata`` of frames that are already chosen.
+
+    Without it, processors assume 24 fps. Timestamps follow from the places of the frames in the clip.
+    """
     assert prompt.frames_THWC is not None
-    num_frames, height, width, _ = prompt.frames_THWC.shape
+    num_shown, height, width, _ = prompt.frames_THWC.shape
+    shown = prompt.shown or ShownFrames(indices=tuple(range(num_shown)), num_frames=num_shown)
+    num_frames = shown.num_frames
     return {
         "total_num_frames": num_frames,
         "fps": prompt.fps,
-        "frames_indices": list(range(num_frames)),
+        "frames_indices": list(shown.indices),
         "duration": num_frames / prompt.fps,
         "height": height,
         "width": width,

@@ -20,6 +20,7 @@ from temporay.operators.dataset.rows import NUMBER, ROW_SCHEMA
 from temporay.operators.dataset.shards import AUDIT_FILE, DEAD_LETTER_FILE
 from temporay.operators.files import whole_file, write_text
 from temporay.operators.pages.contact_sheet import contact_sheet
+from temporay.operators.sampling import COMMON_SAMPLINGS
 
 ATTRIBUTION_FILE = "ATTRIBUTION.tsv"
 SHEET_FILE = "samples.png"
@@ -52,6 +53,7 @@ def write_card(folder: Path) -> None:
         _introduction(dataset),
         f"![The first sample of every task]({SHEET_FILE})" if (folder / SHEET_FILE).exists() else "",
         _answers(dataset),
+        _sampling(dataset),
         _audit(folder),
         _labels(dataset),
         _sources(dataset, shown),
@@ -117,6 +119,7 @@ def _introduction(dataset: Dataset) -> str:
                 ("seed", recipe.seed),
                 ("level", ", ".join(map(str, recipe.levels or (recipe.level,)))),
                 ("frame", f"{recipe.canvas.width} x {recipe.canvas.height} px, {recipe.canvas.fps:g} fps"),
+                ("sampling", f"made for {recipe.canvas.sampling.told()}"),
                 ("clips", stored),
                 ("answers", f"between answer tags, as {recipe.answer_format}"),
             ],
@@ -137,6 +140,21 @@ def _answers(dataset: Dataset) -> str:
         balance = ", ".join(f"{letter} {100 * n / total:.1f} %" for letter, n in sorted(counts.items()))
         lines.append((task, total, balance, f"{min(lengths[task])} to {max(lengths[task])}"))
     return "## Tasks and answers\n\n" + _table(("task", "samples", "right letter", "frames"), lines)
+
+
+def _sampling(dataset: Dataset) -> str:
+    """Tell how many answers of every task can still be read off at common rates and numbers of frames."""
+    if "survives" not in dataset.table.column_names:
+        return ""
+    kept: dict[str, Counter[str]] = {}
+    for task, names in zip(dataset.table["task"].to_pylist(), dataset.table["survives"].to_pylist(), strict=True):
+        kept.setdefault(task, Counter()).update(["all", *names])
+    lines = [(t, *(f"{100 * n[name] / n['all']:.0f} %" for name in COMMON_SAMPLINGS)) for t, n in sorted(kept.items())]
+    return (
+        f"## Sampling\n\nEvery sample is made for a model that is shown {dataset.recipe.canvas.sampling.told()}. The "
+        "table tells how many keep their answer under other samplings; `survives` names them for each row.\n\n"
+        + _table(("task", *COMMON_SAMPLINGS), lines)
+    )
 
 
 def _audit(folder: Path) -> str:

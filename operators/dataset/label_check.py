@@ -3,12 +3,14 @@
 plan, question, decoded frames -> Witness (knows nothing of the log) -> Primitive.recover -> agrees, differs, unsure
 """
 
+from dataclasses import replace
 from enum import StrEnum
 
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.pixels.render import ImageLoader, fit
 from temporay.operators.primitives._base import Primitive
 from temporay.operators.records import Frames, Question, ScenePlan
+from temporay.operators.sampling import EVERY_FRAME, FrameSampling
 
 
 class Verdict(StrEnum):
@@ -20,14 +22,35 @@ class Verdict(StrEnum):
 
 
 def check_pixels(
-    primitive: Primitive, plan: ScenePlan, question: Question, frames_THWC: Frames, load_image: ImageLoader | None
+    primitive: Primitive,
+    plan: ScenePlan,
+    question: Question,
+    frames_THWC: Frames,
+    load_image: ImageLoader | None,
+    sampling: FrameSampling = EVERY_FRAME,
 ) -> Verdict:
     """Compare the answer that the frames alone give with the question's.
+
+    Frames that differ, in the whole clip or in what the sampling shows of it, decide; else the whole clip does.
 
     Args:
         frames_THWC: decoded from the clip, uint8 RGB.
     """
-    seen = primitive.recover(witness_of(plan, question, frames_THWC, load_image))
+    witness = witness_of(plan, question, frames_THWC, load_image)
+    verdict = _verdict(primitive, witness, question)
+    shown = sampling.shown(len(frames_THWC), plan.fps)
+    if shown is None or verdict is Verdict.DIFFERS:
+        return verdict
+    fewer = replace(
+        witness,
+        frames_THWC=frames_THWC[list(shown.indices)],
+        fps=plan.fps * len(shown.indices) / len(frames_THWC),
+    )
+    return Verdict.DIFFERS if _verdict(primitive, fewer, question) is Verdict.DIFFERS else verdict
+
+
+def _verdict(primitive: Primitive, witness: Witness, question: Question) -> Verdict:
+    seen = primitive.recover(witness)
     if seen is None:
         return Verdict.UNSURE
     return Verdict.AGREES if seen == question.answer_index else Verdict.DIFFERS

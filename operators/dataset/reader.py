@@ -5,7 +5,7 @@ recipe.json, metadata.parquet, shard-000000.tar ... -> Dataset
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from temporay.operators.dataset.shards import DRAWN_FOLDER, METADATA_FILE, RECIP
 from temporay.operators.errors import UserError
 from temporay.operators.files import read_json
 from temporay.operators.pixels.clip import decode
-from temporay.operators.records import Frames, Sample
+from temporay.operators.records import GENERATOR_VERSION, Frames, Sample
+from temporay.operators.sampling import EVERY_FRAME
 
 RESTORE = "restore it, or make the dataset again"
 
@@ -30,6 +31,8 @@ def read_recipe(folder: Path) -> Recipe:
     tree = recorded_in(folder)
     added = ("generator_version", "source_fingerprint", "coco_licenses")
     fields = {name: value for name, value in tree["identity"].items() if name not in added}
+    if isinstance(canvas := fields.get("canvas"), dict):  # recipes that say no sampling were made for every frame
+        fields["canvas"] = {"sampling": asdict(EVERY_FRAME), **canvas}
     try:
         return Recipe.model_validate({**fields, "coco": tree["coco"]})
     except ValidationError as error:
@@ -102,7 +105,9 @@ class Dataset:
         return recorded_in(self.path)
 
     def sample(self, i: int) -> Sample:
-        return from_row(self.rows[i])
+        """Return one sample, and which frames of its clip the recipe's sampling shows a model."""
+        sample = from_row(self.rows[i])
+        return replace(sample, shown=self.recipe.canvas.sampling.shown(sample.num_frames, sample.fps))
 
     def clip_bytes(self, i: int) -> bytes:
         """Read the mp4 of one sample; empty in virtual storage.
@@ -131,8 +136,22 @@ class Dataset:
             return decode(self.clip_bytes(i))
         return self.rendered(self.sample(i))
 
+    def frames_shown(self, i: int) -> Frames:
+        """Return the frames of one sample that a model is shown. Raises as ``frames`` does."""
+        shown = self.sample(i).shown
+        return self.frames(i) if shown is None else self.frames(i)[list(shown.indices)]
+
     def rendered(self, sample: Sample) -> Frames:
-        """Render the frames of a sample again: frames_THWC uint8 RGB."""
+        """Render the frames of a sample again: frames_THWC uint8 RGB.
+
+        Raises:
+            UserError: its address gives another clip in this version.
+        """
+        if sample.address.generator_version != GENERATOR_VERSION:
+            raise UserError(
+                f"{self.path} was made by generator version {sample.address.generator_version} and has no clips, but "
+                f"this is version {GENERATOR_VERSION}, which draws others; make the dataset again"
+            )
         return render_address(self.recipe, self.source, sample.address)
 
     @cached_property

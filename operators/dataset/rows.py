@@ -8,7 +8,7 @@ and the dataset card.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from operator import attrgetter
 from typing import Any
@@ -29,8 +29,9 @@ from temporay.operators.records import (
     Scene,
     ScenePlan,
 )
+from temporay.operators.sampling import COMMON_SAMPLINGS
 
-SCHEMA_VERSION = 3  # changes when a column is added, removed or means something else
+SCHEMA_VERSION = 4  # changes when a column is added, removed or means something else
 VIDEO_MARKER = "<video>"  # verl, ms-swift and LLaMA-Factory replace it with the clip
 _THINK = f"Think step by step between {THINK_OPEN} and {THINK_CLOSE}, then give the"
 _WITHIN = f"of the right option between {ANSWER_OPEN} and {ANSWER_CLOSE}"
@@ -117,18 +118,32 @@ COLUMNS: dict[str, tuple[pa.DataType, str | Callable[[Sample], Any] | None]] = {
     "sources_json": (TEXT, lambda sample: _dump(sample.sources)),
     "events_json": (TEXT, lambda sample: _dump([asdict(event) for event in sample.events])),
     "facts_json": (TEXT, lambda sample: _dump(sample.facts)),
+    "survives": (pa.list_(TEXT), None),
 }
 ROW_SCHEMA = pa.schema({name: kind for name, (kind, _) in COLUMNS.items()})
 
 
-def to_row(sample: Sample, *, recipe_hash: str, content_hash: str, instruction: str) -> dict[str, Any]:
+def samplings_survived(primitive: Primitive, plan: ScenePlan) -> list[str]:
+    """Return the names of the common samplings under which the answer can still be read off, by each known rule."""
+    return [
+        name
+        for name, sampling in COMMON_SAMPLINGS.items()
+        if all(primitive.survives(plan, frames) for frames in sampling.choices(plan.num_frames, plan.fps))
+    ]
+
+
+def to_row(
+    sample: Sample, *, recipe_hash: str, content_hash: str, instruction: str, survives: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return the flat row of a sample, as it is stored.
 
     Args:
         instruction: how to answer; it ends the user's message.
+        survives: from ``samplings_survived``.
     """
     messages = plain_messages(sample, instruction=instruction)
     given = {"recipe_hash": recipe_hash, "param_hash": content_hash, "messages": messages, "fps": float(sample.fps)}
+    given["survives"] = list(survives)
     read = {name: attrgetter(at) if isinstance(at, str) else at for name, (_, at) in COLUMNS.items()}
     return {name: given[name] if name in given or at is None else at(sample) for name, at in read.items()}
 

@@ -158,7 +158,8 @@ def _verdict(
     if type(primitive).recover is Primitive.recover:  # without a check of its own there is no need to decode
         return Verdict.UNSURE
     frames_THWC = render(plan, source.load_image) if clip is None else decode(clip.data)
-    return check_pixels(primitive, plan, sample.question, frames_THWC, source.load_image)
+    sampling = recipe.canvas.sampling
+    return check_pixels(primitive, plan, sample.question, frames_THWC, source.load_image, sampling)
 
 
 def plan_sample(recipe: Recipe, source: Source, address: Address) -> tuple[ScenePlan, Sample]:

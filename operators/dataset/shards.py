@@ -26,8 +26,8 @@ from temporay.operators.dataset.markers import (
     shard_name,
     write_marker,
 )
-from temporay.operators.dataset.recipe import Recipe
-from temporay.operators.dataset.rows import COUNT, ROW_SCHEMA, TEXT, to_row
+from temporay.operators.dataset.recipe import Recipe, primitives_of
+from temporay.operators.dataset.rows import COUNT, ROW_SCHEMA, TEXT, samplings_survived, to_row
 from temporay.operators.dataset.samples import MadeSample, Source, make_unit
 from temporay.operators.errors import UserError
 from temporay.operators.files import sha256_of, whole_file
@@ -70,7 +70,13 @@ def write_shard(recipe: Recipe, source: Source, recipe_hash: str, shard: int, fo
 
 def store(recipe: Recipe, recipe_hash: str, i: int, made: MadeSample) -> StoredSample:
     """Turn sample number ``i`` of a recipe into files and its part of the marker."""
-    row = to_row(made.sample, recipe_hash=recipe_hash, content_hash=made.content_hash, instruction=recipe.instruction)
+    row = to_row(
+        made.sample,
+        recipe_hash=recipe_hash,
+        content_hash=made.content_hash,
+        instruction=recipe.instruction,
+        survives=samplings_survived(primitives_of(recipe.tasks)[made.plan.address.task], made.plan),
+    )
     clip = {} if made.clip is None else {"mp4": made.clip.data}
     record = SampleRecord(
         i=i,

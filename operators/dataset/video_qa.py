@@ -109,7 +109,7 @@ class VideoQa:
     def sample(self, i: int) -> Sample:
         return self.samples[i]
 
-    def frames(self, i: int) -> Frames:
+    def frames_shown(self, i: int) -> Frames:
         """Decode as many frames of one video as its sample says: frames_THWC uint8 RGB.
 
         Raises:

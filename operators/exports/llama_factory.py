@@ -1,17 +1,18 @@
 """LLaMA-Factory: JSON rows and dataset_info.json (https://github.com/hiyouga/LLaMA-Factory/blob/main/data/README.md).
 
-Paths are relative to ``media_dir``, which is the dataset's folder unless it is set.
+Paths are relative to ``media_dir``, which is the dataset's folder unless it is set. The rate of videos is no column but
+a setting of the training file; sampling.yaml has the lines to copy there.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from temporay.operators.exports._base import ExportedSample, ExportFormat, Purpose
-from temporay.operators.files import write_json
+from temporay.operators.exports._base import ExportedSample, ExportFormat, Purpose, rate_and_most
+from temporay.operators.files import write_json, write_text
 
 NAME = "temporay"  # what ``dataset:`` of a training file says
-DATA_FILE, INFO_FILE = "temporay.json", "dataset_info.json"
+DATA_FILE, INFO_FILE, SETTINGS_FILE = "temporay.json", "dataset_info.json", "sampling.yaml"
 INFO = {
     NAME: {
         "file_name": DATA_FILE,
@@ -32,4 +33,7 @@ class LlamaFactory(ExportFormat):
         data, info = folder / DATA_FILE, folder / INFO_FILE
         write_json(data, rows)
         write_json(info, INFO)
-        return [data, info]
+        settings = folder / SETTINGS_FILE
+        rate, most_frames = rate_and_most(exported)
+        write_text(settings, f"dataset: {NAME}\nvideo_fps: {rate:g}\nvideo_maxlen: {most_frames}\n")
+        return [data, info, settings]

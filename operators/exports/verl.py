@@ -1,6 +1,7 @@
 """verl: Parquet as its RLHFDataset reads it (https://verl.readthedocs.io/en/latest/preparation/prepare_data.html).
 
-A video is a dict in Qwen2-VL's form with an absolute path; ``fps`` is the clip's own, so that all frames are used.
+A video is a dict in Qwen2-VL's form with an absolute path. ``fps`` and ``max_frames`` are those of the recipe's
+sampling.
 """
 
 from collections.abc import Sequence
@@ -50,9 +51,9 @@ def _row(one: ExportedSample, n: int, purpose: Purpose, root: Path) -> dict[str,
     video = {
         "type": "video",
         "video": str(root / one.clip),
-        "fps": float(sample.fps),
+        "fps": one.rate,
         "min_frames": MIN_FRAMES,
-        "max_frames": max(MIN_FRAMES, sample.num_frames),
+        "max_frames": max(MIN_FRAMES, one.most_frames),
     }
     row = {
         "data_source": f"temporay/{sample.address.task}",  # verl chooses the reward and averages by it

@@ -78,7 +78,7 @@ class Primitive(ABC):
         must last through one of the frames.
 
         Args:
-            frames: in ascending order, as ``Sampling.choices`` gives them.
+            frames: in ascending order, as ``FrameSampling.choices`` gives them.
         """
         question = self.ask(plan)
         shown_ms = [1000.0 * frame / plan.fps for frame in frames]

@@ -73,7 +73,7 @@ def write_clips(dataset: Dataset, folder: Path) -> Iterator[ExportedSample]:
         data = dataset.clip_bytes(i) or _rendered(dataset, i)
         with writing(folder):
             (folder / clip).write_bytes(data)
-        yield ExportedSample(sample=sample, clip=clip, instruction=instruction)
+        yield ExportedSample(sample=sample, clip=clip, instruction=instruction, sampling=dataset.recipe.canvas.sampling)
 
 
 @contextmanager

@@ -53,6 +53,7 @@ def run(config: GenerateConfig) -> dict[str, Any]:
             text_tokens=sum(n * costs[task].text_tokens for task, n in num.items()),
         )
     print(table(plans, dict(source.dropped)))
+    print(f"a model is shown {recipe.canvas.sampling.told()}; every sample keeps its answer then")
     return {family: asdict(plan) for family, plan in plans.items()}
 
 

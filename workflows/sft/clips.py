@@ -96,7 +96,7 @@ def load_block(block: Block, *, parts: tuple[Part, ...]) -> list[LoadedClip]:
     loaded = []
     for step, row in block:
         try:
-            loaded.append(LoadedClip(step, row, mixture.frames(row)))
+            loaded.append(LoadedClip(step, row, mixture.frames_shown(row)))
         except (SampleRejected, UserError) as error:
             loaded.append(LoadedClip(step, row, None, str(error)))
     return loaded

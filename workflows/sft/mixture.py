@@ -33,7 +33,7 @@ class Samples(Protocol):
 
     def sample(self, i: int) -> Sample: ...
 
-    def frames(self, i: int) -> Frames: ...
+    def frames_shown(self, i: int) -> Frames: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,14 +134,14 @@ class Mixture:
         part, i = self._locate(row)
         return self.datasets[part].sample(i)
 
-    def frames(self, row: int) -> Frames:
-        """Return frames_THWC, uint8 RGB.
+    def frames_shown(self, row: int) -> Frames:
+        """Return the frames that a model is shown, frames_THWC uint8 RGB.
 
         Raises:
             SampleRejected: the clip or video cannot be decoded.
         """
         part, i = self._locate(row)
-        return self.datasets[part].frames(i)
+        return self.datasets[part].frames_shown(i)
 
     def _locate(self, row: int) -> tuple[int, int]:
         for p, part in enumerate(self.parts):

@@ -75,7 +75,7 @@ def count_rows(parts: tuple[Part, ...], config: SftConfig, rows: Sequence[int]) 
     lengths = TokenLengths(family, family.load_processor(config.model))
     return TokenCounts(
         tokens_N=np.asarray(lengths(samples, [config.instruction_for(sample) for sample in samples]), np.int64),
-        frame_bytes_N=np.asarray([s.num_frames * s.height * s.width * 3 for s in samples], np.int64),
+        frame_bytes_N=np.asarray([s.num_shown * s.height * s.width * 3 for s in samples], np.int64),
     )
 
 

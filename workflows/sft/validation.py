@@ -90,7 +90,7 @@ class Validation:
         place = {row: s for s, row in enumerate(self._held_out.rows)}
         sums_2AS = torch.zeros(2, len(arms), len(place), dtype=torch.float64)
         for one in self._passes:
-            clips = [self._collate.mixture.frames(row) for row in one.rows]
+            clips = [self._collate.mixture.frames_shown(row) for row in one.rows]
             addresses = [self._collate.mixture.sample(row).address for row in one.rows]
             for a, arm in enumerate(arms):
                 shown = [apply_arm(arm, clip, address) for clip, address in zip(clips, addresses, strict=True)]

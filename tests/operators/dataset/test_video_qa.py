@@ -98,14 +98,14 @@ def test_a_file_without_a_usable_line_is_a_user_error(folder: Path) -> None:
 
 def test_frames_are_spread_over_the_whole_video(folder: Path) -> None:
     data = opened(folder, plain(), fps=2.0)
-    frames_THWC = data.frames(0)
+    frames_THWC = data.frames_shown(0)
     assert frames_THWC.shape == (4, 48, 64, 3) and data.sample(0).num_frames == 4 and data.sample(0).fps == 2.0
     assert np.abs(frames_THWC.mean(axis=(1, 2, 3)) - 10 * np.array([2, 7, 12, 17])).max() < 4
 
 
 def test_long_videos_give_the_most_frames_and_large_ones_are_scaled(folder: Path) -> None:
     data = opened(folder, plain(), fps=10.0, max_frames=5, max_side=32)
-    sample, frames_THWC = data.sample(0), data.frames(0)
+    sample, frames_THWC = data.sample(0), data.frames_shown(0)
     assert frames_THWC.shape == (5, 24, 32, 3) == (sample.num_frames, sample.height, sample.width, 3)
     assert sample.num_frames / sample.fps == pytest.approx(
         NUM_FRAMES / FPS
@@ -122,4 +122,4 @@ def test_a_missing_video_is_named(folder: Path) -> None:
     data = opened(folder, plain(video=str(folder / "a.mp4")), max_frames=6)
     (folder / "a.mp4").write_bytes(b"")
     with pytest.raises(SampleRejected, match="video_undecodable"):
-        data.frames(0)
+        data.frames_shown(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -14,12 +15,14 @@ from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import Recipe
 from temporay.operators.errors import UserError
 from temporay.operators.pixels.clip import decode
+from temporay.operators.primitives.motion.motion_direction import MotionDirection
+from temporay.operators.sampling import FrameSampling
 from temporay.operators.scoring.answers import parse_answer
 from temporay.workflows.__main__ import dispatch
 from temporay.workflows.data import export
 from temporay.workflows.data.export import ExportConfig, format_of
 
-from tests.small_data import write_recipe
+from tests.small_data import CANVAS, write_dataset, write_recipe
 
 
 @pytest.fixture(params=["mp4", "virtual"])
@@ -91,9 +94,27 @@ def test_llama_factory_rows(dataset: Dataset, tmp_path: Path) -> None:
     assert rows[0]["messages"][1][tags["content_tag"]] == dataset.sample(0).target
 
 
+def test_every_export_carries_the_sampling_of_the_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trainer that is given the export's settings shows the frames for which the samples were made."""
+    monkeypatch.setattr(MotionDirection, "survives", lambda *_: True)
+    canvas = replace(CANVAS, num_frames=(24, 24), fps=8.0, sampling=FrameSampling(fps=2.0, max_frames=16))
+    data = write_dataset(tmp_path / "data", num_samples=2, canvas=canvas)
+    for name in ("verl", "ms-swift", "llama-factory"):
+        export.run(ExportConfig(data=data, format=name, out=tmp_path / name))
+    (video,) = pq.read_table(tmp_path / "verl" / "rl.parquet").to_pylist()[0]["videos"]
+    assert (video["fps"], video["max_frames"]) == (2.0, 16)
+    assert (tmp_path / "ms-swift" / "sampling.env").read_text().split() == [
+        "FPS=2",
+        "FPS_MIN_FRAMES=4",
+        "FPS_MAX_FRAMES=16",
+    ]
+    settings = (tmp_path / "llama-factory" / "sampling.yaml").read_text().splitlines()
+    assert settings == ["dataset: temporay", "video_fps: 2", "video_maxlen: 16"]
+
+
 def test_absolute_paths_begin_where_the_folder_will_lie(dataset: Dataset, tmp_path: Path) -> None:
     config = ExportConfig(data=dataset.path, format="ms-swift", out=tmp_path / "x", root=Path("/mnt/there"))
-    (path,) = export.run(config)
+    path, _ = export.run(config)
     (video,) = json.loads(path.read_text().splitlines()[0])["videos"]
     assert video == f"/mnt/there/clips/{dataset.sample(0).key}.mp4"
 

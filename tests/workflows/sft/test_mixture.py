@@ -160,7 +160,8 @@ def test_what_is_taught_is_counted_and_collated(tmp_path: Path, learner: Any) ->
             settings=config,
             lock=Lock(),
         )
-        made = collate.batch(Pass((0, 5)), [mixture.frames(0), mixture.frames(5)])  # its lengths are those counted
+        # its lengths are those counted
+        made = collate.batch(Pass((0, 5)), [mixture.frames_shown(0), mixture.frames_shown(5)])
         texts = [learner.processor.tokenizer.decode(ids) for ids in made.input_ids_RL]
         assert all(("<think>" in text) == (share == 0.0) for text in texts)
     assert (counts[1.0] < counts[0.0]).all()
@@ -182,7 +183,7 @@ def test_answer_only_samples_have_their_own_wording_and_their_counted_length(tmp
             settings=config,
             lock=Lock(),
         )
-        return collate.batch(Pass((1, 6), is_blank), [mixture.frames(1), mixture.frames(6)])
+        return collate.batch(Pass((1, 6), is_blank), [mixture.frames_shown(1), mixture.frames_shown(6)])
 
     made = batch(counts.tokens_N)
     texts = [learner.processor.tokenizer.decode(ids) for ids in made.input_ids_RL]
