@@ -14,6 +14,7 @@ from temporay.models.families._base import FAMILIES, family_of
 from temporay.models.token_lengths import TokenLengths
 from temporay.operators.components import available
 from temporay.operators.records import Address, Question, Sample
+from temporay.operators.sampling import TWO_PER_SECOND, ShownFrames
 
 SHAPES = ((6, 48, 64, 4.0), (7, 33, 90, 3.3), (2, 300, 20, 29.97))
 
@@ -42,10 +43,40 @@ def test_lengths_are_those_of_the_collator(name: str, tiny_models: Callable[[str
     processor = family.load_processor(path)
     samples = [sample(*shape) for shape in SHAPES]
     samples.append(replace(samples[0], question=replace(samples[0].question, text="Other?")))  # a shape seen before
-    instructions = ["", "Think.", "", "Answer with a letter."]
+    shown = ShownFrames(indices=(0, 3, 7, 100, 101, 1199), num_frames=1200)  # as many frames, other timestamps
+    samples.append(replace(samples[0], num_frames=1200, shown=shown))
+    instructions = ["", "Think.", "", "Answer with a letter.", ""]
     prompts = [
-        to_prompt(processor, one, np.zeros((one.num_frames, one.height, one.width, 3), np.uint8), instruction=how)
+        to_prompt(processor, one, np.zeros((one.num_shown, one.height, one.width, 3), np.uint8), instruction=how)
         for one, how in zip(samples, instructions, strict=True)
     ]
     batch = collate_samples(family, processor, prompts, [one.target for one in samples])
     assert TokenLengths(family, processor)(samples, instructions) == list(batch.lengths_R)
+
+
+def test_frames_chosen_here_make_the_prompt_that_the_processor_makes_of_the_whole_clip(
+    tiny_models: Callable[[str], Path],
+) -> None:
+    """Ids, and so timestamps, and patches of Qwen3-VL when it samples two frames a second by itself."""
+    path = tiny_models("qwen3_vl")
+    family = family_of(path)
+    processor = family.load_processor(path)
+    one = sample(41, 32, 32, 8.0)
+    one = replace(one, shown=TWO_PER_SECOND.shown(one.num_frames, one.fps))
+    assert one.shown is not None and one.num_shown == 10
+    clip_THWC = np.random.default_rng(0).integers(0, 256, (41, 32, 32, 3), np.uint8)
+    prompt = to_prompt(processor, one, clip_THWC[list(one.shown.indices)], instruction="")
+    encoded = family.encode(processor, [prompt])
+    whole = {"total_num_frames": 41, "fps": 8.0, "duration": 41 / 8, "height": 32, "width": 32}
+    own = processor(
+        text=[prompt.text],
+        videos=[clip_THWC],
+        video_metadata=[whole],
+        do_sample_frames=True,
+        fps=2.0,
+        do_rescale=False,
+        do_normalize=False,
+        return_tensors="pt",
+    )
+    assert encoded.prompt_ids[0] == tuple(own["input_ids"][0].tolist())
+    assert np.array_equal(encoded.video_tensors["pixel_values_videos"], own["pixel_values_videos"])
