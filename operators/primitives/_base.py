@@ -137,7 +137,11 @@ class Primitive(ABC):
         ]
         conclusion = CONCLUSIONS[variant % len(CONCLUSIONS)]
         answer = question.options[question.answer_index].removesuffix(".")
-        return " ".join([*lines, conclusion.format(answer=answer)])
+        return " ".join(filter(None, [*lines, self.summary(plan, question), conclusion.format(answer=answer)]))
+
+    def summary(self, plan: ScenePlan, question: Question) -> str:
+        """Return what leads from the events that were told to the answer; nothing where they say it by themselves."""
+        return ""
 
     def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
         """Return the events that a chain of thought tells, in the order in which it tells them."""

@@ -17,7 +17,7 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.errors import UserError
 from temporay.operators.pixels.colors_seen import follow, steps
 from temporay.operators.pixels.cutouts import choose_cutouts, cutout_radius_px
-from temporay.operators.pixels.shapes import COLORS, EASY_COLORS, EASY_SHAPES, SHAPES
+from temporay.operators.pixels.shapes import COLORS, EASY_COLORS, EASY_SHAPES, OUTLINES, SHAPES
 from temporay.operators.primitives._claims import Claim
 from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives._stated import Value
@@ -29,6 +29,8 @@ MOST_FRAMES = 20_000
 JOINED = "What leaves the frame at one edge comes back at the opposite edge."
 TENTHS = "Places are in tenths of the frame: x counts from the left, y from the top."
 NUM_LISTED_POSITIONS = 4
+WALL_COLOR, DARK_COLOR = (160, 160, 160), (15, 15, 15)  # of walls and frames, and of what they enclose
+SQUARE_SIDE = float(OUTLINES["square"].max())  # half of it, in radii
 EASY_LEVEL = 1
 VECTORS = {  # unit vectors in image coordinates: y grows downwards
     "left": (-1.0, 0.0),
@@ -188,6 +190,13 @@ def _between(
     steps_T = np.mod(np.diff(value_T, axis=0) + period / 2, period) - period / 2
     gone_T = np.concatenate([np.zeros_like(value_T[:1]), steps_T.cumsum(axis=0)])
     return np.asarray(np.diff(gone_T[list(shown)], axis=0))
+
+
+def square_track(name: str, color: tuple[int, int, int], side_px: float, xy_T2: npt.NDArray[np.float64]) -> Track:
+    """Return the track of an upright square: a wall, a frame, a cell."""
+    visible_T = np.ones(len(xy_T2), np.bool_)
+    radius_px = side_px / 2 / SQUARE_SIDE
+    return Track(name=name, shape="square", color=color, radius_px=radius_px, xy_T2=xy_T2, visible_T=visible_T)
 
 
 def still_track(actor: Actor, center_xy: npt.NDArray[np.float64], num_frames: int) -> Track:
