@@ -2,6 +2,10 @@
 
 Colors, sizes, forms and places before and after the change are chosen alike. So a frame shows either state with the
 same chance, and no frame tells what changed. Shapes are named by what stays: one that changes its color by its form.
+
+From level 2 on every shape changes, and the first to do so is asked for, or others change and change back. What changes
+is the same in any order of the frames (``order_dependent`` is False), so a bag of frames answers "which" and "what":
+such an attack on the true attributes is right as often as a viewer. Changes are two shown frames apart or more.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,20 +24,19 @@ from temporay.operators.primitives._plan import event_in, frame_ms
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._layout import CORNER, cell_room_px, place_apart
 from temporay.operators.primitives.motion._stage import EASY_LEVEL
-from temporay.operators.records import Event, Track
-from temporay.operators.seeding import choose_one, random_parts, shuffled
+from temporay.operators.records import Event, ScenePlan, Track
+from temporay.operators.seeding import choose_one, random_cuts, shuffled
 
 ATTRIBUTES = ("color", "size", "form", "place")
 ASKED = ATTRIBUTES[:3]  # what "which" and "when" questions ask about
+UNSHARED = ATTRIBUTES[:2]  # what several shapes may change: there is one new form, and two alike would have changed
 DECOY = {"color": "size", "size": "color", "form": "size"}  # what other shapes change, by what is asked
 NUM_SHAPES_BY_LEVEL = (2, 3, 3, 4, 4)  # fewer than there are forms, so that a new form is one that nothing had
-NUM_DECOYS_BY_LEVEL = (0, 0, 1, 2, 3)
+NUM_TIMES_BY_LEVEL = (3, 4, 4, 5, 7)  # moments at which something may change
+FIRST_LEVEL = 2  # from this one on "which" asks for the first change
+MAX_OPTIONS = 4
 RADIUS = 0.16  # parts of the frame's shorter side, or what a cell leaves
 SMALL = 0.55  # parts of the radius
-MAX_TIMES = 4
-MIN_GAP_FRAMES = 2  # between any two changes, before the first and after the last
-MIN_GAP_S = 0.2  # times are told with one decimal
-MAX_TIME_ERROR_S = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +54,13 @@ class SeenChange:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one shape changes; from ``frame`` on it is another."""
+    """What one shape changes; from ``frame`` on it is another, until ``end`` if it changes back."""
 
     shape: int
     attribute: str
     frame: int
     new_color: str
+    end: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +85,8 @@ class AttributeChange(DrawnMotion[SeenChange]):
     task = "attribute_change"
     order_dependent = False
     twin = "restaged"
+    edge_limits = (0.0, 0.0)
+    gaps_by_level = tuple(2 * num_times + 1.5 for num_times in NUM_TIMES_BY_LEVEL)
     concluding: ClassVar[Phrases] = {"change": tuple(text.format(answer="at {start} s") for text in CONCLUSIONS)}
 
     wordings_by_mode: ClassVar[Mapping[str, Sequence[str]]] = {
@@ -92,27 +98,37 @@ class AttributeChange(DrawnMotion[SeenChange]):
             "Compared to the start, which shape has changed {change}?",
             "Watch every shape. Which one changes {change}?",
             "Which shape ends the video with {change} changed?",
-            "Find the shape for which {change} is another one at the end.",
+            "Find the shape that changes {change}.",
+        ),
+        "first": (
+            "Which shape is the first to change {change}?",
+            "Several shapes change. Which one changes {change} first?",
+            "Which of the shapes changes {change} before the others do?",
+            "Name the shape that is the first to change {change}.",
+            "Watch every shape. Which one changes {change} earliest?",
+            "In the order in which the shapes change, which one changes {change} first?",
+            "Which shape changes {change} before any other shape does?",
+            "Find the shape that changes {change} first.",
         ),
         "what": (
-            "What changes about one of the shapes?",
-            "One shape changes during the video. What about it changes?",
-            "Which attribute of a shape changes?",
-            "A shape is not the same at the end as at the start. In what does it differ?",
+            "What has changed about one of the shapes by the end of the video?",
             "Compared to the start, what is different about one of the shapes at the end?",
-            "Which of these does one of the shapes change?",
-            "Something changes in the video. What is it that the shape changes?",
-            "Name the attribute that does not stay the same.",
+            "One shape is not the same at the end as at the start. What about it has changed?",
+            "Compare the last picture with the first. What is different about one of the shapes?",
+            "A shape may change back. What about one of the shapes is different at the end?",
+            "What about one shape is changed and stays so until the end?",
+            "Which attribute of a shape is not the same at the end as at the start?",
+            "By the end of the video one shape differs from what it was at the start. In what?",
         ),
         "when": (
             "When does the {name} change {change}?",
             "At what time does the {name} change {change}?",
             "The {name} changes {change}. When?",
             "At which moment of the video does the {name} change {change}?",
-            "How far into the video does the {name} change {change}?",
+            "At how many seconds does the {name} change {change}?",
             "Find the time at which the {name} changes {change}.",
             "Which option gives the time when the {name} changes {change}?",
-            "Locate the moment in which the {name} changes {change}.",
+            "At which of these times does the {name} change {change}?",
         ),
     }
     phrases: ClassVar[Phrases] = {
@@ -125,62 +141,84 @@ class AttributeChange(DrawnMotion[SeenChange]):
     concise_phrases: ClassVar[Phrases] = {"change": ("The {subject} changes its {d1} from {d2} to {d3}.",)}
 
     def arrange(self, setting: Setting) -> MotionClip:
-        rng, canvas = setting.rng, setting.canvas
-        num_times = _num_times(canvas)
-        mode = choose_one(rng, [mode for mode in self.wordings_by_mode if mode != "when" or num_times > 1])
-        asked = choose_one(rng, ASKED)
+        rng, canvas, level = setting.rng, setting.canvas, setting.level
+        first = level >= FIRST_LEVEL
+        mode = choose_one(rng, ("first" if first else "which", "what", "when"))
+        asked = choose_one(rng, UNSHARED if mode == "first" else ASKED)
         shapes = _choose_shapes(setting)
-        times = _choose_times(rng, canvas, setting.num_frames, num_times)
+        times = _choose_times(setting)
         order = [int(i) for i in rng.permutation(shapes.num_shapes)]  # the one asked about comes first
         attributes = shuffled(rng, ATTRIBUTES)
         facts: dict[str, Any] = {"mode": mode, "wording": choose_wording(rng, self.wordings_by_mode[mode])}
-        num_decoys, own = min(NUM_DECOYS_BY_LEVEL[setting.level], num_times - 1), asked
-        if mode == "which":
+        own, others, ends = asked, [DECOY[asked]] * len(order), dict[int, int]()
+        if mode in ("which", "first"):
             facts |= {"attribute": asked, "options": [f"the {shapes.name(i, asked)}" for i in order]}
             truth = setting.choose_truth(order)
             order = [truth, *(i for i in order if i != truth)]
+            if first:
+                others, times = [asked] * len(order), sorted(times[: len(order)])
         elif mode == "what":
             facts |= {"options": [f"its {attribute}" for attribute in attributes]}
-            own, num_decoys = setting.choose_truth(attributes), 0
+            own = setting.choose_truth(attributes)
+            others = [choose_one(rng, UNSHARED) for _ in order]
+            pairs = [(min(pair), max(pair)) for pair in zip(times[1::2], times[2::2], strict=False)] if first else []
+            times, ends = [times[0], *(start for start, _ in pairs)], dict(pairs)
         else:
-            told = [_told(frame_ms(frame, canvas) / 1000) for frame in times]
+            listed = times[:MAX_OPTIONS]
+            told = [_told(frame_ms(frame, canvas) / 1000) for frame in listed]
             facts |= {"attribute": asked, "name": shapes.name(order[0], asked), "options": told}
-            time = setting.choose_truth(times)
-            times = [time, *(frame for frame in times if frame != time)]
-        changes = {
-            i: Change(i, own if place == 0 else DECOY[asked], frame, shapes.colors[shapes.num_shapes + place])
-            for place, (i, frame) in enumerate(zip(order[: 1 + num_decoys], times, strict=False))
-        }
-        tracks = [_tracks(shapes, i, changes.get(i), setting.num_frames) for i in range(shapes.num_shapes)]
-        events = [_event(shapes, change, canvas) for change in changes.values()]
+            time = setting.choose_truth(listed)
+            times = [time, *(frame for frame in listed if frame != time)]
+        if not first:
+            times = times[: 1 + (level if mode == "when" else 0)]
+        changes = [
+            Change(i, others[place] if place else own, frame, shapes.colors[shapes.num_shapes + place], ends.get(frame))
+            for place, (i, frame) in enumerate(zip(order, times, strict=False))
+        ]
+        of_shape = {change.shape: change for change in changes}
+        tracks = [_tracks(shapes, i, of_shape.get(i), setting.num_frames) for i in range(shapes.num_shapes)]
+        events = [event for change in changes for event in _events(shapes, change, canvas)]
         return MotionClip([track for own_tracks in tracks for track in own_tracks], events, facts)
 
     def text(self, facts: Facts) -> str:
         wording = self.wordings_of(facts)[facts["wording"]]
         return wording.format(name=facts.get("name", ""), change=f"its {facts.get('attribute', '')}")
 
+    def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
+        """Return whether a frame is shown before, between and after all changes, or all times that are options."""
+        options = self.options_of(plan.facts)
+        asks_when = plan.facts["mode"] == "when"
+        ms = sorted(1000 * _seconds(one) for one in options) if asks_when else [event.start_ms for event in plan.events]
+        shown_ms = 1000.0 * np.array(frames) / plan.fps + 1e-6
+        return bool(np.histogram(shown_ms, [0.0, *sorted(ms), np.inf])[0].all())
+
     def logged(self, events: Sequence[Event], facts: Facts) -> SeenChange:
+        """Return the first change that is asked about and is not undone."""
         changes = [SeenChange(event.subject, event.detail.split()[0], event.start_ms / 1000) for event in events]
-        return next(change for change in changes if change.is_asked(facts))
+        lasting = [one for one in changes if [other.name for other in changes].count(one.name) == 1]
+        return min((one for one in lasting if one.is_asked(facts)), key=lambda one: one.time_s)
 
     def seen(self, witness: Witness, facts: Facts) -> SeenChange | None:
         """Compare the first and the last frame at each place, and find when a place changes most."""
-        found = {}
+        num_frames = len(witness.frames_THWC)
+        found: dict[str, SeenChange] = {}
         for place in places_seen(witness.frames_THWC) or ():
             name = f"{place.color} shape" if place.changed == "form" else place.form
-            change = SeenChange(name, place.changed, place.frame / witness.fps)
+            # A change comes between two shown frames; the last may be at the end of the clip or a step before it.
+            time_s = (place.frame - 0.5) * num_frames / (num_frames - 0.5) / witness.fps
+            change = SeenChange(name, place.changed, time_s)
             if place.changed and change.is_asked(facts):
                 found[self.answer(change, facts)] = change
-        if len(found) != 1:
+        if not found or (len(found) > 1 and facts["mode"] != "first"):
             return None
-        [(answer, change)] = found.items()
-        near = facts["mode"] != "when" or abs(_seconds(answer) - change.time_s) < MAX_TIME_ERROR_S
+        answer, change = min(found.items(), key=lambda item: item[1].time_s)
+        near = facts["mode"] != "when" or abs(_seconds(answer) - change.time_s) < 1.1 / witness.fps
         return change if near else None
 
     def answer(self, measured: SeenChange, facts: Facts) -> str:
         if facts["mode"] == "when":
             return min(self.options_of(facts), key=lambda option: abs(_seconds(option) - measured.time_s))
-        return f"the {measured.name}" if facts["mode"] == "which" else f"its {measured.attribute}"
+        return f"the {measured.name}" if facts["mode"] in ("which", "first") else f"its {measured.attribute}"
 
 
 def _told(time_s: float) -> str:
@@ -191,21 +229,11 @@ def _seconds(option: str) -> float:
     return float(option.split()[1])
 
 
-def _gap(canvas: Canvas) -> int:
-    return max(MIN_GAP_FRAMES, int(np.ceil(MIN_GAP_S * canvas.fps)))
-
-
-def _num_times(canvas: Canvas) -> int:
-    """Return how many moments for a change there are in the shortest clip of the canvas."""
-    return min(MAX_TIMES, 1 + (canvas.num_frames[0] - 2 * MIN_GAP_FRAMES) // _gap(canvas))
-
-
-def _choose_times(rng: np.random.Generator, canvas: Canvas, num_frames: int, num_times: int) -> list[int]:
-    """Choose frames in which a change may be, in any order, apart from each other and from the ends of the clip."""
-    spare = num_frames - 2 * MIN_GAP_FRAMES - (num_times - 1) * _gap(canvas)
-    extra = random_parts(rng, spare, num_times + 1)[:-1]
-    frames = MIN_GAP_FRAMES + np.cumsum(extra) + _gap(canvas) * np.arange(num_times)
-    return [int(frame) for frame in rng.permutation(frames)]
+def _choose_times(setting: Setting) -> list[int]:
+    """Choose frames in which a change may be, in any order, two gaps apart and one from the ends of the clip."""
+    rng, gap, count = setting.rng, setting.gap, NUM_TIMES_BY_LEVEL[setting.level]
+    waits = random_cuts(rng, setting.num_frames - 2 * gap * count - 2, count + 1, 0)[:-1]
+    return [int(frame) for frame in rng.permutation(gap + 1 + np.cumsum(waits) + 2 * gap * np.arange(count))]
 
 
 def _choose_shapes(setting: Setting) -> ShapeSet:
@@ -225,7 +253,8 @@ def _choose_shapes(setting: Setting) -> ShapeSet:
 def _tracks(shapes: ShapeSet, i: int, change: Change | None, num_frames: int) -> list[Track]:
     """Return the track of a shape; one that changes its form has two, the second from the change on."""
     attribute, frame = ("", num_frames) if change is None else (change.attribute, change.frame)
-    changed_T = np.arange(num_frames) >= frame
+    frames_T = np.arange(num_frames)
+    changed_T = (frames_T >= frame) & (frames_T < (num_frames if change is None else change.end or num_frames))
     sizes = (1.0, SMALL) if shapes.large[i] else (SMALL, 1.0)
     away_T = changed_T & (attribute == "place")
     track = Track(
@@ -245,17 +274,22 @@ def _tracks(shapes: ShapeSet, i: int, change: Change | None, num_frames: int) ->
     return [replace(track, color_T3=colors_23[changed_T.astype(int)])]
 
 
-def _event(shapes: ShapeSet, change: Change, canvas: Canvas) -> Event:
-    """Log a change with what was and what is: "color red blue"."""
+def _events(shapes: ShapeSet, change: Change, canvas: Canvas) -> list[Event]:
+    """Log a change with what was and what is, "color red blue", and its return if it is undone."""
     i = change.shape
     sizes = ("large", "small") if shapes.large[i] else ("small", "large")
-    size = np.array([canvas.width, canvas.height])
-    places = [",".join(str(int(n)) for n in np.floor(10 * shapes.centers[j] / size)) for j in (i, -1)]
-    before, after = {
+    across, down = shapes.centers[-1] - shapes.centers[i]
+    sides, forward = (("left", "right"), across > 0) if abs(across) > abs(down) else (("top", "bottom"), down > 0)
+    states = {
         "color": (shapes.colors[i], change.new_color),
         "size": sizes,
         "form": (shapes.forms[i], shapes.forms[shapes.num_shapes]),
-        "place": tuple(places),
+        "place": sides if forward else sides[::-1],
     }[change.attribute]
-    detail = f"{change.attribute} {before} {after}"
-    return event_in(canvas, "change", shapes.name(i, change.attribute), change.frame, change.frame + 1, detail)
+    turns = [(change.frame, states), *([] if change.end is None else [(change.end, states[::-1])])]
+    return [
+        event_in(
+            canvas, "change", shapes.name(i, change.attribute), frame, frame + 1, " ".join((change.attribute, *both))
+        )
+        for frame, both in turns
+    ]

@@ -1,17 +1,19 @@
 """In what order do the shapes appear, or disappear? (SynRL, arXiv 2603.17693, short-term: sequential event order).
 
-Each shape is seen alone for a while and vanishes again. How long and where it is seen belongs to the shape, and the
-clip begins and ends empty. So another order shows the very same frames: neither one frame nor all of them without their
-order tell which shape came first.
+The shapes come one after the other until all are in view, and go one after the other until none is. They go in another
+order than they came. From level 2 on this happens twice, and one of the two times is asked for.
+
+Shapes that come in an order show the same frames as shapes that go in its reverse. Each option is shown in this sense
+exactly once, as one coming or one going. So neither one frame nor all frames without their order tell the answer.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import factorial
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 from temporay.operators.pixels.colors_seen import Witness, color_masks
 from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.pixels.silhouettes import MIN_AREA_PX
@@ -19,13 +21,15 @@ from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Claim, Phrases, read_lists
 from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._stage import still_track
-from temporay.operators.records import Event
-from temporay.operators.seeding import choose_one, random_parts
+from temporay.operators.primitives.motion._layout import CORNER, cell_room_px, place_apart
+from temporay.operators.primitives.motion._stage import Actor, still_track
+from temporay.operators.records import Event, Question, ScenePlan, Track
+from temporay.operators.seeding import choose_one, random_cuts, shuffled
 
-NUM_SHAPES_BY_LEVEL = (2, 3, 3, 4, 5)
-MIN_SPAN_FRAMES = 2
-MAX_OPTIONS = 4
+NUM_SHAPES_BY_LEVEL = (3, 4, 3, 4, 5)
+NUM_ROUNDS_BY_LEVEL = (1, 1, 2, 2, 2)
+TIMES = {1: ("",), 2: (" for the first time", " for the second time")}
+Order = tuple[int, ...]
 LISTING, COMMA = re.compile(r"\b[Tt]he order is ([^.\n]+)"), re.compile(", ")  # as concise reasoning tells it
 
 
@@ -35,29 +39,31 @@ class EventOrder(DrawnMotion[list[str]]):
     task = "event_order"
     answer_kind = "order"
     order_dependent = True
-    twin = "reordered"
+    twin = "restaged"
+    edge_limits = (0.0, 0.0)
+    gaps_by_level = tuple(2 * n * r + r + 0.5 for n, r in zip(NUM_SHAPES_BY_LEVEL, NUM_ROUNDS_BY_LEVEL, strict=True))
     concise = "The order is {answer}."
 
     wordings_by_mode: ClassVar[Mapping[str, Sequence[str]]] = {
         "appear": (
-            "In what order do the shapes appear?",
-            "Which option lists the shapes in the order in which they appear?",
-            "The shapes are shown one after the other. In what order?",
-            "What is the order of appearance of the shapes?",
-            "Name the shapes from the first to the last that comes into view.",
-            "How do the shapes follow one another in the video?",
-            "Which sequence of shapes does the video show?",
-            "Sort the shapes by the time at which they come into view.",
+            "In what order do the shapes appear{time}?",
+            "Which option lists the shapes in the order in which they appear{time}?",
+            "The shapes come into view one after the other. In what order do they appear{time}?",
+            "What is the order in which the shapes appear{time}?",
+            "Name the shapes in the order in which they come into view{time}.",
+            "Which shape is the first to appear{time}, which comes next, and so on?",
+            "Watch which shapes come into view{time}. In what order do they come?",
+            "Sort the shapes by the time at which they appear{time}.",
         ),
         "disappear": (
-            "In what order do the shapes disappear?",
-            "Which option lists the shapes in the order in which they disappear?",
-            "The shapes vanish one after the other. In what order?",
-            "What is the order of disappearance of the shapes?",
-            "Name the shapes from the first to the last that goes out of view.",
-            "Which shape vanishes first, which next, and so on?",
-            "In which sequence are the shapes taken away?",
-            "Sort the shapes by the time at which they vanish.",
+            "In what order do the shapes disappear{time}?",
+            "Which option lists the shapes in the order in which they disappear{time}?",
+            "The shapes vanish one after the other. In what order do they disappear{time}?",
+            "What is the order in which the shapes disappear{time}?",
+            "Name the shapes in the order in which they go out of view{time}.",
+            "Which shape is the first to vanish{time}, which goes next, and so on?",
+            "Watch which shapes go out of view{time}. In what order do they go?",
+            "Sort the shapes by the time at which they disappear{time}.",
         ),
     }
     phrases: ClassVar[Phrases] = {
@@ -70,62 +76,101 @@ class EventOrder(DrawnMotion[list[str]]):
     }
 
     def arrange(self, setting: Setting) -> MotionClip:
-        rng, canvas, num_frames = setting.rng, setting.canvas, setting.num_frames
-        # by the shortest clip of the canvas, not by this one's length, which must not tell anything
-        most = (canvas.num_frames[0] - 2) // MIN_SPAN_FRAMES
-        num_shapes = max(2, min(NUM_SHAPES_BY_LEVEL[setting.level], most))
-        actors = setting.choose_actors(num_shapes)
-        orders: list[tuple[int, ...]] = []
-        while len(orders) < min(MAX_OPTIONS, factorial(num_shapes)):
-            order = tuple(int(i) for i in rng.permutation(num_shapes))
-            if order not in orders:
-                orders.append(order)
+        rng, canvas = setting.rng, setting.canvas
+        num_shapes, num_rounds = NUM_SHAPES_BY_LEVEL[setting.level], NUM_ROUNDS_BY_LEVEL[setting.level]
+        room_px = cell_room_px(canvas, num_shapes) / CORNER
+        actors = [replace(one, radius_px=min(one.radius_px, room_px)) for one in setting.choose_actors(num_shapes)]
+        mode, asked = choose_one(rng, tuple(self.wordings_by_mode)), int(rng.integers(num_rounds))
+        orders = _choose_orders(rng, num_shapes, num_rounds)
         truth = setting.choose_truth(orders)
-        lengths, gaps = _choose_lengths(rng, num_shapes, num_frames)
-        size = np.array([canvas.width, canvas.height])
-        centers = [rng.uniform((a.radius_px, a.radius_px), size - a.radius_px) for a in actors]
-        tracks, events, end, frames_T = [], [], 0, np.arange(num_frames)
-        for gap, i in zip(gaps, truth, strict=False):
-            start, end = end + gap, end + gap + lengths[i]
-            still = still_track(actors[i], centers[i], num_frames)
-            tracks.append(replace(still, visible_T=(frames_T >= start) & (frames_T < end)))
-            events.append(event_in(canvas, "appears", actors[i].name, start, end))
+        rounds = _choose_rounds(rng, orders, truth, asked)
+        waits = random_cuts(rng, setting.num_frames - 2, num_rounds * (2 * num_shapes + 1), setting.gap)
+        changes = (1 + np.cumsum(waits)).tolist()
+        visible_NT = np.zeros((num_shapes, setting.num_frames), np.bool_)
+        events = []
+        for n, (same, other) in enumerate(rounds):
+            coming, going = (same, other) if mode == "appear" else (other, same)
+            frames = changes[n * (2 * num_shapes + 1) :]
+            for i, actor in enumerate(actors):
+                start, end = frames[coming.index(i)], frames[num_shapes + going.index(i)]
+                visible_NT[i, start:end] = True
+                events.append(event_in(canvas, "appears", actor.name, start, end))
+        facts = {"mode": mode, "round": asked, "time": TIMES[num_rounds][asked]}
         options = [", ".join(actors[i].name for i in order) for order in orders]
-        return MotionClip(tracks, events, {"mode": choose_one(rng, tuple(self.wordings_by_mode)), "options": options})
+        return MotionClip(_standing(setting, actors, visible_NT), events, {**facts, "options": options})
+
+    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
+        return self._ordered(plan.events, plan.facts)
+
+    def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
+        """Return whether a frame is shown before, between and after all comings and goings."""
+        changes_ms = sorted(ms for event in plan.events for ms in (event.start_ms, event.end_ms))
+        shown_ms = 1000.0 * np.array(frames) / plan.fps + 1e-6
+        return bool(np.histogram(shown_ms, [0.0, *changes_ms, np.inf])[0].all())
 
     def claims(self, text: str, names: Sequence[str] = ()) -> list[Claim]:
         """Read the sentence that lists the shapes too: its order is what it claims."""
         return [*read_lists("appears", text, LISTING, COMMA, names), *super().claims(text, names)]
 
     def logged(self, events: Sequence[Event], facts: Facts) -> list[str]:
-        asks_start = facts["mode"] == "appear"
-        ordered = sorted(events, key=lambda event: event.start_ms if asks_start else event.end_ms)
-        return [event.subject for event in ordered]
+        return [event.subject for event in self._ordered(events, facts)]
 
     def seen(self, witness: Witness, facts: Facts) -> list[str] | None:
-        """Order the shapes by the mean frame in which their color is seen."""
-        middle: dict[str, float] = {}
+        """Order the shapes by when their color comes into view, or goes, for the time that is asked for."""
+        when: dict[str, int] = {}
         for name in facts["options"][0].split(", "):
             area_T = color_masks(witness.frames_THWC, COLORS[name.split()[0]]).sum(axis=(1, 2))
-            if not (area_T >= MIN_AREA_PX).any():
+            if area_T.max() < MIN_AREA_PX:
                 return None
-            middle[name] = float(np.nonzero(area_T > area_T.max() / 2)[0].mean())
-        return sorted(middle, key=middle.__getitem__)
+            steps_T = np.diff((area_T > area_T.max() / 2).astype(int))
+            changes = np.flatnonzero(steps_T == (1 if facts["mode"] == "appear" else -1))
+            if len(changes) <= facts["round"]:
+                return None
+            when[name] = int(changes[facts["round"]])
+        return sorted(when, key=when.__getitem__) if len(set(when.values())) == len(when) else None
 
     def answer(self, measured: list[str], facts: Facts) -> str:
         return ", ".join(measured)
 
+    def _ordered(self, events: Sequence[Event], facts: Facts) -> list[Event]:
+        """Return the event of every shape for the time that is asked for, in the order asked for."""
+        by_name: dict[str, list[Event]] = {}
+        for event in sorted(events, key=lambda event: event.start_ms):
+            by_name.setdefault(event.subject, []).append(event)
+        asked = [of_shape[facts["round"]] for of_shape in by_name.values()]
+        return sorted(asked, key=lambda event: event.start_ms if facts["mode"] == "appear" else event.end_ms)
 
-def _choose_lengths(rng: np.random.Generator, num_shapes: int, num_frames: int) -> tuple[list[int], list[int]]:
-    """Choose how many frames each shape is seen, and the gaps before the first, between them and after the last.
 
-    The first and the last frame of the clip are empty; what is left goes to spans and gaps at random.
+def _choose_orders(rng: np.random.Generator, num_shapes: int, num_rounds: int) -> list[Order]:
+    """Choose the options: for every round two orders, which are not each other's reverse.
+
+    Two rounds have four options, two orders and their reverses.
     """
-    shortest = max(MIN_SPAN_FRAMES, num_frames // (num_shapes + 2))
-    spare = num_frames - 2 - num_shapes * shortest
-    extra = random_parts(rng, spare, 2 * num_shapes + 1)
-    lengths = [shortest + n for n in extra[:num_shapes]]
-    gaps = extra[num_shapes:]
-    gaps[0] += 1
-    gaps[-1] += 1
-    return lengths, gaps
+    first = second = tuple(range(num_shapes))
+    while second in (first, first[::-1]):
+        first, second = (tuple(int(i) for i in rng.permutation(num_shapes)) for _ in range(2))
+    return shuffled(rng, [first, second, first[::-1], second[::-1]][: 2 * num_rounds])
+
+
+def _choose_rounds(
+    rng: np.random.Generator, orders: list[Order], truth: Order, asked: int
+) -> list[tuple[Order, Order]]:
+    """Choose for each round the order of the changes asked about, and that of the others.
+
+    Each option comes once: as itself in the changes asked about, or as its reverse in the others.
+    """
+    partner = choose_one(rng, [order for order in orders if order not in (truth, truth[::-1])])
+    rounds = [(truth, partner[::-1])]
+    left = shuffled(rng, [order for order in orders if order not in (truth, partner)])
+    if left:
+        rounds.insert(1 - asked, (left[0], left[1][::-1]))
+    return rounds
+
+
+def _standing(setting: Setting, actors: Sequence[Actor], visible_NT: npt.NDArray[np.bool_]) -> list[Track]:
+    """Let every shape stand in a place of its own."""
+    centers = place_apart(setting.rng, setting.canvas, [CORNER * actor.radius_px for actor in actors])
+    return [
+        replace(still_track(actor, center, setting.num_frames), visible_T=visible_T)
+        for actor, center, visible_T in zip(actors, centers, visible_NT, strict=True)
+    ]

@@ -1,18 +1,20 @@
 """Where is one shape relative to another when the picture flashes? (SynRL, arXiv 2603.17693: relative position).
 
-Two shapes go around each other. Their whole way is chosen before the answer, and it takes A to every side of B that is
-an option. The answer only decides when the flash comes. During the flash nothing else is seen and nothing moves. So
-every other answer shows the same frames in another order, and no frame holds both the flash and the shapes.
+A shape goes around another and stops on one side after the other. Its whole way is chosen before the answer, and it
+stops on every side that is an option. The answer only decides during which stops the picture flashes. During a flash
+nothing else is seen and nothing moves. So every other answer shows the same frames in another order, and no frame holds
+both the flash and the shapes. From level 2 on there are several flashes, which have to be counted.
+
+At a stop the direction is within ``OFF_DEG`` of the middle of its side, a shown frame or more before and after a flash.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
-from temporay.operators.errors import SampleRejected
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
@@ -21,20 +23,42 @@ from temporay.operators.primitives._stated import Value
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._stage import followed, to_track
 from temporay.operators.records import Event, Question, ScenePlan, Track
-from temporay.operators.seeding import choose_one, shuffled
+from temporay.operators.seeding import choose_one, random_cuts
 
-SIDES = {"to the right of": 0.0, "below": 90.0, "to the left of": 180.0, "above": 270.0}  # degrees, clockwise
-NUM_SIDES_BY_LEVEL = (2, 4, 4, 4, 4)
-MAX_TURNS_BY_LEVEL = (0.8, 1.0, 1.25, 1.5, 2.0)  # turns of A around B; a full one at least where all sides are options
+SIDES = (  # 45 degrees apart, clockwise
+    "to the right of",
+    "below and to the right of",
+    "below",
+    "below and to the left of",
+    "to the left of",
+    "above and to the left of",
+    "above",
+    "above and to the right of",
+)
+NUM_SIDES_BY_LEVEL = (4, 4, 4, 8, 8)  # where the shape may stop; four without the diagonals
+NUM_OPTIONS_BY_LEVEL = (2, 4, 4, 4, 4)
+NUM_STOPS_BY_LEVEL = (3, 5, 5, 6, 8)
+NUM_FLASHES_BY_LEVEL = (1, 1, 2, 2, 3)
 NUM_DISTRACTORS_BY_LEVEL = (0, 0, 1, 2, 3)
-FLASH_FRAMES = 2
+TIMES = {
+    1: ("",),
+    2: (" for the first time", " for the second time"),
+    3: (" for the first time", " for the second time", " for the third time"),
+}
 FLASH_COLOR = (255, 255, 255)
 FLASH_LEVEL = 200  # mean of the darkest channel, reached only in a flash
-NEAR_AXIS_DEG = 40.0  # both places beside the flash are so near to the middle of the side they are on
-MIN_FRAMES_FOR_ALL_SIDES = 14  # the canvas's shortest clip needs so many
+OFF_DEG = 10.0  # from the middle of a side
 APART = (0.36, 0.44)  # between the two centers, of the frame's shorter side
 MAX_RADIUS = 0.12
-MAX_TRIES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A side on which the shape stops, from one frame to another; flashes are not counted as frames."""
+
+    side: int  # in ``SIDES``
+    start: int
+    end: int
 
 
 class RelativePosition(DrawnMotion[str]):
@@ -43,53 +67,70 @@ class RelativePosition(DrawnMotion[str]):
     task = "relative_position"
     order_dependent = True
     twin = "reordered"
+    edge_limits = (0.0, 0.0)
+    gaps_by_level = tuple(
+        2.5 * stops + flashes + 1 for stops, flashes in zip(NUM_STOPS_BY_LEVEL, NUM_FLASHES_BY_LEVEL, strict=True)
+    )
 
     wordings = (
-        "Where is the {name} relative to the {anchor} when the picture flashes white?",
-        "At the moment of the white flash, where is the {name}, seen from the {anchor}?",
-        "When the screen turns white, on which side of the {anchor} is the {name}?",
-        "What is the position of the {name} relative to the {anchor} during the flash?",
-        "The picture flashes once. Where is the {name} then?",
-        "Track the {name} and the {anchor}. Where is the first relative to the second at the flash?",
-        "At the flash, the {name} is where in relation to the {anchor}?",
-        "Which option says where the {name} is when the flash comes?",
+        "Where is the {name} relative to the {anchor} when the picture flashes white{time}?",
+        "When the screen turns white{time}, on which side of the {anchor} is the {name}?",
+        "The picture flashes white{time}. Where is the {name} then, seen from the {anchor}?",
+        "On which side of the {anchor} is the {name} when the picture turns white{time}?",
+        "What is the position of the {name} relative to the {anchor} when the screen flashes white{time}?",
+        "Follow the {name} and the {anchor}. Where is the {name} when the picture flashes white{time}?",
+        "Which option says where the {name} is when the screen turns white{time}?",
+        "Seen from the {anchor}, where is the {name} when the picture flashes white{time}?",
     )
     phrases: ClassVar[Phrases] = {
         "side": (
             "From {start} s to {end} s the {subject} is {detail}.",
-            "Between {start} s and {end} s it is the {subject} that is {detail}.",
-            "Starting at {start} s and until {end} s, the {subject} stays {detail}.",
+            "Between {start} s and {end} s the {subject} is {detail}.",
+            "The {subject} stays {detail} from {start} s to {end} s.",
         ),
         "flash": (
             "At {start} s, when the picture flashes, the {subject} is {detail}.",
             "The flash at {start} s comes while the {subject} is {detail}.",
-            "When the flash comes at {start} s, the place of the {subject} is {detail}.",
+            "When the flash comes at {start} s, the {subject} is {detail}.",
         ),
     }
     concise_phrases: ClassVar[Phrases] = {"flash": ("At the flash the {subject} is {detail}.",)}
 
     def arrange(self, setting: Setting) -> MotionClip:
-        rng, canvas, level, num_frames = setting.rng, setting.canvas, setting.level, setting.num_frames
-        first = int(rng.integers(2))  # which pair of opposite sides
-        all_sides = NUM_SIDES_BY_LEVEL[level] == 4 and canvas.num_frames[0] >= MIN_FRAMES_FOR_ALL_SIDES
-        sides = shuffled(rng, list(SIDES) if all_sides else list(SIDES)[first::2])
+        rng, canvas, level = setting.rng, setting.canvas, setting.level
+        num_flashes = NUM_FLASHES_BY_LEVEL[level]
+        asked = int(rng.integers(num_flashes))
+        sides = _choose_sides(rng, level)
+        stop_sides, flashed = _choose_flashes(rng, sides, asked, level)
         truth = setting.choose_truth(range(len(sides)))
-        turns = (1.0, max(1.0, MAX_TURNS_BY_LEVEL[level])) if all_sides else (0.55, 0.8)
-        angle_deg_T, places = _choose_course(rng, sides, turns, num_frames - FLASH_FRAMES)
-        flash = [choose_one(rng, where) for where in places][truth]  # chosen for every side alike
+        stops, angle_deg_T = _choose_course(setting, stop_sides)
+        pauses = [int(rng.integers(stop.start + setting.gap, stop.end - setting.gap + 1)) for stop in stops]
+        flashes = [pauses[i] for i in flashed[truth]]
+        flashing_T = np.insert(np.zeros(len(angle_deg_T), np.bool_), np.repeat(flashes, setting.gap), True)
         actors = setting.choose_actors(2 + NUM_DISTRACTORS_BY_LEVEL[level])
-        flashing_T = (np.arange(num_frames) >= flash) & (np.arange(num_frames) < flash + FLASH_FRAMES)
         tracks = []
         for actor, xy_T2 in zip(actors, _choose_paths(rng, canvas, angle_deg_T, len(actors)), strict=True):
             radius_px = max(4.0, min(actor.radius_px, MAX_RADIUS * setting.side_px))
-            track = to_track(actor, np.insert(xy_T2, [flash] * FLASH_FRAMES, xy_T2[flash], axis=0), wraps=False)
-            tracks.append(replace(track, radius_px=radius_px, visible_T=~flashing_T))
+            shown_T2 = xy_T2[np.maximum(0, np.cumsum(~flashing_T) - 1)]
+            tracks.append(replace(to_track(actor, shown_T2, wraps=False), radius_px=radius_px, visible_T=~flashing_T))
         name, anchor = actors[0].name, actors[1].name
+        facts = {"name": name, "anchor": anchor, "flash": asked, "time": TIMES[num_flashes][asked]}
         return MotionClip(
             tracks=(*tracks[::-1], _flash_track(flashing_T, canvas)),  # the two asked about over the distractors
-            events=_log(tracks[0], tracks[1], flash, canvas),
-            facts={"name": name, "anchor": anchor, "options": [f"{side} the {anchor}" for side in sides]},
+            events=_log(facts, stops, flashes, setting),
+            facts={**facts, "options": [f"{SIDES[side]} the {anchor}" for side in sides]},
         )
+
+    def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
+        """Return whether each flash is shown, and the stop on either side of it."""
+        shown_ms = 1000.0 * np.array(frames) / plan.fps + 1e-6
+        stops = [event for event in plan.events if event.kind == "side"]
+        for flash in (event for event in plan.events if event.kind == "flash"):
+            stop = next(one for one in stops if one.start_ms < flash.start_ms and flash.end_ms < one.end_ms)
+            times = [stop.start_ms, flash.start_ms, flash.end_ms, stop.end_ms]
+            if not np.histogram(shown_ms, times)[0].all():
+                return False
+        return True
 
     def what_happens(self, kind: str, detail: str) -> Mapping[str, Value]:
         """Return the side; the shape on whose side it is belongs to its name, because the question gives it."""
@@ -97,61 +138,81 @@ class RelativePosition(DrawnMotion[str]):
         return {f"side of the {anchor}": side}
 
     def logged(self, events: Sequence[Event], facts: Facts) -> str:
-        return next(event.detail for event in events if event.kind == "flash").removesuffix(f" the {facts['anchor']}")
+        flashes = sorted((event for event in events if event.kind == "flash"), key=lambda event: event.start_ms)
+        return flashes[facts["flash"]].detail.removesuffix(f" the {facts['anchor']}")
 
     def seen(self, witness: Witness, facts: Facts) -> str | None:
         """Find both colors beside the frames that are white all over."""
         frames_THWC = witness.frames_THWC
-        white = np.nonzero(frames_THWC.mean(axis=(1, 2)).min(axis=1) > FLASH_LEVEL)[0]
-        if not len(white) or white[0] == 0 or white[-1] + 1 == len(frames_THWC):
+        white_T = frames_THWC.mean(axis=(1, 2)).min(axis=1) > FLASH_LEVEL
+        starts, ends = (np.flatnonzero(np.diff(white_T.astype(int)) == step) for step in (1, -1))
+        if white_T[[0, -1]].any() or len(starts) <= facts["flash"]:
             return None
-        beside_THWC = frames_THWC[[white[0] - 1, white[-1] + 1]]
+        beside_THWC = frames_THWC[[starts[facts["flash"]], ends[facts["flash"]] + 1]]
         seen, anchor = (followed(beside_THWC, facts[key]) for key in ("name", "anchor"))
         if seen is None or anchor is None:
             return None
         x, y = (seen - anchor)[:, :2].mean(axis=0)
-        return _side(float(np.rad2deg(np.arctan2(y, x))))
+        sides = [SIDES.index(option.removesuffix(f" the {facts['anchor']}")) for option in facts["options"]]
+        off_deg = [abs((np.rad2deg(np.arctan2(y, x)) - 45 * side + 180) % 360 - 180) for side in sides]
+        return SIDES[sides[int(np.argmin(off_deg))]]
 
     def answer(self, measured: str, facts: Facts) -> str:
         return f"{measured} the {facts['anchor']}"
 
     def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
-        """Tell where the shape has been, then where it is at the flash."""
-        return sorted(plan.events, key=lambda event: (event.kind == "flash", event.start_ms))
+        """Tell the stops and flashes up to the flash that is asked about."""
+        flashes_ms = sorted(event.start_ms for event in plan.events if event.kind == "flash")
+        until_ms = flashes_ms[plan.facts["flash"]]
+        return [event for event in super().told(plan, question) if event.start_ms <= until_ms]
 
 
-def _side(angle_deg: float) -> str:
-    return min(SIDES, key=lambda side: _off_deg(angle_deg, side))
+def _choose_sides(rng: np.random.Generator, level: int) -> list[int]:
+    """Choose the options: two opposite sides, or four."""
+    every = np.arange(0, 8, 8 // NUM_SIDES_BY_LEVEL[level])
+    if NUM_OPTIONS_BY_LEVEL[level] == 2:
+        every = every[int(rng.integers(2)) :: 2]
+    return [int(side) for side in rng.choice(every, NUM_OPTIONS_BY_LEVEL[level], replace=False)]
 
 
-def _off_deg(angle_deg: float, side: str) -> float:
-    return abs((angle_deg - SIDES[side] + 180) % 360 - 180)
+def _choose_flashes(
+    rng: np.random.Generator, sides: list[int], asked: int, level: int
+) -> tuple[list[int], list[list[int]]]:
+    """Choose the side of every stop, and for each option during which stops the picture flashes if it is true.
 
-
-def _choose_course(
-    rng: np.random.Generator, sides: list[str], turns: tuple[float, float], num_frames: int
-) -> tuple[npt.NDArray[np.float64], list[list[int]]]:
-    """Choose the direction of A from B in every frame, and for each side the frames before which a flash may be put.
-
-    It is chosen again until every side has such a frame, so what is rejected does not depend on the answer.
-
-    Raises:
-        SampleRejected: no course has (``no_room_for_a_flash``).
+    Sides are chosen again until the asked flash may come on each of them, so this does not depend on the answer.
     """
-    for _ in range(MAX_TRIES):
-        total_deg = 360.0 * float(rng.uniform(*turns)) * (1 if rng.integers(2) else -1)
-        angle_deg_T = rng.uniform(0, 360) + total_deg * np.linspace(0, 1, num_frames)
-        places = [
-            [
-                f
-                for f in range(1, num_frames)
-                if max(_off_deg(a, side) for a in angle_deg_T[f - 1 : f + 1]) <= NEAR_AXIS_DEG
-            ]
-            for side in sides
-        ]
-        if all(places):
-            return angle_deg_T, places
-    raise SampleRejected("no_room_for_a_flash", f"{num_frames} frames")
+    num_stops, num_after = NUM_STOPS_BY_LEVEL[level], NUM_FLASHES_BY_LEVEL[level] - 1 - asked
+    step = 8 // NUM_SIDES_BY_LEVEL[level]
+    possible: list[list[int]] = [[]]
+    while not all(possible):
+        turns = step * rng.integers(1, NUM_SIDES_BY_LEVEL[level], num_stops)
+        stops = [int(side) for side in np.mod(sides[0] + np.cumsum(turns), 8)]
+        possible = [[i for i in range(asked, num_stops - num_after) if stops[i] == side] for side in sides]
+    flashed = []
+    for where in possible:
+        i = choose_one(rng, where)
+        before, after = rng.permutation(i)[:asked], i + 1 + rng.permutation(num_stops - i - 1)[:num_after]
+        flashed.append(sorted([*before.tolist(), i, *after.tolist()]))
+    return stops, flashed
+
+
+def _choose_course(setting: Setting, sides: list[int]) -> tuple[list[Stop], npt.NDArray[np.float64]]:
+    """Choose when each stop begins and ends, and the direction from the other shape in every frame but the flashes."""
+    rng, gap, count = setting.rng, setting.gap, len(sides)
+    num_frames = setting.num_frames - gap * NUM_FLASHES_BY_LEVEL[setting.level]
+    spare = random_cuts(rng, num_frames - 1 - count * (2 * gap + gap // 2), 2 * count + 1, 0)
+    stops, frame, corners, corner_deg = [], 1 + spare[0], [], []
+    last_deg = 0.0
+    for n, side in enumerate(sides):
+        stop = Stop(side, frame, frame + 2 * gap + spare[2 * n + 1])
+        frame = stop.end + gap // 2 + spare[2 * n + 2]
+        middle_deg = last_deg + (45 * side - last_deg + 180) % 360 - 180  # the shorter way round
+        stops.append(stop)
+        corners += [stop.start, stop.end - 1]
+        corner_deg += (middle_deg + rng.uniform(-OFF_DEG, OFF_DEG, 2)).tolist()
+        last_deg = middle_deg
+    return stops, np.interp(np.arange(num_frames), corners, corner_deg)
 
 
 def _choose_paths(
@@ -186,13 +247,15 @@ def _flash_track(flashing_T: npt.NDArray[np.bool_], canvas: Canvas) -> Track:
     )
 
 
-def _log(track: Track, anchor: Track, flash: int, canvas: Canvas) -> list[Event]:
-    """Log on which side of B A is, from when to when, and the flash with the side that A is on then."""
-    x_T, y_T = (track.xy_T2 - anchor.xy_T2).T
-    sides = [_side(angle_deg) for angle_deg in np.rad2deg(np.arctan2(y_T, x_T))]
-    starts = [f for f in range(len(sides)) if f == 0 or sides[f] != sides[f - 1]]
-    spans = [("side", start, end) for start, end in zip(starts, [*starts[1:], len(sides)], strict=True)]
-    return [
-        event_in(canvas, kind, track.name, start, end, f"{sides[start]} the {anchor.name}")
-        for kind, start, end in (*spans, ("flash", flash, flash + FLASH_FRAMES))
-    ]
+def _log(facts: Facts, stops: Sequence[Stop], flashes: Sequence[int], setting: Setting) -> list[Event]:
+    """Log on which side the shape stops, from when to when, and each flash with the side of its stop."""
+    gap, events = setting.gap, []
+    for stop in stops:
+        detail = f"{SIDES[stop.side]} the {facts['anchor']}"
+        start, end = (frame + gap * sum(flash < frame for flash in flashes) for frame in (stop.start, stop.end))
+        events.append(event_in(setting.canvas, "side", facts["name"], start, end, detail))
+        for n, flash in enumerate(flashes):
+            if stop.start < flash < stop.end:
+                start = flash + gap * n
+                events.append(event_in(setting.canvas, "flash", facts["name"], start, start + gap, detail))
+    return events

@@ -12,6 +12,7 @@ from temporay.operators.pixels.colors_seen import turning_points
 from temporay.operators.pixels.render import render
 from temporay.operators.primitives.motion._curves import most_like_curve
 from temporay.operators.primitives.motion._stage import VECTORS
+from temporay.operators.primitives.motion.relative_position import SIDES
 from temporay.operators.records import Question, ScenePlan
 
 from tests.operators.primitives.planning import (
@@ -91,11 +92,16 @@ def acceleration(plan: ScenePlan, question: Question) -> str:
 
 
 def event_order(plan: ScenePlan, question: Question) -> str:
-    seen_NT = np.stack([track.visible_T for track in plan.tracks])
-    assert seen_NT.sum(axis=0).max() == 1, "two shapes at once would show an order in one frame"
+    seen_NT = np.stack([track.visible_T for track in plan.tracks]).astype(int)
     assert not seen_NT[:, [0, -1]].any(), "the clip begins and ends empty"
-    assert seen_NT.sum(axis=1).min() >= 2
-    return ", ".join(plan.tracks[i].name for i in np.argsort(seen_NT.argmax(axis=1)))
+    changes_NT = np.diff(seen_NT, axis=1)
+    assert np.abs(changes_NT).sum(axis=0).max() == 1, "one change at a time"
+    orders = {}
+    for mode, sign in (("appear", 1), ("disappear", -1)):
+        frames_NR = np.stack([np.flatnonzero(steps_T == sign) for steps_T in changes_NT])
+        orders[mode] = np.argsort(frames_NR[:, plan.facts["round"]]).tolist()
+    assert orders["appear"] != orders["disappear"]
+    return ", ".join(plan.tracks[i].name for i in orders[plan.facts["mode"]])
 
 
 def bounce_count(plan: ScenePlan, question: Question) -> str:
@@ -133,28 +139,27 @@ def rotation(plan: ScenePlan, question: Question) -> str:
 
 
 def relative_position(plan: ScenePlan, question: Question) -> str:
-    """Find the side on both sides of the flash."""
+    """Find the side before and after the flash that is asked about."""
     a, b = (track_of(plan, plan.facts[key]) for key in ("name", "anchor"))
-    flash = np.nonzero(track_of(plan, "flash").visible_T)[0]
-    assert not any(track.visible_T[flash].any() for track in plan.tracks if track.name != "flash")
+    flashing_T = track_of(plan, "flash").visible_T
+    assert not any(track.visible_T[flashing_T].any() for track in plan.tracks if track.name != "flash")
+    first, end = (np.flatnonzero(np.diff(flashing_T.astype(int)) == step)[plan.facts["flash"]] for step in (1, -1))
     sides = set()
-    for x, y in (a.xy_T2 - b.xy_T2)[[flash[0] - 1, flash[-1] + 1]]:
-        across, down = ("right", "left")[int(x < 0)], ("below", "above")[int(y < 0)]
-        sides.add(f"to the {across} of" if abs(x) > abs(y) else down)
+    for x, y in (a.xy_T2 - b.xy_T2)[[first, end + 1]]:
+        eighths = np.rad2deg(np.arctan2(y, x)) / 45
+        assert abs(eighths - round(eighths)) < 0.25, "near the middle of a side"
+        sides.add(SIDES[round(eighths) % 8])
     (side,) = sides
     return f"{side} the {b.name}"
 
 
 def event_span(plan: ScenePlan, question: Question) -> str:
     """Find the frames in which the picture of the shape alone is another."""
-    spans = sorted((event.start_ms, event.end_ms) for event in plan.events)
-    assert all(end <= start for (_, end), (start, _) in pairwise(spans))
-    assert len({round(end - start) for start, end in spans}) == 1
+    assert len({round(event.end_ms - event.start_ms) for event in plan.events}) == 1
     frames = frames_of(plan, plan.facts["name"])
-    rest = Counter(frames).most_common(1)[0][0]
-    acting = [i for i, frame in enumerate(frames) if frame != rest]
-    if plan.facts["state"] != "blinking":
-        assert acting == list(range(acting[0], acting[-1] + 1))
+    acting = [i for i, frame in enumerate(frames) if frame != frames[0]]
+    assert acting == list(range(acting[0], acting[-1] + 1))
+    assert frames[-1] == frames[0]
     return f"from {acting[0] / plan.fps:.1f} s to {(acting[-1] + 1) / plan.fps:.1f} s"
 
 
@@ -165,15 +170,16 @@ def attribute_change(plan: ScenePlan, question: Question) -> str:
     if mode == "what":
         (kind,) = changed.values()
         return f"its {kind}"
-    (own,) = [name for name, kind in changed.items() if kind == attribute]
+    frames = {name: frames_of(plan, name) for name, kind in changed.items() if kind == attribute}
+    when = {name: next(i for i in range(len(of)) if of[i] != of[0]) for name, of in frames.items()}
+    assert mode == "first" or len(when) == 1
+    own = min(when, key=when.__getitem__)
     color, form = own.split()
     named = f"{color} shape" if attribute == "form" else form
-    if mode == "which":
+    if mode != "when":
         return f"the {named}"
     assert plan.facts["name"] == named
-    frames = frames_of(plan, own)
-    (frame,) = [i for i in range(1, len(frames)) if frames[i] != frames[i - 1]]
-    return f"at {frame / plan.fps:.1f} s"
+    return f"at {when[own] / plan.fps:.1f} s"
 
 
 def frames_of(plan: ScenePlan, name: str) -> list[bytes]:
@@ -182,11 +188,12 @@ def frames_of(plan: ScenePlan, name: str) -> list[bytes]:
 
 
 def what_changes(plan: ScenePlan, name: str) -> str:
+    """Return what is another at the end than at the start."""
     tracks = [track for track in plan.tracks if track.name == name]
     track = tracks[0]
     if len(tracks) == 2:
-        return "form"
-    if track.color_T3 is not None:
+        return "form" if track.visible_T[0] != track.visible_T[-1] else ""
+    if track.color_T3 is not None and (track.color_T3[0] != track.color_T3[-1]).any():
         return "color"
     if not np.array_equal(track.xy_T2[0], track.xy_T2[-1]):
         return "place"

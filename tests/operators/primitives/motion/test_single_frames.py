@@ -13,7 +13,7 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.errors import UserError
 from temporay.operators.pixels.render import render
 from temporay.operators.primitives.motion._stage import OPPOSITE
-from temporay.operators.sampling import EVERY_FRAME
+from temporay.operators.sampling import EVERY_FRAME, Sampling
 from temporay.operators.seeding import rng_at
 
 from tests.operators.primitives.planning import (
@@ -200,6 +200,6 @@ def test_shapes_are_large_enough_to_be_seen(task: str) -> None:
         assert all(2 * track.radius_px >= 8 for track in make_plan(task, index, 4, LARGE).tracks)
 
 
-def test_event_span_names_the_setting_that_is_too_small() -> None:
-    with pytest.raises(UserError, match=r"canvas\.num_frames"):
-        make_plan("event_span", 0, 0, replace(CANVAS, fps=30.0, num_frames=(8, 12)))
+def test_the_setting_that_shows_too_few_frames_is_named() -> None:
+    with pytest.raises(UserError, match=r"canvas\.sampling"):
+        make_plan("event_span", 0, 4, replace(CANVAS, sampling=Sampling(max_frames=8)))
