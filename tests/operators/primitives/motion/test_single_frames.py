@@ -13,7 +13,7 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.errors import UserError
 from temporay.operators.pixels.render import render
 from temporay.operators.primitives.motion._stage import OPPOSITE
-from temporay.operators.sampling import EVERY_FRAME, Sampling
+from temporay.operators.sampling import EVERY_FRAME, FrameSampling
 from temporay.operators.seeding import rng_at
 
 from tests.operators.primitives.planning import (
@@ -202,4 +202,4 @@ def test_shapes_are_large_enough_to_be_seen(task: str) -> None:
 
 def test_the_setting_that_shows_too_few_frames_is_named() -> None:
     with pytest.raises(UserError, match=r"canvas\.sampling"):
-        make_plan("event_span", 0, 4, replace(CANVAS, sampling=Sampling(max_frames=8)))
+        make_plan("event_span", 0, 4, replace(CANVAS, sampling=FrameSampling(max_frames=8)))
