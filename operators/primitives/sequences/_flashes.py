@@ -1,0 +1,186 @@
+"""Boards of keys that light up one after another: when they do, and how that is drawn, logged, shown and seen.
+
+The clip begins and ends dark, and it is dark between two flashes. So the same key may flash twice in a row, and a dark
+frame tells nothing. A flash and a dark time both last long enough to be among the frames that a model is shown.
+"""
+
+import functools
+from abc import abstractmethod
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import groupby
+from math import ceil
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from temporay.operators.canvas import Canvas
+from temporay.operators.errors import UserError
+from temporay.operators.pixels.colors_seen import Witness, coverage
+from temporay.operators.pixels.shapes import COLORS
+from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives._plan import event_in
+from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
+from temporay.operators.records import Event, ScenePlan, Track
+from temporay.operators.seeding import rng_at
+
+MIN_S = 0.2  # a flash or a dark time lasts at least this long
+UNEVEN = 0.3  # parameter of the Dirichlet distribution of what is longer than that
+DARK = (150, 150, 150)  # color of what is not lit; no color of the palette is near it
+MIN_LIT = 0.25  # share of the middle of a key that has the color of light, where it is lit
+
+Sequenced = tuple[str, ...]  # the names of the keys that were lit, in order
+Flash = tuple[str, int]  # the name of a key, and for how many frames it is lit
+
+
+class Key(NamedTuple):
+    """What can light up, and what is painted for it. ``xy`` and the radius are in px."""
+
+    name: str
+    xy: tuple[float, float]
+    radius_px: float
+    label: str = ""
+    shape: str = "square"
+    angle_deg: float = 0.0
+
+
+class FlashSequence(DrawnMotion[Sequenced]):
+    """A question about which keys of a board light up, and in which order."""
+
+    name_words: ClassVar[int] = 1  # an event's detail begins with the name of its key, of so many words
+
+    @abstractmethod
+    def num_units(self, level: int) -> int:
+        """Return how many flashes and dark times a clip of this level has room for."""
+
+    @abstractmethod
+    def keys(self, facts: Facts, width: int, height: int) -> list[Key]:
+        """Return the keys of the board in a frame of this size, in px."""
+
+    @abstractmethod
+    def step(self, lit: Sequence[str], facts: Facts) -> tuple[str, str]:
+        """Return what the last flash of these comes to: the kind of its event, and what the detail adds to the name."""
+
+    def min_frames(self, canvas: Canvas, level: int) -> int:
+        return frames_for(canvas, self.num_units(level))
+
+    def stage(
+        self, setting: Setting, flashes: Sequence[Flash], facts: Facts, others: Sequence[Track] = ()
+    ) -> MotionClip:
+        """Show these flashes with dark times between them, before things that only stand there."""
+        canvas, num_frames = setting.canvas, setting.num_frames
+        num_dark = num_frames - sum(length for _, length in flashes)
+        rng = rng_at(*setting.address.parts(), "dark times")  # how many there are may depend on the truth
+        dark = uneven_parts(rng, num_dark, len(flashes) + 1, unit_frames(canvas, num_frames))
+        lit_T = np.full(num_frames, "", object)
+        events, end, names = [], 0, [name for name, _ in flashes]
+        for i, ((name, length), gap) in enumerate(zip(flashes, dark, strict=False), start=1):
+            start, end = end + gap, end + gap + length
+            lit_T[start:end] = name
+            kind, detail = self.step(names[:i], facts)
+            events.append(event_in(canvas, kind, "key", start, end, f"{name} {detail}"))
+        tracks = [_painted(key, lit_T == key.name, facts) for key in self.keys(facts, canvas.width, canvas.height)]
+        return MotionClip([*others, *tracks], events, facts)
+
+    def logged(self, events: Sequence[Event], facts: Facts) -> Sequenced:
+        return tuple(self._name(event) for event in sorted(events, key=lambda event: event.start_ms))
+
+    def seen(self, witness: Witness, facts: Facts) -> Sequenced | None:
+        """Find the key that is lit in every frame; frames with several leave a doubt."""
+        frames_THWC, color = witness.frames_THWC, COLORS[facts["light"]]
+        keys = self.keys(facts, frames_THWC.shape[2], frames_THWC.shape[1])
+        shares = [coverage(frames_THWC, color, np.array([key.xy]), 0.55 * key.radius_px)[:, 0] for key in keys]
+        lit_KT = np.stack(shares) > MIN_LIT
+        if lit_KT.sum(axis=0).max() > 1:
+            return None
+        return told_apart([keys[int(lit_K.argmax())].name if lit_K.any() else "" for lit_K in lit_KT.T])
+
+    def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
+        """Return whether these frames show each flash, and darkness between two of the same key."""
+        shown_ms = [1000.0 * frame / plan.fps for frame in frames]
+        lit = [next((e for e in plan.events if e.start_ms - 1e-6 <= ms < e.end_ms - 1e-6), None) for ms in shown_ms]
+        shown = told_apart(["" if event is None else self._name(event) for event in lit])
+        return shown == self.logged(plan.events, plan.facts)
+
+    def _name(self, event: Event) -> str:
+        return " ".join(event.detail.split()[: self.name_words])
+
+
+def told_apart(lit: Sequence[str]) -> Sequenced:
+    """Return the flashes that frames show, given the key that is lit in each of them; "" for none."""
+    return tuple(name for name, _ in groupby(lit) if name)
+
+
+def unit_frames(canvas: Canvas, num_frames: int) -> int:
+    """Return how many frames a flash or a dark time has at least, in a clip of this length."""
+    return max(canvas.longest_gap(num_frames), ceil(MIN_S * canvas.fps))
+
+
+@functools.lru_cache(maxsize=256)
+def frames_for(canvas: Canvas, num_units: int) -> int:
+    """Return a length from which on all lengths that the canvas's range allows have room for so many units.
+
+    Raises:
+        UserError: a model is shown too few frames, however long the clip is.
+    """
+    low, high = canvas.num_frames
+    most = canvas.sampling.max_frames
+    if num_units > most - 4:
+        raise UserError(f"canvas.sampling.max_frames={most} is too few for this level, which needs {num_units + 4}")
+    least = low
+    while True:
+        needed = max(num_units * unit_frames(canvas, least + more) - more for more in range(high - low + 1))
+        if needed <= least:
+            return least
+        least = needed
+
+
+def choose_lit_frames(setting: Setting, num_lit: int, num_dark: int) -> int:
+    """Choose in how many frames of the clip some key is lit, with room for so many flashes and dark times."""
+    unit = unit_frames(setting.canvas, setting.num_frames)
+    spare = setting.num_frames - (num_lit + num_dark) * unit
+    return num_lit * unit + int(setting.rng.integers(spare + 1))
+
+
+def uneven_parts(rng: np.random.Generator, total: int, num_parts: int, minimum: int) -> list[int]:
+    """Cut a length into parts, most of them little above the minimum: so one part hardly tells how many there are."""
+    shares = rng.dirichlet(np.full(num_parts, UNEVEN))
+    return [minimum + int(more) for more in rng.multinomial(total - num_parts * minimum, shares)]
+
+
+def with_lengths(setting: Setting, names: Sequence[str]) -> list[Flash]:
+    """Choose for how long each key is lit, alike for every order of these names: then all have the same frames."""
+    num_lit, unit = len(names), unit_frames(setting.canvas, setting.num_frames)
+    lengths = uneven_parts(setting.rng, choose_lit_frames(setting, num_lit, num_lit + 1), num_lit, unit)
+    of_name: dict[str, list[int]] = defaultdict(list)
+    for name, length in zip(sorted(names), lengths, strict=True):
+        of_name[name].append(length)
+    return [(name, of_name[name].pop()) for name in names]
+
+
+def grid_of(columns: int, rows: int, width: float, height: float) -> tuple[npt.NDArray[np.float64], float]:
+    """Return the centers of a grid's square cells row by row, (N, 2) px, in the middle of a frame, and half a side."""
+    half_px = min(width / columns, height / rows) / 2
+    down_RC, across_RC = np.mgrid[:rows, :columns]
+    cells_N2 = np.stack([across_RC.ravel() - (columns - 1) / 2, down_RC.ravel() - (rows - 1) / 2], axis=1)
+    return np.array([width / 2, height / 2]) + 2 * half_px * cells_N2, half_px
+
+
+def still(key: Key, color: tuple[int, int, int], num_frames: int) -> Track:
+    """Return the track of what stands where a key stands, in one color."""
+    return Track(
+        name=key.name,
+        shape=key.shape,
+        color=color,
+        radius_px=key.radius_px,
+        xy_T2=np.tile(key.xy, (num_frames, 1)),
+        visible_T=np.ones(num_frames, np.bool_),
+        angle_deg_T=np.full(num_frames, key.angle_deg) if key.angle_deg else None,
+        label=key.label,
+    )
+
+
+def _painted(key: Key, lit_T: npt.NDArray[np.bool_], facts: Facts) -> Track:
+    color_T3 = np.where(lit_T[:, None], COLORS[facts["light"]], DARK).astype(np.uint8)
+    return replace(still(key, DARK, len(lit_T)), color_T3=color_T3)
