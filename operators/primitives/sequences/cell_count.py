@@ -26,7 +26,7 @@ from temporay.operators.records import Event, Question, ScenePlan
 from temporay.operators.seeding import choose_one, random_parts, rng_at, shuffled
 
 COLUMNS_BY_LEVEL = (2, 2, 3, 3, 4)
-NUM_FLASHES_BY_LEVEL = (5, 6, 7, 9, 12)  # at most
+NUM_FLASHES_BY_LEVEL = (6, 7, 8, 10, 12)  # at most
 NUM_OPTIONS = 4
 LEGEND = "Rows are counted from the top, columns from the left."
 
@@ -85,15 +85,15 @@ class CellCount(FlashSequence):
             "A flash in row {d1}, column {d2} from {start} s to {end} s makes {d3} in all.",
         ),
         "different": (
-            "From {start} s to {end} s row {d1}, column {d2} is lit: different cells so far {d3}.",
-            "At {start} s row {d1}, column {d2} lights up; the count of different cells is then {d3}.",
-            "Row {d1}, column {d2} is lit from {start} s to {end} s, so the count of different cells is {d3}.",
+            "From {start} s to {end} s row {d1}, column {d2} is lit, flash {d3}: different cells so far {d4}.",
+            "At {start} s flash {d3} comes, in row {d1}, column {d2}; the count of different cells is then {d4}.",
+            "Flash {d3}, from {start} s to {end} s, is in row {d1}, column {d2}: the different cells come to {d4}.",
         ),
     }
     concise_phrases: ClassVar[Phrases] = {
         "one": ("Row {d1} column {d2}, count {d3}.",),
         "all": ("Row {d1} column {d2}, flash {d3}.",),
-        "different": ("Row {d1} column {d2}, different so far {d3}.",),
+        "different": ("Row {d1} column {d2}, flash {d3}, different so far {d4}.",),
     }
 
     def num_units(self, level: int) -> int:
@@ -104,7 +104,7 @@ class CellCount(FlashSequence):
         most, num_cells = NUM_FLASHES_BY_LEVEL[setting.level], columns**2
         mode = choose_one(rng, tuple(self.wordings_by_mode))
         highest = {"one": most - 1, "all": most, "different": min(most - 1, num_cells)}[mode]
-        lowest = int(rng.integers(1 + (mode == "all"), highest - NUM_OPTIONS + 2))
+        lowest = int(rng.integers(1 if mode == "different" else 2, highest - NUM_OPTIONS + 2))
         counts = shuffled(rng, range(lowest, lowest + NUM_OPTIONS))
         cells = shuffled(rng, [f"{row} {column}" for row in range(1, columns + 1) for column in range(1, columns + 1)])
         options, light = [str(count) for count in counts], choose_one(rng, tuple(COLORS))
@@ -137,15 +137,18 @@ class CellCount(FlashSequence):
         ]
 
     def step(self, lit: Sequence[str], facts: Facts) -> tuple[str, str]:
-        return facts["mode"], str(_count(lit, facts)) if facts["mode"] != "one" or lit[-1] == facts["asked"] else "0"
+        mode, number = facts["mode"], len(lit)
+        if mode == "one":
+            number = _count(lit, facts) if lit[-1] == facts["asked"] else 0
+        return mode, f"{number} {_count(lit, facts)}" if mode == "different" else str(number)
 
     def stated(self, kind: str, subject: str | None, detail: str | None) -> Stated:
         """Return the place of the asked cell as what is meant, because the question gives it."""
-        stated = super().stated(kind, subject, detail)
-        if kind != "one" or "3" not in stated.what:
-            return stated
-        place = f"{stated.what['1']} {stated.what['2']}"
-        return Stated(about=frozenset({place}), what={"3": stated.what["3"]})
+        row, column, number, so_far = [*(detail or "").split(), *[""] * 4][:4]
+        if kind == "one":
+            return Stated(about=frozenset({f"{row} {column}"}), when={"number": number})
+        different = {"different": so_far} if kind == "different" else {}
+        return Stated(what={"row": row, "column": column, **different}, when={"number": number})
 
     def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
         """Leave out the flashes of other cells where one cell is asked for."""
