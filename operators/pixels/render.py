@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.pixels.backdrops import paint_backdrop
 from temporay.operators.pixels.cutouts import Sprite
-from temporay.operators.pixels.shapes import paint, write_label
+from temporay.operators.pixels.shapes import LABEL_SHARE, paint, write_label
 from temporay.operators.records import Frames, Scene, ScenePlan, Shot, Track
 
 BLACK_Y, NO_CHROMA = 16, 128  # black in limited range
@@ -119,4 +119,5 @@ def _paint(frame_HWC: Frames, track: Track, t: int, xy: tuple[float, float], rad
     angle_deg = 0.0 if track.angle_deg_T is None else float(track.angle_deg_T[t])
     paint(frame_HWC, track.shape, (red, green, blue), xy, radius_px, angle_deg)
     if track.label:
-        write_label(frame_HWC, track.label, xy, radius_px, (red, green, blue))
+        room_px = radius_px * LABEL_SHARE.get(track.shape, 1.0)
+        write_label(frame_HWC, track.label, xy, room_px, (red, green, blue))

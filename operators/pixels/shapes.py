@@ -24,6 +24,7 @@ SHAPES: tuple[str, ...] = ("circle", "square", "cross", "triangle", "star")
 EASY_SHAPES: tuple[str, ...] = SHAPES[:3]
 TURNED_SHAPES: tuple[str, ...] = ("arrow", "L shape", "T shape")  # no turn but a full one maps them onto themselves
 LABEL_FONT = cv2.FONT_HERSHEY_SIMPLEX
+LABEL_SHARE = {"card": 0.5}  # of the radius, as room for a text; all of it in other shapes
 SHIFT = 4  # fractional bits of cv2 coordinates: a shape moves by sixteenths of a pixel
 BACKGROUND_LEVELS = (0, 60)  # gray levels of a background, [low, high)
 
@@ -64,6 +65,9 @@ OUTLINES: dict[str, np.ndarray] = {  # vertices in a circle of radius 1; y grows
     ),
     "cup": _points((-0.6, -1), (0.6, -1), (1, 1), (-1, 1)),  # upside down, wide at the bottom
     "box": _points((-0.8, -1), (0.8, -1), (0.8, 1), (-0.8, 1)),
+    "card": _points((-1, -0.4), (1, -0.4), (1, 0.4), (-1, 0.4)),  # lies flat, seen from the side
+    "folder": _points((-1, -0.8), (-0.3, -0.8), (-0.1, -0.55), (1, -0.55), (1, 0.8), (-1, 0.8)),
+    "bin": _points((-1, -1), (1, -1), (1, -0.75), (0.85, -0.75), (0.65, 1), (-0.65, 1), (-0.85, -0.75), (-1, -0.75)),
 }
 
 

@@ -1,6 +1,7 @@
 """Games whose state is a face, or none, at each place: cards, tiles, files, symbols."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from temporay.operators.primitives.states._course import Operation, State
 from temporay.operators.primitives.states._game import Layout, OperationsGame, Play
 from temporay.operators.records import Frames, Track
 
+COLUMNS = 3  # of a grid, and its rows
 MIN_FACE_SHARE = 0.25  # share of the square around a place that has a face's color, where that face lies
 
 
@@ -19,18 +21,17 @@ class FaceGame(OperationsGame):
     """A game in which labeled faces are seen in the reveal alone, each in a color of its own."""
 
     faces_fact: ClassVar[str]  # the fact that gives each face's name the name of its color
-    empty: ClassVar[str] = "-"  # what a place without a face holds
+    empty: ClassVar[str] = "_"  # what a place without a face holds
     face_shape: ClassVar[str] = "square"
     face_prefix: ClassVar[str] = ""  # begins the name of a face's track
 
     @abstractmethod
-    def moves(
-        self, frames_THWC: Frames, facts: Facts, layout: Layout, hidden_T: npt.NDArray[np.bool_]
-    ) -> list[Operation]:
+    def moves(self, frames_THWC: Frames, facts: Facts, layout: Layout, revealed: State) -> list[Operation]:
         """Return the operations seen; a number of them that is not the clip's means a doubt.
 
         Args:
-            hidden_T: the frames that do not show the faces.
+            frames_THWC: the frames that do not show the faces.
+            revealed: what the others show.
         """
 
     def face_tracks(self, play: Play) -> list[Track]:
@@ -46,9 +47,17 @@ class FaceGame(OperationsGame):
                 visible_T=play.timing.revealed_T,
                 label=name,
             )
-            for name, xy in zip(play.revealed, play.layout.places_xy, strict=True)
-            if name in colors
+            for name, xy in self.face_places(play).items()
         ]
+
+    def face_places(self, play: Play) -> dict[str, npt.NDArray[np.float64]]:
+        """Return where each face is shown, in px."""
+        held = zip(play.revealed, play.layout.places_xy, strict=True)
+        return {name: xy for name, xy in held if name in play.facts[self.faces_fact]}
+
+    def shown_state(self, face_at: Mapping[int, str], num_places: int) -> State:
+        """Return the state in which these places have these faces."""
+        return tuple(face_at.get(place, self.empty) for place in range(num_places))
 
     def see(self, frames_THWC: Frames, facts: Facts, layout: Layout) -> tuple[State, list[Operation]] | None:
         """Find the faces by their colors. Two faces at one place, or no frame with all of them, leave a doubt."""
@@ -60,5 +69,15 @@ class FaceGame(OperationsGame):
         face_at = dict(zip(seen_NTP[:, revealed_T].mean(axis=1).argmax(axis=1).tolist(), names, strict=True))
         if len(face_at) < len(names):
             return None
-        shown = tuple(face_at.get(place, self.empty) for place in range(len(places_xy)))
-        return shown, self.moves(frames_THWC, facts, layout, ~revealed_T)
+        shown = self.shown_state(face_at, len(places_xy))
+        return shown, self.moves(frames_THWC[~revealed_T], facts, layout, shown)
+
+
+class GridGame(FaceGame):
+    """A game of faces in a grid. A state is written row by row."""
+
+    def written(self, state: State) -> str:
+        return ", ".join(" ".join(state[row : row + COLUMNS]) for row in range(0, len(state), COLUMNS))
+
+    def parsed(self, written: str) -> State:
+        return tuple(written.replace(",", "").split())

@@ -6,13 +6,17 @@ Only the first or only the last state is shown, every operation is seen. ``forwa
 The revealed state and the set of operations are chosen first. Different orders of these operations lead to different
 answers. These answers are the options, and one of them is then made true. An operation looks the same whatever is
 hidden, so all options have the same frames in another order: text, length, one frame or a bag of frames tell nothing.
+
+One frame of an operation tells which one it is, given the state before it. So a clip can be read at any sampling that
+shows a frame of each. The clip gets as long as that needs.
 """
 
+import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise, permutations
+from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -24,12 +28,13 @@ from temporay.operators.primitives._base import Facts, Primitive, TwinKind, choo
 from temporay.operators.primitives._plan import choose_num_frames, drawn_plan, event_in
 from temporay.operators.primitives._stated import Value, words_of
 from temporay.operators.primitives.states._course import (
+    EDGE_SHARE,
     Course,
     Operation,
     State,
     Timing,
     choose_timing,
-    num_reveal_frames,
+    room_for,
 )
 from temporay.operators.primitives.states._wordings import TimedWordings
 from temporay.operators.records import Address, Event, Frames, Question, Scene, ScenePlan, Track
@@ -37,15 +42,14 @@ from temporay.operators.seeding import rng_at
 
 MODES = ("forward", "retrodictive", "historical")
 
-MIN_FRAMES_PER_OPERATION = 2
-CLEAR_FRAMES_PER_OPERATION = 3  # with fewer only where the clip would otherwise show fewer than ``FEW_OPERATIONS``
-FEW_OPERATIONS = 3
 MAX_OPTIONS = 4
-GOOD_PROPOSALS = 40  # sets of operations tried for as many answers as there shall be options
+GOOD_PROPOSALS = 8  # sets of operations tried for as many answers as there shall be options
 MAX_PROPOSALS = 400  # sets of operations tried for two answers
-ALL_ORDERED = 5  # up to this many operations all their orders are looked at
-MAX_ORDERS = 120  # orders looked at of more operations
+NUM_ORDERS = 16  # orders of one set that are looked at
+NUM_OPERATIONS_BY_LEVEL = ((3, 3), (4, 4), (5, 6), (7, 9), (10, 15))  # the least and the most
+STATES = ("before", "after")  # kinds of events that tell the state beside an operation; a word may precede
 MIN_SIDE_PX = 32
+CELL = re.compile(r"[^\s,]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +94,9 @@ class OperationsGame(Primitive):
     needs_time = True
     twin: ClassVar[TwinKind] = "reordered"
     subject: ClassVar[str]  # what is operated on; the subject of all events
-    legend: ClassVar[str]  # added to every wording
+    legend: ClassVar[str] = ""  # added to every wording
     timed_wordings: ClassVar[Mapping[str, TimedWordings]] = {}  # by ``facts["ask"]``; "" in games that ask one thing
-    num_operations_by_level: ClassVar[tuple[int, int, int, int, int]]
+    num_operations_by_level: ClassVar[Sequence[tuple[int, int]]] = NUM_OPERATIONS_BY_LEVEL
 
     @abstractmethod
     def set_up(self, rng: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Setup:
@@ -112,7 +116,11 @@ class OperationsGame(Primitive):
 
     @abstractmethod
     def carried(self, facts: Facts, state: State) -> str:
-        """Return what a chain of thought carries from operation to operation, one word."""
+        """Return what a chain of thought tells of a state, word by word what had to be worked out; "" for nothing."""
+
+    def told_state(self, facts: Facts, beside: str) -> str:
+        """Return the kind of the event that tells the state ``beside``, before or after, an operation."""
+        return beside
 
     @abstractmethod
     def layout(self, facts: Facts, width: int, height: int) -> Layout:
@@ -130,17 +138,13 @@ class OperationsGame(Primitive):
         """Return the operation that undoes this one: the same with its last two arguments exchanged."""
         return (*operation[:-2], operation[-1], operation[-2])
 
-    def num_operations(self, canvas: Canvas, level: int) -> int:
-        """Return how many the shortest clip has room for, so that a clip's length does not tell how much happens."""
-        room = canvas.num_frames[0] - num_reveal_frames(canvas.num_frames[0])
-        most = max(room // CLEAR_FRAMES_PER_OPERATION, min(FEW_OPERATIONS, room // MIN_FRAMES_PER_OPERATION))
-        return min(self.num_operations_by_level[level], most)
-
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
         _check_sides(canvas, self.task)
-        num_frames = choose_num_frames(address, canvas)
         rng = rng_at(*address.parts(), "plan")
-        num_operations = self.num_operations(canvas, address.level)
+        fewest, most = self.num_operations_by_level[address.level]
+        num_operations = int(rng.integers(fewest, most + 1))
+        room = room_for(canvas, num_operations)
+        num_frames = choose_num_frames(address, canvas, room.clip)
         query = _choose_query(rng, num_operations)
         setup = self.set_up(rng, canvas, address.level, query)
         facts, courses = self.courses(rng, setup, {**query, **setup.facts})
@@ -151,7 +155,7 @@ class OperationsGame(Primitive):
         states = self.states(setup.revealed, course, facts["at_start"])
         if states is None:
             raise ValueError(f"{address.key}: the chosen course has an operation that cannot be done")
-        timing = choose_timing(rng, num_frames, num_operations, facts["at_start"])
+        timing = choose_timing(rng, num_frames, room, canvas.fps, num_operations, facts["at_start"])
         play = Play(
             facts=facts,
             canvas=canvas,
@@ -178,22 +182,39 @@ class OperationsGame(Primitive):
         """
         best: dict[str, list[Course]] = {}
         for attempt in range(MAX_PROPOSALS):
-            orders = self.orders(rng, self.propose(rng, setup, facts))
-            found = by_answer(orders, lambda course: self.answer(facts, setup.revealed, course))
+            wanted = min(MAX_OPTIONS, setup.num_answers) if attempt < GOOD_PROPOSALS else 2
+            course, found = self.propose(rng, setup, facts), dict[str, list[Course]]()
+            for _ in range(NUM_ORDERS):
+                order = self.reordered(rng, setup.revealed, course, facts["at_start"])
+                answer = self.answer(facts, setup.revealed, order) if order else None
+                if answer is not None:
+                    found.setdefault(answer, []).append(order)
+                if len(found) == wanted:
+                    return facts, found
             best = found if len(found) > len(best) else best
-            if len(best) >= (min(MAX_OPTIONS, setup.num_answers) if attempt < GOOD_PROPOSALS else 2):
-                break
-        if len(best) < 2:
-            raise SampleRejected("order_without_effect", f"{MAX_PROPOSALS} sets of operations lead to one answer each")
-        return facts, best
+            if len(best) >= wanted:
+                return facts, best
+        raise SampleRejected("order_without_effect", f"{MAX_PROPOSALS} sets of operations lead to one answer each")
 
-    def orders(self, rng: np.random.Generator, course: Course) -> list[Course]:
-        """Return different orders in which no operation follows its like; all of them for few operations."""
-        if len(course) <= ALL_ORDERED:
-            orders = set(permutations(course))
-        else:
-            orders = {tuple(course[i] for i in rng.permutation(len(course))) for _ in range(MAX_ORDERS)}
-        return sorted(order for order in orders if all(a != b for a, b in pairwise(order)))
+    def reordered(self, rng: np.random.Generator, revealed: State, course: Course, at_start: bool) -> Course:
+        """Order the operations anew, one after the other from the shown state; () where none of the rest can be done.
+
+        No operation follows its like or its inverse: frames that show one of both could not tell the two apart.
+        """
+        state, left, done = revealed, [course[i] for i in rng.permutation(len(course))], list[Operation]()
+        while left:
+            for operation in left:
+                if done and operation in (done[-1], self.inverse(done[-1])):
+                    continue
+                after = self.apply(state, operation if at_start else self.inverse(operation))
+                if after is not None:
+                    break
+            else:
+                return ()
+            state = after
+            done.append(operation)
+            left.remove(operation)
+        return tuple(done if at_start else done[::-1])
 
     def states(self, revealed: State, course: Course, at_start: bool) -> list[State] | None:
         """Return the states before the first operation and after each; None where one of them cannot be done."""
@@ -212,60 +233,102 @@ class OperationsGame(Primitive):
 
     def ask(self, plan: ScenePlan) -> Question:
         reveal, operations = read_log(plan)
-        course = tuple((event.kind, *event.detail.split()[:-2]) for event in operations)
-        return self.question(plan, self.answer(plan.facts, tuple(reveal.detail.split()), course))
+        course = tuple((event.kind, *event.detail.split()) for event in operations)
+        return self.question(plan, self.answer(plan.facts, self.parsed(reveal.detail), course))
+
+    def written(self, state: State) -> str:
+        """Write a whole state as the reveal is told."""
+        return ", ".join(state)
+
+    def parsed(self, written: str) -> State:
+        """Read a whole state that was written."""
+        return tuple(written.split(", "))
+
+    def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
+        """Return whether the reveal is shown, and of each operation a frame that tells which one it is.
+
+        All of them have to be seen, because operations are counted.
+        """
+        middle_ms_T = 1000.0 * (np.asarray(frames) + 0.5) / plan.fps
+        reveal, operations = read_log(plan)
+        spans = [(reveal.start_ms, reveal.end_ms)]
+        for event in operations:
+            edge_ms = EDGE_SHARE * (event.end_ms - event.start_ms) - 1e-6
+            spans.append((event.start_ms + edge_ms, event.end_ms - edge_ms))
+        return all(bool(((middle_ms_T >= start) & (middle_ms_T <= end)).any()) for start, end in spans)
 
     def recover(self, witness: Witness) -> int | None:
         frames_THWC, facts = witness.frames_THWC, witness.facts
         height, width = frames_THWC.shape[1:3]
-        revealed, course = self.see(frames_THWC, facts, self.layout(facts, width, height)) or ((), [])
-        if len(course) != facts["num_operations"]:
-            return None
-        return index_in(witness.options, self.answer(facts, revealed, tuple(course)))
+        revealed, seen = self.see(frames_THWC, facts, self.layout(facts, width, height)) or ((), [])
+        course = self.resolved(revealed, seen, facts["at_start"]) if len(seen) == facts["num_operations"] else None
+        return None if course is None else index_in(witness.options, self.answer(facts, revealed, course))
+
+    def resolved(self, revealed: State, seen: Sequence[Operation], at_start: bool) -> Course | None:
+        """Return the operations, each in the direction that the state before it allows; None where there is none.
+
+        One frame in the middle of an operation looks the same in both directions.
+        """
+        state, course = revealed, list[Operation]()
+        for operation in seen if at_start else reversed(seen):
+            for one in (operation, self.inverse(operation)):
+                after = self.apply(state, one if at_start else self.inverse(one))
+                if after is not None:
+                    break
+            else:
+                return None
+            state = after
+            course.append(one)
+        return tuple(course if at_start else course[::-1])
 
     def wordings_of(self, facts: Facts) -> Sequence[str]:
         return self.timed_wordings[facts.get("ask", "")].of(facts["mode"])
 
     def text(self, facts: Facts) -> str:
-        return f"{super().text({**facts, 'number': facts['asked_after']})} {self.legend}"
+        return f"{super().text({**facts, 'number': facts['asked_after']})} {self.legend}".strip()
 
     def told(self, plan: ScenePlan, question: Question) -> list[Event]:
         """Return the events from the revealed state, operation by operation, to the state that is asked for."""
         reveal, operations = read_log(plan)
-        asked_after = plan.facts["asked_after"]
-        walk = operations[:asked_after] if plan.facts["at_start"] else operations[asked_after:][::-1]
-        return [reveal, *walk]
+        asked_after, at_start = plan.facts["asked_after"], plan.facts["at_start"]
+        walk = operations[:asked_after] if at_start else operations[asked_after:][::-1]
+        kind = self.told_state(plan.facts, STATES[at_start])
+        beside = {event.start_ms: event for event in plan.events if event.kind == kind}
+        return [reveal, *(event for step in walk for event in (step, beside.get(step.start_ms)) if event is not None)]
 
     def what(self, kind: str, detail: str) -> Mapping[str, Value]:
-        """Return the cells of a revealed state, or an operation's arguments and the cells before and after it."""
-        words = detail.split()
-        if kind == "reveal":
-            return {"state": tuple(words)}
-        *arguments, before, after = words if len(words) > 1 else (*words, "", "")
-        states: dict[str, Value] = {"before": self.cells(before), "after": self.cells(after)}
-        return {**words_of(" ".join(arguments)), **states}
+        """Return the parts of a state, each for itself, or an operation's arguments."""
+        return {"state": self.cells(detail)} if kind == "reveal" or _tells_state(kind) else words_of(detail)
 
-    def cells(self, carried: str) -> tuple[str, ...]:
-        """Return the cells of what is carried from operation to operation."""
-        return (carried,)
+    def cells(self, told: str) -> tuple[str, ...]:
+        """Return the parts of a state that is told."""
+        return tuple(CELL.findall(told))
 
     def _events(self, play: Play) -> tuple[Event, ...]:
-        """Log the reveal, and every operation with its arguments and what is carried before and after it."""
+        """Log the reveal, and every operation with its arguments and with what is told of the states beside it."""
         log = partial(event_in, play.canvas)
-        reveal = log("reveal", self.subject, *play.timing.reveal_span, " ".join(play.revealed))
-        carried = [self.carried(play.facts, state) for state in play.states]
-        operations = tuple(
-            log(kind, self.subject, moving.start, moving.stop, " ".join((*arguments, before, after)))
-            for ((kind, *arguments), moving), (before, after) in zip(play.steps, pairwise(carried), strict=True)
-        )
-        return (reveal, *operations) if play.timing.at_start else (*operations, reveal)
+        reveal = log("reveal", self.subject, *play.timing.reveal_span, self.written(play.revealed))
+        beside = [self.carried(play.facts, state) for state in play.states]
+        events = [reveal]
+        for ((kind, *arguments), moving), states in zip(play.steps, pairwise(beside), strict=True):
+            events.append(log(kind, self.subject, moving.start, moving.stop, " ".join(arguments)))
+            events += [
+                log(self.told_state(play.facts, when), self.subject, moving.start, moving.stop, state)
+                for when, state in zip(STATES, states, strict=True)
+                if state
+            ]
+        return tuple(sorted(events, key=lambda event: event.start_ms))
 
 
 def read_log(plan: ScenePlan) -> tuple[Event, list[Event]]:
     """Return the reveal, and the operations in their order."""
     events = sorted(plan.events, key=lambda event: event.start_ms)
     reveal = next(event for event in events if event.kind == "reveal")
-    return reveal, [event for event in events if event.kind != "reveal"]
+    return reveal, [event for event in events if event.kind != "reveal" and not _tells_state(event.kind)]
+
+
+def _tells_state(kind: str) -> bool:
+    return kind.endswith(STATES)
 
 
 def by_answer(courses: Sequence[Course], answer: Callable[[Course], str | None]) -> dict[str, list[Course]]:

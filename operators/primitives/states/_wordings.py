@@ -1,7 +1,9 @@
-"""Texts that ask for a state at a time."""
+"""Texts that ask for a state at a time, and phrases that tell one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from temporay.operators.primitives._claims import Phrases
 
 WHEN = {"forward": "at the end", "retrodictive": "at the start", "historical": "right after step {number}"}
 
@@ -17,3 +19,11 @@ class TimedWordings:
     def of(self, mode: str) -> list[str]:
         asked = [template.replace("{when}", self.when[mode]) for template in self.templates]
         return [*self.paper[mode], *(text[0].upper() + text[1:] for text in asked)]
+
+
+def told_states(clause: str, kind: str = "") -> Phrases:
+    """Return phrases that tell the state after an operation and before it. ``clause`` has the field ``{detail}``."""
+    return {
+        f"{kind}after": (f"Now {clause}.", f"After that {clause}.", f"From then on {clause}."),
+        f"{kind}before": (f"Before that, {clause}.", f"Just before, {clause}.", f"Until then {clause}."),
+    }

@@ -1,31 +1,33 @@
 """Ask which cards lie where in a stack (SynRL, arXiv 2603.17693, long-term: card stack, draw and insert).
 
-The cards lie face up in the reveal alone. Each operation draws the card at one place, face down, and inserts it at
-another, so it looks the same whatever cards there are. Whole stacks are all reached by the same operations, in
-another order.
+The cards lie face up in the reveal alone. A card that is drawn leaves the stack, face down, for the top of a second
+one aside; a card that is inserted comes from there. So an operation looks the same whatever cards there are. Whole
+stacks are all reached by the same operations, in another order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
-from temporay.operators.pixels.colors_seen import follow
+from temporay.operators.pixels.colors_seen import color_masks, coverage
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives.states._course import Course, Operation, State, Timing, choose_pairs
+from temporay.operators.primitives.states._course import EDGE_SHARE, Course, Operation, State
 from temporay.operators.primitives.states._faces import FaceGame
 from temporay.operators.primitives.states._game import Layout, Play, Setup
-from temporay.operators.primitives.states._recovery import nearest, split_active
+from temporay.operators.primitives.states._recovery import FULL, in_turn
 from temporay.operators.primitives.states._slots import COVER_COLOR, alike, choose_colors
-from temporay.operators.primitives.states._wordings import TimedWordings
+from temporay.operators.primitives.states._wordings import TimedWordings, told_states
 from temporay.operators.records import AnswerValue, Frames, Track
 
-NUM_CARDS_BY_LEVEL = (3, 4, 4, 5, 5)
-CARD_HEIGHT_PX = 16  # the least; a small canvas therefore has fewer cards
-FEW_CARDS = 3
-MIN_CARDS_OF_ORDERS = 4  # the same operations lead to stacks of one parity only, which are three for three cards
+NUM_CARDS_BY_LEVEL = (3, 4, 5, 6, 7)  # in the stack and aside
+MOST_ASIDE = 3
+FEWEST_LEFT = 2  # cards in the stack
+ASIDE = "(aside:"
+ROW_SHARE = 0.85  # share of the frame's height in which all cards could lie in one stack
+YIELD_SHARE = 0.1  # share of an operation in which the cards above make room, or close up
 WORDINGS = {
     "order": TimedWordings(
         paper={
@@ -39,7 +41,7 @@ WORDINGS = {
             "how was the stack ordered {when}, from top to bottom?",
             "read the stack from the top down: what was it {when}?",
             "which of these stacks, top card first, was there {when}?",
-            "cards are drawn and inserted. How did they lie, top first, {when}?",
+            "cards leave the stack and come back. How did those in it lie, top first, {when}?",
             "starting with the top card, what was the order of the stack {when}?",
         ),
     ),
@@ -53,7 +55,7 @@ WORDINGS = {
             "which card lay at place {place} {when}?",
             "what was the card at place {place} of the stack {when}?",
             "counted from the top, which card was number {place} {when}?",
-            "cards are drawn and inserted. Which one was at place {place} {when}?",
+            "cards leave the stack and come back. Which one was at place {place} {when}?",
             "which number was on the card at place {place} {when}?",
             "place {place} of the stack: which card was there {when}?",
             "watch every card that moves. Which one was at place {place} {when}?",
@@ -69,9 +71,9 @@ class CardStack(FaceGame):
     answer_kind = "order"
     subject = "cards"
     faces_fact = "cards"
-    legend = "Place 1 is the top; a card drawn and inserted is one step."
+    face_shape = "card"
+    legend = "Place 1 is the top of the stack on the left; each draw and each insertion is a step."
     timed_wordings = WORDINGS
-    num_operations_by_level = (3, 3, 4, 5, 7)
     phrases: ClassVar[Phrases] = {
         "reveal": (
             "From {start} s to {end} s the cards are seen, top to bottom: {detail}.",
@@ -79,100 +81,152 @@ class CardStack(FaceGame):
             "The open stack from {start} s to {end} s is, top first, {detail}.",
         ),
         "draw": (
-            "From {start} s to {end} s the card at {d1} goes to place {d2}; the stack is {d3} before, {d4} after.",
-            "Between {start} s and {end} s a card moves from place {d1} to {d2}, which turns {d3} into {d4}.",
-            "The card drawn from {d1} and inserted at {d2} from {start} s to {end} s: {d3} before it, {d4} after it.",
+            "From {start} s to {end} s the card at place {d1} is drawn; {d2} cards stay.",
+            "Between {start} s and {end} s a card leaves place {d1} and {d2} others.",
+            "Place {d1} loses its card from {start} s to {end} s, which leaves {d2}.",
         ),
+        "insert": (
+            "From {start} s to {end} s a card is inserted at place {d1}; {d2} cards were there.",
+            "Between {start} s and {end} s a card comes to place {d1} and {d2} others.",
+            "Place {d1} gets a card from {start} s to {end} s, beside {d2} others.",
+        ),
+        **told_states("the stack is {detail}"),
     }
     concise_phrases: ClassVar[Phrases] = {
-        "reveal": ("Cards {detail}.",),
-        "draw": ("Place {d1} to {d2}, {d3} before, {d4} after.",),
+        "reveal": ("Cards: {detail}.",),
+        "draw": ("Draw {d1}, {d2} stay.",),
+        "insert": ("Insert at {d1}, {d2} were there.",),
+        **told_states("the stack is {detail}"),
     }
 
     def set_up(self, rng: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Setup:
-        num_cards = min(NUM_CARDS_BY_LEVEL[level], max(FEW_CARDS, canvas.height // CARD_HEIGHT_PX))
+        num_cards = NUM_CARDS_BY_LEVEL[level]
         numbers = [str(1 + int(n)) for n in rng.choice(9, num_cards, replace=False)]
         colors = choose_colors(rng, num_cards)
-        asks_order = bool(rng.integers(2))
-        place = 1 + int(rng.integers(num_cards))
-        num_before = facts["asked_after"] if facts["at_start"] else facts["num_operations"] - facts["asked_after"]
-        whole = asks_order and num_cards >= MIN_CARDS_OF_ORDERS and num_before >= 2
+        num_aside = int(rng.integers(1, min(MOST_ASIDE, num_cards - FEWEST_LEFT) + 1))
         asked = {
-            "ask": "order" if whole else "card",
-            "place": place,
+            "ask": ("order", "card")[int(rng.integers(2))],
+            "place": 1 + int(rng.integers(FEWEST_LEFT)),
             "cards": dict(zip(numbers, colors, strict=True)),
         }
-        return Setup(revealed=tuple(numbers), facts=asked, num_answers=num_cards)
+        return Setup(revealed=(*numbers[num_aside:], ASIDE, *numbers[:num_aside]), facts=asked, num_answers=num_cards)
 
     def propose(self, rng: np.random.Generator, setup: Setup, facts: Facts) -> Course:
-        pairs = choose_pairs(rng, len(facts["cards"]), facts["num_operations"])
-        return tuple(("draw", str(1 + a), str(1 + b)) for a, b in pairs)
+        """Choose draws and insertions that can be done one after the other from the shown state."""
+        at_start, state, course = facts["at_start"], setup.revealed, list[Operation]()
+        while len(course) < facts["num_operations"]:
+            kind, cut = ("draw", "insert")[int(rng.integers(2))], state.index(ASIDE)
+            step = (kind, str(1 + int(rng.integers(cut + 1))), str(cut - 1 if kind == "draw" else cut))
+            after = self.apply(state, step)
+            if after is not None:
+                course.append(step if at_start else self.inverse(step))
+                state = after
+        return tuple(course if at_start else course[::-1])
 
-    def apply(self, state: State, operation: Operation) -> State:
-        start, end = (int(word) - 1 for word in operation[1:])
-        rest = [*state[:start], *state[start + 1 :]]
-        return (*rest[:end], state[start], *rest[end:])
+    def apply(self, state: State, operation: Operation) -> State | None:
+        """Draw a card, or insert the top card of those aside, the first of them. The other cards are told by number.
+
+        So the stack is as high in a frame of this operation, whenever it happens.
+        """
+        cut, place, rest = state.index(ASIDE), int(operation[1]) - 1, int(operation[2])
+        stack, aside = list(state[:cut]), list(state[cut + 1 :])
+        if operation[0] == "draw":
+            if cut != rest + 1 or place > rest or rest < FEWEST_LEFT or len(aside) == MOST_ASIDE:
+                return None
+            aside.insert(0, stack.pop(place))
+        else:
+            if cut != rest or place > rest or not aside:
+                return None
+            stack.insert(place, aside.pop(0))
+        return (*stack, ASIDE, *aside)
+
+    def inverse(self, operation: Operation) -> Operation:
+        kind, place, rest = operation
+        return ("insert" if kind == "draw" else "draw"), place, rest
+
+    def written(self, state: State) -> str:
+        return ", ".join(state).replace(f", {ASIDE}, ", f" {ASIDE} ").replace(f", {ASIDE}", "") + ")" * (
+            state[-1] != ASIDE
+        )
+
+    def parsed(self, written: str) -> State:
+        stack, _, aside = written.removesuffix(")").partition(f" {ASIDE} ")
+        return (*stack.split(", "), ASIDE, *(aside.split(", ") if aside else ()))
 
     def values(self, facts: Facts) -> tuple[AnswerValue, ...]:
         return super().values(facts) if facts["ask"] == "order" else ()
 
     def read(self, facts: Facts, states: Sequence[State]) -> str:
         state = states[facts["asked_after"]]
-        return ", ".join(state) if facts["ask"] == "order" else f"card {state[facts['place'] - 1]}"
+        stack = state[: state.index(ASIDE)]
+        return ", ".join(stack) if facts["ask"] == "order" else f"card {stack[facts['place'] - 1]}"
 
     def carried(self, facts: Facts, state: State) -> str:
-        return "-".join(state)
-
-    def cells(self, carried: str) -> tuple[str, ...]:
-        return tuple(carried.split("-"))
+        return self.written(state)
 
     def layout(self, facts: Facts, width: int, height: int) -> Layout:
+        """Return the rows of both stacks from the bottom: first those of the stack, then those of the one aside."""
         num_cards = len(facts["cards"])
-        pitch_px = height / num_cards
-        xy_N2 = np.stack([np.full(num_cards, 0.3 * width), (np.arange(num_cards) + 0.5) * pitch_px], axis=1)
-        return Layout(xy_N2, min(0.46 * pitch_px, 0.16 * width))
+        pitch_px = ROW_SHARE * height / num_cards
+        rows_y = height - (np.arange(num_cards) + 0.7) * pitch_px
+        across = np.repeat([0.27, 0.73], num_cards) * width
+        return Layout(np.column_stack([across, np.tile(rows_y, 2)]), min(pitch_px / 0.9, 0.19 * width))
+
+    def places_of(self, state: State, layout: Layout) -> dict[str, npt.NDArray[np.float64]]:
+        """Return where each card lies, in px."""
+        cut, num_cards = state.index(ASIDE), len(layout.places_xy) // 2
+        stack, aside = state[:cut][::-1], state[cut + 1 :][::-1]
+        rows = [*enumerate(stack), *enumerate(aside, start=num_cards)]
+        return {card: layout.places_xy[row] for row, card in rows}
 
     def tracks(self, play: Play) -> tuple[Track, ...]:
         """Lay out the backs, which move, and over them the faces, which only show while nothing moves."""
-        paths = _paths(play.layout.places_xy, play.course, play.timing, 3.0 * play.layout.radius_px)
-        return (*alike("back", "square", COVER_COLOR, play.layout.radius_px, paths), *self.face_tracks(play))
+        layout, timing = play.layout, play.timing
+        places = [self.places_of(state, layout) for state in play.states]
+        paths = {card: np.tile(xy, (timing.num_frames, 1)) for card, xy in places[0].items()}
+        for (operation, moving), before, after in zip(play.steps, places, places[1:], strict=False):
+            for card, path_T2 in paths.items():
+                here, there = before[card], after[card]
+                flies = here[0] != there[0]
+                gone = timing.shares if flies else _yields(timing.shares, operation[0])
+                path_T2[moving] = here + gone[:, None] * (there - here)
+                path_T2[moving.stop :] = there
+        xy_NT2 = np.stack(list(paths.values()))
+        # Backs are painted by where they lie, not by which card they are: with the same places, the same pixels.
+        order_NT = np.lexsort((xy_NT2[..., 1], xy_NT2[..., 0].round(3)), axis=0)
+        xy_NT2 = np.take_along_axis(xy_NT2, order_NT[..., None], axis=0)
+        backs = alike("back", "card", COVER_COLOR, layout.radius_px, xy_NT2)
+        return (*backs, *self.face_tracks(play))
 
-    def moves(
-        self, frames_THWC: Frames, facts: Facts, layout: Layout, hidden_T: npt.NDArray[np.bool_]
-    ) -> list[Operation]:
-        """Find each move by the heights at which a back leaves the stack and enters it."""
+    def face_places(self, play: Play) -> dict[str, npt.NDArray[np.float64]]:
+        return self.places_of(play.revealed, play.layout)
+
+    def shown_state(self, face_at: Mapping[int, str], num_places: int) -> State:
+        rows = num_places // 2
+        stack, aside = (
+            [face_at[row] for row in reversed(range(first, first + rows)) if row in face_at] for first in (0, rows)
+        )
+        return (*stack, ASIDE, *aside)
+
+    def moves(self, frames_THWC: Frames, facts: Facts, layout: Layout, revealed: State) -> list[Operation]:
+        """Find each flight by the cards that stay: their number, and how many of the stack lie above a hole."""
         places_xy, radius_px = layout
-        aside = slice(round(places_xy[0, 0] + 1.3 * radius_px), None)
-        _, rows_T, area_T = follow(frames_THWC[:, :, aside], COVER_COLOR).T
-        out_T = (area_T > 0.3 * area_T.max()) & hidden_T
-        course: list[Operation] = []
-        for step in split_active(out_T, facts["num_operations"]) or []:
-            rows = rows_T[step][out_T[step]]
-            if len(rows) < 2:
-                return []
-            start, end = (1 + nearest(places_xy, (places_xy[0, 0], row)) for row in (rows[0], rows[-1]))
-            course.append(("draw", str(start), str(end)))
-        return course
+        num_cards = len(places_xy) // 2
+        left, right = places_xy[[0, -1], 0]
+        outer_px = radius_px - 0.8 * EDGE_SHARE * (right - left)  # a card that flies has passed it soon
+        outer_N2 = np.column_stack([np.repeat([-outer_px, outer_px], num_cards), np.zeros(2 * num_cards)])
+        lies_TN = coverage(frames_THWC, COVER_COLOR, places_xy + outer_N2, 0.1 * radius_px) > FULL
+        inner_px = radius_px + YIELD_SHARE / 2 * (right - left)
+        between = frames_THWC[:, :, round(left + inner_px) : round(right - inner_px)]
+        flies_T = color_masks(between, COVER_COLOR).sum(axis=(1, 2)) > 0.1 * EDGE_SHARE * (right - left) * radius_px
+        seen: list[Operation | None] = []
+        for lies_N, flies in zip(lies_TN, flies_T, strict=True):
+            stack, sure = lies_N[:num_cards], flies and lies_N.sum() == num_cards - 1
+            above = int(stack[int(np.argmin(stack)) :].sum())
+            seen.append(("draw", str(above + 1), str(stack.sum())) if sure else None)
+        return in_turn(seen)
 
 
-def _paths(
-    places_xy: npt.NDArray[np.float64], course: Course, timing: Timing, aside_px: float
-) -> npt.NDArray[np.float64]:
-    """Return the paths of the cards, (N, T, 2) px, in the order of their first places.
-
-    A card goes out, along the stack while the others close up, and in.
-    """
-    paths = np.repeat(places_xy[:, None], timing.num_frames, axis=1)
-    card_at = list(range(len(places_xy)))
-    out = np.clip(np.minimum(3 * timing.shares, 3 - 3 * timing.shares), 0, 1)
-    along = np.clip(3 * timing.shares - 1, 0, 1)[:, None]
-    for operation, moving in timing.steps(course):
-        start, end = (int(word) - 1 for word in operation[1:])
-        before = list(card_at)
-        card_at.insert(end, card_at.pop(start))
-        for card in card_at:
-            here, there = places_xy[before.index(card)], places_xy[card_at.index(card)]
-            paths[card, moving] = here + along * (there - here)
-            paths[card, moving.stop :] = there
-        paths[card_at[end], moving, 0] += out * aside_px
-    return paths
+def _yields(shares: npt.NDArray[np.float64], kind: str) -> npt.NDArray[np.float64]:
+    """Return how far the cards above have gone: down at the end of a draw, up at the start of an insertion."""
+    return np.clip(1 - (1 - shares) / YIELD_SHARE if kind == "draw" else shares / YIELD_SHARE, 0, 1)

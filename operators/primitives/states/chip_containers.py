@@ -5,26 +5,33 @@ trade places with their contents. The same flights and trades in another order l
 """
 
 from collections.abc import Sequence
-from itertools import permutations
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
-from temporay.operators.pixels.colors_seen import color_masks, coverage, mask_centers
+from temporay.operators.pixels.colors_seen import color_masks, mask_centers
 from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives.states._course import Course, Operation, State, exchanged, middle_shares
+from temporay.operators.primitives.states._course import Course, Operation, State, exchanged, opened
 from temporay.operators.primitives.states._game import Layout, OperationsGame, Play, Setup
-from temporay.operators.primitives.states._recovery import nearest, split_active
-from temporay.operators.primitives.states._slots import COVER_COLOR, alike, arc_px, choose_colors, row_of, trade_places
-from temporay.operators.primitives.states._wordings import TimedWordings
+from temporay.operators.primitives.states._recovery import in_turn, nearest, pairs_seen
+from temporay.operators.primitives.states._slots import (
+    COVER_COLOR,
+    OUT,
+    ROW_ARC,
+    alike,
+    choose_colors,
+    row_of,
+    trade_places,
+)
+from temporay.operators.primitives.states._wordings import TimedWordings, told_states
 from temporay.operators.records import AnswerValue, Frames, Track
 
 NUM_CONTAINERS_BY_LEVEL = (3, 3, 3, 4, 4)
 NUM_CHIPS_BY_LEVEL = (2, 3, 3, 4, 4)  # at most four, which have room over one container
-NOTHING = "-"
+NOTHING = "nothing"
 WORDINGS = {
     "where": TimedWordings(
         paper={
@@ -69,28 +76,31 @@ class ChipContainers(OperationsGame):
     subject = "containers"
     legend = "Containers are numbered from the left, as they stand at that time; each move or trade is a step."
     timed_wordings = WORDINGS
-    num_operations_by_level = (3, 3, 4, 6, 8)
     phrases: ClassVar[Phrases] = {
         "reveal": (
-            "From {start} s to {end} s the containers show, from the left: {detail}.",
+            "From {start} s to {end} s the containers hold, from the left: {detail}.",
             "Between {start} s and {end} s the chips are seen, container by container: {detail}.",
             "The contents seen from {start} s to {end} s are, from the left, {detail}.",
         ),
         "move": (
-            "From {start} s to {end} s the {d1} chip goes from {d2} to {d3}; that is {d4} before, {d5} after.",
-            "Between {start} s and {end} s a {d1} chip flies from container {d2} to {d3}, from {d4} to {d5}.",
-            "The {d1} chip leaves {d2} for {d3} from {start} s to {end} s: {d4} before it, {d5} after it.",
+            "From {start} s to {end} s the {d1} chip goes from container {d2} to {d3}.",
+            "Between {start} s and {end} s a {d1} chip flies from container {d2} to {d3}.",
+            "The {d1} chip leaves container {d2} for {d3} from {start} s to {end} s.",
         ),
         "swap": (
-            "From {start} s to {end} s containers {d1} and {d2} trade places; that is {d3} before, {d4} after.",
-            "Between {start} s and {end} s the containers at {d1} and {d2} are swapped, from {d3} to {d4}.",
-            "The trade of containers {d1} and {d2} from {start} s to {end} s: {d3} before it, {d4} after it.",
+            "From {start} s to {end} s containers {d1} and {d2} trade places.",
+            "Between {start} s and {end} s the containers at {d1} and {d2} are swapped.",
+            "The containers at {d1} and {d2} change places from {start} s to {end} s.",
         ),
+        **told_states("the chip that is asked for is in container {detail}"),
+        **told_states("the containers hold {detail} chips", "count "),
     }
     concise_phrases: ClassVar[Phrases] = {
-        "reveal": ("Containers {detail}.",),
-        "move": ("The {d1} chip {d2} to {d3}, {d4} before, {d5} after.",),
-        "swap": ("Trade {d1} {d2}, {d3} before, {d4} after.",),
+        "reveal": ("Containers: {detail}.",),
+        "move": ("The {d1} chip from {d2} to {d3}.",),
+        "swap": ("Trade {d1} and {d2}.",),
+        **told_states("it is in {detail}"),
+        **told_states("there are {detail} chips", "count "),
     }
 
     def set_up(self, rng: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Setup:
@@ -151,11 +161,11 @@ class ChipContainers(OperationsGame):
 
     def carried(self, facts: Facts, state: State) -> str:
         if facts["ask"] == "count":
-            return "-".join(str(len(_chips(inside))) for inside in state)
+            return ", ".join(str(len(_chips(inside))) for inside in state)
         return str(1 + next(i for i, inside in enumerate(state) if facts["chip"] in _chips(inside)))
 
-    def cells(self, carried: str) -> tuple[str, ...]:
-        return tuple(carried.split("-"))
+    def told_state(self, facts: Facts, beside: str) -> str:
+        return f"count {beside}" if facts["ask"] == "count" else beside
 
     def layout(self, facts: Facts, width: int, height: int) -> Layout:
         return Layout(*row_of(width, height, facts["num_containers"]))
@@ -163,7 +173,7 @@ class ChipContainers(OperationsGame):
     def tracks(self, play: Play) -> tuple[Track, ...]:
         """Lay out the containers, and each chip, seen while it is shown and while it flies."""
         timing, (slots_xy, radius_px) = play.timing, play.layout
-        paths = trade_places(slots_xy, play.course, timing, timing.shares, arc_px(radius_px))
+        paths = trade_places(slots_xy, play.course, timing, radius_px, ROW_ARC * radius_px)
         chip_px = min(0.22 * play.canvas.width / len(slots_xy), 0.09 * play.canvas.height)
         chips: list[Track] = []
         for chip in play.facts["chips"]:
@@ -172,13 +182,13 @@ class ChipContainers(OperationsGame):
             for operation, flying in play.steps:
                 if operation[:2] == ("move", chip):
                     a, b = (int(word) - 1 for word in operation[2:])
-                    xy_T2[flying] = _flight(slots_xy, a, b, timing.shares, radius_px + chip_px)
+                    xy_T2[flying] = _flight(slots_xy, a, b, timing.shares, radius_px, chip_px)
                     visible_T[flying] = True
             chips += alike(chip, "circle", COLORS[chip], chip_px, xy_T2[None], visible_T)
         return (*alike("container", "cup", COVER_COLOR, radius_px, paths, angle_deg=180.0), *chips)
 
     def see(self, frames_THWC: Frames, facts: Facts, layout: Layout) -> tuple[State, list[Operation]] | None:
-        """Find the chips by their colors, and each trade by the slots that containers leave."""
+        """Find the chips by their colors, and each operation by the slots that two containers leave."""
         places_xy, radius_px = layout
         chips = facts["chips"]
         seen_NT2 = np.stack([_chip_places(frames_THWC, COLORS[chip]) for chip in chips])
@@ -189,59 +199,48 @@ class ChipContainers(OperationsGame):
         held: list[list[str]] = [[] for _ in places_xy]
         for chip, (x, y) in zip(chips, np.median(seen_NT2[:, revealed_T], axis=1), strict=True):
             held[nearest(places_xy, (x, y))].append(chip)
-        covered_TN = coverage(frames_THWC, COVER_COLOR, places_xy, 0.4 * radius_px)
-        active_T = (shown_NT.any(axis=0) | (covered_TN < 0.85).any(axis=1)) & ~revealed_T
-        course: list[Operation] = []
-        for step in split_active(np.asarray(active_T), facts["num_operations"]) or []:
-            flying_N = shown_NT[:, step].mean(axis=1)
-            chip = int(flying_N.argmax())
-            if flying_N[chip] > 0.6:
-                course.append(("move", chips[chip], *_seen_flight(seen_NT2[chip, step], places_xy, radius_px)))
-            else:
-                a, b = sorted(int(slot) for slot in np.argsort(covered_TN[step].mean(axis=0))[:2])
-                course.append(("swap", str(a + 1), str(b + 1)))
-        return tuple(_joined(names) for names in held), course
+        pairs = pairs_seen(frames_THWC[~revealed_T], [COVER_COLOR], places_xy, 0.4 * radius_px)
+        seen: list[Operation | None] = []
+        for pair, flying_N in zip(pairs, shown_NT[:, ~revealed_T].T, strict=True):
+            step = ("move", chips[int(flying_N.argmax())]) if flying_N.any() else ("swap",)
+            seen.append((*step, *pair) if pair else None)
+        return tuple(_joined(names) for names in held), in_turn(seen)
 
 
 def _chips(inside: str) -> list[str]:
-    return [] if inside == NOTHING else inside.split("+")
+    return [] if inside == NOTHING else inside.split(" and ")
 
 
 def _joined(chips: Sequence[str]) -> str:
-    return "+".join(sorted(chips)) or NOTHING
+    return " and ".join(sorted(chips)) or NOTHING
 
 
 def _seat(
     state: State, chip: str, slots_xy: npt.NDArray[np.float64], radius_px: float, chip_px: float
 ) -> npt.NDArray[np.float64]:
-    """Return where a chip is shown over its container, (2,) px: in two rows of two, from the bottom."""
+    """Return where a chip is shown over its container, (2,) px: in rows of two, an odd one in the middle."""
     slot = next(i for i, inside in enumerate(state) if chip in _chips(inside))
-    row, column = divmod(_chips(state[slot]).index(chip), 2)
-    return np.asarray(np.add(slots_xy[slot], [(2 * column - 1) * chip_px, -radius_px - (2 * row + 1) * chip_px]))
+    place, number = _chips(state[slot]).index(chip), len(_chips(state[slot]))
+    row, column = divmod(place, 2)
+    across = 0 if place == number - 1 and number % 2 else 2 * column - 1
+    return np.asarray(np.add(slots_xy[slot], [across * chip_px, -radius_px - (2 * row + 1) * chip_px]))
 
 
 def _flight(
-    slots_xy: npt.NDArray[np.float64], a: int, b: int, shares: npt.NDArray[np.float64], lift_px: float
+    slots_xy: npt.NDArray[np.float64],
+    a: int,
+    b: int,
+    shares: npt.NDArray[np.float64],
+    radius_px: float,
+    chip_px: float,
 ) -> npt.NDArray[np.float64]:
-    """Return a way on a bow from above a to above b, (len(shares), 2) px."""
+    """Return a way on a bow from one container, which has come out, to another, (len(shares), 2) px."""
     straight = slots_xy[a] + shares[:, None] * (slots_xy[b] - slots_xy[a])
-    return np.asarray(straight - np.array([0.0, lift_px]) * (1 + np.sin(np.pi * shares))[:, None])
+    above_px = (radius_px + chip_px) * (1 + np.sin(np.pi * shares)) - OUT * radius_px * opened(shares)
+    return np.asarray(straight - np.stack([np.zeros(len(shares)), above_px], axis=1))
 
 
 def _chip_places(frames_THWC: Frames, color: tuple[int, int, int]) -> npt.NDArray[np.float64]:
     """Return the center of this color in every frame, (T, 2) px; NaN where there is too little of it to be a chip."""
     masks_THW = color_masks(frames_THWC, color)
     return mask_centers(masks_THW, max(3.0, 0.3 * masks_THW.sum(axis=(1, 2)).max()))
-
-
-def _seen_flight(
-    seen_T2: npt.NDArray[np.float64], slots_xy: npt.NDArray[np.float64], radius_px: float
-) -> tuple[str, str]:
-    """Return the numbers of the two slots between which a chip flew along these places, in px."""
-    shares = middle_shares(len(seen_T2))
-
-    def off(pair: tuple[int, int]) -> float:
-        return float(np.nanmean(np.abs(_flight(slots_xy, *pair, shares, radius_px)[:, 0] - seen_T2[:, 0])))
-
-    a, b = min(permutations(range(len(slots_xy)), 2), key=off)
-    return str(a + 1), str(b + 1)

@@ -1,33 +1,39 @@
 """Ask where a file is, and whether it was ever deleted (SynRL, arXiv 2603.17693, long-term: file system).
 
-Folders and a bin stand in a row, each with one file or none. A step exchanges the contents of two of them. Two blank
-sheets fly, whichever files they are, so a step looks the same in every state. A file is deleted when it gets into the
-bin, and restored when it gets out again.
+Folders and a bin stand in a row, each with one file or none. A step exchanges the contents of two of them: both come
+out, and two blank sheets fly, whichever files they are. So a step looks the same in every state. A file is deleted when
+it gets into the bin, and restored when it gets out again.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 from temporay.operators.canvas import Canvas
-from temporay.operators.pixels.colors_seen import follow
 from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.states._course import Course, Operation, State, choose_pairs, exchanged
 from temporay.operators.primitives.states._faces import FaceGame
 from temporay.operators.primitives.states._game import Layout, Play, Setup
-from temporay.operators.primitives.states._recovery import seen_pair, split_active
-from temporay.operators.primitives.states._slots import alike, arc_px, around, choose_colors, row_of
-from temporay.operators.primitives.states._wordings import TimedWordings
+from temporay.operators.primitives.states._recovery import in_turn, pairs_seen
+from temporay.operators.primitives.states._slots import (
+    ROW_ARC,
+    alike,
+    around,
+    choose_colors,
+    come_out,
+    row_of,
+)
+from temporay.operators.primitives.states._wordings import TimedWordings, told_states
 from temporay.operators.records import Frames, Track
 
 NUM_PLACES_BY_LEVEL = (3, 4, 4, 5, 5)  # the last is the bin
-FILE_NAMES = ("A", "B", "C", "D", "E")
-NOTHING = "-"
+FILE_NAMES = ("map", "tax", "song", "note", "plan", "mail")
+FOLDERS = ("A", "B", "C", "D")
 BIN = "bin"
-SHEET_SHARE = 0.7  # radius of a sheet over that of a file
+HOLDER, SHEET, PLATE = 1.5, 0.7, 0.75  # radii of a folder or the bin, of a sheet and of a plate, over that of a file
 WORDINGS = {
     "where": TimedWordings(
         paper={
@@ -77,9 +83,9 @@ class FileSystem(FaceGame):
     faces_fact = "files"
     face_shape = "box"
     face_prefix = "file "
-    legend = "Folders are numbered from the left, the bin is the rightmost; each step exchanges what two of them hold."
+    empty = "nothing"
+    legend = "Each step exchanges what two of the places hold."
     timed_wordings = WORDINGS
-    num_operations_by_level = (3, 3, 4, 6, 8)
     phrases: ClassVar[Phrases] = {
         "reveal": (
             "From {start} s to {end} s the folders and, last, the bin show what they hold: {detail}.",
@@ -87,21 +93,23 @@ class FileSystem(FaceGame):
             "The contents seen from {start} s to {end} s are, with the bin as the last, {detail}.",
         ),
         "exchange": (
-            "From {start} s to {end} s {d1} and {d2} exchange files; the file is in {d3} before, in {d4} after.",
-            "Between {start} s and {end} s what {d1} and {d2} hold is exchanged, and the file goes from {d3} to {d4}.",
-            "The exchange of {d1} and {d2} from {start} s to {end} s: the file is in {d3} before it, in {d4} after it.",
+            "From {start} s to {end} s {d1} and {d2} exchange what they hold.",
+            "Between {start} s and {end} s what {d1} and {d2} hold is exchanged.",
+            "{d1} and {d2} swap their contents from {start} s to {end} s.",
         ),
+        **told_states("the file that is asked for is in {detail}"),
     }
     concise_phrases: ClassVar[Phrases] = {
-        "reveal": ("Files {detail}.",),
-        "exchange": ("Exchange {d1} {d2}, file in {d3} before, {d4} after.",),
+        "reveal": ("Files: {detail}.",),
+        "exchange": ("Exchange {d1} and {d2}.",),
+        **told_states("it is in {detail}"),
     }
 
     def set_up(self, rng: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Setup:
-        num_places = min(NUM_PLACES_BY_LEVEL[level], max(3, facts["num_operations"] + 1))
-        names = FILE_NAMES[: num_places - 1]
+        num_places = NUM_PLACES_BY_LEVEL[level]
+        names = [FILE_NAMES[int(i)] for i in rng.choice(len(FILE_NAMES), num_places - 1, replace=False)]
         colors = choose_colors(rng, len(names) + 3)
-        held = [NOTHING, *names]
+        held = [self.empty, *names]
         revealed = tuple(held[i] for i in rng.permutation(num_places))
         outside = [name for name in names if name != revealed[-1]]
         # "Ever" starts at the shown state: what happens on the hidden side of the asked state is not asked for.
@@ -129,7 +137,7 @@ class FileSystem(FaceGame):
     def read(self, facts: Facts, states: Sequence[State]) -> str:
         if facts["ask"] == "where":
             place = self.carried(facts, states[facts["asked_after"]])
-            return "the bin" if place == BIN else place.replace("-", " ")
+            return "the bin" if place == BIN else f"folder {place}"
         seen = states[: facts["asked_after"] + 1] if facts["at_start"] else states
         return "yes" if any(state[-1] == facts["file"] for state in seen) else "no"
 
@@ -140,35 +148,35 @@ class FileSystem(FaceGame):
         return Layout(*row_of(width, height, 1 + len(facts["files"])))
 
     def tracks(self, play: Play) -> tuple[Track, ...]:
-        """Lay out folders and the bin, over them the files while they are shown, and the sheets that fly."""
+        """Lay out folders and the bin with their plates, the files while they are shown, and the sheets that fly."""
         timing, (places_xy, radius_px) = play.timing, play.layout
         places = _places(len(places_xy))
-        holders: list[Track] = []
-        for place, xy in zip(places, places_xy, strict=True):
-            shape, color, angle_deg = ("cup", "bin", 180.0) if place == BIN else ("square", "folder", 0.0)
-            path = np.tile(xy, (1, timing.num_frames, 1))
-            holders += alike(place, shape, COLORS[play.facts[color]], 1.5 * radius_px, path, angle_deg=angle_deg)
-        paths = np.tile(places_xy[0], (2, timing.num_frames, 1))
-        flying_T = np.zeros(timing.num_frames, np.bool_)
+        paths = np.repeat(places_xy[:, None], timing.num_frames, axis=1)
+        sheets_2T2, flying_T = np.tile(places_xy[0], (2, timing.num_frames, 1)), np.zeros(timing.num_frames, np.bool_)
         for operation, moving in play.steps:
             a, b = (places.index(word) for word in operation[1:])
-            paths[:, moving] = around(places_xy, a, b, timing.shares, arc_px(radius_px))
+            come_out(paths, (a, b), moving, timing, HOLDER * radius_px)
+            sheets_2T2[:, moving] = around(places_xy, a, b, timing.shares, ROW_ARC * radius_px)
             flying_T[moving] = True
-        sheets = alike("sheet", "box", COLORS[play.facts["sheet"]], SHEET_SHARE * radius_px, paths, flying_T)
-        return (*holders, *self.face_tracks(play), *sheets)
+        tracks: list[Track] = []
+        plates_y = play.canvas.height - PLATE * radius_px
+        for place, path_T2 in zip(places, paths, strict=True):
+            shape, name = (BIN, "bin") if place == BIN else ("folder", "folder")
+            color = COLORS[play.facts[name]]
+            plate = np.column_stack([path_T2[:, 0], np.full(timing.num_frames, plates_y)])
+            (plate_track,) = alike("plate", "square", color, PLATE * radius_px, plate[None])
+            tracks += [replace(plate_track, label=place)]
+            tracks += alike(place, shape, color, HOLDER * radius_px, path_T2[None])
+        sheets = alike("sheet", "box", COLORS[play.facts["sheet"]], SHEET * radius_px, sheets_2T2, flying_T)
+        return (*tracks, *self.face_tracks(play), *sheets)
 
-    def moves(
-        self, frames_THWC: Frames, facts: Facts, layout: Layout, hidden_T: npt.NDArray[np.bool_]
-    ) -> list[Operation]:
-        """Find each exchange by the half ellipses that the sheets keep closest to."""
-        places_xy, radius_px = layout
-        places, sheet = _places(len(places_xy)), COLORS[facts["sheet"]]
-        area_T = follow(frames_THWC, sheet)[:, 2] * hidden_T
-        steps = split_active(area_T > 0.4 * area_T.max(), facts["num_operations"]) or []
-        half_px = 0.5 * SHEET_SHARE * radius_px
-        pairs = [seen_pair(frames_THWC[step], sheet, places_xy, radius_px, half_px) for step in steps]
-        return [("exchange", places[a], places[b]) for a, b in pairs]
+    def moves(self, frames_THWC: Frames, facts: Facts, layout: Layout, revealed: State) -> list[Operation]:
+        """Find each exchange by the two places that have come out."""
+        places, colors = _places(len(layout.places_xy)), [COLORS[facts[name]] for name in ("folder", "bin")]
+        pairs = pairs_seen(frames_THWC, colors, layout.places_xy, 0.5 * layout.radius_px)
+        numbers = [tuple(int(number) - 1 for number in pair) if pair else None for pair in pairs]
+        return in_turn(("exchange", places[pair[0]], places[pair[1]]) if pair else None for pair in numbers)
 
 
 def _places(num_places: int) -> tuple[str, ...]:
-    return (*(f"folder-{i + 1}" for i in range(num_places - 1)), BIN)
+    return (*FOLDERS[: num_places - 1], BIN)

@@ -8,20 +8,28 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 from temporay.operators.canvas import Canvas
-from temporay.operators.pixels.colors_seen import coverage, follow
+from temporay.operators.pixels.colors_seen import follow
 from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.states._course import Course, Operation, State, choose_pairs
 from temporay.operators.primitives.states._game import Layout, OperationsGame, Play, Setup
-from temporay.operators.primitives.states._recovery import nearest
-from temporay.operators.primitives.states._slots import alike, arc_px, choose_colors, row_of, trade_places
-from temporay.operators.primitives.states._wordings import TimedWordings
+from temporay.operators.primitives.states._recovery import in_turn, nearest, pairs_seen
+from temporay.operators.primitives.states._slots import (
+    GRID_ARC,
+    ROW_ARC,
+    alike,
+    choose_colors,
+    grid_xy,
+    row_of,
+    trade_places,
+)
+from temporay.operators.primitives.states._wordings import TimedWordings, told_states
 from temporay.operators.records import Frames, Track
 
-NUM_CUPS_BY_LEVEL = (3, 3, 4, 4, 5)
+GRID_BY_LEVEL = ((3, 1), (3, 1), (4, 1), (3, 3), (4, 4))  # columns and rows of cups; the paper's is the last
+GRID_SIDE_PX = 96  # a smaller frame has a row of cups at every level
 LIFT = 1.6  # height of a lifted cup, in radii
 WORDINGS = {
     "": TimedWordings(
@@ -50,35 +58,38 @@ class ShellGame(OperationsGame):
 
     task = "shell_game"
     subject = "cups"
-    legend = "Positions are counted from the left, each swap is a step."
+    legend = "Positions are counted from the left, row by row from the top; each swap is a step."
     timed_wordings = WORDINGS
-    num_operations_by_level = (3, 3, 4, 6, 8)
     phrases: ClassVar[Phrases] = {
         "reveal": (
-            "From {start} s to {end} s the ball is seen at position {d1}.",
-            "Between {start} s and {end} s a cup is lifted: the ball is at position {d1}.",
-            "The ball shows at position {d1} from {start} s to {end} s.",
+            "From {start} s to {end} s the ball is seen at position {detail}.",
+            "Between {start} s and {end} s a cup is lifted: the ball is at position {detail}.",
+            "The ball shows at position {detail} from {start} s to {end} s.",
         ),
         "swap": (
-            "From {start} s to {end} s the cups at {d1} and {d2} are swapped; the ball is at {d3} before, {d4} after.",
-            "Between {start} s and {end} s positions {d1} and {d2} trade cups, which takes the ball from {d3} to {d4}.",
-            "The swap of {d1} and {d2} from {start} s to {end} s has the ball at {d3} before it and at {d4} after it.",
+            "From {start} s to {end} s the cups at {d1} and {d2} are swapped.",
+            "Between {start} s and {end} s positions {d1} and {d2} trade cups.",
+            "The cups at {d1} and {d2} change places from {start} s to {end} s.",
         ),
+        **told_states("the ball is at position {detail}"),
     }
     concise_phrases: ClassVar[Phrases] = {
-        "reveal": ("Ball {d1}.",),
-        "swap": ("Swap {d1} {d2}, ball {d3} before, {d4} after.",),
+        "reveal": ("Ball at {detail}.",),
+        "swap": ("Swap {d1} and {d2}.",),
+        **told_states("ball at {detail}"),
     }
 
     def set_up(self, rng: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Setup:
-        num_cups = min(NUM_CUPS_BY_LEVEL[level], max(3, facts["num_operations"] + 1))  # more would never move
+        columns, rows = GRID_BY_LEVEL[level]
+        if min(canvas.width, canvas.height) < GRID_SIDE_PX:
+            columns, rows = min(columns, 3), 1
         cup, ball = choose_colors(rng, 2)
-        revealed = str(1 + int(rng.integers(num_cups)))
-        chosen = {"num_cups": num_cups, "cup": cup, "ball": ball}
-        return Setup(revealed=(revealed,), facts=chosen, num_answers=num_cups)
+        revealed = str(1 + int(rng.integers(columns * rows)))
+        chosen = {"columns": columns, "rows": rows, "cup": cup, "ball": ball}
+        return Setup(revealed=(revealed,), facts=chosen, num_answers=columns * rows)
 
     def propose(self, rng: np.random.Generator, setup: Setup, facts: Facts) -> Course:
-        pairs = choose_pairs(rng, facts["num_cups"], facts["num_operations"])
+        pairs = choose_pairs(rng, facts["columns"] * facts["rows"], facts["num_operations"])
         return tuple(("swap", str(1 + min(pair)), str(1 + max(pair))) for pair in pairs)
 
     def apply(self, state: State, operation: Operation) -> State:
@@ -92,13 +103,18 @@ class ShellGame(OperationsGame):
         return state[0]
 
     def layout(self, facts: Facts, width: int, height: int) -> Layout:
-        return Layout(*row_of(width, height, facts["num_cups"]))
+        columns, rows = facts["columns"], facts["rows"]
+        if rows == 1:
+            return Layout(*row_of(width, height, columns))
+        pitch_px = min(width / columns, height / rows)
+        offsets = [pitch_px * (np.arange(n) - (n - 1) / 2) for n in (columns, rows)]
+        return Layout(grid_xy(offsets[0] + width / 2, offsets[1] + height / 2), 0.28 * pitch_px)
 
     def tracks(self, play: Play) -> tuple[Track, ...]:
         """Lay out the ball, seen only while its cup is lifted, and over it the cups."""
         timing, (slots_xy, radius_px) = play.timing, play.layout
-        shares = np.arange(1, timing.per_op + 1) / timing.per_op  # every swap ends at rest
-        paths = trade_places(slots_xy, play.course, timing, shares, arc_px(radius_px))
+        arc_px = radius_px * (ROW_ARC if play.facts["rows"] == 1 else GRID_ARC)
+        paths = trade_places(slots_xy, play.course, timing, radius_px, arc_px)
         lifted = int(play.states[0][0]) - 1  # cups are numbered by their first slot
         paths[lifted, timing.revealed_T, 1] -= LIFT * radius_px
         ball_xy_T2 = np.tile(slots_xy[int(play.revealed[0]) - 1], (timing.num_frames, 1))
@@ -116,15 +132,5 @@ class ShellGame(OperationsGame):
         if not shown_T.any():
             return None
         slot = nearest(places_xy, (float(np.median(x_T[shown_T])), float(np.median(y_T[shown_T]))))
-        return (str(slot + 1),), _seen_swaps(frames_THWC[~shown_T], COLORS[facts["cup"]], places_xy, radius_px)
-
-
-def _seen_swaps(
-    frames_THWC: Frames, color: tuple[int, int, int], slots_xy: npt.NDArray[np.float64], radius_px: float
-) -> list[Operation]:
-    """Find a swap in each run of frames in which a slot is empty: of the two slots that are emptiest in it."""
-    covered_TN = coverage(frames_THWC, color, slots_xy, 0.4 * radius_px)
-    moving_T = np.concatenate([[False], (covered_TN < 0.5).any(axis=1), [False]])
-    starts, ends = (np.nonzero(np.diff(moving_T.astype(int)) == sign)[0] for sign in (1, -1))
-    pairs = [sorted(np.argsort(covered_TN[a:b].mean(axis=0))[:2]) for a, b in zip(starts, ends, strict=True)]
-    return [("swap", str(int(a) + 1), str(int(b) + 1)) for a, b in pairs]
+        pairs = pairs_seen(frames_THWC[~shown_T], [COLORS[facts["cup"]]], places_xy, 0.4 * radius_px)
+        return (str(slot + 1),), in_turn(("swap", *pair) if pair else None for pair in pairs)

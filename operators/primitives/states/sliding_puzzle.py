@@ -1,32 +1,35 @@
 """Ask which number is at a place of a sliding puzzle (SynRL, arXiv 2603.17693: retrodictive identity).
 
-Tiles are blank while they slide and show their numbers in the reveal alone. The gap is seen all the time, so its walks
-cannot be cut up and put together in another order. A twin is staged anew: from the same gap, with another walk that
-ends at the same place if the board allows it.
+Tiles are blank while they slide and show their numbers in the reveal alone. The gap is seen all the time, so most walks
+of the gap are fixed by the slides that they have. Here it walks around two loops or more that share a cell. They can be
+walked in another order with the same slides, and that leaves the tiles elsewhere. Eight slides are the fewest.
 """
 
 import functools
+from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 from temporay.operators.canvas import Canvas
 from temporay.operators.errors import SampleRejected
 from temporay.operators.pixels.colors_seen import coverage
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.states._course import Course, Operation, State, exchanged
-from temporay.operators.primitives.states._faces import FaceGame
-from temporay.operators.primitives.states._game import Layout, Play, Setup, by_answer
-from temporay.operators.primitives.states._recovery import split_active
+from temporay.operators.primitives.states._faces import COLUMNS, GridGame
+from temporay.operators.primitives.states._game import MAX_OPTIONS, Layout, Play, Setup, by_answer
+from temporay.operators.primitives.states._recovery import in_turn
 from temporay.operators.primitives.states._slots import COVER_COLOR, alike, choose_colors, grid_xy
-from temporay.operators.primitives.states._wordings import TimedWordings
+from temporay.operators.primitives.states._wordings import TimedWordings, told_states
 from temporay.operators.records import Frames, Track
 
-SMALL_SIDE_PX = 64  # two rows and columns under it, else three
-NUM_WALKS = 200  # walks of the gap, from which those of one sample are taken
-GAP = "-"
+NUM_SLIDES_BY_LEVEL = ((8, 8), (9, 9), (10, 10), (12, 12), (14, 14))
+NUM_SETS = 8  # sets of slides that are looked at
+GAP = "_"
+QUICK_START = 0.12  # a tile leaves its cell fast and enters the other one fast, so that few frames look like rest
+WHOLE = 0.92  # share of a cell that is covered where a tile lies in it
 WORDINGS = {
     "": TimedWordings(
         paper={
@@ -47,17 +50,16 @@ WORDINGS = {
 }
 
 
-class SlidingPuzzle(FaceGame):
+class SlidingPuzzle(GridGame):
     """A sliding puzzle whose tiles are blank while they slide."""
 
     task = "sliding_puzzle"
-    twin = "restaged"
     subject = "tiles"
     faces_fact = "tiles"
     face_prefix = "tile "
     legend = "Positions are counted row by row from the top left; each slide is a step."
     timed_wordings = WORDINGS
-    num_operations_by_level = (3, 4, 6, 8, 12)
+    num_operations_by_level = NUM_SLIDES_BY_LEVEL
     phrases: ClassVar[Phrases] = {
         "reveal": (
             "From {start} s to {end} s the puzzle shows, row by row: {detail}.",
@@ -65,54 +67,56 @@ class SlidingPuzzle(FaceGame):
             "The board seen from {start} s to {end} s is, row by row, {detail}.",
         ),
         "slide": (
-            "From {start} s to {end} s the tile at {d1} slides to {d2}; the board is {d3} before, {d4} after.",
-            "Between {start} s and {end} s a tile slides from {d1} to {d2}, which turns {d3} into {d4}.",
-            "The slide from {d1} to {d2}, from {start} s to {end} s: {d3} before it, {d4} after it.",
+            "From {start} s to {end} s the tile at {d1} slides to {d2}.",
+            "Between {start} s and {end} s a tile slides from {d1} to {d2}.",
+            "A tile moves from {d1} to {d2} from {start} s to {end} s.",
         ),
+        **told_states("the board is {detail}"),
     }
     concise_phrases: ClassVar[Phrases] = {
-        "reveal": ("Board {detail}.",),
-        "slide": ("Tile {d1} to {d2}, {d3} before, {d4} after.",),
+        "reveal": ("Board: {detail}.",),
+        "slide": ("Slide {d1} to {d2}.",),
+        **told_states("board {detail}"),
     }
 
     def set_up(self, rng: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Setup:
-        columns = 2 if min(canvas.width, canvas.height) < SMALL_SIDE_PX else 3
-        numbers = [str(n) for n in range(1, columns**2)]
+        numbers = [str(n) for n in range(1, COLUMNS**2)]
         colors = choose_colors(rng, len(numbers))
         board = [GAP, *numbers]
         revealed = tuple(board[i] for i in rng.permutation(len(board)))
-        chosen = {"columns": columns, "tiles": dict(zip(numbers, colors, strict=True))}
+        chosen = {"tiles": dict(zip(numbers, colors, strict=True))}
         return Setup(revealed=revealed, facts=chosen, num_answers=len(numbers))
 
     def propose(self, rng: np.random.Generator, setup: Setup, facts: Facts) -> Course:
-        """Walk the gap at random from the shown state. Only in two columns, with few ways, it may turn back at once."""
-        columns, gap, last, course = facts["columns"], setup.revealed.index(GAP), -1, list[Operation]()
-        for _ in range(facts["num_operations"]):
-            ways = [cell for cell in _neighbors(gap, columns) if cell != last or columns == 2]
-            last, gap = gap, ways[int(rng.integers(len(ways)))]
-            start, end = (gap, last) if facts["at_start"] else (last, gap)
-            course.append(("slide", str(start + 1), str(end + 1)))
-        return tuple(course if facts["at_start"] else course[::-1])
+        """Choose a walk of the gap that has the same slides as another."""
+        sets = _alike_walks(setup.revealed.index(GAP), facts["num_operations"])
+        return self._course(sets[int(rng.integers(len(sets)))][0], facts["at_start"])
 
     def courses(self, rng: np.random.Generator, setup: Setup, facts: Facts) -> tuple[Facts, dict[str, list[Course]]]:
-        """Find walks that end at the same place, by the number that they bring to a place where many can be.
-
-        Raises:
-            SampleRejected: the chosen walks bring one number to each place.
-        """
-        walks = sorted({self.propose(rng, setup, facts) for _ in range(NUM_WALKS)})
-        ends = [course[-1][1] if facts["at_start"] else course[0][2] for course in walks]
-        ordered = [str(1 + int(i)) for i in rng.permutation(len(setup.revealed))]
+        """Find walks with the same slides, by the number that they bring to a place where many can be."""
+        num_slides, at_start = facts["num_operations"], facts["at_start"]
+        sets = _alike_walks(setup.revealed.index(GAP), num_slides)
+        ordered = [int(i) for i in 1 + rng.permutation(len(setup.revealed))]
+        between = range(1, num_slides) if facts["mode"] == "historical" else ()  # where the first choice leads nowhere
         best: tuple[Facts, dict[str, list[Course]]] = (facts, {})
-        for end in [*sorted(set(ends), key=lambda end: (-ends.count(end), ordered.index(end))), ""]:
-            same = [course for course, its_end in zip(walks, ends, strict=True) if end in ("", its_end)]
-            for place in ordered:
-                asked = {**facts, "place": int(place)}
-                found = by_answer(same, functools.partial(self.answer, asked, setup.revealed))
-                best = (asked, found) if len(found) > len(best[1]) else best
+        for asked_after in (facts["asked_after"], *between):
+            for i in rng.integers(len(sets), size=NUM_SETS):
+                walks = [self._course(walk, at_start) for walk in sets[int(i)]]
+                for place in ordered:
+                    asked = {**facts, "place": place, "asked_after": asked_after}
+                    found = by_answer(walks, functools.partial(self.answer, asked, setup.revealed))
+                    best = (asked, found) if len(found) > len(best[1]) else best
+                if len(best[1]) >= MAX_OPTIONS:
+                    return best
             if len(best[1]) >= 2:
                 return best
-        raise SampleRejected("order_without_effect", f"{NUM_WALKS} walks bring one number to each place")
+        raise SampleRejected("order_without_effect", f"{NUM_SETS} sets of slides bring one number to each place")
+
+    def _course(self, walk: Sequence[int], at_start: bool) -> Course:
+        """Return the slides of the gap's walk, which goes back from the shown state if that is the last one."""
+        steps = [(there, here) if at_start else (here, there) for here, there in pairwise(walk)]
+        slides = tuple(("slide", str(start + 1), str(end + 1)) for start, end in steps)
+        return slides if at_start else slides[::-1]
 
     def apply(self, state: State, operation: Operation) -> State | None:
         start, end = (int(word) - 1 for word in operation[1:])
@@ -123,16 +127,12 @@ class SlidingPuzzle(FaceGame):
         return None if number == GAP else number
 
     def carried(self, facts: Facts, state: State) -> str:
-        columns = facts["columns"]
-        return "/".join("".join(state[row : row + columns]) for row in range(0, len(state), columns))
-
-    def cells(self, carried: str) -> tuple[str, ...]:
-        return tuple(carried.replace("/", ""))
+        return self.written(state)
 
     def layout(self, facts: Facts, width: int, height: int) -> Layout:
         """Return the cells row by row, on the largest square in the middle."""
-        pitch_px = min(width, height) / facts["columns"]
-        offsets = np.float64(pitch_px) * (np.arange(facts["columns"]) - (facts["columns"] - 1) / 2)
+        pitch_px = min(width, height) / COLUMNS
+        offsets = np.float64(pitch_px) * (np.arange(COLUMNS) - (COLUMNS - 1) / 2)
         return Layout(grid_xy(offsets + width / 2, offsets + height / 2), 0.48 * pitch_px)
 
     def tracks(self, play: Play) -> tuple[Track, ...]:
@@ -143,23 +143,32 @@ class SlidingPuzzle(FaceGame):
         for operation, moving in play.steps:
             start, end = (int(word) - 1 for word in operation[1:])
             tile_at[end] = tile = tile_at.pop(start)
-            paths[tile, moving] = cells_xy[start] + timing.shares[:, None] * (cells_xy[end] - cells_xy[start])
+            gone = timing.shares + QUICK_START * np.sin(2 * np.pi * timing.shares)
+            paths[tile, moving] = cells_xy[start] + gone[:, None] * (cells_xy[end] - cells_xy[start])
             paths[tile, moving.stop :] = cells_xy[end]
         return (*alike("tile", "square", COVER_COLOR, play.layout.radius_px, paths), *self.face_tracks(play))
 
-    def moves(
-        self, frames_THWC: Frames, facts: Facts, layout: Layout, hidden_T: npt.NDArray[np.bool_]
-    ) -> list[Operation]:
-        """Find each slide by the cell that it empties and the one that it fills."""
+    def moves(self, frames_THWC: Frames, facts: Facts, layout: Layout, revealed: State) -> list[Operation]:
+        """Find each slide by the two cells that a tile lies across."""
         places_xy, radius_px = layout
         blank_TC = coverage(frames_THWC, COVER_COLOR, places_xy, 0.8 * radius_px)
-        active_T = hidden_T & ((blank_TC > 0.95).sum(axis=1) < len(facts["tiles"]))
-        steps = split_active(active_T, facts["num_operations"]) or []
-        changes = [blank_TC[step.stop - 1] - blank_TC[step.start] for step in steps]
-        return [("slide", str(int(change_C.argmin()) + 1), str(int(change_C.argmax()) + 1)) for change_C in changes]
+        across = [np.flatnonzero(blank_C < WHOLE) for blank_C in blank_TC]
+        return in_turn(("slide", *(str(cell + 1) for cell in cells)) if len(cells) == 2 else None for cells in across)
 
 
-def _neighbors(cell: int, columns: int) -> list[int]:
-    row, column = divmod(cell, columns)
+@functools.cache
+def _alike_walks(start: int, num_slides: int) -> tuple[tuple[tuple[int, ...], ...], ...]:
+    """Return walks of the gap from this cell that never turn back, in sets of two or more that have the same slides."""
+    walks: list[tuple[int, ...]] = [(start,)]
+    for _ in range(num_slides):
+        walks = [(*walk, cell) for walk in walks for cell in _neighbors(walk[-1]) if cell not in walk[-2:-1]]
+    by_slides: dict[frozenset[tuple[tuple[int, int], int]], list[tuple[int, ...]]] = {}
+    for walk in walks:
+        by_slides.setdefault(frozenset(Counter(pairwise(walk)).items()), []).append(walk)
+    return tuple(tuple(alike) for alike in by_slides.values() if len(alike) > 1)
+
+
+def _neighbors(cell: int) -> list[int]:
+    row, column = divmod(cell, COLUMNS)
     around = [(row - 1, column), (row, column - 1), (row, column + 1), (row + 1, column)]
-    return [r * columns + c for r, c in around if 0 <= r < columns and 0 <= c < columns]
+    return [r * COLUMNS + c for r, c in around if 0 <= r < COLUMNS and 0 <= c < COLUMNS]

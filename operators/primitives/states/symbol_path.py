@@ -1,34 +1,31 @@
 """Ask for the result of a problem that a ball writes (SynRL, arXiv 2603.17693, long-term: symbol operations).
 
-Digits and signs lie in a grid and are seen in the reveal alone. The ball goes from cell to cell and so writes an
-arithmetic problem. The same cells in another order are another problem, so a twin has the same frames in another order.
+Digits and signs lie in a grid and are seen in the reveal alone. The ball goes from cell to cell, to some more than
+once, and so writes an arithmetic problem. The same cells in another order are another problem, so a twin has the same
+frames in another order. No number on the way is longer than two digits.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby, permutations, product
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 from temporay.operators.canvas import Canvas
-from temporay.operators.errors import UserError
 from temporay.operators.pixels.colors_seen import follow
 from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.states._course import Course, Operation, State
-from temporay.operators.primitives.states._faces import FaceGame
+from temporay.operators.primitives.states._faces import COLUMNS, GridGame
 from temporay.operators.primitives.states._game import Layout, Play, Setup, read_log
-from temporay.operators.primitives.states._recovery import nearest
+from temporay.operators.primitives.states._recovery import in_turn, nearest
 from temporay.operators.primitives.states._slots import COVER_COLOR, alike, grid_xy
 from temporay.operators.records import Event, Frames, Question, ScenePlan, Track
 
-NUM_DECOYS_BY_LEVEL = (0, 1, 2, 3, 1)  # symbols that the ball never visits
-MIN_VISITS = 3  # a digit, a sign and a digit
-SMALL_SIDE_PX = 64  # two rows and columns under it, else three
+NUM_VISITS_BY_LEVEL = ((3, 3), (5, 5), (7, 7), (9, 9), (13, 13))  # a digit, and again and again a sign and a digit
+NUM_DIGITS_BY_LEVEL = (2, 4, 5, 5, 5)  # in the grid; the ball may come to one more than once, and to another never
+LARGEST = 99  # no result on the way is further from 0
 SIGNS = ("+", "-", "x")
-EMPTY = "_"
 NOTHING = "nothing"
 PROBLEM_WORDINGS = (
     "The path of the ball draws a math problem with the symbols shown at the {shown}. What is its result?",
@@ -52,16 +49,14 @@ VISIT_WORDINGS = (
 )
 
 
-class SymbolPath(FaceGame):
+class SymbolPath(GridGame):
     """A ball that visits symbols in a grid and so writes an arithmetic problem."""
 
     task = "symbol_path"
     subject = "ball"
     faces_fact = "symbols"
     face_prefix = "symbol "
-    empty = EMPTY
-    legend = "Problems are worked out strictly from left to right."
-    num_operations_by_level = (3, 3, 5, 5, 7)
+    num_operations_by_level = NUM_VISITS_BY_LEVEL
     phrases: ClassVar[Phrases] = {
         "reveal": (
             "From {start} s to {end} s the grid shows, row by row: {detail}.",
@@ -69,98 +64,90 @@ class SymbolPath(FaceGame):
             "The open grid from {start} s to {end} s has, row by row, {detail}.",
         ),
         "visit": (
-            "From {start} s to {end} s the ball is on cell {d1}, which is {d2}; {d3} becomes {d4}.",
-            "Between {start} s and {end} s the ball visits cell {d1} with {d2}, and {d3} turns into {d4}.",
-            "The visit of cell {d1} from {start} s to {end} s adds {d2} to {d3} and gives {d4}.",
+            "From {start} s to {end} s the ball is on cell {d1}, which is {d2}.",
+            "Between {start} s and {end} s the ball visits cell {d1} with {d2}.",
+            "The ball is on cell {d1}, the {d2}, from {start} s to {end} s.",
         ),
+        "after": ("So far {detail}.", "Up to here {detail}.", "At this point {detail}."),
     }
     concise_phrases: ClassVar[Phrases] = {
-        "reveal": ("Grid {detail}.",),
-        "visit": ("Cell {d1}, {d2}, after {d3} now {d4}.",),
+        "reveal": ("Grid: {detail}.",),
+        "visit": ("Cell {d1}: {d2}.",),
+        "after": ("So far {detail}.",),
     }
 
-    def num_operations(self, canvas: Canvas, level: int) -> int:
-        """Return a digit, and then a sign and a digit as often as there is room, as a number of visits.
-
-        Raises:
-            UserError: the shortest clip has no room for the shortest problem.
-        """
-        room = super().num_operations(canvas, level)
-        if room < MIN_VISITS:
-            raise UserError(
-                f"canvas.num_frames={canvas.num_frames} allows clips in which {room} symbols can be visited, but a "
-                f"problem has {MIN_VISITS}; raise its first number to 8 or more"
-            )
-        return MIN_VISITS if _columns(canvas) == 2 else room - 1 + room % 2
-
     def set_up(self, rng: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Setup:
-        columns = _columns(canvas)
-        num_digits, num_decoys = (facts["num_operations"] + 1) // 2, NUM_DECOYS_BY_LEVEL[level]
-        num_digits += min(num_decoys, columns**2 - facts["num_operations"])
+        digits = [str(1 + int(n)) for n in rng.choice(9, NUM_DIGITS_BY_LEVEL[level], replace=False)]
         num_signs = min(len(SIGNS), facts["num_operations"] // 2)
-        digits = [str(1 + int(n)) for n in rng.choice(9, num_digits, replace=False)]
         signs = [SIGNS[int(i)] for i in rng.choice(len(SIGNS), num_signs, replace=False)]
         if num_signs == 1:  # a sum or a product of two is the same both ways
             signs = ["-"]
         symbols = [*digits, *signs]
         colors = [list(COLORS)[int(i)] for i in rng.permutation(len(COLORS))]
-        cells = [*symbols, *[EMPTY] * (columns**2 - len(symbols))]
-        chosen = {"columns": columns, "symbols": dict(zip(symbols, colors, strict=False)), "ball": colors[-1]}
+        cells = [*symbols, *[self.empty] * (COLUMNS**2 - len(symbols))]
+        chosen: dict[str, Any] = {"symbols": dict(zip(symbols, colors, strict=False)), "ball": colors[-1]}
         chosen |= {"shown": "start" if facts["at_start"] else "end"}
         if facts["mode"] == "historical":  # a digit is asked for, because there may be one sign only
             chosen |= {"asked_after": 1 + 2 * int(rng.integers((facts["num_operations"] + 1) // 2))}
         return Setup(revealed=tuple(cells[i] for i in rng.permutation(len(cells))), facts=chosen, num_answers=9)
 
     def propose(self, rng: np.random.Generator, setup: Setup, facts: Facts) -> Course:
-        num_digits = (facts["num_operations"] + 1) // 2
-        listed = list(facts["symbols"])
+        """Choose digits and signs, different ones as long as there are any left."""
+        listed, num_signs = list(facts["symbols"]), facts["num_operations"] // 2
         digits = [symbol for symbol in listed if symbol not in SIGNS]
         signs = [symbol for symbol in listed if symbol in SIGNS]
-        chosen = [digits[int(i)] for i in rng.choice(len(digits), num_digits, replace=False)]
-        symbols = [*chosen, *(signs[int(i)] for i in rng.permutation(len(signs)))]
+        symbols = [*_chosen(rng, digits, num_signs + 1), *_chosen(rng, signs, num_signs)]
         return tuple(("visit", str(setup.revealed.index(symbol) + 1), symbol) for symbol in symbols)
 
-    def orders(self, rng: np.random.Generator, course: Course) -> list[Course]:
-        """Return the digits in all orders, with the signs between them in all orders."""
-        digits = permutations([operation for operation in course if operation[2] not in SIGNS])
-        signs = permutations([operation for operation in course if operation[2] in SIGNS])
-        return sorted(_alternating(*orders) for orders in product(digits, signs))
+    def reordered(self, rng: np.random.Generator, revealed: State, course: Course, at_start: bool) -> Course:
+        return super().reordered(rng, (), course, True)  # the ball writes from nothing on, wherever the reveal is
+
+    def resolved(self, revealed: State, seen: Sequence[Operation], at_start: bool) -> Course:
+        return tuple(seen)
+
+    def inverse(self, operation: Operation) -> Operation:
+        return operation
 
     def states(self, revealed: State, course: Course, at_start: bool) -> list[State] | None:
         """Return the symbols written before the first visit and after each; the revealed grid never changes."""
         visits = tuple((kind, cell, revealed[int(cell) - 1]) for kind, cell, _ in course)
         return super().states((), visits, at_start=True)
 
-    def apply(self, state: State, operation: Operation) -> State:
-        return (*state, operation[2])
+    def apply(self, state: State, operation: Operation) -> State | None:
+        """Write a symbol; a digit cannot follow a digit, nor lead to a number that is hard to work with."""
+        written, symbol = (*state, operation[2]), operation[2]
+        if symbol == self.empty or (symbol in SIGNS) == (len(written) % 2 == 1):
+            return None
+        return None if len(written) % 2 and abs(_left_to_right(written)) > LARGEST else written
 
     def read(self, facts: Facts, states: Sequence[State]) -> str | None:
         if facts["mode"] == "historical":
             return states[facts["asked_after"]][-1]
-        symbols = states[-1]
-        in_place = all((symbol in SIGNS) == bool(i % 2) and symbol != EMPTY for i, symbol in enumerate(symbols))
-        return str(_left_to_right(symbols)) if in_place and len(symbols) % 2 else None
+        return str(_left_to_right(states[-1])) if len(states[-1]) % 2 else None
 
     def carried(self, facts: Facts, state: State) -> str:
-        return "".join(state) or NOTHING
-
-    def cells(self, carried: str) -> tuple[str, ...]:
-        return (NOTHING,) if carried == NOTHING else tuple(carried)
+        """Return the last step of the sum, where a digit has completed one."""
+        if facts["mode"] == "historical" or len(state) < 3 or len(state) % 2 == 0:
+            return ""
+        return f"{_left_to_right(state[:-2])} {state[-2]} {state[-1]} = {_left_to_right(state)}"
 
     def told(self, plan: ScenePlan, question: Question) -> list[Event]:
         """Return the reveal and the visits up to the one that is asked for, wherever the reveal is in the clip."""
         reveal, operations = read_log(plan)
         last = plan.facts["asked_after"] if plan.facts["mode"] == "historical" else len(operations)
-        return [reveal, *operations[:last]]
+        sums = {event.start_ms: event for event in plan.events if event.kind == "after"}
+        return [reveal, *(e for visit in operations[:last] for e in (visit, sums.get(visit.start_ms)) if e is not None)]
+
+    def text(self, facts: Facts) -> str:
+        return super().text(facts) + ("" if facts["mode"] == "historical" else " Work it out from left to right.")
 
     def wordings_of(self, facts: Facts) -> Sequence[str]:
         return VISIT_WORDINGS if facts["mode"] == "historical" else PROBLEM_WORDINGS
 
     def layout(self, facts: Facts, width: int, height: int) -> Layout:
         """Return the cells row by row, spread over the frame."""
-        columns = facts["columns"]
-        across, down = ((np.arange(columns) + 0.5) * side / columns for side in (width, height))
-        return Layout(grid_xy(across, down), 0.42 * min(width, height) / columns)
+        across, down = ((np.arange(COLUMNS) + 0.5) * side / COLUMNS for side in (width, height))
+        return Layout(grid_xy(across, down), 0.42 * min(width, height) / COLUMNS)
 
     def tracks(self, play: Play) -> tuple[Track, ...]:
         """Lay out the blank cells, over them the symbols while they are shown, and the ball on its way."""
@@ -175,25 +162,16 @@ class SymbolPath(FaceGame):
         blanks = alike("cell", "square", COVER_COLOR, radius_px, still_CT2)
         return (*blanks, *self.face_tracks(play), replace(ball, scale_T=scale_T))
 
-    def moves(
-        self, frames_THWC: Frames, facts: Facts, layout: Layout, hidden_T: npt.NDArray[np.bool_]
-    ) -> list[Operation]:
+    def moves(self, frames_THWC: Frames, facts: Facts, layout: Layout, revealed: State) -> list[Operation]:
         """Find the visits by the cells on which the ball's color is seen. The reveal tells which symbols these are."""
         ball_T3 = follow(frames_THWC, COLORS[facts["ball"]])
-        area_T = ball_T3[:, 2] * hidden_T
-        cells = [nearest(layout.places_xy, (x, y)) for x, y, _ in ball_T3[area_T > 0.3 * area_T.max()]]
-        return [("visit", str(cell + 1), EMPTY) for cell, _ in groupby(cells)]
+        found = ball_T3[ball_T3[:, 2] > 0.3 * ball_T3[:, 2].max()]
+        cells = [nearest(layout.places_xy, (x, y)) for x, y, _ in found]
+        return in_turn(("visit", str(cell + 1), revealed[cell]) for cell in cells)
 
 
-def _columns(canvas: Canvas) -> int:
-    return 2 if min(canvas.width, canvas.height) < SMALL_SIDE_PX else 3
-
-
-def _alternating(digits: Course, signs: Course) -> Course:
-    course = [digits[0]]
-    for sign, digit in zip(signs, digits[1:], strict=True):
-        course += [sign, digit]
-    return tuple(course)
+def _chosen(rng: np.random.Generator, symbols: Sequence[str], number: int) -> list[str]:
+    return [symbols[int(i)] for start in range(0, number, len(symbols)) for i in rng.permutation(len(symbols))][:number]
 
 
 def _left_to_right(symbols: Sequence[str]) -> int:

@@ -6,32 +6,41 @@ import numpy as np
 import pytest
 from temporay.operators.records import ScenePlan
 
-from tests.operators.primitives.planning import answer_of, make_plan
+from tests.operators.primitives.planning import LARGE, answer_of, make_plan
 
 
 def cup_of_the_ball(plan: ScenePlan) -> str:
     """Find which cup is lifted, and in which slot it stands at the time that is asked about."""
     ball, *cups = plan.tracks
-    x_NT = np.stack([cup.xy_T2[:, 0] for cup in cups])
+    cup_px = cups[0].radius_px
     reveal_frame = int(ball.visible_T.argmax())
-    lifted = int(np.argmin([cup.xy_T2[reveal_frame, 1] for cup in cups]))
-    assert x_NT[lifted, reveal_frame] == pytest.approx(ball.xy_T2[reveal_frame, 0])
-    slot_xs = np.sort(x_NT[:, reveal_frame])
-    if plan.facts["mode"] == "retrodictive":
-        # a swap may be under way in frame 0 already, so the slot is read when that swap has ended
-        first_swap = min((e for e in plan.events if e.kind == "swap"), key=lambda e: e.start_ms)
-        a, b = (int(n) - 1 for n in first_swap.detail.split()[:2])
-        end_slot = int(np.argmin(np.abs(slot_xs - x_NT[lifted, round(first_swap.end_ms * plan.fps / 1000) - 1])))
-        return f"position {({a: b, b: a}.get(end_slot, end_slot)) + 1}"
-    frame = plan.num_frames - 1
-    if plan.facts["mode"] == "historical":
-        swap_ends = sorted(event.end_ms for event in plan.events if event.kind == "swap")
-        frame = round(swap_ends[plan.facts["asked_after"] - 1] * plan.fps / 1000) - 1
-    return f"position {int(np.argmin(np.abs(slot_xs - x_NT[lifted, frame]))) + 1}"
+    cups_xy = np.stack([cup.xy_T2 for cup in cups])
+    off_xy = cups_xy[:, reveal_frame] - ball.xy_T2[reveal_frame]
+    lifted = int(np.argmin(np.hypot(off_xy[:, 0], off_xy[:, 1] + 1.6 * cup_px)))
+    assert off_xy[lifted, 0] == pytest.approx(0)
+    slots_xy = cups_xy[:, reveal_frame].copy()
+    slots_xy[lifted] = ball.xy_T2[reveal_frame]
+    slots_xy = slots_xy[np.lexsort(slots_xy.T.round(3))]
+    swaps = sorted((e for e in plan.events if e.kind == "swap"), key=lambda e: e.start_ms)
+    slot = int(np.argmin(np.hypot(*(slots_xy - ball.xy_T2[reveal_frame]).T)))
+    at_start = plan.facts["at_start"]
+    for n, swap in enumerate(swaps if at_start else swaps[::-1], start=1):
+        if n > (plan.facts["asked_after"] if at_start else len(swaps) - plan.facts["asked_after"]):
+            break
+        first, last = (round(ms * plan.fps / 1000) for ms in (swap.start_ms, swap.end_ms))
+        frame = last - 1 if at_start else first  # the cup has nearly arrived, or has just left
+        middle = (first + last) // 2
+        away = [
+            i for i, slot_xy in enumerate(slots_xy) if np.hypot(*(cups_xy[:, middle] - slot_xy).T).min() > cup_px / 2
+        ]
+        assert len(away) == 2, "two slots are empty in the middle of a swap"
+        if slot in away:
+            slot = min(away, key=lambda i: float(np.hypot(*(cups_xy[lifted, frame] - slots_xy[i]))))
+    return f"position {slot + 1}"
 
 
 @pytest.mark.parametrize("level", range(5))
 def test_answer_holds_in_what_is_drawn(level: int) -> None:
     for index in range(40):
-        plan = make_plan("shell_game", index, level)
+        plan = make_plan("shell_game", index, level, LARGE)
         assert answer_of(plan) == cup_of_the_ball(plan), plan.address
