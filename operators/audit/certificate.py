@@ -7,13 +7,13 @@ from typing import Any
 
 from temporay.operators.audit.forest import forest_attacks
 from temporay.operators.audit.gate import FAMILY_FALSE_ALARMS, GATE, AttackResult, Rows, family_z, judge, measure
+from temporay.operators.audit.inherent import NO_PROMISE, Inherent
 from temporay.operators.audit.pixels import pixel_attacks
 from temporay.operators.audit.priors import ATTACKS, RULES, letter_balance
 from temporay.operators.audit.thumbnails import Thumbnails
 from temporay.operators.dataset.rows import SampleRow
 
 MIN_SAMPLES = 30  # per task; with fewer, three standard errors are as wide as the scale
-NO_PROMISE = (1.0, 1.0)
 MAX_ROWS_PER_TASK = 1000  # for the forests: more rows only take longer
 
 
@@ -42,20 +42,20 @@ class TaskAudit:
 def audit(
     rows: Rows,
     thumbnails: Mapping[str, Thumbnails] | None = None,
-    edge_limits: Mapping[str, tuple[float, float]] | None = None,
+    inherent: Mapping[str, Inherent] | None = None,
 ) -> dict[str, Any]:
     """Audit a dataset; return what audit.json holds.
 
     Args:
         rows: the rows of metadata.parquet.
         thumbnails: by id of the row; tier C covers the rows that have them.
-        edge_limits: what each primitive promises of its first and last frames; a task not named promises nothing.
+        inherent: what each primitive declares that a part of its clips may tell; a task not named promises nothing.
     """
     by_task: dict[str, list[SampleRow]] = defaultdict(list)
     for row in rows:
         by_task[row["task"]].append(row)
-    limits = edge_limits or {}
-    attacked = [attack_task(t, by_task[t], thumbnails or {}, limits.get(t, NO_PROMISE)) for t in sorted(by_task)]
+    declared = inherent or {}
+    attacked = [attack_task(t, by_task[t], thumbnails or {}, declared.get(t, NO_PROMISE)) for t in sorted(by_task)]
     num_comparisons = sum(task.num_comparisons for task in attacked)
     tasks = [judge_task(task, num_comparisons) for task in attacked]
     return {
@@ -75,7 +75,7 @@ def attack_task(
     task: str,
     rows: Rows,
     thumbnails: Mapping[str, Thumbnails],
-    edge_limits: tuple[float, float] = NO_PROMISE,
+    inherent: Inherent = NO_PROMISE,
     *,
     only_gates: bool = False,
 ) -> TaskAudit:
@@ -90,7 +90,7 @@ def attack_task(
         ]
         results += forest_attacks(rows[:MAX_ROWS_PER_TASK])
     if len(seen) >= MIN_SAMPLES:
-        results += pixel_attacks(seen, [thumbnails[row["id"]] for row in seen], edge_limits, only_gates=only_gates)
+        results += pixel_attacks(seen, [thumbnails[row["id"]] for row in seen], inherent, only_gates=only_gates)
     return TaskAudit(
         task=task,
         num_samples=len(rows),

@@ -27,7 +27,7 @@ OUT_OF_FOLD_VARIANCE = 2.0
 
 Rows = Sequence[SampleRow]  # rows of metadata.parquet
 Credits = npt.NDArray[np.float64]  # (N,) what each guess earns, from 0 to 1
-Tier = Literal["priors", "forest", "pixels"]
+Tier = Literal["priors", "forest", "pixels", "ideal"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,9 @@
     thumbnails -> layout, colors, place of the asked color -> view (one frame, two, a bag, in order) -> answer_forest
                                                            -> the same for the colors of each option -> option_forest
 
-If a primitive needs time, one random frame must leave its answer at chance. The first or last frame, or two, must do so
-only as far as the primitive promises (``edge_limits``): the first frame answers "what comes first?", and two frames
-show a direction. A bag of frames must not tell an order from its reverse. In reverse, at most one answer of k stays the
-same ("constant speed"), and the bag may give that one away. For the others it leaves two: right in (1 + 1/k) / 2.
+A probe must stay at chance, or at what the primitive declares to be inherent (``audit.inherent``): the first frame
+answers "what comes first?", and two frames show a direction. Pixels are read roughly here, so a probe that finds
+nothing proves little; the ideal audit says what perfect eyes would find.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.audit.gate import AttackResult, Credits, Rows, chances_of, measure
+from temporay.operators.audit.inherent import Inherent, limits_of
 from temporay.operators.audit.learners import Features, answer_forest, option_forest, rank_of
 from temporay.operators.audit.thumbnails import SIDE, Thumbnails
 from temporay.operators.pixels.shapes import COLORS
@@ -69,18 +69,18 @@ class PixelProbe:
 def pixel_attacks(
     rows: Rows,
     thumbnails: Sequence[Thumbnails],
-    edge_limits: tuple[float, float],
+    inherent: Inherent,
     *,
     only_gates: bool = False,
 ) -> list[AttackResult]:
     """Run all probes on the rows of one task.
 
     Args:
-        edge_limits: how often one frame, and how often two, at an end may give the answer; 0 is chance, 1 always.
+        inherent: what parts of the clip may tell.
         only_gates: leave out the probes that are only reported.
     """
     results: list[AttackResult] = []
-    for probe in probes_of(rows, thumbnails, edge_limits):
+    for probe in probes_of(rows, thumbnails, inherent):
         if only_gates and not probe.gates:
             continue
         attacks = {probe.name: answer_forest(rows, sample_view(rows, probe), NUM_FOLDS)}
@@ -93,29 +93,27 @@ def pixel_attacks(
     return results
 
 
-def probes_of(rows: Rows, thumbnails: Sequence[Thumbnails], edge_limits: tuple[float, float]) -> list[PixelProbe]:
-    """List the probes, each with what the primitive promises about it."""
+def probes_of(rows: Rows, thumbnails: Sequence[Thumbnails], inherent: Inherent) -> list[PixelProbe]:
+    """List the probes, each with what the primitive declares about it."""
     start, end = (_seen([getattr(s, name) for s in thumbnails]) for name in ("start_THWC", "end_THWC"))
     even = _seen([s.even_THWC for s in thumbnails])
     drawn, mean = (_seen([getattr(s, name)[None] for s in thumbnails]) for name in ("random_HWC", "mean_HWC"))
-    needs_time, ordered = bool(rows[0]["needs_time"]), bool(rows[0]["order_dependent"])
-    chance_N = chances_of(rows)
-    one_N, two_N = (np.maximum(chance_N, limit if limit < 1 else 0.0) for limit in edge_limits)
-    one_gates, two_gate = (needs_time and limit < 1 for limit in edge_limits)
-    bag_N = (1.0 + chance_N) / 2.0 if ordered else chance_N
-    return [
-        PixelProbe(name=name, seen=seen, own=own, whole=whole, gates=gates, chance_N=limit_N)
-        for name, seen, own, whole, gates, limit_N in (
-            ("random_frame", drawn, _still, _one_frame, needs_time, chance_N),
-            ("first_frame", start.at(0), _still, _one_frame, one_gates, one_N),
-            ("last_frame", end.at(1), _still, _one_frame, one_gates, one_N),
-            ("first_two_frames", start, _moving, _in_order, two_gate, two_N),
-            ("last_two_frames", end, _moving, _in_order, two_gate, two_N),
-            ("mean_frame", mean, _still, _one_frame, ordered, bag_N),
-            ("bag_of_frames", even, _any_order, _as_bag, ordered, bag_N),
-            ("ordered_frames", even, _moving, _in_order, False, chance_N),
-        )
-    ]
+    needs_time = bool(rows[0]["needs_time"])
+    probes = []
+    for name, part, seen, own, whole in (
+        ("random_frame", "random_frame", drawn, _still, _one_frame),
+        ("first_frame", "first_frame", start.at(0), _still, _one_frame),
+        ("last_frame", "last_frame", end.at(1), _still, _one_frame),
+        ("first_two_frames", "first_two_frames", start, _moving, _in_order),
+        ("last_two_frames", "last_two_frames", end, _moving, _in_order),
+        ("mean_frame", "bag_of_frames", mean, _still, _one_frame),
+        ("bag_of_frames", "bag_of_frames", even, _any_order, _as_bag),
+        ("ordered_frames", "", even, _moving, _in_order),
+    ):
+        limits_N, gates = limits_of(inherent, part, rows) if part else (chances_of(rows), False)
+        gates = gates and needs_time
+        probes.append(PixelProbe(name=name, seen=seen, own=own, whole=whole, gates=gates, chance_N=limits_N))
+    return probes
 
 
 def sample_view(rows: Rows, probe: PixelProbe) -> Features:

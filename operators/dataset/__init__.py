@@ -13,6 +13,7 @@ markers         finished shards, and files that appear whole
 replacing       samples made again in finished shards
 lint            is a dataset what it says it is
 card            the dataset card
+ideal_table     the table of an ideal audit
 coco            captions JSON and image folder -> captioned scenes
 coco_instances  COCO instances JSON -> what can be cut out
 drawn_coco      a drawn stand-in, written as a genuine COCO folder

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 from PIL import Image
+from temporay.operators.dataset.ideal_table import tables
 from temporay.operators.dataset.label_check import Verdict
 from temporay.operators.dataset.licenses import license_name
 from temporay.operators.dataset.markers import REPLACED, counts_of, labels_checked, read_markers
@@ -29,6 +30,11 @@ AUDIT_TIERS = (
     ("priors", "A. Answer letters, option texts and lengths:"),
     ("forest", "B. Forests on everything but pixels:"),
     ("pixels", "C. One frame, or all frames in no order (chance: what the primitive promises at most):"),
+)
+IDEAL = (
+    "D. What perfect eyes guess from parts of the clip, in percent. `solved`: the same probe with everything shown, "
+    "without which the others prove nothing. [n]: what the primitive declares to be inherent. An exclamation mark: "
+    "over its bound."
 )
 USE = """## Use
 
@@ -161,14 +167,16 @@ def _audit(folder: Path) -> str:
     if not (folder / AUDIT_FILE).exists():
         return "## Audit\n\nNot audited yet: `temporay audit` says what can be guessed without watching."
     result = json.loads((folder / AUDIT_FILE).read_text())
-    tables = [_audit_tier(result["tasks"], *tier) for tier in AUDIT_TIERS]
+    tiers = [_audit_tier(result["tasks"], *tier) for tier in AUDIT_TIERS]
+    ideal = [_table(header, lines) for header, lines in tables(result.get("ideal", {}).get("cells", ()))]
+    ideal = [IDEAL, *ideal] if ideal else []
     verdict = f"{'Passed' if result['passed'] else 'FAILED'}: {result['num_comparisons']} comparisons, each of which "
     rule = (
         f"may be {result['z_bound']:.1f} standard errors above chance, so that of audits of fair data at most "
         f"{100 * result['family_false_alarms']:g} % fail. Every accuracy is in audit.json."
     )
     failed = "\n".join(f"- {failure}" for failure in result["failures"])
-    return "\n\n".join(part for part in ("## Audit", verdict + rule, failed, *tables) if part)
+    return "\n\n".join(part for part in ("## Audit", verdict + rule, failed, *tiers, *ideal) if part)
 
 
 def _audit_tier(tasks: Sequence[Mapping[str, Any]], tier: str, title: str) -> str:

@@ -44,9 +44,9 @@ class Primitive(ABC):
     # the same frames has another answer, it is staged anew: the same question and length, other events.
     twin: ClassVar[TwinKind]
 
-    # How often one frame, and how often two frames at the ends of the clip, may give the answer. The audit checks it.
-    # 0: no more often than chance. 1: promises nothing, because the first frame may say what comes first.
-    edge_limits: ClassVar[tuple[float, float]] = (1.0, 1.0)
+    # How often a part of the clip may give the answer, by the name of the part (``audit.inherent``), for all levels or
+    # level by level. The audit holds what is not declared to chance.
+    inherent: ClassVar[Mapping[str, float | Sequence[float]]] = {}
 
     wordings: ClassVar[Sequence[str]] = ()  # eight or more texts that ask the same; their fields are facts
     phrases: ClassVar[Phrases] = {}  # detailed reasoning: three or more per kind of event, with times

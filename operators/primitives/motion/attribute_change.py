@@ -85,7 +85,6 @@ class AttributeChange(DrawnMotion[SeenChange]):
     task = "attribute_change"
     order_dependent = False
     twin = "restaged"
-    edge_limits = (0.0, 0.0)
     gaps_by_level = tuple(2 * num_times + 1.5 for num_times in NUM_TIMES_BY_LEVEL)
     concluding: ClassVar[Phrases] = {"change": tuple(text.format(answer="at {start} s") for text in CONCLUSIONS)}
 

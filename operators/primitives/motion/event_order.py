@@ -40,7 +40,6 @@ class EventOrder(DrawnMotion[list[str]]):
     answer_kind = "order"
     order_dependent = True
     twin = "restaged"
-    edge_limits = (0.0, 0.0)
     gaps_by_level = tuple(2 * n * r + r + 0.5 for n, r in zip(NUM_SHAPES_BY_LEVEL, NUM_ROUNDS_BY_LEVEL, strict=True))
     concise = "The order is {answer}."
 

@@ -47,7 +47,6 @@ class EventSpan(DrawnMotion[TimeSpan]):
     answer_kind = "interval"
     order_dependent = True
     twin = "restaged"  # spans overlap, so other spans show other frames
-    edge_limits = (0.0, 0.0)
     gaps_by_level = (8.5, 10.5, 12.5, 13.5, 15.5)
     concluding: ClassVar[Phrases] = {
         "span": tuple(text.format(answer="from {start} s to {end} s") for text in CONCLUSIONS)

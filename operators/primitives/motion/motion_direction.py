@@ -61,7 +61,7 @@ class MotionDirection(DrawnMotion[list[str]]):
     task = "motion_direction"
     order_dependent = True
     twin = "reversed"
-    edge_limits = (0.0, 1.0)
+    inherent: ClassVar[Mapping[str, float | Sequence[float]]] = {"two_frames": 1.0}
     concise = "{paths}. It moves {answer}."
 
     wordings = (

@@ -71,7 +71,6 @@ class PartialViews(DrawnMotion[list[View]]):
     task = "partial_views"
     order_dependent = False
     twin = "restaged"
-    edge_limits = (0.0, 0.0)
     gaps_by_level = tuple(3.0 * rows * columns for rows, columns in GRID_BY_LEVEL)
     wordings_by_mode: ClassVar = {m: [f"{intro} {ask}" for intro in INTROS for ask in ASKS[m]] for m in ASKS}
     legend = "The pattern has {rows} rows and {columns} columns. The window starts at row {row}, column {column}."

@@ -67,7 +67,6 @@ class RelativePosition(DrawnMotion[str]):
     task = "relative_position"
     order_dependent = True
     twin = "reordered"
-    edge_limits = (0.0, 0.0)
     gaps_by_level = tuple(
         2.5 * stops + flashes + 1 for stops, flashes in zip(NUM_STOPS_BY_LEVEL, NUM_FLASHES_BY_LEVEL, strict=True)
     )

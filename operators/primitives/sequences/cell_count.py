@@ -38,7 +38,6 @@ class CellCount(FlashSequence):
     answer_kind = "number"
     order_dependent = False  # any order of the frames shows as many different cells
     twin = "restaged"
-    edge_limits = (0.0, 0.0)
     name_words = 2
 
     wordings_by_mode: ClassVar[Mapping[str, Sequence[str]]] = {

@@ -29,7 +29,6 @@ class LitWord(FlashSequence):
     task = "lit_word"
     order_dependent = True
     twin = "reordered"
-    edge_limits = (0.0, 0.0)
 
     wordings = (
         "Keys light up one after the other and spell a made-up word. Which word is it?",

@@ -44,7 +44,6 @@ class MazeWalk(FlashSequence):
     task = "maze_walk"
     order_dependent = True
     twin = "reordered"
-    edge_limits = (0.0, 0.0)
 
     wordings = (
         "On which cell is the marker {when}?",

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from temporay.operators.audit.certificate import audit
 from temporay.operators.audit.gate import judge
+from temporay.operators.audit.inherent import NO_PROMISE, Inherent
 from temporay.operators.audit.pixels import pixel_attacks
 from temporay.operators.audit.thumbnails import NUM_EVEN, SIDE, Thumbnails, thumbnails_of
 from temporay.operators.pixels.shapes import COLORS, paint
@@ -99,18 +100,17 @@ def samples(
 
 
 ORDER = {"needs_time": True, "order_dependent": True}
+TWO: Inherent = {"two_frames": 1.0}
 
 
-def failed_probes(
-    rows: list[dict[str, Any]], thumbnails: dict[str, Thumbnails], limits: tuple[float, float]
-) -> set[str]:
-    attacks = pixel_attacks(rows, [thumbnails[row["id"]] for row in rows], limits, only_gates=True)
+def failed_probes(rows: list[dict[str, Any]], thumbnails: dict[str, Thumbnails], inherent: Inherent) -> set[str]:
+    attacks = pixel_attacks(rows, [thumbnails[row["id"]] for row in rows], inherent, only_gates=True)
     return {attack.attack for attack in attacks if not judge(attack, NUM_COMPARISONS).passed}
 
 
 def test_fair_clips_pass_and_only_their_order_gives_the_answer() -> None:
     rows, thumbnails = samples(fair_speed, promises=ORDER)
-    result = audit(rows, thumbnails, {"made_up": (0.0, 1.0)})
+    result = audit(rows, thumbnails, {"made_up": {"two_frames": 1.0}})
     assert result["passed"], result["failures"]
     by_name = {attack["attack"]: attack for attack in result["tasks"][0]["attacks"]}
     assert by_name["ordered_frames"]["accuracy"] > by_name["random_frame"]["accuracy"] + 0.1
@@ -120,20 +120,20 @@ def test_fair_clips_pass_and_only_their_order_gives_the_answer() -> None:
 
 def test_a_first_speed_that_gives_the_answer_away_is_found() -> None:
     rows, thumbnails = samples(telling_speed, promises=ORDER)
-    found = failed_probes(rows, thumbnails, (0.0, 0.0))
+    found = failed_probes(rows, thumbnails, {})
     assert "first_two_frames" in found and not {"random_frame", "first_frame"} & found
 
 
 def test_two_frames_are_judged_by_the_primitives_promise() -> None:
     """Where two frames may give the answer in 60 %, 90 % are too many; where nothing is promised, nothing is judged."""
     rows, thumbnails = samples(telling_speed, promises=ORDER)
-    assert "first_two_frames" in failed_probes(rows, thumbnails, (0.0, 0.6))
-    assert "first_two_frames" not in failed_probes(rows, thumbnails, (0.0, 1.0))
+    assert "first_two_frames" in failed_probes(rows, thumbnails, {"two_frames": 0.6})
+    assert "first_two_frames" not in failed_probes(rows, thumbnails, {"two_frames": 1.0})
 
 
 def test_a_frame_that_gives_the_answer_away_is_named() -> None:
     rows, thumbnails = samples(telling_brightness, promises=ORDER)
-    result = audit(rows, thumbnails)
+    result = audit(rows, thumbnails, {"made_up": {**TWO, "first_frame": 1.0, "last_frame": 1.0}})
     (failure,) = [failure for failure in result["failures"] if "random_frame" in failure]
     assert not result["passed"] and failure.startswith("made_up: random_frame is right in ") and "layout" in failure
     failed = {attack["attack"] for attack in result["tasks"][0]["attacks"] if not attack["passed"]}
@@ -142,23 +142,28 @@ def test_a_frame_that_gives_the_answer_away_is_named() -> None:
 
 def test_a_first_frame_may_give_the_answer_away_only_if_promised() -> None:
     rows, thumbnails = samples(telling_first_frame, promises=ORDER)
-    assert "first_frame" in failed_probes(rows, thumbnails, (0.0, 1.0))
-    assert "first_frame" not in failed_probes(rows, thumbnails, (1.0, 1.0))
+    assert "first_frame" in failed_probes(rows, thumbnails, TWO)
+    assert "first_frame" not in failed_probes(rows, thumbnails, {**TWO, "one_frame": 1.0})
 
 
 @pytest.mark.parametrize(
-    ("promises", "gating"),
+    ("needs_time", "inherent", "gating"),
     [
-        ({"needs_time": False, "order_dependent": False}, set()),
-        ({"needs_time": True, "order_dependent": False}, {"random_frame"}),
-        ({"needs_time": True, "order_dependent": True}, {"random_frame", "mean_frame", "bag_of_frames"}),
+        (False, {}, set()),
+        (True, NO_PROMISE, set()),
+        (True, {**NO_PROMISE, "random_frame": 0.0}, {"random_frame"}),
+        (
+            True,
+            {**NO_PROMISE, "random_frame": 0.0, "bag_of_frames": 0.4},
+            {"random_frame", "mean_frame", "bag_of_frames"},
+        ),
     ],
 )
-def test_declarations_decide_which_probes_are_judged(promises: dict[str, bool], gating: set[str]) -> None:
-    rows, thumbnails = samples(telling_brightness, promises=promises)
-    attacks = pixel_attacks(rows, [thumbnails[row["id"]] for row in rows], (1.0, 1.0), only_gates=True)
+def test_declarations_decide_which_probes_are_judged(needs_time: bool, inherent: Inherent, gating: set[str]) -> None:
+    rows, thumbnails = samples(telling_brightness, promises={"needs_time": needs_time, "order_dependent": True})
+    attacks = pixel_attacks(rows, [thumbnails[row["id"]] for row in rows], inherent, only_gates=True)
     assert {attack.attack for attack in attacks} == gating
-    assert failed_probes(rows, thumbnails, (1.0, 1.0)) == gating
+    assert failed_probes(rows, thumbnails, inherent) == gating
 
 
 def test_a_bag_may_leave_two_answers_but_not_one() -> None:
@@ -171,7 +176,9 @@ def test_a_bag_may_leave_two_answers_but_not_one() -> None:
         return clip(start[0] + x, start[1] + y)
 
     rows, thumbnails = samples(go, promises=ORDER, num_options=4)
-    attacks = pixel_attacks(rows, [thumbnails[row["id"]] for row in rows], (0.0, 1.0), only_gates=True)
+    attacks = pixel_attacks(
+        rows, [thumbnails[row["id"]] for row in rows], {**TWO, "bag_of_frames": 0.625}, only_gates=True
+    )
     bag = next(attack for attack in attacks if attack.attack == "bag_of_frames")
     assert all(judge(attack, NUM_COMPARISONS).passed for attack in attacks)
     assert bag.chance == 0.625 and bag.accuracy > 0.33
@@ -190,7 +197,7 @@ def test_colors_named_by_options_are_measured() -> None:
         place = rng.uniform(0, CANVAS, 2)
         frames_THWC = clip(np.full(NUM_FRAMES, place[0]), np.full(NUM_FRAMES, place[1]), color=shown)
         thumbnails[row["id"]] = thumbnails_of(frames_THWC, row["id"])
-    assert "random_frame_options" in failed_probes(rows, thumbnails, (1.0, 1.0))
+    assert "random_frame_options" in failed_probes(rows, thumbnails, {})
 
 
 def test_thumbnails_are_the_right_frames() -> None:

@@ -77,7 +77,7 @@ def sampled(primitive: Primitive) -> tuple[list[Mapping[str, Any]], dict[str, Th
 def test_a_primitive_gives_nothing_away(task: str) -> None:
     primitive: Primitive = load(PACKAGE, task)()
     rows, thumbnails = sampled(primitive)
-    attacked = attack_task(task, rows, thumbnails, primitive.edge_limits, only_gates=True)
+    attacked = attack_task(task, rows, thumbnails, primitive.inherent, only_gates=True)
     audited = judge_task(attacked, NUM_COMPARISONS)
     assert audited.passed, "\n".join(failures(audited))
     assert audited.num_stills == len(rows)

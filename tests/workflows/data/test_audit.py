@@ -12,10 +12,11 @@ import pytest
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import Recipe
 from temporay.operators.dataset.shards import METADATA_FILE
+from temporay.operators.errors import UserError
 from temporay.workflows.__main__ import main
-from temporay.workflows.data.audit import AuditConfig, clips_to_see, edge_limits, line, run
+from temporay.workflows.data.audit import AuditConfig, clips_to_see, inherent_of, line, run
 
-from tests.small_data import write_recipe
+from tests.small_data import write_dataset, write_recipe
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_the_clips_looked_at_are_shared_out_and_keep_their_twins() -> None:
 
 
 def test_a_primitive_from_elsewhere_promises_nothing() -> None:
-    assert set(edge_limits(["motion_direction", "not_installed"])) == {"motion_direction"}
+    assert set(inherent_of(["motion_direction", "not_installed"])) == {"motion_direction"}
 
 
 def test_too_few_samples_are_said_so() -> None:
@@ -73,3 +74,22 @@ def test_too_few_samples_are_said_so() -> None:
 def test_a_folder_without_a_dataset_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", str(tmp_path)]) == 2
     assert "not a dataset" in capsys.readouterr().err
+
+
+def test_the_ideal_audit_is_in_the_file_the_card_and_the_verdict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Plans made afresh, by twins, at levels that the dataset has not; the first two frames show a direction."""
+    data = write_dataset(tmp_path, num_samples=4, twins=True)
+    result = run(AuditConfig(data=data, num_clips=0, ideal=True, num_plans=120, levels=(0,)))
+    (cell,) = result["ideal"]["cells"]
+    assert (cell["task"], cell["level"], cell["num_samples"]) == ("motion_direction", 0, 120) and cell["certifies"]
+    assert result["passed"] == result["ideal"]["passed"]
+    by_name = {attack["attack"]: attack for attack in cell["attacks"]}
+    assert by_name["first_two_frames"]["accuracy"] > 0.95 and by_name["first_frame"]["accuracy"] < 0.5
+    assert "first 2" in (data / "README.md").read_text()
+    assert "motion_direction" in capsys.readouterr().out
+    of_samples = run(AuditConfig(data=data, num_clips=0, ideal=True))["ideal"]
+    assert not any(one["judged"] for one in of_samples["cells"]), "four samples are too few"
+    with pytest.raises(UserError, match="of the ideal audit"):
+        run(AuditConfig(data=data, num_plans=3))

@@ -1,0 +1,296 @@
+"""Features of ideal states: what one frame, a few frames, all frames in order, or a bag of frames say of each thing.
+
+Thing, frames -> named numbers (the same function for two frames and for all, so the probe that certifies is the
+probe that attacks) -> columns of a sample (things that are asked about, all things together)
+                    -> columns of an option (things that it names, against those of the other options)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from temporay.operators.audit.ideal_states import Doubles, Thing, Watched, steps_between
+from temporay.operators.audit.learners import Features
+from temporay.operators.primitives.motion._stage import VECTORS
+
+REST = 1e-3  # a step below this share of the frame is no motion
+TURNS = 0.15  # radians between two steps, from which on a path turns
+FEW = 3  # frames; of more, the course as a whole is described too
+NUM_PARTS = 4
+NamedNumbers = dict[str, float]
+DIRECTION = re.compile("|".join(sorted(map(re.escape, VECTORS), key=len, reverse=True)))
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+def in_order(thing: Thing, frames: Sequence[int], fps: float) -> NamedNumbers:
+    """Describe a thing by its states in these frames and by what changes between them."""
+    found = _state(thing, frames[0], "first")
+    if len(frames) == 1:
+        return found
+    steps, turns = steps_between(thing, frames)
+    gaps = np.diff(frames)
+    found |= _state(thing, frames[-1], "last") | _step(steps[0], turns[0], gaps[0], "first", thing, fps)
+    found |= _step(steps[-1], turns[-1], gaps[-1], "last", thing, fps)
+    if len(frames) >= FEW:
+        found |= _course(thing, frames, steps, turns, fps)
+    return found
+
+
+def in_a_bag(thing: Thing, frames: Sequence[int]) -> NamedNumbers:
+    """Describe a thing by statistics of its states that do not depend on the order of the frames."""
+    at = np.asarray(frames)
+    shown = at[thing.visible_T[at]]
+    found: NamedNumbers = {"share of frames in which it is seen": len(shown) / len(at)}
+    columns = {
+        "x": thing.xy_T2[shown, 0],
+        "y": thing.xy_T2[shown, 1],
+        "size": thing.size_T[shown],
+        "sine": np.sin(2 * np.pi * thing.angle_T[shown]),
+        "cosine": np.cos(2 * np.pi * thing.angle_T[shown]),
+        "hue": thing.color_T3[shown] @ (1.0, 2.0, 4.0),
+    }
+    for name, values in columns.items():
+        values = values if len(values) else np.zeros(1)
+        found |= {f"{how} of {name}": float(getattr(np, how)(values)) for how in ("mean", "std", "min", "max")}
+        found[f"number of values of {name}"] = float(len(np.unique(values.round(3))))
+    return found
+
+
+def one_numbers(thing: Thing, num_events: int) -> NamedNumbers:
+    """Return what a clip can be boiled down to, each a probe of its own."""
+    num_frames = len(thing.xy_T2)
+    steps, turns = steps_between(thing, range(num_frames))
+    speeds, turning = np.hypot(*steps.T), np.abs(turns)
+    return {
+        "mean_speed": float(speeds.mean()),
+        "max_speed": float(speeds.max()),
+        "first_speed": float(speeds[0] + turning[0]),
+        "last_speed": float(speeds[-1] + turning[-1]),
+        "net_displacement": float(np.hypot(*steps.sum(axis=0))),
+        "path_length": float(speeds.sum()),
+        "clip_length": float(num_frames),
+        "length_times_first_speed": float(num_frames * (speeds[0] + turning[0])),
+        "mean_turn": float(turning.mean()),
+        "num_events": float(num_events),
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """Every thing of one sample in numbers, (K, F)."""
+
+    watched: Watched
+    names: tuple[str, ...]
+    values_KF: Doubles
+
+    @classmethod
+    def of(cls, watched: Watched, numbers: Sequence[NamedNumbers]) -> Described:
+        values_KF = np.array([list(one.values()) for one in numbers], np.float64)
+        return cls(watched=watched, names=tuple(numbers[0]), values_KF=values_KF)
+
+    def only(self, names: Sequence[str]) -> Described:
+        columns = [self.names.index(name) for name in names]
+        return replace(self, names=tuple(names), values_KF=self.values_KF[:, columns])
+
+    def asked(self, n: int) -> Doubles:
+        """Return the n-th thing that the question names, (F,); zeros if it names fewer."""
+        named = self.watched.asked
+        return self.values_KF[named[n]] if n < len(named) else np.zeros(len(self.names))
+
+
+def sample_columns(described: Sequence[Described]) -> Features:
+    """Describe each sample: the first two things that are asked about, and all things together."""
+    names, rows = described[0].names, []
+    for one in described:
+        own_KF = one.values_KF
+        left, right = _by_window(one)
+        extra = [float(len(own_KF)), float(one.watched.plan.num_frames), *_between_asked(one)]
+        parts = [one.asked(0), one.asked(1), own_KF.mean(axis=0), own_KF.std(axis=0)]
+        parts += [(np.abs(own_KF) > REST).sum(axis=0), left - right, left / np.where(right == 0, 1e-6, right), extra]
+        rows.append(np.concatenate(parts))
+    kinds = ("asked 1", "asked 2", "mean", "spread", "how many have", "left less right", "left over right")
+    extras = ("number of things", "clip length", "relative x", "relative y", "relative angle")
+    return _matrix((*(f"{kind}: {name}" for kind in kinds for name in names), *extras), rows)
+
+
+def option_columns(described: Sequence[Described]) -> Features:
+    """Describe each option: the things it names against those of the others, its directions and its number."""
+    names, rows = described[0].names, []
+    amounts = [i for i, name in enumerate(names) if _is_amount(name)]
+    across = [i for i, name in enumerate(names) if _is_x(name)]
+    down = [names.index(names[i].replace("x", "y")) for i in across]
+    for one in described:
+        named_O = one.watched.named
+        firsts_OF = np.array([one.values_KF[n[0]] if n else np.zeros(len(names)) for n in named_O])
+        less_OF = firsts_OF - firsts_OF.mean(axis=0)
+        rank_OF = (firsts_OF[None] < firsts_OF[:, None]).sum(axis=1)
+        asked_F = one.asked(0) if one.watched.asked else one.values_KF.mean(axis=0)
+        for letter, (option, named) in enumerate(zip(one.watched.row["options"], named_O, strict=True)):
+            seen_F = firsts_OF[letter] if named else asked_F
+            parts = [[float(letter), float(len(named))], firsts_OF[letter], less_OF[letter], rank_OF[letter]]
+            parts += [_rises(one.values_KF[list(named)]), _along(option, seen_F[across], seen_F[down])]
+            rows.append(np.concatenate([*parts, _less(option, asked_F[amounts])]))
+    kinds = ("its", "less the mean, its", "rank of its", "order by")
+    told = (
+        *(f"{kind} {name}" for kind in kinds for name in names),
+        *(f"{word} word along {names[i]}" for word in ("first", "last") for i in across),
+        *("number", *(f"number less {names[i]}" for i in amounts)),
+    )
+    return _matrix(("letter", "number of things named", *told), rows)
+
+
+def _state(thing: Thing, frame: int, when: str) -> NamedNumbers:
+    x, y = thing.xy_T2[frame]
+    angle = 2 * np.pi * thing.angle_T[frame]
+    red, green, blue = thing.color_T3[frame]
+    seen = float(thing.visible_T[frame])
+    values = {"x": x, "y": y, "size": thing.size_T[frame], "sine": np.sin(angle), "cosine": np.cos(angle)}
+    values |= {"hue": red + 2 * green + 4 * blue, "label": thing.label}
+    return {f"seen {when}": seen} | {f"{name} {when}": float(seen * value) for name, value in values.items()}
+
+
+def _step(step_2: Doubles, turn: float, gap: int, when: str, thing: Thing, fps: float) -> NamedNumbers:
+    speed, num_frames = float(np.hypot(*step_2)) / gap, len(thing.xy_T2)
+    return {
+        f"step x {when}": float(step_2[0]),
+        f"step y {when}": float(step_2[1]),
+        f"direction {when}": float(np.arctan2(step_2[1], step_2[0])) if speed > REST else -9.0,
+        f"speed {when}": speed,
+        f"turn {when}": float(turn),
+        f"speed by length {when}": speed * num_frames,
+        f"turn by length {when}": float(turn) / gap * num_frames,
+        f"speed a second {when}": speed * fps,
+    }
+
+
+def _course(thing: Thing, frames: Sequence[int], steps: Doubles, turns: Doubles, fps: float) -> NamedNumbers:
+    """Describe what only frames in their order show."""
+    at, speeds = np.asarray(frames), np.hypot(*steps.T)
+    seen = thing.visible_T[at]
+    shown = np.flatnonzero(seen)
+    moving = steps[speeds > REST]
+    bends = np.diff(np.unwrap(np.arctan2(moving[:, 1], moving[:, 0]))) if len(moving) > 1 else np.zeros(1)
+    changes = np.flatnonzero(_changes(thing, at))
+    parts = [slice(n * len(speeds) // NUM_PARTS, (n + 1) * len(speeds) // NUM_PARTS) for n in range(NUM_PARTS)]
+    size_steps = np.diff(thing.size_T[at])
+    found = {
+        "way": float(speeds.sum()),
+        "net x": float(steps[:, 0].sum()),
+        "net y": float(steps[:, 1].sum()),
+        "net": float(np.hypot(*steps.sum(axis=0))),
+        "net over way": float(np.hypot(*steps.sum(axis=0)) / max(speeds.sum(), REST)),
+        "fastest": float(speeds.max()),
+        "uneven speed": float(speeds.std() / max(speeds.mean(), REST)),
+        "turns back": float(_turns_back(steps[:, 0]) + _turns_back(steps[:, 1])),
+        "spin": float(turns.sum()),
+        "spin both ways": float(np.abs(turns).sum()),
+        "bend": float(bends.sum()),
+        "bend both ways": float(np.abs(bends).sum()),
+        "sharpest bend": float(np.abs(bends).max()),
+        "number of bends": float((np.abs(bends) > TURNS).sum()),
+        "changes of bend": float((np.diff(np.sign(bends[np.abs(bends) > TURNS])) != 0).sum()),
+        "share at rest": float((speeds <= REST).mean()),
+        "rests": float(_runs(speeds <= REST)),
+        "times seen": float(_runs(seen)),
+        "first seen": float(at[shown[0]] / fps) if len(shown) else 1e3,
+        "last seen": float(at[shown[-1]] / fps) if len(shown) else -1.0,
+        "share seen": float(seen.mean()),
+        "number of changes": float(len(changes)),
+        "first change": float(at[changes[0] + 1] / fps) if len(changes) else -1.0,
+        "last change": float(at[changes[-1] + 1] / fps) if len(changes) else -1.0,
+        "growth": float(np.sign(size_steps).mean()),
+        "down where it goes": _slope(thing.xy_T2[at][seen], np.sign(steps[:, 0].sum() or 1.0)),
+    }
+    for n, part in enumerate(parts):
+        found |= {f"way {n}": float(speeds[part].sum()), f"spin {n}": float(turns[part].sum())}
+        found |= {f"part {n} x": float(steps[part, 0].sum()), f"part {n} y": float(steps[part, 1].sum())}
+    late, early = speeds[len(speeds) // 2 :].sum(), speeds[: len(speeds) // 2].sum()
+    third = max(1, len(speeds) // 3)
+    found["late over early"] = float(late / max(early, REST))
+    found["last third over first"] = float(speeds[-third:].sum() / max(speeds[:third].sum(), REST))
+    return found
+
+
+def _changes(thing: Thing, at: Doubles) -> Doubles:
+    looks = np.column_stack([thing.visible_T[at], thing.size_T[at], thing.color_T3[at]])
+    return np.asarray((np.abs(np.diff(looks, axis=0)) > REST).any(axis=1))
+
+
+def _turns_back(steps: Doubles) -> int:
+    signs = np.sign(steps[np.abs(steps) > REST])
+    return int((np.diff(signs) != 0).sum())
+
+
+def _runs(flags: Doubles) -> int:
+    return int((np.diff(np.concatenate([[0], flags.astype(int)])) == 1).sum())
+
+
+def _slope(xy_N2: Doubles, way: float) -> float:
+    if len(xy_N2) < FEW or xy_N2.std(axis=0).min() < REST:
+        return 0.0
+    return float(way * np.corrcoef(xy_N2.T)[0, 1])
+
+
+def _by_window(one: Described) -> tuple[Doubles, Doubles]:
+    """Return the means of the things in the first two parts of the frame; zeros if there are no parts."""
+    of_thing = [thing.window for thing in one.watched.things]
+    windows = sorted({window for window in of_thing if window})[:2]
+    means = [one.values_KF[[w == window for w in of_thing]].mean(axis=0) for window in windows]
+    left, right = [*means, *[np.zeros(len(one.names))] * 2][:2]
+    return left, right
+
+
+def _between_asked(one: Described) -> list[float]:
+    """Compare the two things that are asked about, where something first changes its looks, or else at first."""
+    if len(set(one.watched.asked)) < 2:
+        return [0.0, 0.0, -9.0]
+    a, b = (one.watched.things[n] for n in one.watched.asked[:2])
+    if "first change" in one.names:
+        times = one.values_KF[:, one.names.index("first change")]
+        frame = min(len(a.xy_T2) - 1, round(float(min(times[times >= 0], default=0.0)) * one.watched.plan.fps))
+        x, y = a.xy_T2[frame] - b.xy_T2[frame]
+    elif "x first" in one.names:
+        x, y = ((one.asked(0) - one.asked(1))[one.names.index(f"{axis} first")] for axis in "xy")
+    else:
+        x = y = 0.0
+    return [float(x), float(y), float(np.arctan2(y, x))]
+
+
+def _rises(values_NF: Doubles) -> Doubles:
+    """Return (F,) the share of pairs that rise less the share that falls: Kendall's tau without ties."""
+    later, earlier = np.triu_indices(len(values_NF), 1)[::-1]
+    if not len(later):
+        return np.zeros(values_NF.shape[1])
+    return np.asarray(np.sign(values_NF[later] - values_NF[earlier]).mean(axis=0))
+
+
+def _along(option: str, x: Doubles, y: Doubles) -> Doubles:
+    """Return how far steps go along the first and the last direction word of an option."""
+    words = DIRECTION.findall(option) or [""]
+    length = np.maximum(np.hypot(x, y), REST)
+    vectors = [VECTORS.get(word, (0.0, 0.0)) for word in (words[0], words[-1])]
+    return np.concatenate([(across * x + down * y) / length for across, down in vectors])
+
+
+def _less(option: str, amounts: Doubles) -> Doubles:
+    """Return the first number of an option, and the number less everything that was measured."""
+    told = NUMBER.search(option)
+    return np.concatenate([[-1.0], 0 * amounts]) if told is None else float(told[0]) - np.concatenate([[0.0], amounts])
+
+
+def _is_x(name: str) -> bool:
+    return name.startswith("step x") or name == "net x" or (name.startswith("part") and name.endswith("x"))
+
+
+def _is_amount(name: str) -> bool:
+    return not name.startswith(("x ", "y ", "hue", "sine", "cosine", "seen ", "direction", "part"))
+
+
+def _matrix(names: Sequence[str], rows: Sequence[Doubles]) -> Features:
+    values_NF = np.asarray(np.stack(rows), np.float32)
+    kept = np.flatnonzero(values_NF.std(axis=0) > 0)
+    kept = kept if len(kept) else np.arange(1)
+    return Features(names=tuple(names[k] for k in kept), values_NF=values_NF[:, kept])
