@@ -21,15 +21,15 @@ SHORT = {
     "first_two_operations": "first 2 ops",
     "all_but_one": "all but 1",
 }
-Cell = Mapping[str, Any]  # as audit.json holds it
+AuditedCell = Mapping[str, Any]  # as audit.json holds it
 
 
-def tables(cells: Sequence[Cell]) -> list[tuple[tuple[str, ...], list[tuple[str, ...]]]]:
+def tables(cells: Sequence[AuditedCell]) -> list[tuple[tuple[str, ...], list[tuple[str, ...]]]]:
     """Return header and lines of one table for each set of attacks; accuracies are in percent.
 
     A number that is over its bound has an exclamation mark. A declared bound above chance stands in brackets.
     """
-    by_attacks: dict[tuple[str, ...], list[Cell]] = {}
+    by_attacks: dict[tuple[str, ...], list[AuditedCell]] = {}
     for cell in cells:
         if cell["judged"]:
             by_attacks.setdefault(tuple(attack["attack"] for attack in cell["attacks"]), []).append(cell)
@@ -40,7 +40,7 @@ def tables(cells: Sequence[Cell]) -> list[tuple[tuple[str, ...], list[tuple[str,
     ]
 
 
-def text(cells: Sequence[Cell]) -> str:
+def text(cells: Sequence[AuditedCell]) -> str:
     """Return the tables with aligned columns and headers of two lines."""
     blocks = []
     for header, lines in tables(cells):
@@ -51,7 +51,7 @@ def text(cells: Sequence[Cell]) -> str:
     return "\n\n".join(blocks)
 
 
-def _line(cell: Cell) -> tuple[str, ...]:
+def _line(cell: AuditedCell) -> tuple[str, ...]:
     solved = f"{100 * cell['solved']:.0f}{'' if cell['certifies'] else '!'}"
     start = (cell["task"], cell["mode"], str(cell["level"]), str(cell["num_samples"]), f"{100 * cell['chance']:.0f}")
     return (*start, solved, *(_accuracy(attack, cell["chance"]) for attack in cell["attacks"]))

@@ -58,7 +58,6 @@ class ActionCount(DrawnMotion[list[Act]]):
     answer_kind = "number"
     order_dependent = True
     twin = "restaged"
-    edge_limits = (0.0, 0.0)
     wordings = (
         "How many times does the {name} {do}?",
         "How often does the {name} {do}?",
