@@ -4,7 +4,6 @@ The clip begins and ends dark, and it is dark between two flashes. So the same k
 frame tells nothing. A flash and a dark time both last long enough to be among the frames that a model is shown.
 """
 
-import functools
 from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Sequence
@@ -16,12 +15,12 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
-from temporay.operators.errors import UserError
 from temporay.operators.pixels.colors_seen import Witness, coverage
 from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
+from temporay.operators.primitives.motion._stage import frames_of_gaps
 from temporay.operators.records import Event, ScenePlan, Track
 from temporay.operators.seeding import rng_at
 
@@ -63,7 +62,8 @@ class FlashSequence(DrawnMotion[Sequenced]):
         """Return what the last flash of these comes to: the kind of its event, and what the detail adds to the name."""
 
     def min_frames(self, canvas: Canvas, level: int) -> int:
-        return frames_for(canvas, self.num_units(level))
+        num_units = self.num_units(level)
+        return max(frames_of_gaps(canvas, num_units), num_units * ceil(MIN_S * canvas.fps))
 
     def stage(
         self, setting: Setting, flashes: Sequence[Flash], facts: Facts, others: Sequence[Track] = ()
@@ -72,7 +72,7 @@ class FlashSequence(DrawnMotion[Sequenced]):
         canvas, num_frames = setting.canvas, setting.num_frames
         num_dark = num_frames - sum(length for _, length in flashes)
         rng = rng_at(*setting.address.parts(), "dark times")  # how many there are may depend on the truth
-        dark = uneven_parts(rng, num_dark, len(flashes) + 1, unit_frames(canvas, num_frames))
+        dark = uneven_parts(rng, num_dark, len(flashes) + 1, unit_frames(setting))
         lit_T = np.full(num_frames, "", object)
         events, end, names = [], 0, [name for name, _ in flashes]
         for i, ((name, length), gap) in enumerate(zip(flashes, dark, strict=False), start=1):
@@ -112,33 +112,14 @@ def told_apart(lit: Sequence[str]) -> Sequenced:
     return tuple(name for name, _ in groupby(lit) if name)
 
 
-def unit_frames(canvas: Canvas, num_frames: int) -> int:
-    """Return how many frames a flash or a dark time has at least, in a clip of this length."""
-    return max(canvas.longest_gap(num_frames), ceil(MIN_S * canvas.fps))
-
-
-@functools.lru_cache(maxsize=256)
-def frames_for(canvas: Canvas, num_units: int) -> int:
-    """Return a length from which on all lengths that the canvas's range allows have room for so many units.
-
-    Raises:
-        UserError: a model is shown too few frames, however long the clip is.
-    """
-    low, high = canvas.num_frames
-    most = canvas.sampling.max_frames
-    if num_units > most - 4:
-        raise UserError(f"canvas.sampling.max_frames={most} is too few for this level, which needs {num_units + 4}")
-    least = low
-    while True:
-        needed = max(num_units * unit_frames(canvas, least + more) - more for more in range(high - low + 1))
-        if needed <= least:
-            return least
-        least = needed
+def unit_frames(setting: Setting) -> int:
+    """Return how many frames a flash or a dark time has at least."""
+    return max(setting.gap, ceil(MIN_S * setting.canvas.fps))
 
 
 def choose_lit_frames(setting: Setting, num_lit: int, num_dark: int) -> int:
     """Choose in how many frames of the clip some key is lit, with room for so many flashes and dark times."""
-    unit = unit_frames(setting.canvas, setting.num_frames)
+    unit = unit_frames(setting)
     spare = setting.num_frames - (num_lit + num_dark) * unit
     return num_lit * unit + int(setting.rng.integers(spare + 1))
 
@@ -151,7 +132,7 @@ def uneven_parts(rng: np.random.Generator, total: int, num_parts: int, minimum: 
 
 def with_lengths(setting: Setting, names: Sequence[str]) -> list[Flash]:
     """Choose for how long each key is lit, alike for every order of these names: then all have the same frames."""
-    num_lit, unit = len(names), unit_frames(setting.canvas, setting.num_frames)
+    num_lit, unit = len(names), unit_frames(setting)
     lengths = uneven_parts(setting.rng, choose_lit_frames(setting, num_lit, num_lit + 1), num_lit, unit)
     of_name: dict[str, list[int]] = defaultdict(list)
     for name, length in zip(sorted(names), lengths, strict=True):

@@ -28,7 +28,6 @@ from temporay.operators.seeding import choose_one, random_parts, rng_at, shuffle
 COLUMNS_BY_LEVEL = (2, 2, 3, 3, 4)
 NUM_FLASHES_BY_LEVEL = (6, 7, 8, 10, 12)  # at most
 NUM_OPTIONS = 4
-LEGEND = "Rows are counted from the top, columns from the left."
 
 
 class CellCount(FlashSequence):
@@ -39,6 +38,7 @@ class CellCount(FlashSequence):
     order_dependent = False  # any order of the frames shows as many different cells
     twin = "restaged"
     name_words = 2
+    notes = ("Rows are counted from the top, columns from the left.",)
 
     wordings_by_mode: ClassVar[Mapping[str, Sequence[str]]] = {
         "one": (
@@ -109,7 +109,7 @@ class CellCount(FlashSequence):
         options, light = [str(count) for count in counts], choose_one(rng, tuple(COLORS))
         facts = {"mode": mode, "columns": columns, "light": light, "asked": cells[0], "options": options}
         num_lit = choose_lit_frames(setting, most + NUM_OPTIONS - 1, most + 1)
-        unit = unit_frames(setting.canvas, setting.num_frames)
+        unit = unit_frames(setting)
         # The asked cell is lit as long for every count, and all others together are too.
         spare = num_lit - (most + NUM_OPTIONS - 1) * unit
         num_asked = unit * max(counts) + int(rng.integers(spare + 1))
@@ -126,7 +126,7 @@ class CellCount(FlashSequence):
 
     def text(self, facts: Facts) -> str:
         row, column = facts["asked"].split()
-        return f"{super().text({**facts, 'cell': f'row {row}, column {column}'})} {LEGEND}"
+        return super().text({**facts, "cell": f"row {row}, column {column}"})
 
     def keys(self, facts: Facts, width: int, height: int) -> list[Key]:
         places_xy, half_px = grid_of(facts["columns"], facts["columns"], width, height)
