@@ -1,16 +1,17 @@
 """Parts of the frame that are small frames of their own: the two halves, the cells of a grid.
 
-A shape in a panel is cut off at the panel's edges, which may be joined like those of the whole frame: then no single
-picture of a panel says how anything in it moves.
+Lines are drawn between panels. A shape keeps to the inside of its panel, so it is always seen whole.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 from temporay.operators.canvas import Canvas
-from temporay.operators.primitives.motion._stage import Actor, to_track, torus_path
 from temporay.operators.records import Frames, Track
+
+LINE_COLOR = (110, 110, 110)
+LINE_WIDTH = 0.008  # parts of the frame's shorter side
 
 ROWS = {2: ("top", "bottom"), 3: ("top", "middle", "bottom")}
 COLUMNS = {2: ("left", "right"), 3: ("left", "middle", "right")}
@@ -55,22 +56,24 @@ def cells(width: int, height: int, num_rows: int) -> tuple[Panel, ...]:
     )
 
 
-def panel_track(
-    actor: Actor,
-    panel: Panel,
-    canvas: Canvas,
-    start_share: npt.NDArray[np.float64],
-    step_xy_T2: npt.NDArray[np.float64],
-) -> Track:
-    """Move a shape by these steps in px on a panel whose edges are joined.
-
-    Args:
-        start_share: where it starts, (2,) in shares of the panel's width and height.
-    """
-    own = panel.canvas(canvas)
-    origin = np.array([panel.left, panel.top])
-    path_T2 = origin + torus_path(start_share * (own.width, own.height), step_xy_T2, own)
-    return replace(to_track(actor, path_T2, wraps=True), window_px=panel.window_px)
+def lines(panels: Sequence[Panel], canvas: Canvas, num_frames: int) -> list[Track]:
+    """Return the lines between panels, as tracks that stand still."""
+    half_px = max(1, round(LINE_WIDTH * min(canvas.width, canvas.height) / 2))
+    upright = [(x - half_px, 0, x + half_px, canvas.height) for x in sorted({panel.left for panel in panels} - {0})]
+    level = [(0, y - half_px, canvas.width, y + half_px) for y in sorted({panel.top for panel in panels} - {0})]
+    middle = np.array([canvas.width, canvas.height]) / 2
+    return [
+        Track(
+            name="line",
+            shape="square",
+            color=LINE_COLOR,
+            radius_px=float(max(canvas.width, canvas.height)),
+            xy_T2=np.tile(middle, (num_frames, 1)),
+            visible_T=np.ones(num_frames, np.bool_),
+            window_px=window_px,
+        )
+        for window_px in (*upright, *level)
+    ]
 
 
 def _cell_name(down: str, across: str) -> str:

@@ -1,35 +1,46 @@
-"""Processes that look wrong backwards: a drop that spreads, pieces that fly apart, a ball that loses height.
+"""Processes that look wrong backwards: a drop spreads, pieces fly apart, a ball loses height, a swing dies down.
 
-Each repeats from a phase drawn evenly over its course, so a frame at any place of the clip, the first and the last
-among them, looks alike in a clip played forwards and in one played backwards; only how it changes tells them apart.
+Each is shown again and again at other places, with a pause between, from a phase drawn evenly. So a frame at any place
+of the clip, the first and the last among them, looks alike in a clip played forwards and in one played backwards. A
+drop and a burst change one way all the time, so two moments tell. A ball and a swing go to and fro: only how high or
+how far they get, bounce after bounce, tells.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
-from temporay.operators.pixels.colors_seen import color_masks, follow, steps
+from temporay.operators.pixels.colors_seen import color_masks, follow
 from temporay.operators.primitives._plan import event_in, frame_ms
 from temporay.operators.primitives.motion._stage import Actor, to_track
 from temporay.operators.records import Event, Frames, Track
 
-ProcessKind = Literal["drop", "burst", "ball"]
-BACKWARDS = {"wider": "narrower", "apart": "together", "lower": "higher"}  # what happens, and what it looks like then
-LIFE = (0.6, 1.0)  # how long a drop or a burst lasts, in clips
-PASS = (0.8, 1.0)  # how long a ball takes from edge to edge, in clips
-MIN_TOLD = 0.35  # a run of which less than this share is seen is not told
+ProcessKind = Literal["drop", "burst", "ball", "swing"]
+BACKWARDS = {  # what happens, and what it looks like then
+    "wider": "narrower",
+    "apart": "together",
+    "lower": "higher",
+    "less far": "farther",
+}
+LIFE = (0.55, 0.65)  # how long one run lasts, in clips
+PAUSE = 0.1  # between two runs, in clips
+MIN_TOLD = 0.4  # a run of which less than this share is seen is not told
 DROP_RADIUS = (0.06, 0.26)  # first and last, in parts of the frame's shorter side
 NUM_PIECES = 6
 PIECE_RADIUS = 0.035
 REACH = 0.28  # how far pieces fly, in parts of the frame's shorter side
 DRAG = 2.0
 MIN_RADIUS_PX = 4.0
-NUM_BOUNCES = 3  # from edge to edge
-RESTITUTION = 0.55  # each bounce's height over that of the one before
-MIN_BALL_FRAMES = 14  # shorter clips have too few frames per bounce
+NUM_BOUNCES = 3
+RESTITUTION = 0.5  # each bounce's height over that of the one before
+DRIFT = 0.2  # how far a ball gets to a side, in parts of the frame's shorter side
+NUM_SWINGS = 2.5  # to and fro
+SWING = 0.32  # how far it swings at first, in parts of the frame's shorter side
+DAMPING = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,66 +53,90 @@ class ShownProcess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runs:
-    """Which run of a repeated process each frame belongs to, and how far that run is, 0 to 1."""
+    """Which run of a repeated process each frame belongs to, and how far that run is: 0 to 1, above 1 in a pause."""
 
     run_T: npt.NDArray[np.int64]
     phase_T: npt.NDArray[np.float64]
-    num_frames_each: float
+    num_frames_each: float  # without the pause
+
+    @property
+    def visible_T(self) -> npt.NDArray[np.bool_]:
+        return self.phase_T < 1
+
+    def places(self, rng: np.random.Generator, low: Sequence[float], high: Sequence[float]) -> npt.NDArray[np.float64]:
+        """Choose one value or place per run between two bounds: (T, D)."""
+        return rng.uniform(low, high, (NUM_RUNS, len(low)))[self.run_T]
+
+
+NUM_RUNS = int(1 / (LIFE[0] + PAUSE)) + 2  # the most a clip can show, whatever its phase is
 
 
 def name_of(kind: ProcessKind, actor: Actor) -> str:
     """Return what chains of thought call the source."""
-    return f"{actor.color_name} {'pieces' if kind == 'burst' else kind}"
+    noun = {"drop": "drop", "burst": "pieces", "ball": "ball", "swing": "weight"}[kind]
+    return f"{actor.color_name} {noun}"
 
 
 def spread(rng: np.random.Generator, actor: Actor, canvas: Canvas, num_frames: int) -> ShownProcess:
     """Show a drop whose area grows evenly, then another one elsewhere."""
-    runs = _choose_runs(rng, num_frames, LIFE)
-    side = min(canvas.width, canvas.height)
+    runs, side = _choose_runs(rng, num_frames), _side(canvas)
     first, last = max(MIN_RADIUS_PX, DROP_RADIUS[0] * side), DROP_RADIUS[1] * side
-    places = rng.uniform((last, last), (canvas.width - last, canvas.height - last), (_most_runs(LIFE), 2))
-    radius_T = np.sqrt(first**2 + (last**2 - first**2) * runs.phase_T)
-    track = to_track(replace(actor, shape="circle", radius_px=last), places[runs.run_T], wraps=False)
-    track = replace(track, name=name_of("drop", actor), scale_T=radius_T / last)
-    return ShownProcess(tracks=(track,), events=_log("drop", actor, "wider", runs, canvas))
+    places_T2 = runs.places(rng, (last, last), (canvas.width - last, canvas.height - last))
+    radius_T = np.sqrt(first**2 + (last**2 - first**2) * np.minimum(1, runs.phase_T))
+    track = _track("drop", replace(actor, shape="circle", radius_px=last), places_T2, runs)
+    return ShownProcess(tracks=(replace(track, scale_T=radius_T / last),), events=_log("drop", actor, runs, canvas))
 
 
 def scatter(rng: np.random.Generator, actor: Actor, canvas: Canvas, num_frames: int) -> ShownProcess:
     """Show pieces that fly from one place to all sides and slow down, then others from elsewhere."""
-    runs = _choose_runs(rng, num_frames, LIFE)
-    side = min(canvas.width, canvas.height)
+    runs, side = _choose_runs(rng, num_frames), _side(canvas)
     reach, radius_px = REACH * side, max(MIN_RADIUS_PX, PIECE_RADIUS * side)
     margin = min(reach + radius_px, side / 2 - 1)
-    places = rng.uniform((margin, margin), (canvas.width - margin, canvas.height - margin), (_most_runs(LIFE), 2))
-    turns = rng.uniform(0, 2 * np.pi, _most_runs(LIFE))
+    places_T2 = runs.places(rng, (margin, margin), (canvas.width - margin, canvas.height - margin))
+    turn_T = runs.places(rng, (0.0,), (2 * np.pi,))[:, 0]
     distance_T = reach * (1 - np.exp(-DRAG * runs.phase_T)) / (1 - np.exp(-DRAG))
-    piece = replace(actor, radius_px=radius_px)
     tracks = []
     for i in range(NUM_PIECES):
-        angle_T = turns[runs.run_T] + 2 * np.pi * i / NUM_PIECES
+        angle_T = turn_T + 2 * np.pi * i / NUM_PIECES
         offset_T2 = distance_T[:, None] * np.stack([np.cos(angle_T), np.sin(angle_T)], axis=1)
-        track = to_track(piece, places[runs.run_T] + offset_T2, wraps=False)
-        tracks.append(replace(track, name=f"{name_of('burst', actor)} {i + 1}"))
-    return ShownProcess(tracks=tuple(tracks), events=_log("burst", actor, "apart", runs, canvas))
+        track = _track("burst", replace(actor, radius_px=radius_px), places_T2 + offset_T2, runs)
+        tracks.append(replace(track, name=f"{track.name} {i + 1}"))
+    return ShownProcess(tracks=tuple(tracks), events=_log("burst", actor, runs, canvas))
 
 
 def lose_height(rng: np.random.Generator, actor: Actor, canvas: Canvas, num_frames: int) -> ShownProcess:
-    """Show a ball that crosses the frame with ever lower bounces, and enters again where it first came in."""
-    runs = _choose_runs(rng, num_frames, PASS)
-    way = int(rng.integers(2))
-    radius_px = actor.radius_px
+    """Show a ball that jumps from the floor ever lower, then another one elsewhere."""
+    runs, side, radius_px = _choose_runs(rng, num_frames), _side(canvas), actor.radius_px
     floor, height = canvas.height - radius_px - 1, canvas.height - 2 * radius_px - 2
-    x_T = canvas.width * (runs.phase_T if way else 1 - runs.phase_T)
+    room = DRIFT * side + radius_px
+    start_T, way_T = runs.places(rng, (room, -1.0), (canvas.width - room, 1.0)).T
+    x_T = start_T + DRIFT * side * way_T * (runs.phase_T - 0.5)
     xy_T2 = np.stack([x_T, floor - height * _bounce_height(runs.phase_T)], axis=1)
-    track = replace(to_track(replace(actor, shape="circle"), xy_T2, wraps=True), name=name_of("ball", actor))
-    return ShownProcess(tracks=(track,), events=_log("ball", actor, "lower", runs, canvas))
+    track = _track("ball", replace(actor, shape="circle"), xy_T2, runs)
+    return ShownProcess(tracks=(track,), events=_log("ball", actor, runs, canvas))
+
+
+def die_down(rng: np.random.Generator, actor: Actor, canvas: Canvas, num_frames: int) -> ShownProcess:
+    """Show a weight on a thread that swings ever less far, then another one elsewhere."""
+    runs, reach = _choose_runs(rng, num_frames), SWING * _side(canvas)
+    room = min(reach + actor.radius_px, canvas.width / 2 - 1)
+    lowest = canvas.height - reach / 2 - actor.radius_px
+    x_T, y_T, start_T = runs.places(rng, (room, actor.radius_px + 1, 0.0), (canvas.width - room, lowest, 1.0)).T
+    off_T = np.exp(-DAMPING * runs.phase_T) * np.sin(2 * np.pi * (start_T + NUM_SWINGS * runs.phase_T))
+    xy_T2 = np.stack([x_T + reach * off_T, y_T + reach * (1 - off_T**2) / 2], axis=1)
+    return ShownProcess(tracks=(_track("swing", actor, xy_T2, runs),), events=_log("swing", actor, runs, canvas))
 
 
 def backwards(process: ShownProcess, canvas: Canvas, num_frames: int) -> ShownProcess:
     """Show the same frames from the last to the first."""
     end_ms = frame_ms(num_frames, canvas)
     tracks = [
-        replace(track, xy_T2=track.xy_T2[::-1], scale_T=None if track.scale_T is None else track.scale_T[::-1])
+        replace(
+            track,
+            xy_T2=track.xy_T2[::-1],
+            visible_T=track.visible_T[::-1],
+            scale_T=None if track.scale_T is None else track.scale_T[::-1],
+        )
         for track in process.tracks
     ]
     events = [
@@ -111,58 +146,75 @@ def backwards(process: ShownProcess, canvas: Canvas, num_frames: int) -> ShownPr
     return ShownProcess(tracks=tuple(tracks), events=tuple(events))
 
 
-def drop_arrow(frames_THWC: Frames, color: tuple[int, int, int]) -> float:
-    """Return the share of steps in which the color's area grows, less that in which it shrinks.
-
-    Above 0, time runs forwards.
-    """
-    return _mostly_rising(follow(frames_THWC, color)[:, 2])
-
-
-def burst_arrow(frames_THWC: Frames, color: tuple[int, int, int]) -> float:
-    """Measure like ``drop_arrow``, but how far the color is spread around its center."""
-    masks_THW = color_masks(frames_THWC, color)
-    extents = [np.hypot(*(where.std() for where in np.nonzero(mask_HW))) for mask_HW in masks_THW if mask_HW.any()]
-    return _mostly_rising(np.array(extents))
-
-
-def ball_arrow(frames_THWC: Frames, color: tuple[int, int, int]) -> float:
-    """Return how surely the bounces get lower where the ball goes: above 0 for sure, 0 if it is not seen."""
+def measured_in(kind: ProcessKind, frames_THWC: Frames, color: tuple[int, int, int]) -> npt.NDArray[np.float64]:
+    """Measure in every frame what changes: area, spread, height, or place from left to right; NaN in pauses."""
+    if kind == "burst":
+        where = [np.argwhere(mask) for mask in color_masks(frames_THWC, color)]
+        return np.array([np.hypot(*places_N2.std(axis=0)) if len(places_N2) else np.nan for places_N2 in where])
     seen_T3 = follow(frames_THWC, color)
-    seen_T3 = seen_T3[~np.isnan(seen_T3[:, 0])]
-    if len(seen_T3) < NUM_BOUNCES:
-        return 0.0
-    way = np.sign(np.median(steps(seen_T3, frames_THWC.shape[2], frames_THWC.shape[1])[:, 0]))
-    return float(way * np.corrcoef(seen_T3[:, 0], seen_T3[:, 1])[0, 1])  # y grows downwards
+    if kind == "drop":
+        return np.where(seen_T3[:, 2] > 0, seen_T3[:, 2], np.nan)
+    return seen_T3[:, 0] if kind == "swing" else frames_THWC.shape[1] - seen_T3[:, 1]
+
+
+def measured_of(kind: ProcessKind, tracks: Sequence[Track], height: int) -> npt.NDArray[np.float64]:
+    """Measure the same by the tracks of one source."""
+    first = tracks[0]
+    measured_T = {
+        "drop": np.ones(len(first.xy_T2)) if first.scale_T is None else first.scale_T**2,
+        "burst": np.linalg.norm(first.xy_T2 - tracks[-1].xy_T2, axis=1),
+        "ball": height - first.xy_T2[:, 1],
+        "swing": first.xy_T2[:, 0],
+    }[kind]
+    return np.where(first.visible_T, measured_T, np.nan)
+
+
+def arrow(kind: ProcessKind, measured_T: npt.NDArray[np.float64]) -> float:
+    """Return how surely time runs forwards, above 0, or backwards, below 0; at most 1.
+
+    In each run the mean of its first half is compared with that of its second half. Longer runs count more.
+    """
+    sum_of, weight = 0.0, 1e-9
+    for is_seen, run in groupby(measured_T.tolist(), lambda value: not np.isnan(value)):
+        run_T = np.array(list(run))
+        if not is_seen or len(run_T) < 2:
+            continue
+        half = len(run_T) // 2
+        first, second = (np.ptp(part) if kind == "swing" else part.mean() for part in (run_T[:half], run_T[-half:]))
+        grows = (second - first) / max(1e-9, second + first)
+        sum_of += len(run_T) ** 2 * float(grows if kind in ("drop", "burst") else -grows)
+        weight += len(run_T) ** 2
+    return sum_of / weight
 
 
 PROCESSES: dict[ProcessKind, Callable[[np.random.Generator, Actor, Canvas, int], ShownProcess]] = {
     "drop": spread,
     "burst": scatter,
     "ball": lose_height,
-}
-ARROWS: dict[ProcessKind, Callable[[Frames, tuple[int, int, int]], float]] = {
-    "drop": drop_arrow,
-    "burst": burst_arrow,
-    "ball": ball_arrow,
+    "swing": die_down,
 }
 
 
-def _choose_runs(rng: np.random.Generator, num_frames: int, length: tuple[float, float]) -> Runs:
-    num_frames_each = num_frames * float(rng.uniform(*length))
-    reached_T = float(rng.uniform()) + np.arange(num_frames) / num_frames_each
+def _side(canvas: Canvas) -> int:
+    return min(canvas.width, canvas.height)
+
+
+def _choose_runs(rng: np.random.Generator, num_frames: int) -> Runs:
+    num_frames_each, pause = num_frames * float(rng.uniform(*LIFE)), PAUSE * num_frames
+    reached_T = float(rng.uniform()) + np.arange(num_frames) / (num_frames_each + pause)
     run_T = np.floor(reached_T).astype(np.int64)
-    return Runs(run_T=run_T, phase_T=reached_T - run_T, num_frames_each=num_frames_each)
+    phase_T = (reached_T - run_T) * (1 + pause / num_frames_each)
+    return Runs(run_T=run_T, phase_T=phase_T, num_frames_each=num_frames_each)
 
 
-def _most_runs(length: tuple[float, float]) -> int:
-    """Return how many runs a clip can show, whatever its phase is."""
-    return int(1 + 1 / length[0]) + 1
+def _track(kind: ProcessKind, actor: Actor, xy_T2: npt.NDArray[np.float64], runs: Runs) -> Track:
+    return replace(to_track(actor, xy_T2, wraps=False), name=name_of(kind, actor), visible_T=runs.visible_T)
 
 
-def _log(kind: ProcessKind, actor: Actor, change: str, runs: Runs, canvas: Canvas) -> tuple[Event, ...]:
+def _log(kind: ProcessKind, actor: Actor, runs: Runs, canvas: Canvas) -> tuple[Event, ...]:
     """Log every run of which enough is seen."""
-    frames_of_runs = [np.flatnonzero(runs.run_T == run) for run in np.unique(runs.run_T)]
+    change = {"drop": "wider", "burst": "apart", "ball": "lower", "swing": "less far"}[kind]
+    frames_of_runs = [np.flatnonzero((runs.run_T == run) & runs.visible_T) for run in np.unique(runs.run_T)]
     least = max(2.0, MIN_TOLD * runs.num_frames_each)
     return tuple(
         event_in(canvas, kind, name_of(kind, actor), int(frames[0]), int(frames[-1]) + 1, change)
@@ -180,10 +232,5 @@ def _bounce_height(phase_T: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     ends = np.cumsum(np.sqrt(tops)) / np.sqrt(tops).sum()
     bounce_T = np.minimum(np.searchsorted(ends, phase_T, side="right"), NUM_BOUNCES - 1)
     starts = np.concatenate([[0.0], ends[:-1]])
-    share_T = (phase_T - starts[bounce_T]) / (ends - starts)[bounce_T]
+    share_T = np.minimum(1, (phase_T - starts[bounce_T]) / (ends - starts)[bounce_T])
     return np.asarray(tops[bounce_T] * 4 * share_T * (1 - share_T))
-
-
-def _mostly_rising(values_T: npt.NDArray[np.float64]) -> float:
-    """Return the share of rising steps less the share of falling ones; 0 without steps."""
-    return float(np.sign(np.diff(values_T)).mean()) if len(values_T) > 1 else 0.0

@@ -1,32 +1,39 @@
 """In which order were the pieces of a clip, before they were shuffled? (Clip order prediction; Visual Jigsaw).
 
 One shape moves on a smooth path around the joined edges of the frame. The clip is cut into equal segments, which are
-shown in another order. Each segment continues where another one ends, and only motion tells which. The position in a
-single frame is uniform in any order. No two neighbors are left in place, so every cut is a visible jump.
+shown in another order, with an empty picture between them. Each segment continues where another one ends, and only
+motion tells which. The position in a single frame is uniform in any order. No two neighbors are left in place.
+
+A segment begins where the one before it in the clip ended, and in all options of a question the shape jumps equally
+far, over as many parts of the clip, in some order. So the sizes of its jumps do not tell the answer, only which comes
+when and where it leads. Who knows which frames are at the first cut has seen one jump: half of the guesses are right.
 """
 
+import functools
 from collections.abc import Sequence
-from itertools import pairwise, permutations
+from dataclasses import replace
+from itertools import groupby, pairwise, permutations
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
-from temporay.operators.pixels.colors_seen import Witness
+from temporay.operators.pixels.colors_seen import Witness, follow
 from temporay.operators.primitives._base import NOT_AN_OPTION, Facts
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives._stated import Stated
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._stage import choose_place, followed, to_track, torus_path
-from temporay.operators.records import Event
+from temporay.operators.primitives.motion._stage import JOINED, TENTHS, choose_place, color_of, to_track, torus_path
+from temporay.operators.records import Event, ScenePlan, Track
+from temporay.operators.seeding import choose_one
 
-NUM_SEGMENTS_BY_LEVEL = (3, 3, 4, 5, 6)
+NUM_SEGMENTS_BY_LEVEL = (3, 4, 4, 5, 6)
 NUM_DISTRACTORS_BY_LEVEL = (0, 0, 1, 1, 2)  # they move on paths of their own, cut and shuffled with the frames
 MAX_TURN_DEG_BY_LEVEL = (0.0, 0.0, 60.0, 90.0, 120.0)  # how far the path turns in the whole clip
-MIN_SEGMENT_FRAMES = 2
+SEGMENT_GAPS = 2.4  # shortest segment, in the longest gaps between shown frames: two of its frames are shown
 MAX_OPTIONS = 4
-TRAVEL_RANGE = (0.5, 0.75)  # parts of the frame's shorter side: the end stays clear of the start, around the edges too
+TRAVEL_RANGE = (0.6, 0.8)  # parts of the frame's shorter side: the end stays clear of the start, around the edges too
 SURE_RATIO = 0.5  # gaps left by the best order over those left by the second best
 
 
@@ -37,21 +44,24 @@ class ClipJigsaw(DrawnMotion[Sequence[int]]):
     answer_kind = "order"
     order_dependent = True
     twin = "reordered"
+    edge_limits = (0.0, 0.0)
+    notes = (JOINED, TENTHS)
+    gaps_by_level = tuple((SEGMENT_GAPS + 1) * count for count in NUM_SEGMENTS_BY_LEVEL)
     unlisted = NOT_AN_OPTION
 
     wordings = (
-        "A clip of the {name} was cut into {count} equal segments, which are shown in a wrong order. In which order "
+        "A video of the {name} was cut into {count} equal segments, which are shown in a wrong order. In which order "
         "must they be played so that the {name} moves smoothly?",
-        "The {count} equal segments of this video are shuffled. Which order restores the smooth motion of the {name}?",
-        "Number the {count} equal segments of the video as they are shown. In which order were they before being "
+        "The {count} equal segments of this video are shuffled. Which order makes the {name} move smoothly again?",
+        "Number the {count} segments of the video as they are shown. In which order were they before they were "
         "shuffled?",
-        "Put the video together again: in which order do its {count} equal segments continue the path of the {name}?",
-        "This is a jigsaw of {count} equal segments in time. Which order of them lets the {name} move without a jump?",
-        "The {name} jumps where {count} equal segments were put together wrongly. What is the right order of the "
-        "segments?",
-        "Originally the {name} moved without a break. In which order did the {count} equal segments shown here come "
-        "then?",
-        "Which order of the {count} equal segments, numbered as shown, gives back the original clip of the {name}?",
+        "Put the video together again: in which order do its {count} segments continue the path of the {name}?",
+        "This is a jigsaw of {count} segments in time. In which order of them does the {name} move without a jump?",
+        "The {name} moved without a break until the video was cut into {count} segments and shuffled. What is the "
+        "right order of the segments?",
+        "Between the {count} segments of this video the picture is empty. In which order do they show one smooth path "
+        "of the {name}?",
+        "Which order of the {count} segments, numbered as shown, gives back the original video of the {name}?",
     )
     phrases: ClassVar[Phrases] = {  # d1 number as shown, d2 d3 first and d4 d5 last position, d6 number in the clip
         "segment": (
@@ -68,22 +78,37 @@ class ClipJigsaw(DrawnMotion[Sequence[int]]):
     }
 
     def arrange(self, setting: Setting) -> MotionClip:
-        rng, canvas, level = setting.rng, setting.canvas, setting.level
-        num_segments = min(NUM_SEGMENTS_BY_LEVEL[level], canvas.num_frames[0] // MIN_SEGMENT_FRAMES)
-        every = _scrambled(num_segments)
-        listed = [every[i] for i in rng.choice(len(every), min(MAX_OPTIONS, len(every)), replace=False)]
+        rng, canvas, level, num_frames = setting.rng, setting.canvas, setting.level, setting.num_frames
+        num_segments = NUM_SEGMENTS_BY_LEVEL[level]
+        listed = _choose_orders(rng, num_segments)
         shown = setting.choose_truth(listed)  # shown[j]: which part of the clip is segment j
         actors = setting.choose_actors(1 + NUM_DISTRACTORS_BY_LEVEL[level])
-        length = setting.num_frames // num_segments
-        frames = np.concatenate([part * length + np.arange(length) for part in shown])
-        paths = [_smooth_path(rng, canvas, len(frames), MAX_TURN_DEG_BY_LEVEL[level]) for _ in actors]
-        tracks = [to_track(actor, path[frames], wraps=True) for actor, path in zip(actors, paths, strict=True)]
+        length = (num_frames - (num_segments - 1) * setting.gap) // num_segments
+        frames_T, visible_T = np.zeros(num_frames, np.int64), np.zeros(num_frames, np.bool_)
+        starts = [number * (length + setting.gap) for number in range(num_segments)]
+        for start, part in zip(starts, shown, strict=True):
+            frames_T[start : start + length] = part * (length - 1) + np.arange(length)
+            visible_T[start : start + length] = True
+        paths = [
+            _smooth_path(rng, canvas, (length - 1) * num_segments + 1, MAX_TURN_DEG_BY_LEVEL[level]) for _ in actors
+        ]
+        tracks = [
+            replace(to_track(actor, path[frames_T], wraps=True), visible_T=visible_T)
+            for actor, path in zip(actors, paths, strict=True)
+        ]
         name = actors[0].name
         return MotionClip(
             tracks=tracks[::-1],  # the shape asked about is painted last
-            events=_segments(name, tracks[0].xy_T2, shown, canvas),
+            events=_segments(tracks[0], starts, length, shown, canvas),
             facts={"name": name, "count": num_segments, "options": [_numbers(_played(order)) for order in listed]},
         )
+
+    def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
+        """Return whether two frames of each segment are shown, and an empty one between any two."""
+        shown_ms = 1000.0 * np.array(frames) / plan.fps + 1e-6
+        ends_ms = [ms for event in plan.events for ms in (event.start_ms, event.end_ms)]
+        num_shown = np.histogram(shown_ms, ends_ms)[0]
+        return bool((num_shown[::2] >= 2).all() and (num_shown[1::2] >= 1).all())
 
     def stated(self, kind: str, subject: str | None, detail: str | None) -> Stated:
         """Return the segment as what is meant, and its places and its number in the clip as what is seen."""
@@ -99,12 +124,15 @@ class ClipJigsaw(DrawnMotion[Sequence[int]]):
 
     def seen(self, witness: Witness, facts: Facts) -> Sequence[int] | None:
         """Find the order, of all there are, that leaves the smallest gaps in the path of the color."""
-        count = facts["count"]
-        seen_T3 = followed(witness.frames_THWC, facts["name"])
-        if seen_T3 is None or len(seen_T3) % count:
+        count, color = facts["count"], color_of(facts["name"])
+        if color is None:
+            return None
+        seen_T3 = follow(witness.frames_THWC, color)
+        runs = [list(run) for is_seen, run in groupby(seen_T3[:, :2], lambda xy: not np.isnan(xy[0])) if is_seen]
+        if len(runs) != count or min(map(len, runs)) < 2:
             return None
         height, width = witness.frames_THWC.shape[1:3]
-        gaps = _gaps(seen_T3[:, :2].reshape(count, -1, 2), np.array([width, height], dtype=np.float64))
+        gaps = _gaps([np.array(run) for run in runs], np.array([width, height], dtype=np.float64))
         orders = list(permutations(range(count)))
         left = np.array([sum(gaps[a, b] for a, b in pairwise(order)) for order in orders])
         best, second = np.argsort(left)[:2]
@@ -114,10 +142,23 @@ class ClipJigsaw(DrawnMotion[Sequence[int]]):
         return _numbers(measured)
 
 
-def _scrambled(num_segments: int) -> list[tuple[int, ...]]:
-    """Return every order in which no part is followed by the one that continues it."""
-    orders = permutations(range(num_segments))
-    return [order for order in orders if all(b != a + 1 for a, b in pairwise(order))]
+def _choose_orders(rng: np.random.Generator, num_segments: int) -> list[tuple[int, ...]]:
+    """Choose orders all of which jump equally far."""
+    alike = _alike_orders(num_segments)
+    most = min(MAX_OPTIONS, max(map(len, alike)))
+    orders = choose_one(rng, [orders for orders in alike if len(orders) >= most])
+    return [orders[i] for i in rng.permutation(len(orders))[:most]]
+
+
+@functools.cache
+def _alike_orders(num_segments: int) -> list[list[tuple[int, ...]]]:
+    """Group the orders in which no part is followed by the one that continues it, by how far they jump."""
+    alike: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
+    for order in permutations(range(num_segments)):
+        jumps = tuple(sorted(abs(b - a - 1) for a, b in pairwise(order)))
+        if 0 not in jumps:
+            alike.setdefault(jumps, []).append(order)
+    return list(alike.values())
 
 
 def _played(shown: Sequence[int]) -> list[int]:
@@ -139,22 +180,25 @@ def _smooth_path(
     return torus_path(start, step_px * np.stack([np.cos(angle_T), np.sin(angle_T)], axis=1), canvas)
 
 
-def _segments(name: str, xy_T2: npt.NDArray[np.float64], shown: Sequence[int], canvas: Canvas) -> list[Event]:
+def _segments(track: Track, starts: Sequence[int], length: int, shown: Sequence[int], canvas: Canvas) -> list[Event]:
     """Log every segment; positions are in tenths of the frame."""
-    tenths_T2 = np.clip(10 * xy_T2 / np.array([canvas.width, canvas.height]), 0, 9).astype(int)
-    length = len(xy_T2) // len(shown)
+    tenths_T2 = np.clip(10 * track.xy_T2 / np.array([canvas.width, canvas.height]), 0, 9).astype(int)
     events = []
-    for number, part in enumerate(shown):
-        first, end = number * length, (number + 1) * length
-        (x, y), (end_x, end_y) = tenths_T2[first], tenths_T2[end - 1]
+    for number, (start, part) in enumerate(zip(starts, shown, strict=True)):
+        (x, y), (end_x, end_y) = tenths_T2[start], tenths_T2[start + length - 1]
         detail = f"{number + 1} {x} {y} {end_x} {end_y} {part + 1}"
-        events.append(event_in(canvas, "segment", name, first, end, detail))
+        events.append(event_in(canvas, "segment", track.name, start, start + length, detail))
     return events
 
 
-def _gaps(xy_SL2: npt.NDArray[np.float64], size: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return (S, S) px between where segment a would be one frame after its end and where segment b starts."""
-    steps = np.mod(np.diff(xy_SL2, axis=1) + size / 2, size) - size / 2
-    next_S2 = xy_SL2[:, -1] + steps[:, -2:].mean(axis=1)
-    apart_SS2 = np.mod(xy_SL2[None, :, 0] - next_S2[:, None] + size / 2, size) - size / 2
+def _gaps(segments: Sequence[npt.NDArray[np.float64]], size: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return (S, S) px between where segment a would be half a step after its end and where segment b starts.
+
+    Args:
+        segments: the (T, 2) px places of each.
+    """
+    steps = [(np.mod(np.diff(xy_T2[-3:], axis=0) + size / 2, size) - size / 2).mean(axis=0) for xy_T2 in segments]
+    next_S2 = np.array([xy_T2[-1] for xy_T2 in segments]) + np.array(steps) / 2
+    first_S2 = np.array([xy_T2[0] for xy_T2 in segments])
+    apart_SS2 = np.mod(first_S2[None] - next_S2[:, None] + size / 2, size) - size / 2
     return np.asarray(np.linalg.norm(apart_SS2, axis=2), np.float64)

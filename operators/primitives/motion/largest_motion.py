@@ -1,8 +1,11 @@
 """In which cell of a grid is the largest motion, and which way does it go? (ST-statistics, arXiv 1904.03597).
 
-Every cell of the frame holds one shape of its own color, which drifts over a cell whose edges are joined. One drifts
-further than all the others. The four options are two cells by two opposite directions, so none is the odd one out. No
-single frame shows any motion, and the same frames backwards have another of the answers.
+A shape goes round in every cell, from anywhere on its circle, so no single frame shows any motion. One makes many more
+rounds than all others. Up to level 1 all go evenly: two moments tell speeds and directions, which is inherent. Options
+are two cells by two directions, so none is the odd one out.
+
+From level 2 on the shapes stop on their way, and the speeds at which they go say nothing about how far they get. All go
+at both ends of the clip. So the way has to be followed, and the mean speed over the whole clip is the answer itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,136 +13,153 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives._stated import Value, direction_of
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._panels import Panel, cells, panel_track
-from temporay.operators.primitives.motion._stage import OPPOSITE, VECTORS, Actor, choose_actors, followed_steps
-from temporay.operators.records import Event, Track
-from temporay.operators.seeding import choose_one, shuffled
+from temporay.operators.primitives.motion._panels import Panel, cells, lines
+from temporay.operators.primitives.motion._stage import Actor, can_be_followed, choose_actors, followed, to_track
+from temporay.operators.records import Event, Question, ScenePlan, Track
+from temporay.operators.seeding import choose_one, random_cuts, shuffled
 
-NUM_ROWS_BY_LEVEL = (2, 2, 3, 3, 3)
-NUM_DIRECTIONS_BY_LEVEL = (4, 8, 4, 8, 8)
-MIN_RATIO_BY_LEVEL = (3.0, 2.6, 2.4, 2.1, 1.8)  # largest motion over the second largest
-SLOW_TRAVEL = (0.10, 0.22)  # parts of the cell's shorter side in the whole clip
-RADIUS_RANGE = (0.18, 0.26)  # parts of the cell's shorter side
-MIN_RADIUS_PX = 4.0
+NUM_ROWS_BY_LEVEL = (2, 2, 2, 3, 3)
+STOP_LEVEL = 2  # from this one on shapes stop on their way
+MIN_RATIO_BY_LEVEL = (2.6, 2.0, 1.6, 1.6, 1.5)  # most rounds over the second most
+STEP_DEG = (45.0, 70.0)  # slowest and fastest turn, in the longest gap between shown frames
+MAX_SHARE = 0.85  # of the clip that the shape with the most rounds goes, at the slowest
+RADIUS, CIRCLE = (0.10, 0.13), 0.28  # of a shape and of its way, in parts of the cell's shorter side
+MIN_RADIUS_PX = 3.0
+WAYS = ("clockwise", "counter-clockwise")
 
 
 class LargestMotion(DrawnMotion[tuple[str, str]]):
-    """Question about the place and the direction of the largest motion."""
+    """Question about the place, and up to level 1 the direction, of the largest motion."""
 
     task = "largest_motion"
     order_dependent = True
-    twin = "reversed"
+    twin = "restaged"
+    edge_limits = (0.0, 1.0)  # up to level 1 two frames show all speeds
+    gaps_by_level = (8.0, 10.0, 16.0, 20.0, 24.0)
 
-    wordings = (
-        "The frame is divided into a grid of {n} by {n} cells. Which cell has the largest motion, and in which "
-        "direction?",
-        "In which cell of a {n} by {n} grid is the largest motion, and which way does it go?",
-        "Divide the picture into {n} by {n} equal blocks. Where is the largest motion, and whither?",
-        "Every block of a {n} by {n} grid has something moving in it. Which moves the most, and in what direction?",
-        "Where in the {n} by {n} grid does the fastest motion happen, and where is it heading?",
-        "Which option gives the place (of {n} by {n}) and the direction of the largest motion?",
-        "Compare the motion in the {n} by {n} parts of the frame. Which is the strongest, and which way?",
-        "Something moves in each of the {n} by {n} cells. Name the cell with the most motion and its direction.",
-    )
+    wordings_by_mode: ClassVar[Mapping[str, Sequence[str]]] = {
+        "direction": (
+            "In which cell of the {n} by {n} grid is the largest motion, and which way round does it go?",
+            "A shape goes round in each cell of the {n} by {n} grid. Which goes the farthest, and which way round?",
+            "Lines divide the picture into {n} by {n} cells. In which cell is the most motion, and in which direction?",
+            "Compare the {n} by {n} cells. Where does the shape go round the most, and in which direction?",
+            "Which of the {n} by {n} cells has the fastest motion, and which way round does the shape go there?",
+            "In which of the {n} by {n} cells does the shape make the most rounds, and which way round?",
+            "Which option names the cell with the largest motion in the {n} by {n} grid, and its direction?",
+            "Each cell of the {n} by {n} grid has a moving shape. Name the cell with most motion and its direction.",
+        ),
+        "cell": (
+            "In which cell of the {n} by {n} grid is the largest motion in the whole video?",
+            "A shape goes round in each cell of the {n} by {n} grid, with stops. In which cell does it get farthest?",
+            "Lines divide the picture into {n} by {n} cells. In which cell is the most motion from start to end?",
+            "Compare the {n} by {n} cells over the whole video. In which one does the shape go round the most?",
+            "Shapes go round and stop in {n} by {n} cells. In which cell are the most rounds made by the end?",
+            "In which of the {n} by {n} cells does the shape make the most rounds in all?",
+            "Which option names the cell of the {n} by {n} grid in which the shape goes the longest way in all?",
+            "Each cell of the {n} by {n} grid has a shape that moves and stops. Which one has the most motion in all?",
+        ),
+    }
     phrases: ClassVar[Phrases] = {
-        "drifts": (
-            "From {start} s to {end} s the shape in the {subject} drifts over {detail}.",
-            "Between {start} s and {end} s there is a drift in the {subject} over {detail}.",
-            "{start} s to {end} s, {subject}: the shape gets over {detail}.",
+        "rounds": (
+            "In the {subject} the shape goes round {d1} times, {d2}.",
+            "The shape in the {subject} makes {d1} rounds {d2}.",
+            "There are {d1} rounds {d2} in the {subject}.",
         )
     }
-    concise_phrases: ClassVar[Phrases] = {"drifts": ("In the {subject} a drift over {detail}.",)}
+    concise_phrases: ClassVar[Phrases] = {"rounds": ("In the {subject} {d1} rounds {d2}.",)}
 
     def arrange(self, setting: Setting) -> MotionClip:
         rng, canvas, level = setting.rng, setting.canvas, setting.level
         grid = cells(canvas.width, canvas.height, NUM_ROWS_BY_LEVEL[level])
-        names = list(VECTORS)[: NUM_DIRECTIONS_BY_LEVEL[level]]
-        asked = _choose_asked(rng, len(grid), names)
-        truth = choose_one(rng, asked)
-        directions = _choose_directions(rng, len(grid), names, asked, truth)
-        travels = rng.uniform(*SLOW_TRAVEL, len(grid))
-        largest, _ = truth
-        ratio = MIN_RATIO_BY_LEVEL[level] * float(rng.uniform(1.0, 1.2))
-        travels[largest] = ratio * np.delete(travels, largest).max()
+        stops = level >= STOP_LEVEL
+        chosen = [int(cell) for cell in rng.permutation(len(grid))[: 4 if stops else 2]]
+        asked = shuffled(rng, [(cell, way) for cell in chosen for way in (("",) if stops else WAYS)])
+        largest, asked_way = setting.choose_truth(asked)
+        ways = [choose_one(rng, WAYS) for _ in grid]
+        ways[largest] = asked_way or ways[largest]
+        quarters, step_deg = _choose_rounds(setting, len(grid), largest)
         actors = choose_actors(rng, grid[0].canvas(canvas), len(grid), level)
-        tracks = [
-            _drifting(setting, actor, cell, VECTORS[direction], float(travel))
-            for actor, cell, direction, travel in zip(actors, grid, directions, travels, strict=True)
-        ]
-        if setting.address.twin:  # the same frames backwards
-            tracks = [replace(track, xy_T2=track.xy_T2[::-1]) for track in tracks]
-            directions = [OPPOSITE[direction] for direction in directions]
-        events = [
-            setting.event("drifts", cell.name, f"{round(100 * travel)} % of its cell {way}")
-            for cell, travel, way in zip(grid, travels, directions, strict=True)
-        ]
+        tracks, events = lines(grid, canvas, setting.num_frames), []
+        for cell, actor, way, rounds, speed in zip(grid, actors, ways, quarters, step_deg, strict=True):
+            gone_deg_T = _choose_going(setting, 90.0 * rounds, speed)
+            tracks.append(_circling(setting, actor, cell, gone_deg_T if way == WAYS[0] else -gone_deg_T))
+            events.append(setting.event("rounds", cell.name, f"{rounds / 4:.2f} {way}"))
         facts = {
-            "num_rows": NUM_ROWS_BY_LEVEL[level],
-            "options": [[grid[cell].name, way] for cell, way in asked],
-            "shapes": {cell.name: actor.name for cell, actor in zip(grid, actors, strict=True)},
+            "mode": "cell" if stops else "direction",
+            "n": NUM_ROWS_BY_LEVEL[level],
+            "cells": [grid[cell].name for cell in chosen],
+            "options": [f"{grid[cell].name}, {way}" if way else grid[cell].name for cell, way in asked],
+            "shapes": {grid[cell].name: actors[cell].name for cell in chosen},
         }
         return MotionClip(tracks, events, facts)
 
-    def text(self, facts: Facts) -> str:
-        return self.wordings[facts["wording"]].format(n=facts["num_rows"])
+    def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
+        """Return whether each shape can be followed round its circle: it turns as it goes."""
+        return all(can_be_followed(track, frames, plan) for track in plan.tracks)
 
-    def options_of(self, facts: Facts) -> tuple[str, ...]:
-        return tuple(f"{cell}, moving {way}" for cell, way in facts["options"])
-
-    def what_happens(self, kind: str, detail: str) -> Mapping[str, Value]:
-        share, _, way = detail.partition(" % of its cell ")
-        return {"share": float(share) if share.isdecimal() else share, **direction_of(way)}
+    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
+        return [event for event in plan.events if event.subject in plan.facts["cells"]]
 
     def logged(self, events: Sequence[Event], facts: Facts) -> tuple[str, str]:
-        """Return the cell of the largest motion, and where it goes."""
-        largest = max(events, key=lambda event: int(event.detail.split()[0]))
-        return largest.subject, largest.detail.partition(" of its cell ")[2]
+        """Return the cell of the most rounds, and their direction."""
+        largest = max(events, key=lambda event: float(event.detail.split()[0]))
+        return largest.subject, largest.detail.split()[1]
 
     def seen(self, witness: Witness, facts: Facts) -> tuple[str, str] | None:
-        """Follow the color of the shape in each cell asked about: how far it gets, and which way."""
+        """Follow the color of the shape in each cell asked about around the middle of the cell."""
         height, width = witness.frames_THWC.shape[1:3]
-        grid = {cell.name: cell for cell in cells(width, height, facts["num_rows"])}
-        along: dict[tuple[str, str], float] = {}
-        for cell, way in facts["options"]:
-            step_xy_T2 = followed_steps(grid[cell].crop(witness.frames_THWC), facts["shapes"][cell])
-            if step_xy_T2 is None:
+        turned_deg: dict[str, float] = {}
+        for cell in cells(width, height, facts["n"]):
+            if cell.name not in facts["cells"]:
+                continue
+            seen_T3 = followed(cell.crop(witness.frames_THWC), facts["shapes"][cell.name])
+            if seen_T3 is None:
                 return None
-            along[cell, way] = float(np.dot(VECTORS[way], step_xy_T2.sum(axis=0)))
-        return max(along, key=along.__getitem__)
+            x_T, y_T = (seen_T3[:, :2] - np.array([cell.right - cell.left - 1, cell.bottom - cell.top - 1]) / 2).T
+            turned_deg[cell.name] = float(np.rad2deg(np.diff(np.unwrap(np.arctan2(y_T, x_T))).sum()))
+        largest = max(turned_deg, key=lambda name: abs(turned_deg[name]))
+        return largest, WAYS[0] if turned_deg[largest] > 0 else WAYS[1]
 
     def answer(self, measured: tuple[str, str], facts: Facts) -> str:
-        return "{}, moving {}".format(*measured)
+        return measured[0] if facts["mode"] == "cell" else ", ".join(measured)
 
 
-def _choose_asked(rng: np.random.Generator, num_cells: int, names: list[str]) -> list[tuple[int, str]]:
-    """Choose the options: two cells by two opposite directions, in any order."""
-    way = choose_one(rng, names)
-    chosen = [int(cell) for cell in rng.choice(num_cells, 2, replace=False)]
-    pairs = [(cell, direction) for cell in chosen for direction in (way, OPPOSITE[way])]
-    return shuffled(rng, pairs)
+def _choose_rounds(setting: Setting, num_cells: int, largest: int) -> tuple[list[int], npt.NDArray[np.float64]]:
+    """Choose how many quarters of a round each shape makes, and how many degrees it goes in a gap while it moves."""
+    rng, level = setting.rng, setting.level
+    num_gaps = (setting.num_frames - 1) / setting.gap
+    stops = level >= STOP_LEVEL
+    slowest, fastest = STEP_DEG
+    most = int(MAX_SHARE * num_gaps * (slowest if stops else fastest) / 90)
+    second = max(1, int(most / MIN_RATIO_BY_LEVEL[level]))
+    quarters = rng.integers((second + 1) // 2, second + 1, num_cells)
+    quarters[largest] = most
+    even_deg = 90 * quarters / num_gaps
+    return quarters.tolist(), rng.uniform(slowest, fastest, num_cells) if stops else even_deg
 
 
-def _choose_directions(
-    rng: np.random.Generator, num_cells: int, names: list[str], asked: list[tuple[int, str]], truth: tuple[int, str]
-) -> list[str]:
-    """Choose where the shape of every cell goes; in both cells asked about it goes one of the two ways asked about."""
-    directions = [choose_one(rng, names) for _ in range(num_cells)]
-    for cell, way in dict(asked).items():
-        directions[cell] = choose_one(rng, (way, OPPOSITE[way]))
-    cell, way = truth
-    directions[cell] = way
-    return directions
+def _choose_going(setting: Setting, way_deg: float, step_deg: float) -> npt.NDArray[np.float64]:
+    """Return how far a shape has got in every frame, in degrees; where there is time left it stops, once or twice."""
+    num_steps = setting.num_frames - 1
+    going = min(num_steps, max(3, round(way_deg / step_deg * setting.gap)))
+    num_stops = 1 + int(setting.rng.integers(2))
+    parts = random_cuts(setting.rng, going, num_stops + 1, 1)
+    rests = [*random_cuts(setting.rng, num_steps - going, num_stops, 0), 0]
+    moves_T = np.concatenate([np.repeat([1.0, 0.0], pair) for pair in zip(parts, rests, strict=True)])
+    return np.concatenate([[0.0], np.cumsum(moves_T)]) * way_deg / going
 
 
-def _drifting(setting: Setting, actor: Actor, cell: Panel, vector: tuple[float, float], travel: float) -> Track:
-    """Let a shape start anywhere and cross ``travel`` of its cell's shorter side in even steps."""
-    rng, num_steps = setting.rng, setting.num_frames - 1
-    side = min(cell.right - cell.left, cell.bottom - cell.top)
-    larger = replace(actor, radius_px=max(MIN_RADIUS_PX, side * float(rng.uniform(*RADIUS_RANGE))))
-    steps_T2 = np.tile(np.array(vector) * side * travel / num_steps, (num_steps, 1))
-    return panel_track(larger, cell, setting.canvas, rng.uniform(0.0, 1.0, 2), steps_T2)
+def _circling(setting: Setting, actor: Actor, cell: Panel, gone_deg_T: npt.NDArray[np.float64]) -> Track:
+    """Let a shape go round the middle of its cell from anywhere, and turn with its way."""
+    rng, side = setting.rng, min(cell.right - cell.left, cell.bottom - cell.top)
+    own = replace(actor, radius_px=max(MIN_RADIUS_PX, side * float(rng.uniform(*RADIUS))))
+    angle_deg_T = rng.uniform(0, 360) + gone_deg_T
+    angle_T = np.deg2rad(angle_deg_T)
+    middle = np.array([cell.left + cell.right - 1, cell.top + cell.bottom - 1]) / 2
+    xy_T2 = middle + CIRCLE * side * np.stack([np.cos(angle_T), np.sin(angle_T)], axis=1)
+    return replace(to_track(own, xy_T2, wraps=False), angle_deg_T=np.mod(angle_deg_T, 360.0))

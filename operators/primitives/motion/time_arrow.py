@@ -1,7 +1,9 @@
 """Is the clip played forwards or backwards? (Arrow of time; AoTBench, ArrowRL arXiv 2506.03340).
 
 Something irreversible happens again and again, from any phase. So no single frame tells the answer, not even the first
-or the last, and the twin is the same frames backwards. Shapes that drift evenly tell nothing.
+or the last, and the twin is the same frames backwards. Shapes that move evenly tell nothing. The question says what is
+shown, and the reasoning which way round it is natural. Up to level 1 two moments of one run tell, which is inherent.
+From level 2 on a ball or a weight goes to and fro, and only several of its turns tell.
 """
 
 from collections.abc import Sequence
@@ -9,39 +11,45 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
-from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives._base import Facts, Style
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._processes import (
-    ARROWS,
     BACKWARDS,
-    MIN_BALL_FRAMES,
     PROCESSES,
     ProcessKind,
+    arrow,
     backwards,
+    measured_in,
+    measured_of,
 )
-from temporay.operators.primitives.motion._stage import choose_way, color_of, straight_steps
-from temporay.operators.records import Event, Question, ScenePlan
+from temporay.operators.primitives.motion._stage import Actor, color_of, to_track
+from temporay.operators.records import Event, Question, ScenePlan, Track
 from temporay.operators.seeding import choose_one, shuffled
 
 OPTIONS = ("forwards", "backwards")
 KINDS_BY_LEVEL: tuple[tuple[ProcessKind, ...], ...] = (
     ("drop",),
     ("drop", "burst"),
-    ("drop", "burst", "ball"),
-    ("drop", "burst", "ball"),
-    ("drop", "burst", "ball"),
+    ("ball", "swing"),
+    ("ball", "swing"),
+    ("ball", "swing"),
 )
 NUM_SOURCES_BY_LEVEL = (1, 1, 1, 2, 2)
-NUM_DISTRACTORS_BY_LEVEL = (0, 0, 1, 1, 2)
-DRIFT = (0.2, 0.5)  # parts of the frame's shorter side in the whole clip
-MIN_ARROW = 0.2  # share of the change seen; less is no sure answer
+NUM_DISTRACTORS_BY_LEVEL = (0, 0, 1, 1, 3)
+MIN_ARROW = 0.05  # less is no sure answer
+SHOWN: dict[ProcessKind, str] = {
+    "drop": "The video shows drops of ink on wet paper.",
+    "burst": "The video shows the pieces of something that burst.",
+    "ball": "The video shows a ball on a hard floor.",
+    "swing": "The video shows a weight on a thread too thin to be seen.",
+}
 RULES: dict[ProcessKind, str] = {  # which way round is the natural one
     "drop": "Drops spread by themselves and never gather.",
     "burst": "What bursts flies apart and never comes together by itself.",
     "ball": "A bouncing ball loses height with every bounce.",
+    "swing": "A weight that swings freely swings less and less far.",
 }
 
 
@@ -51,6 +59,8 @@ class TimeArrow(DrawnMotion[bool]):
     task = "time_arrow"
     order_dependent = True
     twin = "reversed"
+    edge_limits = (0.0, 1.0)  # up to level 1 two frames show which way it changes
+    gaps_by_level = (10.0, 10.0, 20.0, 20.0, 22.0)
 
     wordings = (
         "Is this video played forwards or backwards?",
@@ -78,47 +88,59 @@ class TimeArrow(DrawnMotion[bool]):
             "Between {start} s and {end} s each bounce of the {subject} is {detail} than the one before.",
             "{start} s to {end} s: the {subject} reaches {detail} tops from bounce to bounce.",
         ),
+        "swing": (
+            "From {start} s to {end} s the {subject} swings {detail} each time.",
+            "Between {start} s and {end} s the {subject} swings {detail} with every swing.",
+            "{start} s to {end} s: the {subject} gets {detail} from swing to swing.",
+        ),
     }
     concise_phrases: ClassVar[Phrases] = {
         "drop": ("The {subject} gets {detail}.",),
         "burst": ("The {subject} fly {detail}.",),
         "ball": ("The {subject} bounces {detail}.",),
+        "swing": ("The {subject} swings {detail}.",),
     }
 
     def arrange(self, setting: Setting) -> MotionClip:
         rng, canvas, level, num_frames = setting.rng, setting.canvas, setting.level, setting.num_frames
         options = shuffled(rng, OPTIONS)
         truth = setting.choose_truth(options)
-        kind = choose_one(rng, _possible(KINDS_BY_LEVEL[level], canvas))
+        kind = choose_one(rng, KINDS_BY_LEVEL[level])
         num_sources = NUM_SOURCES_BY_LEVEL[level]
         actors = setting.choose_actors(num_sources + NUM_DISTRACTORS_BY_LEVEL[level])
         shown = [PROCESSES[kind](rng, actor, canvas, num_frames) for actor in actors[:num_sources]]
-        drifting = []
-        for actor in actors[num_sources:]:
-            step_px = setting.side_px * float(rng.uniform(*DRIFT)) / (num_frames - 1)
-            steps_T2 = straight_steps(float(rng.uniform(0, 360)), np.full(num_frames - 1, step_px))
-            drifting.append(choose_way(rng, actor, steps_T2, canvas))
+        drifting = [_even_track(setting, actor) for actor in actors[num_sources:]]
         if truth == "backwards":
             shown = [backwards(one, canvas, num_frames) for one in shown]
             drifting = [replace(track, xy_T2=track.xy_T2[::-1]) for track in drifting]
         return MotionClip(
             tracks=[*drifting, *(track for one in shown for track in one.tracks)],
             events=[event for one in shown for event in one.events],
-            facts={"kind": kind, "names": [actor.name for actor in actors[:num_sources]], "options": options},
+            facts={"kind": kind, "colors": [actor.color_name for actor in actors[:num_sources]], "options": options},
         )
 
+    def explain(self, plan: ScenePlan, question: Question, style: Style) -> str:
+        return f"{RULES[plan.facts['kind']]} {super().explain(plan, question, style)}"
+
+    def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
+        """Return whether what is measured in these frames runs the right way, and clearly so."""
+        kind, arrows = plan.facts["kind"], []
+        for source in {event.subject for event in plan.events}:
+            tracks = [track for track in plan.tracks if track.name.startswith(source)]
+            arrows.append(arrow(kind, measured_of(kind, tracks, plan.height)[list(frames)]))
+        return float(np.mean(arrows)) * (1 if self.logged(plan.events, plan.facts) else -1) >= 1.5 * MIN_ARROW
+
     def text(self, facts: Facts) -> str:
-        return f"{RULES[facts['kind']]} {super().text(facts)}"
+        return f"{SHOWN[facts['kind']]} {super().text(facts)}"
 
     def logged(self, events: Sequence[Event], facts: Facts) -> bool:
         """Return whether time runs forwards."""
         return all(event.detail in BACKWARDS for event in events)
 
     def seen(self, witness: Witness, facts: Facts) -> bool | None:
-        """Find whether colors grow, spread or lose height more often than they do the opposite."""
-        colors = [color_of(name) for name in facts["names"]]
-        arrow_of = ARROWS[facts["kind"]]
-        arrows = [arrow_of(witness.frames_THWC, color) for color in colors if color is not None]
+        """Find whether what is measured by the colors runs forwards or backwards."""
+        kind, colors = facts["kind"], [color_of(f"{name} shape") for name in facts["colors"]]
+        arrows = [arrow(kind, measured_in(kind, witness.frames_THWC, color)) for color in colors if color is not None]
         mean = float(np.mean(arrows)) if arrows else 0.0
         return None if abs(mean) < MIN_ARROW else mean > 0
 
@@ -129,6 +151,8 @@ class TimeArrow(DrawnMotion[bool]):
         return sorted(plan.events, key=lambda event: (event.start_ms, event.subject))
 
 
-def _possible(kinds: tuple[ProcessKind, ...], canvas: Canvas) -> list[ProcessKind]:
-    """Leave out the ball where the canvas's shortest clip has too few frames for its bounces."""
-    return [kind for kind in kinds if kind != "ball" or canvas.num_frames[0] >= MIN_BALL_FRAMES]
+def _even_track(setting: Setting, actor: Actor) -> Track:
+    """Let a shape go evenly from one place to another."""
+    size, radius_px = np.array([setting.canvas.width, setting.canvas.height]), actor.radius_px
+    start, end = setting.rng.uniform(radius_px, size - radius_px, (2, 2))
+    return to_track(actor, np.linspace(start, end, setting.num_frames), wraps=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from itertools import pairwise, permutations
+from itertools import groupby, pairwise, permutations
 
 import numpy as np
 import pytest
@@ -32,10 +32,16 @@ from tests.operators.primitives.planning import (
 def clip_jigsaw(plan: ScenePlan, question: Question) -> str:
     """Find the order in which the longest step of the joined path is shortest."""
     track, count = track_of(plan, plan.facts["name"]), plan.facts["count"]
-    segments_SL2 = track.xy_T2.reshape(count, -1, 2)
+    segments = [
+        np.array([xy for _, xy in run])
+        for is_seen, run in groupby(zip(track.visible_T, track.xy_T2, strict=True), lambda one: one[0])
+        if is_seen
+    ]
+    assert len(segments) == count
+    assert len({len(segment) for segment in segments}) == 1
     longest = {}
     for order in permutations(range(count)):
-        joined = replace(track, xy_T2=segments_SL2[list(order)].reshape(-1, 2))
+        joined = replace(track, xy_T2=np.concatenate([segments[i] for i in order]))
         longest[order] = np.linalg.norm(steps_T2(plan, joined), axis=1).max()
     return ", ".join(str(segment + 1) for segment in min(longest, key=lambda order: longest[order]))
 

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.render import render
-from temporay.operators.primitives.motion._panels import cells, halves, panel_track
-from temporay.operators.primitives.motion._stage import choose_actors
+from temporay.operators.primitives.motion._panels import cells, halves, lines
 from temporay.operators.records import Address, Backdrop, ScenePlan
 from temporay.operators.sampling import EVERY_FRAME
-from temporay.operators.seeding import rng_at
+
+from tests.operators.primitives.planning import LARGE, make_plan
 
 CANVAS = Canvas(
     width=64,
@@ -33,22 +35,36 @@ def test_cells_cover_the_frame_once_and_have_different_names(num_rows: int) -> N
     assert (grid[0].name, grid[-1].name) == ("top left", "bottom right")
 
 
-def test_what_leaves_a_panel_enters_it_again_and_is_not_seen_outside() -> None:
-    actor = choose_actors(rng_at("panel"), CANVAS, 1)[0]
-    for panel in (*halves(64, 50), *cells(64, 50, 2)):
-        steps_T2 = np.tile((3.0, 2.0), (29, 1))
-        track = panel_track(actor, panel, CANVAS, np.array([0.5, 0.5]), steps_T2)
+def test_lines_part_the_panels_and_shapes_keep_inside() -> None:
+    for panels in (halves(64, 50), cells(64, 50, 2), cells(64, 50, 3)):
         plan = ScenePlan(
             address=Address(task="largest_motion", split="train", index=0, seed=0, level=0),
             width=64,
             height=50,
             fps=8.0,
-            num_frames=30,
+            num_frames=1,
             backdrop=Backdrop(),
-            tracks=(track,),
+            tracks=tuple(lines(panels, CANVAS, 1)),
         )
-        frames_THWC = render(plan)
-        inside = panel.crop(frames_THWC)
-        assert inside.sum() == frames_THWC.sum(), "nothing is drawn outside"
-        areas = (inside.max(axis=-1) > 120).sum(axis=(1, 2))
-        assert areas.min() > 0.8 * areas.max(), "what one edge cuts off is shown at the opposite one"
+        painted_HW = render(plan)[0].any(axis=-1)
+        for panel in panels:
+            assert not painted_HW[panel.top + 1 : panel.bottom - 1, panel.left + 1 : panel.right - 1].any()
+        for one, other in pairwise(panels):
+            if one.top == other.top:
+                assert painted_HW[:, other.left].all()
+
+
+@pytest.mark.parametrize("task", ["same_moment", "largest_motion"])
+def test_a_shape_is_always_seen_whole_in_its_panel(task: str) -> None:
+    for index in range(8):
+        plan = make_plan(task, index, 4, LARGE)
+        panels = cells(160, 120, 3) if task == "largest_motion" else halves(160, 120)
+        for track in plan.tracks:
+            if track.name == "line":
+                continue
+            inside = [
+                (track.xy_T2 - track.radius_px >= (panel.left, panel.top)).all()
+                and (track.xy_T2 + track.radius_px <= (panel.right, panel.bottom)).all()
+                for panel in panels
+            ]
+            assert sum(map(bool, inside)) == 1

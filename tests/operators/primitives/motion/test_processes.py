@@ -8,12 +8,14 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.render import render
 from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.primitives.motion._processes import (
-    ARROWS,
     BACKWARDS,
     PROCESSES,
     ProcessKind,
     ShownProcess,
+    arrow,
     backwards,
+    measured_in,
+    measured_of,
 )
 from temporay.operators.primitives.motion._stage import choose_actors
 from temporay.operators.records import Address, Backdrop, Frames, ScenePlan
@@ -24,13 +26,13 @@ CANVAS = Canvas(
     width=96,
     height=72,
     fps=8.0,
-    num_frames=(24, 24),
+    num_frames=(48, 48),
     num_scenes=(1, 1),
     frames_per_scene=(1, 1),
     jitter="none",
     sampling=EVERY_FRAME,
 )
-NUM_FRAMES = 24
+NUM_FRAMES = 48
 
 
 def stage(kind: ProcessKind, index: int) -> tuple[ShownProcess, tuple[int, int, int]]:
@@ -61,8 +63,10 @@ def test_the_pixels_show_which_way_time_runs(kind: ProcessKind) -> None:
         reverse = backwards(process, CANVAS, NUM_FRAMES)
         frames_THWC = show(process)
         assert np.array_equal(show(reverse), frames_THWC[::-1])
-        assert ARROWS[kind](frames_THWC, color) > 0.2
-        assert ARROWS[kind](frames_THWC[::-1], color) < -0.2
+        assert arrow(kind, measured_in(kind, frames_THWC, color)) > 0.08
+        assert arrow(kind, measured_in(kind, frames_THWC[::-1], color)) < -0.08
+        measured_T = measured_of(kind, process.tracks, CANVAS.height)
+        assert np.array_equal(np.isnan(measured_T), np.isnan(measured_in(kind, frames_THWC, color)))
 
 
 @pytest.mark.parametrize("kind", PROCESSES)
@@ -83,13 +87,7 @@ def test_the_first_frame_is_like_the_last(kind: ProcessKind) -> None:
     """Compare ends: if every clip began with a new run, its first frame would tell the answer."""
 
     def size(process: ShownProcess, frame: int) -> float:
-        if kind == "drop":
-            scale_T = process.tracks[0].scale_T
-            assert scale_T is not None
-            return float(scale_T[frame])
-        if kind == "burst":
-            return float(np.linalg.norm(process.tracks[0].xy_T2[frame] - process.tracks[3].xy_T2[frame]))
-        return float(process.tracks[0].xy_T2[frame, 1])
+        return float(np.nan_to_num(measured_of(kind, process.tracks, CANVAS.height)[frame]))
 
     processes = [stage(kind, index)[0] for index in range(600)]
     first, last = (np.array([size(process, frame) for process in processes]) for frame in (0, NUM_FRAMES - 1))
