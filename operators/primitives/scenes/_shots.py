@@ -2,14 +2,17 @@
 
     scenes → captioned scenes → cut into shots with a jitter per frame → ScenePlan with one `scene` event per shot
 
-The paper jitters every frame by itself (rotation 15 degrees, scale 10 %, translation 10 %, black fill).
+The paper jitters every frame by itself (rotation 15 degrees, scale 10 %, translation 10 %, black fill). Where a model
+is not shown every frame, shots last longer than ``frames_per_scene`` says, so that a frame of each of them is shown.
 """
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import pairwise
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -20,8 +23,18 @@ from temporay.operators.primitives._plan import event_in
 from temporay.operators.records import Address, Backdrop, Event, Scene, ScenePlan, Shot
 from temporay.operators.seeding import random_cuts, rng_at
 
+MIN_SCENES_BY_LEVEL = (2, 2, 3, 4, 5)  # as far as the canvas and the second line allow
 MAX_SCENES_BY_LEVEL = (3, 4, 5, 6, 8)
 MAX_CAPTION_JACCARD = 0.5  # shared content words; two scenes that reach it could be taken for each other
+# Two scenes that both show one of these could be taken for each other too. Each line lists words for the same thing.
+ALIKE = """
+cat kitten kitty; dog puppy; horse pony; bird parrot pigeon seagull; cow cattle bull; sheep lamb; elephant; giraffe
+zebra; bear teddy; bus; train locomotive; airplane plane jet aircraft; boat ship sailboat ferry; motorcycle motorbike
+bicycle bike; truck; skateboard skateboarder; surfboard surfer surfing wave; ski skier skiing snowboard snowboarder
+tennis; baseball batter; frisbee; kite; pizza; cake; sandwich; banana; broccoli; donut doughnut; laptop computer
+television tv; phone cellphone; toilet bathroom restroom bathtub; kitchen stove oven refrigerator fridge; bed bedroom
+sofa couch; clock; umbrella; beach
+"""
 MAX_ROTATION_DEG = 15.0
 MAX_SCALE_CHANGE = 0.1
 MAX_TRANSLATION = 0.1  # share of the frame's width and height
@@ -51,7 +64,8 @@ def scene_limits(canvas: Canvas, level: int, minimum: int) -> tuple[int, int]:
             f"canvas.num_scenes={canvas.num_scenes} gives at most {canvas.num_scenes[1]} scenes, but this task needs "
             f"{low}; raise its second number to {low} or more"
         )
-    return low, max(low, min(canvas.num_scenes[1], MAX_SCENES_BY_LEVEL[level]))
+    high = max(low, min(canvas.num_scenes[1], MAX_SCENES_BY_LEVEL[level]))
+    return min(high, max(low, MIN_SCENES_BY_LEVEL[level])), high
 
 
 def choose_scenes(
@@ -69,22 +83,25 @@ def choose_scenes(
 
 
 def pick_scenes(scenes: Sequence[Scene], num_scenes: int, address: Address) -> list[CaptionedScene]:
-    """Pick different images in random order, each with one of its captions.
+    """Pick different images in random order, each with one of its captions; none could be taken for one before it.
 
     Raises:
-        SampleRejected: two of the captions could be taken for each other (``captions_alike``).
+        SampleRejected: too many of the captions could be taken for each other (``captions_alike``).
         ValueError: there are fewer different images than needed.
     """
     rng = rng_at(*address.parts(), "scenes")
     distinct = list({scene.image_id: scene for scene in scenes}.values())
     if len(distinct) < num_scenes:
         raise ValueError(f"{num_scenes} different images are needed, {len(distinct)} were given")
-    chosen = [distinct[i] for i in rng.choice(len(distinct), num_scenes, replace=False)]
-    picked = [CaptionedScene(scene=s, caption=s.captions[int(rng.integers(len(s.captions)))]) for s in chosen]
-    for one, other in combinations(picked, 2):
-        if caption_jaccard(one.caption, other.caption) >= MAX_CAPTION_JACCARD:
-            raise SampleRejected("captions_alike", f"{one.caption!r} and {other.caption!r}")
-    return picked
+    picked: list[CaptionedScene] = []
+    for i in rng.permutation(len(distinct)):
+        scene = distinct[i]
+        one = CaptionedScene(scene=scene, caption=scene.captions[int(rng.integers(len(scene.captions)))])
+        if not any(alike(one.caption, other.caption) for other in picked):
+            picked.append(one)
+        if len(picked) == num_scenes:
+            return picked
+    raise SampleRejected("captions_alike", f"{num_scenes} captions are needed, {len(picked)} differ enough")
 
 
 def in_places(scenes: Sequence[CaptionedScene], places: Sequence[int]) -> list[CaptionedScene]:
@@ -92,40 +109,94 @@ def in_places(scenes: Sequence[CaptionedScene], places: Sequence[int]) -> list[C
     return [scene for _, scene in sorted(zip(places, scenes, strict=True), key=lambda pair: pair[0])]
 
 
-def caption_jaccard(one: str, other: str) -> float:
-    """Return shared content words over all content words; 1.0 when the captions are equal or neither has any."""
-    words, other_words = _content_words(one), _content_words(other)
-    union = words | other_words
-    return len(words & other_words) / len(union) if union and one != other else 1.0
+def alike(one: str, other: str) -> bool:
+    """Return whether two captions could be taken for each other: they share many words or a thing, or have no words."""
+    words, things = zip(*(_content_words(caption) for caption in (one, other)), strict=True)
+    union = words[0] | words[1]
+    shared = len(words[0] & words[1]) / len(union) if union and one != other else 1.0
+    return shared >= MAX_CAPTION_JACCARD or bool(things[0] & things[1])
 
 
-def _content_words(caption: str) -> frozenset[str]:
-    return frozenset(CONTENT_WORD.findall(caption.lower()))
+@functools.lru_cache(maxsize=4096)
+def _content_words(caption: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the words of a caption that say something, and the things of ``ALIKE`` that it names."""
+    words = frozenset(CONTENT_WORD.findall(caption.lower()))
+    singular = {word.removesuffix(end) for word in words for end in ("", "s", "es")}
+    return words, frozenset(name for name, synonyms in _THINGS.items() if synonyms & singular)
+
+
+_THINGS = {line.split()[0]: frozenset(line.split()) for line in re.split("[;\n]", ALIKE) if line.strip()}
+
+
+@functools.lru_cache(maxsize=1024)
+def least_shot(canvas: Canvas, num_shots: int, least_extra: int, most_extra: int) -> int:
+    """Return the fewest frames with which each shot is seen, in clips of ``num_shots`` such shots and some frames more.
+
+    Args:
+        least_extra: frames of the shortest clip beyond its shortest shots; ``most_extra`` are those of the longest.
+    """
+    low, rate = canvas.frames_per_scene[0], canvas.sampling.fps
+    least = low if rate is None else max(low, ceil(canvas.fps / rate))  # the shortest clips are shown whole, as a flash
+    while True:
+        totals = range(num_shots * least + least_extra, num_shots * least + most_extra + 1)
+        gap = max(canvas.longest_gap(total) for total in totals)
+        if gap <= least:
+            return least
+        least = gap
 
 
 def choose_shot_lengths(order: Sequence[CaptionedScene], canvas: Canvas, address: Address) -> list[int]:
-    """Choose F_j ~ U over ``canvas.frames_per_scene`` for every shot (the paper's rule).
+    """Choose F_j ~ U over ``canvas.frames_per_scene`` for every shot (the paper's rule), or as much longer as is seen.
 
     A length belongs to an image and not to a place, like the jitter: a twin shows the same frames in another order.
     """
     low, high = canvas.frames_per_scene
-    return [
-        int(rng_at(*address.parts(), "shot_length", captioned.scene.image_id).integers(low, high + 1))
+    extra = [
+        int(rng_at(*address.parts(), "shot_length", captioned.scene.image_id).integers(high - low + 1))
         for captioned in order
     ]
+    least = least_shot(canvas, len(order), sum(extra), sum(extra))
+    return [least + more for more in extra]
 
 
-def split_length(num_shots: int, max_shots: int, canvas: Canvas, address: Address, *, min_shots: int = 1) -> list[int]:
+def split_length(num_shots: int, max_shots: int, canvas: Canvas, address: Address) -> list[int]:
     """Choose the clip's length first, then the shots' lengths. So the total does not tell how many shots there are.
 
-    The total is uniform over the lengths possible for ``min_shots`` and for ``max_shots`` shots alike. Where the canvas
-    leaves no such length, every clip has max_shots times the shortest scene. A scene may then last longer than
-    ``frames_per_scene`` says.
+    The total is uniform, from ``max_shots`` of the shortest shots to as many of a middle length. A scene may last
+    longer than ``frames_per_scene`` says.
     """
     low, high = canvas.frames_per_scene
-    shortest = max_shots * low
-    total = int(rng_at(*address.parts(), "num_frames").integers(shortest, max(shortest, min_shots * high) + 1))
-    return random_cuts(rng_at(*address.parts(), "shot_lengths"), total, num_shots, low)
+    most_extra = max_shots * (high - low) // 2
+    least = least_shot(canvas, max_shots, 0, most_extra)
+    total = max_shots * least + int(rng_at(*address.parts(), "num_frames").integers(most_extra + 1))
+    return random_cuts(rng_at(*address.parts(), "shot_lengths"), total, num_shots, least)
+
+
+def divide_lengths(order: Sequence[CaptionedScene], most_each: int, canvas: Canvas, address: Address) -> list[int]:
+    """Choose the frames of every shot: those of a scene by its image alone, then divided among its shots.
+
+    Args:
+        most_each: shots that a scene can have; each scene has frames for as many.
+    """
+    low, high = canvas.frames_per_scene
+    ids = [captioned.scene.image_id for captioned in order]
+    most_extra = max(0, high - most_each * low)
+    extra = {i: int(rng_at(*address.parts(), "frames_of_scene", i).integers(most_extra + 1)) for i in set(ids)}
+    least = least_shot(canvas, most_each * len(extra), sum(extra.values()), sum(extra.values()))
+    parts = {
+        i: random_cuts(rng_at(*address.parts(), "cuts_of_scene", i), most_each * least + more, ids.count(i), least)
+        for i, more in extra.items()
+    }
+    return [parts[i].pop(0) for i in ids]
+
+
+def shuffled_shots(rng: np.random.Generator, shots: Sequence[int], first: int, last: int) -> list[int] | None:
+    """Order the shots at random from ``first`` to ``last``; None when a scene follows itself."""
+    inner = list(shots)
+    inner.remove(first)
+    inner.remove(last)
+    order = [first, *(inner[i] for i in rng.permutation(len(inner))), last]
+    return order if all(one != other for one, other in pairwise(order)) else None
 
 
 def compose(

@@ -5,7 +5,6 @@ their order tell what comes again. The first scene and the last one are chosen b
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,8 @@ from numpy.random import Generator
 from temporay.operators.canvas import Canvas
 from temporay.operators.primitives._base import Facts, choose_truth, choose_wording
 from temporay.operators.primitives.scenes._question import Arrangement, PseudoVideo
-from temporay.operators.primitives.scenes._shots import CaptionedScene, choose_scenes
+from temporay.operators.primitives.scenes._shots import choose_scenes, divide_lengths, shuffled_shots
 from temporay.operators.records import Address, AnswerValue, Scene
-from temporay.operators.seeding import random_cuts, rng_at
 
 ALL_MODES = ("count", "between", "which")
 MODES_BY_LEVEL = (("count",), ("count", "between"), ALL_MODES, ALL_MODES, ALL_MODES)
@@ -86,7 +84,9 @@ class RecurringScenes(PseudoVideo):
             truth = 1 + choose_truth(rng, len(facts["options"]), address)
             order = _between_order(rng, len(picked), facts["gap"], truth)
         shown = [picked[i] for i in order]
-        return Arrangement(order=shown, facts=facts, lengths=_choose_lengths(shown, canvas, address))
+        return Arrangement(
+            order=shown, facts=facts, lengths=divide_lengths(shown, MAX_SHOTS_PER_SCENE, canvas, address)
+        )
 
     def values(self, facts: Facts) -> tuple[AnswerValue, ...]:
         return super().values(facts) if facts["mode"] == "count" else ()
@@ -121,7 +121,7 @@ def _count_order(rng: Generator, num_scenes: int, count: int) -> list[int]:
     while True:
         shots = [0] * count + list(range(1, num_scenes))
         shots += [1 + int(i) for i in rng.integers(num_scenes - 1, size=num_scenes + SPARE_SHOTS - len(shots))]
-        order = _shuffled(rng, shots, first, last)
+        order = shuffled_shots(rng, shots, first, last)
         if order is not None and max(np.bincount(order)) <= MAX_SHOTS_PER_SCENE:
             return order
 
@@ -129,7 +129,7 @@ def _count_order(rng: Generator, num_scenes: int, count: int) -> list[int]:
 def _which_order(rng: Generator, num_scenes: int, again: int) -> list[int]:
     first, last = (int(i) for i in rng.choice(num_scenes, 2, replace=False))
     while True:
-        order = _shuffled(rng, [*range(num_scenes), again], first, last)
+        order = shuffled_shots(rng, [*range(num_scenes), again], first, last)
         if order is not None:
             return order
 
@@ -142,24 +142,3 @@ def _between_order(rng: Generator, num_scenes: int, gap: int, truth: int) -> lis
     outside = others[len(GAPS) :]
     before = int(rng.integers(len(outside) + 1))
     return [*outside[:before], 0, others[0], 0, others[1], 0, *outside[before:]]
-
-
-def _shuffled(rng: Generator, shots: list[int], first: int, last: int) -> list[int] | None:
-    """Order the shots at random from ``first`` to ``last``; None when a scene follows itself."""
-    inner = list(shots)
-    inner.remove(first)
-    inner.remove(last)
-    order = [first, *(inner[i] for i in rng.permutation(len(inner))), last]
-    return order if all(one != other for one, other in pairwise(order)) else None
-
-
-def _choose_lengths(order: Sequence[CaptionedScene], canvas: Canvas, address: Address) -> list[int]:
-    """Choose the frames of every shot: those of a scene by its image alone, then divided among its shots."""
-    low, high = canvas.frames_per_scene
-    fewest = MAX_SHOTS_PER_SCENE * low
-    ids = [captioned.scene.image_id for captioned in order]
-    parts: dict[int, list[int]] = {}
-    for image_id in sorted(set(ids)):
-        rng, num_shots = rng_at(*address.parts(), "frames_of_scene", image_id), ids.count(image_id)
-        parts[image_id] = random_cuts(rng, int(rng.integers(fewest, max(fewest, high) + 1)), num_shots, low)
-    return [parts[image_id].pop(0) for image_id in ids]

@@ -1,19 +1,51 @@
-"""Ask how many different scenes there are (A1 of arXiv 2506.06928: three numbers as options).
+"""Ask how many different scenes there are (A1 of arXiv 2506.06928: three numbers as options), or how many shots.
 
 The clip's length is chosen before the number of scenes, and the same number of captions is compared whatever is shown.
-So neither the length nor a rejection tells the count.
+So neither the length nor a rejection tells the count. The paper's numbers, 1 to n + 3 for n scenes, are those of a
+canvas with n + 3 scenes at most.
+
+A bag of frames gives the number of different scenes always: that is what is asked for. From level 2 on, every second
+question asks for the shots, where scenes come again. These have the same frames for every answer, in another order, so
+a bag of frames tells nothing of it.
 """
 
+from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
 from numpy.random import Generator
 from temporay.operators.canvas import Canvas
-from temporay.operators.primitives._base import Facts, choose_truth
+from temporay.operators.primitives._base import Facts, choose_truth, choose_wording
 from temporay.operators.primitives.scenes._question import Arrangement, PseudoVideo
-from temporay.operators.primitives.scenes._shots import pick_scenes, scene_limits, split_length
+from temporay.operators.primitives.scenes._shots import divide_lengths, pick_scenes, scene_limits, split_length
 from temporay.operators.records import Address, Scene
 
 MAX_OPTIONS = 3
+SHOTS_FROM_LEVEL = 2
+MAX_SHOTS_PER_SCENE = 3
+WORDINGS = {
+    "scenes": (
+        "How many different scenes appear in the video?",
+        "What is the number of different scenes in the video?",
+        "Count the different scenes of the video. How many are there?",
+        "The video is made of how many different scenes?",
+        "How many different scenes does the video have?",
+        "From start to end, how many different scenes are shown?",
+        "Give the number of different scenes that can be seen in the video.",
+        "How many different scenes can be told apart in the video?",
+    ),
+    "shots": (
+        "How many shots does the video have? A scene that comes back starts a new shot.",
+        "What is the number of shots in the video, if a scene that returns counts again?",
+        "Count the shots of the video, each return of a scene as one more. How many are there?",
+        "The video cuts from shot to shot and may come back to a scene. How many shots are there in total?",
+        "Into how many shots is the video cut? Scenes that are shown again count each time.",
+        "From start to end, how many shots are there, repeated scenes included?",
+        "Give the number of shots. Every time a scene comes back, it is another shot.",
+        "How many separate shots follow one another in the video, counting each return to a scene?",
+    ),
+}
 
 
 class SceneCount(PseudoVideo):
@@ -23,27 +55,44 @@ class SceneCount(PseudoVideo):
     answer_kind = "number"
     order_dependent = False
     twin = "restaged"
-    wordings = (
-        "How many different scenes appear in the video?",
-        "What is the number of scenes in the video?",
-        "Count the scenes of the video. How many are there?",
-        "The video is made of how many different scenes?",
-        "How many scenes does the video have?",
-        "From start to end, how many different scenes are shown?",
-        "Give the number of different scenes that can be seen in the video.",
-        "The video goes from scene to scene. How many are there in total?",
-    )
+    scenes_recur = True
 
     def arrange(self, rng: Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address) -> Arrangement:
         _, most = scene_limits(canvas, address.level, minimum=2)
-        counts = [1 + int(i) for i in rng.choice(most, min(MAX_OPTIONS, most), replace=False)]
+        mode = "shots" if address.level >= SHOTS_FROM_LEVEL and rng.integers(2) else "scenes"
+        facts: dict[str, Any] = {"mode": mode, "wording": choose_wording(rng, WORDINGS[mode])}
+        picked = pick_scenes(scenes, most, address)
+        if mode == "scenes":
+            counts = [1 + int(i) for i in rng.choice(most, min(MAX_OPTIONS, most), replace=False)]
+            truth = counts[choose_truth(rng, len(counts), address)]
+            facts["options"] = [str(n) for n in counts]
+            return Arrangement(order=picked[:truth], facts=facts, lengths=split_length(truth, most, canvas, address))
+        num_scenes = int(rng.integers(2, most)) if most > 2 else most
+        counts = [num_scenes + int(i) for i in rng.choice(num_scenes + 1, MAX_OPTIONS, replace=False)]
         truth = counts[choose_truth(rng, len(counts), address)]
-        order = pick_scenes(scenes, most, address)[:truth]
-        lengths = split_length(truth, most, canvas, address)
-        return Arrangement(order=order, facts={"options": [str(n) for n in counts]}, lengths=lengths)
+        order = [picked[i] for i in _shot_order(rng, num_scenes, truth)]
+        facts["options"] = [str(n) for n in counts]
+        return Arrangement(
+            order=order, facts=facts, lengths=divide_lengths(order, MAX_SHOTS_PER_SCENE, canvas, address)
+        )
+
+    def wordings_of(self, facts: Facts) -> Sequence[str]:
+        return WORDINGS[facts["mode"]]
 
     def answer(self, order: Sequence[str], facts: Facts) -> str:
-        return str(len(set(order)))
+        return str(len(order) if facts["mode"] == "shots" else len(set(order)))
 
     def conclude(self, facts: Facts, answer: str) -> str:
-        return f"The number of scenes is {answer}."
+        return f"The number of {facts['mode']} is {answer}."
+
+
+def _shot_order(rng: Generator, num_scenes: int, num_shots: int) -> list[int]:
+    """Order scenes, each of them one to three times and none after itself."""
+    while True:
+        again = rng.integers(num_scenes, size=num_shots - num_scenes)
+        shots = [*range(num_scenes), *(int(i) for i in again)]
+        if max(Counter(shots).values()) > MAX_SHOTS_PER_SCENE:
+            continue
+        order = [shots[i] for i in rng.permutation(num_shots)]
+        if all(one != other for one, other in pairwise(order)):
+            return order

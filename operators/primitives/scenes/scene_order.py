@@ -1,17 +1,20 @@
 """Ask in which order the scenes come (R1 of arXiv 2506.06928: three random permutations as options).
 
-The permutations are chosen first and the video is rendered in one of them, so no option stands out. Hard ones differ in
-three places alone. They are the three rotations of the scenes there, all equally far apart, so likeness to the rest
-tells nothing. (The paper's hard mode swaps two scenes of the correct order. With four options, choosing the option most
-like the rest solves 41 % of such questions.)
+The options are chosen first and the video is rendered in one of them, so no option stands out. At the first two levels
+they are random permutations, as in the paper. Most of these differ in the first scene, so one frame gives up to 92 % of
+the answers. From level 2 on, if there are four scenes, there are four options: two exchanges of two scenes, each done
+or not. A scene that is seen tells about one exchange at most, so one frame gives at most 50 %, where chance is 25 %.
+Of six scenes or more, the first and the last are not exchanged, so these two frames tell nothing. Of four or five, they
+are exchanged with each other, so the two frames tell no more than one does.
+
+(The paper's hard mode swaps two scenes of the correct order. With four options, choosing the option most like the rest
+solves 41 % of such questions. Here every option is as far from the others as any.)
 """
 
 import re
 from collections.abc import Sequence
 from math import factorial
-from typing import Literal
 
-import numpy as np
 from numpy.random import Generator
 from temporay.operators.canvas import Canvas
 from temporay.operators.primitives._base import Facts, choose_truth
@@ -21,8 +24,8 @@ from temporay.operators.records import Address, AnswerValue, Scene
 
 MAX_OPTIONS = 3
 LISTED = re.compile(r"(?:^|\. )Scene \d+: ")  # before each caption of an option
-Differing = Literal["anywhere", "three places", "three neighbors"]
-DIFFERING_BY_LEVEL: tuple[Differing, ...] = ("anywhere", "anywhere", "anywhere", "three places", "three neighbors")
+MIN_SCENES_TO_EXCHANGE, MIN_SCENES_BETWEEN = 4, 6
+EXCHANGED_BY_LEVEL = ("", "", "any", "any", "neighbors")  # what options differ in; "": random permutations
 
 
 class SceneOrder(PseudoVideo):
@@ -43,7 +46,11 @@ class SceneOrder(PseudoVideo):
 
     def arrange(self, rng: Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address) -> Arrangement:
         picked = choose_scenes(rng, scenes, canvas, address)
-        orders = _choose_orders(rng, len(picked), DIFFERING_BY_LEVEL[address.level])
+        exchanged = EXCHANGED_BY_LEVEL[address.level]
+        if exchanged and len(picked) >= MIN_SCENES_TO_EXCHANGE:
+            orders = _exchanged_orders(rng, len(picked), exchanged == "neighbors")
+        else:
+            orders = _random_orders(rng, len(picked))
         truth = orders[choose_truth(rng, len(orders), address)]
         options = [_listing([picked[i].caption for i in listed]) for listed in orders]
         return Arrangement(order=[picked[i] for i in truth], facts={"options": options})
@@ -55,24 +62,36 @@ class SceneOrder(PseudoVideo):
         return _listing(order)
 
 
-def _choose_orders(rng: Generator, num_scenes: int, differing: Differing) -> list[tuple[int, ...]]:
-    """Choose up to ``MAX_OPTIONS`` different permutations, each as likely in any of their places."""
-    if differing == "anywhere" or num_scenes < MAX_OPTIONS:
-        orders: list[tuple[int, ...]] = []
-        while len(orders) < min(MAX_OPTIONS, factorial(num_scenes)):
-            listed = tuple(int(i) for i in rng.permutation(num_scenes))
-            if listed not in orders:
-                orders.append(listed)
-        return orders
-    base = rng.permutation(num_scenes)
-    if differing == "three places":
-        places = np.sort(rng.choice(num_scenes, MAX_OPTIONS, replace=False))
+def _random_orders(rng: Generator, num_scenes: int) -> list[tuple[int, ...]]:
+    """Choose up to ``MAX_OPTIONS`` different permutations."""
+    orders: list[tuple[int, ...]] = []
+    while len(orders) < min(MAX_OPTIONS, factorial(num_scenes)):
+        listed = tuple(int(i) for i in rng.permutation(num_scenes))
+        if listed not in orders:
+            orders.append(listed)
+    return orders
+
+
+def _exchanged_orders(rng: Generator, num_scenes: int, neighbors: bool) -> list[tuple[int, ...]]:
+    """Return an order with two exchanges done and not done, in random order: four options."""
+    inner = [int(i) for i in 1 + rng.permutation(num_scenes - 2)]
+    if num_scenes < MIN_SCENES_BETWEEN:
+        pairs = [(0, num_scenes - 1), (inner[0], inner[1])]
+    elif neighbors:
+        first = 1 + int(rng.integers(num_scenes - MIN_SCENES_BETWEEN + 1))
+        second = first + 2 + int(rng.integers(num_scenes - 4 - first))
+        pairs = [(first, first + 1), (second, second + 1)]
     else:
-        places = int(rng.integers(num_scenes - MAX_OPTIONS + 1)) + np.arange(MAX_OPTIONS)
-    rotations = np.tile(base, (MAX_OPTIONS, 1))
-    for shift in range(MAX_OPTIONS):
-        rotations[shift, places] = base[np.roll(places, shift)]
-    return [tuple(int(i) for i in rotation) for rotation in rotations]
+        pairs = [(inner[0], inner[1]), (inner[2], inner[3])]
+    base = rng.permutation(num_scenes)
+    orders = []
+    for which in rng.permutation(4):
+        order = base.copy()
+        for done, pair in zip(divmod(int(which), 2), pairs, strict=True):
+            if done:
+                order[list(pair)] = order[list(pair[::-1])]
+        orders.append(tuple(int(i) for i in order))
+    return orders
 
 
 def _listing(captions: Sequence[str]) -> str:

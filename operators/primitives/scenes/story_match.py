@@ -2,8 +2,11 @@
 
 The four descriptions are two tellings in two orders each. The tellings are a story, and the same story with one scene
 replaced or left out. The orders differ by two scenes exchanged. Any of the four may be rendered, and each differs from
-two others in one change and from the last in two, so no option stands out. Which scenes appear leaves two descriptions;
-only the order tells which of them is right.
+two others in one change and from the last in two, so no option stands out.
+
+Which scenes appear leaves two descriptions, so a bag of frames gives 50 %, where chance is 25 %. No scene takes part in
+both changes, so one frame gives at most 50 % too, and with both ends it is the same. With five scenes or more, both
+changes lie between the ends.
 """
 
 from collections.abc import Sequence
@@ -15,8 +18,8 @@ from temporay.operators.primitives.scenes._question import Arrangement, PseudoVi
 from temporay.operators.primitives.scenes._shots import CaptionedScene, choose_scenes, split_length, tell_order
 from temporay.operators.records import Address, AnswerValue, Scene
 
-MIN_SCENES_TO_CUT = 3  # so that the scenes left have an order
-EXCHANGED_BY_LEVEL = ("any", "any", "any", "neighbors", "neighbors")
+MIN_SCENES = 3  # two are exchanged, and another is changed
+NEIGHBORS_FROM_LEVEL = 3
 
 
 class StoryMatch(PseudoVideo):
@@ -24,6 +27,8 @@ class StoryMatch(PseudoVideo):
 
     task = "story_match"
     answer_kind = "order"
+    needs_time = False  # a scene that only two of the descriptions have rules out the others
+    edge_limits = (0.5, 0.5)
     wordings = (
         "Which description tells the whole video, all of it in the right order?",
         "Which of these stories is the one that the video shows?",
@@ -40,15 +45,16 @@ class StoryMatch(PseudoVideo):
         return canvas.num_scenes[1] + 1
 
     def arrange(self, rng: Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address) -> Arrangement:
-        *told, spare = choose_scenes(rng, scenes, canvas, address, num_spare=1)
-        exchanged = _choose_exchanged(rng, len(told), EXCHANGED_BY_LEVEL[address.level])
+        minimum = min(MIN_SCENES, canvas.num_scenes[1])
+        *told, spare = choose_scenes(rng, scenes, canvas, address, minimum=minimum, num_spare=1)
+        exchanged = _choose_exchanged(rng, len(told), neighbors=address.level >= NEIGHBORS_FROM_LEVEL)
         pairs = _with_exchange(_choose_tellings(rng, told, spare, exchanged), exchanged)
         telling, order = int(rng.integers(2)), choose_truth(rng, 2, address)  # a twin differs in its order alone
         stories = [story for pair in pairs for story in pair]
         captions = [[scene.caption for scene in stories[i]] for i in rng.permutation(len(stories))]
         # A length belongs to a scene, not to a place, so that a twin shows the same frames.
         first, shown = pairs[telling][0], pairs[telling][order]
-        lengths = split_length(len(first), len(told), canvas, address, min_shots=len(told) - 1)
+        lengths = split_length(len(first), len(told), canvas, address)
         facts = {"stories": captions, "options": [tell_order(story) for story in captions]}
         return Arrangement(order=shown, facts=facts, lengths=[lengths[first.index(scene)] for scene in shown])
 
@@ -63,24 +69,28 @@ class StoryMatch(PseudoVideo):
 Story = list[CaptionedScene]
 
 
-def _choose_exchanged(rng: Generator, num_scenes: int, which: str) -> tuple[int, int]:
-    if which == "neighbors":
-        first = int(rng.integers(num_scenes - 1))
-        return first, first + 1
-    first, second = sorted(int(i) for i in rng.choice(num_scenes, 2, replace=False))
-    return first, second
+def _choose_exchanged(rng: Generator, num_scenes: int, *, neighbors: bool) -> tuple[int, int]:
+    """Choose two places between the ends; the ends themselves where there are not two between."""
+    inner = num_scenes - 2
+    if inner < 2:
+        return 0, num_scenes - 1
+    first, second = sorted(int(i) for i in 1 + rng.choice(inner, 2, replace=False))
+    return (first, first + 1) if neighbors else (first, second)
 
 
 def _choose_tellings(
     rng: Generator, told: Story, spare: CaptionedScene, exchanged: tuple[int, int]
 ) -> tuple[Story, Story]:
-    """Return the story, and the story with one scene replaced or, if enough remain, one unexchanged scene left out."""
-    changed = int(rng.integers(len(told)))
-    can_be_cut = [place for place in range(len(told)) if place not in exchanged]
-    cut = bool(rng.integers(2)) and len(told) >= MIN_SCENES_TO_CUT
+    """Return the story, and the story with one scene replaced, or left out between its ends.
+
+    It is a scene that is not exchanged, if there is one.
+    """
+    others = [place for place in range(len(told)) if place not in exchanged]
+    between = [place for place in others if 0 < place < len(told) - 1]
+    free = between or others or list(exchanged)
+    changed, cut = free[int(rng.integers(len(free)))], bool(rng.integers(2)) and bool(between)
     if cut:
-        left_out = can_be_cut[int(rng.integers(len(can_be_cut)))]
-        return told, [scene for place, scene in enumerate(told) if place != left_out]
+        return told, [scene for place, scene in enumerate(told) if place != changed]
     return told, [spare if place == changed else scene for place, scene in enumerate(told)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import combinations
 
 import cv2
@@ -16,12 +17,11 @@ from temporay.operators.pixels.render import fit
 from temporay.operators.primitives._base import NOT_AN_OPTION
 from temporay.operators.primitives.scenes._question import NONE_OF_THE_OTHERS, PseudoVideo
 from temporay.operators.primitives.scenes._recognize import RecognizedFrame, captions_seen, recognize, shots_seen
-from temporay.operators.primitives.scenes._shots import choose_affine
-from temporay.operators.primitives.scenes.recurring_scenes import RecurringScenes
+from temporay.operators.primitives.scenes._shots import alike, choose_affine
 from temporay.operators.primitives.scenes.scene_order import SceneOrder
 from temporay.operators.primitives.scenes.story_match import StoryMatch
 from temporay.operators.records import Address, Frames, Scene, ScenePlan
-from temporay.operators.sampling import EVERY_FRAME
+from temporay.operators.sampling import EVERY_FRAME, FrameSampling
 
 WIDTH, HEIGHT = 160, 120
 CANVAS = Canvas(
@@ -60,10 +60,11 @@ def show(captions: list[str], jitter: Jitter = "paper", pictures: dict[str, Fram
     return decode(encode(np.stack(frames), 8.0, Codec(crf=20)).data)
 
 
-def make_plan(task: str, index: int, level: int, *, twin: bool = False) -> ScenePlan:
+def make_plan(task: str, index: int, level: int, *, twin: bool = False, num_scenes: int | None = None) -> ScenePlan:
     primitive: PseudoVideo = load("temporay.operators.primitives", task)()
     address = Address(task=task, split="train", index=index, seed=2, level=level, twin=twin)
-    return primitive.plan(SCENES, CANVAS, address)
+    canvas = CANVAS if num_scenes is None else replace(CANVAS, num_scenes=(num_scenes, num_scenes))
+    return primitive.plan(SCENES, canvas, address)
 
 
 @pytest.mark.parametrize("jitter", ["paper", "smooth", "none"])
@@ -109,12 +110,17 @@ def test_an_order_that_is_no_option_is_noticed() -> None:
     assert SceneOrder().recover(witness([CAPTIONS[1], CAPTIONS[0]])) == NOT_AN_OPTION
 
 
-@pytest.mark.parametrize("level", [3, 4])
-def test_hard_permutations_are_all_equally_far_apart(level: int) -> None:
+@pytest.mark.parametrize("level", [2, 3, 4])
+def test_a_scene_that_is_seen_leaves_two_of_four_orders(level: int) -> None:
+    """The options are two exchanges, done or not; the ends tell of one at most, and of none where there is room."""
     for index in range(60):
-        options = [option.split("Scene ") for option in make_plan("scene_order", index, level).facts["options"]]
-        apart = [sum(a != b for a, b in zip(one, other, strict=True)) for one, other in combinations(options, 2)]
-        assert apart == [3, 3, 3]
+        plan = make_plan("scene_order", index, level, num_scenes=4 + index % 3)
+        orders = [option.split("Scene ")[1:] for option in plan.facts["options"]]
+        apart = [sum(a != b for a, b in zip(one, other, strict=True)) for one, other in combinations(orders, 2)]
+        assert sorted(apart) == [2, 2, 2, 2, 4, 4]
+        at_place = [Counter(order[place] for order in orders) for place in range(4 + index % 3)]
+        assert all(set(seen.values()) <= {2, 4} for seen in at_place)
+        assert len({(order[0], order[-1]) for order in orders}) == (1 if index % 3 == 2 else 2)
 
 
 def test_every_story_differs_once_from_two_and_twice_from_one() -> None:
@@ -131,15 +137,58 @@ def test_every_story_differs_once_from_two_and_twice_from_one() -> None:
     assert min(truths[i] for i in range(4)) > 28
 
 
-def test_frames_of_a_scene_do_not_tell_how_often_it_comes() -> None:
+@pytest.mark.parametrize("num_scenes", [3, 4, 5])
+def test_no_scene_tells_both_changes_of_a_story(num_scenes: int) -> None:
+    for index in range(40):
+        stories = make_plan("story_match", index, index % 5, num_scenes=num_scenes).facts["stories"]
+        for place in (0, -1):
+            assert set(Counter(story[place] for story in stories).values()) <= ({2, 4} if num_scenes < 5 else {4})
+        ends = Counter((story[0], story[-1]) for story in stories)
+        assert min(ends.values()) >= 2, "the first and the last frame leave two stories"
+
+
+@pytest.mark.parametrize(("rate", "shortest_s"), [(2.0, 0.5), (4.0, 0.25)])
+@pytest.mark.parametrize("task", ["scene_order", "scene_count", "recurring_scenes", "story_match"])
+def test_every_shot_is_seen_at_the_rate_at_which_a_model_looks(task: str, rate: float, shortest_s: float) -> None:
+    primitive: PseudoVideo = load("temporay.operators.primitives", task)()
+    canvas = replace(CANVAS, sampling=FrameSampling(fps=rate), num_scenes=(2, 5))
+    for index in range(20):
+        address = Address(task=task, split="train", index=index, seed=2, level=index % 5)
+        plan = primitive.plan(SCENES, canvas, address)
+        for frames in canvas.sampling.choices(plan.num_frames, plan.fps):
+            assert primitive.survives(plan, frames)
+            unseen = [frame for frame in frames if frame >= plan.shots[0].end_frame]
+            assert len(plan.shots) == 1 or not primitive.survives(plan, unseen)
+        assert min(event.end_ms - event.start_ms for event in plan.events) >= 1000 * shortest_s - 1e-6
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "are_alike"),
+    [
+        ("a kitchen with a white stove", "an oven below a row of cupboards", True),
+        ("two kittens asleep on a chair", "a cat looks out of the window", True),
+        ("a man rides a wave", "surfers wait in the sea", True),
+        ("a red bus in a street", "a man walks along a street", False),
+        ("a plate of food", "a plate of food", True),
+    ],
+)
+def test_captions_of_the_same_thing_are_alike(one: str, other: str, are_alike: bool) -> None:
+    assert alike(one, other) is are_alike
+
+
+@pytest.mark.parametrize("task", ["recurring_scenes", "scene_count"])
+def test_frames_of_a_scene_do_not_tell_how_often_it_comes(task: str) -> None:
     for index in range(60):
-        plan, twin = (make_plan("recurring_scenes", index, 3, twin=is_twin) for is_twin in (False, True))
+        plan, twin = (make_plan(task, index, 3, twin=is_twin) for is_twin in (False, True))
+        if plan.facts["mode"] == "scenes":
+            continue  # the number of different scenes is what their frames tell
         totals = [Counter[int](), Counter[int]()]
         for total, one in zip(totals, (plan, twin), strict=True):
             for shot in one.shots:
                 total[shot.scene.image_id] += shot.end_frame - shot.start_frame
         assert totals[0] == totals[1]
-        assert RecurringScenes().ask(plan).answer_index != RecurringScenes().ask(twin).answer_index
+        primitive: PseudoVideo = load("temporay.operators.primitives", task)()
+        assert primitive.ask(plan).answer_index != primitive.ask(twin).answer_index
 
 
 @pytest.mark.parametrize("task", ["first_last", "adjacent_scene", "scene_at"])

@@ -48,7 +48,7 @@ def adjacent_scene(plan: ScenePlan, question: Question) -> str:
 
 
 def scene_count(plan: ScenePlan, question: Question) -> str:
-    return str(len(plan.shots))
+    return str(len(plan.shots) if "shot" in question.text else len(set(shown(plan))))
 
 
 def scene_at(plan: ScenePlan, question: Question) -> str:
