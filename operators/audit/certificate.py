@@ -7,11 +7,12 @@ from typing import Any
 
 from temporay.operators.audit.forest import forest_attacks
 from temporay.operators.audit.gate import FAMILY_FALSE_ALARMS, GATE, AttackResult, Rows, family_z, judge, measure
-from temporay.operators.audit.inherent import NO_PROMISE, Inherent
+from temporay.operators.audit.inherent import NO_PROMISE
 from temporay.operators.audit.pixels import pixel_attacks
 from temporay.operators.audit.priors import ATTACKS, RULES, letter_balance
 from temporay.operators.audit.thumbnails import Thumbnails
 from temporay.operators.dataset.rows import SampleRow
+from temporay.operators.primitives._base import Inherent
 
 MIN_SAMPLES = 30  # per task; with fewer, three standard errors are as wide as the scale
 MAX_ROWS_PER_TASK = 1000  # for the forests: more rows only take longer

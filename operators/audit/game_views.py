@@ -18,7 +18,7 @@ from temporay.operators.records import ScenePlan
 from temporay.operators.seeding import rng_at
 
 NUM_DRAWN = 60  # games that are drawn for each sample and view
-MAX_ORDERED = 4000  # orders of the same operations that are looked at
+NUM_ORDERED = 100  # orders of the same operations that are looked at
 # Operations are counted from the revealed state on, and the others are drawn.
 NUM_KNOWN = {"reveal": 0, "first_operation": 1, "first_two_operations": 2}
 WHOLE_GAME = "whole_game"
@@ -27,7 +27,7 @@ GAME_VIEWS = (*NUM_KNOWN, "all_but_one", "operations", "bag_of_frames")
 
 def game_credits(game: OperationsGame, rows: Rows, plans: Sequence[ScenePlan], view: str) -> Credits:
     """Return (N,) what the best guess from one view earns."""
-    reveals = [tuple(read_log(plan)[0].detail.split()) for plan in plans]
+    reveals = [game.parsed(read_log(plan)[0].detail) for plan in plans]
     found = []
     for row, plan, revealed in zip(rows, plans, reveals, strict=True):
         course = course_of(plan)
@@ -46,7 +46,7 @@ def game_credits(game: OperationsGame, rows: Rows, plans: Sequence[ScenePlan], v
 
 def course_of(plan: ScenePlan) -> Course:
     """Return the operations of a plan in their order, as its primitive chose them."""
-    return tuple((event.kind, *event.detail.split()[:-2]) for event in read_log(plan)[1])
+    return tuple((event.kind, *event.detail.split()) for event in read_log(plan)[1])
 
 
 def _hidden(view: str, length: int, plan: ScenePlan, rng: np.random.Generator) -> list[int]:
@@ -86,25 +86,6 @@ def _orders(
     game: OperationsGame, plan: ScenePlan, revealed: State, course: Course, rng: np.random.Generator
 ) -> set[str | None]:
     """Return the answers to which orders of the same operations lead; each is made true as often as any other."""
-    if game.twin == "reordered":
-        return {game.answer(plan.facts, revealed, other) for other in game.orders(rng, course)}
     at_start = bool(plan.facts["at_start"])
-    left = Counter(course)
-    found: set[str | None] = set()
-    budget = [MAX_ORDERED]
-
-    def go_on(state: State, done: Course) -> None:
-        budget[0] -= 1
-        if len(done) == len(course):
-            found.add(game.answer(plan.facts, revealed, done if at_start else done[::-1]))
-        if budget[0] < 0:
-            return
-        for operation in [o for o, n in left.items() if n]:
-            after = game.apply(state, operation if at_start else game.inverse(operation))
-            if after is not None:
-                left[operation] -= 1
-                go_on(after, (*done, operation))
-                left[operation] += 1
-
-    go_on(revealed, ())
-    return found
+    orders = (game.reordered(rng, revealed, course, at_start) for _ in range(NUM_ORDERED))
+    return {game.answer(plan.facts, revealed, order) for order in orders if order}

@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,10 @@ from temporay.operators.audit.ideal_features import (
     sample_columns,
 )
 from temporay.operators.audit.ideal_states import Watched, watch
-from temporay.operators.audit.inherent import Inherent, limits_of
+from temporay.operators.audit.inherent import limits_of
 from temporay.operators.audit.learners import answer_forest, option_forest
 from temporay.operators.dataset.rows import SampleRow
-from temporay.operators.primitives._base import Primitive
+from temporay.operators.primitives._base import Inherent, Primitive
 from temporay.operators.primitives.states._game import OperationsGame
 from temporay.operators.records import ScenePlan
 from temporay.operators.seeding import rng_at
@@ -150,10 +151,8 @@ def motion_attacks(
     watched = [watch(one.row, one.plan) for one in planned]
     rows = [one.row for one in planned]
     views = {name: [_in_view(name, choose, one) for one in watched] for name, choose in VIEWS.items()}
-    views["bag_of_frames"] = [
-        Described.of(one, [in_a_bag(thing, range(one.plan.num_frames)) for thing in one.things]) for one in watched
-    ]
-    numbers = [Described.of(one, [one_numbers(thing, _num_events(one)) for thing in one.things]) for one in watched]
+    views["bag_of_frames"] = [Described.of(one, _all(one), partial(in_a_bag, frames=_all(one))) for one in watched]
+    numbers = [Described.of(one, _all(one), partial(one_numbers, num_events=_num_events(one))) for one in watched]
     views |= {name: [one.only([name]) for one in numbers] for name in ONE_NUMBERS}
     found = {name: _strongest(name, described, rows, primitive.inherent) for name, described in views.items()}
     return found[EVERYTHING], tuple(result for name, result in found.items() if name != EVERYTHING)
@@ -203,7 +202,11 @@ def failures(cell: CellAudit) -> list[str]:
 
 def _in_view(name: str, choose: Choose, one: Watched) -> Described:
     frames = choose(one.plan.num_frames, rng_at("ideal_view", name, one.row["id"]))
-    return Described.of(one, [in_order(thing, frames, one.plan.fps) for thing in one.things])
+    return Described.of(one, frames, partial(in_order, frames=frames, fps=one.plan.fps))
+
+
+def _all(one: Watched) -> range:
+    return range(one.plan.num_frames)
 
 
 def _num_events(one: Watched) -> int:

@@ -8,10 +8,11 @@ probe that attacks) -> columns of a sample (things that are asked about, all thi
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 from temporay.operators.audit.ideal_states import Doubles, Thing, Watched, steps_between
 from temporay.operators.audit.learners import Features
 from temporay.operators.primitives.motion._stage import VECTORS
@@ -20,6 +21,7 @@ REST = 1e-3  # a step below this share of the frame is no motion
 TURNS = 0.15  # radians between two steps, from which on a path turns
 FEW = 3  # frames; of more, the course as a whole is described too
 NUM_PARTS = 4
+EXTRAS = ("number of things", "clip length", "relative x", "relative y", "relative angle")
 NamedNumbers = dict[str, float]
 DIRECTION = re.compile("|".join(sorted(map(re.escape, VECTORS), key=len, reverse=True)))
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -84,12 +86,16 @@ class Described:
 
     watched: Watched
     names: tuple[str, ...]
-    values_KF: Doubles
+    values_KF: Doubles  # zeros for what the view does not show: how a plan hides things is not to be seen
+    shown_K: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, watched: Watched, numbers: Sequence[NamedNumbers]) -> Described:
-        values_KF = np.array([list(one.values()) for one in numbers], np.float64)
-        return cls(watched=watched, names=tuple(numbers[0]), values_KF=values_KF)
+    def of(cls, watched: Watched, frames: Sequence[int], describe: Callable[[Thing], NamedNumbers]) -> Described:
+        """Describe what can be seen in some frames."""
+        numbers = [describe(thing) for thing in watched.things]
+        shown_K = np.array([thing.visible_T[list(frames)].any() for thing in watched.things])
+        values_KF = np.array([list(one.values()) for one in numbers], np.float64) * shown_K[:, None]
+        return cls(watched=watched, names=tuple(numbers[0]), values_KF=values_KF, shown_K=shown_K)
 
     def only(self, names: Sequence[str]) -> Described:
         columns = [self.names.index(name) for name in names]
@@ -105,14 +111,14 @@ def sample_columns(described: Sequence[Described]) -> Features:
     """Describe each sample: the first two things that are asked about, and all things together."""
     names, rows = described[0].names, []
     for one in described:
-        own_KF = one.values_KF
+        own_KF = one.values_KF[one.shown_K] if one.shown_K.any() else one.values_KF[:1]
         left, right = _by_window(one)
-        extra = [float(len(own_KF)), float(one.watched.plan.num_frames), *_between_asked(one)]
+        extra = [] if len(names) == 1 else [len(own_KF), one.watched.plan.num_frames, *_between_asked(one)]
         parts = [one.asked(0), one.asked(1), own_KF.mean(axis=0), own_KF.std(axis=0)]
         parts += [(np.abs(own_KF) > REST).sum(axis=0), left - right, left / np.where(right == 0, 1e-6, right), extra]
         rows.append(np.concatenate(parts))
     kinds = ("asked 1", "asked 2", "mean", "spread", "how many have", "left less right", "left over right")
-    extras = ("number of things", "clip length", "relative x", "relative y", "relative angle")
+    extras = EXTRAS if len(names) > 1 else ()  # a number by itself is nothing else
     return _matrix((*(f"{kind}: {name}" for kind in kinds for name in names), *extras), rows)
 
 
@@ -148,7 +154,7 @@ def _state(thing: Thing, frame: int, when: str) -> NamedNumbers:
     red, green, blue = thing.color_T3[frame]
     seen = float(thing.visible_T[frame])
     values = {"x": x, "y": y, "size": thing.size_T[frame], "sine": np.sin(angle), "cosine": np.cos(angle)}
-    values |= {"hue": red + 2 * green + 4 * blue, "label": thing.label}
+    values |= {"hue": red + 2 * green + 4 * blue, "kind": thing.kind_T[frame]}
     return {f"seen {when}": seen} | {f"{name} {when}": float(seen * value) for name, value in values.items()}
 
 
@@ -215,7 +221,7 @@ def _course(thing: Thing, frames: Sequence[int], steps: Doubles, turns: Doubles,
 
 
 def _changes(thing: Thing, at: Doubles) -> Doubles:
-    looks = np.column_stack([thing.visible_T[at], thing.size_T[at], thing.color_T3[at]])
+    looks = np.column_stack([thing.visible_T[at], thing.size_T[at], thing.color_T3[at], thing.kind_T[at]])
     return np.asarray((np.abs(np.diff(looks, axis=0)) > REST).any(axis=1))
 
 
@@ -236,7 +242,7 @@ def _slope(xy_N2: Doubles, way: float) -> float:
 
 def _by_window(one: Described) -> tuple[Doubles, Doubles]:
     """Return the means of the things in the first two parts of the frame; zeros if there are no parts."""
-    of_thing = [thing.window for thing in one.watched.things]
+    of_thing = [t.window if shown else None for t, shown in zip(one.watched.things, one.shown_K, strict=True)]
     windows = sorted({window for window in of_thing if window})[:2]
     means = [one.values_KF[[w == window for w in of_thing]].mean(axis=0) for window in windows]
     left, right = [*means, *[np.zeros(len(one.names))] * 2][:2]
@@ -286,7 +292,7 @@ def _is_x(name: str) -> bool:
 
 
 def _is_amount(name: str) -> bool:
-    return not name.startswith(("x ", "y ", "hue", "sine", "cosine", "seen ", "direction", "part"))
+    return not name.startswith(("x ", "y ", "hue", "kind", "sine", "cosine", "seen ", "direction", "part"))
 
 
 def _matrix(names: Sequence[str], rows: Sequence[Doubles]) -> Features:

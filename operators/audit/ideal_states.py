@@ -8,7 +8,7 @@ turns.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,7 @@ class Thing:
     size_T: Doubles  # parts of the frame's shorter side
     angle_T: Doubles  # turns
     color_T3: Doubles  # 0 to 1
-    label: float  # what is written on it, as a number
+    kind_T: Doubles  # its outline and what is written on it, as a number
     window: tuple[int, int, int, int] | None  # the part of the frame it stays in
 
 
@@ -48,7 +48,7 @@ class Watched:
 
 def watch(row: SampleRow, plan: ScenePlan) -> Watched:
     """Collect the things of a plan, and which of them question and options name."""
-    things = (*_scenes(plan), *(_shape(track, plan) for track in plan.tracks))
+    things = (*_scenes(plan), *_joined([_shape(track, plan) for track in plan.tracks]))
     numbers = {name: i for i, thing in reversed(list(enumerate(things))) for name in thing.names if name}
     named = tuple(things_in(option, numbers) for option in row["options"])
     return Watched(row=row, plan=plan, things=things, asked=things_in(row["question"], numbers), named=named)
@@ -78,9 +78,34 @@ def _shape(track: Track, plan: ScenePlan) -> Thing:
         size_T=track.radius_px * scale_T / min(plan.width, plan.height),
         angle_T=angle_T,
         color_T3=colors / 255.0,
-        label=float(sum(map(ord, track.label))),
+        kind_T=np.full(num_frames, float(sum(map(ord, track.shape + track.label)))),
         window=track.window_px,
     )
+
+
+def _joined(things: Sequence[Thing]) -> list[Thing]:
+    """Join things of one name of which never two are seen at once: a shape that another one takes the place of.
+
+    How many tracks a plan draws a shape with is nothing that a viewer sees.
+    """
+    joined: list[Thing] = []
+    for thing in things:
+        same = [n for n, other in enumerate(joined) if other.names == thing.names and other.window == thing.window]
+        free = [n for n in same if not (joined[n].visible_T & thing.visible_T).any()]
+        if not free:
+            joined.append(thing)
+            continue
+        other = joined[free[0]]
+        joined[free[0]] = replace(
+            other,
+            xy_T2=np.where(thing.visible_T[:, None], thing.xy_T2, other.xy_T2),
+            visible_T=other.visible_T | thing.visible_T,
+            size_T=np.where(thing.visible_T, thing.size_T, other.size_T),
+            angle_T=np.where(thing.visible_T, thing.angle_T, other.angle_T),
+            color_T3=np.where(thing.visible_T[:, None], thing.color_T3, other.color_T3),
+            kind_T=np.where(thing.visible_T, thing.kind_T, other.kind_T),
+        )
+    return joined
 
 
 def _panel_names(track: Track, plan: ScenePlan) -> tuple[str, ...]:
@@ -109,7 +134,7 @@ def _scenes(plan: ScenePlan) -> list[Thing]:
             size_T=still,
             angle_T=still,
             color_T3=np.zeros((plan.num_frames, 3)),
-            label=0.0,
+            kind_T=still,
             window=None,
         )
         for name, visible_T in visible.items()

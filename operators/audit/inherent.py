@@ -8,12 +8,11 @@ A name of a view comes before the name of its group. What is not declared is hel
 """
 
 import json
-from collections.abc import Mapping, Sequence
 
 import numpy as np
 from temporay.operators.audit.gate import Credits, Rows, chances_of
+from temporay.operators.primitives._base import Inherent
 
-Inherent = Mapping[str, float | Sequence[float]]
 GROUPS = {
     "one_frame": ("first_frame", "last_frame", "random_frame"),
     "two_frames": ("first_two_frames", "last_two_frames", "first_and_last_frame", "any_two_frames"),

@@ -18,10 +18,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.audit.gate import AttackResult, Credits, Rows, chances_of, measure
-from temporay.operators.audit.inherent import Inherent, limits_of
+from temporay.operators.audit.inherent import limits_of
 from temporay.operators.audit.learners import Features, answer_forest, option_forest, rank_of
 from temporay.operators.audit.thumbnails import SIDE, Thumbnails
 from temporay.operators.pixels.shapes import COLORS
+from temporay.operators.primitives._base import Inherent
 from temporay.operators.records import Frames
 
 NUM_FOLDS = 3

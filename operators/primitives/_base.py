@@ -25,6 +25,7 @@ PRIMITIVES = "temporay.operators.primitives"
 Style = Literal["concise", "detailed"]
 TwinKind = Literal["reversed", "reordered", "restaged"]
 Facts = Mapping[str, Any]
+Inherent = Mapping[str, float | Sequence[float]]  # part of a clip -> how often it may tell, for all levels or each
 NOT_AN_OPTION = -1  # what ``recover`` returns where the frames surely show what no option says
 CONCLUSIONS = ("So the answer is {answer}.", "That makes it {answer}.", "The answer is therefore {answer}.")
 
@@ -46,7 +47,7 @@ class Primitive(ABC):
 
     # How often a part of the clip may give the answer, by the name of the part (``audit.inherent``), for all levels or
     # level by level. The audit holds what is not declared to chance.
-    inherent: ClassVar[Mapping[str, float | Sequence[float]]] = {}
+    inherent: ClassVar[Inherent] = {}
 
     wordings: ClassVar[Sequence[str]] = ()  # eight or more texts that ask the same; their fields are facts
     phrases: ClassVar[Phrases] = {}  # detailed reasoning: three or more per kind of event, with times

@@ -14,7 +14,6 @@ from pydantic import Field
 from temporay.operators.audit.certificate import MAX_ROWS_PER_TASK, MIN_SAMPLES, audit
 from temporay.operators.audit.fresh_plans import fresh_plans, plans_of
 from temporay.operators.audit.ideal import audit_ideal
-from temporay.operators.audit.inherent import Inherent
 from temporay.operators.audit.thumbnails import Thumbnails, thumbnails_of
 from temporay.operators.dataset.card import write_card
 from temporay.operators.dataset.ideal_table import text
@@ -23,7 +22,7 @@ from temporay.operators.dataset.recipe import Level, primitives_of
 from temporay.operators.dataset.shards import AUDIT_FILE
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.files import write_json
-from temporay.operators.primitives._base import primitive_of
+from temporay.operators.primitives._base import Inherent, primitive_of
 from temporay.operators.records import Frames
 from temporay.operators.settings import Settings
 

@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._races import choose_run
@@ -36,6 +36,8 @@ class Acceleration(DrawnMotion[float]):
     """Question about how a shape's speed changes."""
 
     task = "acceleration"
+    # What speeds up is slower than its mean at first.
+    inherent: ClassVar[Inherent] = {"two_frames": 0.52, "few_frames": 0.55, "one_number": 0.62}
     order_dependent = True
     twin = "restaged"  # the frames of a constant speed show no other answer in any order
     concise = "{paths}. It is {answer}."

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
@@ -55,6 +55,8 @@ class ActionCount(DrawnMotion[list[Act]]):
     """Question about the number of times that a shape does something."""
 
     task = "action_count"
+    # Each action is an event.
+    inherent: ClassVar[Inherent] = {"num_events": 1.0}
     answer_kind = "number"
     order_dependent = True
     twin = "restaged"

@@ -18,7 +18,7 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.pixels.shapes import COLORS, EASY_COLORS, SHAPES
 from temporay.operators.pixels.silhouettes import places_seen
-from temporay.operators.primitives._base import CONCLUSIONS, Facts, choose_wording
+from temporay.operators.primitives._base import CONCLUSIONS, Facts, Inherent, choose_wording
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import event_in, frame_ms
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
@@ -83,6 +83,14 @@ class AttributeChange(DrawnMotion[SeenChange]):
     """Question about which shape changes, what about it, or when."""
 
     task = "attribute_change"
+    # What changed needs no order.
+    inherent: ClassVar[Inherent] = {
+        "what bag_of_frames": 1.0,
+        "what one_number": 1.0,
+        "first_and_last_frame": 0.75,
+        "bag_of_frames": 0.55,
+        "num_events": 0.55,
+    }
     order_dependent = False
     twin = "restaged"
     gaps_by_level = tuple(2 * num_times + 1.5 for num_times in NUM_TIMES_BY_LEVEL)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness, turning_points
-from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import frame_ms
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
@@ -37,6 +37,8 @@ class BounceCount(DrawnMotion[int]):
     """Question about the number of bounces."""
 
     task = "bounce_count"
+    # Each bounce is an event.
+    inherent: ClassVar[Inherent] = {"num_events": 1.0}
     answer_kind = "number"
     order_dependent = True
     twin = "restaged"

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness, follow
-from temporay.operators.primitives._base import NOT_AN_OPTION, Facts
+from temporay.operators.primitives._base import NOT_AN_OPTION, Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives._stated import Stated
@@ -41,10 +41,11 @@ class ClipJigsaw(DrawnMotion[Sequence[int]]):
     """Question about the order of shuffled segments."""
 
     task = "clip_jigsaw"
+    # Frames at the first cut show one jump.
+    inherent: ClassVar[Inherent] = {"few_frames": 0.55}
     answer_kind = "order"
     order_dependent = True
     twin = "reordered"
-    edge_limits = (0.0, 0.0)
     notes = (JOINED, TENTHS)
     gaps_by_level = tuple((SEGMENT_GAPS + 1) * count for count in NUM_SEGMENTS_BY_LEVEL)
     unlisted = NOT_AN_OPTION

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.errors import SampleRejected
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
@@ -63,10 +63,11 @@ class CollisionCount(DrawnMotion[list[str]]):
     """Question about the number of collisions."""
 
     task = "collision_count"
+    # Each collision is an event.
+    inherent: ClassVar[Inherent] = {"num_events": 1.0}
     answer_kind = "number"
     order_dependent = True
     twin = "restaged"
-    edge_limits = (0.0, 0.0)
     gaps_by_level = tuple(d.moving_gaps + d.most_collisions + d.num_rests for d in DIFFICULTIES)
     notes = ("All circles stand still for a moment when two of them touch.",)
     wordings = (

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from temporay.operators.pixels.colors_seen import Witness, color_masks
 from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.pixels.silhouettes import MIN_AREA_PX
-from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Claim, Phrases, read_lists
 from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
@@ -37,6 +37,8 @@ class EventOrder(DrawnMotion[list[str]]):
     """Question about the order in which shapes come or go."""
 
     task = "event_order"
+    # Who is in the middle is not at an end.
+    inherent: ClassVar[Inherent] = {"few_frames": 0.73}
     answer_kind = "order"
     order_dependent = True
     twin = "restaged"

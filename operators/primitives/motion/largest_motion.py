@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._panels import Panel, cells, lines
@@ -37,9 +37,16 @@ class LargestMotion(DrawnMotion[tuple[str, str]]):
     """Question about the place, and up to level 1 the direction, of the largest motion."""
 
     task = "largest_motion"
+    # The way gone is what is asked for; up to level 1 a speed is.
+    inherent: ClassVar[Inherent] = {
+        "two_frames": (1.0, 1.0, 0.0, 0.0, 0.0),
+        "few_frames": (1.0, 1.0, 0.0, 0.0, 0.0),
+        "mean_speed": 1.0,
+        "path_length": 1.0,
+        "bag_of_frames": 0.55,
+    }
     order_dependent = True
     twin = "restaged"
-    edge_limits = (0.0, 1.0)  # up to level 1 two frames show all speeds
     gaps_by_level = (8.0, 10.0, 16.0, 20.0, 24.0)
 
     wordings_by_mode: ClassVar[Mapping[str, Sequence[str]]] = {

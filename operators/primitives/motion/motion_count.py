@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._stated import Value, direction_of
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
@@ -41,6 +41,8 @@ class MotionCount(DrawnMotion[int]):
     """Question about the number of moving shapes."""
 
     task = "motion_count"
+    # What moves is seen at two places.
+    inherent: ClassVar[Inherent] = {"one_number": 0.96, "two_frames": (0.7, 0.7, 0.4, 0.4, 0.4), "bag_of_frames": 1.0}
     answer_kind = "number"
     order_dependent = False
     twin = "restaged"  # what moves is seen in any order of the frames

@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives._stated import Value, direction_of
@@ -59,9 +59,14 @@ class MotionDirection(DrawnMotion[list[str]]):
     """Question about the direction of a way, or of its two legs."""
 
     task = "motion_direction"
+    # One leg is a direction; a bag leaves its sense open.
+    inherent: ClassVar[Inherent] = {
+        "two_frames": (1.0, 1.0, 0.0, 0.0, 0.0),
+        "few_frames": (1.0, 1.0, 0.0, 0.0, 0.0),
+        "bag_of_frames": 0.55,
+    }
     order_dependent = True
     twin = "reversed"
-    inherent: ClassVar[Mapping[str, float | Sequence[float]]] = {"two_frames": 1.0}
     concise = "{paths}. It moves {answer}."
 
     wordings = (

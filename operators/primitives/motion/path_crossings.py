@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.errors import SampleRejected
 from temporay.operators.pixels.colors_seen import Witness, follow
-from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._stage import AT_PHRASES, TENTHS, Actor, at_events, color_of, to_track
@@ -46,10 +46,11 @@ class PathCrossings(DrawnMotion[int]):
     """Question about the number of crossings of two paths."""
 
     task = "path_crossings"
+    # Each crossing is an event.
+    inherent: ClassVar[Inherent] = {"num_events": 1.0}
     answer_kind = "number"
     order_dependent = False  # the paths are the same backwards
     twin = "restaged"
-    edge_limits = (0.0, 0.0)
     gaps_by_level = tuple(GAPS_PER_MOVE * moves + 1.0 for moves in NUM_MOVES_BY_LEVEL)
     notes = ("Paths cross wherever both shapes have been, at the same time or not.", TENTHS)
     concise = "{paths}. The number of crossings is {answer}."

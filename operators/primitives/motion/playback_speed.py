@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
@@ -43,6 +43,13 @@ class PlaybackSpeed(DrawnMotion[float]):
     """Question about the speeds at which one motion is played twice."""
 
     task = "playback_speed"
+    # Both halves of the picture show their speeds at once.
+    inherent: ClassVar[Inherent] = {
+        "two_frames": (0.9, 0.8, 0.7, 0.6, 0.52),
+        "few_frames": 1.0,
+        "bag_of_frames": (0.82, 0.7, 0.62, 0.52, 0.45),
+        "one_number": 0.55,
+    }
     order_dependent = False
     twin = "restaged"
 

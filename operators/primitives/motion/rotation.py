@@ -16,7 +16,7 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness, color_masks
 from temporay.operators.pixels.shapes import COLORS, TURNED_SHAPES
 from temporay.operators.pixels.silhouettes import most_like
-from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives._stated import Stated
@@ -40,6 +40,13 @@ class Rotation(DrawnMotion[int]):
     """Question about the direction or the number of turns."""
 
     task = "rotation"
+    # One step shows a direction, and any speed that it spins.
+    inherent: ClassVar[Inherent] = {
+        "direction two_frames": 1.0,
+        "direction few_frames": 1.0,
+        "direction one_number": 0.72,
+        "direction bag_of_frames": 0.72,
+    }
     order_dependent = True
     twin = "restaged"  # a shape that spins shows angles that one at rest does not
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives._stated import Value
@@ -41,10 +41,11 @@ class SameMoment(DrawnMotion[float]):
     """Question about whether two views are in step."""
 
     task = "same_moment"
+    # Halves that are out of step often have other numbers of turns.
+    inherent: ClassVar[Inherent] = {"num_events": 0.52}
     order_dependent = True
     twin = "restaged"  # no order of the frames parts two halves that are in step
 
-    edge_limits = (0.0, 0.0)
     gaps_by_level = (14.0, 16.0, 19.0, 22.0, 26.0)
 
     wordings_by_mode: ClassVar[Mapping[str, Sequence[str]]] = {

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._races import SPEED_PHRASES, choose_race, logged_speeds, seen_speeds
@@ -27,6 +27,8 @@ class SpeedPerception(DrawnMotion[dict[str, float]]):
     """Question about the fastest of several shapes."""
 
     task = "speed_perception"
+    # A speed is asked for.
+    inherent: ClassVar[Inherent] = {"two_frames": 1.0, "few_frames": 1.0, "one_number": 1.0, "bag_of_frames": 1.0}
     order_dependent = False
     twin = "restaged"  # the fastest shape is the fastest in any order of the frames
     concise = "{paths}. The fastest is {answer}."

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts, Style
+from temporay.operators.primitives._base import Facts, Inherent, Style
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._processes import (
@@ -57,9 +57,10 @@ class TimeArrow(DrawnMotion[bool]):
     """Question about the direction of time."""
 
     task = "time_arrow"
+    # Up to level 1 two moments of a run tell.
+    inherent: ClassVar[Inherent] = {"two_frames": (1.0, 1.0, 0.0, 0.0, 0.0), "few_frames": (1.0, 1.0, 0.0, 0.0, 0.0)}
     order_dependent = True
     twin = "reversed"
-    edge_limits = (0.0, 1.0)  # up to level 1 two frames show which way it changes
     gaps_by_level = (10.0, 10.0, 20.0, 20.0, 22.0)
 
     wordings = (

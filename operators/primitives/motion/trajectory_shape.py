@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._stated import Value
 from temporay.operators.primitives.motion._curves import CURVES, choose_curve, most_like_curve
@@ -39,6 +39,8 @@ class TrajectoryShape(DrawnMotion[str]):
     """Question about the form of a path."""
 
     task = "trajectory_shape"
+    # Places alone are most of a shape.
+    inherent: ClassVar[Inherent] = {"bag_of_frames": (0.78, 0.7, 0.58, 0.55, 0.5), "net_displacement": 0.5}
     order_dependent = False
     twin = "restaged"
     concise = "{paths}. The path is {answer}."

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._races import SPEED_PHRASES, choose_race, logged_speeds, seen_speeds
@@ -33,6 +33,8 @@ class VelocityRanking(DrawnMotion[dict[str, float]]):
     """Question about the order of shapes by speed."""
 
     task = "velocity_ranking"
+    # Speeds are compared.
+    inherent: ClassVar[Inherent] = {"two_frames": 1.0, "few_frames": 1.0, "one_number": 1.0, "bag_of_frames": 1.0}
     answer_kind = "order"
     order_dependent = False
     twin = "restaged"  # speeds compare alike in any order of the frames

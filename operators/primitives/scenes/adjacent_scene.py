@@ -6,10 +6,11 @@ a scene that is not listed, and then none of the other answers is correct.
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from numpy.random import Generator
 from temporay.operators.canvas import Canvas
-from temporay.operators.primitives._base import Facts, choose_truth
+from temporay.operators.primitives._base import Facts, Inherent, choose_truth
 from temporay.operators.primitives.scenes._question import (
     NONE_OF_THE_OTHERS,
     Arrangement,
@@ -29,6 +30,8 @@ class AdjacentScene(PseudoVideo):
     """The neighbor of a scene, before or after it."""
 
     task = "adjacent_scene"
+    # Nothing comes before the first scene.
+    inherent: ClassVar[Inherent] = {"first_frame": 0.8, "last_frame": 0.8, "two_frames": 0.85, "few_frames": 0.6}
     wordings = (
         'One of the scenes in the video can be described as "{anchor}". What description best fits the scene '
         "immediately {side} it?",

@@ -4,10 +4,11 @@ Which of the two scenes the question names first is chosen before the order in w
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from numpy.random import Generator
 from temporay.operators.canvas import Canvas
-from temporay.operators.primitives._base import Facts, choose_truth
+from temporay.operators.primitives._base import Facts, Inherent, choose_truth
 from temporay.operators.primitives.scenes._question import Arrangement, PseudoVideo
 from temporay.operators.primitives.scenes._shots import choose_scenes, in_places, shown
 from temporay.operators.records import Address, Event, Question, Scene, ScenePlan
@@ -17,6 +18,8 @@ class BeforeAfter(PseudoVideo):
     """The order of two scenes."""
 
     task = "before_after"
+    # Of two scenes, the first one seen is before the other.
+    inherent: ClassVar[Inherent] = {"first_frame": 0.93, "last_frame": 0.95, "two_frames": 1.0}
     wordings = (
         'In the given video, does the scene that can be captioned as "{asked}" happen before or after the scene that '
         'can be captioned as "{anchor}"?',

@@ -4,10 +4,11 @@ From level 3 on one of the listed scenes is no option. Where it is the right one
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from numpy.random import Generator
 from temporay.operators.canvas import Canvas
-from temporay.operators.primitives._base import Facts, choose_truth, choose_wording
+from temporay.operators.primitives._base import Facts, Inherent, choose_truth, choose_wording
 from temporay.operators.primitives.scenes._question import Arrangement, PseudoVideo, conclude_with, or_none, with_none
 from temporay.operators.primitives.scenes._shots import choose_scenes, in_places, shown
 from temporay.operators.records import Address, Event, Question, Scene, ScenePlan
@@ -19,6 +20,8 @@ class FirstLast(PseudoVideo):
     """The first or the last of listed scenes."""
 
     task = "first_last"
+    # An end of the clip is what is asked for.
+    inherent: ClassVar[Inherent] = {"first_frame": 0.9, "last_frame": 0.92, "two_frames": 1.0}
     wordings = (
         "The following scenes appear in the video, not necessarily in this order: {listed}. Of those scenes, which "
         "occurs {end}?",

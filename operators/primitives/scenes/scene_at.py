@@ -4,10 +4,11 @@ From level 3 on the i-th scene may be one that is not listed, and then none of t
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from numpy.random import Generator
 from temporay.operators.canvas import Canvas
-from temporay.operators.primitives._base import Facts, choose_truth
+from temporay.operators.primitives._base import Facts, Inherent, choose_truth
 from temporay.operators.primitives.scenes._question import Arrangement, PseudoVideo, conclude_with, or_none, with_none
 from temporay.operators.primitives.scenes._shots import choose_scenes
 from temporay.operators.records import Address, Scene
@@ -19,6 +20,8 @@ class SceneAt(PseudoVideo):
     """The scene at a place of the order."""
 
     task = "scene_at"
+    # Place 1 is the first frame.
+    inherent: ClassVar[Inherent] = {"first_frame": 0.75, "last_frame": 0.72, "two_frames": 0.8}
     wordings = (
         "There are {count} scenes in the video. What does scene {number} depict?",
         "What is shown in scene {number} of the {count} scenes?",

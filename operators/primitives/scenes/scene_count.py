@@ -12,11 +12,11 @@ a bag of frames tells nothing of it.
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 from numpy.random import Generator
 from temporay.operators.canvas import Canvas
-from temporay.operators.primitives._base import Facts, choose_truth, choose_wording
+from temporay.operators.primitives._base import Facts, Inherent, choose_truth, choose_wording
 from temporay.operators.primitives.scenes._question import Arrangement, PseudoVideo
 from temporay.operators.primitives.scenes._shots import divide_lengths, pick_scenes, scene_limits, split_length
 from temporay.operators.records import Address, Scene
@@ -52,6 +52,13 @@ class SceneCount(PseudoVideo):
     """The number of different scenes."""
 
     task = "scene_count"
+    # What is counted is seen in any order, and a log counts it too.
+    inherent: ClassVar[Inherent] = {
+        "scenes one_number": 1.0,
+        "scenes bag_of_frames": 1.0,
+        "scenes two_frames": 0.55,
+        "shots num_events": 1.0,
+    }
     answer_kind = "number"
     order_dependent = False
     twin = "restaged"

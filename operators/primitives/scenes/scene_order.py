@@ -14,10 +14,11 @@ solves 41 % of such questions. Here every option is as far from the others as an
 import re
 from collections.abc import Sequence
 from math import factorial
+from typing import ClassVar
 
 from numpy.random import Generator
 from temporay.operators.canvas import Canvas
-from temporay.operators.primitives._base import Facts, choose_truth
+from temporay.operators.primitives._base import Facts, Inherent, choose_truth
 from temporay.operators.primitives.scenes._question import Arrangement, PseudoVideo
 from temporay.operators.primitives.scenes._shots import choose_scenes
 from temporay.operators.records import Address, AnswerValue, Scene
@@ -32,6 +33,13 @@ class SceneOrder(PseudoVideo):
     """The order of all scenes."""
 
     task = "scene_order"
+    # One exchange of two may be seen, or at levels 0 and 1 what comes first.
+    inherent: ClassVar[Inherent] = {
+        "one_frame": (0.93, 0.93, 0.5, 0.5, 0.5),
+        "two_frames": (1.0, 1.0, 0.5, 0.5, 0.5),
+        "any_two_frames": 1.0,
+        "few_frames": 0.6,
+    }
     answer_kind = "order"
     wordings = (
         "Which of the following options best describes the order of scenes in the video?",

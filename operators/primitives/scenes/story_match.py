@@ -10,10 +10,11 @@ changes lie between the ends.
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from numpy.random import Generator
 from temporay.operators.canvas import Canvas
-from temporay.operators.primitives._base import Facts, choose_truth
+from temporay.operators.primitives._base import Facts, Inherent, choose_truth
 from temporay.operators.primitives.scenes._question import Arrangement, PseudoVideo
 from temporay.operators.primitives.scenes._shots import CaptionedScene, choose_scenes, split_length, tell_order
 from temporay.operators.records import Address, AnswerValue, Scene
@@ -26,9 +27,16 @@ class StoryMatch(PseudoVideo):
     """The description that has the right scenes in the right order."""
 
     task = "story_match"
+    # The scenes tell one of two changes.
+    inherent: ClassVar[Inherent] = {
+        "one_frame": 0.5,
+        "two_frames": 0.5,
+        "any_two_frames": 0.75,
+        "few_frames": 0.6,
+        "bag_of_frames": 0.5,
+    }
     answer_kind = "order"
     needs_time = False  # a scene that only two of the descriptions have rules out the others
-    edge_limits = (0.5, 0.5)
     wordings = (
         "Which description tells the whole video, all of it in the right order?",
         "Which of these stories is the one that the video shows?",

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 from temporay.operators.pixels.shapes import COLORS
-from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._stated import Stated
 from temporay.operators.primitives.motion._drawn_motion import MotionClip, Setting
@@ -34,6 +34,8 @@ class CellCount(FlashSequence):
     """Question about the number of flashes, or of cells that flash."""
 
     task = "cell_count"
+    # Each flash is an event; which cells flash needs no order.
+    inherent: ClassVar[Inherent] = {"num_events": 1.0, "different bag_of_frames": 1.0}
     answer_kind = "number"
     order_dependent = False  # any order of the frames shows as many different cells
     twin = "restaged"

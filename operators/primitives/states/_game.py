@@ -24,7 +24,15 @@ import numpy.typing as npt
 from temporay.operators.canvas import Canvas
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts, Primitive, TwinKind, choose_truth, choose_wording, index_in
+from temporay.operators.primitives._base import (
+    Facts,
+    Inherent,
+    Primitive,
+    TwinKind,
+    choose_truth,
+    choose_wording,
+    index_in,
+)
 from temporay.operators.primitives._plan import choose_num_frames, drawn_plan, event_in
 from temporay.operators.primitives._stated import Value, words_of
 from temporay.operators.primitives.states._course import (
@@ -93,6 +101,13 @@ class OperationsGame(Primitive):
     order_dependent = True
     needs_time = True
     twin: ClassVar[TwinKind] = "reordered"
+    # What lies beyond the state that is asked for does not matter, and often not one operation of many.
+    inherent: ClassVar[Inherent] = {
+        "all_but_one": 1.0,
+        "historical first_operation": 1.0,
+        "historical first_two_operations": 1.0,
+        "first_two_operations": (0.9, 0.9, 0.0, 0.0, 0.0),
+    }
     subject: ClassVar[str]  # what is operated on; the subject of all events
     legend: ClassVar[str] = ""  # added to every wording
     timed_wordings: ClassVar[Mapping[str, TimedWordings]] = {}  # by ``facts["ask"]``; "" in games that ask one thing

@@ -13,11 +13,11 @@ import numpy as np
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import follow
 from temporay.operators.pixels.shapes import COLORS
-from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.states._course import Course, Operation, State
 from temporay.operators.primitives.states._faces import COLUMNS, GridGame
-from temporay.operators.primitives.states._game import Layout, Play, Setup, read_log
+from temporay.operators.primitives.states._game import Layout, OperationsGame, Play, Setup, read_log
 from temporay.operators.primitives.states._recovery import in_turn, nearest
 from temporay.operators.primitives.states._slots import COVER_COLOR, alike, grid_xy
 from temporay.operators.records import Event, Frames, Question, ScenePlan, Track
@@ -53,6 +53,8 @@ class SymbolPath(GridGame):
     """A ball that visits symbols in a grid and so writes an arithmetic problem."""
 
     task = "symbol_path"
+    # A symbol that is asked for is one visit.
+    inherent: ClassVar[Inherent] = {**OperationsGame.inherent, "first_operation": 0.55}
     subject = "ball"
     faces_fact = "symbols"
     face_prefix = "symbol "

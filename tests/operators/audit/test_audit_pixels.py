@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from temporay.operators.audit.certificate import audit
 from temporay.operators.audit.gate import judge
-from temporay.operators.audit.inherent import NO_PROMISE, Inherent
+from temporay.operators.audit.inherent import NO_PROMISE
 from temporay.operators.audit.pixels import pixel_attacks
 from temporay.operators.audit.thumbnails import NUM_EVEN, SIDE, Thumbnails, thumbnails_of
 from temporay.operators.pixels.shapes import COLORS, paint
+from temporay.operators.primitives._base import Inherent
 from temporay.operators.records import Frames
 
 NUM_ROWS = 150

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from temporay.operators.audit.ideal import PlannedSample, audit_ideal
 from temporay.operators.audit.ideal_states import steps_between, watch
-from temporay.operators.audit.inherent import Inherent, limit_of
+from temporay.operators.audit.inherent import limit_of
 from temporay.operators.dataset.ideal_table import tables, text
 from temporay.operators.dataset.rows import make_sample, to_row
 from temporay.operators.pixels.shapes import COLORS
-from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives.motion.motion_direction import MotionDirection
 from temporay.operators.primitives.states._course import State
 from temporay.operators.primitives.states.shell_game import ShellGame
