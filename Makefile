@@ -13,7 +13,8 @@
 #   make bench-weights    one version of weights from a trainer to 1, 2 and 4 engines: memory and seconds
 #   make bench-memory   the memory forecast of 4B, 8B and 32B against torch's own tracker; half an hour
 #   make bench-process   what the process reward gives own and spoiled reasoning of every primitive; minutes
-#   make bench-learning   rewards and curriculum against plain accuracy, three seeds; an hour
+#   make bench-learning   rewards and curriculum against plain accuracy, three seeds; half an hour
+#   make bench-easy-to-hard   fine-tuning against GRPO on easy levels, tested on hard ones, two seeds; an hour
 #   make bench-trl    GRPO against TRL's GRPOTrainer on the same tiny model, five seeds; a table and a picture, minutes
 #   make measure-gpu  SFT and GRPO of a real architecture with random weights on a GPU
 #   make pictures     the README's pictures of learning and of rollouts, from make quickstart's run; needs Chromium
@@ -31,7 +32,7 @@ WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 CODE := operators models workflows cluster tests .ci
 PAGES := README.md CHANGELOG.md Makefile $(wildcard .github/*.md)
 
-.PHONY: setup quickstart test check golden drill drill-2b bench-data bench-pool bench-sft bench-shared bench-loop bench-checkpoints bench-weights bench-memory bench-process bench-learning bench-trl measure-gpu pictures
+.PHONY: setup quickstart test check golden drill drill-2b bench-data bench-pool bench-sft bench-shared bench-loop bench-checkpoints bench-weights bench-memory bench-process bench-learning bench-easy-to-hard bench-trl measure-gpu pictures
 
 setup: $(STAMP)
 
@@ -115,6 +116,9 @@ bench-process: setup
 
 bench-learning: quickstart
 	PYTHONPATH=. RAY_AUTH_MODE=disabled $(BIN)/python tests/benchmarks/learning.py --run runs/quickstart --out runs/learning
+
+bench-easy-to-hard: setup
+	PYTHONPATH=. RAY_AUTH_MODE=disabled $(BIN)/python tests/benchmarks/easy_to_hard.py --out runs/easy-to-hard
 
 bench-trl: setup
 	$(PIP) -e ".[bench]"

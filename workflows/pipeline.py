@@ -180,7 +180,7 @@ def check_room(config: PipelineConfig) -> None:
 
 
 def make_data(config: PipelineConfig, run_dir: RunDir) -> dict[str, Path]:
-    """Make the three splits. No image and no address is in two of them."""
+    """Make the three splits. No address is in two of them; no image of ``test`` is in the others with a fraction."""
     sizes = {"train": config.num_samples, "rl": config.num_rl_samples, "test": config.num_test_samples}
     folders = {split: config.out / DATA / split for split in sizes}
     for split, folder in folders.items():

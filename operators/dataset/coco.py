@@ -75,7 +75,12 @@ def read_scenes(captions: Path, images: Path) -> CocoScenes:
 
 
 def split_scenes(scenes: tuple[Scene, ...], split: str, test_fraction: float) -> tuple[Scene, ...]:
-    """Return the scenes of one split. ``test`` has its own images; the other splits share the rest."""
+    """Return the scenes of one split. ``test`` has its own images; the other splits share the rest.
+
+    Without a fraction all splits share all images: clips of ``test`` are new, but what they show was trained on.
+    """
+    if test_fraction == 0:
+        return scenes
     return tuple(s for s in scenes if (fraction("photo", s.image_id) < test_fraction) == (split == "test"))
 
 

@@ -43,7 +43,9 @@ class Recipe(Settings):
     num_samples: int = Field(ge=1, le=MAX_INDEX)
     seed: int = Field(default=0, ge=0)
     split: Literal["train", "rl", "test"] = "train"
-    test_fraction: float = Field(default=0.1, ge=0.0, lt=1.0)  # share of the images that only `test` shows
+    test_fraction: float = Field(
+        default=0.1, ge=0.0, lt=1.0
+    )  # of the images, only `test` shows; 0: all splits share all
     level: Level = 1
     levels: tuple[Level, ...] = ()  # several in turn, for a curriculum to choose from; none: ``level``
     style: Style = "concise"  # how the chain of thought is written

@@ -7,6 +7,7 @@ on the same data (pairs of twins, three levels), with three seeds. All are measu
     twin         both of a pair right, or nothing
     process      accuracy, and half as much for a chain of thought whose claims agree with the event log
     curriculum   accuracy, with levels chosen by how much signal they give
+    contrast     accuracy, and half as much for right answers of a group that the same frames shuffled do not give
 
 Differences to ``accuracy`` are paired: by held-out pair, averaged over the seeds. Intervals are over pairs, so they say
 nothing about other seeds; the figures of each seed are printed beside them.
@@ -27,13 +28,13 @@ from temporay.models.engines._settings import EngineSettings
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.scoring.evaluation import EvaluationRow
 from temporay.operators.scoring.metrics import mean_interval
+from temporay.workflows.config import converted, replaced
 from temporay.workflows.data import generate
 from temporay.workflows.evaluate import EvaluateSettings, evaluate
 from temporay.workflows.grpo import loop as grpo
 from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.learner.learner import MODEL
 from temporay.workflows.presets import generate as datasets
-from temporay.workflows.presets import grpo as policies
 from temporay.workflows.presets.run import quickstart
 from temporay.workflows.rollouts.pool import RolloutPool
 from temporay.workflows.rollouts.published_weights import publish
@@ -42,10 +43,11 @@ from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.session import ray_session
 
 ARMS: dict[str, dict[str, Any]] = {
-    "accuracy": {"rewards": {"weights": {"accuracy": 1.0}}},
-    "twin": {"rewards": {"weights": {"twin": 1.0}}},
-    "process": {"rewards": {"weights": {"accuracy": 1.0, "process": 0.5}}},
-    "curriculum": {"rewards": {"weights": {"accuracy": 1.0}}, "curriculum": {"enabled": True}},
+    "accuracy": {"rewards.weights": {"accuracy": 1.0}},
+    "twin": {"rewards.weights": {"twin": 1.0}},
+    "process": {"rewards.weights": {"accuracy": 1.0, "process": 0.5}},
+    "curriculum": {"rewards.weights": {"accuracy": 1.0}, "curriculum.enabled": True},
+    "contrast": {"rewards.weights": {"accuracy": 1.0, "shuffled_contrast": 0.5}},
 }
 POOL = ResolvedPool(settings=EngineSettings(max_model_len=1024))
 FIRST_VERSION = 1 << 40  # versions of weights that are only evaluated: engines distinguish weights by number
@@ -57,12 +59,12 @@ class Settings:
     out: Path  # folder of the arms' runs; the same command resumes where it was stopped
     task: str = "first_last"
     levels: tuple[int, ...] = (0, 1, 2)
+    num_scenes: tuple[int, int] = (2, 5)  # fewest, and most at the highest level: so that levels differ
     seeds: tuple[int, ...] = (0, 1, 2)
-    num_steps: int = 50
-    prompts_per_step: int = 16
-    num_rl_samples: int = 1200
+    num_steps: int = 12  # few, because all ways end near 100 %
+    prompts_per_step: int = 24
+    num_rl_samples: int = 600
     num_test_samples: int = 360
-    lr: float = 1.5e-4
 
 
 @dataclass(frozen=True)
@@ -100,28 +102,15 @@ def make_data(settings: Settings, split: str, out: Path) -> Path:
         "twins": True,
         "levels": settings.levels,
     }
-    generate.build(recipe.model_validate({**dict(recipe), **changes}), out, 2)
+    generate.build(replaced(recipe, {**changes, "canvas.num_scenes": settings.num_scenes}), out, 2)
     return out
 
 
 def learn(settings: Settings, pool: RolloutPool, data: Mapping[str, Path], arm: str, seed: int, out: Path) -> Outcome:
     """Run GRPO from the fine-tuned policy, then measure the held-out pairs."""
-    tiny = policies.tiny()
-    config = GrpoConfig.model_validate(
-        {
-            **dict(tiny),
-            **ARMS[arm],
-            "seed": seed,
-            "num_steps": settings.num_steps,
-            "prompts_per_step": settings.prompts_per_step,
-            "max_tokens": quickstart().grpo.max_tokens,
-            "optimizer": tiny.optimizer.model_copy(update={"lr": settings.lr}),
-            "guards": {"canary_every": 0},
-            "data": data["rl"],
-            "model": settings.run / "sft" / MODEL,
-            "out": out,
-        }
-    )
+    changes = {**ARMS[arm], "seed": seed, "num_steps": settings.num_steps, "guards.canary_every": 0}
+    asked = replaced(quickstart().grpo, {**changes, "prompts_per_step": settings.prompts_per_step})
+    config = converted(GrpoConfig, asked, data=data["rl"], model=settings.run / "sft" / MODEL, out=out)
     asyncio.run(load_model(pool, config.model, 0))
     summary = grpo.run_with(config, pool)
     rows = [row for row in RunDir(path=out, resumed=True).rows("grpo") if "useful_steered" in row]

@@ -52,7 +52,7 @@ def quickstart() -> GenerateConfig:
     return GenerateConfig(
         out=OUT / "quickstart",
         tasks=("scene_order", "scene_at", "first_last"),
-        weights=(0.5, 0.3, 0.2),
+        weights=(0.5, 0.25, 0.25),
         num_samples=4400,
         level=0,
         answer_format="text",

@@ -21,6 +21,7 @@ class SftSettings(TrainingSettings):
     batch_size: int | None = Field(default=32, ge=1)  # samples per step, over all workers; None: by tokens_per_step
     tokens_per_step: int | None = Field(default=None, ge=1)  # a step takes samples until the next would exceed it
     answer_only_share: float = Field(default=0.0, ge=0, le=1)  # of the samples with a chain of thought: taught without
+    answer_only_wordings: float = Field(default=1.0, ge=0, le=1)  # share of each question's wordings it applies to
     answer_only_instruction: str = ANSWER_ONLY_INSTRUCTION  # ``instruction`` for samples taught without it
     max_length: int | None = Field(default=None, ge=1)  # tokens; longer samples are left out. None: the tokenizer's own
     max_dropped_share: float = Field(default=0.05, ge=0, le=1)  # if more samples are too long, the run is refused
@@ -36,10 +37,21 @@ class SftSettings(TrainingSettings):
         return self
 
     def as_taught(self, sample: Sample) -> Sample:
-        """Return what is taught: the sample, or for a fixed share of them the sample without its chain of thought."""
-        if self.answer_only_share and fraction("answer_only", self.seed, sample.key) < self.answer_only_share:
-            return replace(sample, rationale="")
-        return sample
+        """Return what is taught: the sample, or for a fixed share of them the sample without its chain of thought.
+
+        With ``answer_only_wordings`` below 1, the other wordings are always taught with it. A model then learns to
+        reason about some texts and to answer others at once.
+        """
+        if not self.answer_only_share or not self._may_be_answer_only(sample.facts.get("wording")):
+            return sample
+        is_short = fraction("answer_only", self.seed, sample.key) < self.answer_only_share
+        return replace(sample, rationale="") if is_short else sample
+
+    def _may_be_answer_only(self, wording: int | None) -> bool:
+        """Spread the wordings evenly: every second one for one half. Questions without wordings are all alike."""
+        if wording is None:
+            return True
+        return int((wording + 1) * self.answer_only_wordings) > int(wording * self.answer_only_wordings)
 
     def instruction_for(self, sample: Sample) -> str:
         """Return how a sample as taught is told to answer, with or without a chain of thought."""

@@ -121,5 +121,6 @@ def _identity(parts: tuple[Part, ...], config: SftConfig) -> list[Any]:
         [part.identity() for part in parts],
         [json.loads(part.videos.model_dump_json()) for part in parts],
         [[file.name, sha256_of(file)] for file in files],
-        [config.instruction, config.answer_only_instruction, config.answer_only_share, config.seed],
+        [config.instruction, config.answer_only_instruction, config.seed],
+        [config.answer_only_share, config.answer_only_wordings],
     ]

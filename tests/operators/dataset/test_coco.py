@@ -178,6 +178,11 @@ def test_the_loader_reads_a_file_once(tmp_path: Path) -> None:
     assert not first.flags.writeable
 
 
+def test_without_a_fraction_all_splits_share_all_images() -> None:
+    scenes = tuple(Scene(image_id=i, path="", captions=("a",), license_id=None, source_url="") for i in range(30))
+    assert all(split_scenes(scenes, split, 0.0) == scenes for split in ("train", "rl", "test"))
+
+
 @pytest.mark.parametrize("test_fraction", [0.1, 0.4])
 def test_the_test_split_has_its_share_of_images_and_the_others_the_rest(test_fraction: float) -> None:
     scenes = tuple(Scene(image_id=i, path="", captions=("a dog",), license_id=None, source_url="") for i in range(2000))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from types import SimpleNamespace
@@ -142,6 +143,25 @@ def test_a_fixed_share_is_taught_without_its_chain_of_thought(tmp_path: Path) ->
     assert all(one == sample or not one.rationale for one, sample in zip(half, samples, strict=True))
     assert half == taught(0.5) and half != taught(0.5, seed=1)
     assert taught(0.0) == samples and not any(one.rationale for one in taught(1.0))
+
+
+def test_a_share_of_the_wordings_is_taught_without_its_chain_of_thought(tmp_path: Path) -> None:
+    dataset = Dataset.open(write_dataset(tmp_path / "data", num_samples=200))
+    samples = [dataset.sample(i) for i in range(len(dataset))]
+
+    def shortened(wordings: float) -> set[int]:
+        given = {"answer_only_share": 1.0, "answer_only_wordings": wordings}
+        config = SftConfig(data=tmp_path, model=tmp_path, out=tmp_path, **given)
+        short = {sample.facts["wording"] for sample in samples if not config.as_taught(sample).rationale}
+        assert all(config.as_taught(sample) == sample for sample in samples if sample.facts["wording"] not in short)
+        return short
+
+    assert shortened(1.0) == set(range(8))
+    assert shortened(0.5) == {1, 3, 5, 7}
+    assert shortened(0.25) == {3, 7}
+    assert shortened(0.0) == set()
+    config = SftConfig(data=tmp_path, model=tmp_path, out=tmp_path, answer_only_share=1.0, answer_only_wordings=0.0)
+    assert not config.as_taught(replace(samples[0], facts={})).rationale  # a user's own question has no wordings
 
 
 def test_what_is_taught_is_counted_and_collated(tmp_path: Path, learner: Any) -> None:
