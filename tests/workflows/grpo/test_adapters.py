@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from temporay.operators.records import Prompt, Sampling
 from temporay.workflows.grpo.loop import run_with
 from temporay.workflows.rollouts.pool import RolloutPool
-from temporay.workflows.rollouts.published_weights import PublishedWeights
+from temporay.workflows.rollouts.published_weights import PublishedWeights, publish, pull
 
 from tests.workflows.grpo.small_grpo import NUM_STEPS, POOL, config
 from tests.workflows.grpo.test_loop import rows_of
@@ -23,7 +23,7 @@ LORA = {"weights": "lora", "vision_tower": "frozen", "lora": {"rank": RANK}}
 
 
 class KeepingPool:
-    """A pool that keeps the weights it was given."""
+    """A pool that owns the weights it was given, so that they outlive the run that published them."""
 
     def __init__(self, pool: RolloutPool) -> None:
         self._pool = pool
@@ -31,8 +31,10 @@ class KeepingPool:
         self.given: list[PublishedWeights] = []
 
     async def load_weights(self, weights: PublishedWeights) -> None:
-        self.given.append(weights)
-        await self._pool.load_weights(weights)
+        tensors = [one for bucket in pull(weights, []) for one in bucket.items()]
+        self.given.append(publish(tensors, weights.version, adapters=weights.adapters))
+        assert (self.given[-1].checksum, self.given[-1].num_bytes) == (weights.checksum, weights.num_bytes)
+        await self._pool.load_weights(self.given[-1])
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pool, name)
