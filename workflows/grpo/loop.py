@@ -302,7 +302,9 @@ def run(config: GrpoConfig) -> dict[str, Any]:
     asked = [dataset, *([Dataset.open(config.validation)] if config.validation and config.validates else [])]
     demand = largest([demand_of(config, one, lengths) for one in asked])
     with ray_session():
-        engines = with_adapters(resolved(config.pool, config.model, demand), config.trained)
+        engines = resolved(config.pool, config.model, demand)
+        if config.mode == "train":
+            engines = with_adapters(engines, config.trained)
         await_room(needs(config, engines, read_cluster()))
         start = time.monotonic()
         with RolloutPool.started(engines, config.model) as pool:
