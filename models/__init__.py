@@ -11,6 +11,7 @@ collate              prompts and completions -> batch
 scoring_head         log-probabilities without whole logits
 policy               one rank's model and optimizer
 lora                 which weights are trained: all, or adapters
+adapters             adapters on their way to the engines
 parallel             FSDP2 from outside
 checkpoint           sharded checkpoints, written beside the steps
 checkpoint_folder    which of their folders are whole

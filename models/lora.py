@@ -1,11 +1,11 @@
 """Which weights of a model are trained: all or low-rank adapters beside them (LoRA), by part of the model.
 
     Trained → parameters with a gradient → optimizer and checkpoint
-                                         → merged weights → engines, export
+                                         → factors of adapters → engines (``adapters``)
+                                         → merged weights: base + scale · B A under the base's name → export
 
 Adapters are peft's (arXiv 2106.09685), put into the model in place. The model's class, and with it the scoring head and
-the blocks that FSDP2 wraps, stays as it is. Engines never get adapters: they get base + scale · B A under the base's
-name.
+the blocks that FSDP2 wraps, stays as it is.
 """
 
 import math
@@ -129,6 +129,17 @@ def is_factor(name: str) -> bool:
     return ".lora_A." in name or ".lora_B." in name
 
 
+def factor_names(weight: str) -> tuple[str, str]:
+    """Return the names that the two factors beside a weight have or would have."""
+    module = weight.removesuffix(".weight")
+    return f"{module}.lora_A.{ADAPTER}.weight", f"{module}.lora_B.{ADAPTER}.weight"
+
+
+def with_adapter(weight: Tensor, low: Tensor, high: Tensor, scale: float) -> Tensor:
+    """Return a weight and the product of its two factors, added in float32."""
+    return weight.float() + scale * (high.float() @ low.float())
+
+
 def merged(state: Mapping[str, Tensor], scales: Mapping[str, float]) -> Iterator[tuple[str, Tensor]]:
     """Yield names and whole weights as if the model had no adapters. Inputs stay as they are.
 
@@ -141,9 +152,16 @@ def merged(state: Mapping[str, Tensor], scales: Mapping[str, float]) -> Iterator
         module, base, last = name.rpartition(BASE)
         tensor = state[name]
         if base and last == "weight":
-            low, high = (state[f"{module}.lora_{factor}.{ADAPTER}.weight"].float() for factor in "AB")
-            tensor = tensor.float() + scales[module] * (high @ low)
+            low, high = (state[factor] for factor in factor_names(module))
+            tensor = with_adapter(tensor, low, high, scales[module])
         yield name.replace(BASE, "."), tensor
+
+
+def peft_names(factors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return factors by the names that they have in peft's files."""
+    return {
+        f"base_model.model.{name.replace(f'.{ADAPTER}.', '.')}": tensor.contiguous() for name, tensor in factors.items()
+    }
 
 
 def save_adapter(model: nn.Module, state: Mapping[str, Tensor], base: Path, out: Path) -> None:
@@ -155,7 +173,4 @@ def save_adapter(model: nn.Module, state: Mapping[str, Tensor], base: Path, out:
     config: Any = model.peft_config[ADAPTER]  # type: ignore[index] # peft's LoraConfig
     config.base_model_name_or_path = str(base)
     config.save_pretrained(str(out))
-    factors = {
-        f"base_model.model.{name.replace(f'.{ADAPTER}.', '.')}": tensor.contiguous() for name, tensor in state.items()
-    }
-    save_file(factors, out / "adapter_model.safetensors", metadata={"format": "pt"})
+    save_file(peft_names(state), out / "adapter_model.safetensors", metadata={"format": "pt"})

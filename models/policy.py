@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 from temporay.models.collate import Batch, BatchCounts, StepSize
 from temporay.models.families._base import Family
 from temporay.models.families._shared_prompt import SharedPrompts
-from temporay.models.lora import EVERYTHING, Trained, adapter_scales, merged, set_trained
+from temporay.models.lora import EVERYTHING, Trained, adapter_scales, is_factor, merged, set_trained
 from temporay.models.losses._base import Loss
 from temporay.models.parallel import (
     DEFAULT_HARDWARE,
@@ -227,6 +227,11 @@ class Policy:
         """
         for name, tensor in merged(self.gathered(), adapter_scales(self.model)):
             yield name, tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor
+
+    def adapter_factors(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield one factor of the adapters after another, whole. Every rank must take them all."""
+        weights = self.gathered()
+        return ((name, weights[name]) for name in weights if is_factor(name))
 
     def gathered(self) -> Gathered:
         """Return the weights as the model has them, with adapters apart."""

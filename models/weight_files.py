@@ -47,7 +47,7 @@ class WeightFiles:
                 raise UserError(f"{file} cannot be read ({error}); download the model again") from error
             tensors: Any = opened  # safetensors has no types
             self._slices.update({rename(name): tensors.get_slice(name) for name in tensors.keys()})  # noqa: SIM118
-        self._check(path, model)
+        self.names = self._check(path, model)  # of the model's weights; a tied one has the names that the files have
 
     def name_of(self, weight: _Weight) -> str:
         """Return the name under which the files have a weight; they have only one of a tied one's."""
@@ -62,11 +62,21 @@ class WeightFiles:
         tensor: Tensor = self._slices[name][part]
         return tensor
 
+    def whole(self, name: str) -> Tensor:
+        """Return a whole tensor, over the file's memory: copy from it, never into it."""
+        tensor: Tensor = self._slices[name][...]
+        return tensor
+
     def not_finite(self) -> list[str]:
         """Return the names of tensors with a value that is no finite number; all files are read."""
-        return [name for name, values in self._slices.items() if not values[...].isfinite().all()]
+        return [name for name in self._slices if not self.whole(name).isfinite().all()]
 
-    def _check(self, path: Path, model: nn.Module) -> None:
+    def _check(self, path: Path, model: nn.Module) -> tuple[str, ...]:
+        """Return the names of the model's weights among those of the files.
+
+        Raises:
+            UserError: the files do not hold exactly the model's weights.
+        """
         weights = _weights_on_meta(model)
         own = {name: tuple(weight.parameter.shape) for weight in weights for name in weight.names}
         ignored = (*getattr(model, "_keys_to_ignore_on_load_unexpected", ()), r"rotary_emb\.inv_freq")
@@ -80,6 +90,7 @@ class WeightFiles:
             raise UserError(
                 f"the weights in {path} are not those of its config.json: {', '.join(told)}; download the model again"
             )
+        return tuple(name for name in self._slices if name in own)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

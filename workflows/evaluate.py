@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import Field
 from temporay.models.chat import to_prompt
 from temporay.models.families._base import family_of
+from temporay.models.lora import EVERYTHING
 from temporay.models.token_lengths import TokenLengths
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
@@ -22,6 +23,7 @@ from temporay.operators.scoring.arms import ARMS, Arm, apply_arm
 from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, by_task, write_rows
 from temporay.operators.settings import Settings
 from temporay.workflows.config import Instruction
+from temporay.workflows.rollouts.adapters import check_adapters
 from temporay.workflows.rollouts.defaults import Demand, lengths_of, resolved
 from temporay.workflows.rollouts.pool import Pool, RolloutPool
 from temporay.workflows.rollouts.settings import PoolConfig
@@ -131,13 +133,14 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
     """Evaluate one model on one dataset; rows go to samples.jsonl, the table to summary.json.
 
     Raises:
-        UserError: there is no such model or dataset, too few samples, a prompt that does not fit, or a placement for
-            training.
+        UserError: there is no such model or dataset, too few samples, a prompt that does not fit, or settings of the
+            pool that only training has a use for.
     """
     if config.pool.placement != "apart":
         raise UserError(
             f"pool.placement is {config.pool.placement}, but no trainer runs beside an evaluation; give apart"
         )
+    check_adapters(config.pool, EVERYTHING)
     family_of(config.model)
     dataset = Dataset.open(config.data)
     indices = select(dataset, config.num_samples)

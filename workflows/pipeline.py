@@ -35,6 +35,7 @@ from temporay.workflows.learner.scaling import DATA_TASK, worker_need
 from temporay.workflows.placement import RoleNeed
 from temporay.workflows.reports import report
 from temporay.workflows.reports.time_profile import time_profile, time_table
+from temporay.workflows.rollouts.adapters import check_adapters
 from temporay.workflows.rollouts.defaults import largest, lengths_of, resolved
 from temporay.workflows.rollouts.pool import RolloutPool
 from temporay.workflows.rollouts.published_weights import publish
@@ -108,6 +109,9 @@ def check(config: PipelineConfig) -> None:
     """
     check_recipe(config)
     check_sharing(config.grpo, config.pool)
+    check_adapters(config.pool, config.grpo.trained)
+    if config.pool.adapters == "applied":
+        raise UserError("pool.adapters is applied, but these engines serve several models; give merged, or none")
     check_trackers((*config.sft.trackers, *config.grpo.trackers))
     for stage in (config.sft, config.grpo):
         check_metric(stage.best_metric, stage.validation_arms)

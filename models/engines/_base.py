@@ -8,9 +8,10 @@ weights. Each call reads prompt and completion again, because cached values belo
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
+from temporay.models.adapters import Adapters
 from temporay.models.chat import opens_thought
 from temporay.models.engines._settings import EngineSettings
 from temporay.operators.errors import UserError
@@ -63,11 +64,23 @@ class Engine(Protocol):
 
         Args:
             keep_weights: they wait in the host's memory. Otherwise they are dropped, ``weight_version`` is NO_WEIGHTS,
-                and only ``load_weights`` wakes.
+                and only ``load_weights`` wakes. What adapters are added to waits in any case.
         """
 
     def wake_up(self) -> None:
         """Take the memory again, with the weights that were kept. Nothing changes when the engine is awake."""
+
+
+@runtime_checkable
+class AdapterEngine(Protocol):
+    """What an engine has beside ``Engine`` if it can compute adapters beside its weights."""
+
+    def load_adapters(self, adapters: Adapters, version: int) -> None:
+        """Replace all adapters and wake; cached values are not used again.
+
+        Raises:
+            UserError: it has no such layer.
+        """
 
 
 ASLEEP = "an engine that sleeps was asked to generate"

@@ -27,6 +27,14 @@ class OpenEngineSettings(Settings):
     gpu_memory_utilization: float | None = Field(default=None, gt=0, le=1)
 
 
+class AppliedAdapters(Settings):
+    """The adapters that an engine computes beside its weights."""
+
+    rank: int = Field(ge=1)
+    modules: tuple[str, ...] = ()  # last names of the layers that have one; (): all
+    in_vision: bool = True  # whether layers of vision tower or projector have one
+
+
 class EngineSettings(OpenEngineSettings):
     """How an engine computes, with nothing left open; as they stand, what a small model needs on two cores."""
 
@@ -37,3 +45,4 @@ class EngineSettings(OpenEngineSettings):
     compile: bool = False
     gpu_memory_utilization: float = Field(default=MEMORY_SHARE, gt=0, le=1)
     sleep_mode: bool = False  # vLLM on GPUs only: memory is taken in a way that ``sleep`` can give back
+    adapters: AppliedAdapters | None = None  # vLLM only; None: it gets whole weights, with adapters added to them

@@ -82,6 +82,18 @@ class StateDictTransfer(WeightTransferEngine[InitInfo, UpdateInfo]):  # type: ig
         """Do nothing: nothing is held."""
 
 
+class Extension:
+    """What a worker can be asked beyond vLLM's own methods."""
+
+    model_runner: Any  # of the worker that this class is mixed into
+
+    def layers_without_adapter(self) -> list[str]:
+        """Return the layers of loaded adapters that the model does not have. vLLM leaves them out without a word."""
+        manager = self.model_runner.lora_manager._adapter_manager
+        loaded = {name for adapter in manager.list_adapters().values() for name in adapter.loras}
+        return sorted(loaded - manager.modules.keys())
+
+
 def end_with_parent() -> None:
     """Watch the process that started this worker, and end when it has ended.
 

@@ -3,6 +3,7 @@
     prompts → one request with n completions each → token ids and log-probs
     rollouts, begun → one request each: the unexpanded prompt's ids, the completion until now, the same frames
     buckets of weights → layerwise reload → the next version; caches are salted by version, never reset
+    or adapters → a folder in shared memory → every worker's layers for adapters
 
 It computes in this process; a tensor parallel engine, in worker processes of its own, which end with this one.
 
@@ -22,6 +23,7 @@ from typing import Any
 
 import torch
 import torch._dynamo
+from temporay.models.adapters import Adapters
 from temporay.models.cost.kv_cache import BLOCK_SIZE
 from temporay.models.engines._base import (
     ASLEEP,
@@ -46,6 +48,7 @@ os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
 
 from temporay.models.engines import _vllm_worker as worker  # noqa: E402
+from temporay.models.engines._vllm_adapters import adapter_arguments, load_adapters  # noqa: E402
 from vllm import LLM, SamplingParams  # noqa: E402
 from vllm.exceptions import VLLMValidationError  # noqa: E402
 from vllm.sampling_params import RequestOutputKind  # noqa: E402
@@ -73,7 +76,7 @@ def _with_head(buckets: Iterable[Mapping[str, torch.Tensor]]) -> Iterator[Mappin
 
 def llm_arguments(path: Path, settings: EngineSettings, banned_ids: Sequence[int]) -> dict[str, Any]:
     """Return the arguments of ``vllm.LLM``."""
-    return dict(  # noqa: C408
+    return dict(
         model=str(path),
         dtype=settings.dtype,
         max_model_len=settings.max_model_len,
@@ -100,6 +103,7 @@ def llm_arguments(path: Path, settings: EngineSettings, banned_ids: Sequence[int
         generation_config="vllm",
         disable_log_stats=True,
         seed=0,
+        **(adapter_arguments(path, settings.adapters) if settings.adapters else {}),
     )
 
 
@@ -114,6 +118,7 @@ class Vllm:
         os.environ["TORCH_COMPILE_DISABLE"] = "0" if settings.compile else "1"  # the same in worker processes
         self.weight_version = 0
         self._asleep = False
+        self._adapters: Any = None  # those that were loaded last
         self._settings = settings
         self._family = family_of(path)
         self._processor = self._family.load_processor(path)
@@ -131,8 +136,9 @@ class Vllm:
         uuids = [self._uuid(prompt) for prompt in prompts]
         requests = [self._request(prompts[one.index], uuids[one.index], one) for one in asked]
         params = [self._sampling_params(prompts[one.index], sampling, one) for one in asked]
+        shared = {"use_tqdm": False, "lora_request": self._adapters}
         try:
-            outputs = self._llm.generate(requests, params, use_tqdm=False) if asked else []
+            outputs = self._llm.generate(requests, params, **shared) if asked else []
         except (VLLMValidationError, ValueError):
             self._check_lengths(prompts, sampling)  # says which prompt is too long and which setting to change
             raise
@@ -148,8 +154,11 @@ class Vllm:
         ]
 
     def sleep(self, *, keep_weights: bool) -> None:
-        """Free the memory of weights and cache, as vLLM's levels 1 and 2 do. On a CPU vLLM only pauses."""
-        self._llm.sleep(level=1 if keep_weights else 2)
+        """Free the memory of weights and cache, as vLLM's levels 1 and 2 do. On a CPU vLLM only pauses.
+
+        What adapters are added to never comes again, so level 2 would lose it.
+        """
+        self._llm.sleep(level=1 if keep_weights or self._settings.adapters else 2)
         self.weight_version = self.weight_version if keep_weights else NO_WEIGHTS
         self._asleep = True
 
@@ -158,7 +167,15 @@ class Vllm:
             self._llm.wake_up()
         self._asleep = False
 
+    def load_adapters(self, adapters: Adapters, version: int) -> None:
+        self.wake_up()
+        self._adapters = None  # the old ones may be half replaced if the new ones cannot be loaded
+        self._adapters = load_adapters(self._llm, adapters, version)
+        self.weight_version = version
+
     def load_weights(self, buckets: Iterable[Mapping[str, torch.Tensor]], version: int) -> None:
+        if self._settings.adapters:
+            raise RuntimeError("an engine that computes adapters beside its weights was given whole weights")
         if self._asleep:  # the cache comes last, when the weights have passed
             self._llm.wake_up(tags=["weights"])
         self._llm.start_weight_update()

@@ -58,15 +58,15 @@ def tiny_qwen2_5_vl(tiny_models: Callable[[str], Path]) -> Path:
 
 @pytest.fixture(scope="module")
 def engines(tiny_models: Callable[[str], Path]) -> Iterator[Callable[..., Any]]:
-    """An engine by its name, its model's family and its number of worker processes.
+    """An engine by its name, its model's family, its number of worker processes and the adapters it applies.
 
     Tests load the weights they need under new versions. They end with a file's tests: another may need a process group.
     """
     from tests.models.small_engines import end_engines, start_engine  # heavy: vLLM
 
     @functools.cache
-    def engine_of(name: str, family: str, tensor_parallel: int = 1) -> Any:
-        return start_engine(name, tiny_models(family), tensor_parallel)
+    def engine_of(name: str, family: str, tensor_parallel: int = 1, adapters: Any = None) -> Any:
+        return start_engine(name, tiny_models(family), tensor_parallel, adapters)
 
     yield engine_of
     engine_of.cache_clear()

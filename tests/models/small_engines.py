@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch.distributed as dist
 from temporay.models.engines._base import Engine
-from temporay.models.engines._settings import ENGINES, EngineSettings
+from temporay.models.engines._settings import ENGINES, AppliedAdapters, EngineSettings
 from temporay.operators.components import load
 from temporay.operators.records import Prompt
 
@@ -20,14 +20,15 @@ QUESTION = "Which way does the red circle move?"
 Clip = tuple[tuple[int, int, int] | None, float]  # frames, height, width (None: blind), and frames per second
 
 
-def start_engine(name: str, model: Path, tensor_parallel: int = 1) -> Engine:
+def start_engine(name: str, model: Path, tensor_parallel: int = 1, adapters: AppliedAdapters | None = None) -> Engine:
     """Start an engine with room for 8 completions at a time; skip the test where vLLM cannot be imported."""
     if name == "vllm":
         try:
             importlib.import_module("vllm")
         except ImportError as error:
             pytest.skip(f"vLLM cannot be imported: {error}")
-    settings = EngineSettings(max_model_len=256, max_num_seqs=8, kv_cache_mib=32, tensor_parallel=tensor_parallel)
+    room = EngineSettings(max_model_len=256, max_num_seqs=8, kv_cache_mib=32)
+    settings = room.model_copy(update={"tensor_parallel": tensor_parallel, "adapters": adapters})
     engine: Engine = load(ENGINES, name)(model, settings)
     return engine
 

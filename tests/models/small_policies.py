@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from temporay.models.adapters import AdapterForm, Adapters
 from temporay.models.collate import Batch, StepSize, collate_samples
 from temporay.models.families._base import family_of
+from temporay.models.lora import is_factor
 from temporay.models.losses._supervised import supervised
 from temporay.models.parallel import Parallel
 from temporay.models.policy import OptimizerConfig, Policy, PolicySettings
@@ -40,6 +43,22 @@ def make_policy(
     family = family_of(model)
     whole = PolicySettings(optimizer=optimizer, total_steps=total_steps, **settings)
     return Policy.load(model, family, whole, parallel)
+
+
+def move_factors(policy: Policy, seed: int) -> None:
+    """Move every factor of the adapters at random, so far that the model says something else."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in policy.model.named_parameters():
+            if is_factor(name):
+                parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.1)
+
+
+def adapters_of(policy: Policy, model: Path) -> Adapters:
+    """Return a policy's adapters as engines get them."""
+    lora = policy.settings.trained.lora
+    form = AdapterForm(base=model, rank=lora.rank, alpha=lora.alpha)
+    return Adapters(form=form, factors={name: factor.clone() for name, factor in policy.adapter_factors()})
 
 
 def rows(step: int) -> list[tuple[Prompt, str]]:

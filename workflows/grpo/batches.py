@@ -40,3 +40,4 @@ class UpdateReport:
     trained: tuple[str, ...] = ()  # keys of the groups in the updates, a key as often as its group was there
     logprobs: dict[str, list[list[float]]] = field(default_factory=dict)  # by key: for each rollout, by token
     publish_s: float = 0.0  # in which the workers published the weights that the batch led to
+    publish_bytes: int = 0  # of these weights, in the object store

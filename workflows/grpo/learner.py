@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 import ray
 from ray.exceptions import RayActorError
+from temporay.models.adapters import AdapterForm
 from temporay.models.parallel import local_part
 from temporay.models.policy import Policy
 from temporay.operators.errors import UserError, error_behind
@@ -229,7 +230,8 @@ def update_loop(arguments: Mapping[str, Any]) -> None:
         if rank_0_hears(learner, mailbox.wants_result, step):
             start = time.perf_counter()
             weights = publish_weights(learner, arguments["weights"], mailbox)
-            report = dataclasses.replace(report, publish_s=time.perf_counter() - start)
+            num_bytes = weights.num_bytes if weights else 0
+            report = dataclasses.replace(report, publish_s=time.perf_counter() - start, publish_bytes=num_bytes)
             if config.pool.placement == "in_turns":  # engines take what the passes needed
                 learner.policy.parallel.release_cache()
             if learner.policy.parallel.rank == 0:
@@ -257,17 +259,24 @@ def rank_0_hears(learner: Learner, method: Any, *arguments: Any) -> bool:
 
 
 def publish_weights(learner: Learner, how: WeightFormat | None, mailbox: Any) -> PublishedWeights | None:
-    """Publish the policy's weights as engines take them. Every rank must call it; rank 0 returns them."""
+    """Publish the policy's adapters, or its weights as engines take them; only rank 0 returns them.
+
+    Every rank must call it.
+    """
     if how is None:
         return None
-    policy = learner.policy
-    weights = policy.whole_weights(how.dtype)
+    policy, config = learner.policy, learner.config
+    form: AdapterForm | None = None
+    if config.trained.weights == "lora":
+        form = AdapterForm(base=config.model, rank=config.trained.lora.rank, alpha=config.trained.lora.alpha)
+    weights = policy.adapter_factors() if form else policy.whole_weights(how.dtype)
     if policy.parallel.rank > 0:
         deque(weights, maxlen=0)  # ranks gather each weight together
         return None
     return publish(
         weights,
         learner.step,
+        adapters=form,
         bucket_bytes=how.bucket_bytes,
         store=lambda bucket: ray.get(mailbox.hold.remote(bucket))[0],
     )

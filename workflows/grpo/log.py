@@ -136,6 +136,7 @@ def step_row(
         "staleness": step - produced.batch.weight_version,
         "group_rewards": [group_mean(one) for one in produced.groups],
         "seconds": seconds,
+        **({"published_bytes": report.publish_bytes} if report.publish_bytes else {}),
         **{f"seconds_{stage}": spent.get(stage, 0.0) for stage in STAGES},
         "tokens_per_s_generate": sampled / generate_s if generate_s else None,
         "tokens_per_s": sampled / seconds,

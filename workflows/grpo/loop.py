@@ -34,6 +34,7 @@ from temporay.workflows.learner.learner import RAY_STORAGE
 from temporay.workflows.learner.settings import rate_change
 from temporay.workflows.learner.stopping import Stopped, is_asked, stop_on_sigterm
 from temporay.workflows.placement import ClusterState, RoleNeed
+from temporay.workflows.rollouts.adapters import check_adapters, with_adapters
 from temporay.workflows.rollouts.defaults import Demand, largest, lengths_of, resolved
 from temporay.workflows.rollouts.pool import NoPool, Pool, RolloutPool
 from temporay.workflows.rollouts.settings import ResolvedPool
@@ -189,8 +190,11 @@ async def reinforce(config: GrpoConfig, run_dir: RunDir, dataset: Dataset, pool:
         return
     # This drops no step, but a line that a kill cut short: the workers append to the file.
     run_dir.drop_from(STAGE, config.num_steps)
+    weight_format = pool.weight_format()
+    if weight_format is not None and config.trained.weights == "lora":
+        print(f"{STAGE}: only adapters are published; {weight_format.of_adapters}", flush=True)
     await pool.sleep(keep_weights=True)
-    async with PolicyLearner.started(config, pool.weight_format()) as learner:
+    async with PolicyLearner.started(config, weight_format) as learner:
         weights = learner.take_start_weights()
         if weights is not None:
             await pool.load_weights(weights)
@@ -219,6 +223,7 @@ def check(config: GrpoConfig, dataset: Dataset) -> None:
     family_of(config.model)
     check_trackers(config.trackers)
     check_sharing(config, config.pool, config.mode)
+    check_adapters(config.pool, config.trained)
     validation.check_held_out(config, dataset)
     prompt_stream(config, dataset)
     levels = set(dataset.table["level"].to_pylist())
@@ -298,6 +303,8 @@ def run(config: GrpoConfig) -> dict[str, Any]:
     demand = largest([demand_of(config, one, lengths) for one in asked])
     with ray_session():
         engines = resolved(config.pool, config.model, demand)
+        if config.mode == "train":
+            engines = with_adapters(engines, config.trained)
         await_room(needs(config, engines, read_cluster()))
         start = time.monotonic()
         with RolloutPool.started(engines, config.model) as pool:

@@ -69,11 +69,20 @@ def keep_if_best(learner: Learner, metric: str, value: float) -> None:
 
 
 def read_best(out: Path) -> Best | None:
-    """Read the record of a run; None before the first validation."""
-    for path in (out / BEST_SO_FAR / RECORD, out / RECORD):
-        if path.exists():
-            return Best(**json.loads(path.read_text()))
-    return None
+    """Read the record of a run; None before the first validation.
+
+    Raises:
+        UserError: the record is damaged.
+    """
+    path = next((path for path in (out / BEST_SO_FAR / RECORD, out / RECORD) if path.exists()), None)
+    if path is None:
+        return None
+    try:
+        return Best(**json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise UserError(
+            f"{path} is damaged ({error}); remove it, and the next validation begins a new record of the best weights"
+        ) from error
 
 
 def finish_best(out: Path) -> Best | None:

@@ -25,6 +25,7 @@ from temporay.workflows.planning.trainer import (
     training_seconds,
     unused_lines,
 )
+from temporay.workflows.rollouts.adapters import check_adapters
 from temporay.workflows.rollouts.settings import PoolConfig
 
 ENGINE_SHARE = 0.9  # of a device's memory that vLLM takes if nothing else is said
@@ -73,6 +74,7 @@ def run(config: GrpoPlanConfig) -> dict[str, Any]:
     """
     machine = machine_of(config.machine)
     check_devices(config, machine)
+    check_adapters(config.pool, config.trained)
     has_reference = config.loss.beta > 0
     num_groups = max(1, config.micro_batch_size // config.group_size)
     num_rollouts = min(config.group_size, config.micro_batch_size)  # of each

@@ -208,6 +208,14 @@ def evenly(items: Sequence[int], most: int) -> list[int]:
 
 
 def trainer_logprobs(run: Path, step: int) -> dict[str, list[list[float]]]:
-    """Read the trainer's log-probabilities of some groups of a step, per rollout and token; empty if not kept."""
+    """Read the trainer's log-probabilities of some groups of a step, per rollout and token; empty if not kept.
+
+    Raises:
+        UserError: the file is damaged.
+    """
     path = path_of(run, step).with_suffix(".trainer.json")
-    return json.loads(path.read_text()) if path.is_file() else {}
+    try:
+        found: dict[str, list[list[float]]] = json.loads(path.read_text()) if path.is_file() else {}
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}); remove it, and the report shows the step without it") from error
+    return found

@@ -2,6 +2,7 @@
 
 settings           what a pool and its rewards can be told
 defaults           what engines get where nothing was set, by machine, model and data
+adapters           how engines take adapters, applied or merged
 gpu_shares         what engines get of the GPUs, apart from the trainer or beside it
 pool               who gets which prompts and weights
 pool_call          one call of the pool, prompt by prompt

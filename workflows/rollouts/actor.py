@@ -1,6 +1,8 @@
 """One rollout engine in a process of its own.
 
 StoredPrompts, groups begun, weights to use → EngineActor → groups, and which weights it really held
+
+Adapters go to an engine that computes them. Any other one gets whole weights, to which they were added here.
 """
 
 import uuid
@@ -8,14 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from temporay.models.engines._base import Engine
+import torch
+from temporay.models.adapters import Adapters
+from temporay.models.engines._base import AdapterEngine, Engine
 from temporay.models.engines._settings import ENGINES, EngineSettings
-from temporay.models.weights import checksum_of_version
+from temporay.models.weights import checksum_of_version, in_buckets
 from temporay.operators.components import load
 from temporay.operators.records import Group, Sampling
 from temporay.workflows.rollouts.media import StoredPrompt
 from temporay.workflows.rollouts.published_weights import OF_CHECKPOINT, PublishedWeights, pull
-from temporay.workflows.rollouts.settings import AUTO
+from temporay.workflows.rollouts.settings import AUTO, BUCKET_MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +87,22 @@ class EngineActor:
             raise RuntimeError(f"version {weights.version} was never published, and the engine holds another")
         self._held = None
         arrived: list[int] = []
-        engine.load_weights(pull(weights, arrived), weights.version)
+        if weights.adapters is None:
+            engine.load_weights(pull(weights, arrived), weights.version)
+        else:
+            factors = {name: tensor for tensors in pull(weights, arrived) for name, tensor in tensors.items()}
+            self._load_adapters(Adapters(form=weights.adapters, factors=factors), weights.version)
         self._held, self._asleep = (weights.version, checksum_of_version(arrived)), False
+
+    def _load_adapters(self, adapters: Adapters, version: int) -> None:
+        engine = self._started()
+        if self._settings.adapters and isinstance(engine, AdapterEngine):
+            if adapters.form.base != self._model:
+                raise RuntimeError(f"adapters of {adapters.form.base} came to an engine with weights of {self._model}")
+            engine.load_adapters(adapters, version)
+            return
+        whole = adapters.whole_weights(getattr(torch, self._settings.dtype))
+        engine.load_weights(in_buckets(whole, BUCKET_MIB << 20), version)
 
     def _started(self) -> Engine:
         if self._engine is None:

@@ -28,6 +28,7 @@ from temporay.operators.errors import UserError
 from temporay.operators.records import Group, Prompt, Sampling
 from temporay.workflows.config import to_json
 from temporay.workflows.rollouts.actor import Answer, EngineActor
+from temporay.workflows.rollouts.adapters import said_of_adapters
 from temporay.workflows.rollouts.media import MediaStore, StoredPrompt
 from temporay.workflows.rollouts.pool_call import PendingPrompt, PoolCall, accept
 from temporay.workflows.rollouts.published_weights import OF_CHECKPOINT, PublishedWeights, WeightFormat
@@ -175,8 +176,11 @@ class RolloutPool:
 
     def weight_format(self) -> WeightFormat:
         """Return how a trainer must publish weights for these engines."""
-        dtype = getattr(torch, self.config.settings.dtype)
-        return WeightFormat(dtype=dtype, bucket_bytes=self.config.weight_bucket_mib << 20)
+        return WeightFormat(
+            dtype=getattr(torch, self.config.settings.dtype),
+            bucket_bytes=self.config.weight_bucket_mib << 20,
+            of_adapters=said_of_adapters(self.config, self.engine_name),
+        )
 
     async def generate(self, prompts: Sequence[Prompt | StoredPrompt], sampling: Sampling) -> list[Group]:
         """Return one finished group per prompt, in order.

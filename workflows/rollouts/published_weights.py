@@ -2,6 +2,7 @@
 
     whole tensors, one by one → buckets → object store → PublishedWeights → buckets, as an engine loads them
 
+Where adapters are trained, the tensors are their factors, and engines have the rest.
 Beside what a side holds anyway, it holds two buckets: one on its way and one that is gathered or loaded meanwhile.
 """
 
@@ -12,6 +13,7 @@ from typing import Any
 
 import ray
 import torch
+from temporay.models.adapters import AdapterForm
 from temporay.models.weights import WeightBucket, checksum_of_version, in_buckets, pack, unpack
 from temporay.workflows.rollouts.settings import BUCKET_MIB
 
@@ -22,6 +24,8 @@ class PublishedWeights:
 
     version: int
     checksum: int | None  # None: the checkpoint's own, which every engine loads by itself
+    adapters: AdapterForm | None = None  # the buckets hold factors of adapters; None: whole weights
+    num_bytes: int = 0
     bucket_refs: tuple[Any, ...] = ()  # ObjectRefs, inside a tuple so that Ray fetches them only where they are needed
 
 
@@ -31,6 +35,7 @@ class WeightFormat:
 
     dtype: torch.dtype  # what they compute in
     bucket_bytes: int
+    of_adapters: str  # what becomes of adapters there, in words
 
 
 OF_CHECKPOINT = PublishedWeights(version=0, checksum=None)
@@ -40,24 +45,30 @@ def publish(
     weights: Iterable[tuple[str, torch.Tensor]],
     version: int,
     *,
+    adapters: AdapterForm | None = None,
     bucket_bytes: int = BUCKET_MIB << 20,
     store: Callable[[WeightBucket], Any] = ray.put,
 ) -> PublishedWeights:
-    """Put whole weights into the object store; a thread packs and stores a bucket while the next one is gathered.
+    """Put whole tensors into the object store; a thread packs and stores a bucket while the next one is gathered.
 
     Args:
+        adapters: what the tensors are factors of; None: they are the model's weights.
         store: returns the reference of a bucket, which lives as long as its owner. ``ray.put``: this process.
     """
     sent: list[Future[tuple[int, Any]]] = []
+    num_bytes = 0
     with ThreadPoolExecutor(max_workers=1) as sender:
         for tensors in in_buckets(weights, bucket_bytes):
             if sent:
                 sent[-1].result()  # no more than one bucket waits, and a fault ends this at once
             sent.append(sender.submit(_send, tensors, store))
+            num_bytes += sum(tensor.nbytes for tensor in tensors.values())
         stored = [bucket.result() for bucket in sent]
     return PublishedWeights(
         version=version,
         checksum=checksum_of_version(checksum for checksum, _ in stored),
+        adapters=adapters,
+        num_bytes=num_bytes,
         bucket_refs=tuple(reference for _, reference in stored),
     )
 

@@ -47,6 +47,9 @@ class PoolConfig(Settings):
     # each other: with 2 on two shared cores, rollouts of the tiny model came at 600 tokens/s instead of 4,000.
     threads: int | None = Field(default=None, ge=1)
     prompts_per_call: int = Field(default=64, ge=1)  # 1: on CPUs the same bits, however many engines there are
+    # Where adapters are trained, engines get nothing else. applied: vLLM computes them beside its weights. merged: each
+    # engine adds them to the checkpoint's weights. None: applied by vLLM on GPUs, else merged.
+    adapters: Literal["applied", "merged"] | None = None
     weight_bucket_mib: int = Field(default=BUCKET_MIB, ge=1)  # weights travel in parts of this size
     call_timeout_s: float = Field(default=1800.0, gt=0)  # an engine that takes longer is ended and started again
     max_restarts: int = Field(default=3, ge=0)  # how often one engine may fail without serving anything in between

@@ -45,3 +45,10 @@ def test_a_metric_needs_its_arms(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="blind_gap needs the arms blind, ordered, and validation_arms lacks blind"):
         check_metric("blind_gap", ("ordered", "shuffled"))
     assert best_summary(tmp_path) == {}
+
+
+@pytest.mark.parametrize("content", ['{"step": 4, "val', '{"step": 4}', "[1]"])
+def test_a_damaged_record_is_named(content: str, tmp_path: Path) -> None:
+    (tmp_path / "best.json").write_text(content)
+    with pytest.raises(UserError, match=r"best\.json is damaged .*; remove it"):
+        read_best(tmp_path)
