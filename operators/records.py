@@ -5,6 +5,7 @@
 Shape suffixes: T frames, H height, W width, C channels, G rollouts of a group. All times are milliseconds.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,7 +20,9 @@ GENERATOR_VERSION = "2"  # changes whenever the same address would give another 
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 ANSWER_OPEN, ANSWER_CLOSE = "<answer>", "</answer>"
 TAGS = (THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE)
-AnswerForm = Literal["letter", "text"]  # what stands between the answer tags; checkers accept both
+# What stands between the answer tags. The first two name an option by its letter or its words; checkers accept both.
+# The others answer a question that lists no options: in words, digits or a list with commas, or as a JSON object.
+AnswerForm = Literal["letter", "text", "free", "json"]
 AnswerKind = Literal["choice", "number", "interval", "order"]
 Quantity = tuple[float, str]  # the value of a number: with its unit, which is "" for a count
 TimeSpan = tuple[float, float]  # the value of an interval: start and end, seconds
@@ -172,7 +175,7 @@ class Clip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A multiple-choice question; ``answer_index`` points into ``options``."""
+    """A question; ``answer_index`` points into ``options``, which a free answer is not shown."""
 
     text: str
     options: tuple[str, ...]
@@ -188,11 +191,24 @@ class Question:
     @property
     def answer(self) -> str:
         """The right answer as the model is taught to write it."""
-        return self.letter if self.answer_format == "letter" else self.options[self.answer_index]
+        words = self.options[self.answer_index]
+        if self.answer_format == "json":
+            return json.dumps({"answer": self._json_value(words)}, ensure_ascii=False)
+        return self.letter if self.answer_format == "letter" else words
+
+    @property
+    def lists_options(self) -> bool:
+        return self.answer_format in ("letter", "text")
 
     @property
     def chance(self) -> float:
-        return 1.0 / len(self.options)
+        """How often a guess is right: 0 without options to guess among."""
+        return 1.0 / len(self.options) if self.lists_options else 0.0
+
+    def _json_value(self, words: str) -> Any:
+        if self.kind == "number":
+            return json.loads(words)
+        return list(self.values[self.answer_index]) if self.kind == "order" else words
 
 
 LETTERS = "ABCDEFGHIJ"

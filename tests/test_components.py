@@ -203,6 +203,15 @@ def test_every_wording_is_used_and_there_are_at_least_eight(task: str) -> None:
     assert len({wording for _, wording in wordings}) >= 8
 
 
+@pytest.mark.parametrize("task", EACH_TASK)
+def test_a_question_that_is_asked_without_options_never_speaks_of_them(task: str) -> None:
+    primitive = make_primitive(task)
+    if primitive.free_form:
+        for plan, _ in sampled(task, 0)[:40]:
+            texts = primitive.wordings_of(plan.facts)
+            assert not [text for text in texts if re.search(r"\boptions?\b|\bof these\b", text)]
+
+
 # Twins, chains of thought, and what the pixels say.
 
 

@@ -18,7 +18,7 @@ from temporay.models.token_lengths import TokenLengths
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
 from temporay.operators.records import Group, Sample, Sampling
-from temporay.operators.scoring.answers import parse_answer
+from temporay.operators.scoring.answers import read_answer
 from temporay.operators.scoring.arms import ARMS, Arm, apply_arm
 from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, by_task, write_rows
 from temporay.operators.settings import Settings
@@ -105,13 +105,14 @@ def select(dataset: Dataset, num_samples: int | None) -> list[int]:
 
 def _row(sample: Sample, arm: Arm, group: Group) -> EvaluationRow:
     text = group.rollouts[0].text
-    parsed = parse_answer(text, sample.question.options)
+    parsed = read_answer(text, sample.question)
+    words = parsed.said if parsed.index is None else sample.question.options[parsed.index]
     return EvaluationRow(
         key=sample.key,
         task=sample.address.task,
         arm=arm,
         correct=parsed.index == sample.question.answer_index,
-        parsed=None if parsed.index is None else sample.question.options[parsed.index],
+        parsed=words if parsed.failure is None else None,
         text=text,
         chance=sample.question.chance,
     )

@@ -151,6 +151,7 @@ def check(recipe: Recipe) -> None:
             f"weights is {given}; give {len(recipe.tasks)} positive numbers, one per task, or --weights without "
             "numbers for equal shares"
         )
+    _check_answer_format(recipe)
     if not recipe.backdrops:
         raise UserError("backdrops is empty; give at least one of flat, gradient, noise, photo")
     if not recipe.coco.licenses or min(recipe.coco.licenses) < 0:
@@ -176,6 +177,15 @@ def check(recipe: Recipe) -> None:
                 f"{task} {most_scenes} of {most_frames}; change canvas.num_scenes, canvas.frames_per_scene or "
                 f"limits_by_task"
             )
+
+
+def _check_answer_format(recipe: Recipe) -> None:
+    listed = [task for task, primitive in primitives_of(recipe.tasks).items() if not primitive.free_form]
+    if recipe.answer_format in ("free", "json") and listed:
+        raise UserError(
+            f"answer_format is {recipe.answer_format}, but answers of {', '.join(listed)} can only be given with their "
+            "options; leave these tasks out, or give letter or text"
+        )
 
 
 def _check_canvas(canvas: Canvas) -> None:

@@ -34,10 +34,13 @@ from temporay.operators.sampling import COMMON_SAMPLINGS
 SCHEMA_VERSION = 4  # changes when a column is added, removed or means something else
 VIDEO_MARKER = "<video>"  # verl, ms-swift and LLaMA-Factory replace it with the clip
 _THINK = f"Think step by step between {THINK_OPEN} and {THINK_CLOSE}, then give the"
-_WITHIN = f"of the right option between {ANSWER_OPEN} and {ANSWER_CLOSE}"
+_TAGS = f"between {ANSWER_OPEN} and {ANSWER_CLOSE}"
+_WITHIN = f"of the right option {_TAGS}"
 INSTRUCTIONS: dict[AnswerForm, str] = {
     "letter": f"{_THINK} letter {_WITHIN}.",
     "text": f"{_THINK} words {_WITHIN}.",
+    "free": f"{_THINK} answer {_TAGS}: a number in digits, an order with commas, or else the bare word or name.",
+    "json": f'{_THINK} answer {_TAGS} as {{"answer": …}}, with a JSON number, a list for an order, or else a text.',
 }
 
 # For samples without a chain of thought. If they were asked to think, a model would learn to ignore instructions.
@@ -64,8 +67,12 @@ def make_sample(primitive: Primitive, plan: ScenePlan, style: Style, answer_form
 
 
 def question_text(question: Question, instruction: str = "") -> str:
-    """Write the question, its options one per line as ``(A) text``, and the instruction if there is one."""
-    options = [f"({letter}) {text}" for letter, text in zip(LETTERS, question.options, strict=False)]
+    """Write the question, its options one per line as ``(A) text``, and the instruction if there is one.
+
+    A question that is answered freely is asked without its options.
+    """
+    listed = question.options if question.lists_options else ()
+    options = [f"({letter}) {text}" for letter, text in zip(LETTERS, listed, strict=False)]
     return "\n".join([question.text, *options, *([instruction] if instruction else [])])
 
 

@@ -39,6 +39,7 @@ class Primitive(ABC):
     order_dependent: ClassVar[bool]  # another order of the same frames changes the answer
     needs_time: ClassVar[bool]  # a single frame leaves the answer at chance
 
+    free_form: ClassVar[bool] = False  # its answers can be written without having seen the options
     answer_kind: ClassVar[AnswerKind] = "choice"  # whether answers can be close to the right one, and how
 
     # How the clip of a twin differs: the same frames backwards, or the same frames in another order. Where no order of

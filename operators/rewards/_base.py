@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from temporay.operators.records import AnswerKind, Group, Question, Rollout, Sample
-from temporay.operators.scoring.answers import ParseFailure, answer_span, parse_answer
+from temporay.operators.scoring.answers import read_answer
 from temporay.operators.settings import Settings
 
 Need = Literal["twin", "shuffled"]
@@ -67,11 +67,8 @@ class ValueReward(Reward):
         question = sample.question
         if self.inapplicable(sample):
             return None
-        said, index = None, parse_answer(rollout.text, question.options).index
-        if index is not None:
-            said = question.values[index]
-        elif not isinstance(span := answer_span(rollout.text), ParseFailure):
-            said = self.read(span, question)
+        answer = read_answer(rollout.text, question)
+        said = self.read(answer.said, question) if answer.index is None else question.values[answer.index]
         return 0.0 if said is None else self.compare(said, question.values[question.answer_index])
 
 
@@ -87,5 +84,5 @@ class GroupReward(Settings, ABC):
 
 
 def is_right(rollout: Rollout, sample: Sample) -> bool:
-    """Return whether the completion commits to the right option, by its letter or its words."""
-    return parse_answer(rollout.text, sample.question.options).index == sample.question.answer_index
+    """Return whether the completion commits to the right answer, in the form that the question asks for."""
+    return read_answer(rollout.text, sample.question).index == sample.question.answer_index

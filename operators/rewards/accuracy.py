@@ -5,7 +5,7 @@ from temporay.operators.rewards._base import Reward, is_right
 
 
 class Accuracy(Reward):
-    """1 or 0. An option is named by its letter, by its words, or by both."""
+    """1 or 0. An option is named by its letter, by its words, or by both; a free answer says what the option says."""
 
     def score(self, rollout: Rollout, sample: Sample) -> float:
         return float(is_right(rollout, sample))

@@ -6,7 +6,7 @@ outside the tags. This one does not.
 
 from temporay.operators.records import ANSWER_CLOSE, ANSWER_OPEN, TAGS, THINK_CLOSE, THINK_OPEN, Rollout, Sample
 from temporay.operators.rewards._base import Reward
-from temporay.operators.scoring.answers import parse_answer
+from temporay.operators.scoring.answers import read_answer
 
 
 class AnswerFormat(Reward):
@@ -14,7 +14,7 @@ class AnswerFormat(Reward):
 
     def score(self, rollout: Rollout, sample: Sample) -> float:
         text = rollout.text.strip()
-        if parse_answer(text, sample.question.options).index is None or any(text.count(tag) != 1 for tag in TAGS):
+        if read_answer(text, sample.question).failure is not None or any(text.count(tag) != 1 for tag in TAGS):
             return 0.0
         thought, _, rest = text.removeprefix(THINK_OPEN).partition(THINK_CLOSE)
         framed = text.startswith(THINK_OPEN) and rest.lstrip().startswith(ANSWER_OPEN) and text.endswith(ANSWER_CLOSE)

@@ -1,20 +1,25 @@
 """Completion → option, or the reason why there is none. Nothing here guesses.
 
     "<think>…</think><answer>(B) left</answer>" → answer_span → "(B) left" → parse_choice → 1
+    "<think>…</think><answer>{"answer": 3}</answer>" → answer_span → parse_json → "3" → parse_free → the option "3"
 
 The span is found by plain string search, and a choice by an anchored pattern on a bounded string. So the time is linear
 in the length of any completion.
 """
 
+import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
-from temporay.operators.records import ANSWER_CLOSE, ANSWER_OPEN, LETTERS, THINK_CLOSE, THINK_OPEN
+from temporay.operators.records import ANSWER_CLOSE, ANSWER_OPEN, LETTERS, THINK_CLOSE, THINK_OPEN, AnswerKind, Question
 
 MAX_COMPLETION_CHARS = 200_000  # ten times the length of 4,096 tokens of English
 _DECORATION_CHARS = 16  # "(B) ", a final period and some spaces around an option's text
+_JSON_CHARS = 32  # around an answer: braces, quotes, the key and spaces
+_NUMBER = re.compile(r"[+-]?[0-9]{1,9}(?:\.[0-9]{1,6})?", re.ASCII)
 _WHITESPACE = " \t\r\n"
 
 # [A-J] is ASCII: look-alikes of other scripts do not pass. Anchored on both sides and without nested repetition.
@@ -36,14 +41,27 @@ class ParseFailure(StrEnum):
     NOT_A_CHOICE = "not_a_choice"  # neither a letter form nor the words of one option
     NO_SUCH_OPTION = "no_such_option"
     TEXT_MISMATCH = "text_mismatch"  # the letter of one option with the words of another
+    NOT_A_VALUE = "not_a_value"  # a free answer that is no number, no order or too many words
+    NOT_JSON = "not_json"  # anything but one object that has an answer of the asked type and nothing else
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedAnswer:
-    """Either an option or a failure, never both."""
+    """Either an option or a failure, never both. A free answer that no option says has neither."""
 
     index: int | None  # into the options
     failure: ParseFailure | None
+    said: str = ""  # what stands between the tags, in plain words
+
+
+def read_answer(completion: str, question: Question) -> ParsedAnswer:
+    """Return what a completion answers, in the form that the question asks for."""
+    span = answer_span(completion)
+    if isinstance(span, ParseFailure):
+        return ParsedAnswer(None, span)
+    if question.lists_options:
+        return replace(parse_choice(span, question.options), said=span)
+    return parse_json(span, question) if question.answer_format == "json" else parse_free(span, question)
 
 
 def parse_answer(completion: str, options: Sequence[str]) -> ParsedAnswer:
@@ -99,6 +117,59 @@ def parse_choice(text: str, options: Sequence[str]) -> ParsedAnswer:
     if match["words"] is not None and index not in _options_in_words(match["words"], options):
         return ParsedAnswer(None, ParseFailure.TEXT_MISMATCH)
     return ParsedAnswer(index, None)
+
+
+def parse_free(text: str, question: Question) -> ParsedAnswer:
+    """Read an answer to a question without options: a number in digits, an order with commas, or words.
+
+    Case, spacing and a final period do not count. Only printable ASCII is read, so no look-alike passes, and no more
+    words than an option has, so no list of guesses does.
+    """
+    text = " ".join(text.split())
+    if not text:
+        return ParsedAnswer(None, ParseFailure.EMPTY_ANSWER)
+    most_words = max(len(option.split()) for option in question.options)
+    if not text.isascii() or not text.isprintable() or len(text) > _most_chars(question):
+        return ParsedAnswer(None, ParseFailure.NOT_A_VALUE)
+    said, options = _value(text, question.kind), [_value(option, question.kind) for option in question.options]
+    known = question.kind != "order" or sorted(said or ()) in [sorted(option or ()) for option in options]
+    if said is None or not known or len(text.split()) > most_words:
+        return ParsedAnswer(None, ParseFailure.NOT_A_VALUE)
+    return ParsedAnswer(options.index(said) if said in options else None, None, text)
+
+
+def parse_json(text: str, question: Question) -> ParsedAnswer:
+    """Read ``{"answer": …}``: a number for a number, a list of texts for an order, a text for anything else."""
+    failure = ParsedAnswer(None, ParseFailure.NOT_JSON)
+    if len(text) > _most_chars(question):
+        return failure
+    try:
+        pairs = json.loads(text, object_pairs_hook=list, parse_constant=lambda name: None)
+    except ValueError:
+        return failure
+    if not isinstance(pairs, list) or len(pairs) != 1 or not isinstance(pairs[0], tuple) or pairs[0][0] != "answer":
+        return failure
+    answer = pairs[0][1]
+    if question.kind == "order":
+        listed = isinstance(answer, list) and all(isinstance(item, str) and "," not in item for item in answer)
+        return parse_free(", ".join(answer), question) if listed else failure
+    if isinstance(answer, bool) or not isinstance(answer, int | float if question.kind == "number" else str):
+        return failure
+    return parse_free(str(answer), question)
+
+
+def _most_chars(question: Question) -> int:
+    return 2 * max(len(option) for option in question.options) + _JSON_CHARS
+
+
+def _value(text: str, kind: AnswerKind) -> Any | None:
+    """Return what two free answers are compared by; None where a text is no answer of this kind."""
+    if kind == "number":
+        return float(text) if _NUMBER.fullmatch(text) else None
+    if kind == "order":
+        items = tuple(_normalized(item) for item in text.split(","))
+        return items if len(items) > 1 and all(items) else None
+    return _normalized(text)
 
 
 def _options_in_words(text: str, options: Sequence[str]) -> list[int]:

@@ -24,7 +24,9 @@ class EvaluationRow:
     task: str
     arm: Arm
     correct: bool
-    parsed: str | None  # the option it chose; None when nothing could be read, which counts as wrong
+    parsed: (
+        str | None
+    )  # the option it chose, or its free answer; None when nothing could be read, which counts as wrong
     text: str
     chance: float
 

@@ -15,7 +15,7 @@ from temporay.operators.errors import UserError, unknown_name
 from temporay.operators.records import Group, Rollout, Sample, Score, ScoreStatus
 from temporay.operators.rewards._base import Comparisons, GroupReward, Need, Reward
 from temporay.operators.rewards._function import FunctionReward
-from temporay.operators.scoring.answers import parse_answer
+from temporay.operators.scoring.answers import read_answer
 
 MAX_DETAIL_CHARS = 300
 LARGEST = 1e6  # reward or weight; a larger one would hide every other value of its group and task
@@ -180,7 +180,7 @@ def _score(
             breakdown[weighted.name] = value
     if rewards and not breakdown:
         return _crashed({}, f"none of the rewards applies to {sample.address.task}")
-    failure = parse_answer(rollout.text, sample.question.options).failure
+    failure = read_answer(rollout.text, sample.question).failure
     return Score(
         reward=math.fsum(weighted.weight * breakdown.get(weighted.name, 0.0) for weighted in rewards),
         breakdown=breakdown,

@@ -16,7 +16,7 @@ from temporay.operators.rewards.process import (
     tally_of,
     thought,
 )
-from temporay.operators.scoring.answers import ParsedAnswer, parse_answer
+from temporay.operators.scoring.answers import ParsedAnswer, read_answer
 
 
 def claim_marks(text: str, sample: Sample) -> list[Mark]:
@@ -48,13 +48,13 @@ def claims_in(primitive: Primitive, words: str, names: Sequence[str]) -> Iterato
 
 def text_marks(text: str, sample: Sample) -> list[Mark]:
     """Mark the claims and the answer of a completion, in the order of the text."""
-    answer = answer_mark(text, parse_answer(text, sample.question.options), sample)
+    answer = answer_mark(text, read_answer(text, sample.question), sample)
     return sorted([*claim_marks(text, sample), *answer], key=lambda mark: mark.start)
 
 
 def answer_mark(text: str, parsed: ParsedAnswer, sample: Sample) -> list[Mark]:
     """Mark the text between the answer tags as right or wrong; return no mark where no answer was read."""
-    if parsed.index is None:
+    if parsed.failure is not None:
         return []
     start = text.rindex(ANSWER_OPEN, text.rfind(THINK_CLOSE) + 1) + len(ANSWER_OPEN)
     right = parsed.index == sample.question.answer_index

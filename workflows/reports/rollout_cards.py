@@ -23,7 +23,7 @@ from temporay.operators.pages.rollouts import ShownGroup, ShownRollout, group_ca
 from temporay.operators.pages.token_strip import Tokens, scale
 from temporay.operators.records import Sample, ScoredGroup
 from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in
-from temporay.operators.scoring.answers import parse_answer
+from temporay.operators.scoring.answers import read_answer
 from temporay.operators.seeding import rng_at
 from temporay.workflows.reports.claim_marks import text_marks, told
 from temporay.workflows.reports.sample_cards import in_turn
@@ -69,7 +69,7 @@ class RolloutViewer:
         shown = self.samples.shown(scored.row)
         sample = shown.sample
         logprobs = trainer.get(scored.group.key)
-        parsed = [parse_answer(r.text, sample.question.options).index for r in scored.group.rollouts]
+        parsed = [read_answer(r.text, sample.question).index for r in scored.group.rollouts]
         return ShownGroup(
             scored=scored,
             sample=shown,

@@ -55,6 +55,7 @@ class ActionCount(DrawnMotion[list[Act]]):
     """Question about the number of times that a shape does something."""
 
     task = "action_count"
+    free_form = True
     # Each action is an event.
     inherent: ClassVar[Inherent] = {"num_events": 1.0}
     answer_kind = "number"

@@ -37,6 +37,7 @@ class BounceCount(DrawnMotion[int]):
     """Question about the number of bounces."""
 
     task = "bounce_count"
+    free_form = True
     # Each bounce is an event.
     inherent: ClassVar[Inherent] = {"num_events": 1.0}
     answer_kind = "number"

@@ -63,6 +63,7 @@ class CollisionCount(DrawnMotion[list[str]]):
     """Question about the number of collisions."""
 
     task = "collision_count"
+    free_form = True
     # Each collision is an event.
     inherent: ClassVar[Inherent] = {"num_events": 1.0}
     answer_kind = "number"

@@ -37,6 +37,7 @@ class EventOrder(DrawnMotion[list[str]]):
     """Question about the order in which shapes come or go."""
 
     task = "event_order"
+    free_form = True
     # Who is in the middle is not at an end.
     inherent: ClassVar[Inherent] = {"few_frames": 0.73}
     answer_kind = "order"
@@ -48,7 +49,7 @@ class EventOrder(DrawnMotion[list[str]]):
     wordings_by_mode: ClassVar[Mapping[str, Sequence[str]]] = {
         "appear": (
             "In what order do the shapes appear{time}?",
-            "Which option lists the shapes in the order in which they appear{time}?",
+            "List the shapes in the order in which they appear{time}.",
             "The shapes come into view one after the other. In what order do they appear{time}?",
             "What is the order in which the shapes appear{time}?",
             "Name the shapes in the order in which they come into view{time}.",
@@ -58,7 +59,7 @@ class EventOrder(DrawnMotion[list[str]]):
         ),
         "disappear": (
             "In what order do the shapes disappear{time}?",
-            "Which option lists the shapes in the order in which they disappear{time}?",
+            "List the shapes in the order in which they disappear{time}.",
             "The shapes vanish one after the other. In what order do they disappear{time}?",
             "What is the order in which the shapes disappear{time}?",
             "Name the shapes in the order in which they go out of view{time}.",

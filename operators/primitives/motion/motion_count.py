@@ -41,6 +41,7 @@ class MotionCount(DrawnMotion[int]):
     """Question about the number of moving shapes."""
 
     task = "motion_count"
+    free_form = True
     # What moves is seen at two places.
     inherent: ClassVar[Inherent] = {"one_number": 0.96, "two_frames": (0.7, 0.7, 0.4, 0.4, 0.4), "bag_of_frames": 1.0}
     answer_kind = "number"
@@ -55,7 +56,7 @@ class MotionCount(DrawnMotion[int]):
         "Some of the shapes move and others may not. How many move?",
         "What is the number of moving shapes?",
         "How many shapes change their place during the video?",
-        "Which option gives the number of shapes in motion?",
+        "Give the number of shapes in motion.",
         "Of all the shapes, how many travel across the frame?",
     )
     phrases: ClassVar[Phrases] = {

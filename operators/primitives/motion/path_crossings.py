@@ -46,6 +46,7 @@ class PathCrossings(DrawnMotion[int]):
     """Question about the number of crossings of two paths."""
 
     task = "path_crossings"
+    free_form = True
     # Each crossing is an event.
     inherent: ClassVar[Inherent] = {"num_events": 1.0}
     answer_kind = "number"

@@ -52,6 +52,7 @@ class SceneCount(PseudoVideo):
     """The number of different scenes."""
 
     task = "scene_count"
+    free_form = True
     # What is counted is seen in any order, and a log counts it too.
     inherent: ClassVar[Inherent] = {
         "scenes one_number": 1.0,

@@ -34,6 +34,7 @@ class CellCount(FlashSequence):
     """Question about the number of flashes, or of cells that flash."""
 
     task = "cell_count"
+    free_form = True
     # Each flash is an event; which cells flash needs no order.
     inherent: ClassVar[Inherent] = {"num_events": 1.0, "different bag_of_frames": 1.0}
     answer_kind = "number"

@@ -27,6 +27,7 @@ class LitWord(FlashSequence):
     """Question about the word that lit letters spell."""
 
     task = "lit_word"
+    free_form = True
     order_dependent = True
     twin = "reordered"
 

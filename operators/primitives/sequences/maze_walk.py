@@ -42,6 +42,7 @@ class MazeWalk(FlashSequence):
     """Question about where a sequence of moves leads in a maze."""
 
     task = "maze_walk"
+    free_form = True
     order_dependent = True
     twin = "reordered"
 

@@ -72,6 +72,7 @@ class ChipContainers(OperationsGame):
     """Chips that fly between containers, which trade places."""
 
     task = "chip_containers"
+    free_form = True
     answer_kind = "number"
     subject = "containers"
     legend = "Containers are numbered from the left, as they stand at that time; each move or trade is a step."

@@ -54,6 +54,7 @@ class SlidingPuzzle(GridGame):
     """A sliding puzzle whose tiles are blank while they slide."""
 
     task = "sliding_puzzle"
+    free_form = True
     subject = "tiles"
     faces_fact = "tiles"
     face_prefix = "tile "

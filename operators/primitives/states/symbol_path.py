@@ -53,6 +53,7 @@ class SymbolPath(GridGame):
     """A ball that visits symbols in a grid and so writes an arithmetic problem."""
 
     task = "symbol_path"
+    free_form = True
     # A symbol that is asked for is one visit.
     inherent: ClassVar[Inherent] = {**OperationsGame.inherent, "first_operation": 0.55}
     subject = "ball"

@@ -237,6 +237,21 @@ def test_the_question_is_written_in_one_place(recipe: Recipe) -> None:
     assert assistant["content"] == sample.target
 
 
+@pytest.mark.parametrize("answer_format", ["free", "json"])
+@pytest.mark.parametrize("task", ["lit_word", "cell_count", "event_order"])
+def test_free_answers_have_no_options_in_the_prompt(recipe: Recipe, task: str, answer_format: str) -> None:
+    formatted = changed(recipe, answer_format=answer_format, tasks=(task,), weights=(), wordings=None)
+    sample = make_sample_at(formatted, open_source(formatted, NOWHERE), 0).sample
+    assert question_text(sample.question) == sample.question.text
+    assert sample.question.chance == 0.0
+    assert from_row(to_row(sample, recipe_hash="", content_hash="", instruction="")) == sample
+
+
+def test_free_answers_are_refused_where_options_are_needed(recipe: Recipe) -> None:
+    with pytest.raises(UserError, match="answer_format is json, but answers of scene_order can only"):
+        check(changed(recipe, answer_format="json", tasks=("lit_word", "scene_order"), weights=()))
+
+
 @pytest.mark.parametrize("answer_format", ["letter", "text"])
 def test_rows_keep_everything(recipe: Recipe, answer_format: str) -> None:
     formatted = changed(recipe, answer_format=answer_format)

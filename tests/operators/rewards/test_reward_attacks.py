@@ -17,7 +17,7 @@ from functools import cache, partial
 import pytest
 from temporay.operators.components import available, load
 from temporay.operators.primitives._claims import FIELD, tell
-from temporay.operators.records import Sample
+from temporay.operators.records import AnswerForm, Sample
 from temporay.operators.rewards._base import Comparisons
 from temporay.operators.rewards.process import MAX_SENTENCE_CHARS, MAX_THOUGHT_CHARS, claims_by_sentence
 from temporay.operators.scoring.scores import WeightedReward, load_rewards, score_group
@@ -48,7 +48,7 @@ def reward_of(name: str, sample: Sample, text: str) -> float:
         question=replace(sample.question, answer_index=(sample.question.answer_index + 1) % 2),
     )
     compared = Comparisons(
-        twin=(group_of(other, f"<answer>{other.question.letter}</answer>"), other), shuffled=group_of(sample, "")
+        twin=(group_of(other, f"<answer>{other.question.answer}</answer>"), other), shuffled=group_of(sample, "")
     )
     accuracy = load_rewards({"accuracy": 0.0})  # always applies
     [score] = score_group(group_of(sample, text), sample, [reward_called(name), *accuracy], compared)
@@ -169,6 +169,40 @@ def test_every_reward_pays_the_target_most_and_survives_pickling(name: str) -> N
         for text in ("", answered("A or B"), "</think>" * 100):
             assert reward_of(name, sample, text) <= max(paid[-1], 0.0)
     assert max(paid) == reward.maximum or reward.maximum == 0.0  # a penalty may be due for the target too
+
+
+# Questions that list no options: whoever hedges is paid no more than for a plain wrong answer.
+
+NEEDS_A_LETTER = ("full-width letter", "bold letter", "circled letter", "small letter")
+HEDGES: dict[str, Attack] = {
+    "every option": lambda right, wrong, words, options: answered(", ".join(options.split("\n"))),
+    "right or wrong": lambda right, wrong, words, options: answered(f"{right} or {wrong}"),
+    "right, wrong": lambda right, wrong, words, options: answered(f"{right}, {wrong}"),
+    "right and wrong without a space": lambda right, wrong, words, options: answered(f"{right}/{wrong}"),
+    "both in JSON": lambda right, wrong, words, options: answered(right[:-1] + ", " + wrong[1:]),
+    "a list in JSON": lambda right, wrong, words, options: answered(f'{{"answer": [{right}, {wrong}]}}'),
+    "two objects": lambda right, wrong, words, options: answered(f"{right} {right}"),
+    "right in other quotes": lambda right, wrong, words, options: answered(right.replace('"', "'") + "'"),
+    **{name: attack for name, attack in UNREADABLE.items() if name not in NEEDS_A_LETTER},
+    **WRONG,
+}
+
+
+@pytest.mark.parametrize("attack", listed(HEDGES))
+@pytest.mark.parametrize("answer_format", ["free", "json"])
+def test_a_free_answer_that_hedges_is_not_paid(answer_format: AnswerForm, attack: Attack) -> None:
+    for task in ("lit_word", "cell_count", "event_order", "maze_walk"):
+        sample = sampled(task)
+        question = replace(sample.question, answer_format=answer_format)
+        sample = replace(sample, question=question)
+        other = (question.answer_index + 1) % len(question.options)
+        wrong = replace(question, answer_index=other).answer
+        text = attack(question.answer, wrong, question.options[question.answer_index], "\n".join(question.options))
+        assert reward_of("accuracy", sample, text) == 0.0
+        for name in NAMES:
+            plain = reward_of(name, sample, answered(wrong))
+            assert reward_of(name, sample, text) <= max(plain, 0.0), name
+        assert reward_of("accuracy", sample, sample.target) == 1.0
 
 
 def spam(sample: Sample) -> dict[str, str]:

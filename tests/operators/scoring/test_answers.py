@@ -1,7 +1,14 @@
 """The parser reads one clear answer and nothing else, in bounded time."""
 
 import pytest
-from temporay.operators.scoring.answers import MAX_COMPLETION_CHARS, ParseFailure, parse_answer, parse_choice
+from temporay.operators.records import AnswerForm, AnswerKind, AnswerValue, Question
+from temporay.operators.scoring.answers import (
+    MAX_COMPLETION_CHARS,
+    ParseFailure,
+    parse_answer,
+    parse_choice,
+    read_answer,
+)
 
 OPTIONS = ("left", "right", "up and to the left", "A cat sits. Then it runs.")
 MEGABYTE = 1 << 20
@@ -136,3 +143,116 @@ def test_long_completions_are_read_up_to_the_bound() -> None:
     thought = "x" * (MAX_COMPLETION_CHARS - len("</think><answer>B</answer>"))
     assert parse_answer(f"{thought}</think><answer>B</answer>", OPTIONS).index == 1
     assert parse_answer(f"{thought}x</think><answer>B</answer>", OPTIONS).failure is ParseFailure.TOO_LONG
+
+
+# Answers to questions that list no options.
+
+FREE: dict[AnswerKind, dict[str, AnswerValue]] = {
+    "choice": {"GURA": (), "RUGA": ()},
+    "number": {"3": (3.0, ""), "12": (12.0, "")},
+    "order": {
+        "red dot, blue dot, green dot": ("red dot", "blue dot", "green dot"),
+        "blue dot, red dot, green dot": ("blue dot", "red dot", "green dot"),
+    },
+}
+
+
+def asked(kind: AnswerKind, answer_format: AnswerForm) -> Question:
+    """Return a question whose first option is right."""
+    values = tuple(FREE[kind].values()) if kind != "choice" else ()
+    return Question(
+        text="?", options=tuple(FREE[kind]), answer_index=0, answer_format=answer_format, kind=kind, values=values
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "index"),
+    [
+        ("choice", "GURA", 0),
+        ("choice", " ruga.\n", 1),
+        ("choice", "GARU", None),  # a word that is no option is read, and wrong
+        ("choice", "A", None),  # nobody saw that letter
+        ("number", "3", 0),
+        ("number", "+12.0", 1),
+        ("number", "7", None),
+        ("order", "red dot, blue dot, green dot", 0),
+        ("order", "Blue dot,red dot , green  dot.", 1),
+        ("order", "green dot, red dot, blue dot", None),
+    ],
+)
+def test_free_answers_are_compared_by_what_they_say(kind: AnswerKind, answer: str, index: int | None) -> None:
+    parsed = read_answer(completion(answer), asked(kind, "free"))
+    assert (parsed.index, parsed.failure) == (index, None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer"),
+    [
+        ("choice", "GURA or RUGA"),
+        ("choice", "GURA RUGA"),
+        ("choice", "\uff27URA"),
+        ("choice", "GURA\u200b"),
+        ("choice", "GURA" * 50),
+        ("number", "three"),
+        ("number", "3 or 4"),
+        ("number", "3, 4"),
+        ("number", "\u0663"),
+        ("number", "nan"),
+        ("number", "1e3"),
+        ("order", "red dot"),
+        ("order", "red dot,, blue dot"),
+        ("order", "red dot, blue dot, green dot, blue dot, red dot, green dot"),
+    ],
+)
+def test_a_free_answer_that_hedges_is_no_answer(kind: AnswerKind, answer: str) -> None:
+    assert read_answer(completion(answer), asked(kind, "free")).failure is ParseFailure.NOT_A_VALUE
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "index"),
+    [
+        ("choice", '{"answer": "GURA"}', 0),
+        ("choice", ' {"answer":"gura"}\n', 0),
+        ("choice", '{"answer": "GARU"}', None),
+        ("number", '{"answer": 12}', 1),
+        ("number", '{"answer": 3.0}', 0),
+        ("order", '{"answer": ["blue dot", "red dot", "green dot"]}', 1),
+    ],
+)
+def test_json_answers_are_compared_by_what_they_say(kind: AnswerKind, answer: str, index: int | None) -> None:
+    parsed = read_answer(completion(answer), asked(kind, "json"))
+    assert (parsed.index, parsed.failure) == (index, None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer"),
+    [
+        ("choice", "GURA"),
+        ("choice", '"GURA"'),
+        ("choice", '{"answer": "GURA", "answer": "RUGA"}'),
+        ("choice", '{"answer": "GURA", "sure": true}'),
+        ("choice", '{"Answer": "GURA"}'),
+        ("choice", '{"answer": ["GURA"]}'),
+        ("choice", '{"answer": {"answer": "GURA"}}'),
+        ("choice", '[["answer", "GURA"]]'),
+        ("choice", '{"answer": "GURA"} {"answer": "RUGA"}'),
+        ("choice", "{'answer': 'GURA'}"),
+        ("choice", "[" * 5000),
+        ("number", '{"answer": "3"}'),
+        ("number", '{"answer": true}'),
+        ("number", '{"answer": NaN}'),
+        ("number", '{"answer": [3]}'),
+        ("order", '{"answer": "red dot, blue dot, green dot"}'),
+        ("order", '{"answer": [1, 2, 3]}'),
+        ("order", '{"answer": ["red dot, blue dot", "green dot"]}'),
+    ],
+)
+def test_json_is_read_strictly(kind: AnswerKind, answer: str) -> None:
+    assert read_answer(completion(answer), asked(kind, "json")).failure is ParseFailure.NOT_JSON
+
+
+@pytest.mark.parametrize("kind", FREE)
+@pytest.mark.parametrize("answer_format", ["letter", "text", "free", "json"])
+def test_what_is_taught_is_read_back(kind: AnswerKind, answer_format: AnswerForm) -> None:
+    question = asked(kind, answer_format)
+    assert read_answer(completion(question.answer), question).index == 0
