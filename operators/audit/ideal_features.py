@@ -61,6 +61,31 @@ def in_a_bag(thing: Thing, frames: Sequence[int]) -> NamedNumbers:
     return found
 
 
+def in_the_log(thing: Thing, watched: Watched, frames: Sequence[int], kinds: Sequence[str]) -> NamedNumbers:
+    """Describe what goes on in these frames, by kind of event: how often and when, of this thing and of all things.
+
+    Details are left out, because no frame of a motion shows them.
+    """
+    found: NamedNumbers = {}
+    at_ms = 1000.0 * (np.asarray(frames) + 1e-6) / watched.plan.fps
+    for kind in kinds:
+        seen: dict[str, list[float]] = {"own": [], "all": []}
+        for event in watched.plan.events:
+            if event.kind != kind:
+                continue
+            during = np.flatnonzero((at_ms >= event.start_ms) & (at_ms < max(event.end_ms, event.start_ms + 1)))
+            if len(during) or (len(frames) == watched.plan.num_frames):
+                when_s = float(at_ms[during[0]] if len(during) else event.start_ms) / 1000.0
+                seen["all"].append(when_s)
+                if event.subject in thing.names:
+                    seen["own"].append(when_s)
+        for whose, times in seen.items():
+            found[f"{whose} {kind} events"] = float(len(times))
+            found[f"{whose} first {kind} event"] = min(times, default=1e3)
+            found[f"{whose} last {kind} event"] = max(times, default=-1.0)
+    return found
+
+
 def one_numbers(thing: Thing, num_events: int) -> NamedNumbers:
     """Return what a clip can be boiled down to, each a probe of its own."""
     num_frames = len(thing.xy_T2)
