@@ -18,12 +18,12 @@ from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import event_in
-from temporay.operators.primitives._stated import Stated, Value
+from temporay.operators.primitives._stated import Value
 from temporay.operators.primitives.motion._courses import choose_spans
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._lanes import UNITS, WAYS, Lanes
 from temporay.operators.primitives.motion._stage import JOINED, followed_steps
-from temporay.operators.records import Event, Question, ScenePlan
+from temporay.operators.records import Event
 from temporay.operators.seeding import choose_one
 
 NUM_SHAPES_BY_LEVEL = (3, 3, 4, 5, 6)
@@ -115,11 +115,6 @@ class MotionCount(DrawnMotion[int]):
     def text(self, facts: Facts) -> str:
         return f"{super().text(facts)} {JOINED if facts['mode'] == 'shapes' else ACROSS}"
 
-    def stated(self, kind: str, subject: str | None, detail: str | None) -> Stated:
-        """Return the count so far as what tells which move is meant."""
-        stated = super().stated(kind, subject, detail)
-        return Stated(about=stated.about, what={k: v for k, v in stated.what.items() if k != "so far"})
-
     def what_happens(self, kind: str, detail: str) -> Mapping[str, Value]:
         return dict(zip(("direction", "so far"), detail.split(), strict=False))
 
@@ -140,12 +135,6 @@ class MotionCount(DrawnMotion[int]):
             gone = step_xy_T2[:, axis] / witness.frames_THWC.shape[2 - axis]
             count += bool(np.abs(gone).sum() > 0.5) if facts["mode"] == "shapes" else round(float(gone[gone > 0].sum()))
         return count
-
-    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
-        """Tell every move; of one direction, only the moves of the shape asked about."""
-        if plan.facts["mode"] == "shapes":
-            return plan.events
-        return [event for event in plan.events if event.subject == plan.facts["name"]]
 
 
 def _moves_of(rng: np.random.Generator, count: int, num_shapes: int, num_moves: int) -> list[tuple[int, int]]:
