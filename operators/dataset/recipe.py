@@ -13,7 +13,7 @@ from pydantic import Field
 from temporay.operators.canvas import Canvas
 from temporay.operators.components import available
 from temporay.operators.dataset.drawn_coco import DrawnScenes
-from temporay.operators.dataset.rows import INSTRUCTIONS
+from temporay.operators.dataset.rows import ANSWER_ONLY, INSTRUCTIONS
 from temporay.operators.errors import UserError
 from temporay.operators.pixels.clip import Codec
 from temporay.operators.primitives._base import PRIMITIVES, Primitive, Style, primitive_called
@@ -46,7 +46,7 @@ class Recipe(Settings):
     test_fraction: float = Field(default=0.1, ge=0.0, lt=1.0)  # share of the images that only `test` shows
     level: Level = 1
     levels: tuple[Level, ...] = ()  # several in turn, for a curriculum to choose from; none: ``level``
-    style: Style = "concise"  # how the chain of thought is written
+    style: Style = "concise"  # how the chain of thought is written; answer_only: there is none
     answer_format: AnswerForm = "letter"
     instruct: bool = True  # the stored messages say how to answer
     canvas: Canvas
@@ -64,7 +64,8 @@ class Recipe(Settings):
 
     @property
     def instruction(self) -> str:
-        return INSTRUCTIONS[self.answer_format] if self.instruct else ""
+        texts = ANSWER_ONLY if self.style == "answer_only" else INSTRUCTIONS
+        return texts[self.answer_format] if self.instruct else ""
 
     @property
     def num_shards(self) -> int:
