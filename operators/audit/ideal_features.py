@@ -21,6 +21,7 @@ REST = 1e-3  # a step below this share of the frame is no motion
 TURNS = 0.15  # radians between two steps, from which on a path turns
 FEW = 3  # frames; of more, the course as a whole is described too
 NUM_PARTS = 4
+ORDINALS = ("first time", "second time", "third time", "fourth time")
 EXTRAS = ("number of things", "clip length", "relative x", "relative y", "relative angle")
 NamedNumbers = dict[str, float]
 DIRECTION = re.compile("|".join(sorted(map(re.escape, VECTORS), key=len, reverse=True)))
@@ -62,27 +63,31 @@ def in_a_bag(thing: Thing, frames: Sequence[int]) -> NamedNumbers:
 
 
 def in_the_log(thing: Thing, watched: Watched, frames: Sequence[int], kinds: Sequence[str]) -> NamedNumbers:
-    """Describe what goes on in these frames, by kind of event: how often and when, of this thing and of all things.
+    """Describe the events that happen within these frames from start to end, by kind: how often and when.
 
-    Details are left out, because no frame of a motion shows them.
+    An event of which a part is not shown is not known, and of frames that are not neighbors none is. Details are left
+    out, because they may hold the answer.
     """
     found: NamedNumbers = {}
-    at_ms = 1000.0 * (np.asarray(frames) + 1e-6) / watched.plan.fps
+    asked_time = next((n for n, word in enumerate(ORDINALS) if word in watched.row["question"]), 0)
+    frame_ms = 1000.0 / watched.plan.fps
+    start_ms, end_ms = frames[0] * frame_ms - 1e-3, (frames[-1] + 1) * frame_ms + 1e-3
+    are_neighbors = frames[-1] - frames[0] == len(frames) - 1
     for kind in kinds:
-        seen: dict[str, list[float]] = {"own": [], "all": []}
-        for event in watched.plan.events:
-            if event.kind != kind:
-                continue
-            during = np.flatnonzero((at_ms >= event.start_ms) & (at_ms < max(event.end_ms, event.start_ms + 1)))
-            if len(during) or (len(frames) == watched.plan.num_frames):
-                when_s = float(at_ms[during[0]] if len(during) else event.start_ms) / 1000.0
-                seen["all"].append(when_s)
-                if event.subject in thing.names:
-                    seen["own"].append(when_s)
-        for whose, times in seen.items():
-            found[f"{whose} {kind} events"] = float(len(times))
-            found[f"{whose} first {kind} event"] = min(times, default=1e3)
-            found[f"{whose} last {kind} event"] = max(times, default=-1.0)
+        within = [
+            event
+            for event in watched.plan.events
+            if event.kind == kind and are_neighbors and start_ms <= event.start_ms and event.end_ms <= end_ms
+        ]
+        own = sorted(event.start_ms / 1000.0 for event in within if event.subject in thing.names)
+        for whose, times in (("own", own), ("all", sorted(event.start_ms / 1000.0 for event in within))):
+            nth = times[asked_time : asked_time + 1]
+            found |= {
+                f"{whose} asked {kind} event": nth[0] if nth else 1e3,
+                f"{whose} {kind} events": float(len(times)),
+                f"{whose} first {kind} event": min(times, default=1e3),
+                f"{whose} last {kind} event": max(times, default=-1.0),
+            }
     return found
 
 
