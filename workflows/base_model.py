@@ -18,6 +18,7 @@ from temporay.models.losses._supervised import supervised
 from temporay.models.policy import OptimizerConfig, Policy, PolicySettings
 from temporay.models.tiny import TinyShape, build
 from temporay.operators.dataset.rows import question_text
+from temporay.operators.errors import UserError
 from temporay.operators.records import Prompt, Sample
 from temporay.operators.seeding import rng_at
 from temporay.operators.settings import Settings
@@ -43,7 +44,12 @@ def make_base_model(settings: BaseModelSettings, samples: Sequence[Sample], run_
 
     Args:
         samples: some are of the tasks to read.
+
+    Raises:
+        UserError: none of these has a chain of thought, which is what is read.
     """
+    if not any(sample.rationale for sample in samples if not settings.tasks or sample.address.task in settings.tasks):
+        raise UserError("a base model learns to read from chains of thought; give the data style concise or detailed")
     torch.set_num_threads(settings.threads)
     random_weights = out.with_name(f"{out.name}-random")
     corpus = [text for sample in samples for text in (question_text(sample.question), sample.target)]

@@ -8,7 +8,7 @@ every frame too, and must then solve the task. If it cannot, the cell cannot be 
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -23,6 +23,7 @@ from temporay.operators.audit.ideal_features import (
     Described,
     in_a_bag,
     in_order,
+    in_the_log,
     one_numbers,
     option_columns,
     sample_columns,
@@ -37,6 +38,7 @@ from temporay.operators.records import ScenePlan
 from temporay.operators.seeding import rng_at
 
 NUM_FOLDS = 3
+MAX_EVENT_KINDS = 6  # of the log, the most frequent ones
 MIN_SAMPLES = 100  # of a cell; with fewer, a learner learns too little to certify anything
 SOLVED = 0.9  # accuracy with everything shown from which on a probe certifies, unless less is declared
 EVERYTHING = "every_frame"
@@ -150,7 +152,8 @@ def motion_attacks(
     """Run the probes that learn; return what the learner makes of every frame, and the attacks."""
     watched = [watch(one.row, one.plan) for one in planned]
     rows = [one.row for one in planned]
-    views = {name: [_in_view(name, choose, one) for one in watched] for name, choose in VIEWS.items()}
+    kinds = [k for k, _ in Counter(e.kind for one in watched for e in one.plan.events).most_common(MAX_EVENT_KINDS)]
+    views = {name: [_in_view(name, choose, one, kinds) for one in watched] for name, choose in VIEWS.items()}
     views["bag_of_frames"] = [Described.of(one, _all(one), partial(in_a_bag, frames=_all(one))) for one in watched]
     numbers = [Described.of(one, _all(one), partial(one_numbers, num_events=_num_events(one))) for one in watched]
     views |= {name: [one.only([name]) for one in numbers] for name in ONE_NUMBERS}
@@ -200,9 +203,11 @@ def failures(cell: CellAudit) -> list[str]:
     ]
 
 
-def _in_view(name: str, choose: Choose, one: Watched) -> Described:
+def _in_view(name: str, choose: Choose, one: Watched, kinds: Sequence[str]) -> Described:
     frames = choose(one.plan.num_frames, rng_at("ideal_view", name, one.row["id"]))
-    return Described.of(one, frames, partial(in_order, frames=frames, fps=one.plan.fps))
+    return Described.of(
+        one, frames, lambda thing: in_order(thing, frames, one.plan.fps) | in_the_log(thing, one, frames, kinds)
+    )
 
 
 def _all(one: Watched) -> range:

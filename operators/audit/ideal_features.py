@@ -21,6 +21,7 @@ REST = 1e-3  # a step below this share of the frame is no motion
 TURNS = 0.15  # radians between two steps, from which on a path turns
 FEW = 3  # frames; of more, the course as a whole is described too
 NUM_PARTS = 4
+ORDINALS = ("first time", "second time", "third time", "fourth time")
 EXTRAS = ("number of things", "clip length", "relative x", "relative y", "relative angle")
 NamedNumbers = dict[str, float]
 DIRECTION = re.compile("|".join(sorted(map(re.escape, VECTORS), key=len, reverse=True)))
@@ -58,6 +59,35 @@ def in_a_bag(thing: Thing, frames: Sequence[int]) -> NamedNumbers:
         values = values if len(values) else np.zeros(1)
         found |= {f"{how} of {name}": float(getattr(np, how)(values)) for how in ("mean", "std", "min", "max")}
         found[f"number of values of {name}"] = float(len(np.unique(values.round(3))))
+    return found
+
+
+def in_the_log(thing: Thing, watched: Watched, frames: Sequence[int], kinds: Sequence[str]) -> NamedNumbers:
+    """Describe the events that happen within these frames from start to end, by kind: how often and when.
+
+    An event of which a part is not shown is not known, and of frames that are not neighbors none is. Details are left
+    out, because they may hold the answer.
+    """
+    found: NamedNumbers = {}
+    asked_time = next((n for n, word in enumerate(ORDINALS) if word in watched.row["question"]), 0)
+    frame_ms = 1000.0 / watched.plan.fps
+    start_ms, end_ms = frames[0] * frame_ms - 1e-3, (frames[-1] + 1) * frame_ms + 1e-3
+    are_neighbors = frames[-1] - frames[0] == len(frames) - 1
+    for kind in kinds:
+        within = [
+            event
+            for event in watched.plan.events
+            if event.kind == kind and are_neighbors and start_ms <= event.start_ms and event.end_ms <= end_ms
+        ]
+        own = sorted(event.start_ms / 1000.0 for event in within if event.subject in thing.names)
+        for whose, times in (("own", own), ("all", sorted(event.start_ms / 1000.0 for event in within))):
+            nth = times[asked_time : asked_time + 1]
+            found |= {
+                f"{whose} asked {kind} event": nth[0] if nth else 1e3,
+                f"{whose} {kind} events": float(len(times)),
+                f"{whose} first {kind} event": min(times, default=1e3),
+                f"{whose} last {kind} event": max(times, default=-1.0),
+            }
     return found
 
 

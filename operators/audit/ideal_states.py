@@ -128,7 +128,7 @@ def _scenes(plan: ScenePlan) -> list[Thing]:
     return [
         Thing(
             names=(name,),
-            xy_T2=np.where(visible_T[:, None], 0.5, NOWHERE),
+            xy_T2=np.repeat(np.where(visible_T, 0.5, NOWHERE)[:, None], 2, axis=1),
             period_2=np.full(2, np.inf),
             visible_T=visible_T,
             size_T=still,

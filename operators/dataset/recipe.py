@@ -13,7 +13,7 @@ from pydantic import Field
 from temporay.operators.canvas import Canvas
 from temporay.operators.components import available
 from temporay.operators.dataset.drawn_coco import DrawnScenes
-from temporay.operators.dataset.rows import INSTRUCTIONS
+from temporay.operators.dataset.rows import ANSWER_ONLY, INSTRUCTIONS
 from temporay.operators.errors import UserError
 from temporay.operators.pixels.clip import Codec
 from temporay.operators.primitives._base import PRIMITIVES, Primitive, Style, primitive_called
@@ -48,7 +48,7 @@ class Recipe(Settings):
     )  # of the images, only `test` shows; 0: all splits share all
     level: Level = 1
     levels: tuple[Level, ...] = ()  # several in turn, for a curriculum to choose from; none: ``level``
-    style: Style = "concise"  # how the chain of thought is written
+    style: Style = "concise"  # how the chain of thought is written; answer_only: there is none
     answer_format: AnswerForm = "letter"
     instruct: bool = True  # the stored messages say how to answer
     canvas: Canvas
@@ -66,7 +66,8 @@ class Recipe(Settings):
 
     @property
     def instruction(self) -> str:
-        return INSTRUCTIONS[self.answer_format] if self.instruct else ""
+        texts = ANSWER_ONLY if self.style == "answer_only" else INSTRUCTIONS
+        return texts[self.answer_format] if self.instruct else ""
 
     @property
     def num_shards(self) -> int:

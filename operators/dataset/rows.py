@@ -44,7 +44,11 @@ INSTRUCTIONS: dict[AnswerForm, str] = {
 }
 
 # For samples without a chain of thought. If they were asked to think, a model would learn to ignore instructions.
-ANSWER_ONLY_INSTRUCTION = f"Answer with the letter {_WITHIN}, and nothing else."
+ANSWER_ONLY: dict[AnswerForm, str] = {
+    "letter": f"Answer with the letter {_WITHIN}, and nothing else.",
+    "text": f"Answer with the words {_WITHIN}, and nothing else.",
+}
+ANSWER_ONLY_INSTRUCTION = ANSWER_ONLY["letter"]
 
 
 def make_sample(primitive: Primitive, plan: ScenePlan, style: Style, answer_format: AnswerForm = "letter") -> Sample:
@@ -53,7 +57,7 @@ def make_sample(primitive: Primitive, plan: ScenePlan, style: Style, answer_form
     return Sample(
         address=plan.address,
         question=question,
-        rationale=primitive.explain(plan, question, style),
+        rationale="" if style == "answer_only" else primitive.explain(plan, question, style),
         order_dependent=primitive.order_dependent,
         needs_time=primitive.needs_time,
         width=plan.width,

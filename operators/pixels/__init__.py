@@ -1,6 +1,7 @@
 """Plan to pixels and back: painting, encoding, and reading colors and outlines off frames.
 
 shapes       palette of shapes that have a name, and how one is painted
+lettering    text written and read back
 cutouts      objects of photographs, moved
 backdrops    what lies behind the shapes
 render       plan -> frames

@@ -7,9 +7,11 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.pixels.backdrops import paint_backdrop
 from temporay.operators.pixels.cutouts import Sprite
+from temporay.operators.pixels.lettering import write_text
 from temporay.operators.pixels.shapes import LABEL_SHARE, paint, write_label
 from temporay.operators.records import Frames, Scene, ScenePlan, Shot, Track
 
+TEXT = "text"  # the shape of a track that is its label alone, from the center of the first letter on
 BLACK_Y, NO_CHROMA = 16, 128  # black in limited range
 
 ImageLoader = Callable[[Scene], Frames]  # Scene → (H, W, 3) uint8 RGB
@@ -116,6 +118,9 @@ def _draw(frames_THWC: Frames, track: Track, load_image: ImageLoader | None) -> 
 
 def _paint(frame_HWC: Frames, track: Track, t: int, xy: tuple[float, float], radius_px: float) -> None:
     red, green, blue = track.color if track.color_T3 is None else track.color_T3[t].tolist()
+    if track.shape == TEXT:
+        write_text(frame_HWC, track.label, xy, radius_px, (red, green, blue))
+        return
     angle_deg = 0.0 if track.angle_deg_T is None else float(track.angle_deg_T[t])
     paint(frame_HWC, track.shape, (red, green, blue), xy, radius_px, angle_deg)
     if track.label:

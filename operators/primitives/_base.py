@@ -22,7 +22,7 @@ from temporay.operators.records import Address, AnswerKind, AnswerValue, Event, 
 from temporay.operators.seeding import rng_at
 
 PRIMITIVES = "temporay.operators.primitives"
-Style = Literal["concise", "detailed"]
+Style = Literal["concise", "detailed", "answer_only"]  # of a chain of thought; the last has none
 TwinKind = Literal["reversed", "reordered", "restaged"]
 Facts = Mapping[str, Any]
 Inherent = Mapping[str, float | Sequence[float]]  # part of a clip -> how often it may tell, for all levels or each

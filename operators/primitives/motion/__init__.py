@@ -2,7 +2,8 @@
 
 _drawn_motion  what all these questions share
 _stage         actors, clip length, paths and events
-_races         straight runs of shapes, and how they are seen
+_courses       when shapes move and when they rest
+_lanes         lanes across the frame, and the ways that shapes cover in them
 _curves        curves at constant speed
 _layout        places of shapes that stand still
 _panels        halves and cells of the frame

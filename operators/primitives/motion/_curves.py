@@ -1,10 +1,9 @@
-"""Named curves that a shape can go along at constant speed, and which of them a seen path is most like.
+"""Named curves that a shape can go along at constant speed, and how well one fits a path that is seen.
 
 All of them are as long as the shape's way, so neither speed nor distance tells which one it is. A curve is sampled by
 its arc length in a frame of its own; where it starts, how it lies and which way round it is gone are drawn apart.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ Path = npt.NDArray[np.complex128]  # (T,) x + iy
 LINE_PASSES = (2.0, 3.0)  # there and back, or there, back and there
 ZIGZAG_LEGS = (4.0, 5.0)
 ZIGZAG_ADVANCE = 0.55  # way along the zigzag per way gone; the rest is across
-NUM_PHASES = 48  # starts on a curve that ``most_like_curve`` tries
+NUM_PHASES = 48  # starts on a curve that ``curve_error`` tries
 
 
 def curve(name: str, share_T: npt.NDArray[np.float64], phase: float, count: float = 3.0) -> Path:
@@ -54,38 +53,44 @@ CORNERS = {"square": 4, "triangle": 3}
 CURVES = ("straight line", "circle", "zigzag", "square", "figure eight", "triangle")
 
 
-def choose_curve(rng: np.random.Generator, name: str, num_frames: int) -> npt.NDArray[np.float64]:
-    """Choose a way of length 1 along the curve, from anywhere on it, turned and mirrored at random: (T, 2)."""
+def choose_curve(rng: np.random.Generator, name: str, num_frames: int, sense: int = 0) -> npt.NDArray[np.float64]:
+    """Choose a way of length 1 along the curve, from anywhere on it, turned at random: (T, 2).
+
+    Args:
+        sense: 1 for clockwise on the screen, -1 for the other way round, 0 for either.
+    """
     phase, angle, spread = (float(v) for v in rng.uniform(0, 1, 3))
-    mirrored = bool(rng.integers(2))
+    mirrored = bool(rng.integers(2)) if sense == 0 else sense < 0
     path = curve(name, np.linspace(0, 1, num_frames), phase, _count(name, spread))
     path = (np.conj(path) if mirrored else path) * np.exp(2j * np.pi * angle)
     return np.stack([path.real, path.imag], axis=1)
 
 
-def most_like_curve(xy_T2: npt.NDArray[np.float64], names: Sequence[str]) -> tuple[int, float, float]:
-    """Find the curve that a path of constant speed is most like, at any place, size, angle and phase.
+def curve_error(xy_N2: npt.NDArray[np.float64], name: str, share_N: npt.NDArray[np.float64]) -> float:
+    """Return the share of a path's variance that a curve leaves, at its best place, size, angle, phase and sense.
 
-    Returns:
-        Its index, the share of the path's variance that it leaves, and the share that the second best leaves.
+    Args:
+        share_N: how much of the way is gone at each place, 0 to 1.
     """
-    path = xy_T2[:, 0] + 1j * xy_T2[:, 1]
-    path = path - path.mean()
-    left = [min(_left_over(path, name, count) for count in _counts(name)) for name in names]
-    order = np.argsort(left)
-    return int(order[0]), float(left[order[0]]), float(left[order[1]]) if len(left) > 1 else 1.0
+    path_N = xy_N2[:, 0] + 1j * xy_N2[:, 1]
+    return min(_left_over(path_N - path_N.mean(), name, count, share_N) for count in _counts(name))
 
 
-def _left_over(path: Path, name: str, count: float) -> float:
+def is_clockwise(xy_N2: npt.NDArray[np.float64]) -> bool:
+    """Return whether a closed path goes round clockwise on the screen, where y grows downwards."""
+    following_N2 = np.roll(xy_N2, -1, axis=0)
+    return bool((xy_N2[:, 0] * following_N2[:, 1] - xy_N2[:, 1] * following_N2[:, 0]).sum() > 0)
+
+
+def _left_over(path_N: Path, name: str, count: float, share_N: npt.NDArray[np.float64]) -> float:
     """Return the least share of variance left, over phases and both ways (complex least squares for turn and size)."""
-    share_T = np.linspace(0, 1, len(path))
     least = 1.0
     for phase in np.arange(NUM_PHASES) / NUM_PHASES:
-        fitted = curve(name, share_T, float(phase), count)
+        fitted = curve(name, share_N, float(phase), count)
         fitted = fitted - fitted.mean()
-        energy = float((np.abs(fitted) ** 2).sum() * (np.abs(path) ** 2).sum())
+        energy = float((np.abs(fitted) ** 2).sum() * (np.abs(path_N) ** 2).sum())
         for candidate in (fitted, np.conj(fitted)):
-            least = min(least, 1 - float(np.abs(np.vdot(candidate, path))) ** 2 / max(energy, 1e-12))
+            least = min(least, 1 - float(np.abs(np.vdot(candidate, path_N))) ** 2 / max(energy, 1e-12))
     return least
 
 

@@ -7,6 +7,7 @@
 its check on the pixels cannot disagree about the rule.
 """
 
+import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ from temporay.operators.primitives.motion._stage import (
 from temporay.operators.records import Address, Event, Question, Scene, ScenePlan, Track
 from temporay.operators.seeding import rng_at
 
+ON_THE_WAY = ("at", "leaves")  # kinds of events that are read off the way from one shown frame to the next
+EARLIER_MS = 0.01  # before the end of an event, which is exclusive
+SIGNS = re.compile(r"[+=] ?")
 Measured = TypeVar("Measured")  # what the log and the pixels say: a speed, an order, a number …
 Option = TypeVar("Option")
 
@@ -92,6 +96,7 @@ class DrawnMotion(Primitive, Generic[Measured]):
     notes: ClassVar[Sequence[str]] = ()  # what the question says after its wording: joined edges, units
     gaps_by_level: ClassVar[Sequence[float]] = ()  # length of the course, in the longest gaps between shown frames
     moments: ClassVar[frozenset[str]] = frozenset()  # kinds of events that are changes: seen if both sides are shown
+    bouts: ClassVar[frozenset[str]] = frozenset()  # kinds of events after which a shape rests: seen if it is shown then
 
     @abstractmethod
     def arrange(self, setting: Setting) -> MotionClip:
@@ -122,21 +127,29 @@ class DrawnMotion(Primitive, Generic[Measured]):
     def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
         """Return whether all that is told can be followed from each of these frames to the next.
 
-        The shapes that are told about are seen on their way (``can_be_followed``). What lasts is shown at least once,
-        and between two changes of a kind there is a frame that is shown. Places are read off the way between frames.
+        The shapes that are told about are seen on their way (``can_be_followed``). What lasts is shown at least once.
+        Between two changes of a kind there is a frame that is shown, and so there is after a bout of motion and before
+        the next. Places are read off the way between frames.
         """
         told = self.told(plan, self.ask(plan))
         subjects = {event.subject for event in told}
         if not all(can_be_followed(track, frames, plan) for track in plan.tracks if track.name in subjects):
             return False
-        shown_ms = 1000.0 * np.array(frames) / plan.fps + 1e-6
-        changes_ms: dict[tuple[str, str], list[float]] = {}
+        shown_ms = 1000.0 * np.array(frames) / plan.fps
+        needed_ms: list[tuple[float, float]] = []  # from, to: a frame must be shown in each of these
+        by_kind: dict[tuple[str, str], list[Event]] = {}
         for event in told:
-            if event.kind in self.moments:
-                changes_ms.setdefault((event.kind, event.subject), [0.0]).append(event.start_ms)
-            elif event.kind != "at" and not ((event.start_ms <= shown_ms) & (shown_ms < event.end_ms)).any():
-                return False
-        return all(np.histogram(shown_ms, [*sorted(of), np.inf])[0].all() for of in changes_ms.values())
+            by_kind.setdefault((event.kind, event.subject), []).append(event)
+        for (kind, _), events in by_kind.items():
+            following_ms = [*(event.start_ms for event in events[1:]), plan.duration_ms]
+            if kind in self.moments:
+                needed_ms.append((0.0, events[0].start_ms - EARLIER_MS))
+                needed_ms += [(e.start_ms, end - EARLIER_MS) for e, end in zip(events, following_ms, strict=True)]
+            elif kind in self.bouts:
+                needed_ms += [(e.end_ms, start) for e, start in zip(events, following_ms, strict=True)]
+            if kind not in self.moments and kind not in ON_THE_WAY:
+                needed_ms += [(e.start_ms, e.end_ms - EARLIER_MS) for e in events]
+        return all(((start - 1e-6 <= shown_ms) & (shown_ms <= end + 1e-6)).any() for start, end in needed_ms)
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
         rng = rng_at(*address.parts(), "plan")
@@ -170,8 +183,8 @@ class DrawnMotion(Primitive, Generic[Measured]):
         return place_of(detail) if kind == "at" else self.what_happens(kind, detail)
 
     def what_happens(self, kind: str, detail: str) -> Mapping[str, Value]:
-        """Return what the detail of an event that is no position says, by field."""
-        return words_of(detail)
+        """Return what the detail of an event that is no position says, by field; of a sum, its numbers."""
+        return words_of(SIGNS.sub("", detail))
 
     def recover(self, witness: Witness) -> int | None:
         measured = self.seen(witness, witness.facts)

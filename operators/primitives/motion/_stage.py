@@ -42,6 +42,7 @@ VECTORS = {  # unit vectors in image coordinates: y grows downwards
     "down and to the left": (-0.7071, 0.7071),
     "down and to the right": (0.7071, 0.7071),
 }
+EDGES = (("left", "right"), ("top", "bottom"))  # by axis
 OPPOSITE = {
     "left": "right",
     "up": "down",
@@ -235,6 +236,15 @@ def at_events(name: str, xy_T2: npt.NDArray[np.float64], canvas: Canvas, frames:
     ]
 
 
+def edge_events(name: str, xy_T2: npt.NDArray[np.float64], canvas: Canvas) -> list[Event]:
+    """Log at which edge a shape comes back whenever it leaves at the opposite one."""
+    jumped_T2 = np.diff(xy_T2, axis=0) / np.array([canvas.width, canvas.height])
+    return [
+        event_in(canvas, "leaves", name, frame + 1, frame + 2, EDGES[axis][int(jumped_T2[frame, axis] > 0)])
+        for frame, axis in np.argwhere(np.abs(jumped_T2) > 0.5).tolist()
+    ]
+
+
 # "red circle x 3 5 y 4 4 moves": a name of at most three words, and what the shape does, may be left out.
 PATH = re.compile(
     r"(?:(?:^|(?<=, )|(?<=\. ))(?P<name>[^\W\d]\w*(?: [^\W\d]\w*){0,2}) |\b)"
@@ -246,6 +256,19 @@ AT_PHRASES = (  # detailed phrases that tell ``at`` events
     "{start} s: the {subject} has reached x {d1}, y {d2}.",
     "The {subject} stands at x {d1}, y {d2} after {start} s.",
 )
+
+PLACE_PHRASES = {  # the same without times, and where a shape passes a joined edge
+    "at": (
+        "The {subject} is at x {d1}, y {d2}.",
+        "Then the {subject} has reached x {d1}, y {d2}.",
+        "The place of the {subject} is x {d1}, y {d2}.",
+    ),
+    "leaves": (
+        "The {subject} leaves the frame and comes back at the {detail} edge.",
+        "Over the joined edges the {subject} comes back at the {detail} edge.",
+        "The {subject} comes in again at the {detail} edge.",
+    ),
+}
 
 
 def tell_path(events: Sequence[Event], name: str) -> str:

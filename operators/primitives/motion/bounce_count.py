@@ -1,36 +1,59 @@
 """How often does a ball bounce off the frame's edges? (SynRL, arXiv 2603.17693, short-term: collision-event count).
 
-The released SynRL generator made clips longer the more bounces there were. Here the length is chosen apart, and ``n``
-bounces are ``n`` rooms of way, from edge to edge, whatever the length. A ball that starts ``start_gap`` before its
-first bounce ends ``1 - start_gap`` after its last one. So its first and its last place are spread alike for every
-count. In the first half of the clip it goes ``n / 2`` rooms and up to half a room more or less, evenly spread. So in
-the middle frame it is anywhere in the room with equal chance. In the frames between, the best guess among four counts
-from the place of the ball on its line is right in at most 0.31. In a random frame it is 0.26; chance is 0.25.
+All clips of a level have as many swings of the ball, out from the middle and back. In some it bounces off an edge. In
+the others it turns round before the edge, goes as far to the other side, and returns. Either swing is as long and has
+the same speeds, and its duration is chosen apart. So neither speed, nor distance, nor length tells the count. In the
+first frame and in the last the ball is near the middle. Three frames around the turn of one swing show what that one
+is: then the best guess among four counts is right in about 0.35. The ball slows down to its turns, so that a few frames
+a second show where they are.
 
-The ball starts slowly, is fastest in the middle and ends slowly, so the first and the last bounce are seen too.
+The frames without their order tell more, because near an edge the ball is only at its bounces.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
-from temporay.operators.pixels.colors_seen import Witness, turning_points
+from temporay.operators.pixels.colors_seen import Witness, color_masks
 from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives._plan import frame_ms
+from temporay.operators.primitives._plan import event_in
+from temporay.operators.primitives.motion._courses import choose_spans
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._stage import AT_PHRASES, Actor, at_events, followed, to_track
-from temporay.operators.records import Event, Question, ScenePlan, Track
+from temporay.operators.primitives.motion._stage import EDGES, Actor, color_of, to_track
+from temporay.operators.records import Event, Question, ScenePlan
 
-MAX_COUNT_BY_LEVEL = (3, 3, 4, 5, 7)
+NUM_SWINGS_BY_LEVEL = (3, 3, 5, 6, 8)
+COUNTS_BY_LEVEL = ((1, 3), (1, 3), (1, 5), (2, 6), (3, 7))
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 2)
 MAX_OPTIONS = 4
-FRAMES_PER_ROOM = 4  # at least, on average: a faster ball would cross the room between two frames
-MIN_GAP = 0.12  # parts of the room: a bounce at once or at the very end would not be seen
-EASING = 1.5  # way over time to this power, in each half of the clip
-SEEN_TURN = 0.025  # parts of the frame's side: what goes back less has not turned
+SLANTED_LEVEL = 3  # from here on swings go to all four edges and drift to the side
+SWING_GAPS = 3.2  # of the shortest swing: then it is shown within an eighth of its way from its turn
+MIDDLE = (0.45, 0.55)  # where a swing begins, in parts of the room
+CLEAR = (0.2, 0.8)  # where its line is across, clear of the edges along it
+NEAR = 0.11  # parts of the frame: nearer to an edge than a turn before it, farther than a bounce that is shown
+MIN_LINE_PX = 3  # fewer pixels in a row or column are no part of the ball
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swing:
+    """One way of the ball out and back."""
+
+    start: int
+    end: int
+    axis: int
+    side: int  # 1: first to the right or down
+    bounces: bool
+
+    def excursion(self, middle: float) -> npt.NDArray[np.float64]:
+        """Return where the ball is on its line from ``start`` to ``end``, less the middle, in parts of the room."""
+        reach = (1 - middle if self.side else middle) * (1 if self.side else -1)
+        time_T = np.linspace(0, np.pi, self.end - self.start + 1)
+        return np.asarray(reach * np.sin(time_T) if self.bounces else reach / 2 * np.sin(2 * time_T))
 
 
 class BounceCount(DrawnMotion[int]):
@@ -38,47 +61,56 @@ class BounceCount(DrawnMotion[int]):
 
     task = "bounce_count"
     free_form = True
-    # Each bounce is an event.
-    inherent: ClassVar[Inherent] = {"num_events": 1.0}
     answer_kind = "number"
     order_dependent = True
     twin = "restaged"
-    concise = "{paths}. The number of bounces is {answer}."
+    inherent: ClassVar[Inherent] = {
+        "num_events": 1.0,  # each bounce is an event
+        "bag_of_frames": 0.75,
+        "few_frames": 0.4,
+        "two_frames": 0.37,
+        "every_frame": 0.45,  # what a learner makes of all frames; the exact rule solves it
+    }
+    gaps_by_level = tuple(1.12 * SWING_GAPS * swings + 1 for swings in NUM_SWINGS_BY_LEVEL)
 
     wordings = (
         "How many times does the {name} bounce off the edges of the frame?",
         "How often does the {name} hit an edge of the frame?",
-        "Count the bounces of the {name}. How many are there?",
-        "How many times does the {name} bounce?",
+        "Count the bounces of the {name} off the edges. How many are there?",
+        "How many times does the {name} reach an edge and bounce?",
         "How many collisions does the {name} have with the edges?",
         "The {name} bounces off the edges. How many times in all?",
         "How often is the {name} thrown back by an edge?",
         "What is the number of times the {name} touches an edge and turns round?",
     )
+    notes = ("A turn before an edge does not count.",)
     phrases: ClassVar[Phrases] = {
-        "at": AT_PHRASES,
         "bounce": (
-            "The {subject} hits the {d1} edge at {start} s.",
-            "The {subject} bounces off the {d1} edge at {start} s.",
-            "A bounce of the {subject} off the {d1} edge comes at {start} s.",
+            "Bounce {d1}: the {subject} hits the {d2} edge.",
+            "The {subject} reaches an edge, bounce {d1}, this time the {d2} one.",
+            "Bounce {d1} of the {subject} is off the {d2} edge.",
+        ),
+        "turns": (
+            "The {subject} turns back before the {d1} edge and before the {d2} one.",
+            "Short of the {d1} edge the {subject} turns, then short of the {d2} one.",
+            "Neither the {d1} edge nor then the {d2} one is reached by the {subject}.",
         ),
     }
+    concise_phrases: ClassVar[Phrases] = {"bounce": ("Bounce {d1}, {d2}.",), "turns": ("No bounce, {d1} {d2}.",)}
 
     def arrange(self, setting: Setting) -> MotionClip:
-        rng, canvas = setting.rng, setting.canvas
-        # by the shortest clip of the canvas, not by this one's length, which must not tell the count
-        most = max(2, min(MAX_COUNT_BY_LEVEL[setting.level], (canvas.num_frames[0] - 1) // FRAMES_PER_ROOM))
-        counts = [1 + int(i) for i in rng.choice(most, min(MAX_OPTIONS, most), replace=False)]
+        rng, level = setting.rng, setting.level
+        low, high = COUNTS_BY_LEVEL[level]
+        counts = [low + int(i) for i in rng.choice(high - low + 1, min(MAX_OPTIONS, high - low + 1), replace=False)]
         truth = setting.choose_truth(counts)
-        actors = setting.choose_actors(1 + NUM_DISTRACTORS_BY_LEVEL[setting.level], cutouts=True)
+        actors = setting.choose_actors(1 + NUM_DISTRACTORS_BY_LEVEL[level], cutouts=True)
         tracks, events = [], []
         for actor in actors:
-            count = truth if actor is actors[0] else 1 + int(rng.integers(most))
-            track, bounces, frames = _bouncing(rng, actor, count, setting.num_frames, canvas)
-            tracks.append(track)
-            events.extend(bounces)
-            if actor is actors[0]:
-                events.extend(at_events(actor.name, track.xy_T2, canvas, frames))
+            count = truth if actor is actors[0] else counts[int(len(counts) * rng.uniform())]
+            swings = _choose_swings(setting, count)
+            xy_T2 = _swinging(rng, actor, swings, setting.num_frames, setting.canvas, slanted=level >= SLANTED_LEVEL)
+            tracks.append(to_track(actor, xy_T2, wraps=False))
+            events.extend(_told(actor.name, swings, setting.canvas))
         # the ball asked about is painted last
         return MotionClip(tracks[::-1], events, {"name": actors[0].name, "options": [str(n) for n in counts]})
 
@@ -86,57 +118,83 @@ class BounceCount(DrawnMotion[int]):
         return sum(event.kind == "bounce" and event.subject == facts["name"] for event in events)
 
     def seen(self, witness: Witness, facts: Facts) -> int | None:
-        """Count the turns of the ball's color along the line on which it moves."""
-        seen_T3 = followed(witness.frames_THWC, facts["name"])
-        if seen_T3 is None:
+        """Count how often what has the ball's color comes near an edge."""
+        color = color_of(facts["name"])
+        if color is None:
             return None
-        axis = int(np.ptp(seen_T3[:, :2], axis=0).argmax())
-        return len(turning_points(seen_T3[:, axis], SEEN_TURN * witness.frames_THWC.shape[2 - axis]))
+        near_T4 = []
+        for mask_HW in color_masks(witness.frames_THWC, color):
+            spans = [np.flatnonzero(mask_HW.sum(axis=axis) >= MIN_LINE_PX) for axis in (0, 1)]
+            if not all(len(span) for span in spans):
+                return None
+            sizes = mask_HW.shape[::-1]
+            near_T4.append(
+                [edge / n for span, n in zip(spans, sizes, strict=True) for edge in (span[0], n - 1 - span[-1])]
+            )
+        return _visits(np.array(near_T4))
+
+    def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
+        """Return whether the ball is shown near an edge at every bounce, and away from it in between."""
+        track = next(track for track in plan.tracks if track.name == plan.facts["name"])
+        xy_T2, size = track.xy_T2[list(frames)], np.array([plan.width, plan.height])
+        low_T2, high_T2 = (xy_T2 - track.radius_px) / size, (size - track.radius_px - xy_T2) / size
+        near_T4 = np.stack([low_T2[:, 0], high_T2[:, 0], low_T2[:, 1], high_T2[:, 1]], axis=1)
+        return _visits(near_T4 + NEAR / 4) == self.logged(plan.events, plan.facts)
 
     def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
-        """Tell where the ball is at the start and at the end, and every bounce."""
-        mine = [event for event in plan.events if event.subject == plan.facts["name"]]
-        ends = {event.start_ms for event in mine if event.kind == "at"}
-        told = [e for e in mine if e.kind == "bounce" or e.start_ms in (min(ends), max(ends))]
-        return sorted(told, key=lambda event: event.start_ms)
+        """Tell every swing of the ball."""
+        return [event for event in plan.events if event.subject == plan.facts["name"]]
 
 
-def _bouncing(
-    rng: np.random.Generator, actor: Actor, count: int, num_frames: int, canvas: Canvas
-) -> tuple[Track, list[Event], list[int]]:
-    """Let a ball bounce ``count`` times between two opposite edges; return its log and the frames worth listing too."""
-    start_gap = float(rng.uniform(MIN_GAP, 1 - MIN_GAP))
-    half_way = count / 2 + float(rng.uniform(-0.5, 0.5))
-    unfolded_T = 1 - start_gap + _way(np.linspace(0, 1, num_frames), count, half_way)  # edges are at 1, 2, …
-    folded_T = 1 - np.abs(1 - np.mod(unfolded_T, 2))
-    axis, mirrored = int(rng.integers(2)), bool(rng.integers(2))
-    size = (canvas.width, canvas.height)
-    room_px = size[axis] - 2 * actor.radius_px
-    xy_T2: npt.NDArray[np.float64] = np.empty((num_frames, 2))
-    xy_T2[:, axis] = actor.radius_px + room_px * (1 - folded_T if mirrored else folded_T)
-    xy_T2[:, 1 - axis] = rng.uniform(actor.radius_px, size[1 - axis] - actor.radius_px)
-    edges = (("left", "right"), ("top", "bottom"))[axis]
-    last_frame = num_frames - 1
-    events, frames = [], [0]
-    for i in range(count):
-        frame = _time(start_gap + i, count, half_way) * last_frame
-        edge = edges[i % 2 if mirrored else 1 - i % 2]
-        start_ms = 1000.0 * frame / canvas.fps
-        end_ms = start_ms + frame_ms(1, canvas)
-        events.append(Event(kind="bounce", subject=actor.name, start_ms=start_ms, end_ms=end_ms, detail=edge))
-        frames.append(round(frame))
-    return to_track(actor, xy_T2, wraps=False), events, [*frames, last_frame]
+def _choose_swings(setting: Setting, count: int) -> list[Swing]:
+    """Choose which swings bounce, when each is, and where it goes."""
+    rng, num_swings = setting.rng, NUM_SWINGS_BY_LEVEL[setting.level]
+    bouncing = set(rng.permutation(num_swings)[:count].tolist())
+    shortest = int(np.ceil(SWING_GAPS * setting.gap))
+    spans = choose_spans(rng, setting.num_frames - 1 - setting.gap, num_swings, shortest)
+    axes = rng.integers(0, 2, num_swings)
+    if setting.level < SLANTED_LEVEL:
+        axes[:] = axes[0]
+    return [
+        Swing(start=start, end=end, axis=int(axis), side=int(side), bounces=i in bouncing)
+        for i, ((start, end), axis, side) in enumerate(zip(spans, axes, rng.integers(0, 2, num_swings), strict=True))
+    ]
 
 
-def _way(time_T: npt.NDArray[np.float64], count: int, half_way: float) -> npt.NDArray[np.float64]:
-    """Return the rooms gone at each time from 0 to 1: 0 at 0, ``half_way`` at one half, ``count`` at 1."""
-    rising_T = half_way * (2 * np.minimum(time_T, 0.5)) ** EASING
-    falling_T = (count - half_way) * (2 * np.minimum(1 - time_T, 0.5)) ** EASING
-    return np.where(time_T <= 0.5, rising_T, count - falling_T)
+def _swinging(
+    rng: np.random.Generator, actor: Actor, swings: Sequence[Swing], num_frames: int, canvas: Canvas, *, slanted: bool
+) -> npt.NDArray[np.float64]:
+    """Return where the ball is, (T, 2) px; between swings it rests."""
+    place_T2 = np.tile(rng.uniform(*MIDDLE, 2), (num_frames, 1))
+    across = 1 - swings[0].axis
+    if not slanted:
+        place_T2[:, across] = rng.uniform(*CLEAR)
+    for swing, drifted in zip(swings, rng.uniform(*MIDDLE, len(swings)), strict=True):
+        during, side = slice(swing.start, swing.end + 1), 1 - swing.axis
+        middle = place_T2[swing.start].copy()
+        place_T2[during, swing.axis] += swing.excursion(float(middle[swing.axis]))
+        if slanted:
+            place_T2[during, side] = np.linspace(middle[side], drifted, swing.end - swing.start + 1)
+            place_T2[swing.end :, side] = drifted
+    size = np.array([canvas.width, canvas.height], dtype=np.float64)
+    return np.asarray(actor.radius_px + place_T2 * (size - 2 * actor.radius_px))
 
 
-def _time(way: float, count: int, half_way: float) -> float:
-    """Return when this many rooms are gone: the inverse of ``_way``."""
-    if way <= half_way:
-        return 0.5 * float((way / half_way) ** (1 / EASING))
-    return 1 - 0.5 * float(((count - way) / (count - half_way)) ** (1 / EASING))
+def _told(name: str, swings: Sequence[Swing], canvas: Canvas) -> list[Event]:
+    """Log every swing: a bounce at its turn, or the two edges that are not reached."""
+    events: list[Event] = []
+    count = 0
+    for swing in swings:
+        first, other = EDGES[swing.axis][swing.side], EDGES[swing.axis][1 - swing.side]
+        if swing.bounces:
+            count += 1
+            turn = (swing.start + swing.end) / 2
+            events.append(event_in(canvas, "bounce", name, turn, turn + 1, f"{count} {first}"))
+        else:
+            events.append(event_in(canvas, "turns", name, swing.start, swing.end, f"{first} {other}"))
+    return events
+
+
+def _visits(away_T4: npt.NDArray[np.float64]) -> int:
+    """Count how often something comes near an edge; (T, 4) is its distance from each, in parts of the frame."""
+    return sum(key for near_T in (away_T4 < NEAR).T for key, _ in groupby(near_T))

@@ -2,8 +2,8 @@
 
 Every flight is simulated with exact times. Speed, number of circles and length of the clip are chosen before the count.
 Then flights are tried until one has that many collisions, so none of them tells it. The picture stands still for a
-moment at each collision, at harder levels now and then without one, and all these moments together last equally long
-for every count. So each contact is seen, and no other two circles come as near.
+moment at each collision, at harder levels now and then without one. How long it stands still in all is chosen before
+the count too. So each contact is seen, and no other two circles come as near.
 """
 
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ DIFFICULTIES = (
     Difficulty(4, 18, 11, 3, range(7, 11)),
 )
 PAIR_LEVEL, PAIR_COUNTS = 2, range(1, 5)  # from which level on two circles may be asked about, and how often they meet
-STEP = 0.15  # way in the time of a longest gap between shown frames, in sides of the box
+STEP = (0.14, 0.16)  # way in the time of a longest gap between shown frames, in sides of the box
 RADIUS = 0.085  # in sides of the box
 BOX_SIDE, WALL_SIDE = 0.92, 0.98  # of the box, and of it with its walls, in parts of the frame's shorter side
 TOUCH, SEEN_TOUCH, APART = 1.03, 1.1, 1.18  # distances of centers in diameters: up to, between and from
@@ -136,11 +136,12 @@ class CollisionCount(DrawnMotion[list[str]]):
             SampleRejected: none of many flights has.
         """
         rules, names = DIFFICULTIES[setting.level], facts["names"]
-        num_moving = round(setting.num_frames * rules.moving_gaps / self.gaps_by_level[setting.level])
-        num_still = setting.num_frames - num_moving
+        pace = rng_at(*setting.address.parts(), "pace")  # the same for every count
+        num_still = setting.gap * (rules.most_collisions + rules.num_rests) + int(pace.integers(4 * setting.gap))
+        num_moving, way = setting.num_frames - num_still, rules.moving_gaps * float(pace.uniform(*STEP))
         shown = [*setting.canvas.sampling.choices(setting.num_frames, setting.canvas.fps), range(setting.num_frames)]
         for _ in range(MAX_FLIGHTS):
-            flight = simulate(*_choose_start(rng, rules.num_circles), STEP * rules.moving_gaps)
+            flight = simulate(*_choose_start(rng, rules.num_circles), way)
             pairs = [_pair(names, pair) for _, pair in flight.collisions]
             count = pairs.count(facts["asked"]) if facts["asked"] else len(pairs)
             if count != truth or len(pairs) > rules.most_collisions:

@@ -1,38 +1,35 @@
 """How far does a shape travel, in widths or heights of the frame? (SynRL, arXiv 2603.17693: distance estimation).
 
-The shape goes straight along the frame's width or height. What leaves at one edge enters at the opposite one, so the
-way has to be added up. It starts anywhere, so one frame tells nothing. The options are equal steps apart, and the way
-is exactly one of them. Up to level 2 the speed is steady. From level 3 on the shape rests once and continues at another
-speed, so a speed times the clip's length is not the way.
+The shape goes along the frame's width or height in bouts at different speeds, with rests between. What leaves at one
+edge enters at the opposite one, so the way has to be added up. One of the bouts goes back, so far that where the shape
+is at the end says nothing about the way. The options are equal steps apart, and the way is exactly one of them.
+
+Speeds, and the clip's length, are chosen apart from the way. Two frames at the start or at the end say nothing. In
+between, a shape with a longer way is more often on the move: two frames anywhere are right in at most 0.35. Chance is
+0.25. All steps added up are the way itself.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
-from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import event_in
-from temporay.operators.primitives._stated import Value, words_of
-from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._races import choose_run
-from temporay.operators.primitives.motion._stage import AT_PHRASES, at_events, choose_way, followed_steps, spread_frames
+from temporay.operators.primitives._stated import Value, direction_of, words_of
+from temporay.operators.primitives.motion._courses import choose_bouts, gaps_of_bouts, gone_along, told_sum
+from temporay.operators.primitives.motion._drawn_motion import SIGNS, DrawnMotion, MotionClip, Setting
+from temporay.operators.primitives.motion._lanes import UNITS, WAYS
+from temporay.operators.primitives.motion._stage import JOINED, choose_way, followed_steps, straight_steps
 from temporay.operators.records import AnswerValue, Event, Question, ScenePlan
 
-OPTION_STEP_BY_LEVEL = (0.5, 0.4, 0.4, 0.3, 0.25)  # parts of the frame between neighboring options
+OPTION_TENTHS_BY_LEVEL = (4, 4, 4, 2, 2)  # between neighboring options; an odd number would show at the end
+FIRST_TENTHS_BY_LEVEL = ((10, 10), (10, 13), (11, 15), (15, 20), (17, 24))  # range of the shortest option
+NUM_BOUTS_BY_LEVEL = (2, 2, 3, 4, 4)
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)
-MAX_OPTIONS = 4
-MAX_WAY = 2.0  # parts of the frame
-MAX_STEP = 0.3  # parts of the frame, on the average of the moving time in the canvas's shortest clip
-RESTING_LEVEL = 3
-REST_RANGE = (0.1, 0.2)  # parts of the clip
-FIRST_TIME_RANGE = (0.35, 0.65)  # parts of the moving time: when the rest begins
-FIRST_SPEED_RANGE = (0.8, 1.25)  # speed before the rest over the mean speed; after the rest it is at most 1.4
-NUM_PLACES = 9  # listed in an explanation: between two of them the shape makes less than half a frame
+NUM_OPTIONS = 4
 SURE_SHARE = 0.3  # how far a seen way may be from the nearest option, in steps between options
-UNITS = ("widths", "heights")
 
 
 class DistanceEstimation(DrawnMotion[float]):
@@ -42,96 +39,97 @@ class DistanceEstimation(DrawnMotion[float]):
     answer_kind = "number"
     order_dependent = False
     twin = "restaged"  # the places passed tell the way in any order of the frames
-    concise = "{paths}. The way is {answer}."
+    inherent: ClassVar[Inherent] = {
+        "path_length": 1.0,  # the way itself
+        "mean_speed": 1.0,
+        "net_displacement": 0.7,
+        "bag_of_frames": 0.9,
+        "two_frames": 0.35,
+        "few_frames": 0.36,
+    }
+    notes = (JOINED,)
+    bouts = frozenset({"gets"})
+    gaps_by_level = tuple(
+        gaps_of_bouts(first[1] + (NUM_OPTIONS - 1) * step, bouts)
+        for first, step, bouts in zip(FIRST_TENTHS_BY_LEVEL, OPTION_TENTHS_BY_LEVEL, NUM_BOUTS_BY_LEVEL, strict=True)
+    )
 
     wordings = (
-        "How far does the {name} travel, in {unit} of the frame?",
-        "Estimate the distance that the {name} covers, measured in {unit} of the frame.",
-        "The {name} leaves at one edge and comes back at the other. How many {unit} of the frame does it travel?",
-        "How many {unit} of the frame is the way of the {name} long?",
-        "What distance does the {name} cover in the whole video, in {unit} of the frame?",
-        "Add up the way of the {name}. How long is it, in {unit} of the frame?",
-        "By how many {unit} of the frame does the {name} move on in all?",
-        "Which option gives the length of the way of the {name}, in {unit} of the frame?",
+        "How far does the {name} travel in all, to and fro, in {unit}s of the frame?",
+        "Estimate the distance that the {name} covers, there and back, measured in {unit}s of the frame.",
+        "The {name} goes both ways. How many {unit}s of the frame does it travel in all?",
+        "How many {unit}s of the frame is the whole way of the {name}, with all that it goes back?",
+        "What distance does the {name} cover in the whole video, in both directions, in {unit}s of the frame?",
+        "Add up the way of the {name}, forward and back. How long is it, in {unit}s of the frame?",
+        "Counting every stretch, whichever way it goes, how many {unit}s of the frame does the {name} travel?",
+        "Which option gives the length of all that the {name} travels, to and fro, in {unit}s of the frame?",
     )
     phrases: ClassVar[Phrases] = {
-        "at": AT_PHRASES,
-        "travels": (
-            "From {start} s to {end} s the {subject} covers {d1} {d2} of the frame.",
-            "The way of the {subject} between {start} s and {end} s is {d1} {d2} of the frame long.",
-            "Moving from {start} s to {end} s, the {subject} gets {d1} {d2} of the frame further.",
+        "gets": (
+            "The {subject} gets {d1} tenths of the frame further, {d2}.",
+            "The {subject} covers {d1} tenths of the frame, going {d2}.",
+            "Then the {subject} moves by {d1} tenths of the frame, {d2}.",
+        ),
+        "sum": (
+            "In tenths, the {subject} covers {detail} in all.",
+            "The whole way of the {subject} is {detail} tenths.",
+            "Added up, the tenths of the {subject} are {detail}.",
         ),
     }
+    concise_phrases: ClassVar[Phrases] = {"gets": ("{d1} tenths {d2}.",), "sum": ("In tenths {detail}.",)}
 
     def arrange(self, setting: Setting) -> MotionClip:
-        rng, canvas, num_steps = setting.rng, setting.canvas, setting.num_frames - 1
-        ways = _choose_options(rng, OPTION_STEP_BY_LEVEL[setting.level], canvas)
+        rng, canvas, level = setting.rng, setting.canvas, setting.level
+        step, (low, high) = OPTION_TENTHS_BY_LEVEL[level], FIRST_TENTHS_BY_LEVEL[level]
+        first = int(rng.integers(low, high + 1))
+        ways = [first + step * int(i) for i in rng.permutation(NUM_OPTIONS)]
         truth = setting.choose_truth(ways)
-        actors = setting.choose_actors(1 + NUM_DISTRACTORS_BY_LEVEL[setting.level], cutouts=True)
-        name, axis = actors[0].name, int(rng.integers(2))
-        step_xy_T2 = np.zeros((num_steps, 2))
-        events = []
-        for start, end, share in _choose_bouts(rng, setting.num_frames, rests=setting.level >= RESTING_LEVEL):
-            step_xy_T2[start:end, axis] = share * truth * (canvas.width, canvas.height)[axis] / (end - start)
-            events.append(event_in(canvas, "travels", name, start, end, f"{share * truth:.2f} {UNITS[axis]}"))
-        step_xy_T2 *= -1 if rng.integers(2) else 1
-        tracks = [choose_way(rng, actors[0], step_xy_T2, canvas)]
-        for actor in actors[1:]:
-            step_px = setting.side_px * float(rng.uniform(0.2, 1.0)) / num_steps
-            tracks.append(choose_run(rng, actor, np.full(num_steps, step_px), 4, canvas))
-        listed = sorted(set(spread_frames(setting.num_frames, NUM_PLACES)))
-        events.extend(at_events(name, tracks[0].xy_T2, canvas, listed))
+        actors = setting.choose_actors(1 + NUM_DISTRACTORS_BY_LEVEL[level], cutouts=True)
+        axis = int(rng.integers(2))
+        tracks, events = [], []
+        for actor in actors:
+            way = truth if actor is actors[0] else first + step * int(NUM_OPTIONS * rng.uniform())
+            num_bouts, sign = NUM_BOUTS_BY_LEVEL[level], -1 if rng.integers(2) else 1
+            bouts = choose_bouts(rng, way, num_bouts, setting.num_frames - 1, setting.gap, back=True)
+            step_px_T = sign * np.diff(gone_along(bouts, setting.num_frames)) * (canvas.width, canvas.height)[axis]
+            tracks.append(choose_way(rng, actor, straight_steps(90.0 * axis, step_px_T), canvas))
+            if actor is actors[0]:
+                for bout in bouts:
+                    detail = f"{bout.tenths} {WAYS[axis][(sign > 0) != bout.back]}"
+                    events.append(event_in(canvas, "gets", actor.name, bout.start, bout.end, detail))
+                events.append(setting.event("sum", actor.name, told_sum([bout.tenths for bout in bouts])))
         # the one asked about is painted last
-        return MotionClip(tracks[::-1], events, {"name": name, "ways": ways, "unit": UNITS[axis]})
+        return MotionClip(tracks[::-1], events, {"name": actors[0].name, "tenths": ways, "unit": UNITS[axis]})
 
     def options_of(self, facts: Facts) -> tuple[str, ...]:
-        return tuple(f"{way:g} {facts['unit']}" for way in facts["ways"])
+        return tuple(f"{tenths / 10:g} {facts['unit']}s" for tenths in facts["tenths"])
 
     def values(self, facts: Facts) -> tuple[AnswerValue, ...]:
-        return tuple((way, facts["unit"]) for way in facts["ways"])
+        return tuple((tenths / 10, f"{facts['unit']}s") for tenths in facts["tenths"])
 
     def what_happens(self, kind: str, detail: str) -> Mapping[str, Value]:
-        """Return the way; its unit belongs to its name, because the question gives it."""
-        way, _, unit = detail.partition(" ")
-        return {f"way in {unit}": words_of(way).get("1", "")}
+        tenths, _, way = detail.partition(" ")
+        return {"tenths": tenths, **direction_of(way)} if kind == "gets" else words_of(SIGNS.sub("", detail))
 
     def logged(self, events: Sequence[Event], facts: Facts) -> float:
-        return sum(float(event.detail.split()[0]) for event in events if event.kind == "travels")
+        """Return the tenths of all bouts."""
+        return sum(float(event.detail.split()[0]) for event in events if event.kind == "gets")
 
     def seen(self, witness: Witness, facts: Facts) -> float | None:
-        """Add up the steps of the shape's color between frames, around the joined edges."""
+        """Add up the steps of the shape's color between frames, around the joined edges and in both directions."""
         step_xy_T2 = followed_steps(witness.frames_THWC, facts["name"])
         if step_xy_T2 is None:
             return None
         axis = UNITS.index(facts["unit"])
-        way = float(abs(step_xy_T2.sum(axis=0)[axis]) / witness.frames_THWC.shape[2 - axis])
-        step = float(np.diff(np.sort(facts["ways"])).min())
-        return way if np.abs(np.array(facts["ways"]) - way).min() < SURE_SHARE * step else None
+        share_T = step_xy_T2[:, axis] / witness.frames_THWC.shape[2 - axis]
+        way = 10 * float(np.abs(share_T).sum())
+        step = float(np.diff(np.sort(facts["tenths"])).min())
+        return way if np.abs(np.array(facts["tenths"]) - way).min() < SURE_SHARE * step else None
 
     def answer(self, measured: float, facts: Facts) -> str:
-        nearest = min(facts["ways"], key=lambda way: abs(way - measured))
-        return f"{nearest:g} {facts['unit']}"
+        nearest = min(facts["tenths"], key=lambda way: abs(way - measured))
+        return f"{nearest / 10:g} {facts['unit']}s"
 
     def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
-        """Tell where the shape is, and after every bout of moving how far it got."""
-        return sorted(plan.events, key=lambda event: event.end_ms)
-
-
-def _choose_options(rng: np.random.Generator, step: float, canvas: Canvas) -> list[float]:
-    """Choose neighboring multiples of ``step``, no longer than the canvas's shortest clip can show."""
-    moving_steps = int((1 - REST_RANGE[1]) * (canvas.num_frames[0] - 1))
-    highest = max(2, int(min(MAX_WAY, MAX_STEP * moving_steps) / step + 1e-9))
-    num_options = min(MAX_OPTIONS, highest)
-    first = 1 + int(rng.integers(highest - num_options + 1))
-    return [round(step * (first + int(i)), 2) for i in rng.permutation(num_options)]
-
-
-def _choose_bouts(rng: np.random.Generator, num_frames: int, *, rests: bool) -> list[tuple[int, int, float]]:
-    """Choose when the shape moves: its first step, the step after its last, and its share of the way."""
-    num_steps = num_frames - 1
-    if not rests:
-        return [(0, num_steps, 1.0)]
-    rest = max(1, round(num_steps * float(rng.uniform(*REST_RANGE))))
-    stop = round((num_steps - rest) * float(rng.uniform(*FIRST_TIME_RANGE)))
-    share = stop / (num_steps - rest) * float(rng.uniform(*FIRST_SPEED_RANGE))
-    return [(0, stop, share), (stop + rest, num_steps, 1 - share)]
+        """Tell every bout, then their sum."""
+        return plan.events

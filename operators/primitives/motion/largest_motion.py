@@ -169,4 +169,5 @@ def _circling(setting: Setting, actor: Actor, cell: Panel, gone_deg_T: npt.NDArr
     angle_T = np.deg2rad(angle_deg_T)
     middle = np.array([cell.left + cell.right - 1, cell.top + cell.bottom - 1]) / 2
     xy_T2 = middle + CIRCLE * side * np.stack([np.cos(angle_T), np.sin(angle_T)], axis=1)
-    return replace(to_track(own, xy_T2, wraps=False), angle_deg_T=np.mod(angle_deg_T, 360.0))
+    track = to_track(own, xy_T2, wraps=False)
+    return replace(track, angle_deg_T=np.mod(angle_deg_T, 360.0), window_px=cell.window_px)

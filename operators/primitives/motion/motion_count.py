@@ -1,132 +1,156 @@
-"""How many of the shapes move? (SynRL, arXiv 2603.17693, short-term: motion count).
+"""How many of the shapes move, or how often does one move one way? (SynRL, arXiv 2603.17693, short-term: motion count).
 
-Every shape has a lane across the frame and starts anywhere on it. Those that move leave the frame at one end and enter
-at the other. So in any one frame every shape is anywhere on its lane, whether it moves or not, and none is ever hidden.
-From level 2 on all shapes tremble, also those that stay in place.
+One shape at a time moves once across the whole frame, in a lane whose ends are joined, and arrives where it was. All
+clips of a level have as many such moves. So wherever one looks, one shape moves or none does, and where the shapes are
+at the end says nothing.
+
+To count the shapes that move, repeated moves of one shape must be told from those of another. From level 2 on it is
+also asked how often a shape moves in one direction. Neither the first move of such a clip nor the last one is of that
+kind. Two frames in between show one move, and are right in at most 0.45; chance is 0.25.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from math import ceil
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
-from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives._stated import Value, direction_of
+from temporay.operators.primitives._plan import event_in
+from temporay.operators.primitives._stated import Value
+from temporay.operators.primitives.motion._courses import choose_spans
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._races import DIRECTION_PHRASES
-from temporay.operators.primitives.motion._stage import (
-    AT_PHRASES,
-    Actor,
-    at_events,
-    followed_steps,
-    tell_path,
-    to_track,
-)
-from temporay.operators.records import Event, Question, ScenePlan, Track
+from temporay.operators.primitives.motion._lanes import UNITS, WAYS, Lanes
+from temporay.operators.primitives.motion._stage import JOINED, followed_steps
+from temporay.operators.records import Event
+from temporay.operators.seeding import choose_one
 
 NUM_SHAPES_BY_LEVEL = (3, 3, 4, 5, 6)
-TREMBLE_BY_LEVEL = (0.0, 0.0, 0.01, 0.015, 0.02)  # parts of the lane's length, to each side
-TRAVEL_RANGE = (0.3, 0.6)  # parts of the lane's length in the whole clip
-LANE_FILL = 0.45  # radius over the lane's width, at most
+NUM_MOVES_BY_LEVEL = (3, 4, 6, 7, 8)
+MODES_BY_LEVEL = (("shapes",), ("shapes",), ("shapes", "moves"), ("shapes", "moves"), ("shapes", "moves"))
+MOVE_GAPS = 2.6  # of the shortest move, in the longest gaps between shown frames
 MAX_OPTIONS = 4
-WAYS = (("left", "right"), ("up", "down"))  # along the width and along the height
-TREMBLING = "Trembling on the spot does not count."
+ACROSS = "A move goes once across the whole frame; what leaves at one edge comes back at the opposite one."
 
 
 class MotionCount(DrawnMotion[int]):
-    """Question about the number of moving shapes."""
+    """Question about the number of moving shapes, or of moves in one direction."""
 
     task = "motion_count"
     free_form = True
-    # What moves is seen at two places.
-    inherent: ClassVar[Inherent] = {"one_number": 0.96, "two_frames": (0.7, 0.7, 0.4, 0.4, 0.4), "bag_of_frames": 1.0}
     answer_kind = "number"
     order_dependent = False
     twin = "restaged"  # what moves is seen in any order of the frames
-    concise = "{paths}. The number of moving shapes is {answer}."
+    inherent: ClassVar[Inherent] = {
+        "shapes one_number": 1.0,  # how many of the shapes have any speed at all
+        "moves one_number": 0.75,
+        "bag_of_frames": 1.0,
+        "moves two_frames": 0.4,
+        "moves few_frames": 0.5,
+        "shapes two_frames": 0.45,
+    }
+    bouts = frozenset({"moves"})
+    gaps_by_level = tuple(1.15 * (MOVE_GAPS + 1) * moves + 1 for moves in NUM_MOVES_BY_LEVEL)
 
-    wordings = (
-        "How many objects move in the video?",
-        "How many of the shapes are moving?",
-        "Count the shapes that move. How many are there?",
-        "Some of the shapes move and others may not. How many move?",
-        "What is the number of moving shapes?",
-        "How many shapes change their place during the video?",
-        "Give the number of shapes in motion.",
-        "Of all the shapes, how many travel across the frame?",
-    )
-    phrases: ClassVar[Phrases] = {
-        "at": AT_PHRASES,
-        "moves": DIRECTION_PHRASES,
-        "stays": (
-            "The {subject} stays where it is from {start} s to {end} s.",
-            "Nothing moves the {subject} in the time from {start} s to {end} s.",
-            "All the time from {start} s to {end} s the {subject} keeps its place.",
+    wordings_by_mode: ClassVar[Mapping[str, Sequence[str]]] = {
+        "shapes": (
+            "How many objects move in the video?",
+            "How many of the shapes move at some time?",
+            "Count the shapes that move at least once. How many are there?",
+            "Some of the shapes move and others may not. How many move?",
+            "What is the number of different shapes that move?",
+            "How many shapes are on the move at one time or another?",
+            "Give the number of shapes that ever move.",
+            "Of all the shapes, how many travel across the frame?",
+        ),
+        "moves": (
+            "How many times does the {name} move {way}?",
+            "How often does the {name} move across the frame, going {way}?",
+            "Count the moves of the {name} that go {way}. How many are there?",
+            "The {name} may move several times. How many of these moves go {way}?",
+            "What is the number of times the {name} goes {way}?",
+            "How many of all the moves are of the {name} and go {way}?",
+            "Give the number of moves that take the {name} {way}.",
+            "Watch the {name}. How many times does it travel {way}?",
         ),
     }
+    phrases: ClassVar[Phrases] = {
+        "moves": (
+            "The {subject} moves {d1}: {d2} so far.",
+            "Next the {subject} goes {d1}, which makes {d2} so far.",
+            "Then the {subject} travels {d1}, so the count is {d2}.",
+        ),
+    }
+    concise_phrases: ClassVar[Phrases] = {"moves": ("The {subject} {d1}, {d2}.",)}
 
     def arrange(self, setting: Setting) -> MotionClip:
-        rng, num_frames = setting.rng, setting.num_frames
-        num_shapes, tremble = NUM_SHAPES_BY_LEVEL[setting.level], TREMBLE_BY_LEVEL[setting.level]
-        counts = [1 + int(i) for i in rng.choice(num_shapes, min(MAX_OPTIONS, num_shapes), replace=False)]
+        rng, level, num_steps = setting.rng, setting.level, setting.num_frames - 1
+        num_shapes, num_moves = NUM_SHAPES_BY_LEVEL[level], NUM_MOVES_BY_LEVEL[level]
+        mode = choose_one(rng, MODES_BY_LEVEL[level])
+        most = num_shapes if mode == "shapes" else num_moves - 2
+        counts = [1 + int(i) for i in rng.choice(most, min(MAX_OPTIONS, most), replace=False)]
         truth = setting.choose_truth(counts)
         actors = setting.choose_actors(num_shapes)
-        movers = set(rng.permutation(num_shapes)[:truth].tolist())
-        axis = int(rng.integers(2))
-        tracks: list[Track] = []
-        events: list[Event] = []
-        for lane, actor in enumerate(actors):
-            way = float(rng.uniform(*TRAVEL_RANGE)) * (-1 if rng.integers(2) else 1)
-            gone_T = np.linspace(0, way if lane in movers else 0.0, num_frames)
-            gone_T += tremble * rng.uniform(-1, 1, num_frames)
-            place_T = np.mod(rng.uniform() + gone_T, 1.0)
-            track = _on_lane(actor, place_T, axis, (lane + 0.5) / num_shapes, num_shapes, setting.canvas)
-            tracks.append(track)
-            events.extend(at_events(actor.name, track.xy_T2, setting.canvas, (0, num_frames - 1)))
-            kind, detail = ("moves", WAYS[axis][way > 0]) if lane in movers else ("stays", "")
-            events.append(setting.event(kind, actor.name, detail))
-        options, names = [str(n) for n in counts], [actor.name for actor in actors]
-        return MotionClip(tracks, events, {"names": names, "options": options, "trembling": tremble > 0})
+        lanes = Lanes(canvas=setting.canvas, axis=int(rng.integers(2)), count=num_shapes)
+        moves = (_moves_of if mode == "shapes" else _moves_one_way)(rng, truth, num_shapes, num_moves)
+        gap = setting.gap
+        spans = choose_spans(rng, num_steps - gap, num_moves, ceil(MOVE_GAPS * gap), gap)
+        steps_NT = np.zeros((num_shapes, num_steps))
+        events, counted = [], []
+        for (start, end), (shape, ahead) in zip(spans, moves, strict=True):
+            steps_NT[shape, start:end] = (1 if ahead else -1) / (end - start)
+            counted.append(shape if mode == "shapes" else (shape, ahead))
+            so_far = len(set(counted)) if mode == "shapes" else counted.count((0, 1))
+            detail = f"{WAYS[lanes.axis][ahead]} {so_far}"
+            events.append(event_in(setting.canvas, "moves", actors[shape].name, start, end, detail))
+        tracks = []
+        for lane, shape in enumerate(rng.permutation(num_shapes)):
+            gone_T = np.concatenate([[0.0], steps_NT[shape].cumsum()])
+            tracks.append(lanes.track(actors[shape], lane, float(rng.uniform()) + gone_T))
+        facts = {"mode": mode, "names": [actor.name for actor in actors], "unit": UNITS[lanes.axis]}
+        facts |= {"name": actors[0].name, "way": WAYS[lanes.axis][1], "options": [str(n) for n in counts]}
+        return MotionClip(tracks, events, facts)
 
     def text(self, facts: Facts) -> str:
-        return f"{super().text(facts)} {TREMBLING}" if facts["trembling"] else super().text(facts)
+        return f"{super().text(facts)} {JOINED if facts['mode'] == 'shapes' else ACROSS}"
 
     def what_happens(self, kind: str, detail: str) -> Mapping[str, Value]:
-        return direction_of(detail)
+        return dict(zip(("direction", "so far"), detail.split(), strict=False))
 
     def logged(self, events: Sequence[Event], facts: Facts) -> int:
-        return sum(event.kind == "moves" for event in events)
+        moves = [event for event in events if event.kind == "moves"]
+        if facts["mode"] == "shapes":
+            return len({event.subject for event in moves})
+        return sum((e.subject, e.detail.split()[0]) == (facts["name"], facts["way"]) for e in moves)
 
     def seen(self, witness: Witness, facts: Facts) -> int | None:
-        """Count the colors that get away, around the joined edges."""
-        size, count = np.array(witness.frames_THWC.shape[2:0:-1]), 0
-        for name in facts["names"]:
+        """Count the colors that get across the joined edges, or how often one does it one way."""
+        axis, asked = UNITS.index(facts["unit"]), facts["names"] if facts["mode"] == "shapes" else [facts["name"]]
+        count = 0
+        for name in asked:
             step_xy_T2 = followed_steps(witness.frames_THWC, name)
             if step_xy_T2 is None:
                 return None
-            count += bool(np.abs(step_xy_T2.sum(axis=0) / size).max() > TRAVEL_RANGE[0] / 2)
+            gone = step_xy_T2[:, axis] / witness.frames_THWC.shape[2 - axis]
+            count += bool(np.abs(gone).sum() > 0.5) if facts["mode"] == "shapes" else round(float(gone[gone > 0].sum()))
         return count
 
-    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
-        """Tell one shape after the other: where it is first and last, then whether it moves."""
-        return plan.events
 
-    def paths(self, plan: ScenePlan) -> str:
-        whole = [event for event in plan.events if event.kind != "at"]
-        return ", ".join(f"{e.subject} {tell_path(plan.events, e.subject)} {e.kind}" for e in whole)
+def _moves_of(rng: np.random.Generator, count: int, num_shapes: int, num_moves: int) -> list[tuple[int, int]]:
+    """Choose moves of ``count`` different shapes, each at least once: (shape, whether it goes right or down)."""
+    movers = rng.permutation(num_shapes)[:count]
+    again = movers[np.floor(rng.uniform(0, count, num_moves)).astype(int)]
+    order, ahead = rng.permutation(num_moves), rng.integers(0, 2, num_moves)
+    shapes = np.array([*movers, *again])[order]
+    return [(int(shape), int(way)) for shape, way in zip(shapes, ahead, strict=True)]
 
 
-def _on_lane(
-    actor: Actor, place_T: npt.NDArray[np.float64], axis: int, across: float, num_lanes: int, canvas: Canvas
-) -> Track:
-    """Put an actor, small enough for its lane, at these places along it (parts of its length)."""
-    size = (canvas.width, canvas.height)
-    xy_T2: npt.NDArray[np.float64] = np.empty((len(place_T), 2))
-    xy_T2[:, axis] = place_T * size[axis]
-    xy_T2[:, 1 - axis] = across * size[1 - axis]
-    radius_px = min(actor.radius_px, LANE_FILL * size[1 - axis] / num_lanes)
-    return to_track(replace(actor, radius_px=radius_px), xy_T2, wraps=True)
+def _moves_one_way(rng: np.random.Generator, count: int, num_shapes: int, num_moves: int) -> list[tuple[int, int]]:
+    """Choose moves of which ``count`` are of the first shape ahead, neither the first move nor the last."""
+    others = [(shape, ahead) for shape in range(num_shapes) for ahead in (0, 1)]
+    others.remove((0, 1))
+    moves = [others[int(i)] for i in rng.integers(0, len(others), num_moves)]
+    for place in rng.permutation(num_moves - 2)[:count]:
+        moves[1 + int(place)] = (0, 1)
+    return moves

@@ -1,15 +1,16 @@
 """Which way does a shape move? (SynRL, arXiv 2603.17693, short-term: direction).
 
-The shape starts anywhere and the frame's edges are joined, so no single frame tells where it goes. The clip's length
-and the shape's speed are chosen apart from the direction.
+The shape starts anywhere and the frame's edges are joined. Each leg is between half a frame and one and a half frames
+long, evenly spread, so the shape ends anywhere too. Its speeds are chosen apart from the direction.
 
-From level 3 on the way has two legs, "first to the left, then up". The options are two legs a and b in both orders, and
-the opposites of these. Each direction comes first once and last once, so no option is the odd one out. The same frames
-backwards (the opposite of b, then of a) have one of the other options as their answer.
+Up to level 1 the way is one leg. Two frames close to each other tell its direction: that is what a direction is. The
+first and the last frame tell its axis, and so are right in 0.5; chance is 0.25.
+
+From level 2 on the way has two to four legs, across and along in turn. In the four options every leg goes either way
+twice, so no leg decides. Two frames close to each other are right in 0.5, those at the two ends by chance.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import pairwise
 from typing import ClassVar
 
@@ -20,54 +21,63 @@ from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives._stated import Value, direction_of
+from temporay.operators.primitives.motion._courses import choose_cuts
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._races import DIRECTION_PHRASES
 from temporay.operators.primitives.motion._stage import (
-    AT_PHRASES,
+    JOINED,
     OPPOSITE,
+    PLACE_PHRASES,
+    TENTHS,
     VECTORS,
     at_events,
     choose_way,
+    edge_events,
     followed_steps,
     spread_frames,
 )
-from temporay.operators.records import Event, Question, ScenePlan, Track
+from temporay.operators.records import Event, Question, ScenePlan
 from temporay.operators.seeding import choose_one, shuffled
 
 NUM_DIRECTIONS_BY_LEVEL = (4, 4, 8, 8, 8)
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)
-TRAVEL_RANGE = (
-    0.35,
-    0.63,
-)  # parts of the frame's shorter side in the whole clip: a few sampled frames still show the way
-NUM_LEGS_BY_LEVEL = (1, 1, 1, 2, 2)
-LEG_TRAVEL_RANGE = (0.25, 0.4)  # parts of the frame's shorter side
-TURN_RANGE = (0.35, 0.65)  # parts of the clip
+NUM_LEGS_BY_LEVEL = (1, 1, 2, 3, 4)
+WAY_RANGE = (0.5, 1.5)  # of a leg, in parts of the frame: one frame wide, so that the end can be anywhere
+LEG_GAPS = 4.0  # of the shortest leg: 0.375 of the frame in each of the longest gaps between shown frames
+LEG_SIGNS = {  # whether each leg goes its axis' first way, by option: of every leg two options go either way
+    1: ((1,), (-1,)),
+    2: ((1, 1), (1, -1), (-1, 1), (-1, -1)),
+    3: ((1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1)),
+    4: ((1, 1, 1, 1), (1, -1, -1, -1), (-1, 1, -1, 1), (-1, -1, 1, -1)),
+}
+SURE = 0.2  # parts of the whole way by which the best option is ahead
 PATH_WORDINGS = (
     "What is the movement path of the {name}?",
-    "The {name} turns once. Which way does it go before and after?",
-    "In which two directions does the {name} move, one after the other?",
+    "The {name} changes its direction. Which way does it go, leg by leg?",
+    "In which directions does the {name} move, one after the other?",
     "Which option describes the way the {name} takes?",
     "Watch the {name}. Where does it go first, and where then?",
     "Which path does the {name} follow?",
-    "The {name} travels in two legs. Which ones, in their order?",
-    "How does the {name} move at first, and how after its turn?",
+    "The {name} travels in several legs. Which ones, in their order?",
+    "How does the {name} move at first, and how after each turn?",
 )
 
 
 class MotionDirection(DrawnMotion[list[str]]):
-    """Question about the direction of a way, or of its two legs."""
+    """Question about the direction of a way, or of its legs."""
 
     task = "motion_direction"
-    # One leg is a direction; a bag leaves its sense open.
-    inherent: ClassVar[Inherent] = {
-        "two_frames": (1.0, 1.0, 0.0, 0.0, 0.0),
-        "few_frames": (1.0, 1.0, 0.0, 0.0, 0.0),
-        "bag_of_frames": 0.55,
-    }
     order_dependent = True
-    twin = "reversed"
+    twin = "restaged"
+    inherent: ClassVar[Inherent] = {
+        "two_frames": (1.0, 1.0, 0.55, 0.55, 0.55),
+        "few_frames": (1.0, 1.0, 0.75, 0.6, 0.6),
+        "first_and_last_frame": (0.5, 0.5, 0.0, 0.0, 0.0),
+        "net_displacement": (0.5, 0.5, 0.4, 0.4, 0.4),
+        "bag_of_frames": (0.5, 0.5, 0.3, 0.3, 0.3),
+    }
+    gaps_by_level = tuple(1.15 * LEG_GAPS * legs for legs in NUM_LEGS_BY_LEVEL)
     concise = "{paths}. It moves {answer}."
+    notes = (JOINED, TENTHS)
 
     wordings = (
         "In which direction does the {name} move?",
@@ -79,34 +89,41 @@ class MotionDirection(DrawnMotion[list[str]]):
         "Which option gives the direction in which the {name} travels?",
         "Over the clip, how does the {name} shift its place?",
     )
-    phrases: ClassVar[Phrases] = {"at": AT_PHRASES, "moves": DIRECTION_PHRASES}
+    phrases: ClassVar[Phrases] = {
+        **PLACE_PHRASES,
+        "moves": (
+            "So the {subject} goes {detail}.",
+            "This means that the {subject} moves {detail}.",
+            "On this leg the {subject} heads {detail}.",
+        ),
+    }
 
     def arrange(self, setting: Setting) -> MotionClip:
-        rng, level, num_frames = setting.rng, setting.level, setting.num_frames
+        rng, level, canvas, num_frames = setting.rng, setting.level, setting.canvas, setting.num_frames
         names = list(VECTORS)[: NUM_DIRECTIONS_BY_LEVEL[level]]
         num_legs = NUM_LEGS_BY_LEVEL[level]
-        options = _two_axes(rng, names, num_legs)
-        truth = choose_one(rng, options)
+        options = _choose_options(rng, names, num_legs)
+        truth = setting.choose_truth(options)
         actors = setting.choose_actors(1 + NUM_DISTRACTORS_BY_LEVEL[level], cutouts=True)
-        others = [tuple(choose_one(rng, names) for _ in range(num_legs)) for _ in actors[1:]]
-        tracks: list[Track] = []
-        events: list[Event] = []
-        listed: list[int] = []
-        for actor, legs in zip(actors, (truth, *others), strict=True):
-            step_xy_T2, turns = _choose_steps(rng, legs, setting.side_px, num_frames)
-            track = choose_way(rng, actor, step_xy_T2, setting.canvas)
-            if setting.address.twin:  # the same frames backwards
-                track = replace(track, xy_T2=track.xy_T2[::-1])
-                legs = tuple(OPPOSITE[leg] for leg in reversed(legs))
-                turns = [num_frames - 1 - turn for turn in reversed(turns)]
+        tracks, events = [], []
+        for actor in actors:
+            legs = truth if actor is actors[0] else tuple(choose_one(rng, names) for _ in range(num_legs))
+            shortest = int(LEG_GAPS * setting.gap)
+            ends = [0, *choose_cuts(rng, num_frames - 1, num_legs, shortest), num_frames - 1]
+            steps = [
+                np.tile(_frames_of(leg) * float(rng.uniform(*WAY_RANGE)) / (end - start), (end - start, 1))
+                for leg, (start, end) in zip(legs, pairwise(ends), strict=True)
+            ]
+            track = choose_way(rng, actor, np.concatenate(steps) * (canvas.width, canvas.height), canvas)
             tracks.append(track)
-            for leg, (start, end) in zip(legs, pairwise([0, *turns, num_frames]), strict=True):
-                events.append(event_in(setting.canvas, "moves", actor.name, start, end, leg))
-            listed = listed or _listed_frames(num_frames, turns)
-        name = actors[0].name
-        events.extend(at_events(name, tracks[0].xy_T2, setting.canvas, listed))
+            if actor is actors[0]:
+                for leg, (start, end) in zip(legs, pairwise(ends), strict=True):
+                    events.append(event_in(canvas, "moves", actor.name, start, end, leg))
+                listed = {start + frame for start, end in pairwise(ends) for frame in spread_frames(end - start + 1)}
+                events.extend(edge_events(actor.name, track.xy_T2, canvas))
+                events.extend(at_events(actor.name, track.xy_T2, canvas, sorted(listed)))
         # the shape asked about is painted last
-        return MotionClip(tracks[::-1], events, {"name": name, "legs": [list(legs) for legs in options]})
+        return MotionClip(tracks[::-1], events, {"name": actors[0].name, "legs": [list(legs) for legs in options]})
 
     def wordings_of(self, facts: Facts) -> Sequence[str]:
         return self.wordings if len(facts["legs"][0]) == 1 else PATH_WORDINGS
@@ -124,73 +141,60 @@ class MotionDirection(DrawnMotion[list[str]]):
     def seen(self, witness: Witness, facts: Facts) -> list[str] | None:
         """Add up the steps of the shape's color between frames, around the joined edges.
 
-        For every option and every turning point, this is how far the steps go along its legs. The right one goes the
-        whole way.
+        For every option this is how far the steps go along its legs, wherever it turns. The right one goes the whole
+        way.
         """
         step_xy_T2 = followed_steps(witness.frames_THWC, facts["name"])
         if step_xy_T2 is None:
             return None
-        gone_xy_T2 = np.concatenate([np.zeros((1, 2)), step_xy_T2.cumsum(axis=0)])
-        along = [_along(gone_xy_T2, legs) for legs in facts["legs"]]
+        step_xy_T2 /= witness.frames_THWC.shape[2:0:-1]
+        along = [_along(step_xy_T2, legs) for legs in facts["legs"]]
+        second, best = np.sort(along)[-2:]
         legs: list[str] = facts["legs"][int(np.argmax(along))]
-        return legs if max(along) > 0.9 * np.linalg.norm(step_xy_T2, axis=1).sum() else None
+        return legs if best - second > SURE * np.linalg.norm(step_xy_T2, axis=1).sum() / len(legs) else None
 
     def answer(self, measured: list[str], facts: Facts) -> str:
         return _option(measured)
 
     def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
-        """Tell where the shape is; of two legs also the direction of each, after the places on it."""
-        legs = [e for e in plan.events if e.kind == "moves" and e.subject == plan.facts["name"]]
-        places = [e for e in plan.events if e.kind == "at"]
-        return places if len(legs) == 1 else sorted([*places, *legs], key=lambda event: event.end_ms)
+        """Tell where the shape is on every leg, then the leg's direction."""
+        return sorted(plan.events, key=lambda event: (event.end_ms, event.kind == "moves"))
 
 
-def _option(legs: list[str]) -> str:
+def _option(legs: Sequence[str]) -> str:
     if len(legs) == 1:
         return legs[0]
-    first, then = (f"to the {leg}" if leg in ("left", "right") else leg for leg in legs)
-    return f"first {first}, then {then}"
+    first, *others = (f"to the {leg}" if leg in ("left", "right") else leg for leg in legs)
+    return ", ".join([f"first {first}", *(f"then {leg}" for leg in others)])
 
 
-def _two_axes(rng: np.random.Generator, names: list[str], num_legs: int) -> list[tuple[str, ...]]:
-    """Choose four ways along two axes, so that no option is the odd one out and a twin's answer is among them."""
+def _choose_options(rng: np.random.Generator, names: list[str], num_legs: int) -> list[tuple[str, ...]]:
+    """Choose four ways along two axes that are square to each other."""
     axes = [name for name in names if names.index(name) < names.index(OPPOSITE[name])]
-    one, other = (axes[i] for i in rng.choice(len(axes), 2, replace=False))
-    ways: list[tuple[str, ...]] = [(one,), (other,), (OPPOSITE[one],), (OPPOSITE[other],)]
-    if num_legs == 2:
-        if rng.integers(2):
-            one = OPPOSITE[one]
-        ways = [(one, other), (other, one), (OPPOSITE[other], OPPOSITE[one]), (OPPOSITE[one], OPPOSITE[other])]
-    return shuffled(rng, ways)
+    pair = 2 * int(rng.integers(len(axes) // 2))
+    one, other = shuffled(rng, axes[pair : pair + 2])
+    if num_legs == 1:
+        return shuffled(rng, [(leg,) for axis in (one, other) for leg in (axis, OPPOSITE[axis])])
+    along = [one, other] * num_legs
+    return shuffled(
+        rng,
+        [
+            tuple(axis if sign > 0 else OPPOSITE[axis] for axis, sign in zip(along, signs, strict=False))
+            for signs in LEG_SIGNS[num_legs]
+        ],
+    )
 
 
-def _choose_steps(
-    rng: np.random.Generator, legs: tuple[str, ...], side_px: int, num_frames: int
-) -> tuple[npt.NDArray[np.float64], list[int]]:
-    """Choose (T-1, 2) px steps along these legs, each at its own speed, and the frames at which they turn."""
-    num_steps = num_frames - 1
-    if len(legs) == 1:
-        step_px = side_px * float(rng.uniform(*TRAVEL_RANGE)) / num_steps
-        return np.tile(np.array(VECTORS[legs[0]]) * step_px, (num_steps, 1)), []
-    turn = round(num_steps * float(rng.uniform(*TURN_RANGE)))
-    parts = [
-        np.tile(np.array(VECTORS[leg]) * side_px * float(rng.uniform(*LEG_TRAVEL_RANGE)) / count, (count, 1))
-        for leg, count in zip(legs, (turn, num_steps - turn), strict=True)
-    ]
-    return np.concatenate(parts), [turn]
+def _frames_of(leg: str) -> npt.NDArray[np.float64]:
+    """Return the leg's direction, of which each axis that it goes along counts as a whole frame."""
+    return np.sign(VECTORS[leg])
 
 
-def _listed_frames(num_frames: int, turns: list[int]) -> list[int]:
-    """Return the frames whose places are told: evenly spaced ones, or the ends and the middle of every leg."""
-    if not turns:
-        return spread_frames(num_frames)
-    ends = [0, *turns, num_frames - 1]
-    return sorted({*ends, *((start + end) // 2 for start, end in pairwise(ends))})
-
-
-def _along(gone_xy_T2: npt.NDArray[np.float64], legs: list[str]) -> float:
-    """Return the most px that a way goes along these legs one after the other, over all places to turn."""
-    if len(legs) == 1:
-        return float(np.dot(VECTORS[legs[0]], gone_xy_T2[-1]))
-    first, then = (np.array(VECTORS[leg]) for leg in legs)
-    return float((gone_xy_T2 @ first + (gone_xy_T2[-1] - gone_xy_T2) @ then).max())
+def _along(step_xy_T2: npt.NDArray[np.float64], legs: Sequence[str]) -> float:
+    """Return the most that steps go along these legs one after the other, over all places to turn."""
+    best_L = np.full(len(legs), -np.inf)
+    best_L[0] = 0.0
+    along_TL = step_xy_T2 @ np.array([VECTORS[leg] for leg in legs]).T
+    for along_L in along_TL:
+        best_L = np.maximum(best_L, np.concatenate([[-np.inf], best_L[:-1]])) + along_L
+    return float(best_L.max())

@@ -1,39 +1,41 @@
 """The same motion twice in one clip, at two speeds: which is faster, or how many times? (RSPNet, arXiv 2011.07949).
 
-Shapes chase each other around one closed course, shown in both halves of the picture or in both halves of the clip.
+Shapes chase each other around one closed course, shown on both sides of a line or before and after an empty picture.
 Where they start on the course is uniform in each half, so no frame tells a speed. The mean of both speeds is chosen
-apart from the answer.
+apart from the answer; the speed of one half alone gives up to half of the answers, where chance is a third.
+
+From level 2 on the shapes stop now and then, and what is compared is how fast they go in between. On the two sides of a
+line they go in turns. So no two moments show both speeds, and how far they get in all does not tell which is faster.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
-from temporay.operators.pixels.colors_seen import Witness
+from temporay.operators.pixels.colors_seen import Witness, follow
 from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import event_in
+from temporay.operators.primitives._stated import Value, words_of
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._panels import Panel, halves
-from temporay.operators.primitives.motion._stage import Actor, choose_actors, followed, to_track
-from temporay.operators.records import Event, Frames, Track
-from temporay.operators.seeding import choose_one, shuffled
+from temporay.operators.primitives.motion._panels import Panel, halves, lines
+from temporay.operators.primitives.motion._stage import Actor, choose_actors, color_of, to_track
+from temporay.operators.records import Event, Frames, Question, ScenePlan, Track
+from temporay.operators.seeding import choose_one, random_cuts, shuffled
 
-NUM_SHAPES_BY_LEVEL = (1, 1, 2, 2, 3)
-MIN_RATIO_BY_LEVEL = (3.0, 2.5, 2.2, 1.9, 1.6)  # faster over slower speed, when asked which is faster
-RATIOS_BY_LEVEL = (  # when asked how many times
-    (1.5, 4.0),
-    (1.5, 3.0),
-    (1.5, 2.5, 4.0),
-    (1.5, 2.0, 3.0, 4.0),
-    (1.25, 1.75, 2.5, 3.5),
-)
-SAME_RATIO = 1.2  # speeds nearer than this are the same
+NUM_SHAPES_BY_LEVEL = (1, 1, 1, 2, 3)
+NUM_MOVES_BY_LEVEL = (1, 1, 2, 2, 3)  # in each half, with stops between
+MIN_RATIO_BY_LEVEL = (2.5, 2.2, 2.0, 2.0, 2.0)  # faster over slower speed, when asked which is faster
+RATIOS_BY_LEVEL = ((1.5, 4.0), (1.5, 3.0), (1.5, 2.5, 4.0), (1.5, 2.5, 4.0), (1.5, 2.5, 4.0))  # if asked how many times
+SAME_RATIO = 1.3  # speeds nearer than this are the same
+STEADY = 0.75  # of the largest seen step: smaller ones are partly stops
 PLACES = {"beside": ("left half", "right half"), "after": ("first half", "second half")}
-ROUNDS = {"beside": (0.35, 0.8), "after": (0.2, 0.45)}  # rounds of the course in each half, geometric mean of both
+SPEED = (0.015, 0.075)  # rounds in the longest gap between shown frames, geometric mean of both halves
+MOVE_GAPS = 2  # shortest time of going without a stop
 BULGE = 0.2  # how far the course is from an ellipse
 NUM_POINTS = 256  # points of the course
 SAME = "both at the same speed"
@@ -43,46 +45,55 @@ class PlaybackSpeed(DrawnMotion[float]):
     """Question about the speeds at which one motion is played twice."""
 
     task = "playback_speed"
-    # Both halves of the picture show their speeds at once.
-    inherent: ClassVar[Inherent] = {
-        "two_frames": (0.9, 0.8, 0.7, 0.6, 0.52),
-        "few_frames": 1.0,
-        "bag_of_frames": (0.82, 0.7, 0.62, 0.52, 0.45),
-        "one_number": 0.55,
-    }
     order_dependent = False
     twin = "restaged"
+    inherent: ClassVar[Inherent] = {
+        "two_frames": (1.0, 1.0, 0.6, 0.6, 0.6),
+        "few_frames": (1.0, 1.0, 0.6, 0.6, 0.6),
+        "one_number": (1.0, 1.0, 0.6, 0.6, 0.6),
+        "max_speed": 1.0,  # of both halves: how fast the shapes go between their stops
+        "bag_of_frames": 1.0,
+        "every_frame": 0.5,  # the probes compare mean speeds, not those between stops
+    }
+    gaps_by_level = (9.0, 11.0, 14.0, 16.0, 20.0)
 
     wordings_by_mode: ClassVar[Mapping[str, Sequence[str]]] = {
         "which": (
+            "The same motion is shown twice, in the {a} and in the {b}. In which is it faster?",
+            "One motion is shown in the {a} and again in the {b}. Which of the two is faster while the shapes move?",
+            "Compare the speed of the motion in the {a} with that in the {b}. Which is faster?",
+            "Does the motion in the {a} run faster than the same motion in the {b}, slower, or just as fast?",
+            "The {a} and the {b} show the same motion. Which of them is played faster, stops aside?",
+            "The same motion is shown twice. Where do the shapes move faster: in the {a} or in the {b}?",
             "The same motion is shown twice. Which is played faster, the {a} or the {b}?",
-            "Which half of the video is played at the higher speed, the {a} or the {b}?",
-            "Compare the playback speed of the {a} with that of the {b}. Which is faster?",
-            "Does the {a} run faster than the {b}, slower, or just as fast?",
-            "The {a} and the {b} show one motion. Which of them is sped up against the other?",
-            "Where does the motion go faster: in the {a} or in the {b}?",
-            "Which of the two, the {a} or the {b}, is played back faster?",
-            "Is the playback faster in the {a} or in the {b}?",
+            "While the shapes move, is the motion faster in the {a} or in the {b}, which shows it too?",
         ),
         "times": (
-            "The same motion is shown twice. How many times as fast is the {a} as the {b}?",
-            "How much faster is the {a} of the video played than the {b}?",
-            "Compare the playback speed of the {a} with that of the {b}. What is their ratio?",
-            "By what factor is the {a} faster than the {b}?",
-            "The {a} and the {b} show one motion. How much is the {a} sped up against the {b}?",
-            "The motion goes faster in the {a} than in the {b}. How many times?",
-            "At how many times the speed of the {b} is the {a} played back?",
-            "How many times the speed of the {b} has the {a}?",
+            "The same motion is shown twice. How many times as fast is it in the {a} as in the {b}?",
+            "One motion is shown in the {a} and in the {b}. How many times as fast do the shapes move in the {a}?",
+            "Compare the speed of the motion in the {a} with that in the {b}. How many times as fast is the {a}?",
+            "By what factor is the motion in the {a} faster than the same motion in the {b}?",
+            "The {a} and the {b} show the same motion. How many times as fast as the {b} is the {a}, stops aside?",
+            "The same motion is shown twice, faster in the {a} than in the {b}. How many times as fast?",
+            "The same motion is shown twice. At how many times the speed of the {b} is the {a} played?",
+            "While the shapes move, how many times as fast is the {a} as the {b}, which shows the same motion?",
         ),
     }
     phrases: ClassVar[Phrases] = {
         "plays": (
-            "From {start} s to {end} s the {subject} plays {detail} rounds a second.",
-            "Between {start} s and {end} s there are {detail} rounds a second in the {subject}.",
-            "{start} s to {end} s: the motion in the {subject} makes {detail} rounds a second.",
-        )
+            "In the {subject} the {d1} {d2} takes {d3} s to move by two of its widths.",
+            "The {subject} shows the {d1} {d2} move by two of its widths in {d3} s.",
+            "Two of its widths take the {d1} {d2} {d3} s in the {subject}.",
+        ),
+        "ratio": (
+            "So the {subject} is {d1} times as fast as the other.",
+            "So the motion in the {subject} has {d1} times the speed of the other.",
+            "So one speed is {d1} times the other, with the {subject} ahead.",
+        ),
     }
-    concise_phrases: ClassVar[Phrases] = {"plays": ("In the {subject} {d1} rounds a second.",)}
+    concise_phrases: ClassVar[Phrases] = {
+        "plays": ("In the {subject} the {d1} {d2} takes {d3} s to move by two of its widths.",)
+    }
 
     def arrange(self, setting: Setting) -> MotionClip:
         rng, canvas, level = setting.rng, setting.canvas, setting.level
@@ -92,26 +103,49 @@ class PlaybackSpeed(DrawnMotion[float]):
         options = shuffled(rng, _options(mode, PLACES[layout], level))
         truth = setting.choose_truth(options)
         ratio = MIN_RATIO_BY_LEVEL[level] * float(rng.uniform(1.0, 1.2))
-        mean_rounds = float(np.exp(rng.uniform(*np.log(ROUNDS[layout]))))
+        mean_step = float(np.exp(rng.uniform(*np.log(SPEED)))) / setting.gap  # rounds per frame
         ratios = _speed_ratios(truth, places, ratio)
-        showings = _showings(layout, canvas.width, canvas.height, setting.num_frames)
-        mean_frames = sum(showing.num_frames for showing in showings) / len(showings)
+        showings = _showings(layout, canvas.width, canvas.height, setting.num_frames, setting.gap)
+        panels = [showing.panel for showing in showings] if layout == "beside" else []
         own = showings[0].panel.canvas(canvas)
         actors = choose_actors(rng, own, NUM_SHAPES_BY_LEVEL[level], level)
         course = _choose_course(rng, own, max(actor.radius_px for actor in actors))
-        tracks, events = [], []
-        for showing, phase in zip(showings, rng.uniform(0.0, 1.0, len(showings)), strict=True):
-            first, num_frames = showing.first_frame, showing.num_frames
-            rounds = mean_rounds * ratios[showing.place] * num_frames / mean_frames
-            phase_T = phase + rounds * np.arange(num_frames) / num_frames
+        round_px = NUM_POINTS * float(np.linalg.norm(course[1] - course[0]))
+        width_px, name = 2 * actors[0].radius_px, actors[0].name
+        tracks, events = lines(panels, canvas, setting.num_frames), []
+        for showing, moves in zip(showings, _choose_moves(setting, showings), strict=True):
+            step = mean_step * ratios[showing.place]
+            going_T = np.zeros(showing.num_frames)
+            for start, end in moves:
+                going_T[start + 1 : end] = step
+                first = showing.first_frame
+                events.append(event_in(canvas, "moves", showing.place, first + start, first + end))
+            phase_T = rng.uniform(0.0, 1.0) + np.cumsum(going_T)
             tracks.extend(_tracks(actors, course, phase_T, showing, setting.num_frames))
-            event = event_in(canvas, "plays", showing.place, first, first + num_frames)
-            speed = 1000 * rounds / (event.end_ms - event.start_ms)  # rounds a second
-            events.append(replace(event, detail=f"{speed:.3f}"))
-        names = [actor.name for actor in actors]
-        return MotionClip(
-            tracks, events, {"names": names, "layout": layout, "mode": mode, "places": places, "options": options}
-        )
+            two_widths_s = 2 * width_px / (step * round_px * canvas.fps)
+            events.append(setting.event("plays", showing.place, f"{name} {two_widths_s:.1f}"))
+            events.append(setting.event("speed", showing.place, f"{1000 * step:.4f}"))
+        fast, slow = sorted(ratios.values(), reverse=True)
+        events.append(setting.event("ratio", max(places, key=ratios.__getitem__), f"{fast / slow:.1f}"))
+        facts = {"names": [actor.name for actor in actors], "layout": layout, "mode": mode, "places": places}
+        return MotionClip(tracks, events, {**facts, "options": options, "gap": setting.gap / setting.num_frames})
+
+    def what_happens(self, kind: str, detail: str) -> Mapping[str, Value]:
+        return {"name": " ".join(detail.split()[:-1]), **words_of((detail.split() or [""])[-1])}
+
+    def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
+        """Return whether two frames or more of a time without a stop are shown in each half."""
+        shown_ms = 1000.0 * np.array(frames) / plan.fps + 1e-6
+        seen = {
+            event.subject
+            for event in plan.events
+            if event.kind == "moves" and ((event.start_ms <= shown_ms) & (shown_ms < event.end_ms)).sum() >= 2
+        }
+        return len(seen) == 2
+
+    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
+        """Tell both speeds, then how they compare."""
+        return [event for kind in ("plays", "ratio") for event in plan.events if event.kind == kind]
 
     def text(self, facts: Facts) -> str:
         a, b = facts["places"]
@@ -119,16 +153,17 @@ class PlaybackSpeed(DrawnMotion[float]):
 
     def logged(self, events: Sequence[Event], facts: Facts) -> float:
         """Return how many times as fast the first place is as the second."""
-        speeds = {event.subject: float(event.detail) for event in events}
+        speeds = {event.subject: float(event.detail) for event in events if event.kind == "speed"}
         one, other = facts["places"]
         return speeds[one] / speeds[other]
 
     def seen(self, witness: Witness, facts: Facts) -> float | None:
         """Follow the colors from frame to frame in either half."""
         num_frames, height, width = witness.frames_THWC.shape[:3]
-        showings = {one.place: one for one in _showings(facts["layout"], width, height, num_frames)}
+        empty = round(facts["gap"] * num_frames)
+        showings = {one.place: one for one in _showings(facts["layout"], width, height, num_frames, empty)}
         parts = [showings[place].cut(witness.frames_THWC) for place in facts["places"]]
-        steps_px = [[_mean_step(part, name) for part in parts] for name in facts["names"]]
+        steps_px = [[_steady_step(part, name) for part in parts] for name in facts["names"]]
         ratios = [one / other for one, other in steps_px if one is not None and other is not None]
         return float(np.median(ratios)) if ratios else None
 
@@ -154,7 +189,8 @@ class Showing:
         return self.panel.crop(frames_THWC)[self.first_frame : self.first_frame + self.num_frames]
 
 
-def _showings(layout: str, width: int, height: int, num_frames: int) -> list[Showing]:
+def _showings(layout: str, width: int, height: int, num_frames: int, empty: int) -> list[Showing]:
+    """Return both showings; if one comes after the other, with so many empty frames between them."""
     if layout == "beside":
         return [
             Showing(place=panel.name, panel=panel, first_frame=0, num_frames=num_frames)
@@ -162,11 +198,33 @@ def _showings(layout: str, width: int, height: int, num_frames: int) -> list[Sho
         ]
     whole = Panel(name="frame", left=0, top=0, right=width, bottom=height)
     first, second = PLACES["after"]
-    middle = num_frames // 2
+    length = (num_frames - empty) // 2
     return [
-        Showing(place=first, panel=whole, first_frame=0, num_frames=middle),
-        Showing(place=second, panel=whole, first_frame=middle, num_frames=num_frames - middle),
+        Showing(place=first, panel=whole, first_frame=0, num_frames=length),
+        Showing(place=second, panel=whole, first_frame=num_frames - length, num_frames=length),
     ]
+
+
+def _choose_moves(setting: Setting, showings: Sequence[Showing]) -> list[list[tuple[int, int]]]:
+    """Choose from which to which frame the shapes go in each showing; side by side they go in turns."""
+    rng, shortest, count = setting.rng, MOVE_GAPS * setting.gap, NUM_MOVES_BY_LEVEL[setting.level]
+    if count == 1:
+        return [[(0, showing.num_frames)] for showing in showings]
+    in_turns = showings[0].first_frame == showings[1].first_frame
+    begins = int(rng.integers(2))
+    moves: list[list[tuple[int, int]]] = []
+    cuts = [0, *np.cumsum(random_cuts(rng, showings[0].num_frames, 2 * count, shortest)).tolist()] if in_turns else []
+    for n, showing in enumerate(showings):
+        if in_turns:
+            moves.append(list(pairwise(cuts))[(n + begins) % 2 :: 2])
+            continue
+        share = float(rng.uniform(0.0, 1.0))
+        going = count * shortest + int(share * (showing.num_frames - count * shortest))
+        parts = random_cuts(rng, going, count, shortest)
+        rests = np.cumsum([0, *random_cuts(rng, showing.num_frames - going, count - 1, 0)])
+        starts = np.cumsum([0, *parts[:-1]]) + rests
+        moves.append([(int(start), int(start) + part) for start, part in zip(starts, parts, strict=True)])
+    return moves
 
 
 def _options(mode: str, places: tuple[str, str], level: int) -> list[str]:
@@ -222,9 +280,12 @@ def _tracks(
     return tracks
 
 
-def _mean_step(frames_THWC: Frames, name: str) -> float | None:
-    """Return the mean way of a shape from one frame to the next, in px."""
-    seen_T3 = followed(frames_THWC, name)
-    if seen_T3 is None or len(seen_T3) < 2:
+def _steady_step(frames_THWC: Frames, name: str) -> float | None:
+    """Return the way of a shape from one frame to the next while it goes, in px."""
+    color = color_of(name)
+    seen_T3 = None if color is None else follow(frames_THWC, color)
+    if seen_T3 is None:
         return None
-    return float(np.linalg.norm(np.diff(seen_T3[:, :2], axis=0), axis=1).mean())
+    steps_px = np.linalg.norm(np.diff(seen_T3[:, :2], axis=0), axis=1)
+    steps_px = steps_px[~np.isnan(steps_px)]
+    return None if not len(steps_px) else float(steps_px[steps_px >= STEADY * steps_px.max()].mean())

@@ -1,18 +1,22 @@
 """Which way, and how many full turns, does a shape spin? (SynRL, arXiv 2603.17693, short-term: rotation).
 
-Every spin takes a number of frames that has no divisor in common with the number of turns. So its frames show the same
-angles, evenly spread over the circle, for every direction and number of turns. One turn and three turns, clockwise and
-counter-clockwise, are the same frames in another order. Only a shape that does not spin shows others.
+All clips of a level have as many spells of spinning, each at a speed of its own, with rests between. Every spell is a
+full turn, or half a turn and half a turn back, which is as much rotation. To count the turns, the two must be told
+apart. So no speed, no sum of angles and no two frames tell the count; from level 3 on the turns also go either way.
+Three frames around the middle of a spell show what it is: then the best guess among four counts is right in about 0.35.
+In the first frame and in the last the angle is the same.
+
+For the direction all spells are full turns. Up to level 1 all go one way, or there are none: two frames tell that. From
+level 2 on the direction may change once. The options are either direction before and either after, so two frames are
+right in 0.5.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import gcd
+from math import ceil
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
-from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness, color_masks
 from temporay.operators.pixels.shapes import COLORS, TURNED_SHAPES
 from temporay.operators.pixels.silhouettes import most_like
@@ -20,35 +24,46 @@ from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives._stated import Stated
+from temporay.operators.primitives.motion._courses import choose_spans
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._layout import CORNER, cell_room_px, place_apart
 from temporay.operators.primitives.motion._stage import Actor, still_track
 from temporay.operators.records import Event, Question, ScenePlan
 from temporay.operators.seeding import choose_one, shuffled
 
-MAX_TURNS_BY_LEVEL = (3, 3, 4, 4, 4)
+NUM_SPELLS_BY_LEVEL = (3, 3, 5, 6, 7)
+COUNTS_BY_LEVEL = ((1, 3), (1, 3), (1, 4), (2, 5), (2, 6))
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)
+CHANGING_LEVEL = 2  # from here on the direction may change, where it is asked for
+BOTH_WAYS_LEVEL = 3  # from here on counted turns go either way
+MAX_OPTIONS = 4
 RADIUS = 0.2  # parts of the frame's shorter side, or what its cell leaves
-MAX_STEP_DEG = 120.0  # from frame to frame: above 180 the other way round would look the same
-DIRECTIONS = ("clockwise", "counter-clockwise", "not spinning")
-NUM_LISTED = 6  # angles in an explanation: the first ones, a frame apart
+SPELL_GAPS = 3.0  # of the shortest spell: 120 degrees from one frame that is shown to the next
+NAMES = {1: "clockwise", -1: "counter-clockwise"}
+STILL = "not spinning"
 MIN_LIKENESS = 0.8
-MAX_ERROR_DEG = 45.0  # error of the sum of all steps seen
+DONE_DEG = 260.0  # from the angle of a rest: half a turn and back does not reach it, a full turn does
+MIN_SEEN_DEG = 45.0
 
 
-class Rotation(DrawnMotion[int]):
-    """Question about the direction or the number of turns."""
+class Rotation(DrawnMotion[list[int]]):
+    """Question about the directions or the number of full turns. Each is measured: 1 clockwise, -1 the other way."""
 
     task = "rotation"
     # One step shows a direction, and any speed that it spins.
-    inherent: ClassVar[Inherent] = {
-        "direction two_frames": 1.0,
-        "direction few_frames": 1.0,
-        "direction one_number": 0.72,
-        "direction bag_of_frames": 0.72,
-    }
     order_dependent = True
     twin = "restaged"  # a shape that spins shows angles that one at rest does not
+    inherent: ClassVar[Inherent] = {
+        "direction two_frames": (1.0, 1.0, 0.55, 0.55, 0.55),
+        "direction few_frames": (1.0, 1.0, 0.6, 0.6, 0.6),
+        "direction one_number": (0.75, 0.75, 0.4, 0.4, 0.4),  # whether it spins
+        "direction bag_of_frames": (0.7, 0.7, 0.3, 0.3, 0.3),
+        "turns few_frames": 0.4,
+        "turns two_frames": 0.4,
+        "turns bag_of_frames": 0.5,
+        "every_frame": (0.9, 0.9, 0.9, 0.3, 0.3),  # what a learner makes of turns that go either way
+    }
+    gaps_by_level = tuple(1.4 * SPELL_GAPS * spells + 1 for spells in NUM_SPELLS_BY_LEVEL)
 
     wordings_by_mode: ClassVar[Mapping[str, Sequence[str]]] = {
         "direction": (
@@ -57,7 +72,7 @@ class Rotation(DrawnMotion[int]):
             "Which way does the {name} spin?",
             "What is the direction of rotation of the {name}?",
             "How does the {name} turn on the spot?",
-            "Watch the {name}. Which way round does it go, if at all?",
+            "Watch the {name}. Which way round does it go?",
             "Seen on the screen, which way is the {name} turning?",
             "Which option describes the rotation of the {name}?",
         ),
@@ -66,56 +81,65 @@ class Rotation(DrawnMotion[int]):
             "How many full rotations does the {name} complete?",
             "Count the full turns of the {name}. How many are there?",
             "How often does the {name} spin all the way round?",
-            "How many times does the {name} come back to the angle it started at?",
+            "How many times does the {name} turn by 360 degrees in one go?",
             "The {name} spins on the spot. How many complete turns does it make?",
             "How many times does the {name} rotate by 360 degrees?",
             "Which option gives the number of full turns of the {name}?",
         ),
     }
     phrases: ClassVar[Phrases] = {
-        "turned": (
-            "At {start} s the {subject} is turned by {d1} degrees.",
-            "{start} s: the {subject} stands at {d1} degrees.",
-            "The angle of the {subject} at {start} s is {d1} degrees.",
-        ),
         "turn": (
-            "Turn {d1} of the {subject}, {d2}, lasts from {start} s to {end} s.",
-            "From {start} s to {end} s the {subject} makes turn {d1}, {d2}.",
-            "At {start} s turn {d1} of the {subject} begins, {d2}, and at {end} s it is complete.",
+            "Turn {d1} of the {subject} is {d2}.",
+            "The {subject} makes turn {d1}, {d2}.",
+            "All the way round, {d2}: turn {d1} of the {subject}.",
+        ),
+        "swing": (
+            "The {subject} goes half way round and back.",
+            "Half a turn and back by the {subject} is no full turn.",
+            "The {subject} turns back half way.",
         ),
         "rests": (
-            "From {start} s to {end} s the {subject} keeps its angle.",
-            "Between {start} s and {end} s the angle of the {subject} stays the same.",
-            "There is no turning of the {subject} from {start} s to {end} s.",
+            "The {subject} keeps its angle.",
+            "The angle of the {subject} stays the same.",
+            "There is no turning of the {subject}.",
         ),
     }
     concise_phrases: ClassVar[Phrases] = {
-        "turned": ("Angle {d1}.",),
-        "turn": ("Turn {d1}.",),
+        "turn": ("Turn {d1}, {d2}.",),
+        "swing": ("Half way and back.",),
         "rests": ("The {subject} keeps its angle.",),
     }
 
     def arrange(self, setting: Setting) -> MotionClip:
-        rng, canvas, num_frames = setting.rng, setting.canvas, setting.num_frames
+        rng, canvas, num_frames, level = setting.rng, setting.canvas, setting.num_frames, setting.level
         mode = choose_one(rng, tuple(self.wordings_by_mode))
-        # by the shortest clip of the canvas, not by this one's length, which must not tell the number
-        fastest = int(_spin_steps(canvas.num_frames[0] - 1) * MAX_STEP_DEG / 360)
-        most = max(2, min(MAX_TURNS_BY_LEVEL[setting.level], fastest))
-        choices = DIRECTIONS if mode == "direction" else tuple(str(n) for n in range(1, most + 1))
-        options = shuffled(rng, choices)
+        low, high = COUNTS_BY_LEVEL[level]
+        counts = [low + int(i) for i in rng.permutation(high - low + 1)[:MAX_OPTIONS]]
+        directions = shuffled(rng, list(_directions(level)))
+        options = directions if mode == "direction" else [str(n) for n in counts]
         truth = setting.choose_truth(options)
         actors = _turned_actors(setting)
         centers = place_apart(rng, canvas, [CORNER * actor.radius_px for actor in actors])
         tracks, events = [], []
         for actor, center in zip(actors, centers, strict=True):
-            turns = (1 + int(rng.integers(most))) * (-1 if rng.integers(2) else 1)
-            rests = bool(rng.integers(len(DIRECTIONS)) == 0)
-            if actor is actors[0]:
-                turns, rests = _as_told(turns, truth)
-            first_frame, angle_deg = rng.uniform(0, 1), float(rng.uniform(0, 360))
-            angle_deg_T, own = _spin(actor.name, 0 if rests else turns, first_frame, angle_deg, num_frames, canvas)
+            asked = truth if actor is actors[0] else options[int(len(options) * rng.uniform())]
+            spells = _choose_spells(rng, asked, NUM_SPELLS_BY_LEVEL[level], both_ways=level >= BOTH_WAYS_LEVEL)
+            shortest = ceil(SPELL_GAPS * setting.gap) + 1  # so that half a turn never takes a single step
+            spans = choose_spans(rng, num_frames - 1 - setting.gap, len(spells), shortest, setting.gap // 2)
+            turned_T = np.zeros(num_frames)
+            own: list[Event] = []
+            for (start, end), (turns, way) in zip(spans, spells, strict=True):
+                peak = (start + end) // 2  # a frame of its own, so that a spell back and forth is a whole turn's way
+                corners = ((start, end), (0, 360)) if turns else ((start, peak, end), (0, 180, 0))
+                turned_T[start : end + 1] += way * np.interp(np.arange(start, end + 1), *corners)
+                turned_T[end + 1 :] = turned_T[end]
+                detail = f"{1 + sum(event.kind == 'turn' for event in own)} {NAMES.get(way)}"
+                if way:
+                    kind = "turn" if turns else "swing"
+                    own.append(event_in(canvas, kind, actor.name, start, end, detail if turns else ""))
+            angle_deg_T = np.mod(float(rng.uniform(0, 360)) + turned_T, 360.0)
             tracks.append(replace(still_track(actor, center, num_frames), angle_deg_T=angle_deg_T))
-            events.extend(own)
+            events.extend(own or [setting.event("rests", actor.name)])
         return MotionClip(tracks, events, {"mode": mode, "name": actors[0].name, "options": options})
 
     def stated(self, kind: str, subject: str | None, detail: str | None) -> Stated:
@@ -126,12 +150,11 @@ class Rotation(DrawnMotion[int]):
         ways = {name: value for name, value in stated.what.items() if name != "1"}
         return Stated(about=stated.about | {f"turn {stated.what.get('1', '')}"}, what=ways)
 
-    def logged(self, events: Sequence[Event], facts: Facts) -> int:
-        """Return the full turns, clockwise above 0."""
-        turns = [event.detail.split()[1] for event in events if event.kind == "turn" and event.subject == facts["name"]]
-        return len(turns) if DIRECTIONS[0] in turns else -len(turns)
+    def logged(self, events: Sequence[Event], facts: Facts) -> list[int]:
+        own = [event for event in events if event.kind == "turn" and event.subject == facts["name"]]
+        return [1 if event.detail.split()[1] == NAMES[1] else -1 for event in own]
 
-    def seen(self, witness: Witness, facts: Facts) -> int | None:
+    def seen(self, witness: Witness, facts: Facts) -> list[int] | None:
         """Find the angle in every frame at which a template of the shape is most like what has its color."""
         color, shape = facts["name"].split(" ", 1)
         angles: list[float] = []
@@ -140,20 +163,34 @@ class Rotation(DrawnMotion[int]):
             if found is None or found.score < MIN_LIKENESS:
                 return None
             angles.append(found.angle_deg)
-        total_deg = float((np.mod(np.diff(angles) + 180, 360) - 180).sum())
-        turns = round(total_deg / 360)
-        return turns if abs(total_deg - 360 * turns) <= MAX_ERROR_DEG else None
+        turned_T = np.concatenate([[0.0], (np.mod(np.diff(angles) + 180, 360) - 180).cumsum()])
+        rest_deg, turns = 0.0, []
+        for turned in turned_T:
+            if abs(turned - rest_deg) > DONE_DEG:
+                turns.append(1 if turned > rest_deg else -1)
+                rest_deg += 360.0 * turns[-1]
+        return turns if abs(turned_T[-1] - rest_deg) < MIN_SEEN_DEG else None
 
-    def answer(self, measured: int, facts: Facts) -> str:
+    def answer(self, measured: list[int], facts: Facts) -> str:
         if facts["mode"] == "turns":
-            return str(abs(measured))
-        return DIRECTIONS[2] if measured == 0 else DIRECTIONS[0 if measured > 0 else 1]
+            return str(len(measured))
+        ways = [NAMES[way] for way in measured]
+        if not ways:
+            return STILL
+        if STILL in facts["options"]:
+            return ways[0]
+        return f"{ways[0]} all the time" if ways[0] == ways[-1] else f"first {ways[0]}, then {ways[-1]}"
 
     def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
-        """Tell angles for a direction, turns for their number."""
-        kinds = ("turned", "rests") if plan.facts["mode"] == "direction" else ("turn",)
-        own = [e for e in plan.events if e.subject == plan.facts["name"] and e.kind in kinds]
-        return sorted(own, key=lambda event: (event.kind == "rests", event.start_ms))
+        """Tell every spell."""
+        return [event for event in plan.events if event.subject == plan.facts["name"]]
+
+
+def _directions(level: int) -> tuple[str, ...]:
+    if level < CHANGING_LEVEL:
+        return (*NAMES.values(), STILL)
+    one, other = NAMES.values()
+    return (f"{one} all the time", f"{other} all the time", f"first {one}, then {other}", f"first {other}, then {one}")
 
 
 def _turned_actors(setting: Setting) -> list[Actor]:
@@ -163,39 +200,14 @@ def _turned_actors(setting: Setting) -> list[Actor]:
     return [replace(actor, shape=choose_one(setting.rng, TURNED_SHAPES), radius_px=radius_px) for actor in actors]
 
 
-def _as_told(turns: int, truth: str) -> tuple[int, bool]:
-    """Return the turns, clockwise above 0, and whether the shape rests, for this to be the answer."""
-    if truth in DIRECTIONS:
-        return (-abs(turns) if truth == DIRECTIONS[1] else abs(turns)), truth == DIRECTIONS[2]
-    return (int(truth) if turns > 0 else -int(truth)), False
-
-
-def _spin_steps(most: int) -> int:
-    """Return the largest number of steps that has no divisor in common with any number of turns."""
-    return next(n for n in range(most, 0, -1) if all(gcd(n, turns) == 1 for turns in range(1, 5)))
-
-
-def _spin(
-    name: str, turns: int, first_frame: float, angle_deg: float, num_frames: int, canvas: Canvas
-) -> tuple[npt.NDArray[np.float64], list[Event]]:
-    """Return the angle in every frame, (T,) degrees clockwise, and its log.
-
-    Args:
-        turns: full turns, clockwise above 0; 0 for a shape at rest.
-        first_frame: where in the few frames that the spin leaves over it begins, in [0, 1).
-        angle_deg: at the start.
-    """
-    steps = _spin_steps(num_frames - 1)
-    first = int(first_frame * (num_frames - steps))
-    made_T = np.clip(np.arange(num_frames) - first, 0, steps)  # steps made
-    # in whole steps of the circle, so that every number of turns shows exactly the same angles
-    angle_deg_T = np.mod(angle_deg + np.mod(made_T * turns, steps) * (360.0 / steps), 360.0)
-    way = "clockwise" if turns > 0 else "counter-clockwise"
-    listed = range(first, first + min(NUM_LISTED, steps + 1))
-    events = [event_in(canvas, "turned", name, f, f + 1, f"{round(angle_deg_T[f]) % 360}") for f in listed]
-    for n in range(abs(turns)):
-        start, end = (first + steps * k / abs(turns) for k in (n, n + 1))
-        events.append(event_in(canvas, "turn", name, start, end, f"{n + 1} {way}"))
-    if not turns:
-        events.append(event_in(canvas, "rests", name, 0, num_frames))
-    return angle_deg_T, events
+def _choose_spells(rng: np.random.Generator, truth: str, num_spells: int, *, both_ways: bool) -> list[tuple[bool, int]]:
+    """Choose spells for which this is the answer: whether each is a full turn, and which way it goes; 0 is none."""
+    order, ways = rng.permutation(num_spells), rng.choice((-1, 1), num_spells)
+    change = int(rng.integers(1, num_spells))
+    if truth.isdecimal():
+        return [
+            (bool(place < int(truth)), int(way if both_ways or place >= int(truth) else ways[0]))
+            for place, way in zip(order, ways, strict=True)
+        ]
+    told = [way for word in truth.replace(",", "").split() for way, name in NAMES.items() if word == name] or [0]
+    return [(True, told[0] if i < change else told[-1]) for i in range(num_spells)]

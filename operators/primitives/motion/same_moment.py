@@ -8,6 +8,7 @@ where chance is 42 %.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import ceil
 from typing import ClassVar
 
@@ -106,7 +107,8 @@ class SameMoment(DrawnMotion[float]):
             origin = np.array([panel.left, panel.top])
             for shape, own_turns in [*((other, _choose_turns(setting, shift)) for other in others), (actor, turns)]:
                 headings, path_T2 = _choose_path(rng, own, shape.radius_px, own_turns, num_frames + 2 * shift)
-                tracks.append(to_track(shape, origin + path_T2[first : first + num_frames], wraps=False))
+                track = to_track(shape, origin + path_T2[first : first + num_frames], wraps=False)
+                tracks.append(replace(track, window_px=panel.window_px))
             for turn, heading in zip(own_turns, headings, strict=True):
                 if first + setting.gap <= turn < first + num_frames - setting.gap:  # those at the ends are not seen
                     frame = turn - first

@@ -1,26 +1,33 @@
 """Which shape is the fastest? (SynRL, arXiv 2603.17693, short-term: speed perception).
 
-All shapes start anywhere on a frame whose edges are joined, and each has a direction of its own. So one frame tells
-nothing. How far a shape gets in the whole clip tells the answer, in any order of the frames.
+Every shape has a lane with joined ends and starts anywhere on it, so one frame tells nothing. Up to level 1 each keeps
+its speed. Then two frames with less than half a lap between them tell the answer: that is what a speed is.
+
+From level 2 on every shape moves in bouts at different speeds, with rests between them. One bout goes back, so places
+at the end do not tell the way. The fastest on the whole is the one that covers the longest way. All draw their speeds
+from one distribution, and all move at the start and rest at the end. So two frames there say nothing. In between, the
+one that gets the furthest is more often on the move.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from math import ceil
 from typing import ClassVar
 
-import numpy as np
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives.motion._courses import gaps_of_bouts
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._races import SPEED_PHRASES, choose_race, logged_speeds, seen_speeds
-from temporay.operators.primitives.motion._stage import AT_PHRASES
+from temporay.operators.primitives.motion._lanes import RUN_PHRASES, logged_tenths, run_in_lanes, seen_tenths
+from temporay.operators.primitives.motion._stage import JOINED
 from temporay.operators.records import Event, Question, ScenePlan
 
 NUM_SHAPES_BY_LEVEL = (2, 2, 3, 3, 4)
-NUM_ANGLES_BY_LEVEL = (4, 4, 8, 8, 16)
-MIN_RATIO_BY_LEVEL = (2.0, 1.7, 1.6, 1.4, 1.3)  # fastest over second fastest
-SLOW_TRAVEL = (0.2, 0.35)  # parts of the frame's shorter side in the whole clip
-SURE_RATIO = 1.1  # fastest over second fastest, as the frames show it
+MIN_RATIO_BY_LEVEL = (2.0, 1.7, 1.5, 1.4, 1.3)  # way of the fastest over that of the next
+NUM_BOUTS_BY_LEVEL = (1, 1, 2, 3, 3)
+SLOW_TENTHS_BY_LEVEL = ((3, 6), (3, 6), (10, 14), (13, 16), (13, 17))  # ways of the others
+OVERALL = "Speeds may change: the fastest is the shape that covers the longest way in the whole video."
 
 
 class SpeedPerception(DrawnMotion[dict[str, float]]):
@@ -28,10 +35,20 @@ class SpeedPerception(DrawnMotion[dict[str, float]]):
 
     task = "speed_perception"
     # A speed is asked for.
-    inherent: ClassVar[Inherent] = {"two_frames": 1.0, "few_frames": 1.0, "one_number": 1.0, "bag_of_frames": 1.0}
     order_dependent = False
     twin = "restaged"  # the fastest shape is the fastest in any order of the frames
-    concise = "{paths}. The fastest is {answer}."
+    inherent: ClassVar[Inherent] = {
+        "two_frames": (1.0, 1.0, 0.5, 0.5, 0.45),
+        "few_frames": (1.0, 1.0, 0.5, 0.5, 0.45),
+        "one_number": 1.0,  # the way, whose mean is the speed on the whole
+        "bag_of_frames": 1.0,
+    }
+    notes = (OVERALL, JOINED)
+    bouts = frozenset({"gets"})
+    gaps_by_level = tuple(
+        gaps_of_bouts(ceil(slow[1] * ratio * 1.1) + 1, bouts)
+        for slow, ratio, bouts in zip(SLOW_TENTHS_BY_LEVEL, MIN_RATIO_BY_LEVEL, NUM_BOUTS_BY_LEVEL, strict=True)
+    )
 
     wordings = (
         "Which shape moves the fastest?",
@@ -43,35 +60,30 @@ class SpeedPerception(DrawnMotion[dict[str, float]]):
         "Watch how fast each shape goes. Which one leads?",
         "Which option names the shape with the greatest speed?",
     )
-    phrases: ClassVar[Phrases] = {"at": AT_PHRASES, "moves": SPEED_PHRASES}
+    phrases: ClassVar[Phrases] = RUN_PHRASES
+    concise_phrases: ClassVar[Phrases] = {"sum": ("The {subject} covers {detail}.",)}
 
     def arrange(self, setting: Setting) -> MotionClip:
         rng, level = setting.rng, setting.level
         actors = setting.choose_actors(NUM_SHAPES_BY_LEVEL[level], cutouts=True)
         truth = setting.choose_truth(range(len(actors)))
-        travels = rng.uniform(*SLOW_TRAVEL, len(actors))
-        ratio = MIN_RATIO_BY_LEVEL[level] * float(rng.uniform(1.0, 1.2))
-        travels[truth] = ratio * max(np.delete(travels, truth))
-        tracks, events = choose_race(setting, actors, travels.tolist(), NUM_ANGLES_BY_LEVEL[level])
-        return MotionClip(tracks, events, facts={"names": [actor.name for actor in actors]})
-
-    def options_of(self, facts: Facts) -> tuple[str, ...]:
-        return tuple(f"the {name}" for name in facts["names"])
+        low, high = SLOW_TENTHS_BY_LEVEL[level]
+        tenths = [low + int((high + 1 - low) * share) for share in rng.uniform(0, 1, len(actors))]
+        others = [way for i, way in enumerate(tenths) if i != truth]
+        tenths[truth] = ceil(MIN_RATIO_BY_LEVEL[level] * float(rng.uniform(1.0, 1.1)) * max(others))
+        clip = run_in_lanes(setting, actors, tenths, NUM_BOUTS_BY_LEVEL[level])
+        options = [f"the {actor.name}" for actor in actors]
+        return replace(clip, facts={**clip.facts, "options": options})
 
     def logged(self, events: Sequence[Event], facts: Facts) -> dict[str, float]:
-        return logged_speeds(events)
+        return logged_tenths(events)
 
     def seen(self, witness: Witness, facts: Facts) -> dict[str, float] | None:
-        """Follow each color from frame to frame."""
-        speeds = seen_speeds(witness, facts["names"])
-        if speeds is None:
-            return None
-        second, first = sorted(speeds.values())[-2:]
-        return speeds if first > SURE_RATIO * second else None
+        return seen_tenths(witness, facts)
 
     def answer(self, measured: dict[str, float], facts: Facts) -> str:
         return f"the {max(measured, key=measured.__getitem__)}"
 
     def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
-        """Tell one shape after the other: where it is, then how fast it is."""
+        """Tell one shape after the other: its bouts, then their sum."""
         return plan.events

@@ -1,7 +1,11 @@
 """What is the shape of the path? (SynRL, arXiv 2603.17693, short-term: trajectory shape, linear, circular, zigzag).
 
-Every path is as long as every other, has a constant speed and starts anywhere on a frame whose edges are joined. So no
-single frame, speed or distance tells its shape. All frames without their order do: the places they show are the path.
+Every figure is as long as every other, has a constant speed and starts anywhere on a frame whose edges are joined. So
+no single frame, speed or distance tells its shape.
+
+Up to level 1 all frames without their order do: the places they show are the path. At level 2 it is also asked which
+way round the figure is gone, and from level 3 on which of two figures comes first. Places without their order are then
+right in 0.5; chance is 0.25.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,39 +15,52 @@ import numpy as np
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives._stated import Value
-from temporay.operators.primitives.motion._curves import CURVES, choose_curve, most_like_curve
+from temporay.operators.primitives.motion._curves import CURVES, choose_curve, curve_error, is_clockwise
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._stage import (
-    AT_PHRASES,
+    JOINED,
+    PLACE_PHRASES,
+    TENTHS,
     at_events,
-    choose_place,
+    choose_way,
+    edge_events,
     followed_steps,
     spread_frames,
-    to_track,
-    torus_path,
 )
 from temporay.operators.records import Event, Question, ScenePlan
-from temporay.operators.seeding import choose_one
+from temporay.operators.seeding import choose_one, shuffled
 
-NUM_CURVES_BY_LEVEL = (3, 3, 4, 5, 6)  # the first of CURVES
+CONVEX = ("circle", "square", "triangle")  # they are gone round one way or the other
+CURVES_BY_LEVEL = (CURVES[:3], CURVES[:3], CONVEX, (*CONVEX, "figure eight"), CURVES)
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)
-MAX_OPTIONS = 4
-FRAMES_PER_CURVE = 4  # the shortest clip of the canvas divided by this is the number of curves that look different
-WAY_RANGE = (1.2, 1.6)  # parts of the frame's shorter side
-NUM_LISTED = 8  # positions in an explanation
-MAX_LEFT_OVER = 0.05  # share of a seen path's variance, and at most half of what the second best curve leaves
+SENSE_LEVEL = 2
+NUM_FIGURES_BY_LEVEL = (1, 1, 1, 2, 2)
+SENSES = {"clockwise": 1, "counter-clockwise": -1}
+FIGURE_GAPS = 9.0  # so many frames are shown of a figure: fewer leave figures that look alike
+WAY_RANGE = (1.2, 1.6)  # of a figure, in parts of the frame's shorter side
+NUM_LISTED = 8  # positions of a figure in an explanation
+MAX_LEFT_OVER = 0.05  # share of a seen path's variance, and at most half of what the second best figure leaves
 
 
 class TrajectoryShape(DrawnMotion[str]):
     """Question about the form of a path."""
 
     task = "trajectory_shape"
-    # Places alone are most of a shape.
-    inherent: ClassVar[Inherent] = {"bag_of_frames": (0.78, 0.7, 0.58, 0.55, 0.5), "net_displacement": 0.5}
-    order_dependent = False
+    order_dependent = False  # up to level 1
     twin = "restaged"
+    inherent: ClassVar[Inherent] = {
+        "first_and_last_frame": (0.9, 0.9, 0.4, 0.75, 0.75),  # a line and a zigzag end elsewhere
+        "one_number": (1.0, 1.0, 0.5, 1.0, 1.0),
+        "few_frames": (0.7, 0.7, 0.75, 0.75, 0.75),
+        "two_frames": (0.65, 0.65, 0.4, 0.5, 0.5),
+        "bag_of_frames": (1.0, 1.0, 0.55, 0.6, 0.6),
+        "every_frame": (0.9, 0.9, 0.7, 0.5, 0.5),  # what a learner makes of all frames
+    }
+    gaps_by_level = tuple(FIGURE_GAPS * figures for figures in NUM_FIGURES_BY_LEVEL)
     concise = "{paths}. The path is {answer}."
+    notes = (JOINED, TENTHS)
 
     wordings = (
         "What is the shape of the path of the {name}?",
@@ -56,51 +73,93 @@ class TrajectoryShape(DrawnMotion[str]):
         "The {name} moves through the whole video. What does its path look like?",
     )
     phrases: ClassVar[Phrases] = {
-        "at": AT_PHRASES,
+        **PLACE_PHRASES,
         "moves": (
-            "From {start} s to {end} s the path of the {subject} is {detail}.",
-            "The way of the {subject} between {start} s and {end} s has the shape of {detail}.",
-            "Joined up, the places of the {subject} from {start} s to {end} s make {detail}.",
+            "This path of the {subject} is {detail}.",
+            "So the way of the {subject} has the shape of {detail}.",
+            "Joined up, these places of the {subject} make {detail}.",
         ),
     }
 
     def arrange(self, setting: Setting) -> MotionClip:
         rng, canvas, level, num_frames = setting.rng, setting.canvas, setting.level, setting.num_frames
-        # by the shortest clip of the canvas: few frames leave few curves that look different
-        most = max(3, canvas.num_frames[0] // FRAMES_PER_CURVE)
-        names = CURVES[: min(NUM_CURVES_BY_LEVEL[level], most)]
-        options = [names[i] for i in rng.choice(len(names), min(MAX_OPTIONS, len(names)), replace=False)]
+        options = _choose_options(rng, level)
         truth = setting.choose_truth(options)
         actors = setting.choose_actors(1 + NUM_DISTRACTORS_BY_LEVEL[level])
-        others = [choose_one(rng, names) for _ in actors[1:]]
+        others = [choose_one(rng, options) for _ in actors[1:]]
         tracks, events = [], []
-        for actor, name in zip(actors, (truth, *others), strict=True):
+        for actor, option in zip(actors, (truth, *others), strict=True):
+            figures = _figures(option)
+            ends = spread_frames(num_frames, len(figures) + 1)
             way_px = setting.side_px * float(rng.uniform(*WAY_RANGE))
-            start = choose_place(rng, canvas)
-            steps_T2 = way_px * np.diff(choose_curve(rng, name, num_frames), axis=0)
-            tracks.append(to_track(actor, torus_path(start, steps_T2, canvas), wraps=True))
-            events.append(setting.event("moves", actor.name, f"a {name}"))
-        listed = spread_frames(num_frames, min(NUM_LISTED, num_frames))
-        events.extend(at_events(actors[0].name, tracks[0].xy_T2, canvas, listed))
-        facts = {"name": actors[0].name, "options": [f"a {name}" for name in options]}
+            steps_T2 = [
+                way_px * np.diff(choose_curve(rng, figure, end - start + 1, _sense(option)), axis=0)
+                for figure, start, end in zip(figures, ends[:-1], ends[1:], strict=True)
+            ]
+            tracks.append(choose_way(rng, actor, np.concatenate(steps_T2), canvas))
+            if actor is not actors[0]:
+                continue
+            for figure, start, end in zip(figures, ends[:-1], ends[1:], strict=True):
+                detail = f"a {figure}" if len(figures) > 1 else option
+                events.append(event_in(canvas, "moves", actor.name, start, end, detail))
+                listed = [start + frame for frame in spread_frames(end - start + 1, min(NUM_LISTED, end - start))]
+                events.extend(at_events(actor.name, tracks[0].xy_T2, canvas, listed[start > 0 :]))
+            events.extend(edge_events(actor.name, tracks[0].xy_T2, canvas))
+        facts = {"name": actors[0].name, "options": options}
         return MotionClip(tracks[::-1], events, facts)  # the one asked about is painted last
 
     def what_happens(self, kind: str, detail: str) -> Mapping[str, Value]:
         return {"curve": detail}
 
     def logged(self, events: Sequence[Event], facts: Facts) -> str:
-        return next(e.detail for e in events if e.kind == "moves" and e.subject == facts["name"])
+        figures = [e.detail for e in events if e.kind == "moves" and e.subject == facts["name"]]
+        return figures[0] if len(figures) == 1 else "first {}, then {}".format(*figures)
 
     def seen(self, witness: Witness, facts: Facts) -> str | None:
-        """Fit curves to the path of the shape's color, unrolled over the joined edges."""
+        """Fit figures to the path of the shape's color, unrolled over the joined edges.
+
+        The last frame that is shown may be the clip's last one, or one step before its end.
+        """
         steps_T2 = followed_steps(witness.frames_THWC, facts["name"])
         if steps_T2 is None:
             return None
         path_T2 = np.concatenate([np.zeros((1, 2)), np.cumsum(steps_T2, axis=0)])
-        best, left, second = most_like_curve(path_T2, [option.removeprefix("a ") for option in witness.options])
-        return witness.options[best] if left < MAX_LEFT_OVER and left < second / 2 else None
+        sense = 1 if is_clockwise(path_T2) else -1
+        options = [option for option in facts["options"] if _sense(option) in (0, sense)]
+        num_figures, errors = len(_figures(options[0])), dict.fromkeys(options, 1.0)
+        for last in (1.0, 1 - 1 / len(path_T2)):
+            gone_T = np.linspace(0, last * num_figures, len(path_T2))
+            for option in options:
+                left = 0.0
+                for i, figure in enumerate(_figures(option)):
+                    own_T = (i - 1e-9 <= gone_T) & (gone_T <= i + 1)
+                    left = max(left, curve_error(path_T2[own_T], figure, gone_T[own_T] - i))
+                errors[option] = min(errors[option], left)
+        best, second = sorted(errors, key=errors.__getitem__)[:2]
+        return best if errors[best] < min(MAX_LEFT_OVER, errors[second] / 2) else None
 
     def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
-        """Tell the positions, then what they make."""
-        own = [event for event in plan.events if event.subject == plan.facts["name"]]
-        return sorted(own, key=lambda event: (event.kind == "moves", event.start_ms))
+        """Tell the positions of each figure, then what they make."""
+        return sorted(plan.events, key=lambda event: (event.end_ms, event.kind == "moves"))
+
+
+def _choose_options(rng: np.random.Generator, level: int) -> list[str]:
+    """Choose figures; or two of them, either way round; or three, of which one comes before or after another."""
+    names = shuffled(rng, CURVES_BY_LEVEL[level])
+    if NUM_FIGURES_BY_LEVEL[level] == 2:
+        one, *others = names[:3]
+        pairs = [pair for other in others for pair in ((one, other), (other, one))]
+        return shuffled(rng, [f"first a {first}, then a {then}" for first, then in pairs])
+    if level < SENSE_LEVEL:
+        return [f"a {name}" for name in names]
+    return shuffled(rng, [f"a {name}, {sense}" for name in names[:2] for sense in SENSES])
+
+
+def _figures(option: str) -> list[str]:
+    """Return the figures that an option names, in its order."""
+    return sorted((name for name in CURVES if name in option), key=option.index)
+
+
+def _sense(option: str) -> int:
+    """Return which way round an option says: 1 is clockwise; 0 if it does not say."""
+    return SENSES.get(option.rpartition(", ")[2], 0)

@@ -1,32 +1,45 @@
 """In which order do the shapes stand, from the fastest to the slowest? (SynRL, arXiv 2603.17693: velocity comparison).
 
-Each speed is a ratio above the next one, never a tie. From level 3 on the options are one ranking in which two pairs of
-neighbors are swapped or not, so each of these pairs has to be compared. A swap maps the options onto themselves, so
-none of them is most like the others.
+Lanes, bouts and rests are those of ``speed_perception``: up to level 1 each shape keeps its speed, and two frames tell
+the order. From level 2 on speeds change, and the order is that of the whole ways. Each way is a ratio above the next
+one, never a tie. Two frames anywhere are then right in about 0.3; chance is 0.25.
+
+From level 3 on the options are one ranking in which two pairs of neighbors are swapped or not, so each of these pairs
+has to be compared. A swap maps the options onto themselves, so none of them is most like the others.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import permutations
+from math import ceil
 from typing import ClassVar
 
 import numpy as np
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives.motion._courses import gaps_of_bouts
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._races import SPEED_PHRASES, choose_race, logged_speeds, seen_speeds
-from temporay.operators.primitives.motion._stage import AT_PHRASES
+from temporay.operators.primitives.motion._lanes import RUN_PHRASES, logged_tenths, run_in_lanes, seen_tenths
+from temporay.operators.primitives.motion._stage import JOINED
 from temporay.operators.records import Event, Question, ScenePlan
 from temporay.operators.seeding import shuffled
 
 NUM_SHAPES_BY_LEVEL = (3, 3, 3, 4, 5)
-NUM_ANGLES_BY_LEVEL = (4, 4, 8, 8, 16)
-MIN_RATIO_BY_LEVEL = (1.8, 1.7, 1.6, 1.45, 1.32)  # each speed over the next one
-RATIO_SPREAD = 1.1
-SLOWEST_TRAVEL = (0.15, 0.22)  # parts of the frame's shorter side in the whole clip
+RATIO_BY_LEVEL = (1.8, 1.7, 1.5, 1.35, 1.25)  # each way over the next one, at least
+NUM_BOUTS_BY_LEVEL = (1, 1, 2, 3, 3)
+SLOWEST_TENTHS_BY_LEVEL = ((2, 3), (2, 3), (10, 12), (13, 14), (13, 14))
 SWAPPED_LEVEL = 3
 NUM_OPTIONS = 4
-SURE_RATIO = 1.12  # each speed over the next one, as the frames show it
+OVERALL = "Speeds may change: a shape is faster than another if it covers a longer way in the whole video."
+
+
+def _ways(slowest: int, ratio: float, num_shapes: int) -> list[int]:
+    """Return whole tenths, the longest way first, each at least ``ratio`` times the next."""
+    ways = [slowest]
+    while len(ways) < num_shapes:
+        ways.append(ceil(ways[-1] * ratio))
+    return ways[::-1]
 
 
 class VelocityRanking(DrawnMotion[dict[str, float]]):
@@ -34,11 +47,23 @@ class VelocityRanking(DrawnMotion[dict[str, float]]):
 
     task = "velocity_ranking"
     # Speeds are compared.
-    inherent: ClassVar[Inherent] = {"two_frames": 1.0, "few_frames": 1.0, "one_number": 1.0, "bag_of_frames": 1.0}
     answer_kind = "order"
     order_dependent = False
     twin = "restaged"  # speeds compare alike in any order of the frames
-    concise = "{paths}. From fastest to slowest: {answer}."
+    inherent: ClassVar[Inherent] = {
+        "two_frames": (1.0, 1.0, 0.5, 0.4, 0.4),
+        "few_frames": (1.0, 1.0, 0.5, 0.4, 0.4),
+        "one_number": 1.0,  # the way, whose mean is the speed on the whole
+        "bag_of_frames": 1.0,
+    }
+    notes = (OVERALL, JOINED)
+    bouts = frozenset({"gets"})
+    gaps_by_level = tuple(
+        gaps_of_bouts(_ways(slowest[1], ratio, shapes)[0], bouts)
+        for slowest, ratio, shapes, bouts in zip(
+            SLOWEST_TENTHS_BY_LEVEL, RATIO_BY_LEVEL, NUM_SHAPES_BY_LEVEL, NUM_BOUTS_BY_LEVEL, strict=True
+        )
+    )
 
     wordings = (
         "Rank the shapes by speed, from the fastest to the slowest.",
@@ -50,7 +75,8 @@ class VelocityRanking(DrawnMotion[dict[str, float]]):
         "Order the moving shapes from highest to lowest speed.",
         "How do the speeds of the shapes compare, beginning with the fastest?",
     )
-    phrases: ClassVar[Phrases] = {"at": AT_PHRASES, "moves": SPEED_PHRASES}
+    phrases: ClassVar[Phrases] = RUN_PHRASES
+    concise_phrases: ClassVar[Phrases] = {"sum": ("The {subject} covers {detail}.",)}
 
     def arrange(self, setting: Setting) -> MotionClip:
         rng, level = setting.rng, setting.level
@@ -58,31 +84,24 @@ class VelocityRanking(DrawnMotion[dict[str, float]]):
         rankings = _choose_rankings(rng, num_shapes, swapped=level >= SWAPPED_LEVEL)
         ranking = setting.choose_truth(rankings)
         actors = setting.choose_actors(num_shapes, cutouts=True)
-        ratios = MIN_RATIO_BY_LEVEL[level] * rng.uniform(1.0, RATIO_SPREAD, num_shapes - 1)
-        rising = rng.uniform(*SLOWEST_TRAVEL) * np.cumprod([1.0, *ratios])
-        travels = [float(rising[::-1][ranking.index(i)]) for i in range(num_shapes)]
-        tracks, events = choose_race(setting, actors, travels, NUM_ANGLES_BY_LEVEL[level])
-        return MotionClip(tracks, events, {"rankings": [[actors[i].name for i in ranking] for ranking in rankings]})
-
-    def options_of(self, facts: Facts) -> tuple[str, ...]:
-        return tuple(", ".join(ranking) for ranking in facts["rankings"])
+        low, high = SLOWEST_TENTHS_BY_LEVEL[level]
+        ways = _ways(int(rng.integers(low, high + 1)), RATIO_BY_LEVEL[level], num_shapes)
+        tenths = [ways[ranking.index(i)] for i in range(num_shapes)]
+        clip = run_in_lanes(setting, actors, tenths, NUM_BOUTS_BY_LEVEL[level])
+        options = [", ".join(actors[i].name for i in ranking) for ranking in rankings]
+        return replace(clip, facts={**clip.facts, "options": options})
 
     def logged(self, events: Sequence[Event], facts: Facts) -> dict[str, float]:
-        return logged_speeds(events)
+        return logged_tenths(events)
 
     def seen(self, witness: Witness, facts: Facts) -> dict[str, float] | None:
-        """Follow each color from frame to frame."""
-        speeds = seen_speeds(witness, facts["rankings"][0])
-        if speeds is None:
-            return None
-        falling = np.sort(list(speeds.values()))[::-1]
-        return None if (falling[:-1] < SURE_RATIO * falling[1:]).any() else speeds
+        return seen_tenths(witness, facts)
 
     def answer(self, measured: dict[str, float], facts: Facts) -> str:
         return ", ".join(sorted(measured, key=lambda name: -measured[name]))
 
     def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
-        """Tell one shape after the other: where it is, then how fast it is."""
+        """Tell one shape after the other: its bouts, then their sum."""
         return plan.events
 
 

@@ -53,8 +53,9 @@ class SceneOrder(PseudoVideo):
     )
 
     def arrange(self, rng: Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address) -> Arrangement:
-        picked = choose_scenes(rng, scenes, canvas, address)
         exchanged = EXCHANGED_BY_LEVEL[address.level]
+        fewest = min(MIN_SCENES_TO_EXCHANGE, canvas.num_scenes[1]) if exchanged else 2
+        picked = choose_scenes(rng, scenes, canvas, address, minimum=max(2, fewest))
         if exchanged and len(picked) >= MIN_SCENES_TO_EXCHANGE:
             orders = _exchanged_orders(rng, len(picked), exchanged == "neighbors")
         else:

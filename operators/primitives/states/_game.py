@@ -101,12 +101,12 @@ class OperationsGame(Primitive):
     order_dependent = True
     needs_time = True
     twin: ClassVar[TwinKind] = "reordered"
-    # What lies beyond the state that is asked for does not matter, and often not one operation of many.
+    # A game of three steps is nearly whole when two of them are seen, and one step that is missing may not matter.
+    # Reveal and two steps give at most what is said here, by level; all frames without their order give nothing.
     inherent: ClassVar[Inherent] = {
         "all_but_one": 1.0,
-        "historical first_operation": 1.0,
-        "historical first_two_operations": 1.0,
-        "first_two_operations": (0.9, 0.9, 0.0, 0.0, 0.0),
+        "first_operation": (1.0, 0.9, 0.6, 0.5, 0.45),
+        "first_two_operations": (1.0, 0.9, 0.6, 0.5, 0.45),
     }
     subject: ClassVar[str]  # what is operated on; the subject of all events
     legend: ClassVar[str] = ""  # added to every wording
@@ -230,6 +230,21 @@ class OperationsGame(Primitive):
             done.append(operation)
             left.remove(operation)
         return tuple(done if at_start else done[::-1])
+
+    def drawn_anew(
+        self, rng: np.random.Generator, revealed: State, facts: Facts, course: Course, hidden: slice
+    ) -> Course:
+        """Draw some of the operations in a row anew, from the state on their side of the reveal; () if nothing can be.
+
+        An audit guesses by it what it was not shown.
+        """
+        at_start = facts["at_start"]
+        states = self.states(revealed, course[: hidden.start] if at_start else course[hidden.stop :], at_start)
+        if states is None:
+            return ()
+        setup = Setup(revealed=states[-1 if at_start else 0], facts=facts, num_answers=MAX_OPTIONS)
+        drawn = self.propose(rng, setup, {**facts, "num_operations": len(course[hidden])})
+        return (*course[: hidden.start], *drawn, *course[hidden.stop :])
 
     def states(self, revealed: State, course: Course, at_start: bool) -> list[State] | None:
         """Return the states before the first operation and after each; None where one of them cannot be done."""
@@ -360,7 +375,9 @@ def _choose_query(rng: np.random.Generator, num_operations: int) -> dict[str, An
     """Choose which state is shown and which is asked for. The truth has no part in it."""
     mode = MODES[int(rng.integers(3 if num_operations > 1 else 2))]
     at_start = bool(rng.integers(2)) if mode == "historical" else mode == "forward"
-    between = int(rng.integers(1, max(2, num_operations)))
+    # A state near the one that is shown would need few operations, so one of the further half is asked for.
+    away = int(rng.integers((num_operations + 1) // 2, max(2, num_operations)))
+    between = away if at_start else num_operations - away
     asked_after = {"forward": num_operations, "retrodictive": 0, "historical": between}[mode]
     return {"mode": mode, "at_start": at_start, "asked_after": asked_after, "num_operations": num_operations}
 

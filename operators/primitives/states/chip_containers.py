@@ -12,7 +12,7 @@ import numpy.typing as npt
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import color_masks, mask_centers
 from temporay.operators.pixels.shapes import COLORS
-from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.states._course import Course, Operation, State, exchanged, opened
 from temporay.operators.primitives.states._game import Layout, OperationsGame, Play, Setup
@@ -73,6 +73,11 @@ class ChipContainers(OperationsGame):
 
     task = "chip_containers"
     free_form = True
+    # A chip that flies shows where it was, also without the reveal.
+    inherent: ClassVar[Inherent] = {
+        **OperationsGame.inherent,
+        "operations": (0.95, 0.9, 0.85, 0.8, 0.75),
+    }
     answer_kind = "number"
     subject = "containers"
     legend = "Containers are numbered from the left, as they stand at that time; each move or trade is a step."

@@ -89,9 +89,9 @@ class SlidingPuzzle(GridGame):
         return Setup(revealed=revealed, facts=chosen, num_answers=len(numbers))
 
     def propose(self, rng: np.random.Generator, setup: Setup, facts: Facts) -> Course:
-        """Choose a walk of the gap that has the same slides as another."""
-        sets = _alike_walks(setup.revealed.index(GAP), facts["num_operations"])
-        return self._course(sets[int(rng.integers(len(sets)))][0], facts["at_start"])
+        """Choose a walk of the gap, whether or not another one has the same slides."""
+        walks = _walks(setup.revealed.index(GAP), facts["num_operations"])
+        return self._course(walks[int(rng.integers(len(walks)))], facts["at_start"])
 
     def courses(self, rng: np.random.Generator, setup: Setup, facts: Facts) -> tuple[Facts, dict[str, list[Course]]]:
         """Find walks with the same slides, by the number that they bring to a place where many can be."""
@@ -158,13 +158,19 @@ class SlidingPuzzle(GridGame):
 
 
 @functools.cache
-def _alike_walks(start: int, num_slides: int) -> tuple[tuple[tuple[int, ...], ...], ...]:
-    """Return walks of the gap from this cell that never turn back, in sets of two or more that have the same slides."""
+def _walks(start: int, num_slides: int) -> tuple[tuple[int, ...], ...]:
+    """Return all walks of the gap from this cell that never turn back."""
     walks: list[tuple[int, ...]] = [(start,)]
     for _ in range(num_slides):
         walks = [(*walk, cell) for walk in walks for cell in _neighbors(walk[-1]) if cell not in walk[-2:-1]]
+    return tuple(walks)
+
+
+@functools.cache
+def _alike_walks(start: int, num_slides: int) -> tuple[tuple[tuple[int, ...], ...], ...]:
+    """Return the walks that have the same slides as another one, in sets."""
     by_slides: dict[frozenset[tuple[tuple[int, int], int]], list[tuple[int, ...]]] = {}
-    for walk in walks:
+    for walk in _walks(start, num_slides):
         by_slides.setdefault(frozenset(Counter(pairwise(walk)).items()), []).append(walk)
     return tuple(tuple(alike) for alike in by_slides.values() if len(alike) > 1)
 

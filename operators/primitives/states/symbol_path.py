@@ -13,11 +13,11 @@ import numpy as np
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import follow
 from temporay.operators.pixels.shapes import COLORS
-from temporay.operators.primitives._base import Facts, Inherent
+from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.states._course import Course, Operation, State
 from temporay.operators.primitives.states._faces import COLUMNS, GridGame
-from temporay.operators.primitives.states._game import Layout, OperationsGame, Play, Setup, read_log
+from temporay.operators.primitives.states._game import Layout, Play, Setup, read_log
 from temporay.operators.primitives.states._recovery import in_turn, nearest
 from temporay.operators.primitives.states._slots import COVER_COLOR, alike, grid_xy
 from temporay.operators.records import Event, Frames, Question, ScenePlan, Track
@@ -54,8 +54,6 @@ class SymbolPath(GridGame):
 
     task = "symbol_path"
     free_form = True
-    # A symbol that is asked for is one visit.
-    inherent: ClassVar[Inherent] = {**OperationsGame.inherent, "first_operation": 0.55}
     subject = "ball"
     faces_fact = "symbols"
     face_prefix = "symbol "
@@ -81,7 +79,8 @@ class SymbolPath(GridGame):
 
     def set_up(self, rng: np.random.Generator, canvas: Canvas, level: int, facts: Facts) -> Setup:
         digits = [str(1 + int(n)) for n in rng.choice(9, NUM_DIGITS_BY_LEVEL[level], replace=False)]
-        num_signs = min(len(SIGNS), facts["num_operations"] // 2)
+        num_signs_all = facts["num_operations"] // 2
+        num_signs = min(len(SIGNS), num_signs_all)
         signs = [SIGNS[int(i)] for i in rng.choice(len(SIGNS), num_signs, replace=False)]
         if num_signs == 1:  # a sum or a product of two is the same both ways
             signs = ["-"]
@@ -91,7 +90,9 @@ class SymbolPath(GridGame):
         chosen: dict[str, Any] = {"symbols": dict(zip(symbols, colors, strict=False)), "ball": colors[-1]}
         chosen |= {"shown": "start" if facts["at_start"] else "end"}
         if facts["mode"] == "historical":  # a digit is asked for, because there may be one sign only
-            chosen |= {"asked_after": 1 + 2 * int(rng.integers((facts["num_operations"] + 1) // 2))}
+            num_halves = (facts["num_operations"] + 1) // 4  # digits of the half of the path that is asked about
+            first = num_signs_all + 1 - num_halves if facts["at_start"] else 0
+            chosen |= {"asked_after": 1 + 2 * (first + int(rng.integers(num_halves)))}
         return Setup(revealed=tuple(cells[i] for i in rng.permutation(len(cells))), facts=chosen, num_answers=9)
 
     def propose(self, rng: np.random.Generator, setup: Setup, facts: Facts) -> Course:
@@ -104,6 +105,16 @@ class SymbolPath(GridGame):
 
     def reordered(self, rng: np.random.Generator, revealed: State, course: Course, at_start: bool) -> Course:
         return super().reordered(rng, (), course, True)  # the ball writes from nothing on, wherever the reveal is
+
+    def drawn_anew(
+        self, rng: np.random.Generator, revealed: State, facts: Facts, course: Course, hidden: slice
+    ) -> Course:
+        """Draw visits of digits or of signs, as their places in the problem want them."""
+        proposed = self.propose(rng, Setup(revealed=revealed, facts=facts, num_answers=9), facts)
+        digits = (operation for operation in proposed if operation[2] not in SIGNS)
+        signs = (operation for operation in proposed if operation[2] in SIGNS)
+        drawn = [next(signs if place % 2 else digits) for place in range(hidden.start, hidden.stop)]
+        return (*course[: hidden.start], *drawn, *course[hidden.stop :])
 
     def resolved(self, revealed: State, seen: Sequence[Operation], at_start: bool) -> Course:
         return tuple(seen)

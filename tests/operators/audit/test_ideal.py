@@ -20,6 +20,7 @@ from temporay.operators.primitives.states._course import State
 from temporay.operators.primitives.states.shell_game import ShellGame
 from temporay.operators.records import Address, Backdrop, ScenePlan, Track
 
+from tests.operators.primitives.planning import SCENES, make_primitive
 from tests.operators.samples import CANVAS
 
 NUM_SAMPLES, NUM_FRAMES = 200, 24
@@ -191,6 +192,17 @@ def test_a_declaration_is_looked_up_from_the_special_to_the_general() -> None:
     assert limit_of(inherent, "last_two_frames", "", 3) == 0.4
     assert limit_of(inherent, "last_two_frames", "which", 3) == 0.9
     assert limit_of(inherent, "first_frame", "which", 3) == 0.0
+
+
+def test_scenes_are_things_too() -> None:
+    """A caption is the name of its scene, which is seen in its shots."""
+    primitive = make_primitive("first_last")
+    plan = primitive.plan(SCENES, CANVAS, Address(task="first_last", split="rl", index=0, seed=0, level=1))
+    row = to_row(make_sample(primitive, plan, "concise"), recipe_hash="", content_hash="", instruction="")
+    watched = watch(row, plan)
+    assert len(watched.things) == len(plan.shots) and all(watched.named)
+    assert np.sum([thing.visible_T for thing in watched.things], axis=0).tolist() == [1] * plan.num_frames
+    assert all(thing.xy_T2.shape == (plan.num_frames, 2) for thing in watched.things)
 
 
 def test_things_are_found_by_their_names_and_followed_around_joined_edges() -> None:

@@ -20,6 +20,7 @@ from temporay.operators.dataset.shards import (
     write_index,
     write_samples,
 )
+from temporay.operators.records import ANSWER_OPEN, THINK_OPEN
 
 from tests.small_data import write_recipe
 
@@ -55,10 +56,16 @@ def with_row(**cells: Any) -> Callable[[StoredSample], StoredSample]:
     return change
 
 
-@pytest.mark.parametrize("change", [{}, {"twins": True}, {"storage": "virtual"}, {"style": "detailed"}])
+@pytest.mark.parametrize(
+    "change", [{}, {"twins": True}, {"storage": "virtual"}, {"style": "detailed"}, {"style": "answer_only"}]
+)
 def test_a_sound_dataset_has_no_problem(recipe: Recipe, tmp_path: Path, change: dict[str, Any]) -> None:
-    make(recipe.model_copy(update={**change, "num_samples": 13}), tmp_path / "d")
+    dataset = make(recipe.model_copy(update={**change, "num_samples": 13}), tmp_path / "d")
     assert lint(tmp_path / "d") == []
+    sample, is_direct = dataset.sample(0), change.get("style") == "answer_only"
+    assert (sample.rationale == "") == is_direct
+    assert sample.target.startswith(ANSWER_OPEN if is_direct else THINK_OPEN)
+    assert dataset.recipe.instruction.startswith("Answer with" if is_direct else "Think")
 
 
 def test_a_wrong_answer_is_found_from_the_event_log(recipe: Recipe, tmp_path: Path) -> None:

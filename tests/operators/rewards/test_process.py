@@ -82,7 +82,7 @@ def test_a_subject_is_read_without_the_words_before_it() -> None:
         [claim] = primitive.claims(before + first, names)
         assert (claim.text, claim.subject in names) == (first, True)
         assert value(sample, before + sample.rationale) == 1.0
-    [unknown] = primitive.claims("In the lower corner 0.250 rounds a second.", names)
+    [unknown] = primitive.claims("In the lower corner the red circle takes 1.2 s to move by two of its widths.", names)
     assert unknown.subject == "lower corner"  # a name that is not in the log is read whole too
     [claim] = read_claims(
         "The frame is dark, and The red dot gets wider.", [{"drop": ("The {subject} gets {detail}.",)}]

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import replace
-from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from temporay.operators.canvas import Canvas
 from temporay.operators.errors import UserError
-from temporay.operators.pixels.render import render
 from temporay.operators.primitives.motion._stage import OPPOSITE
 from temporay.operators.sampling import EVERY_FRAME, FrameSampling
 from temporay.operators.seeding import rng_at
@@ -40,7 +37,8 @@ FOLLOWED = (
 @pytest.mark.parametrize("level", [3, 4])
 def test_no_ranking_of_the_hard_levels_is_most_like_the_others(level: int) -> None:
     for index in range(20):
-        rankings = make_plan("velocity_ranking", index, level, LARGE).facts["rankings"]
+        options = make_plan("velocity_ranking", index, level, LARGE).facts["options"]
+        rankings = [option.split(", ") for option in options]
         likeness = [sum(a == b for other in rankings for a, b in zip(one, other, strict=True)) for one in rankings]
         assert len(set(likeness)) == 1
 
@@ -56,49 +54,27 @@ def test_shapes_of_motion_count_never_hide_each_other(level: int) -> None:
                 assert apart_T2.max() >= one.radius_px + other.radius_px
 
 
-@pytest.mark.parametrize("level", [3, 4])
-def test_options_of_two_legs_hold_their_reverses_and_every_direction_equally_often(level: int) -> None:
+@pytest.mark.parametrize("level", [2, 3, 4])
+def test_no_leg_decides_which_way_is_right(level: int) -> None:
     for index in range(20):
         options = [tuple(legs) for legs in make_plan("motion_direction", index, level, LARGE).facts["legs"]]
-        assert {(OPPOSITE[b], OPPOSITE[a]) for a, b in options} == set(options)
-        assert set(Counter(a for a, _ in options).values()) == set(Counter(b for _, b in options).values()) == {1}
+        assert len(set(options)) == 4
+        for legs in zip(*options, strict=True):
+            assert {OPPOSITE[leg] for leg in legs} == set(legs)
+            assert set(Counter(legs).values()) == {2}
 
 
-@cache
-def balls() -> tuple[tuple[npt.NDArray[np.float64], str], ...]:
-    """Return where many balls are on their lines, in parts of the room, and how often they bounce."""
-    canvas = Canvas(
-        width=96,
-        height=96,
-        fps=8.0,
-        num_frames=(25, 25),
-        num_scenes=(2, 3),
-        frames_per_scene=(2, 4),
-        jitter="none",
-        sampling=EVERY_FRAME,
-    )
-    found = []
-    for index in range(2400):
-        plan = make_plan("bounce_count", index, 2, canvas)
-        track = plan.tracks[-1]
-        axis = int(np.ptp(track.xy_T2, axis=0).argmax())
-        found.append(((track.xy_T2[:, axis] - track.radius_px) / (96 - 2 * track.radius_px), answer_of(plan)))
-    return tuple(found)
-
-
-@pytest.mark.parametrize("frame", [0, 12, 24, None])
-def test_the_place_of_the_ball_does_not_tell_the_count(frame: int | None) -> None:
-    """Guess the best of four counts from an eighth of the ball's line; a fault once made it 0.40 in the middle."""
-    rng, num_cells = np.random.default_rng(0), 8
-    seen: Counter[tuple[int, str]] = Counter()
-    shown: Counter[str] = Counter()
-    for place_T, count in balls():
-        place = place_T[int(rng.integers(25)) if frame is None else frame]
-        seen[min(num_cells - 1, int(num_cells * place)), count] += 1
-        shown[count] += 1
-    assert len(shown) == 4
-    best = sum(max(seen[cell, count] / shown[count] for count in shown) for cell in range(num_cells)) / len(shown)
-    assert best < 0.30  # the best of a table fitted to these very balls; 0.27 where nothing is told
+def test_the_way_of_the_ball_does_not_tell_the_count() -> None:
+    ways: dict[str, list[float]] = {}
+    for index in range(200):
+        plan = make_plan("bounce_count", index, 2, LARGE)
+        ball = plan.tracks[-1]
+        room = np.array([plan.width, plan.height]) - 2 * ball.radius_px
+        ways.setdefault(answer_of(plan), []).append(float(np.abs(np.diff(ball.xy_T2, axis=0) / room).sum()))
+    assert len(ways) == 5
+    means = [np.mean(values) for values in ways.values()]
+    errors = [np.std(values) / np.sqrt(len(values)) for values in ways.values()]
+    assert max(means) - min(means) < 4 * np.hypot(max(errors), max(errors))
 
 
 @pytest.mark.parametrize("end", [0, -1])
@@ -129,15 +105,13 @@ def test_mean_speed_does_not_tell_the_acceleration() -> None:
     assert max(means) - min(means) < 4 * np.hypot(max(errors), max(errors))
 
 
-def test_turns_and_directions_are_the_same_frames_in_another_order() -> None:
-    pairs = 0
-    for index in range(30):
-        (plan, question), (twin, other) = (make_question("rotation", index, 0, twin=twin) for twin in (False, True))
-        if "not spinning" in (question.options[question.answer_index], other.options[other.answer_index]):
-            continue
-        pairs += 1
-        assert sorted(map(bytes, render(plan))) == sorted(map(bytes, render(twin)))
-    assert pairs > 10
+def test_as_much_rotation_is_shown_whatever_is_counted() -> None:
+    for index in range(40):
+        plan = make_plan("rotation", index, 2, LARGE)
+        if plan.facts["mode"] == "turns":
+            angle_deg_T = track_of(plan, plan.facts["name"]).angle_deg_T
+            assert angle_deg_T is not None
+            assert np.abs(np.mod(np.diff(angle_deg_T) + 180, 360) - 180).sum() == pytest.approx(5 * 360)
 
 
 @pytest.mark.parametrize("when", ["first", "middle", "last", "random"])
@@ -179,7 +153,7 @@ def test_size_and_form_in_one_frame_do_not_tell_which_shape_changes(frame: int) 
 
 
 @pytest.mark.parametrize("task", FOLLOWED)
-def test_clips_too_short_for_motion_are_refused(task: str) -> None:
+def test_clips_are_as_long_as_the_motion_needs(task: str) -> None:
     short = Canvas(
         width=48,
         height=48,
@@ -190,8 +164,7 @@ def test_clips_too_short_for_motion_are_refused(task: str) -> None:
         jitter="none",
         sampling=EVERY_FRAME,
     )
-    with pytest.raises(UserError, match="num_frames"):
-        make_plan(task, 0, 0, short)
+    assert make_plan(task, 0, 0, short).num_frames > 4
 
 
 @pytest.mark.parametrize("task", FOLLOWED)
