@@ -145,7 +145,12 @@ def sample_columns(described: Sequence[Described]) -> Features:
         left, right = _by_window(one)
         extra = [] if len(names) == 1 else [len(own_KF), one.watched.plan.num_frames, *_between_asked(one)]
         parts = [one.asked(0), one.asked(1), own_KF.mean(axis=0), own_KF.std(axis=0)]
-        parts += [(np.abs(own_KF) > REST).sum(axis=0), left - right, left / np.where(right == 0, 1e-6, right), extra]
+        parts += [
+            (np.abs(own_KF) > REST).sum(axis=0) * (len(names) > 1),
+            left - right,
+            left / np.where(right == 0, 1e-6, right),
+            extra,
+        ]
         rows.append(np.concatenate(parts))
     kinds = ("asked 1", "asked 2", "mean", "spread", "how many have", "left less right", "left over right")
     extras = EXTRAS if len(names) > 1 else ()  # a number by itself is nothing else
@@ -163,10 +168,12 @@ def option_columns(described: Sequence[Described]) -> Features:
         firsts_OF = np.array([one.values_KF[n[0]] if n else np.zeros(len(names)) for n in named_O])
         less_OF = firsts_OF - firsts_OF.mean(axis=0)
         rank_OF = (firsts_OF[None] < firsts_OF[:, None]).sum(axis=1)
-        asked_F = one.asked(0) if one.watched.asked else one.values_KF.mean(axis=0)
+        shown_KF = one.values_KF[one.shown_K] if one.shown_K.any() else one.values_KF[:1]
+        asked_F = one.asked(0) if one.watched.asked else shown_KF.mean(axis=0)
         for letter, (option, named) in enumerate(zip(one.watched.row["options"], named_O, strict=True)):
             seen_F = firsts_OF[letter] if named else asked_F
-            parts = [[float(letter), float(len(named))], firsts_OF[letter], less_OF[letter], rank_OF[letter]]
+            num_named = float(one.shown_K[list(named)].sum()) if len(names) > 1 else 0.0
+            parts = [[float(letter), num_named], firsts_OF[letter], less_OF[letter], rank_OF[letter]]
             parts += [_rises(one.values_KF[list(named)]), _along(option, seen_F[across], seen_F[down])]
             rows.append(np.concatenate([*parts, _less(option, asked_F[amounts])]))
     kinds = ("its", "less the mean, its", "rank of its", "order by")

@@ -56,7 +56,8 @@ class Acceleration(DrawnMotion[str]):
     inherent: ClassVar[Inherent] = {
         "two_frames": (0.52, 0.52, 0.4, 0.4, 0.4),
         "one_number": (0.7, 0.7, 0.4, 0.4, 0.4),  # the highest speed over the mean one
-        "few_frames": (0.67, 0.67, 0.4, 0.4, 0.4),
+        "few_frames": (0.67, 0.67, 0.95, 0.95, 0.95),  # by where the log has turns of the speed
+        "num_events": (0.7, 0.7, 0.6, 0.6, 0.6),
         "every_frame": (0.9, 0.9, 0.9, 0.7, 0.7),
     }
     gaps_by_level = (9.0, 9.0, 11.0, 13.0, 15.0)

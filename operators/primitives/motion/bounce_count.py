@@ -191,7 +191,8 @@ def _told(name: str, swings: Sequence[Swing], canvas: Canvas) -> list[Event]:
             turn = (swing.start + swing.end) / 2
             events.append(event_in(canvas, "bounce", name, turn, turn + 1, f"{count} {first}"))
         else:
-            events.append(event_in(canvas, "turns", name, swing.start, swing.end, f"{first} {other}"))
+            turn = swing.start + (swing.end - swing.start) / 4
+            events.append(event_in(canvas, "turns", name, turn, turn + 1, f"{first} {other}"))
     return events
 
 

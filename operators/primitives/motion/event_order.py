@@ -29,7 +29,7 @@ from temporay.operators.seeding import choose_one, random_cuts, shuffled
 NUM_SHAPES_BY_LEVEL = (3, 4, 3, 4, 5)
 NUM_ROUNDS_BY_LEVEL = (1, 1, 2, 2, 2)
 TIMES = {1: ("",), 2: (" for the first time", " for the second time")}
-Order = tuple[int, ...]
+ShapeOrder = tuple[int, ...]
 LISTING, COMMA = re.compile(r"\b[Tt]he order is ([^.\n]+)"), re.compile(", ")  # as concise reasoning tells it
 
 
@@ -143,7 +143,7 @@ class EventOrder(DrawnMotion[list[str]]):
         return sorted(asked, key=lambda event: event.start_ms if facts["mode"] == "appear" else event.end_ms)
 
 
-def _choose_orders(rng: np.random.Generator, num_shapes: int, num_rounds: int) -> list[Order]:
+def _choose_orders(rng: np.random.Generator, num_shapes: int, num_rounds: int) -> list[ShapeOrder]:
     """Choose the options: for every round two orders, which are not each other's reverse.
 
     Two rounds have four options, two orders and their reverses.
@@ -155,8 +155,8 @@ def _choose_orders(rng: np.random.Generator, num_shapes: int, num_rounds: int) -
 
 
 def _choose_rounds(
-    rng: np.random.Generator, orders: list[Order], truth: Order, asked: int
-) -> list[tuple[Order, Order]]:
+    rng: np.random.Generator, orders: list[ShapeOrder], truth: ShapeOrder, asked: int
+) -> list[tuple[ShapeOrder, ShapeOrder]]:
     """Choose for each round the order of the changes asked about, and that of the others.
 
     Each option comes once: as itself in the changes asked about, or as its reverse in the others.

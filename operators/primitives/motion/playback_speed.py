@@ -5,7 +5,8 @@ Where they start on the course is uniform in each half, so no frame tells a spee
 apart from the answer; the speed of one half alone gives up to half of the answers, where chance is a third.
 
 From level 2 on the shapes stop now and then, and what is compared is how fast they go in between. On the two sides of a
-line they go in turns. So no two moments show both speeds, and how far they get in all does not tell which is faster.
+line they go in turns. So two moments next to each other never show both speeds (46 % of guesses by them are right), and
+how far the shapes get in all, stops included, gives 65 % of the answers; chance is 33 %.
 """
 
 from collections.abc import Mapping, Sequence
@@ -50,7 +51,7 @@ class PlaybackSpeed(DrawnMotion[float]):
     inherent: ClassVar[Inherent] = {
         "two_frames": (1.0, 1.0, 0.6, 0.6, 0.6),
         "few_frames": (1.0, 1.0, 0.6, 0.6, 0.6),
-        "one_number": (1.0, 1.0, 0.6, 0.6, 0.6),
+        "one_number": (1.0, 1.0, 0.67, 0.67, 0.67),
         "max_speed": 1.0,  # of both halves: how fast the shapes go between their stops
         "bag_of_frames": 1.0,
         "every_frame": 0.5,  # the probes compare mean speeds, not those between stops

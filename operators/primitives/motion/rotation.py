@@ -54,6 +54,7 @@ class Rotation(DrawnMotion[list[int]]):
     order_dependent = True
     twin = "restaged"  # a shape that spins shows angles that one at rest does not
     inherent: ClassVar[Inherent] = {
+        "direction one_frame": (0.75, 0.75, 0.0, 0.0, 0.0),  # by the log of a shape that rests, not by a picture
         "direction two_frames": (1.0, 1.0, 0.55, 0.55, 0.55),
         "direction few_frames": (1.0, 1.0, 0.6, 0.6, 0.6),
         "direction one_number": (0.75, 0.75, 0.4, 0.4, 0.4),  # whether it spins
