@@ -351,5 +351,4 @@ def test_a_canvas_with_too_little_is_refused() -> None:
     )
     with pytest.raises(UserError, match="num_scenes"):
         make_plan("scene_order", 0, 0, one_scene)
-    with pytest.raises(UserError, match="num_frames"):
-        make_plan("motion_direction", 0, 0, one_scene)
+    assert make_plan("motion_direction", 0, 0, one_scene).num_frames > 2  # a clip is as long as its course
