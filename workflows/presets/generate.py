@@ -8,7 +8,7 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.dataset.drawn_coco import DrawnScenes
 from temporay.operators.dataset.recipe import primitives_of
 from temporay.operators.pixels.clip import Codec
-from temporay.operators.sampling import EVERY_FRAME
+from temporay.operators.sampling import EVERY_FRAME, FrameSampling
 from temporay.workflows.config import replaced
 from temporay.workflows.data.generate import GenerateConfig
 
@@ -37,7 +37,9 @@ OUT = Path("data")
 PHOTOS = Canvas(
     width=320, height=240, fps=8.0, num_frames=(24, 48), num_scenes=(2, 6), frames_per_scene=(1, 20), jitter="paper"
 )
-# Drawn motion of 3 to 6 seconds.
+# Two frames a second, so that a model is shown every frame of the paper's videos, as there.
+EACH_SHOWN = replace(PHOTOS, fps=2.0, sampling=FrameSampling(fps=2.0, max_frames=128))
+# Drawn motion of 3 to 6 seconds, and as much longer as a course needs.
 MOTION = Canvas(
     width=448, height=448, fps=8.0, num_frames=(24, 48), num_scenes=(2, 4), frames_per_scene=(8, 16), jitter="none"
 )
@@ -88,7 +90,7 @@ def pseudo_video() -> GenerateConfig:
         limits_by_task=(("scene_order", 4, 20), ("first_last", 6, 5)),
         num_samples=99_800,
         level=3,
-        canvas=PHOTOS,
+        canvas=EACH_SHOWN,
     )
 
 
@@ -99,13 +101,18 @@ def pseudo_video_qwen() -> GenerateConfig:
         tasks=("scene_order",),
         num_samples=100_000,
         level=1,
-        canvas=replace(PHOTOS, num_scenes=(2, 4), frames_per_scene=(1, 5)),
+        canvas=replace(EACH_SHOWN, num_scenes=(2, 4), frames_per_scene=(1, 5)),
     )
 
 
 def pseudo_video_all() -> GenerateConfig:
     """Return all six kinds of question of arXiv 2506.06928, the same number of each."""
     return replaced(pseudo_video(), {"out": OUT / "pseudo-video-all", "tasks": PSEUDO_VIDEO, "limits_by_task": ()})
+
+
+def pseudo_video_direct() -> GenerateConfig:
+    """Return ``pseudo_video`` with targets as in the paper: the answer alone, without a chain of thought."""
+    return replaced(pseudo_video(), {"out": OUT / "pseudo-video-direct", "style": "answer_only"})
 
 
 def synrl() -> GenerateConfig:
@@ -124,6 +131,19 @@ def synrl() -> GenerateConfig:
         backdrops=("flat", "gradient", "noise", "photo"),
         camera_drift=True,
     )
+
+
+def synrl_paper() -> GenerateConfig:
+    """Return SynRL's own frames: 512 px, 30 frames a second, black. Its numbers of objects are those of level 3."""
+    canvas = replace(MOTION, width=512, height=512, fps=30.0, num_frames=(120, 240))
+    changes = {"out": OUT / "synrl-paper", "level": 3, "canvas": canvas, "backdrops": ("flat",), "camera_drift": False}
+    return replaced(synrl(), changes)
+
+
+def synrl_shell_game() -> GenerateConfig:
+    """Return SynRL's hardest task as the paper has it: a grid of 4 x 4, 10 to 15 exchanges, 21 to 31 seconds."""
+    canvas = {"canvas.num_frames": (645, 945), "level": 4, "num_samples": 1_000}
+    return replaced(synrl_paper(), {"out": OUT / "synrl-shell-game", "tasks": ("shell_game",), **canvas})
 
 
 def synrl_rl() -> GenerateConfig:
