@@ -134,15 +134,15 @@ def synrl() -> GenerateConfig:
 
 
 def synrl_paper() -> GenerateConfig:
-    """Return SynRL's own frames: 512 px, 30 frames a second, black. Its numbers of objects are those of level 3."""
+    """Return SynRL's own frames: 512 px, 30 frames a second, dark. Its counts and courses are those of level 4."""
     canvas = replace(MOTION, width=512, height=512, fps=30.0, num_frames=(120, 240))
-    changes = {"out": OUT / "synrl-paper", "level": 3, "canvas": canvas, "backdrops": ("flat",), "camera_drift": False}
+    changes = {"out": OUT / "synrl-paper", "level": 4, "canvas": canvas, "backdrops": ("flat",), "camera_drift": False}
     return replaced(synrl(), changes)
 
 
 def synrl_shell_game() -> GenerateConfig:
     """Return SynRL's hardest task as the paper has it: a grid of 4 x 4, 10 to 15 exchanges, 21 to 31 seconds."""
-    canvas = {"canvas.num_frames": (645, 945), "level": 4, "num_samples": 1_000}
+    canvas = {"canvas.num_frames": (645, 945), "num_samples": 1_000}
     return replaced(synrl_paper(), {"out": OUT / "synrl-shell-game", "tasks": ("shell_game",), **canvas})
 
 
