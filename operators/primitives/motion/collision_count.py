@@ -46,7 +46,8 @@ PAIR_LEVEL, PAIR_COUNTS = 2, range(1, 5)  # from which level on two circles may 
 STEP = (0.14, 0.16)  # way in the time of a longest gap between shown frames, in sides of the box
 RADIUS = 0.085  # in sides of the box
 BOX_SIDE, WALL_SIDE = 0.92, 0.98  # of the box, and of it with its walls, in parts of the frame's shorter side
-TOUCH, SEEN_TOUCH, APART = 1.03, 1.1, 1.18  # distances of centers in diameters: up to, between and from
+TOUCH, APART = 1.03, 1.18  # distances of centers in diameters: up to where circles touch, and from where they do not
+SEEN_LIMITS = (1.07, 1.13)  # in frames: contacts that differ at the two distances leave a doubt
 LIMITS = (TOUCH, APART)
 MAX_FLIGHTS = 3000
 
@@ -167,13 +168,14 @@ class CollisionCount(DrawnMotion[list[str]]):
         return sorted(event.subject for event in events)
 
     def seen(self, witness: Witness, facts: Facts) -> list[str] | None:
-        """Follow the circles by their colors and find which of them touch."""
+        """Follow the circles by their colors and find which of them touch; None where two limits find others."""
         followed_N = [followed(witness.frames_THWC, name) for name in facts["names"]]
         places = [seen_T3[:, :2] for seen_T3 in followed_N if seen_T3 is not None]
         if len(places) < len(followed_N):
             return None
         side_px = BOX_SIDE * min(witness.frames_THWC.shape[1:3])
-        return _touching(np.stack(places, axis=1) / side_px, facts["names"], SEEN_TOUCH)
+        near, far = (_touching(np.stack(places, axis=1) / side_px, facts["names"], limit) for limit in SEEN_LIMITS)
+        return near if near == far else None
 
     def answer(self, measured: list[str], facts: Facts) -> str:
         return str(measured.count(facts["asked"]) if facts["asked"] else len(measured))
