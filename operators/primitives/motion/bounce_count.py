@@ -1,11 +1,12 @@
 """How often does a ball bounce off the frame's edges? (SynRL, arXiv 2603.17693, short-term: collision-event count).
 
 All clips of a level have as many swings of the ball, out from the middle and back. In some it bounces off an edge. In
-the others it turns round before the edge, goes as far to the other side, and returns. Either swing is as long and has
-the same speeds, and its duration is chosen apart. So neither speed, nor distance, nor length tells the count. In the
-first frame and in the last the ball is near the middle. Three frames around the turn of one swing show what that one
-is: then the best guess among four counts is right in about 0.35. The ball slows down to its turns, so that a few frames
-a second show where they are.
+the others it turns round before the edge, goes back a little, comes near again, and returns. That way is the way to the
+edge, folded. So both kinds of swing have the same length and in each moment the same speed, and the ball is as often in
+the outer quarters of the frame. The duration of a swing is chosen apart. In the first frame, in the middle one of most
+clips and in the last the ball is near the middle. Three frames around the turn of one swing show what that one is: then
+the best guess among four counts is right in about 0.35. The ball slows down to a bounce, so that a few frames a second
+show it.
 
 The frames without their order tell more, because near an edge the ball is only at its bounces.
 """
@@ -15,28 +16,31 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import ClassVar
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
-from temporay.operators.pixels.colors_seen import Witness, color_masks
+from temporay.operators.pixels.colors_seen import Witness
+from temporay.operators.pixels.shapes import outline
 from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives.motion._courses import choose_spans
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._stage import EDGES, Actor, color_of, to_track
+from temporay.operators.primitives.motion._stage import EDGES, Actor, followed, to_track
 from temporay.operators.records import Event, Question, ScenePlan
 
-NUM_SWINGS_BY_LEVEL = (3, 3, 5, 6, 8)
+NUM_SWINGS_BY_LEVEL = (4, 4, 6, 6, 8)  # even: then the middle frame is more often between two swings than in one
 COUNTS_BY_LEVEL = ((1, 3), (1, 3), (1, 5), (2, 6), (3, 7))
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 2)
 MAX_OPTIONS = 4
 SLANTED_LEVEL = 3  # from here on swings go to all four edges and drift to the side
 SWING_GAPS = 3.2  # of the shortest swing: then it is shown within an eighth of its way from its turn
-MIDDLE = (0.45, 0.55)  # where a swing begins, in parts of the room
+FOLD = 0.75  # of the way to the edge: where a swing without a bounce turns at most
+MIDDLE = (0.49, 0.51)  # where a swing begins, in parts of the room
 CLEAR = (0.2, 0.8)  # where its line is across, clear of the edges along it
-NEAR = 0.11  # parts of the frame: nearer to an edge than a turn before it, farther than a bounce that is shown
-MIN_LINE_PX = 3  # fewer pixels in a row or column are no part of the ball
+NEAR = 0.075  # parts of the frame: nearer to an edge than a turn before it, farther than a bounce that is shown
+SEEN_LIMITS = (0.068, 0.078)  # the same in frames: counts that differ at the two leave a doubt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +56,11 @@ class Swing:
     def excursion(self, middle: float) -> npt.NDArray[np.float64]:
         """Return where the ball is on its line from ``start`` to ``end``, less the middle, in parts of the room."""
         reach = (1 - middle if self.side else middle) * (1 if self.side else -1)
-        time_T = np.linspace(0, np.pi, self.end - self.start + 1)
-        return np.asarray(reach * np.sin(time_T) if self.bounces else reach / 2 * np.sin(2 * time_T))
+        way_T = np.sin(np.linspace(0, np.pi, self.end - self.start + 1))
+        # Turned at a place of some frame, the steps of the frames are as long as on the way to the edge.
+        turns = way_T[(way_T > FOLD / 2) & (way_T <= FOLD)]
+        fold = float(turns.max()) if len(turns) else FOLD
+        return np.asarray(reach * (way_T if self.bounces else fold - np.abs(way_T - fold)))
 
 
 class BounceCount(DrawnMotion[int]):
@@ -91,12 +98,12 @@ class BounceCount(DrawnMotion[int]):
             "Bounce {d1} of the {subject} is off the {d2} edge.",
         ),
         "turns": (
-            "The {subject} turns back before the {d1} edge and before the {d2} one.",
-            "Short of the {d1} edge the {subject} turns, then short of the {d2} one.",
-            "Neither the {d1} edge nor then the {d2} one is reached by the {subject}.",
+            "The {subject} turns back before the {d2} edge: still {d1}.",
+            "Short of the {d2} edge the {subject} turns, and the count stays at {d1}.",
+            "The {d2} edge is not reached by the {subject}, so the count is still {d1}.",
         ),
     }
-    concise_phrases: ClassVar[Phrases] = {"bounce": ("Bounce {d1}, {d2}.",), "turns": ("No bounce, {d1} {d2}.",)}
+    concise_phrases: ClassVar[Phrases] = {"bounce": ("Bounce {d1}, {d2}.",), "turns": ("No bounce, {d2}: {d1}.",)}
 
     def arrange(self, setting: Setting) -> MotionClip:
         rng, level = setting.rng, setting.level
@@ -118,20 +125,16 @@ class BounceCount(DrawnMotion[int]):
         return sum(event.kind == "bounce" and event.subject == facts["name"] for event in events)
 
     def seen(self, witness: Witness, facts: Facts) -> int | None:
-        """Count how often what has the ball's color comes near an edge."""
-        color = color_of(facts["name"])
-        if color is None:
+        """Count how often what has the ball's color comes near an edge, as if a circle of its radius were seen."""
+        seen_T3 = followed(witness.frames_THWC, facts["name"])
+        if seen_T3 is None:
             return None
-        near_T4 = []
-        for mask_HW in color_masks(witness.frames_THWC, color):
-            spans = [np.flatnonzero(mask_HW.sum(axis=axis) >= MIN_LINE_PX) for axis in (0, 1)]
-            if not all(len(span) for span in spans):
-                return None
-            sizes = mask_HW.shape[::-1]
-            near_T4.append(
-                [edge / n for span, n in zip(spans, sizes, strict=True) for edge in (span[0], n - 1 - span[-1])]
-            )
-        return _visits(np.array(near_T4))
+        area, middle_xy = _mass(facts["name"].partition(" ")[2])
+        radius_px = float(np.sqrt(np.median(seen_T3[:, 2]) / area))
+        size, xy_T2 = np.array(witness.frames_THWC.shape[2:0:-1]), seen_T3[:, :2] - radius_px * middle_xy
+        near_T4 = np.concatenate([(xy_T2 - radius_px) / size, (size - radius_px - xy_T2) / size], axis=1)
+        few, many = (_visits(near_T4, limit) for limit in SEEN_LIMITS)
+        return few if few == many else None
 
     def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
         """Return whether the ball is shown near an edge at every bounce, and away from it in between."""
@@ -181,21 +184,27 @@ def _swinging(
 
 
 def _told(name: str, swings: Sequence[Swing], canvas: Canvas) -> list[Event]:
-    """Log every swing: a bounce at its turn, or the two edges that are not reached."""
+    """Log every swing: a bounce at its turn, or the edge that is not reached."""
     events: list[Event] = []
     count = 0
     for swing in swings:
-        first, other = EDGES[swing.axis][swing.side], EDGES[swing.axis][1 - swing.side]
+        edge, turn = EDGES[swing.axis][swing.side], (swing.start + swing.end) / 2
         if swing.bounces:
             count += 1
-            turn = (swing.start + swing.end) / 2
-            events.append(event_in(canvas, "bounce", name, turn, turn + 1, f"{count} {first}"))
+            events.append(event_in(canvas, "bounce", name, turn, turn + 1, f"{count} {edge}"))
         else:
-            turn = swing.start + (swing.end - swing.start) / 4
-            events.append(event_in(canvas, "turns", name, turn, turn + 1, f"{first} {other}"))
+            events.append(event_in(canvas, "turns", name, turn, turn + 1, f"{count} {edge}"))
     return events
 
 
-def _visits(away_T4: npt.NDArray[np.float64]) -> int:
+def _mass(shape: str) -> tuple[float, npt.NDArray[np.float64]]:
+    """Return the area of a shape of radius 1, and the middle of this area, x and y."""
+    if shape == "circle":
+        return np.pi, np.zeros(2)
+    found = cv2.moments(outline(shape, 1.0).astype(np.float32))
+    return found["m00"], np.array([found["m10"], found["m01"]]) / found["m00"]
+
+
+def _visits(away_T4: npt.NDArray[np.float64], limit: float = NEAR) -> int:
     """Count how often something comes near an edge; (T, 4) is its distance from each, in parts of the frame."""
-    return sum(key for near_T in (away_T4 < NEAR).T for key, _ in groupby(near_T))
+    return sum(key for near_T in (away_T4 < limit).T for key, _ in groupby(near_T))

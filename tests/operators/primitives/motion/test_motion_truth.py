@@ -128,13 +128,13 @@ def event_order(plan: ScenePlan, question: Question) -> str:
 
 
 def bounce_count(plan: ScenePlan, question: Question) -> str:
-    """Count how often the ball touches an edge; it never leaves the frame, and turns far from an edge or at it."""
+    """Count how often the ball touches an edge; it never leaves the frame, and turns away from an edge or at it."""
     track = track_of(plan, plan.facts["name"])
     size = np.array([plan.width, plan.height])
     low, high = (track.xy_T2 - track.radius_px) / size, (size - track.radius_px - track.xy_T2) / size
     away_T4 = np.concatenate([low, high], axis=1)
     assert away_T4.min() >= -1e-6
-    near_T4 = np.pad(away_T4 < 0.1, ((1, 0), (0, 0)))
+    near_T4 = np.pad(away_T4 < 0.08, ((1, 0), (0, 0)))
     return str(int((near_T4[1:] & ~near_T4[:-1]).sum()))
 
 
