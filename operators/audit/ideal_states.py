@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.dataset.rows import SampleRow
+from temporay.operators.pixels.shapes import OUTLINES
 from temporay.operators.primitives.motion._panels import cells, halves
 from temporay.operators.records import ScenePlan, Track
 
@@ -70,17 +71,26 @@ def _shape(track: Track, plan: ScenePlan) -> Thing:
     scale_T = np.ones(num_frames) if track.scale_T is None else track.scale_T
     angle_T = np.zeros(num_frames) if track.angle_deg_T is None else track.angle_deg_T / 360.0
     colors = np.tile(track.color, (num_frames, 1)) if track.color_T3 is None else track.color_T3
+    visible_T = track.visible_T & (track.wraps | _is_within(track, scale_T, box))
     return Thing(
         names=(track.name, *_panel_names(track, plan)),
-        xy_T2=np.where(track.visible_T[:, None], track.xy_T2 / frame, NOWHERE),
+        xy_T2=np.where(visible_T[:, None], track.xy_T2 / frame, NOWHERE),
         period_2=period_2,
-        visible_T=track.visible_T,
+        visible_T=visible_T,
         size_T=track.radius_px * scale_T / min(plan.width, plan.height),
         angle_T=angle_T,
         color_T3=colors / 255.0,
         kind_T=np.full(num_frames, float(sum(map(ord, track.shape + track.label)))),
         window=track.window_px,
     )
+
+
+def _is_within(track: Track, scale_T: Doubles, box: tuple[int, int, int, int]) -> npt.NDArray[np.bool_]:
+    """Return in which frames a shape reaches into the part of the frame in which it is painted."""
+    share = float(np.abs(OUTLINES[track.shape]).max()) if track.shape in OUTLINES else 1.0
+    reach_T1 = share * track.radius_px * scale_T[:, None]
+    inside_T2 = (track.xy_T2 + reach_T1 > box[:2]) & (track.xy_T2 - reach_T1 < box[2:])
+    return np.asarray(inside_T2.all(axis=1))
 
 
 def _joined(things: Sequence[Thing]) -> list[Thing]:

@@ -40,8 +40,7 @@ RATIO_BY_LEVEL = (2.5, 2.3, 2.5, 2.3, 2.0)  # highest speed over lowest one
 NUM_ANGLES_BY_LEVEL = (4, 4, 8, 8, 16)
 NUM_DISTRACTORS_BY_LEVEL = (0, 0, 1, 2, 3)
 TRAVEL_RANGE = (0.3, 2.4)  # parts of the frame's shorter side in the whole clip
-SPEEDS = {1: "a high", -1: "a low", 0: "the same"}
-NODE_SHARE = 0.25  # of a phase: how long the speed at its beginning and at its end is told
+TOLD_SHARE = 0.08  # of the clip, before a time and after it: how long the speed at this time is told
 CONSTANT, CHANGING = 0.12, 0.22  # half the change of speed over the mean speed: at most, at least; between is unsure
 MOST_LEFT_OVER = 0.5  # error of the best option over that of the next one
 
@@ -56,9 +55,8 @@ class Acceleration(DrawnMotion[str]):
     inherent: ClassVar[Inherent] = {
         "two_frames": (0.52, 0.52, 0.4, 0.4, 0.4),
         "one_number": (0.7, 0.7, 0.4, 0.4, 0.4),  # the highest speed over the mean one
-        "few_frames": (0.67, 0.67, 0.95, 0.95, 0.95),  # by where the log has turns of the speed
-        "num_events": (0.7, 0.7, 0.6, 0.6, 0.6),
-        "every_frame": (0.9, 0.9, 0.9, 0.7, 0.7),
+        "few_frames": (0.67, 0.67, 0.88, 0.88, 0.88),  # three exact places tell whether the speed rises or falls there
+        "num_events": (0.7, 0.7, 0.3, 0.3, 0.3),
     }
     gaps_by_level = (9.0, 9.0, 11.0, 13.0, 15.0)
     notes = (JOINED,)
@@ -96,12 +94,10 @@ class Acceleration(DrawnMotion[str]):
             step_px_T = setting.side_px * travel * speed_T / speed_T.sum()
             angle_deg = 360.0 * int(rng.integers(NUM_ANGLES_BY_LEVEL[level])) / NUM_ANGLES_BY_LEVEL[level]
             tracks.append(choose_way(rng, actor, straight_steps(angle_deg, step_px_T), setting.canvas))
-        name, nodes = actors[0].name, _nodes(PHASES[truth])
-        events = []
-        for i, speed in enumerate(nodes):
-            start, end = ((i + side * NODE_SHARE) * num_steps / (len(nodes) - 1) for side in (-1, 1))
-            start, end = max(0.0, start), min(float(num_steps), end)
-            events.append(event_in(setting.canvas, "speed", name, start, end, SPEEDS[speed]))
+        name, events = actors[0].name, []
+        for time, speed in zip(_times(options), _told_speeds(truth, options), strict=True):
+            start, end = max(0.0, time - TOLD_SHARE) * num_steps, min(1.0, time + TOLD_SHARE) * num_steps
+            events.append(event_in(setting.canvas, "speed", name, start, end, speed))
         return MotionClip(tracks[::-1], events, {"name": name, "options": options})  # the one asked about is on top
 
     def what_happens(self, kind: str, detail: str) -> Mapping[str, Value]:
@@ -109,7 +105,8 @@ class Acceleration(DrawnMotion[str]):
 
     def logged(self, events: Sequence[Event], facts: Facts) -> str:
         told = [event.detail for event in events if event.kind == "speed"]
-        return next(name for name in NAMES if [SPEEDS[speed] for speed in _nodes(PHASES[name])] == told)
+        options: Sequence[str] = facts["options"]
+        return next(name for name in options if _told_speeds(name, options) == told)
 
     def seen(self, witness: Witness, facts: Facts) -> str | None:
         """Fit the way that each option would make to the places of the shape's color."""
@@ -128,6 +125,21 @@ class Acceleration(DrawnMotion[str]):
 def _nodes(phases: Sequence[int]) -> list[int]:
     """Return whether the speed is high (1) or low (-1) at the beginning and after every phase."""
     return [-phases[0], *phases]
+
+
+def _times(options: Sequence[str]) -> list[float]:
+    """Return when speeds are told, from 0 to 1: where a phase of any option ends, so that the times tell no answer."""
+    return sorted({i / len(PHASES[name]) for name in options for i in range(len(PHASES[name]) + 1)})
+
+
+def _told_speeds(name: str, options: Sequence[str]) -> list[str]:
+    """Return the speed of this course at each of the times, in words."""
+    if not any(PHASES[name]):
+        return ["the same"] * len(_times(options))
+    words = {1: "a high", 0: "a medium", -1: "a low"}
+    return [
+        words[round(float(speed) - 0.2 * np.sign(speed))] for speed in _wave(PHASES[name], np.array(_times(options)))
+    ]
 
 
 def _wave(phases: Sequence[int], time_T: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
