@@ -86,7 +86,7 @@ def test_everything_can_be_set() -> None:
     config = PoolConfig(num_gpus=0.0, threads=5, settings=given, resources={"rollout": 1.0})
     pool = resolve(config, EIGHT_GPUS, SIZE_2B, SYNRL)
     assert (pool.num_gpus, pool.threads, pool.resources) == (0.0, 5, {"rollout": 1.0})
-    assert dict(pool.settings) == {**dict(given), "sleep_mode": False}
+    assert dict(pool.settings) == {**dict(given), "sleep_mode": False, "adapters": None}
 
 
 def test_engines_beside_the_trainer() -> None:

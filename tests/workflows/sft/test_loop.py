@@ -42,7 +42,7 @@ def config(data: Path, model: Path, out: Path, **changes: object) -> SftConfig:
         "batch_size": None,
         "tokens_per_step": 500,
         "micro_batch_size": 2,
-        "micro_batch_tokens": 260,
+        "micro_batch_tokens": 300,
         "max_dropped_share": 0.0,
         "optimizer": {"lr": 5e-4, "warmup_steps": 2, "weight_decay": 0.1},
         "threads": 1,
