@@ -20,13 +20,13 @@ UNITS = ("width", "height")
 SURE_TENTHS = 0.35  # a seen way must be as near to whole tenths
 RUN_PHRASES = {  # for reasoning that adds up ways
     "gets": (
-        "The {subject} gets {detail} tenths of the frame further.",
-        "In one go the {subject} covers {detail} tenths.",
-        "The {subject} moves on by {detail} tenths.",
+        "The {subject} gets {d1} tenths of the frame further.",
+        "In one go the {subject} covers {d1} tenths.",
+        "The {subject} moves on by {d1} tenths.",
     ),
     "sum": (
-        "In tenths, the {subject} covers {detail} in all.",
-        "The whole way of the {subject} is {detail} tenths.",
+        "In tenths, the {subject} covers in all {detail}.",
+        "In tenths, the whole way of the {subject} is {detail}.",
         "Added up, the tenths of the {subject} are {detail}.",
     ),
 }

@@ -257,12 +257,8 @@ AT_PHRASES = (  # detailed phrases that tell ``at`` events
     "The {subject} stands at x {d1}, y {d2} after {start} s.",
 )
 
-PLACE_PHRASES = {  # the same without times, and where a shape passes a joined edge
-    "at": (
-        "The {subject} is at x {d1}, y {d2}.",
-        "Then the {subject} has reached x {d1}, y {d2}.",
-        "The place of the {subject} is x {d1}, y {d2}.",
-    ),
+PLACE_PHRASES = {  # of a path on a frame whose edges are joined
+    "at": AT_PHRASES,
     "leaves": (
         "The {subject} leaves the frame and comes back at the {detail} edge.",
         "Over the joined edges the {subject} comes back at the {detail} edge.",

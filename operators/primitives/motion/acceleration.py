@@ -73,12 +73,12 @@ class Acceleration(DrawnMotion[str]):
     )
     phrases: ClassVar[Phrases] = {
         "speed": (
-            "Now the {subject} moves at {detail} speed.",
-            "Next the {subject} has {detail} speed.",
-            "The {subject} is seen at {detail} speed.",
+            "Now the {subject} moves at {d1} {d2} speed.",
+            "Next the {subject} has {d1} {d2} speed.",
+            "The {subject} is seen at {d1} {d2} speed.",
         ),
     }
-    concise_phrases: ClassVar[Phrases] = {"speed": ("At {detail} speed.",)}
+    concise_phrases: ClassVar[Phrases] = {"speed": ("At {d1} {d2} speed.",)}
 
     def arrange(self, setting: Setting) -> MotionClip:
         rng, level, num_steps = setting.rng, setting.level, setting.num_frames - 1

@@ -71,8 +71,8 @@ class DistanceEstimation(DrawnMotion[float]):
             "Then the {subject} moves by {d1} tenths of the frame, {d2}.",
         ),
         "sum": (
-            "In tenths, the {subject} covers {detail} in all.",
-            "The whole way of the {subject} is {detail} tenths.",
+            "In tenths, the {subject} covers in all {detail}.",
+            "In tenths, the whole way of the {subject} is {detail}.",
             "Added up, the tenths of the {subject} are {detail}.",
         ),
     }

@@ -145,12 +145,12 @@ class CellCount(FlashSequence):
         return mode, f"{number} {_count(lit, facts)}" if mode == "different" else str(number)
 
     def stated(self, kind: str, subject: str | None, detail: str | None) -> Stated:
-        """Return the place of the asked cell as what is meant, because the question gives it."""
+        """Return the number of a flash as what is meant; of the asked cell its place, because the question gives it."""
         row, column, number, so_far = [*(detail or "").split(), *[""] * 4][:4]
         if kind == "one":
             return Stated(about=frozenset({f"{row} {column}"}), when={"number": number})
         different = {"different": so_far} if kind == "different" else {}
-        return Stated(what={"row": row, "column": column, **different}, when={"number": number})
+        return Stated(about=frozenset({f"flash {number}"}), what={"row": row, "column": column, **different})
 
     def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
         """Leave out the flashes of other cells where one cell is asked for."""

@@ -101,7 +101,7 @@ def test_a_path_that_leaves_numbers_out_is_paid_for_those_it_tells() -> None:
 
 
 def test_each_shape_of_a_path_has_its_own() -> None:
-    sample = real_sample("velocity_ranking", level=0, style="concise")
+    sample = real_sample("path_crossings", level=0, style="concise")
     paths = sample.rationale.partition(". ")[0].split(", ")
     names = [path.partition(" x ")[0] for path in paths]
     swapped = [
