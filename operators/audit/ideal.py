@@ -29,7 +29,7 @@ from temporay.operators.audit.ideal_features import (
     sample_columns,
 )
 from temporay.operators.audit.ideal_states import Watched, watch
-from temporay.operators.audit.inherent import limits_of
+from temporay.operators.audit.inherent import GROUPS, limits_of
 from temporay.operators.audit.learners import answer_forest, option_forest
 from temporay.operators.dataset.rows import SampleRow
 from temporay.operators.primitives._base import Inherent, Primitive
@@ -42,18 +42,6 @@ MAX_EVENT_KINDS = 6  # of the log, the most frequent ones
 MIN_SAMPLES = 100  # of a cell; with fewer, a learner learns too little to certify anything
 SOLVED = 0.9  # accuracy with everything shown from which on a probe certifies, unless less is declared
 EVERYTHING = "every_frame"
-ONE_NUMBERS = (
-    "mean_speed",
-    "max_speed",
-    "first_speed",
-    "last_speed",
-    "net_displacement",
-    "path_length",
-    "clip_length",
-    "length_times_first_speed",
-    "mean_turn",
-    "num_events",
-)
 MEASURABLE = re.compile(f"{DIRECTION.pattern}|{NUMBER.pattern}")  # what an option says can be compared with a clip
 Choose = Callable[[int, np.random.Generator], Sequence[int]]
 VIEWS: dict[str, Choose] = {
@@ -156,7 +144,7 @@ def motion_attacks(
     views = {name: [_in_view(name, choose, one, kinds) for one in watched] for name, choose in VIEWS.items()}
     views["bag_of_frames"] = [Described.of(one, _all(one), partial(in_a_bag, frames=_all(one))) for one in watched]
     numbers = [Described.of(one, _all(one), partial(one_numbers, num_events=_num_events(one))) for one in watched]
-    views |= {name: [one.only([name]) for one in numbers] for name in ONE_NUMBERS}
+    views |= {name: [one.only([name]) for one in numbers] for name in GROUPS["one_number"]}
     found = {name: _strongest(name, described, rows, primitive.inherent) for name, described in views.items()}
     return found[EVERYTHING], tuple(result for name, result in found.items() if name != EVERYTHING)
 

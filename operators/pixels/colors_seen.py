@@ -16,7 +16,6 @@ from temporay.operators.records import Frames
 # Sum of the differences of red, green and blue: what differs by less has a color of the palette. Colors lie 120 or more
 # apart, pixels of cut-outs 80 or more from each (``cutouts.mute``), and coded shapes keep their color within 15 levels.
 NEAR_COLOR = 75
-MIN_WHOLE = 4  # frames in which nothing covers a shape, for its speed to be measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,38 +106,3 @@ def _circular_mean(counts: npt.NDArray[np.int32], size: int) -> float:
     angles = 2 * np.pi * (np.arange(size) + 0.5) / size
     angle = np.arctan2(counts @ np.sin(angles), counts @ np.cos(angles))
     return float(np.mod(angle, 2 * np.pi) * size / (2 * np.pi) - 0.5)
-
-
-def speed_px(frames_THWC: Frames, color: tuple[int, int, int]) -> float:
-    """Return px per frame of a color that keeps its speed; NaN if it is seen whole in too few frames.
-
-    This is the median over all pairs of frames in which nothing covers it (Theil and Sen). Single steps of a slow shape
-    are wrong by as much as the codec moves its edges.
-    """
-    seen_T3 = follow(frames_THWC, color)
-    whole = np.nonzero(seen_T3[:, 2] > 0.85 * np.percentile(seen_T3[:, 2], 90))[0]
-    if len(whole) < max(MIN_WHOLE, len(frames_THWC) / 4):
-        return float("nan")
-    size = np.array([frames_THWC.shape[2], frames_THWC.shape[1]], dtype=np.float64)
-    nearly = np.nanmedian(steps(seen_T3, frames_THWC.shape[2], frames_THWC.shape[1]), axis=0)
-    gone_N2 = seen_T3[whole, :2] - seen_T3[whole[0], :2] - nearly * (whole - whole[0])[:, None]
-    gone_N2 = np.mod(gone_N2 + size / 2, size) - size / 2  # around the joined edges, to where a steady step leads
-    one, other = np.triu_indices(len(whole), 1)
-    rates_P2 = (gone_N2[other] - gone_N2[one]) / (whole[other] - whole[one])[:, None]
-    return float(np.linalg.norm(nearly + np.median(rates_P2, axis=0)))
-
-
-def turning_points(place_T: npt.NDArray[np.float64], threshold_px: float) -> list[int]:
-    """Return the frames at which something that goes to and fro turns back by at least ``threshold_px``."""
-    turns: list[int] = []
-    furthest, direction = 0, 0  # frame of the furthest place since the last turn; no direction yet
-    for t, place in enumerate(place_T):
-        back_px = float(place_T[furthest] - place) * (direction or 1)
-        if direction == 0 and abs(back_px) >= threshold_px:
-            furthest, direction = t, -1 if back_px > 0 else 1
-        elif direction and back_px <= 0:
-            furthest = t
-        elif direction and back_px >= threshold_px:
-            turns.append(furthest)
-            furthest, direction = t, -direction
-    return turns

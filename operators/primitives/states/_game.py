@@ -108,7 +108,6 @@ class OperationsGame(Primitive):
         "first_operation": (1.0, 0.9, 0.6, 0.5, 0.45),
         "first_two_operations": (1.0, 0.9, 0.6, 0.5, 0.45),
     }
-    tells_by_color: ClassVar[bool] = True  # whether no two things that are told apart have one color
     subject: ClassVar[str]  # what is operated on; the subject of all events
     legend: ClassVar[str] = ""  # added to every wording
     timed_wordings: ClassVar[Mapping[str, TimedWordings]] = {}  # by ``facts["ask"]``; "" in games that ask one thing

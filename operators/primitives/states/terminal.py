@@ -71,7 +71,6 @@ class Terminal(OperationsGame):
 
     task = "terminal"
     subject = "terminal"
-    tells_by_color = False  # all of its lines are written in one ink and are read
     timed_wordings: ClassVar = {
         ask: TimedWordings(
             templates=tuple(intro + text for intro in INTROS for text in texts),

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from temporay.operators.dataset.attempts import LOST_TO_SAMPLING
 from temporay.operators.dataset.content_hash import SPLITS, content_hash, split_of
 from temporay.operators.dataset.label_check import Verdict
 from temporay.operators.dataset.recipe import MAX_INDEX, CocoPaths, Recipe, check, primitives_of
@@ -19,6 +20,7 @@ from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.pixels.clip import decode
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Primitive
+from temporay.operators.primitives.motion.event_order import EventOrder
 from temporay.operators.records import Backdrop, Frames, Question, Scene
 
 NOWHERE = Path("/nonexistent")
@@ -83,6 +85,14 @@ def test_rejected_addresses_are_replaced_from_a_reserved_range(recipe: Recipe) -
         assert m.sample.address.index // MAX_INDEX >= sum(m.rejected.values())
         assert set(m.rejected) <= {"captions_alike"}
         assert not m.failures, "nothing is broken"
+
+
+def test_what_the_frames_shown_do_not_hold_is_replaced(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = changed(recipe, tasks=("event_order",), num_samples=4, check_pixels=False)
+    kept = make_sample_at(one, open_source(one, NOWHERE), 0)
+    monkeypatch.setattr(EventOrder, "survives", lambda self, plan, frames: plan.address != kept.plan.address)
+    other = make_sample_at(one, open_source(one, NOWHERE), 0)
+    assert other.rejected[LOST_TO_SAMPLING] == 1 and other.sample.key != kept.sample.key
 
 
 def broken_for(source: Source, image_ids: Container[int]) -> Source:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from temporay.operators.pixels.colors_seen import color_masks, coverage, follow, mask_centers, speed_px, turning_points
+from temporay.operators.pixels.colors_seen import color_masks, coverage, follow, mask_centers
 from temporay.operators.pixels.shapes import COLORS
 
 RED = COLORS["red"]
@@ -23,7 +23,6 @@ def test_a_color_is_followed_around_joined_edges() -> None:
     assert seen_T3[:, 0] == pytest.approx(np.mod(52 + 2 * np.arange(10), 60))
     assert seen_T3[:, 1] == pytest.approx(20)
     assert (seen_T3[:, 2] == 25).all()
-    assert speed_px(frames_with_squares(), RED) == pytest.approx(2)
 
 
 def test_masks_have_centers_and_absent_colors_have_none() -> None:
@@ -42,10 +41,3 @@ def test_coverage_is_the_share_of_a_square_that_has_the_color() -> None:
 def test_one_tolerance_decides_what_is_near_a_color(difference: int, is_near: bool) -> None:
     frame_HWC = np.array([[[RED[0] - 40, RED[1] + difference - 40, RED[2]]]], np.uint8)
     assert bool(color_masks(frame_HWC[None], RED)[0, 0, 0]) == is_near
-
-
-def test_turning_points_are_found_and_trembling_is_not_one() -> None:
-    place_T = np.array([5.0, 3, 1, 2, 4, 3.6, 6, 8, 7, 4])
-    assert turning_points(place_T, 1.0) == [2, 7]
-    assert turning_points(place_T, 0.3) == [2, 4, 5, 7]
-    assert turning_points(np.array([0.0, 1, 2, 3]), 0.5) == []

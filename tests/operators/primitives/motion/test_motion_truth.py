@@ -7,8 +7,8 @@ from dataclasses import replace
 from itertools import groupby, pairwise, permutations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
-from temporay.operators.pixels.colors_seen import turning_points
 from temporay.operators.pixels.render import render
 from temporay.operators.primitives.motion._curves import CURVES, curve_error
 from temporay.operators.primitives.motion._stage import VECTORS
@@ -97,6 +97,22 @@ def distance_estimation(plan: ScenePlan, question: Question) -> str:
     assert share_T.max() < 0.45, "the way from frame to frame must not look like the other way round"
     assert (share_T < 1e-9).any(), "the shape rests"
     return f"{round(float(share_T.sum()), 6):g} {unit}s"
+
+
+def turning_points(place_T: npt.NDArray[np.float64], threshold_px: float) -> list[int]:
+    """Return the frames at which something that goes to and fro turns back by at least ``threshold_px``."""
+    turns: list[int] = []
+    furthest, direction = 0, 0  # frame of the furthest place since the last turn; no direction yet
+    for t, place in enumerate(place_T):
+        back_px = float(place_T[furthest] - place) * (direction or 1)
+        if direction == 0 and abs(back_px) >= threshold_px:
+            furthest, direction = t, -1 if back_px > 0 else 1
+        elif direction and back_px <= 0:
+            furthest = t
+        elif direction and back_px >= threshold_px:
+            turns.append(furthest)
+            furthest, direction = t, -direction
+    return turns
 
 
 def acceleration(plan: ScenePlan, question: Question) -> str:
