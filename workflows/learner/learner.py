@@ -88,6 +88,7 @@ class Learner:
             self._run_dir.drop_from(stage, self.step)
         self._saved_step = self.step
         self._num_not_finite = 0  # optimizer steps in a row
+        self.has_learned = False  # the run ends before its last step, because validation says that it may
         self.stopping = False  # SIGTERM came, and the checkpoint it asked for is written: the loop ends now
         self._log_start(found.rejected)
 
@@ -109,7 +110,7 @@ class Learner:
 
     @property
     def finished(self) -> bool:
-        return self.step >= self.config.num_steps
+        return self.has_learned or self.step >= self.config.num_steps
 
     def update(self, batches: Iterable[Batch], loss: Loss, size: StepSize | None = None) -> dict[str, float]:
         """Take one optimizer step on this rank's micro-batches and return metrics of all ranks together.

@@ -48,6 +48,7 @@ def take_steps(learner: Learner, inputs: Inputs, config: SftConfig) -> None:
         held_out_collate = make_collate(learner, (held_out.part,), held_out.tokens_N, config, lock)
         validation = Validation(learner, held_out, held_out_collate, config)
         validation.run_before_training()
+        learner.has_learned = validation.has_stopped()
     losses: list[float] = []
     for metrics in updates(learner, batches, steps, collate.mixture):
         losses += [metrics["loss"]] if "loss" in metrics else []

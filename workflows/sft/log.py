@@ -26,11 +26,12 @@ def summarize(config: SftConfig, inputs: Inputs, rows: Sequence[Mapping[str, Any
     steps = [row for row in rows if "loss" in row]
     if not steps:
         raise UserError("no step had a finite gradient, so nothing was learned; lower optimizer.lr or look at the data")
+    skipped = [row for row in rows if "skipped_not_finite" in row]
     summary = {
         "model": str(config.out / MODEL),
-        "num_steps": config.num_steps,
+        "num_steps": len(steps) + len(skipped),
         "loss": steps[-1]["loss"],
-        "skipped_not_finite": sum("skipped_not_finite" in row for row in rows),
+        "skipped_not_finite": len(skipped),
         **mean_shares(steps),
         "data": accounts(inputs),
     }

@@ -64,6 +64,13 @@ def run(config: SftConfig, *, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]
             learn(config, inputs, need, callbacks)
     shutil.rmtree(config.out / RAY_STORAGE, ignore_errors=True)
     summary = summarize(config, inputs, run_dir.rows(STAGE))
+    if summary["num_steps"] < config.num_steps:
+        print(
+            f"{STAGE}: stopped after {summary['num_steps']} of {config.num_steps} steps: in every task, at least "
+            f"{config.stop_when_exact:.0%} of the held-out chains of thought are right to the last token "
+            "(stop_when_exact)",
+            flush=True,
+        )
     return run_dir.finish(summary | best_summary(config.out))
 
 

@@ -1,5 +1,6 @@
 """What a fine-tuning run can be told."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Self
@@ -12,6 +13,7 @@ from temporay.operators.seeding import fraction
 from temporay.workflows.learner.settings import TrainingConfig, TrainingSettings
 from temporay.workflows.sft.mixture import absolute_entry
 
+ANSWER_ONLY = "answer_only"  # samples that are taught without their chain of thought, in names of metrics
 BestMetric = Literal["ordered_loss", "shuffled_gap", "single_frame_gap", "blind_gap"]  # a loss is to fall, gaps to grow
 
 
@@ -26,6 +28,7 @@ class SftSettings(TrainingSettings):
     max_length: int | None = Field(default=None, ge=1)  # tokens; longer samples are left out. None: the tokenizer's own
     max_dropped_share: float = Field(default=0.05, ge=0, le=1)  # if more samples are too long, the run is refused
     best_metric: BestMetric = "ordered_loss"  # the weights with the best one are kept in OUT/best
+    stop_when_exact: float | None = Field(default=None, gt=0, le=1)  # ends the run; see ``may_stop``
 
     @model_validator(mode="after")
     def _one_measure_of_a_step(self) -> Self:
@@ -35,6 +38,15 @@ class SftSettings(TrainingSettings):
                 f"the other (batch_size {self.batch_size}, tokens_per_step {self.tokens_per_step})"
             )
         return self
+
+    def may_stop(self, exact: Mapping[str, float]) -> bool:
+        """Return whether enough is learned: in every task, of the held-out samples taught with a chain of thought.
+
+        Args:
+            exact: by task, the share of these whose whole target greedy decoding gives.
+        """
+        shares = [share for name, share in exact.items() if not name.startswith(ANSWER_ONLY)]
+        return self.stop_when_exact is not None and min(shares, default=0.0) >= self.stop_when_exact
 
     def as_taught(self, sample: Sample) -> Sample:
         """Return what is taught: the sample, or for a fixed share of them the sample without its chain of thought.
@@ -64,6 +76,14 @@ class SftConfig(SftSettings, TrainingConfig):
     data: Path  # a dataset made by ``temporay generate``, or JSON lines of video questions
     mixture: tuple[str, ...] = ()  # other datasets as PATH=SHARE of all samples; ``data`` has what they leave
     video_reading: VideoReading = VideoReading()  # how videos of JSON lines are read
+
+    @model_validator(mode="after")
+    def _stops_by_validation(self) -> Self:
+        if self.stop_when_exact is not None and self.validation is None:
+            raise ValueError(
+                f"stop_when_exact ({self.stop_when_exact}) is measured on held-out samples: give validation, or None"
+            )
+        return self
 
     def absolute(self) -> Self:
         """Return the same settings with paths that mean the same in every process."""

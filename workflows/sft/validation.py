@@ -5,8 +5,12 @@
 The targets are given, not generated: no engine is needed. With the chain of thought given, ranking the options would
 read the answer off it, so accuracy is left to ``temporay evaluate``; what the order of the frames is worth shows in the
 gap between the loss of an arm and that of the ordered frames, which is 0 for a model that does not watch.
+
+A target is exact if each of its tokens has a probability above one half. Greedy decoding then gives just this target,
+so the share of exact targets is a lower bound of accuracy. A run may stop once it is high enough.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,7 +22,7 @@ from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.sft.collation import Collate
 from temporay.workflows.sft.mixture import Part
 from temporay.workflows.sft.schedule import Numbers, Pass, pack
-from temporay.workflows.sft.settings import SftConfig
+from temporay.workflows.sft.settings import ANSWER_ONLY, SftConfig
 from temporay.workflows.sft.token_counts import TooLong
 
 
@@ -41,6 +45,7 @@ class Validation:
         parallel = learner.policy.parallel
         passes = pack(held_out.rows, held_out.tokens_N, config.pass_limits, parallel.world_size)
         self._passes: list[Pass] = passes[parallel.rank :: parallel.world_size]
+        self._samples = [config.as_taught(collate.mixture.sample(row)) for row in held_out.rows]
         self._stage = f"{learner.stage}_validation"
         self._run_dir = RunDir(path=learner.config.out, resumed=True) if parallel.rank == 0 else None
         if self._run_dir is not None:
@@ -50,30 +55,52 @@ class Validation:
         """Validate the starting model and log it; its weights are not kept, because they are there already."""
         if self._learner.step == 0:
             with self._learner.timed("validation"):
-                self._log(self.metrics())
+                self._log(*self.measure())
 
     def run_if_due(self) -> None:
-        """Validate if it is due, log it, and keep the weights if none were better."""
+        """Validate if it is due, log it, keep the weights if none were better, and end the run if it may stop here."""
         learner = self._learner
         if learner.step % self._config.validate_every and not learner.finished:
             return
         with learner.timed("validation"):
-            metrics = self.metrics()
-            self._log(metrics)
+            metrics, exact = self.measure()
+            self._log(metrics, exact)
             keep_if_best(learner, self._config.best_metric, metrics[self._config.best_metric])
+            learner.has_learned = self._config.may_stop(exact)
 
-    def _log(self, metrics: Mapping[str, float]) -> None:
+    def has_stopped(self) -> bool:
+        """Return whether the run stopped early at the step that it resumes from."""
+        learner = self._learner
+        rows = self._run_dir.rows(self._stage) if self._run_dir is not None else []
+        here = [row["exact"] for row in rows if row["step"] == learner.step > 0]
+        return bool(learner.policy.parallel.from_rank_0(bool(here) and self._config.may_stop(here[-1])))
+
+    def _log(self, metrics: Mapping[str, float], exact: Mapping[str, float]) -> None:
         if self._run_dir is not None:
-            self._run_dir.log({"stage": self._stage, "step": self._learner.step, **metrics})
+            self._run_dir.log({"stage": self._stage, "step": self._learner.step, **metrics, "exact": exact})
 
-    def metrics(self) -> dict[str, float]:
+    def measure(self) -> tuple[dict[str, float], dict[str, float]]:
         """Measure every arm.
 
-        ``ARM_loss`` is in nats per token. ``ARM_gap`` is this loss less that of ordered frames. ``ARM_wins`` is the
-        share of samples that are likelier in order: a half or less, if the model does not watch.
+        Returns:
+            Losses and what is made of them, and the shares of exact targets. ``ARM_loss`` is in nats per token.
+            ``ARM_gap`` is this loss less that of ordered frames. ``ARM_wins`` is the share of samples that are likelier
+            in order: a half or less, if the model does not watch. The shares have the names of tasks; those of targets
+            without a chain of thought have ``answer_only`` in front.
         """
+        nats_AS, tokens_AS, doubtful_AS = self._sums()
+        return self._losses(nats_AS, tokens_AS), self._exact_shares(doubtful_AS)
+
+    def _exact_shares(self, doubtful_AS: torch.Tensor) -> dict[str, float]:
+        exact_S = doubtful_AS[self._config.validation_arms.index("ordered")] == 0
+        found: dict[str, list[bool]] = {}
+        for sample, is_exact in zip(self._samples, exact_S.tolist(), strict=True):
+            task = sample.address.task
+            found.setdefault(task if sample.rationale else f"{ANSWER_ONLY} {task}", []).append(is_exact)
+        return {name: sum(found[name]) / len(found[name]) for name in sorted(found)}
+
+    def _losses(self, nats_AS: torch.Tensor, tokens_AS: torch.Tensor) -> dict[str, float]:
         arms = self._config.validation_arms
-        nats_AS, tokens_AS = self._sums()
         loss_A = nats_AS.sum(1) / tokens_AS.sum(1)
         mean_AS = nats_AS / tokens_AS
         ordered = arms.index("ordered")
@@ -84,11 +111,14 @@ class Validation:
                 metrics[f"{arm}_wins"] = float((mean_AS[ordered] < mean_AS[a]).double().mean())
         return metrics
 
-    def _sums(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return nats and tokens of every sample's target under every arm, from all ranks, (A, S) float64."""
+    def _sums(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return nats, tokens and doubtful tokens of every sample's target, by arm, from all ranks, (A, S) float64.
+
+        A token is doubtful if the others together are as likely.
+        """
         arms, policy = self._config.validation_arms, self._learner.policy
         place = {row: s for s, row in enumerate(self._held_out.rows)}
-        sums_2AS = torch.zeros(2, len(arms), len(place), dtype=torch.float64)
+        sums_3AS = torch.zeros(3, len(arms), len(place), dtype=torch.float64)
         for one in self._passes:
             clips = [self._collate.mixture.frames_shown(row) for row in one.rows]
             addresses = [self._collate.mixture.sample(row).address for row in one.rows]
@@ -98,7 +128,9 @@ class Validation:
                 logprobs_BT = policy.logprobs(batch).double()  # blanks too: all ranks must make the same calls
                 if not one.is_blank:
                     places = [place[row] for row in one.rows]
-                    sums_2AS[0, a, places] = -(logprobs_BT * batch.completion_mask_BT).sum(-1)
-                    sums_2AS[1, a, places] = batch.completion_mask_BT.sum(-1).double()
-        nats_AS, tokens_AS = policy.parallel.sum(sums_2AS).cpu()
-        return nats_AS, tokens_AS
+                    sums_3AS[0, a, places] = -(logprobs_BT * batch.completion_mask_BT).sum(-1)
+                    sums_3AS[1, a, places] = batch.completion_mask_BT.sum(-1).double()
+                    doubtful_BT = (logprobs_BT <= math.log(0.5)) & batch.completion_mask_BT.bool()
+                    sums_3AS[2, a, places] = doubtful_BT.sum(-1).double()
+        nats_AS, tokens_AS, doubtful_AS = policy.parallel.sum(sums_3AS).cpu()
+        return nats_AS, tokens_AS, doubtful_AS
