@@ -8,8 +8,10 @@ Any other error is a bug of temporay: it keeps its traceback and ends with exit 
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 ErrorT = TypeVar("ErrorT", bound=BaseException)
 
@@ -40,6 +42,22 @@ def unknown_name(what: str, name: str, valid: Iterable[str]) -> UserError:
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return UserError(f"unknown {what} {name!r}{hint} (valid: {', '.join(names)})")
+
+
+def first_fault(error: ValidationError, within: str = "") -> str:
+    """Return the first fault of a validation: name, what is wrong, and the value given.
+
+    Args:
+        within: the name of what was validated, to be put before the names of its parts.
+    """
+    first = error.errors()[0]
+    name = ".".join([*([within] if within else []), *map(str, first["loc"])])
+    message = first["msg"].removeprefix("Value error, ")
+    if isinstance(first.get("ctx", {}).get("error"), UserError):  # it names the value itself
+        return f"{name}: {message}" if name else message
+    given = first.get("input")
+    said = "" if isinstance(given, Mapping | BaseModel) else f" (given: {given!r})"
+    return f"{name or 'the configuration'}: {message}{said}"
 
 
 def error_behind(error: BaseException | None, kind: type[ErrorT]) -> ErrorT | None:

@@ -11,9 +11,9 @@ from types import ModuleType
 
 import tyro
 from pydantic import ValidationError
-from temporay.operators.errors import UserError, error_behind, unknown_name
+from temporay.operators.errors import UserError, error_behind, first_fault, unknown_name
 from temporay.operators.settings import Settings
-from temporay.workflows.config import SettingsT, dotted_names, explain
+from temporay.workflows.config import SettingsT, dotted_names
 
 Presets = Mapping[str, Callable[[], Settings]]
 PLAIN_WORDS = {  # what tyro and Python say, as a pattern → the same in our words
@@ -74,7 +74,7 @@ def _parsed(program: str, kind: type[SettingsT], settings: Settings | None, argu
     except SystemExit as ended:
         invalid = error_behind(ended, ValidationError)
         if invalid is not None:
-            raise UserError(explain(invalid)) from ended
+            raise UserError(first_fault(invalid)) from ended
         if not ended.code:  # --help
             raise
         raise UserError(f"{in_one_sentence(refused.getvalue())}; `{program} --help` lists every setting") from ended

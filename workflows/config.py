@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ValidationError
 from temporay.operators.dataset.rows import INSTRUCTIONS
-from temporay.operators.errors import UserError, unknown_name
+from temporay.operators.errors import UserError, first_fault, unknown_name
 from temporay.operators.settings import Settings
 from tyro.constructors import PrimitiveConstructorSpec
 
@@ -117,7 +117,7 @@ def validated(kind: type[SettingsT], tree: Mapping[str, Any]) -> SettingsT:
     try:
         return kind.model_validate(tree)
     except ValidationError as error:
-        raise UserError(explain(error)) from error
+        raise UserError(first_fault(error)) from error
 
 
 def dotted_names(config: object) -> list[str]:
@@ -128,18 +128,6 @@ def dotted_names(config: object) -> list[str]:
         inner = dotted_names(getattr(config, name))
         names.extend(f"{name}.{last}" for last in inner) if inner else names.append(name)
     return names
-
-
-def explain(error: ValidationError) -> str:
-    """Return the first fault of a validation error: name, what is wrong, and the value given."""
-    first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
-    if isinstance(first.get("ctx", {}).get("error"), UserError):  # it names the value itself
-        return f"{name}: {message}" if name else message
-    given = first.get("input")
-    said = "" if isinstance(given, Mapping | BaseModel) else f" (given: {given!r})"
-    return f"{name or 'the configuration'}: {message}{said}"
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:

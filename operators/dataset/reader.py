@@ -17,7 +17,7 @@ from temporay.operators.dataset.recipe import Recipe
 from temporay.operators.dataset.rows import from_row
 from temporay.operators.dataset.samples import Source, open_source, render_address
 from temporay.operators.dataset.shards import DRAWN_FOLDER, METADATA_FILE, RECIPE_FILE
-from temporay.operators.errors import UserError
+from temporay.operators.errors import UserError, first_fault
 from temporay.operators.files import read_json
 from temporay.operators.pixels.clip import decode
 from temporay.operators.records import GENERATOR_VERSION, Frames, Sample
@@ -36,9 +36,7 @@ def read_recipe(folder: Path) -> Recipe:
     try:
         return Recipe.model_validate({**fields, "coco": tree["coco"]})
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UserError(f"{folder / RECIPE_FILE} is not valid ({where}: {first['msg']}); {RESTORE}") from error
+        raise UserError(f"{folder / RECIPE_FILE} is not valid ({first_fault(error)}); {RESTORE}") from error
 
 
 def recorded_in(folder: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 from temporay.operators.components import load
-from temporay.operators.errors import UserError, unknown_name
+from temporay.operators.errors import UserError, first_fault, unknown_name
 from temporay.operators.records import Group, Rollout, Sample, Score, ScoreStatus
 from temporay.operators.rewards._base import Comparisons, GroupReward, Need, Reward
 from temporay.operators.rewards._function import FunctionReward
@@ -84,11 +84,9 @@ def build_reward(name: str, settings: Mapping[str, Any]) -> Reward | GroupReward
     try:
         return loaded(**settings)
     except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join([f"rewards.settings.{name}", *(str(part) for part in fault["loc"])])
         known = " ".join(f"{name}.{field}=…" for field in loaded.model_fields) or "none"
         raise UserError(
-            f"{where}: {fault['msg'].removeprefix('Value error, ')}; its settings: --rewards.settings {known}"
+            f"{first_fault(error, f'rewards.settings.{name}')}; its settings: --rewards.settings {known}"
         ) from error
 
 
