@@ -32,6 +32,12 @@ class Canvas:
             frames_per_scene=(min(few_frames, most_frames), most_frames),
         )
 
+    def at_rate(self, fps: float) -> Canvas:
+        """Set another frame rate; clips and scenes last as long as before."""
+        (few, many), (short, long), factor = self.num_frames, self.frames_per_scene, fps / self.fps
+        few, many, short, long = (max(1, round(n * factor)) for n in (few, many, short, long))
+        return replace(self, fps=fps, num_frames=(few, many), frames_per_scene=(short, long))
+
     def longest_gap(self, num_frames: int) -> int:
         """Return the most frames of a clip of this length from one that a model is shown to the next."""
         return self.sampling.longest_gap(num_frames, self.fps)

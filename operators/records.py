@@ -102,6 +102,21 @@ class Backdrop:
     drift_px: tuple[float, float] = (0.0, 0.0)  # how far the camera moves over it from one frame to the next
 
 
+Surface = Literal["plain", "shaded", "textured", "outlined"]
+Lighting = Literal["dark", "light"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """How shapes and their world are painted. Nothing of it depends on the truth."""
+
+    surface: Surface = "plain"
+    lighting: Lighting = "dark"
+
+
+PLAIN = Look()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """One thing that happens, as the log has it. ``end_ms`` is exclusive."""
@@ -152,6 +167,7 @@ class ScenePlan:
     fps: float
     num_frames: int
     backdrop: Backdrop
+    look: Look = PLAIN
     shots: tuple[Shot, ...] = ()
     tracks: tuple[Track, ...] = ()
     events: tuple[Event, ...] = ()

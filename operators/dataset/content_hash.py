@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 
 import numpy as np
-from temporay.operators.records import Backdrop, Scene, ScenePlan
+from temporay.operators.records import PLAIN, Backdrop, Scene, ScenePlan
 
 SPLITS = ("train", "rl", "test")
 DECIMALS = 3  # nothing smaller can be seen: a thousandth of a pixel or of a degree
@@ -21,7 +21,7 @@ def content_hash(plan: ScenePlan) -> str:
     """Hash everything shown (shots, tracks, backdrop, size, length) and asked (the facts): 16 hexadecimal digits."""
     state = hashlib.blake2b(plan.address.task.encode(), digest_size=HASH_BYTES)
     for field in fields(plan):
-        if field.name not in UNSEEN:
+        if field.name not in UNSEEN and not (field.name == "look" and plan.look == PLAIN):  # that adds nothing
             for part in _parts(getattr(plan, field.name)):
                 state.update(part)
                 state.update(b"\0")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from enum import StrEnum
 
 from temporay.operators.pixels.colors_seen import Witness
+from temporay.operators.pixels.looks import turn_lightness
 from temporay.operators.pixels.render import ImageLoader, fit
 from temporay.operators.primitives._base import Primitive
 from temporay.operators.records import Frames, Question, ScenePlan
@@ -57,7 +58,10 @@ def _verdict(primitive: Primitive, witness: Witness, question: Question) -> Verd
 
 
 def witness_of(plan: ScenePlan, question: Question, frames_THWC: Frames, load_image: ImageLoader | None) -> Witness:
-    """Collect what a witness may know. Pictures come in the order of their captions, not in the order shown."""
+    """Collect what a witness may know. Pictures come in the order of their captions, not in the order shown.
+
+    A light world is turned dark again, so that colors are measured alike in both.
+    """
     captions = {event.start_ms: event.subject for event in plan.events if event.kind == "scene"}
     pictures = {}
     for shot in plan.shots:
@@ -65,7 +69,7 @@ def witness_of(plan: ScenePlan, question: Question, frames_THWC: Frames, load_im
         if load_image is not None and caption is not None:
             pictures[caption] = fit(load_image(shot.scene), plan.width, plan.height)
     return Witness(
-        frames_THWC=frames_THWC,
+        frames_THWC=turn_lightness(frames_THWC) if plan.look.lighting == "light" else frames_THWC,
         fps=plan.fps,
         question=question.text,
         options=question.options,

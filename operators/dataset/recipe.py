@@ -5,8 +5,9 @@ recipe, index -> task, index within the task, twin -> address
 
 import functools
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 from pydantic import Field
@@ -17,11 +18,13 @@ from temporay.operators.dataset.rows import ANSWER_ONLY, INSTRUCTIONS
 from temporay.operators.errors import UserError
 from temporay.operators.pixels.clip import Codec
 from temporay.operators.primitives._base import PRIMITIVES, Primitive, Style, primitive_called
-from temporay.operators.records import GENERATOR_VERSION, Address, AnswerForm, BackdropKind
+from temporay.operators.records import GENERATOR_VERSION, Address, AnswerForm, BackdropKind, Lighting, Surface
+from temporay.operators.seeding import rng_at
 from temporay.operators.settings import Settings
 
 MAX_INDEX = 10_000_000  # retries of an index are this far apart, beyond every first attempt
 LEVELS = 5
+LEAST_FPS, MOST_FPS = 0.1, 240
 Level = Annotated[int, Field(ge=0, lt=LEVELS)]
 
 
@@ -52,11 +55,15 @@ class Recipe(Settings):
     answer_format: AnswerForm = "letter"
     instruct: bool = True  # the stored messages say how to answer
     canvas: Canvas
+    rates: tuple[float, ...] = ()  # several frame rates, each as often, in place of canvas.fps; clips last as long
+    sizes: tuple[tuple[int, int], ...] = ()  # several widths and heights, px, each as often, in place of the canvas's
     limits_by_task: tuple[tuple[str, int, int], ...] = ()  # task, its most scenes S and most frames per scene F
     codec: Codec = Codec()
     wordings: int | None = Field(default=None, ge=1)  # how many wordings of every question are used; None: all
     twins: bool = False  # every second sample is the twin of the one before it: other events, another answer
     backdrops: tuple[BackdropKind, ...] = ("flat",)  # behind drawn motion, each as often
+    surfaces: tuple[Surface, ...] = ("plain",)  # of shapes: plain, shaded, textured, outlined; each as often
+    lightings: tuple[Lighting, ...] = ("dark",)  # dark or light worlds; photographs and white things stay dark
     camera_drift: bool = False  # the camera moves over the backdrop
     check_pixels: bool = True  # recover answers from the decoded clip too; drop and count those that differ
     storage: Literal["mp4", "virtual"] = "mp4"  # virtual: rows only; frames are rendered when they are read
@@ -88,10 +95,37 @@ class Recipe(Settings):
         """Samples of a full shard; the two of a pair stay together."""
         return -(-self.samples_per_shard // self.unit_size) * self.unit_size
 
+    @property
+    def all_rates(self) -> tuple[float, ...]:
+        return self.rates or (self.canvas.fps,)
+
+    @property
+    def all_sizes(self) -> tuple[tuple[int, int], ...]:
+        return self.sizes or ((self.canvas.width, self.canvas.height),)
+
     def canvas_of(self, task: str) -> Canvas:
         """Return the canvas, with the task's own limits of scenes and of frames per scene if it has any."""
         limits = [(scenes, frames) for name, scenes, frames in self.limits_by_task if name == task]
         return self.canvas.limited(*limits[-1]) if limits else self.canvas
+
+    def canvas_at(self, address: Address) -> Canvas:
+        """Return the canvas of one sample, which its twin shares: one of the rates and one of the sizes."""
+        canvas = self.canvas_of(address.task)
+        if not self.rates and not self.sizes:
+            return canvas
+        rng = rng_at(*address.parts(), "canvas")
+        fps = self.all_rates[int(rng.integers(len(self.all_rates)))]
+        width, height = self.all_sizes[int(rng.integers(len(self.all_sizes)))]
+        return replace(canvas.at_rate(fps), width=width, height=height)
+
+    def canvases_of(self, task: str) -> list[Canvas]:
+        """Return every canvas that samples of a task may have."""
+        canvas = self.canvas_of(task)
+        return [
+            replace(canvas.at_rate(fps), width=width, height=height)
+            for fps in self.all_rates
+            for width, height in self.all_sizes
+        ]
 
     def shard_indices(self, shard: int) -> range:
         start = shard * self.shard_size
@@ -153,8 +187,7 @@ def check(recipe: Recipe) -> None:
             "numbers for equal shares"
         )
     _check_answer_format(recipe)
-    if not recipe.backdrops:
-        raise UserError("backdrops is empty; give at least one of flat, gradient, noise, photo")
+    _check_worlds(recipe)
     if not recipe.coco.licenses or min(recipe.coco.licenses) < 0:
         raise UserError("coco.licenses holds no id of a license; give at least one of 1 to 8, or 0 for images without")
     if recipe.coco.instances is not None and recipe.coco.captions is None:
@@ -166,7 +199,8 @@ def check(recipe: Recipe) -> None:
         raise UserError(f"{missing} is missing; give both coco.captions and coco.images, or neither to draw scenes")
     if not 0 <= recipe.codec.crf <= 51 or recipe.codec.keyframe_interval < 1:
         raise UserError(f"codec is {recipe.codec}; crf goes from 0 to 51 and keyframe_interval from 1")
-    _check_canvas(recipe.canvas)
+    for canvas in (recipe.canvas, *recipe.canvases_of(recipe.tasks[0])):
+        _check_canvas(canvas)
     few_scenes, few_frames = recipe.canvas.num_scenes[0], recipe.canvas.frames_per_scene[0]
     for task, most_scenes, most_frames in recipe.limits_by_task:
         if task not in recipe.tasks:
@@ -178,6 +212,15 @@ def check(recipe: Recipe) -> None:
                 f"{task} {most_scenes} of {most_frames}; change canvas.num_scenes, canvas.frames_per_scene or "
                 f"limits_by_task"
             )
+
+
+def _check_worlds(recipe: Recipe) -> None:
+    for name, kind in (("backdrops", BackdropKind), ("surfaces", Surface), ("lightings", Lighting)):
+        if not getattr(recipe, name):
+            raise UserError(f"{name} is empty; give at least one of {', '.join(get_args(kind))}")
+    for rate in recipe.rates:
+        if not LEAST_FPS <= rate <= MOST_FPS:
+            raise UserError(f"rates holds {rate}; give frames per second from {LEAST_FPS} to {MOST_FPS}")
 
 
 def _check_answer_format(recipe: Recipe) -> None:
@@ -192,8 +235,8 @@ def _check_answer_format(recipe: Recipe) -> None:
 def _check_canvas(canvas: Canvas) -> None:
     if min(canvas.width, canvas.height) < 16 or canvas.width % 2 or canvas.height % 2:
         raise UserError(f"canvas is {canvas.width} x {canvas.height} px; both sides must be even and 16 or more")
-    if not 0.1 <= canvas.fps <= 240:
-        raise UserError(f"canvas.fps is {canvas.fps}; it must be from 0.1 to 240")
+    if not LEAST_FPS <= canvas.fps <= MOST_FPS:
+        raise UserError(f"canvas.fps is {canvas.fps}; it must be from {LEAST_FPS} to {MOST_FPS}")
     for name in ("num_frames", "num_scenes", "frames_per_scene"):
         low, high = getattr(canvas, name)
         if not 1 <= low <= high:

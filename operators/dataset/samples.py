@@ -31,6 +31,7 @@ from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.pixels.backdrops import dress
 from temporay.operators.pixels.clip import decode, encode
 from temporay.operators.pixels.cutouts import add_decoys
+from temporay.operators.pixels.looks import choose_look
 from temporay.operators.pixels.render import ImageLoader, render, render_i420
 from temporay.operators.primitives._base import Primitive
 from temporay.operators.records import Address, Clip, Frames, Sample, Scene, ScenePlan
@@ -71,7 +72,7 @@ def open_source(recipe: Recipe, drawn_folder: Path) -> Source:
     Raises:
         UserError: files are missing or broken, or the split has too few images for a task.
     """
-    side = max(recipe.canvas.width, recipe.canvas.height)
+    side = max(max(c.width, c.height) for task in recipe.tasks for c in recipe.canvases_of(task))
     scenes: tuple[Scene, ...] = ()
     dropped: Mapping[str, int] = {}
     if recipe.shows_images:
@@ -176,12 +177,13 @@ def plan_sample(recipe: Recipe, source: Source, address: Address) -> tuple[Scene
 
 
 def _plan(recipe: Recipe, source: Source, primitive: Primitive, address: Address) -> ScenePlan:
-    scenes = _candidates(source.scenes, address)
-    plan = primitive.plan(scenes, recipe.canvas_of(address.task), address)
+    scenes, canvas = _candidates(source.scenes, address), recipe.canvas_at(address)
+    plan = primitive.plan(scenes, canvas, address)
     if recipe.wordings is not None:
         plan = replace(plan, facts={**plan.facts, "wording": plan.facts["wording"] % recipe.wordings})
     plan = dress(plan, recipe.backdrops, recipe.camera_drift, scenes, address)
-    _check_shown(recipe.canvas_of(address.task), primitive, plan)
+    plan = choose_look(plan, recipe.surfaces, recipe.lightings, address, may_be_light=primitive.may_be_light)
+    _check_shown(canvas, primitive, plan)
     return add_decoys(plan, scenes, address)
 
 

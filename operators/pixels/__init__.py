@@ -4,6 +4,7 @@ shapes       palette of shapes that have a name, and how one is painted
 lettering    text written and read back
 cutouts      objects of photographs, moved
 backdrops    what lies behind the shapes
+looks        surfaces of shapes, and dark or light worlds
 render       plan -> frames
 clip         frames <-> mp4, bit-stable
 colors_seen  where a color is, and what somebody who only watches is given

@@ -8,8 +8,9 @@ import numpy.typing as npt
 from temporay.operators.pixels.backdrops import paint_backdrop
 from temporay.operators.pixels.cutouts import Sprite
 from temporay.operators.pixels.lettering import write_text
-from temporay.operators.pixels.shapes import LABEL_SHARE, paint, write_label
-from temporay.operators.records import Frames, Scene, ScenePlan, Shot, Track
+from temporay.operators.pixels.looks import paint_with_surface, turn_lightness
+from temporay.operators.pixels.shapes import LABEL_SHARE, write_label
+from temporay.operators.records import Frames, Scene, ScenePlan, Shot, Surface, Track
 
 TEXT = "text"  # the shape of a track that is its label alone, from the center of the first letter on
 BLACK_Y, NO_CHROMA = 16, 128  # black in limited range
@@ -32,8 +33,8 @@ def render(plan: ScenePlan, load_image: ImageLoader | None = None) -> Frames:
             raise ValueError("this plan shows images, but no image loader was given")
         _show(frames_THWC, shot, load_image(shot.scene))
     for track in plan.tracks:
-        _draw(frames_THWC, track, load_image)
-    return frames_THWC
+        _draw(frames_THWC, track, plan.look.surface, load_image)
+    return turn_lightness(frames_THWC) if plan.look.lighting == "light" else frames_THWC
 
 
 def render_i420(plan: ScenePlan, load_image: ImageLoader | None = None) -> Frames:
@@ -95,7 +96,7 @@ def _show(frames_THWC: Frames, shot: Shot, image_HWC: Frames) -> None:
         frames_THWC[shot.start_frame + offset] = cv2.warpAffine(fitted, affine_23, (width, height))
 
 
-def _draw(frames_THWC: Frames, track: Track, load_image: ImageLoader | None) -> None:
+def _draw(frames_THWC: Frames, track: Track, surface: Surface, load_image: ImageLoader | None) -> None:
     height, width = frames_THWC.shape[1:3]
     left, top, right, bottom = track.window_px or (0, 0, width, height)
     frames_THWC, width, height = frames_THWC[:, top:bottom, left:right], right - left, bottom - top
@@ -113,16 +114,18 @@ def _draw(frames_THWC: Frames, track: Track, load_image: ImageLoader | None) -> 
             if sprite is not None:
                 sprite.paste(frame_HWC, (x, y))
             else:
-                _paint(frame_HWC, track, t, (x, y), radius_px)
+                _paint(frame_HWC, track, t, (x, y), radius_px, surface)
 
 
-def _paint(frame_HWC: Frames, track: Track, t: int, xy: tuple[float, float], radius_px: float) -> None:
+def _paint(
+    frame_HWC: Frames, track: Track, t: int, xy: tuple[float, float], radius_px: float, surface: Surface
+) -> None:
     red, green, blue = track.color if track.color_T3 is None else track.color_T3[t].tolist()
     if track.shape == TEXT:
         write_text(frame_HWC, track.label, xy, radius_px, (red, green, blue))
         return
     angle_deg = 0.0 if track.angle_deg_T is None else float(track.angle_deg_T[t])
-    paint(frame_HWC, track.shape, (red, green, blue), xy, radius_px, angle_deg)
+    paint_with_surface(frame_HWC, track.shape, (red, green, blue), xy, radius_px, angle_deg, surface)
     if track.label:
         room_px = radius_px * LABEL_SHARE.get(track.shape, 1.0)
         write_label(frame_HWC, track.label, xy, room_px, (red, green, blue))

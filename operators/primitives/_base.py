@@ -42,6 +42,8 @@ class Primitive(ABC):
     free_form: ClassVar[bool] = False  # its answers can be written without having seen the options
     answer_kind: ClassVar[AnswerKind] = "choice"  # whether answers can be close to the right one, and how
 
+    may_be_light: ClassVar[bool] = True  # a light world instead of a dark one leaves the question's words true
+
     # How the clip of a twin differs: the same frames backwards, or the same frames in another order. Where no order of
     # the same frames has another answer, it is staged anew: the same question and length, other events.
     twin: ClassVar[TwinKind]

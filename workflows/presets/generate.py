@@ -8,6 +8,7 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.dataset.drawn_coco import DrawnScenes
 from temporay.operators.dataset.recipe import primitives_of
 from temporay.operators.pixels.clip import Codec
+from temporay.operators.records import BackdropKind, Lighting, Surface
 from temporay.operators.sampling import EVERY_FRAME, FrameSampling
 from temporay.workflows.config import replaced
 from temporay.workflows.data.generate import GenerateConfig
@@ -33,6 +34,10 @@ SYNRL = SHORT_TERM + LONG_TERM
 # Where tasks stand in a recipe decides its bytes. These came before the order was by name.
 RELATED_MOTION = ("playback_speed", "largest_motion", "time_arrow", "clip_jigsaw", "event_span", "same_moment")
 OUT = Path("data")
+BACKDROPS: tuple[BackdropKind, ...] = ("flat", "gradient", "noise", "photo")
+SURFACES: tuple[Surface, ...] = ("plain", "shaded", "textured", "outlined")
+LIGHTINGS: tuple[Lighting, ...] = ("dark", "light")
+DARK_AND_PLAIN = {"backdrops": ("flat",), "surfaces": ("plain",), "lightings": ("dark",), "camera_drift": False}
 # A quarter of COCO's usual area, with the jitter of arXiv 2506.06928.
 PHOTOS = Canvas(
     width=320, height=240, fps=8.0, num_frames=(24, 48), num_scenes=(2, 6), frames_per_scene=(1, 20), jitter="paper"
@@ -128,7 +133,9 @@ def synrl() -> GenerateConfig:
         style="detailed",
         canvas=MOTION,
         codec=Codec(crf=18, preset="veryfast"),
-        backdrops=("flat", "gradient", "noise", "photo"),
+        backdrops=BACKDROPS,
+        surfaces=SURFACES,
+        lightings=LIGHTINGS,
         camera_drift=True,
     )
 
@@ -136,7 +143,7 @@ def synrl() -> GenerateConfig:
 def synrl_paper() -> GenerateConfig:
     """Return SynRL's own frames: 512 px, 30 frames a second, dark. Its counts and courses are those of level 4."""
     canvas = replace(MOTION, width=512, height=512, fps=30.0, num_frames=(120, 240))
-    changes = {"out": OUT / "synrl-paper", "level": 4, "canvas": canvas, "backdrops": ("flat",), "camera_drift": False}
+    changes = {"out": OUT / "synrl-paper", "level": 4, "canvas": canvas, **DARK_AND_PLAIN}
     return replaced(synrl(), changes)
 
 
@@ -173,6 +180,10 @@ def combined() -> GenerateConfig:
         level=2,
         style="detailed",
         canvas=PHOTOS,
-        backdrops=("flat", "gradient", "noise", "photo"),
+        rates=(8.0, 12.0, 24.0),
+        sizes=((320, 240), (240, 320), (288, 288)),
+        backdrops=BACKDROPS,
+        surfaces=SURFACES,
+        lightings=LIGHTINGS,
         camera_drift=True,
     )

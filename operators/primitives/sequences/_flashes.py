@@ -47,6 +47,7 @@ class Key(NamedTuple):
 class FlashSequence(DrawnMotion[Sequenced]):
     """A question about which keys of a board light up, and in which order."""
 
+    may_be_light: ClassVar[bool] = False  # what "lights up" must get lighter
     name_words: ClassVar[int] = 1  # an event's detail begins with the name of its key, of so many words
 
     @abstractmethod

@@ -42,7 +42,7 @@ ENCODER = ".".join(map(str, av.library_versions["libavcodec"]))  # another encod
 
 
 def golden_recipe(task: str, level: int, coco: CocoPaths) -> Recipe:
-    """All that can be drawn at once: photographs, cut-outs, every backdrop, drift, twins."""
+    """All that can be drawn at once: photographs, cut-outs, every backdrop and look, drift, twins."""
     return Recipe(
         tasks=(task,),
         num_samples=2 * PAIRS_PER_CELL,
@@ -52,6 +52,8 @@ def golden_recipe(task: str, level: int, coco: CocoPaths) -> Recipe:
         canvas=CANVAS,
         twins=True,
         backdrops=("flat", "gradient", "noise", "photo"),
+        surfaces=("plain", "shaded", "textured", "outlined"),
+        lightings=("dark", "light"),
         camera_drift=True,
         check_pixels=False,
         coco=coco,
