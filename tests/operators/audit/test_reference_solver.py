@@ -17,7 +17,7 @@ def plans_of(task: str, level: int, count: int = 40) -> list[ScenePlan]:
     return [make_plan(task, index, level) for index in range(count)]
 
 
-@pytest.mark.parametrize("task", ["shell_game", "bounce_count", "lit_word"])
+@pytest.mark.parametrize("task", ["shell_game", "maze_walk", "lit_word"])
 def test_who_sees_everything_is_always_right(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reference_solver, "FRAMES_SHOWN", EVERYTHING)
     monkeypatch.setattr(reference_solver, "OVERLOOKED", 0.0)
