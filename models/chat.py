@@ -1,12 +1,13 @@
 """A sample and its frames → the prompt of an engine or a collator, through the model's own chat template."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
 from jinja2 import TemplateError
 from temporay.operators.dataset.rows import messages
 from temporay.operators.errors import UserError
-from temporay.operators.records import THINK_CLOSE, THINK_OPEN, Frames, Prompt, Sample
+from temporay.operators.records import ANSWER_OPEN, THINK_CLOSE, THINK_OPEN, Frames, Prompt, Sample
 
 
 def to_prompt(processor: Any, sample: Sample, frames_THWC: Frames | None, *, instruction: str) -> Prompt:
@@ -52,3 +53,17 @@ def to_target(prompt: Prompt, sample: Sample) -> str:
     if not opens_thought(prompt.text):
         return sample.target
     return sample.target.removeprefix(THINK_OPEN) if sample.rationale else f"{THINK_CLOSE}{sample.target}"
+
+
+def num_opening_tokens(tokenizer: Any, prompt: Prompt, sample: Sample) -> int:
+    """Count the tokens by which a target begins: those of the tags before its chain of thought or its answer.
+
+    A token that holds more than tags is not among them.
+    """
+    is_open = opens_thought(prompt.text)
+    if sample.rationale:
+        tags = "" if is_open else THINK_OPEN
+    else:
+        tags = f"{THINK_CLOSE}{ANSWER_OPEN}" if is_open else ANSWER_OPEN
+    pair = tokenizer([tags, to_target(prompt, sample)], add_special_tokens=False)["input_ids"]
+    return len(os.path.commonprefix(pair))

@@ -6,11 +6,11 @@ from threading import Lock
 from typing import Any
 
 import torch
-from temporay.models.chat import to_prompt, to_target
+from temporay.models.chat import num_opening_tokens, to_prompt, to_target
 from temporay.models.collate import Batch, collate_samples
 from temporay.models.families._base import Family
 from temporay.operators.errors import UserError
-from temporay.operators.records import Frames
+from temporay.operators.records import Frames, Prompt, Sample
 from temporay.workflows.learner.ahead import ahead
 from temporay.workflows.sft.clips import LoadedClip, RankSteps, clips_by_step
 from temporay.workflows.sft.mixture import Mixture
@@ -52,13 +52,14 @@ class Collate:
             RuntimeError: a row has another number of tokens than was counted.
         """
         samples = [self.settings.as_taught(self.mixture.sample(row)) for row in one.rows]
-        prompts = [
-            to_prompt(self.processor, sample, frames_THWC, instruction=self.settings.instruction_for(sample))
-            for sample, frames_THWC in zip(samples, frames, strict=True)
-        ]
+        prompts = [self._prompt(sample, frames_THWC) for sample, frames_THWC in zip(samples, frames, strict=True)]
         with self.lock:
             targets = [to_target(prompt, sample) for prompt, sample in zip(prompts, samples, strict=True)]
             batch = collate_samples(self.family, self.processor, prompts, targets)
+            for b, row in enumerate(one.rows):
+                if self.settings.learns_opening_only(self.mixture.sample(row)):
+                    opening = num_opening_tokens(self.processor.tokenizer, prompts[b], samples[b])
+                    batch.completion_mask_BT[b, max(1, opening) :] = 0.0
         for row, shown, num_tokens in zip(one.rows, frames, batch.lengths_R, strict=True):
             if shown is not None and num_tokens != self.tokens_N[row]:
                 raise RuntimeError(
@@ -68,6 +69,14 @@ class Collate:
         if one.is_blank:
             return replace(batch, completion_mask_BT=torch.zeros_like(batch.completion_mask_BT))
         return batch
+
+    def num_opening_tokens(self, sample: Sample) -> int:
+        """Count the tokens by which the target of a sample, as it is taught, begins to reason or to answer."""
+        with self.lock:
+            return num_opening_tokens(self.processor.tokenizer, self._prompt(sample, None), sample)
+
+    def _prompt(self, sample: Sample, frames_THWC: Frames | None) -> Prompt:
+        return to_prompt(self.processor, sample, frames_THWC, instruction=self.settings.instruction_for(sample))
 
     def _name(self, row: int) -> str:
         return f"{self.mixture.sample(row).key} of {self.mixture.path(row)}"

@@ -24,11 +24,12 @@ class SftSettings(TrainingSettings):
     tokens_per_step: int | None = Field(default=None, ge=1)  # a step takes samples until the next would exceed it
     answer_only_share: float = Field(default=0.0, ge=0, le=1)  # of the samples with a chain of thought: taught without
     answer_only_wordings: float = Field(default=1.0, ge=0, le=1)  # share of each question's wordings it applies to
+    answer_only_learns: Literal["answer", "opening"] = "answer"  # opening: that it answers at once, but not what
     answer_only_instruction: str = ANSWER_ONLY_INSTRUCTION  # ``instruction`` for samples taught without it
     max_length: int | None = Field(default=None, ge=1)  # tokens; longer samples are left out. None: the tokenizer's own
     max_dropped_share: float = Field(default=0.05, ge=0, le=1)  # if more samples are too long, the run is refused
     best_metric: BestMetric = "ordered_loss"  # the weights with the best one are kept in OUT/best
-    stop_when_exact: float | None = Field(default=None, gt=0, le=1)  # ends the run; see ``may_stop``
+    stop_when_exact: float | None = Field(default=None, gt=0, le=1)  # ends the run; see ``validation``
 
     @model_validator(mode="after")
     def _one_measure_of_a_step(self) -> Self:
@@ -40,13 +41,12 @@ class SftSettings(TrainingSettings):
         return self
 
     def may_stop(self, exact: Mapping[str, float]) -> bool:
-        """Return whether enough is learned: in every task, of the held-out samples taught with a chain of thought.
+        """Return whether enough is learned: whether every share of exact targets is high enough.
 
         Args:
-            exact: by task, the share of these whose whole target greedy decoding gives.
+            exact: shares by kind of held-out sample, as validation measures them.
         """
-        shares = [share for name, share in exact.items() if not name.startswith(ANSWER_ONLY)]
-        return self.stop_when_exact is not None and min(shares, default=0.0) >= self.stop_when_exact
+        return self.stop_when_exact is not None and min(exact.values(), default=0.0) >= self.stop_when_exact
 
     def as_taught(self, sample: Sample) -> Sample:
         """Return what is taught: the sample, or for a fixed share of them the sample without its chain of thought.
@@ -64,6 +64,11 @@ class SftSettings(TrainingSettings):
         if wording is None:
             return True
         return int((wording + 1) * self.answer_only_wordings) > int(wording * self.answer_only_wordings)
+
+    def learns_opening_only(self, sample: Sample) -> bool:
+        """Return whether only the beginning of a target is learned, because its chain of thought is left out."""
+        is_short = bool(sample.rationale) and not self.as_taught(sample).rationale
+        return is_short and self.answer_only_learns == "opening"
 
     def instruction_for(self, sample: Sample) -> str:
         """Return how a sample as taught is told to answer, with or without a chain of thought."""

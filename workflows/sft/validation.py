@@ -6,8 +6,9 @@ The targets are given, not generated: no engine is needed. With the chain of tho
 read the answer off it, so accuracy is left to ``temporay evaluate``; what the order of the frames is worth shows in the
 gap between the loss of an arm and that of the ordered frames, which is 0 for a model that does not watch.
 
-A target is exact if each of its tokens has a probability above one half. Greedy decoding then gives just this target,
-so the share of exact targets is a lower bound of accuracy. A run may stop once it is high enough.
+A target is exact if each of its tokens has a probability above one half: greedy decoding then gives just this target.
+Whether a model reasons at all is another matter. So a chain of thought is measured from its first word on, given the tag
+that opens it. A run may stop once all shares of exact targets are high enough.
 """
 
 import math
@@ -46,6 +47,7 @@ class Validation:
         passes = pack(held_out.rows, held_out.tokens_N, config.pass_limits, parallel.world_size)
         self._passes: list[Pass] = passes[parallel.rank :: parallel.world_size]
         self._samples = [config.as_taught(collate.mixture.sample(row)) for row in held_out.rows]
+        self._skipped_S = [collate.num_opening_tokens(s) if s.rationale else 0 for s in self._samples]
         self._stage = f"{learner.stage}_validation"
         self._run_dir = RunDir(path=learner.config.out, resumed=True) if parallel.rank == 0 else None
         if self._run_dir is not None:
@@ -85,8 +87,9 @@ class Validation:
         Returns:
             Losses and what is made of them, and the shares of exact targets. ``ARM_loss`` is in nats per token.
             ``ARM_gap`` is this loss less that of ordered frames. ``ARM_wins`` is the share of samples that are likelier
-            in order: a half or less, if the model does not watch. The shares have the names of tasks; those of targets
-            without a chain of thought have ``answer_only`` in front.
+            in order: a half or less, if the model does not watch. The shares are those of chains of thought and answers
+            by task; those of targets without a chain of thought have ``answer_only`` in front. There, only what is
+            learned counts.
         """
         nats_AS, tokens_AS, doubtful_AS = self._sums()
         return self._losses(nats_AS, tokens_AS), self._exact_shares(doubtful_AS)
@@ -131,6 +134,8 @@ class Validation:
                     sums_3AS[0, a, places] = -(logprobs_BT * batch.completion_mask_BT).sum(-1)
                     sums_3AS[1, a, places] = batch.completion_mask_BT.sum(-1).double()
                     doubtful_BT = (logprobs_BT <= math.log(0.5)) & batch.completion_mask_BT.bool()
+                    for b, s in enumerate(places):
+                        doubtful_BT[b, : self._skipped_S[s]] = False
                     sums_3AS[2, a, places] = doubtful_BT.sum(-1).double()
         nats_AS, tokens_AS, doubtful_AS = policy.parallel.sum(sums_3AS).cpu()
         return nats_AS, tokens_AS, doubtful_AS
