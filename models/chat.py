@@ -1,6 +1,6 @@
 """A sample and its frames → the prompt of an engine or a collator, through the model's own chat template."""
 
-import os
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -66,4 +66,4 @@ def num_opening_tokens(tokenizer: Any, prompt: Prompt, sample: Sample) -> int:
     else:
         tags = f"{THINK_CLOSE}{ANSWER_OPEN}" if is_open else ANSWER_OPEN
     pair = tokenizer([tags, to_target(prompt, sample)], add_special_tokens=False)["input_ids"]
-    return len(os.path.commonprefix(pair))
+    return sum(1 for _ in itertools.takewhile(lambda ids: ids[0] == ids[1], zip(*pair, strict=False)))

@@ -7,8 +7,8 @@ read the answer off it, so accuracy is left to ``temporay evaluate``; what the o
 gap between the loss of an arm and that of the ordered frames, which is 0 for a model that does not watch.
 
 A target is exact if each of its tokens has a probability above one half: greedy decoding then gives just this target.
-Whether a model reasons at all is another matter. So a chain of thought is measured from its first word on, given the tag
-that opens it. A run may stop once all shares of exact targets are high enough.
+Whether a model reasons at all is another matter. So a chain of thought is measured from its first word on, after the
+tag that opens it. A run may stop once all shares of exact targets are high enough.
 """
 
 import math

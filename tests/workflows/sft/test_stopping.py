@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import pytest
+import torch
 from pydantic import ValidationError
 from temporay.models.chat import to_prompt
 from temporay.models.engines._settings import EngineSettings
 from temporay.models.engines.local import Local
 from temporay.models.families._base import family_of
 from temporay.operators.dataset.reader import Dataset
-from temporay.operators.records import Sampling
+from temporay.operators.dataset.video_qa import VideoReading
+from temporay.operators.records import ANSWER_OPEN, Sampling
+from temporay.workflows.sft.collation import Collate
+from temporay.workflows.sft.inputs import prepare
 from temporay.workflows.sft.loop import run
+from temporay.workflows.sft.mixture import Mixture, parts_of
+from temporay.workflows.sft.schedule import Pass
 from temporay.workflows.sft.settings import SftConfig, SftSettings
 
 NUM_STEPS, ENOUGH = 150, 0.5
@@ -86,12 +94,43 @@ def test_a_run_that_was_killed_after_its_stop_does_not_go_on(
     assert (out / "model" / "model.safetensors").read_bytes() == (stopped / "model" / "model.safetensors").read_bytes()
 
 
-def test_chains_of_thought_of_every_task_decide() -> None:
+def test_every_kind_of_sample_decides() -> None:
     settings = SftSettings(stop_when_exact=0.8)
-    assert settings.may_stop({"a": 0.8, "b": 0.9, "answer_only a": 0.1})
+    assert settings.may_stop({"a": 0.8, "b": 0.9, "answer_only a": 0.8})
     assert not settings.may_stop({"a": 0.7, "b": 1.0})
-    assert not settings.may_stop({"answer_only a": 1.0})
+    assert not settings.may_stop({"a": 1.0, "answer_only a": 0.1})
+    assert not settings.may_stop({})
     assert not SftSettings().may_stop({"a": 1.0})
+
+
+def test_an_opening_is_learned_alone(data: Path, model: Path, tmp_path: Path) -> None:
+    """The model learns to answer at once, and nothing about the answer."""
+    settings = config(data, model, tmp_path, answer_only_share=1.0, answer_only_learns="opening")
+    part = parts_of(data, (), VideoReading())
+    inputs = prepare(settings, part)
+    family = family_of(model)
+    processor = family.load_processor(model)
+    collate = Collate(
+        family=family,
+        processor=processor,
+        mixture=Mixture.open(part),
+        tokens_N=inputs.schedule.tokens_N,
+        settings=settings,
+        lock=Lock(),
+    )
+    batch = collate.batch(Pass((0, 1)), [collate.mixture.frames_shown(row) for row in (0, 1)])
+    for ids_T, mask_T in zip(batch.completion_ids_BT, batch.completion_mask_BT, strict=True):
+        learned = processor.tokenizer.decode(ids_T[mask_T.bool()])
+        assert learned and ANSWER_OPEN.startswith(learned.strip())
+    whole = collate_with(collate, answer_only_learns="answer").batch(
+        Pass((0, 1)), [collate.mixture.frames_shown(row) for row in (0, 1)]
+    )
+    assert torch.equal(whole.input_ids_RL, batch.input_ids_RL)
+    assert whole.completion_mask_BT.sum() > batch.completion_mask_BT.sum()
+
+
+def collate_with(collate: Collate, **changes: Any) -> Collate:
+    return replace(collate, settings=collate.settings.model_copy(update=changes))
 
 
 def test_a_stop_needs_held_out_samples(tmp_path: Path) -> None:
