@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.audit.ideal_states import Doubles, Thing, Watched
 from temporay.operators.audit.learners import Features
-from temporay.operators.audit.readings.reading import Scores, score_columns
+from temporay.operators.audit.readings.reading import OptionScores, score_columns
 from temporay.operators.audit.thing_features import REST, NamedNumbers
 from temporay.operators.primitives.motion._stage import VECTORS
 
@@ -32,7 +32,7 @@ class Described:
     names: tuple[str, ...]
     values_KF: Doubles  # zeros for what the view does not show: how a plan hides things is not to be seen
     shown_K: npt.NDArray[np.bool_]
-    scores: Scores = field(default_factory=dict)  # of the options, by the reader of this kind
+    scores: OptionScores = field(default_factory=dict)  # of the options, by the reader of this kind
 
     @classmethod
     def of(
@@ -40,7 +40,7 @@ class Described:
         watched: Watched,
         frames: Sequence[int],
         describe: Callable[[Thing], NamedNumbers],
-        scores: Scores | None = None,
+        scores: OptionScores | None = None,
     ) -> Described:
         """Describe what can be seen in some frames."""
         numbers = [describe(thing) for thing in watched.things]

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 from temporay.operators.audit.ideal_states import Doubles, Thing, Watched
-from temporay.operators.audit.readings.reading import Scores, Shown
+from temporay.operators.audit.readings.reading import OptionScores, Shown
 from temporay.operators.primitives._base import Facts, Primitive
 
 SECONDS = re.compile(r"\d+\.\d+")
@@ -33,7 +33,7 @@ class ShownChange:
         return option in (f"the {self.name}", f"its {self.attribute}")
 
 
-def read_changes(primitive: Primitive, watched: Watched, shown: Shown) -> Scores:
+def read_changes(primitive: Primitive, watched: Watched, shown: Shown) -> OptionScores:
     """Score options by the changes between the frames shown: any, one that lasts, and the earliest that lasts."""
     facts, options = watched.plan.facts, watched.row["options"]
     changes = [one for thing in watched.things for one in _changes(thing, watched, shown) if one.is_asked(facts)]
@@ -67,7 +67,7 @@ def _changes(thing: Thing, watched: Watched, shown: Shown) -> Iterator[ShownChan
             yield ShownChange(name=name, attribute=attribute, time_s=time_s, lasts=lasts)
 
 
-def _at_times(changes: Sequence[ShownChange], watched: Watched, shown: Shown) -> Scores:
+def _at_times(changes: Sequence[ShownChange], watched: Watched, shown: Shown) -> OptionScores:
     """Score times by whether the frames before and after the one change that is asked about allow them."""
     options_s = [float(option.split()[1]) for option in watched.row["options"]]
     if not shown.timed:
@@ -85,7 +85,7 @@ def _at_times(changes: Sequence[ShownChange], watched: Watched, shown: Shown) ->
     return {"possible": [float(one) for one in possible], "near": near}
 
 
-def read_spans(primitive: Primitive, watched: Watched, shown: Shown) -> Scores:
+def read_spans(primitive: Primitive, watched: Watched, shown: Shown) -> OptionScores:
     """Score spans by the share of frames shown in which the shape acts inside, and rests outside."""
     spans_s = [[float(time) for time in SECONDS.findall(option)] for option in watched.row["options"]]
     acting = _acting(watched, shown) if shown.timed else {}

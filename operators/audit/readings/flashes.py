@@ -6,7 +6,7 @@ from itertools import groupby
 
 import numpy as np
 from temporay.operators.audit.ideal_states import Doubles, Watched
-from temporay.operators.audit.readings.reading import NUM_DRAWN, Scores, Shown, filled_in
+from temporay.operators.audit.readings.reading import NUM_DRAWN, OptionScores, Shown, filled_in
 from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.primitives._base import Primitive
 from temporay.operators.primitives.sequences._flashes import FlashSequence, Sequenced, told_apart
@@ -15,7 +15,7 @@ from temporay.operators.seeding import rng_at
 NEAR = 1e-3
 
 
-def read_flashes(primitive: Primitive, watched: Watched, shown: Shown) -> Scores:
+def read_flashes(primitive: Primitive, watched: Watched, shown: Shown) -> OptionScores:
     """Score options by sequences in which what is hidden is drawn, and words by the letters shown."""
     assert isinstance(primitive, FlashSequence)
     if not shown.ordered:

@@ -2,15 +2,16 @@
 
 import numpy as np
 from temporay.operators.audit.ideal_states import Doubles, Thing, Watched, steps_between
-from temporay.operators.audit.readings.reading import Scores, Shown
+from temporay.operators.audit.readings.reading import OptionScores, Shown
 from temporay.operators.primitives._base import Primitive
 from temporay.operators.primitives.motion._processes import arrow, measured_of
 
 WAYS = {"clockwise": 1.0, "counter-clockwise": -1.0}
+STEPS = ("right half", "left half", "out of step", "in step")  # in what options say
 MATCHED = 1.4  # shifts; turns that are farther apart do not belong together
 
 
-def read_rounds(primitive: Primitive, watched: Watched, shown: Shown) -> Scores:
+def read_rounds(primitive: Primitive, watched: Watched, shown: Shown) -> OptionScores:
     """Score cells by how far their shape has gone round, in the direction of the option if it has one."""
     if not shown.ordered:
         return {}
@@ -22,7 +23,7 @@ def read_rounds(primitive: Primitive, watched: Watched, shown: Shown) -> Scores:
     return {"rounds": rounds}
 
 
-def read_arrow(primitive: Primitive, watched: Watched, shown: Shown) -> Scores:
+def read_arrow(primitive: Primitive, watched: Watched, shown: Shown) -> OptionScores:
     """Score directions of time by whether what happens runs the natural way in the frames shown."""
     if not shown.ordered:
         return {}
@@ -34,7 +35,7 @@ def read_arrow(primitive: Primitive, watched: Watched, shown: Shown) -> Scores:
     return {"natural way": [forwards if option == "forwards" else -forwards for option in watched.row["options"]]}
 
 
-def read_halves(primitive: Primitive, watched: Watched, shown: Shown) -> Scores:
+def read_halves(primitive: Primitive, watched: Watched, shown: Shown) -> OptionScores:
     """Score options by how far turns on the right come before those on the left that belong to them."""
     if not shown.ordered:
         return {}
@@ -46,10 +47,13 @@ def read_halves(primitive: Primitive, watched: Watched, shown: Shown) -> Scores:
     matched = [one for one in earlier if abs(one) < MATCHED]
     lead = float(np.median(matched)) if matched else 0.0
     seen = "in step" if abs(lead) < 0.5 else "right half" if lead > 0 else "left half"
-    told = ["right half", "left half", "out of step", "in step"]
-    says = [next(words for words in told if words in option) for option in watched.row["options"]]
+    together = len({*left} & {*right}) - len({*left} ^ {*right}) / 2
+    says = [next(words for words in STEPS if words in option) for option in watched.row["options"]]
     fits = [one == seen or (one == "out of step" and seen != "in step") for one in says]
-    return {"turns that match": [len(matched) * float(one) for one in fits]}
+    return {
+        "turns that match": [len(matched) * float(one) for one in fits],
+        "turns at once": [together if one == "in step" else -together for one in says],
+    }
 
 
 def _turns(thing: Thing, watched: Watched, shown: Shown) -> Doubles:

@@ -4,17 +4,17 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from temporay.operators.audit.ideal_states import Thing, Watched
-from temporay.operators.audit.readings.reading import Scores, Shown
+from temporay.operators.audit.readings.reading import OptionScores, Shown
 from temporay.operators.primitives._base import Facts, Primitive
 from temporay.operators.records import ScenePlan
 
 BESIDE = {"to the right of": (0, 1), "to the left of": (0, -1), "below": (1, 0), "above": (-1, 0)}  # rows, columns
 
-Place = tuple[int, int]  # row and column
-Piece = Mapping[Place, str]  # the color of every cell that a run of frames shows
+GridCell = tuple[int, int]  # row and column
+Piece = Mapping[GridCell, str]  # the color of every cell that a run of frames shows
 
 
-def read_pattern(primitive: Primitive, watched: Watched, shown: Shown) -> Scores:
+def read_pattern(primitive: Primitive, watched: Watched, shown: Shown) -> OptionScores:
     """Score options by the pieces of the pattern that the runs of frames show."""
     facts, options = watched.plan.facts, watched.row["options"]
     pieces = [_piece(watched, block) for block in shown.blocks()]
@@ -36,14 +36,14 @@ def read_pattern(primitive: Primitive, watched: Watched, shown: Shown) -> Scores
     }
 
 
-def _piece(watched: Watched, block: Sequence[int]) -> dict[Place, str]:
+def _piece(watched: Watched, block: Sequence[int]) -> dict[GridCell, str]:
     """Put together the cells that a run of frames shows; the first is where the window starts.
 
     Two cells in view say where they lie from each other. From one frame to the next a cell is followed.
     """
     start = (watched.plan.facts["row"] - 1, watched.plan.facts["column"] - 1)
     cells = [thing for thing in watched.things if thing.window]
-    piece, followed = dict[Place, str](), dict[int, Place]()
+    piece, followed = dict[GridCell, str](), dict[int, GridCell]()
     for frame in block:
         in_view = [n for n, cell in enumerate(cells) if cell.visible_T[frame]]
         followed = {n: place for n, place in followed.items() if n in in_view}  # what comes again may be another
@@ -56,7 +56,7 @@ def _piece(watched: Watched, block: Sequence[int]) -> dict[Place, str]:
     return piece
 
 
-def _apart(one: Thing, other: Thing, frame: int, plan: ScenePlan) -> Place:
+def _apart(one: Thing, other: Thing, frame: int, plan: ScenePlan) -> GridCell:
     """Return how many rows and columns one cell is from another, by where both are in a frame."""
     left, top, right, bottom = one.window or (0, 0, plan.width, plan.height)
     pitch_2 = np.array([(right - left) / plan.width, (bottom - top) / plan.height])
@@ -71,12 +71,12 @@ def _beside(piece: Piece, facts: Facts) -> list[str]:
     return [piece[cell] for cell in next_to if cell in piece]
 
 
-def _pattern(option: str) -> dict[Place, str]:
+def _pattern(option: str) -> dict[GridCell, str]:
     rows = [row.split() for row in option.split(" / ")]
     return {(i, j): color for i, row in enumerate(rows) for j, color in enumerate(row)}
 
 
-def _agrees(piece: Piece, pattern: Piece, by: Place) -> bool:
+def _agrees(piece: Piece, pattern: Piece, by: GridCell) -> bool:
     return all(pattern.get((row + by[0], column + by[1])) == color for (row, column), color in piece.items())
 
 

@@ -5,14 +5,14 @@ from itertools import groupby, pairwise
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.audit.ideal_states import Doubles, Thing, Watched
-from temporay.operators.audit.readings.reading import Scores, Shown
+from temporay.operators.audit.readings.reading import OptionScores, Shown
 from temporay.operators.primitives._base import Primitive
 
 TOWARD = {"left": (-1.0, 0.0), "right": (1.0, 0.0), "above": (0.0, -1.0), "below": (0.0, 1.0)}  # y grows downwards
-FAR = 0.25  # of the frame: about how far places are apart that have nothing to do with each other
+FAR = 0.1  # of the frame: pieces that are farther apart do not meet
 
 
-def read_sides(primitive: Primitive, watched: Watched, shown: Shown) -> Scores:
+def read_sides(primitive: Primitive, watched: Watched, shown: Shown) -> OptionScores:
     """Score sides by where the shape is beside the asked flash, beside any flash, and in all frames shown."""
     facts, frames = watched.plan.facts, shown.frames
     of_name = {name: thing for thing in watched.things for name in thing.names}
@@ -49,7 +49,7 @@ def _beside_flashes(white_N: npt.NDArray[np.bool_], toward_N2: Doubles) -> list[
     return found
 
 
-def read_pieces(primitive: Primitive, watched: Watched, shown: Shown) -> Scores:
+def read_pieces(primitive: Primitive, watched: Watched, shown: Shown) -> OptionScores:
     """Score orders by how well the ends of pieces that are shown meet the starts of those that follow."""
     if not (shown.ordered and shown.timed):
         return {}

@@ -9,7 +9,7 @@ from temporay.operators.audit.readings.flashes import read_flashes
 from temporay.operators.audit.readings.motions import read_arrow, read_halves, read_rounds
 from temporay.operators.audit.readings.patterns import read_pattern
 from temporay.operators.audit.readings.places import read_pieces, read_sides
-from temporay.operators.audit.readings.reading import Reader, Scores, Shown
+from temporay.operators.audit.readings.reading import OptionScores, Reader, Shown
 from temporay.operators.audit.readings.scenes import read_scenes
 from temporay.operators.primitives._base import Primitive
 from temporay.operators.primitives.scenes._question import PseudoVideo
@@ -27,7 +27,7 @@ OF_TASK: dict[str, Reader] = {
 }
 
 
-def read(primitive: Primitive, watched: Watched, shown: Shown) -> Scores:
+def read(primitive: Primitive, watched: Watched, shown: Shown) -> OptionScores:
     """Return the scores of the options by the reader of this kind; none for a kind that has no reader."""
     reader = reader_of(primitive)
     return reader(primitive, watched, shown) if reader else {}

@@ -9,7 +9,7 @@ from temporay.operators.primitives._base import Primitive
 
 NUM_DRAWN = 60  # ways in which the rest of a clip is filled in
 
-Scores = Mapping[str, Sequence[float]]  # name -> one score for every option
+OptionScores = Mapping[str, Sequence[float]]  # name -> one score for every option
 Blocks = Sequence[Sequence[int]]
 
 
@@ -44,7 +44,7 @@ class Shown:
         return lengths if self.timed else np.ones(len(lengths))
 
 
-Reader = Callable[[Primitive, Watched, Shown], Scores]
+Reader = Callable[[Primitive, Watched, Shown], OptionScores]
 
 
 def filled_in(
@@ -65,7 +65,7 @@ def filled_in(
     return filled
 
 
-def score_columns(scores: Scores) -> dict[str, Doubles]:
+def score_columns(scores: OptionScores) -> dict[str, Doubles]:
     """Return each score, how far it is over the best of the other options, and how many it exceeds."""
     columns: dict[str, Doubles] = {}
     for name, values in scores.items():

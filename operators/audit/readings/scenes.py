@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from temporay.operators.audit.ideal_states import Watched
-from temporay.operators.audit.readings.reading import NUM_DRAWN, Scores, Shown, filled_in
+from temporay.operators.audit.readings.reading import NUM_DRAWN, OptionScores, Shown, filled_in
 from temporay.operators.primitives._base import Primitive
 from temporay.operators.primitives.scenes._question import NONE_OF_THE_OTHERS, PseudoVideo
 from temporay.operators.seeding import rng_at
 
 
-def read_scenes(primitive: Primitive, watched: Watched, shown: Shown) -> Scores:
+def read_scenes(primitive: Primitive, watched: Watched, shown: Shown) -> OptionScores:
     """Score options by orders in which the scenes that are asked about, but not shown, come at any hidden time."""
     assert isinstance(primitive, PseudoVideo)
     if not shown.ordered:

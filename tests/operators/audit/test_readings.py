@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -163,6 +164,37 @@ def flash_in_the_middle(one: PlannedSample) -> PlannedSample:
     return restated(one, with_frames(one.plan, takes), one.row["options"], one.row["answer_text"])
 
 
+def turn_in_the_middle(one: PlannedSample) -> PlannedSample:
+    """Show a turn of the left half, and what the right half does then, in the three frames of the middle."""
+    turn = next(event for event in one.plan.events if event.kind == "turns" and event.subject == "left half")
+    takes, middle = np.arange(one.plan.num_frames), one.plan.num_frames // 2
+    takes[middle - 1 : middle + 2] = round(turn.start_ms * one.plan.fps / 1000) + np.arange(-1, 2)
+    return restated(one, with_frames(one.plan, takes), one.row["options"], one.row["answer_text"])
+
+
+def own_color_at_the_start(one: PlannedSample) -> PlannedSample:
+    """Give the cell where the window starts another color in all wrong patterns."""
+    answer, facts = one.row["answer_text"], one.plan.facts
+    place = (facts["row"] - 1) * facts["columns"] + facts["column"] - 1
+
+    def wrong(option: str) -> str:
+        words = option.replace(" / ", " ").split()
+        words[place] = "gray"
+        rows = [words[i : i + facts["columns"]] for i in range(0, len(words), facts["columns"])]
+        return " / ".join(map(" ".join, rows))
+
+    options = [option if option == answer else wrong(option) for option in one.row["options"]]
+    return restated(one, one.plan, list(dict.fromkeys(options)), answer)
+
+
+def all_others_go_on_with_the_first_piece(one: PlannedSample) -> PlannedSample:
+    """Offer wrong orders that have the first piece after the last one; both ends of the clip show that it is not."""
+    orders = [", ".join(order) for order in permutations("1234") if "41" in "".join(order)]
+    chosen = np.random.default_rng(one.plan.address.index).choice(len(orders), 3, replace=False)
+    answer = one.row["answer_text"]
+    return restated(one, one.plan, [answer, *(orders[i] for i in chosen)], answer)
+
+
 def the_middle_in_one_option(plan: ScenePlan) -> bool:
     primitive: Any = make_primitive("event_span")
     middle_s = plan.num_frames // 2 / plan.fps
@@ -176,6 +208,21 @@ PLANTED: dict[str, tuple[str, int, str, Callable[[ScenePlan], bool], Callable[[P
     "spans": ("event_span", 0, "middle_three_frames", the_middle_in_one_option, lambda one: one),
     "rounds": ("largest_motion", 0, "first_two_frames", lambda plan: True, lambda one: one),
     "arrow": ("time_arrow", 0, "first_two_frames", lambda plan: True, lambda one: one),
+    "halves": (
+        "same_moment",
+        0,
+        "middle_three_frames",
+        lambda plan: plan.facts["mode"] == "whether" and any(e.subject == "left half" for e in plan.events[:-1]),
+        turn_in_the_middle,
+    ),
+    "pieces": (
+        "clip_jigsaw",
+        1,
+        "first_and_last_frame",
+        lambda plan: True,
+        all_others_go_on_with_the_first_piece,
+    ),
+    "patterns": ("partial_views", 0, "first_frame", lambda p: p.facts["mode"] == "whole", own_color_at_the_start),
     "sides": ("relative_position", 0, "middle_three_frames", lambda plan: True, flash_in_the_middle),
 }
 
