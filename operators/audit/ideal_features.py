@@ -128,9 +128,9 @@ def _between_asked(one: Described) -> list[float]:
     if len(set(one.watched.asked)) < 2:
         return [0.0, 0.0, -9.0]
     a, b = (one.watched.things[n] for n in one.watched.asked[:2])
-    if "first change" in one.names:
-        times = one.values_KF[:, one.names.index("first change")]
-        frame = min(len(a.xy_T2) - 1, round(float(min(times[times >= 0], default=0.0)) * one.watched.plan.fps))
+    times = one.values_KF[:, one.names.index("first change")] if "first change" in one.names else np.empty(0)
+    if (times > 0).any():  # else no frame of a change is in view
+        frame = min(len(a.xy_T2) - 1, round(float(times[times > 0].min()) * one.watched.plan.fps))
         x, y = a.xy_T2[frame] - b.xy_T2[frame]
     elif "x first" in one.names:
         x, y = ((one.asked(0) - one.asked(1))[one.names.index(f"{axis} first")] for axis in "xy")

@@ -18,7 +18,7 @@ TOLD_S = 0.05  # options tell times to a tenth of a second
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownChange:
-    """A change between two of the frames shown. It is half-way between them."""
+    """A change between two of the frames shown. It is half-way between them; without times, their order is its time."""
 
     name: str  # what the shape is called, by what stays
     attribute: str
@@ -62,7 +62,7 @@ def _changes(thing: Thing, watched: Watched, shown: Shown) -> Iterator[ShownChan
         differs = np.flatnonzero((np.abs(np.diff(looks[at], axis=0)) > SAME).any(axis=1))
         lasts = bool((np.abs(looks[at[-1]] - looks[at[0]]) > SAME).any())
         for n in differs if shown.ordered else differs[:1]:
-            time_s = float(at[n] + at[n + 1] + 1) / 2 / watched.plan.fps
+            time_s = float(at[n] + at[n + 1] + 1) / 2 / watched.plan.fps if shown.timed else float(n)
             name = f"{color} shape" if attribute == "form" else form
             yield ShownChange(name=name, attribute=attribute, time_s=time_s, lasts=lasts)
 
