@@ -11,6 +11,7 @@ readers    which reader reads which kind
 flashes    keys that light up in turn
 scenes     scenes in turn
 changes    what changes, and from when to when
+courses    which figure a path is, and how fast one motion is played twice
 motions    what goes farthest, forwards, or ahead
 places     where shapes are at a flash, and which pieces of a path meet
 patterns   colored cells that are seen one by one

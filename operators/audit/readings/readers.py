@@ -5,6 +5,7 @@ A kind that none of them knows, such as one of the user's own, is judged by the 
 
 from temporay.operators.audit.ideal_states import Watched
 from temporay.operators.audit.readings.changes import read_changes, read_spans
+from temporay.operators.audit.readings.courses import read_figures, read_speeds
 from temporay.operators.audit.readings.flashes import read_flashes
 from temporay.operators.audit.readings.motions import read_arrow, read_halves, read_rounds
 from temporay.operators.audit.readings.patterns import read_pattern
@@ -21,9 +22,11 @@ OF_TASK: dict[str, Reader] = {
     "event_span": read_spans,
     "largest_motion": read_rounds,
     "partial_views": read_pattern,
+    "playback_speed": read_speeds,
     "relative_position": read_sides,
     "same_moment": read_halves,
     "time_arrow": read_arrow,
+    "trajectory_shape": read_figures,
 }
 
 

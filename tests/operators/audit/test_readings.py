@@ -34,9 +34,11 @@ DECIDES = {
     "lit_word": ("letters in turn",),
     "maze_walk": ("share of sequences",),
     "partial_views": ("placed pieces that fit", "as many as seen", "seen there"),
+    "playback_speed": ("right by these speeds",),
     "relative_position": ("side at the asked flash",),
     "same_moment": ("turns that match",),
     "time_arrow": ("natural way",),
+    "trajectory_shape": ("fit this way round",),
 }
 
 
@@ -207,6 +209,14 @@ PLANTED: dict[str, tuple[str, int, str, Callable[[ScenePlan], bool], Callable[[P
     "changes": ("attribute_change", 0, "first_and_last_frame", lambda p: p.facts["mode"] == "which", lambda one: one),
     "spans": ("event_span", 0, "middle_three_frames", the_middle_in_one_option, lambda one: one),
     "rounds": ("largest_motion", 0, "first_two_frames", lambda plan: True, lambda one: one),
+    "figures": ("trajectory_shape", 0, "first_and_last_frame", lambda plan: True, lambda one: one),
+    "speeds": (
+        "playback_speed",
+        0,
+        "first_two_frames",
+        lambda plan: (plan.facts["layout"], plan.facts["mode"]) == ("beside", "which"),
+        lambda one: one,
+    ),
     "arrow": ("time_arrow", 0, "first_two_frames", lambda plan: True, lambda one: one),
     "halves": (
         "same_moment",
