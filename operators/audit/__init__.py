@@ -6,7 +6,9 @@
 certificate     all attacks on all tasks: what audit.json holds
 ideal           tier D: what perfect eyes guess from parts of the clip, by mode and level, and what certifies that
 ideal_states    plan -> exact places, sizes, colors and angles of the things in a clip
-ideal_features  what a few frames, or all, say of each thing
+ideal_features  columns of samples and of options, from what is said of things and from the scores of readers
+thing_features  what a few frames, or all, say of each thing
+readings        what a few frames, or all, say of each option, where the answer composes several things
 reference_solver  how often a reader of known weakness is right
 game_views      exact attacks on parts of a game
 inherent        what a primitive declares that a part may tell

@@ -21,16 +21,16 @@ from temporay.operators.audit.ideal_features import (
     DIRECTION,
     NUMBER,
     Described,
-    in_a_bag,
-    in_order,
-    in_the_log,
-    one_numbers,
     option_columns,
     sample_columns,
+    score_features,
 )
 from temporay.operators.audit.ideal_states import Watched, watch
 from temporay.operators.audit.inherent import GROUPS, limits_of
 from temporay.operators.audit.learners import answer_forest, option_forest
+from temporay.operators.audit.readings.readers import read
+from temporay.operators.audit.readings.reading import Shown
+from temporay.operators.audit.thing_features import in_a_bag, in_order, in_the_log, one_numbers
 from temporay.operators.dataset.rows import SampleRow
 from temporay.operators.primitives._base import Inherent, Primitive
 from temporay.operators.primitives.states._game import OperationsGame
@@ -43,6 +43,8 @@ MIN_SAMPLES = 100  # of a cell; with fewer, a learner learns too little to certi
 SOLVED = 0.9  # accuracy with everything shown from which on a probe certifies, unless less is declared
 EVERYTHING = "every_frame"
 MEASURABLE = re.compile(f"{DIRECTION.pattern}|{NUMBER.pattern}")  # what an option says can be compared with a clip
+# Views whose frames are anywhere in the clip, so that their times are not known to who is shown them.
+UNTIMED = ("random_frame", "any_two_frames")
 Choose = Callable[[int, np.random.Generator], Sequence[int]]
 VIEWS: dict[str, Choose] = {
     "first_frame": lambda length, rng: (0,),
@@ -141,8 +143,8 @@ def motion_attacks(
     watched = [watch(one.row, one.plan) for one in planned]
     rows = [one.row for one in planned]
     kinds = [k for k, _ in Counter(e.kind for one in watched for e in one.plan.events).most_common(MAX_EVENT_KINDS)]
-    views = {name: [_in_view(name, choose, one, kinds) for one in watched] for name, choose in VIEWS.items()}
-    views["bag_of_frames"] = [Described.of(one, _all(one), partial(in_a_bag, frames=_all(one))) for one in watched]
+    views = {name: [_in_view(name, choose, one, kinds, primitive) for one in watched] for name, choose in VIEWS.items()}
+    views["bag_of_frames"] = [_in_a_bag(one, primitive) for one in watched]
     numbers = [Described.of(one, _all(one), partial(one_numbers, num_events=_num_events(one))) for one in watched]
     views |= {name: [one.only([name]) for one in numbers] for name in GROUPS["one_number"]}
     found = {name: _strongest(name, described, rows, primitive.inherent) for name, described in views.items()}
@@ -191,11 +193,21 @@ def failures(cell: CellAudit) -> list[str]:
     ]
 
 
-def _in_view(name: str, choose: Choose, one: Watched, kinds: Sequence[str]) -> Described:
+def _in_view(name: str, choose: Choose, one: Watched, kinds: Sequence[str], primitive: Primitive) -> Described:
     frames = choose(one.plan.num_frames, rng_at("ideal_view", name, one.row["id"]))
+    shown = Shown(frames=tuple(frames), num_frames=one.plan.num_frames, timed=name not in UNTIMED)
     return Described.of(
-        one, frames, lambda thing: in_order(thing, frames, one.plan.fps) | in_the_log(thing, one, frames, kinds)
+        one,
+        frames,
+        lambda thing: in_order(thing, frames, one.plan.fps) | in_the_log(thing, one, frames, kinds),
+        read(primitive, one, shown),
     )
+
+
+def _in_a_bag(one: Watched, primitive: Primitive) -> Described:
+    frames = rng_at("ideal_view", "bag_of_frames", one.row["id"]).permutation(one.plan.num_frames).tolist()
+    shown = Shown(frames=tuple(frames), num_frames=one.plan.num_frames, ordered=False, timed=False)
+    return Described.of(one, _all(one), partial(in_a_bag, frames=_all(one)), read(primitive, one, shown))
 
 
 def _all(one: Watched) -> range:
@@ -212,7 +224,10 @@ def _strongest(name: str, described: Sequence[Described], rows: Rows, inherent: 
     name_things = any(named for one in described for named in one.watched.named)
     measurable = any(MEASURABLE.search(option) for row in rows for option in row["options"])
     guesses = []
-    if name_things or measurable:
+    if described[0].scores:
+        scored = score_features(described)
+        guesses += [option_forest(rows, one, NUM_FOLDS) for one in (scored, scored.beside(option_columns(described)))]
+    elif name_things or measurable:
         guesses.append(option_forest(rows, option_columns(described), NUM_FOLDS))
     if not name_things:
         guesses.append(answer_forest(rows, sample_columns(described), NUM_FOLDS))

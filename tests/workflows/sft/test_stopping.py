@@ -85,13 +85,15 @@ def test_greedy_decoding_gives_every_exact_target(stopped: Path, data: Path) -> 
 def test_a_run_that_was_killed_after_its_stop_does_not_go_on(
     stopped: Path, data: Path, model: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "run"
-    shutil.copytree(stopped, out)
-    (out / "summary.json").unlink()
-    shutil.rmtree(out / "model")
-    summary = run(config(data, model, out))
-    assert summary["num_steps"] == json.loads((stopped / "summary.json").read_text())["num_steps"]
-    assert (out / "model" / "model.safetensors").read_bytes() == (stopped / "model" / "model.safetensors").read_bytes()
+    before = {name: (stopped / name).read_bytes() for name in ("summary.json", "model/model.safetensors")}
+    (stopped / "summary.json").rename(tmp_path / "summary.json")
+    shutil.rmtree(stopped / "model")
+    run(config(data, model, stopped))
+    assert (
+        json.loads((stopped / "summary.json").read_text())["num_steps"]
+        == json.loads(before["summary.json"])["num_steps"]
+    )
+    assert (stopped / "model/model.safetensors").read_bytes() == before["model/model.safetensors"]
 
 
 def test_every_kind_of_sample_decides() -> None:
