@@ -92,14 +92,14 @@ class Rotation(DrawnMotion[list[int]]):
             "All the way round, {d2}: turn {d1} of the {subject}.",
         ),
         "swing": (
-            "The {subject} goes half way round and back.",
-            "Half a turn and back by the {subject} is no full turn.",
-            "The {subject} turns back half way.",
+            "From {start} s to {end} s the {subject} goes half way round and back.",
+            "From {start} s to {end} s half a turn and back by the {subject} is no full turn.",
+            "Between {start} s and {end} s the {subject} turns back half way.",
         ),
     }
     concise_phrases: ClassVar[Phrases] = {
         "turn": ("Turn {d1}, {d2}.",),
-        "swing": ("Half way and back.",),
+        "swing": ("At {start} s half way and back.",),
     }
 
     def arrange(self, setting: Setting) -> MotionClip:
