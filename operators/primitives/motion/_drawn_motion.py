@@ -20,15 +20,8 @@ from temporay.operators.primitives._base import Facts, Primitive, Style, choose_
 from temporay.operators.primitives._claims import Claim, Phrases, read_claims
 from temporay.operators.primitives._plan import MIN_FRAMES, choose_num_frames, drawn_plan, event_in
 from temporay.operators.primitives._stated import Value, words_of
-from temporay.operators.primitives.motion._stage import (
-    Actor,
-    can_be_followed,
-    choose_actors,
-    frames_of_gaps,
-    place_of,
-    read_paths,
-    tell_paths,
-)
+from temporay.operators.primitives.motion._stage import Actor, can_be_followed, choose_actors, frames_of_gaps
+from temporay.operators.primitives.motion._told_paths import place_of, read_paths, tell_paths
 from temporay.operators.records import Address, Event, Question, Scene, ScenePlan, Track
 from temporay.operators.seeding import rng_at
 

@@ -2,34 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives.motion._courses import choose_bouts, gone_along, told_sum
-from temporay.operators.primitives.motion._drawn_motion import MotionClip, Setting
+from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._stage import Actor, followed_steps, to_track
-from temporay.operators.records import Event, Track
+from temporay.operators.records import Event, Question, ScenePlan, Track
 
 LANE_FILL = 0.45  # radius over the lane's width, at most
 WAYS = (("left", "right"), ("up", "down"))  # along the width and along the height
 UNITS = ("width", "height")
 SURE_TENTHS = 0.35  # a seen way must be as near to whole tenths
-RUN_PHRASES = {  # for reasoning that adds up ways
-    "gets": (
-        "The {subject} gets {d1} tenths of the frame further.",
-        "In one go the {subject} covers {d1} tenths.",
-        "The {subject} moves on by {d1} tenths.",
-    ),
-    "sum": (
-        "In tenths, the {subject} covers in all {detail}.",
-        "In tenths, the whole way of the {subject} is {detail}.",
-        "Added up, the tenths of the {subject} are {detail}.",
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +40,53 @@ class Lanes:
         return to_track(replace(actor, radius_px=radius_px), xy_T2, wraps=True)
 
 
-def run_in_lanes(setting: Setting, actors: Sequence[Actor], tenths: Sequence[int], num_bouts: int) -> MotionClip:
+class LaneRace(DrawnMotion[dict[str, float]]):
+    """A question about shapes in lanes, whose ways are their speeds on the whole: tenths of the frame by name.
+
+    Speeds compare alike in any order of the frames.
+    """
+
+    order_dependent = False
+    twin = "restaged"
+    bouts = frozenset({"gets"})
+    phrases: ClassVar[Phrases] = {
+        "gets": (
+            "The {subject} gets {d1} tenths of the frame further.",
+            "In one go the {subject} covers {d1} tenths.",
+            "The {subject} moves on by {d1} tenths.",
+        ),
+        "sum": (
+            "In tenths, the {subject} covers in all {detail}.",
+            "In tenths, the whole way of the {subject} is {detail}.",
+            "Added up, the tenths of the {subject} are {detail}.",
+        ),
+    }
+    concise_phrases: ClassVar[Phrases] = {"sum": ("The {subject} covers {detail}.",)}
+
+    def logged(self, events: Sequence[Event], facts: Facts) -> dict[str, float]:
+        return {event.subject: float(event.detail.split()[-1]) for event in events if event.kind == "sum"}
+
+    def seen(self, witness: Witness, facts: Facts) -> dict[str, float] | None:
+        """Add up the steps of every color around the joined edges, in both directions; None unless whole tenths."""
+        axis, seen = UNITS.index(facts["unit"]), {}
+        for name in facts["names"]:
+            step_xy_T2 = followed_steps(witness.frames_THWC, name)
+            if step_xy_T2 is None:
+                return None
+            way = 10 * float(np.abs(step_xy_T2[:, axis]).sum()) / witness.frames_THWC.shape[2 - axis]
+            if abs(way - round(way)) > SURE_TENTHS:
+                return None
+            seen[name] = float(round(way))
+        return seen
+
+    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
+        """Tell one shape after the other: its bouts, then their sum."""
+        return plan.events
+
+
+def run_in_lanes(
+    setting: Setting, actors: Sequence[Actor], tenths: Sequence[int], num_bouts: int, options: Sequence[str]
+) -> MotionClip:
     """Let every shape cover its way, each in its lane and in bouts of its own.
 
     The facts name the shapes and the unit. The log has every bout and the sum of each shape's bouts.
@@ -66,28 +102,5 @@ def run_in_lanes(setting: Setting, actors: Sequence[Actor], tenths: Sequence[int
         tracks.append(lanes.track(actor, int(lane), place_T))
         events += [event_in(canvas, "gets", actor.name, b.start, b.end, str(b.tenths)) for b in bouts]
         events.append(setting.event("sum", actor.name, told_sum([bout.tenths for bout in bouts])))
-    facts = {"names": [actor.name for actor in actors], "unit": UNITS[lanes.axis]}
+    facts = {"names": [actor.name for actor in actors], "unit": UNITS[lanes.axis], "options": options}
     return MotionClip([tracks[i] for i in rng.permutation(len(tracks))], events, facts)
-
-
-def logged_tenths(events: Sequence[Event]) -> dict[str, float]:
-    """Return how far every shape gets in all, in tenths of the frame, by name."""
-    return {event.subject: float(event.detail.split()[-1]) for event in events if event.kind == "sum"}
-
-
-def seen_tenths(witness: Witness, facts: Facts) -> dict[str, float] | None:
-    """Add up the steps of every color around the joined edges, in both directions.
-
-    Returns:
-        Tenths by name; None if one is not near to whole tenths.
-    """
-    axis, seen = UNITS.index(facts["unit"]), {}
-    for name in facts["names"]:
-        step_xy_T2 = followed_steps(witness.frames_THWC, name)
-        if step_xy_T2 is None:
-            return None
-        way = 10 * float(np.abs(step_xy_T2[:, axis]).sum()) / witness.frames_THWC.shape[2 - axis]
-        if abs(way - round(way)) > SURE_TENTHS:
-            return None
-        seen[name] = float(round(way))
-    return seen

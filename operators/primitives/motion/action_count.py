@@ -1,23 +1,25 @@
-"""How often is an action done? A shape jumps, ducks, sways or swells, and rests in between.
+"""How often is an action done? A shape jumps, ducks, sways, swells or shrinks, and rests in between.
 
-How long an action takes to begin and to end, how far it goes, and how long all counted actions last together do not
-depend on their number. So no frame, no speed, no set of frames and no length tells it: the actions have to be kept
-apart by the rests between them. Other actions, and actions that turn back halfway, do not count.
+Each clip is made of strokes: the shape goes out fast, slows down, stays, and comes back a part of the way. Strokes with
+no rest between them are one action. For every answer there are as many strokes of the actions that count, and as many
+of those that do not, and they last as long. Only the rests between them differ. A clip with fewer actions that count
+has more of the others. So all actions together are as many, and the whole way is as long.
 
-All the way gone, over the way of one action, is the count; that is what counting means. Mean speed and the share of
-time in motion tell it nearly always at level 0, in two thirds at level 1, and in 0.4 of four options above.
+So no frame, no set of frames, no speed and no length tells the count: strokes have to be put together to actions, and
+actions told apart. From level 3 on some actions turn back halfway. They do not count either, and how many there are is
+chosen apart from the answer.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts, Inherent
+from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
@@ -26,8 +28,8 @@ from temporay.operators.records import Event, ScenePlan
 from temporay.operators.seeding import choose_one, random_cuts, rng_at, shuffled
 
 MOST_COUNTED_BY_LEVEL = (4, 5, 5, 6, 7)
-MOST_OTHERS_BY_LEVEL = (0, 2, 3, 4, 5)
-TWO_VERBS_LEVEL, HALVES_LEVEL = 2, 3  # from which on two actions are counted together, and some turn back halfway
+MOST_HALVES_BY_LEVEL = (0, 0, 0, 1, 2)
+TWO_VERBS_LEVEL = 2  # from which on two actions may be counted together
 NUM_OPTIONS = 4
 SPARE_GAPS = 5  # so that the middle of the clip is not the turn of one action or rest
 VERBS = {  # how far an action goes: to the right and down, in parts of the frame's shorter side, and how much it swells
@@ -35,13 +37,13 @@ VERBS = {  # how far an action goes: to the right and down, in parts of the fram
     "duck": (0.0, 0.22, 0.0),
     "sway": (0.22, 0.0, 0.0),
     "swell": (0.0, 0.0, 0.7),
+    "shrink": (0.0, 0.0, -0.5),
 }
+MOVES, SIZES = tuple(VERBS)[:3], tuple(VERBS)[3:]
 REACH = (0.5, 1.0)  # how far all actions of one clip go, in parts of these ways
-FULL, HALF = (0.8, 1.0), (0.3, 0.45)  # shares of the reach that whole and half actions go
-SEEN_FULL, SEEN_ACT = (
-    0.62,
-    0.15,
-)  # shares of the longest way, from which on an action is seen to be whole, and to be one
+BETWEEN = 0.55  # share of the reach that is left between two strokes of one action
+HALF = (0.35, 0.45)  # share of the reach that half actions go
+SEEN_FULL, SEEN_ACT = 0.62, 0.15  # shares of the longest way, from which on an action is whole, and is one at all
 
 
 class Act(NamedTuple):
@@ -56,8 +58,6 @@ class ActionCount(DrawnMotion[list[Act]]):
 
     task = "action_count"
     free_form = True
-    # Each action is an event.
-    inherent: ClassVar[Inherent] = {"num_events": 1.0}
     answer_kind = "number"
     order_dependent = True
     twin = "restaged"
@@ -71,6 +71,7 @@ class ActionCount(DrawnMotion[list[Act]]):
         "How many times in all is the {name} seen to {do}?",
         "Count each time the {name} {does}. How many times are there?",
     )
+    notes = ("Between two actions it rests at its place.",)
     half_note = "What turns back halfway does not count."
     phrases: ClassVar[Phrases] = {
         "act": (
@@ -96,53 +97,50 @@ class ActionCount(DrawnMotion[list[Act]]):
     }
 
     def min_frames(self, canvas: Canvas, level: int) -> int:
-        most = MOST_COUNTED_BY_LEVEL[level] + MOST_OTHERS_BY_LEVEL[level]
-        return max(4 * most + 1, frames_of_gaps(canvas, 3 * most + SPARE_GAPS))
+        strokes = 2 * MOST_COUNTED_BY_LEVEL[level] + 1 - _fewest(level) + MOST_HALVES_BY_LEVEL[level]
+        return max(4 * strokes + 1, frames_of_gaps(canvas, 3 * strokes + SPARE_GAPS))
 
     def text(self, facts: Facts) -> str:
         return f"{super().text(facts)} {self.half_note}" if facts["halves"] else super().text(facts)
 
     def arrange(self, setting: Setting) -> MotionClip:
-        """Choose what is counted and how long it lasts in all, then the truth, then how that time is spent."""
+        """Choose what is counted and how long all strokes last, then the truth, then which strokes are one action."""
         rng, level, gap = setting.rng, setting.level, setting.gap
-        most, most_others = MOST_COUNTED_BY_LEVEL[level], MOST_OTHERS_BY_LEVEL[level]
+        fewest, most, most_halves = _fewest(level), MOST_COUNTED_BY_LEVEL[level], MOST_HALVES_BY_LEVEL[level]
         (actor,) = setting.choose_actors(1)
-        verbs = shuffled(rng, tuple(VERBS))[: 3 if level >= TWO_VERBS_LEVEL else 2]
-        asked = verbs[: 1 + int(rng.integers(len(verbs) - 1))]
-        options = shuffled(rng, range(max(2, most - NUM_OPTIONS + 1), most + 1))
-        num_others = 1 + int(rng.integers(most_others)) if most_others else 0
-        shortest = max(3, 2 * gap)  # of an action: it stays at its end for a gap
-        spare = setting.num_frames - shortest * (most + num_others) - gap * (most + num_others + 1)
-        for_acts, for_others = (int(spare * share) for share in rng.dirichlet((1, 1, 1))[:2])
-        reach = float(rng.uniform(*REACH))
+        asked, others = _choose_verbs(rng, level)
+        options = shuffled(rng, range(fewest, most + 1))
+        num_halves = int(rng.integers(most_halves + 1))
+        num_strokes = (most, most + 1 - fewest, num_halves)  # of actions that count, of others, and halves
+        shortest = max(3, 2 * gap)  # of a stroke: it stays at its end for a gap
+        spare = setting.num_frames - shortest * sum(num_strokes) - gap * (most + 2 + num_halves)
+        num_frames = [
+            n * shortest + int(spare * share) for n, share in zip(num_strokes, rng.dirichlet(np.ones(4)), strict=False)
+        ]
+        ramp = 1 + int(rng.integers(max(1, gap // 2)))
+        reach, half = float(rng.uniform(*REACH)), float(rng.uniform(*HALF))
         truth = setting.choose_truth(options)
         course = rng_at(*setting.address.parts(), "course", truth)
-        acts = [Act(choose_one(course, asked), whole=True) for _ in range(truth)]
-        others = [self._choose_other(course, asked, verbs[-1], level) for _ in range(num_others)]
-        spans = random_cuts(course, for_acts + shortest * most, truth, shortest)
-        spans += random_cuts(course, for_others + shortest * num_others, num_others, shortest) if num_others else []
-        rests = random_cuts(course, setting.num_frames - sum(spans), truth + num_others + 1, gap)
-        steps = [([*acts, *others][i], rests[n], spans[i]) for n, i in enumerate(course.permutation(len(spans)))]
-        state_T3, events = _play(course, setting, actor.name, steps)
+        acts: list[tuple[Act, list[int]]] = []
+        wanted = ((truth, asked, True), (most + 1 - truth, others, True), (num_halves, asked, False))
+        for (count, verbs, whole), strokes, frames in zip(wanted, num_strokes, num_frames, strict=True):
+            for lengths in _grouped(course, frames, strokes, count, shortest) if count else ():
+                acts.append((Act(choose_one(course, verbs), whole), lengths))
+        rests = random_cuts(course, setting.num_frames - sum(sum(own) for _, own in acts), len(acts) + 1, gap)
+        steps = [(*acts[i], rest) for i, rest in zip(course.permutation(len(acts)), rests, strict=False)]
+        state_T3, events = _play(setting, actor.name, steps, ramp, half)
         state_T3 *= reach
         middle = np.array([setting.canvas.width, setting.canvas.height]) / 2
         track = to_track(actor, middle + setting.side_px * state_T3[:, :2], wraps=False)
-        asked = [verb for verb in VERBS if verb in asked]
         facts = {
             "name": actor.name,
             "verbs": asked,
             "do": " or ".join(asked),
             "does": " or ".join(f"{verb}s" for verb in asked),
-            "halves": level >= HALVES_LEVEL,
+            "halves": most_halves > 0,
             "options": [str(count) for count in options],
         }
         return MotionClip([replace(track, scale_T=1 + state_T3[:, 2])], _numbered(events, facts), facts)
-
-    def _choose_other(self, rng: np.random.Generator, asked: Sequence[str], foreign: str, level: int) -> Act:
-        """Choose an action that does not count: one that is not asked for, or at higher levels half of one that is."""
-        if level >= HALVES_LEVEL and rng.integers(2):
-            return Act(choose_one(rng, asked), whole=False)
-        return Act(foreign, whole=True)
 
     def logged(self, events: Sequence[Event], facts: Facts) -> list[Act]:
         told = sorted(events, key=lambda event: event.start_ms)
@@ -169,27 +167,54 @@ class ActionCount(DrawnMotion[list[Act]]):
         return _acts_in(state_T3[shown]) == self.logged(plan.events, plan.facts)
 
 
+def _fewest(level: int) -> int:
+    return max(2, MOST_COUNTED_BY_LEVEL[level] - NUM_OPTIONS + 1)
+
+
+def _choose_verbs(rng: np.random.Generator, level: int) -> tuple[list[str], list[str]]:
+    """Choose what counts and what does not: as many moves and changes of size here as there, or no two counts alike."""
+    moves, sizes = shuffled(rng, MOVES), shuffled(rng, SIZES)
+    pairs = [(moves[:1], moves[1:2]), (sizes[:1], sizes[1:])]
+    if level >= TWO_VERBS_LEVEL:
+        pairs += [(moves[:2], moves[2:]), ([moves[0], sizes[0]], [moves[1], sizes[1]])]
+    return choose_one(rng, pairs)
+
+
+def _grouped(
+    rng: np.random.Generator, num_frames: int, num_strokes: int, num_acts: int, shortest: int
+) -> list[list[int]]:
+    """Cut a time into strokes, and put strokes that follow each other together: their lengths, by action."""
+    lengths = random_cuts(rng, num_frames, num_strokes, shortest)
+    ends = np.cumsum([0, *random_cuts(rng, num_strokes, num_acts, 1)]).tolist()
+    return [lengths[start:end] for start, end in pairwise(ends)]
+
+
 def _play(
-    rng: np.random.Generator, setting: Setting, name: str, steps: Sequence[tuple[Act, int, int]]
+    setting: Setting, name: str, steps: Sequence[tuple[Act, list[int], int]], ramp: int, half: float
 ) -> tuple[npt.NDArray[np.float64], list[Event]]:
-    """Lay actions one after another, each after a rest of so many frames and as many frames long as given.
+    """Lay actions one after another.
+
+    Args:
+        steps: each action with the lengths of its strokes and of the rest before it, in frames.
+        ramp: frames for which a stroke slows down at its end, and again comes back.
+        half: share of the reach that half actions go.
 
     Returns:
         (T, 3) how far the shape is to the right and down, in parts of the shorter side, and how much it is larger; and
         the log.
     """
     state_T3, events, start = np.zeros((setting.num_frames, 3)), [], 0
-    for act, rest, length in steps:
-        start += rest
-        slow = max(1, setting.gap // 2)
-        rise, fall = 1 + rng.integers(slow, size=2)
-        ends_T = np.arange(length) + 0.5
-        share_T = np.minimum(1, np.minimum(ends_T / rise, (length - ends_T) / fall))
-        far = rng.uniform(*(FULL if act.whole else HALF))
-        state_T3[start : start + length] = far * share_T[:, None] * VERBS[act.verb]
+    for act, lengths, rest in steps:
+        start = end = start + rest
+        for length in lengths:
+            from_end_T = np.minimum(np.arange(length), np.arange(length)[::-1])
+            share_T = np.minimum(1.0, BETWEEN + (1 - BETWEEN) * from_end_T / ramp)
+            far = 1.0 if act.whole else half
+            state_T3[end : end + length] = far * share_T[:, None] * VERBS[act.verb]
+            end += length
         kind = "act" if act.whole else "half"
-        events.append(event_in(setting.canvas, kind, name, start, start + length, f"{act.verb}s"))
-        start += length
+        events.append(event_in(setting.canvas, kind, name, start, end, f"{act.verb}s"))
+        start = end
     return state_T3, events
 
 

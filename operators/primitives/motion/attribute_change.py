@@ -294,9 +294,5 @@ def _events(shapes: ShapeSet, change: Change, canvas: Canvas) -> list[Event]:
         "place": sides if forward else sides[::-1],
     }[change.attribute]
     turns = [(change.frame, states), *([] if change.end is None else [(change.end, states[::-1])])]
-    return [
-        event_in(
-            canvas, "change", shapes.name(i, change.attribute), frame, frame + 1, " ".join((change.attribute, *both))
-        )
-        for frame, both in turns
-    ]
+    name = shapes.name(i, change.attribute)
+    return [event_in(canvas, "change", name, at, at + 1, " ".join((change.attribute, *both))) for at, both in turns]

@@ -24,7 +24,8 @@ from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives._stated import Stated
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._stage import JOINED, TENTHS, choose_place, color_of, to_track, torus_path
+from temporay.operators.primitives.motion._stage import JOINED, choose_place, color_of, to_track, torus_path
+from temporay.operators.primitives.motion._told_paths import TENTHS
 from temporay.operators.records import Event, ScenePlan, Track
 from temporay.operators.seeding import choose_one
 

@@ -20,7 +20,7 @@ from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives._stated import Value, direction_of, words_of
 from temporay.operators.primitives.motion._courses import choose_bouts, gaps_of_bouts, gone_along, told_sum
 from temporay.operators.primitives.motion._drawn_motion import SIGNS, DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._lanes import UNITS, WAYS
+from temporay.operators.primitives.motion._lanes import UNITS, WAYS, LaneRace
 from temporay.operators.primitives.motion._stage import JOINED, choose_way, followed_steps, straight_steps
 from temporay.operators.records import AnswerValue, Event, Question, ScenePlan
 
@@ -70,11 +70,7 @@ class DistanceEstimation(DrawnMotion[float]):
             "The {subject} covers {d1} tenths of the frame, going {d2}.",
             "Then the {subject} moves by {d1} tenths of the frame, {d2}.",
         ),
-        "sum": (
-            "In tenths, the {subject} covers in all {detail}.",
-            "In tenths, the whole way of the {subject} is {detail}.",
-            "Added up, the tenths of the {subject} are {detail}.",
-        ),
+        "sum": LaneRace.phrases["sum"],
     }
     concise_phrases: ClassVar[Phrases] = {"gets": ("{d1} tenths {d2}.",), "sum": ("In tenths {detail}.",)}
 

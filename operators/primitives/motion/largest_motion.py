@@ -4,9 +4,10 @@ A shape goes round in every cell, from anywhere on its circle, so no single fram
 rounds than all others. Up to level 1 all go evenly: two moments tell speeds and directions, which is inherent. Options
 are two cells by two directions, so none is the odd one out.
 
-From level 2 on the shapes stop on their way, and the speeds at which they go say nothing about how far they get. All go
-at both ends of the clip, so two moments there tell nothing. Two moments in between are right in 46 % of the cases,
-where chance is 25 %. The way has to be followed; the time for which a shape goes, of which it is made, tells 90 %.
+From level 2 on the shapes stop on their way and turn back once. So where one is at the end does not tell its way.
+The speeds at which they go do not either. They differ by far more than the ways do. So the time for which a shape goes,
+which is its way over its speed, says little: with it alone about half of the guesses are right, where chance is a
+quarter. All go at both ends of the clip, so two moments there tell nothing. The way has to be followed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,9 +27,14 @@ from temporay.operators.seeding import choose_one, random_cuts, shuffled
 
 NUM_ROWS_BY_LEVEL = (2, 2, 2, 3, 3)
 STOP_LEVEL = 2  # from this one on shapes stop on their way
-MIN_RATIO_BY_LEVEL = (2.6, 2.0, 1.6, 1.6, 1.5)  # most rounds over the second most
-STEP_DEG = (30.0, 80.0)  # slowest and fastest turn, in the longest gap between shown frames
-MAX_SHARE = 0.85  # of the clip that the shape with the most rounds goes, at the slowest
+RATIO_BY_LEVEL = (2.6, 2.0, 1.4, 1.4, 1.35)  # longest way over the second longest, at least
+OTHERS = (0.75, 1.0)  # ways of the others, in parts of the longest that the second longest may be
+STEP_DEG = (24.0, 140.0)  # slowest and fastest turn, in the longest gap between shown frames
+EVEN_DEG = 80.0  # fastest turn in such a gap where none stops
+GOING = (0.7, 0.85)  # share of the clip that the shape with the longest way goes, at the slowest
+NUM_STOPS = 2  # of each shape; after one of them it turns back
+PLAY_DEG = 10.0  # a seen angle may vary by as much without any motion
+ALL_WAYS = "altogether"  # in place of a direction
 RADIUS, CIRCLE = (0.10, 0.13), 0.28  # of a shape and of its way, in parts of the cell's shorter side
 MIN_RADIUS_PX = 3.0
 WAYS = ("clockwise", "counter-clockwise")
@@ -41,16 +47,19 @@ class LargestMotion(DrawnMotion[tuple[str, str]]):
     # The way gone is what is asked for; up to level 1 a speed is.
     inherent: ClassVar[Inherent] = {
         "two_frames": (1.0, 1.0, 0.0, 0.0, 0.0),
-        "any_two_frames": (1.0, 1.0, 0.5, 0.55, 0.55),
-        "first_and_last_frame": (1.0, 1.0, 0.55, 0.55, 0.55),
-        "few_frames": (1.0, 1.0, 0.0, 0.0, 0.0),
+        "any_two_frames": (1.0, 1.0, 0.35, 0.35, 0.35),
+        "first_and_last_frame": (1.0, 1.0, 0.3, 0.3, 0.3),
+        "few_frames": (1.0, 1.0, 0.35, 0.35, 0.35),  # they show whether a shape goes then
+        "one_number": (1.0, 1.0, 0.0, 0.0, 0.0),
         "mean_speed": 1.0,
+        "mean_turn": 1.0,  # shapes turn as they go
         "path_length": 1.0,
-        "bag_of_frames": 0.55,
+        "net_displacement": (1.0, 1.0, 0.3, 0.3, 0.3),
+        "bag_of_frames": 0.55,  # the time for which a shape goes
     }
     order_dependent = True
     twin = "restaged"
-    gaps_by_level = (8.0, 10.0, 16.0, 20.0, 24.0)
+    gaps_by_level = (8.0, 10.0, 25.0, 28.0, 30.0)
 
     wordings_by_mode: ClassVar[Mapping[str, Sequence[str]]] = {
         "direction": (
@@ -92,13 +101,13 @@ class LargestMotion(DrawnMotion[tuple[str, str]]):
         largest, asked_way = setting.choose_truth(asked)
         ways = [choose_one(rng, WAYS) for _ in grid]
         ways[largest] = asked_way or ways[largest]
-        quarters, step_deg = _choose_rounds(setting, len(grid), largest)
         actors = choose_actors(rng, grid[0].canvas(canvas), len(grid), level)
         tracks, events = lines(grid, canvas, setting.num_frames), []
-        for cell, actor, way, rounds, speed in zip(grid, actors, ways, quarters, step_deg, strict=True):
-            gone_deg_T = _choose_going(setting, 90.0 * rounds, speed)
+        ways_deg = _choose_ways_deg(setting, len(grid), largest).tolist()
+        for cell, actor, way, way_deg in zip(grid, actors, ways, ways_deg, strict=True):
+            gone_deg_T = _choose_going(setting, way_deg)
             tracks.append(_circling(setting, actor, cell, gone_deg_T if way == WAYS[0] else -gone_deg_T))
-            events.append(setting.event("rounds", cell.name, f"{gone_deg_T[-1] / 360:.2f} {way}"))
+            events.append(setting.event("rounds", cell.name, f"{way_deg / 360:.2f} {ALL_WAYS if stops else way}"))
         facts = {
             "mode": "cell" if stops else "direction",
             "n": NUM_ROWS_BY_LEVEL[level],
@@ -107,6 +116,10 @@ class LargestMotion(DrawnMotion[tuple[str, str]]):
             "shapes": {grid[cell].name: actors[cell].name for cell in chosen},
         }
         return MotionClip(tracks, events, facts)
+
+    def text(self, facts: Facts) -> str:
+        note = " The shapes turn back: all of their way counts." if facts["mode"] == "cell" else ""
+        return super().text(facts) + note
 
     def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
         """Return whether each shape can be followed round its circle: it turns as it goes."""
@@ -123,7 +136,7 @@ class LargestMotion(DrawnMotion[tuple[str, str]]):
     def seen(self, witness: Witness, facts: Facts) -> tuple[str, str] | None:
         """Follow the color of the shape in each cell asked about around the middle of the cell."""
         height, width = witness.frames_THWC.shape[1:3]
-        turned_deg: dict[str, float] = {}
+        turned_deg: dict[str, tuple[float, float]] = {}
         for cell in cells(width, height, facts["n"]):
             if cell.name not in facts["cells"]:
                 continue
@@ -131,37 +144,47 @@ class LargestMotion(DrawnMotion[tuple[str, str]]):
             if seen_T3 is None:
                 return None
             x_T, y_T = (seen_T3[:, :2] - np.array([cell.right - cell.left - 1, cell.bottom - cell.top - 1]) / 2).T
-            turned_deg[cell.name] = float(np.rad2deg(np.diff(np.unwrap(np.arctan2(y_T, x_T))).sum()))
-        largest = max(turned_deg, key=lambda name: abs(turned_deg[name]))
-        return largest, WAYS[0] if turned_deg[largest] > 0 else WAYS[1]
+            angle_deg_T = np.rad2deg(np.unwrap(np.arctan2(y_T, x_T)))
+            turned_deg[cell.name] = _way_deg(angle_deg_T), angle_deg_T[-1] - angle_deg_T[0]
+        largest = max(turned_deg, key=turned_deg.__getitem__)
+        return largest, WAYS[0] if turned_deg[largest][1] > 0 else WAYS[1]
 
     def answer(self, measured: tuple[str, str], facts: Facts) -> str:
         return measured[0] if facts["mode"] == "cell" else ", ".join(measured)
 
 
-def _choose_rounds(setting: Setting, num_cells: int, largest: int) -> tuple[list[int], npt.NDArray[np.float64]]:
-    """Choose how many quarters of a round each shape makes, and how many degrees it goes in a gap while it moves."""
+def _choose_ways_deg(setting: Setting, num_cells: int, largest: int) -> npt.NDArray[np.float64]:
+    """Choose how far each shape goes round in all, to and fro."""
     rng, level = setting.rng, setting.level
-    num_gaps = (setting.num_frames - 1) / setting.gap
-    stops = level >= STOP_LEVEL
-    slowest, fastest = STEP_DEG
-    most = int(MAX_SHARE * num_gaps * (slowest if stops else fastest) / 90)
-    second = max(1, int(most / MIN_RATIO_BY_LEVEL[level]))
-    quarters = rng.integers((second + 1) // 2, second + 1, num_cells)
-    quarters[largest] = most
-    even_deg = 90 * quarters * rng.uniform(0.95, 1.0, num_cells) / num_gaps
-    return quarters.tolist(), rng.uniform(slowest, fastest, num_cells) if stops else even_deg
+    step_deg = STEP_DEG[0] if level >= STOP_LEVEL else EVEN_DEG
+    longest_deg = rng.uniform(*GOING) * step_deg * (setting.num_frames - 1) / setting.gap
+    ways_deg = longest_deg / RATIO_BY_LEVEL[level] * rng.uniform(*OTHERS, num_cells)
+    ways_deg[largest] = longest_deg
+    return np.asarray(ways_deg)
 
 
-def _choose_going(setting: Setting, way_deg: float, step_deg: float) -> npt.NDArray[np.float64]:
-    """Return how far a shape has got in every frame, in degrees; where there is time left it stops, once or twice."""
-    num_steps = setting.num_frames - 1
-    going = min(num_steps, max(3, round(way_deg / step_deg * setting.gap)))
-    num_stops = 1 + int(setting.rng.integers(2))
-    parts = random_cuts(setting.rng, going, num_stops + 1, 1)
-    rests = [*random_cuts(setting.rng, num_steps - going, num_stops, 0), 0]
-    moves_T = np.concatenate([np.repeat([1.0, 0.0], pair) for pair in zip(parts, rests, strict=True)])
-    return np.concatenate([[0.0], np.cumsum(moves_T)]) * step_deg / setting.gap
+def _choose_going(setting: Setting, way_deg: float) -> npt.NDArray[np.float64]:
+    """Return how far a shape has got in every frame, in degrees: evenly, or with stops; at one it turns back."""
+    rng, num_steps = setting.rng, setting.num_frames - 1
+    if setting.level < STOP_LEVEL:
+        return np.linspace(0, way_deg, setting.num_frames)
+    step_deg = float(np.exp(rng.uniform(*np.log(STEP_DEG))))
+    going = max(NUM_STOPS + 1, min(num_steps - NUM_STOPS * setting.gap, round(way_deg / step_deg * setting.gap)))
+    parts = random_cuts(rng, going, NUM_STOPS + 1, 1)
+    rests = [*random_cuts(rng, num_steps - going, NUM_STOPS, setting.gap), 0]
+    signs = np.where(np.arange(NUM_STOPS + 1) > rng.integers(NUM_STOPS), -1.0, 1.0)
+    steps_T = np.concatenate([np.repeat([s, 0.0], [p, r]) for s, p, r in zip(signs, parts, rests, strict=True)])
+    return np.concatenate([[0.0], np.cumsum(steps_T)]) * way_deg / going
+
+
+def _way_deg(angle_deg_T: npt.NDArray[np.float64]) -> float:
+    """Add up all turning, to and fro, without what is too small to be motion."""
+    way_deg, at_deg = 0.0, float(angle_deg_T[0])
+    for angle_deg in angle_deg_T.tolist():
+        moved_deg = max(0.0, abs(angle_deg - at_deg) - PLAY_DEG)
+        way_deg += moved_deg
+        at_deg += float(np.copysign(moved_deg, angle_deg - at_deg))
+    return way_deg
 
 
 def _circling(setting: Setting, actor: Actor, cell: Panel, gone_deg_T: npt.NDArray[np.float64]) -> Track:

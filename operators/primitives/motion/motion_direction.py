@@ -23,16 +23,12 @@ from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives._stated import Value, direction_of
 from temporay.operators.primitives.motion._courses import choose_cuts
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._stage import (
-    JOINED,
-    OPPOSITE,
+from temporay.operators.primitives.motion._stage import JOINED, OPPOSITE, VECTORS, choose_way, followed_steps
+from temporay.operators.primitives.motion._told_paths import (
     PLACE_PHRASES,
     TENTHS,
-    VECTORS,
     at_events,
-    choose_way,
     edge_events,
-    followed_steps,
     spread_frames,
 )
 from temporay.operators.records import Event, Question, ScenePlan

@@ -4,11 +4,15 @@ A window shows one colored cell at a time and goes from cell to cell. On its way
 
 The colors are chosen first, in the order in which they come into view. Different ways of the window over the same
 colors make different patterns. Their answers are the options, and one of them is made true. So all options show the
-same colors for the same times: only the moves, put together, tell the answer. A color that is counted comes into view
-equally often for every count, because cells are seen again.
+same colors for the same times: only the moves, put together, tell the answer.
+
+A color that is counted alternates with one other color, and comes into view equally often for every count, because
+cells are seen again. Ways for different counts have the same neighbors: as often is this color to the left of the
+other, to the right of it, above and below. So frames without their order tell nothing of the count.
 """
 
 import functools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby, pairwise
@@ -47,7 +51,7 @@ ASKS = {
 }
 MAX_OPTIONS = 4
 GOOD_TRIES, MAX_TRIES = 15, 300  # orders of colors looked at for all options, and for two of them
-NUM_WALKS = 40  # ways that see cells again, looked at for each order of colors
+NUM_WALKS = 200  # ways that see cells again, looked at for each order of colors
 MOVE_GAPS = 1.7  # how long a move lasts, in the longest gaps between shown frames
 CLEAR = 0.2  # share of a move, at both of its ends, in which one of the cells is hardly seen
 WINDOW_SIDE, FRAME_SIDE = 0.6, 0.68  # of the window and of the frame around it, in parts of the shorter side
@@ -128,14 +132,15 @@ class PartialViews(DrawnMotion[list[View]]):
         """Group ways of the window over these colors by the answer that they lead to."""
         start, size = (facts["row"] - 1, facts["column"] - 1), (facts["rows"], facts["columns"])
         again = facts["mode"] == "count"
-        walks = [_choose_walk(rng, start, order, *size) for _ in range(NUM_WALKS)] if again else tours(*size)[start]
+        walks = _choose_walks(rng, start, len(order), *size) if again else tours(*size)[start]
         together = [{a, b} for a, b in pairwise(order)] if level > 1 and facts["mode"] == "beside" else []
-        found: dict[str, list[Walk]] = {}
-        for walk in filter(None, walks):
+        alike: dict[frozenset[tuple[object, int]], dict[str, list[Walk]]] = {}
+        for walk in walks:
             answer = self.answer(_views(walk, order), facts)
             if answer and {facts["color"], answer} not in together:  # one frame would show both
+                found = alike.setdefault(_neighbors(walk, order) if again else frozenset(), {})
                 found.setdefault(answer, []).append(walk)
-        return found
+        return max(alike.values(), key=len, default={})
 
     def logged(self, events: Sequence[Event], facts: Facts) -> list[View]:
         words = [event.detail.split() for event in sorted(events, key=lambda event: event.start_ms)]
@@ -202,17 +207,18 @@ def tours(rows: int, columns: int) -> dict[Cell, list[Walk]]:
     return {start: list(found) for start, found in groupby(walks, key=lambda walk: walk[0])}
 
 
-def _next_to(cell: Cell, rows: int, columns: int) -> list[Cell]:
+@functools.cache
+def _next_to(cell: Cell, rows: int, columns: int) -> tuple[Cell, ...]:
     near = [(cell[0] + down, cell[1] + across) for down, across in MOVES.values()]
-    return [(row, column) for row, column in near if 0 <= row < rows and 0 <= column < columns]
+    return tuple((row, column) for row, column in near if 0 <= row < rows and 0 <= column < columns)
 
 
 def _choose_order(
     rng: np.random.Generator, palette: Sequence[str], color: str, length: int, *, often: bool
 ) -> list[str]:
-    """Choose the colors of the views, never one twice in a row; a color comes often, with two others, or once."""
+    """Choose the colors of the views, never one twice in a row; a color comes in turn with another one, or once."""
     others = shuffled(rng, [name for name in palette if name != color])
-    pool, order = [color, color, *others[:2]] if often else others, [""]
+    pool, order = [color, others[0]] if often else others, [choose_one(rng, (color, others[0])) if often else ""]
     while len(order) <= length:
         order.append(choose_one(rng, [name for name in pool if name != order[-1]]))
     if not often:
@@ -220,16 +226,22 @@ def _choose_order(
     return order[1:]
 
 
-def _choose_walk(rng: np.random.Generator, start: Cell, order: Sequence[str], rows: int, columns: int) -> Walk:
-    """Choose a way on which each cell has one color whenever it is seen; nothing where it ends too soon."""
-    walk, colors = [start], {start: order[0]}
-    for color in order[1:]:
-        fitting = [cell for cell in _next_to(walk[-1], rows, columns) if colors.get(cell, color) == color]
-        if not fitting:
-            return ()
-        walk.append(choose_one(rng, fitting))
-        colors[walk[-1]] = color
-    return tuple(walk)
+def _choose_walks(rng: np.random.Generator, start: Cell, length: int, rows: int, columns: int) -> list[Walk]:
+    """Choose ways that may come back to cells; on a way, two colors in turn never meet in one cell."""
+    walks = []
+    for shares in rng.random((NUM_WALKS, length - 1)).tolist():
+        walk = [start]
+        for share in shares:
+            near = _next_to(walk[-1], rows, columns)
+            walk.append(near[int(share * len(near))])
+        walks.append(tuple(walk))
+    return walks
+
+
+def _neighbors(walk: Walk, order: Sequence[str]) -> frozenset[tuple[object, int]]:
+    """Return which colors are seen side by side or one above the other, and how often: what a bag of frames shows."""
+    steps = [sorted(pair) for pair in pairwise(zip(walk, order, strict=True))]
+    return frozenset(Counter((one[1], other[1], one[0][0] == other[0][0]) for one, other in steps).items())
 
 
 def _views(walk: Walk, order: Sequence[str]) -> list[View]:

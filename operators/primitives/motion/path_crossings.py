@@ -17,7 +17,8 @@ from temporay.operators.pixels.colors_seen import Witness, follow
 from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._stage import AT_PHRASES, TENTHS, Actor, at_events, color_of, to_track
+from temporay.operators.primitives.motion._stage import Actor, color_of, to_track
+from temporay.operators.primitives.motion._told_paths import AT_PHRASES, TENTHS, at_events
 from temporay.operators.records import Event, Question, ScenePlan, Track
 from temporay.operators.seeding import random_cuts, shuffled
 

@@ -4,9 +4,10 @@ Shapes chase each other around one closed course, shown on both sides of a line 
 Where they start on the course is uniform in each half, so no frame tells a speed. The mean of both speeds is chosen
 apart from the answer; the speed of one half alone gives up to half of the answers, where chance is a third.
 
-From level 2 on the shapes stop now and then, and what is compared is how fast they go in between. On the two sides of a
-line they go in turns. So two moments next to each other never show both speeds (46 % of guesses by them are right), and
-how far the shapes get in all, stops included, gives 65 % of the answers; chance is 33 %.
+From level 2 on the shapes stop now and then, and what is compared is how fast they go in between. For how long they go
+in either half is chosen apart from the answer, evenly on a log scale. So how far they get in all, stops included, is
+right in about half of the cases; chance is a third. On the two sides of a line they go in turns, so two moments next to
+each other never show both speeds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,13 +31,15 @@ from temporay.operators.seeding import choose_one, random_cuts, shuffled
 
 NUM_SHAPES_BY_LEVEL = (1, 1, 1, 2, 3)
 NUM_MOVES_BY_LEVEL = (1, 1, 2, 2, 3)  # in each half, with stops between
-MIN_RATIO_BY_LEVEL = (2.5, 2.2, 2.0, 2.0, 2.0)  # faster over slower speed, when asked which is faster
-RATIOS_BY_LEVEL = ((1.5, 4.0), (1.5, 3.0), (1.5, 2.5, 4.0), (1.5, 2.5, 4.0), (1.5, 2.5, 4.0))  # if asked how many times
-SAME_RATIO = 1.3  # speeds nearer than this are the same
+MIN_RATIO_BY_LEVEL = (2.5, 2.2, 1.6, 1.6, 1.6)  # faster over slower speed, when asked which is faster
+RATIOS_BY_LEVEL = ((1.5, 4.0), (1.5, 3.0), (1.5, 2.2, 3.2), (1.5, 2.2, 3.2), (1.5, 2.2, 3.2))  # if asked how many times
+SAME_RATIO = 1.25  # speeds nearer than this are the same
+STRIDES = (1, 2, 3, 4)  # frames over which a step is measured: the first one at which it is clear
+CLEAR_PX = 2.5  # a longest step from which on pixels hardly blur it
 STEADY = 0.75  # of the largest seen step: smaller ones are partly stops
 PLACES = {"beside": ("left half", "right half"), "after": ("first half", "second half")}
-SPEED = (0.015, 0.075)  # rounds in the longest gap between shown frames, geometric mean of both halves
-MOVE_GAPS = 2  # shortest time of going without a stop
+SPEED = (0.016, 0.09)  # rounds in the longest gap between shown frames, geometric mean of both halves
+MOVE_GAPS = 2  # length of the longest time of going without a stop, at least; others last for one gap or longer
 BULGE = 0.2  # how far the course is from an ellipse
 NUM_POINTS = 256  # points of the course
 SAME = "both at the same speed"
@@ -49,14 +52,14 @@ class PlaybackSpeed(DrawnMotion[float]):
     order_dependent = False
     twin = "restaged"
     inherent: ClassVar[Inherent] = {
-        "two_frames": (1.0, 1.0, 0.6, 0.6, 0.6),
-        "few_frames": (1.0, 1.0, 0.6, 0.6, 0.6),
-        "one_number": (1.0, 1.0, 0.67, 0.67, 0.67),
+        "two_frames": (1.0, 1.0, 0.45, 0.45, 0.45),
+        "few_frames": (1.0, 1.0, 0.45, 0.45, 0.45),
+        "one_number": (1.0, 1.0, 0.5, 0.5, 0.5),
         "max_speed": 1.0,  # of both halves: how fast the shapes go between their stops
-        "bag_of_frames": 1.0,
+        "bag_of_frames": (1.0, 1.0, 0.5, 0.5, 0.5),
         "every_frame": 0.5,  # the probes compare mean speeds, not those between stops
     }
-    gaps_by_level = (9.0, 11.0, 14.0, 16.0, 20.0)
+    gaps_by_level = (9.0, 11.0, 17.0, 18.0, 21.0)
 
     wordings_by_mode: ClassVar[Mapping[str, Sequence[str]]] = {
         "which": (
@@ -208,24 +211,36 @@ def _showings(layout: str, width: int, height: int, num_frames: int, empty: int)
 
 def _choose_moves(setting: Setting, showings: Sequence[Showing]) -> list[list[tuple[int, int]]]:
     """Choose from which to which frame the shapes go in each showing; side by side they go in turns."""
-    rng, shortest, count = setting.rng, MOVE_GAPS * setting.gap, NUM_MOVES_BY_LEVEL[setting.level]
+    rng, gap, count = setting.rng, setting.gap, NUM_MOVES_BY_LEVEL[setting.level]
+    room = showings[0].num_frames
     if count == 1:
-        return [[(0, showing.num_frames)] for showing in showings]
+        return [[(0, room)] for _ in showings]
+    least = (MOVE_GAPS + count - 1) * gap
     in_turns = showings[0].first_frame == showings[1].first_frame
+    most = room - least if in_turns else room
+    ratio = float(np.exp(rng.uniform(-1, 1) * np.log(most / least)))  # of the times of going
+    longer = room * max(ratio, 1.0) / (1 + ratio) if in_turns else rng.uniform(least * max(ratio, 1 / ratio), most)
+    going = [round(longer * min(1.0, share)) for share in (ratio, 1 / ratio)]
+    parts = [_parts(rng, frames, count, gap) for frames in ((going[0], room - going[0]) if in_turns else going)]
     begins = int(rng.integers(2))
-    moves: list[list[tuple[int, int]]] = []
-    cuts = [0, *np.cumsum(random_cuts(rng, showings[0].num_frames, 2 * count, shortest)).tolist()] if in_turns else []
-    for n, showing in enumerate(showings):
-        if in_turns:
-            moves.append(list(pairwise(cuts))[(n + begins) % 2 :: 2])
-            continue
-        share = float(rng.uniform(0.0, 1.0))
-        going = count * shortest + int(share * (showing.num_frames - count * shortest))
-        parts = random_cuts(rng, going, count, shortest)
-        rests = np.cumsum([0, *random_cuts(rng, showing.num_frames - going, count - 1, 0)])
-        starts = np.cumsum([0, *parts[:-1]]) + rests
-        moves.append([(int(start), int(start) + part) for start, part in zip(starts, parts, strict=True)])
+    if in_turns:
+        cuts = np.cumsum(
+            [0, *(length for pair in zip(parts[begins], parts[1 - begins], strict=True) for length in pair)]
+        )
+        spans = list(pairwise(cuts.tolist()))
+        return [spans[n != begins :: 2] for n in range(2)]
+    moves = []
+    for own in parts:
+        rests = random_cuts(rng, room - sum(own), count - 1, 0)
+        starts = np.cumsum([0, *(part + rest for part, rest in zip(own, rests, strict=False))]).tolist()
+        moves.append([(start, start + part) for start, part in zip(starts, own, strict=True)])
     return moves
+
+
+def _parts(rng: np.random.Generator, num_frames: int, count: int, gap: int) -> list[int]:
+    """Cut a time of going into moves. One of them is so long that two frames of it are shown."""
+    parts, extra = random_cuts(rng, num_frames - (MOVE_GAPS - 1) * gap, count, gap), int(rng.integers(count))
+    return [part + (MOVE_GAPS - 1) * gap * (n == extra) for n, part in enumerate(parts)]
 
 
 def _options(mode: str, places: tuple[str, str], level: int) -> list[str]:
@@ -287,6 +302,9 @@ def _steady_step(frames_THWC: Frames, name: str) -> float | None:
     seen_T3 = None if color is None else follow(frames_THWC, color)
     if seen_T3 is None:
         return None
-    steps_px = np.linalg.norm(np.diff(seen_T3[:, :2], axis=0), axis=1)
-    steps_px = steps_px[~np.isnan(steps_px)]
-    return None if not len(steps_px) else float(steps_px[steps_px >= STEADY * steps_px.max()].mean())
+    for stride in STRIDES:
+        steps_px = np.linalg.norm(seen_T3[stride:, :2] - seen_T3[:-stride, :2], axis=1)
+        steps_px = steps_px[~np.isnan(steps_px)]
+        if len(steps_px) and steps_px.max() >= CLEAR_PX:
+            return float(steps_px[steps_px >= STEADY * steps_px.max()].mean()) / stride
+    return None

@@ -6,13 +6,15 @@ apart. So no speed, no sum of angles and no two frames tell the count; from leve
 Three frames around the middle of a spell show what it is: then the best guess among four counts is right in about 0.35.
 In the first frame and in the last the angle is the same.
 
-For the direction all spells are full turns. Up to level 1 all go one way, or there are none: two frames tell that. From
-level 2 on the direction may change once. The options are either direction before and either after, so two frames are
+For the direction all spells are full turns, whatever the answer is, so every clip shows the same angles as often. The
+direction may change once. Up to level 1 the options are either direction, or both: two frames in a turn are right in
+0.67, where chance is 0.33. From level 2 on the options are either direction before and either after, so two frames are
 right in 0.5.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from math import ceil
 from typing import ClassVar
 
@@ -34,13 +36,13 @@ from temporay.operators.seeding import choose_one, shuffled
 NUM_SPELLS_BY_LEVEL = (3, 3, 5, 6, 7)
 COUNTS_BY_LEVEL = ((1, 3), (1, 3), (1, 4), (2, 5), (2, 6))
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)
-CHANGING_LEVEL = 2  # from here on the direction may change, where it is asked for
+ORDERED_LEVEL = 2  # from here on the options say which of two directions is first
 BOTH_WAYS_LEVEL = 3  # from here on counted turns go either way
 MAX_OPTIONS = 4
 RADIUS = 0.2  # parts of the frame's shorter side, or what its cell leaves
 SPELL_GAPS = 3.0  # of the shortest spell: 120 degrees from one frame that is shown to the next
 NAMES = {1: "clockwise", -1: "counter-clockwise"}
-STILL = "not spinning"
+BOTH = "first one way, then the other"
 MIN_LIKENESS = 0.8
 DONE_DEG = 260.0  # from the angle of a rest: half a turn and back does not reach it, a full turn does
 MIN_SEEN_DEG = 45.0
@@ -50,19 +52,14 @@ class Rotation(DrawnMotion[list[int]]):
     """Question about the directions or the number of full turns. Each is measured: 1 clockwise, -1 the other way."""
 
     task = "rotation"
-    # One step shows a direction, and any speed that it spins.
     order_dependent = True
-    twin = "restaged"  # a shape that spins shows angles that one at rest does not
+    twin = "restaged"  # half a turn and back shows other angles than a full turn
     inherent: ClassVar[Inherent] = {
-        "direction one_frame": (0.75, 0.75, 0.0, 0.0, 0.0),  # by the log of a shape that rests, not by a picture
-        "direction two_frames": (1.0, 1.0, 0.55, 0.55, 0.55),
-        "direction few_frames": (1.0, 1.0, 0.6, 0.6, 0.6),
-        "direction one_number": (0.75, 0.75, 0.4, 0.4, 0.4),  # whether it spins
-        "direction bag_of_frames": (0.7, 0.7, 0.3, 0.3, 0.3),
-        "turns few_frames": 0.4,
-        "turns two_frames": 0.4,
-        "turns bag_of_frames": 0.5,
-        "every_frame": (0.9, 0.9, 0.9, 0.3, 0.3),  # what a learner makes of turns that go either way
+        "direction two_frames": (0.67, 0.67, 0.5, 0.5, 0.5),  # one step shows the direction that it has then
+        "direction few_frames": (0.67, 0.67, 0.5, 0.5, 0.5),
+        "turns few_frames": 0.35,
+        "turns two_frames": 0.35,
+        "turns bag_of_frames": (0.5, 0.5, 0.35, 0.35, 0.35),
     }
     gaps_by_level = tuple(1.4 * SPELL_GAPS * spells + 1 for spells in NUM_SPELLS_BY_LEVEL)
 
@@ -95,20 +92,14 @@ class Rotation(DrawnMotion[list[int]]):
             "All the way round, {d2}: turn {d1} of the {subject}.",
         ),
         "swing": (
-            "The {subject} goes half way round and back.",
-            "Half a turn and back by the {subject} is no full turn.",
-            "The {subject} turns back half way.",
-        ),
-        "rests": (
-            "The {subject} keeps its angle.",
-            "The angle of the {subject} stays the same.",
-            "There is no turning of the {subject}.",
+            "From {start} s to {end} s the {subject} goes half way round and back.",
+            "From {start} s to {end} s half a turn and back by the {subject} is no full turn.",
+            "Between {start} s and {end} s the {subject} turns back half way.",
         ),
     }
     concise_phrases: ClassVar[Phrases] = {
         "turn": ("Turn {d1}, {d2}.",),
-        "swing": ("Half way and back.",),
-        "rests": ("The {subject} keeps its angle.",),
+        "swing": ("At {start} s half way and back.",),
     }
 
     def arrange(self, setting: Setting) -> MotionClip:
@@ -134,13 +125,11 @@ class Rotation(DrawnMotion[list[int]]):
                 corners = ((start, end), (0, 360)) if turns else ((start, peak, end), (0, 180, 0))
                 turned_T[start : end + 1] += way * np.interp(np.arange(start, end + 1), *corners)
                 turned_T[end + 1 :] = turned_T[end]
-                detail = f"{1 + sum(event.kind == 'turn' for event in own)} {NAMES.get(way)}"
-                if way:
-                    kind = "turn" if turns else "swing"
-                    own.append(event_in(canvas, kind, actor.name, start, end, detail if turns else ""))
+                detail = f"{1 + sum(event.kind == 'turn' for event in own)} {NAMES[way]}" if turns else ""
+                own.append(event_in(canvas, "turn" if turns else "swing", actor.name, start, end, detail))
             angle_deg_T = np.mod(float(rng.uniform(0, 360)) + turned_T, 360.0)
             tracks.append(replace(still_track(actor, center, num_frames), angle_deg_T=angle_deg_T))
-            events.extend(own or [setting.event("rests", actor.name)])
+            events.extend(own)
         return MotionClip(tracks, events, {"mode": mode, "name": actors[0].name, "options": options})
 
     def stated(self, kind: str, subject: str | None, detail: str | None) -> Stated:
@@ -175,12 +164,7 @@ class Rotation(DrawnMotion[list[int]]):
     def answer(self, measured: list[int], facts: Facts) -> str:
         if facts["mode"] == "turns":
             return str(len(measured))
-        ways = [NAMES[way] for way in measured]
-        if not ways:
-            return STILL
-        if STILL in facts["options"]:
-            return ways[0]
-        return f"{ways[0]} all the time" if ways[0] == ways[-1] else f"first {ways[0]}, then {ways[-1]}"
+        return _told_ways(measured, brief=BOTH in facts["options"]) if measured else ""
 
     def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
         """Tell every spell."""
@@ -188,10 +172,16 @@ class Rotation(DrawnMotion[list[int]]):
 
 
 def _directions(level: int) -> tuple[str, ...]:
-    if level < CHANGING_LEVEL:
-        return (*NAMES.values(), STILL)
-    one, other = NAMES.values()
-    return (f"{one} all the time", f"{other} all the time", f"first {one}, then {other}", f"first {other}, then {one}")
+    """Return all that can be said of the directions at this level."""
+    return tuple(dict.fromkeys(_told_ways(pair, brief=level < ORDERED_LEVEL) for pair in product(NAMES, NAMES)))
+
+
+def _told_ways(ways: Sequence[int], *, brief: bool) -> str:
+    """Say which way round it goes at first and at last; ``brief`` leaves out the order of two ways."""
+    first, last = NAMES[ways[0]], NAMES[ways[-1]]
+    if first != last:
+        return BOTH if brief else f"first {first}, then {last}"
+    return first if brief else f"{first} all the time"
 
 
 def _turned_actors(setting: Setting) -> list[Actor]:
@@ -202,13 +192,14 @@ def _turned_actors(setting: Setting) -> list[Actor]:
 
 
 def _choose_spells(rng: np.random.Generator, truth: str, num_spells: int, *, both_ways: bool) -> list[tuple[bool, int]]:
-    """Choose spells for which this is the answer: whether each is a full turn, and which way it goes; 0 is none."""
+    """Choose spells for which this is the answer: whether each is a full turn, and which way it goes."""
     order, ways = rng.permutation(num_spells), rng.choice((-1, 1), num_spells)
-    change = int(rng.integers(1, num_spells))
+    change, way = int(rng.integers(1, num_spells)), int(rng.choice((-1, 1)))
     if truth.isdecimal():
         return [
             (bool(place < int(truth)), int(way if both_ways or place >= int(truth) else ways[0]))
             for place, way in zip(order, ways, strict=True)
         ]
-    told = [way for word in truth.replace(",", "").split() for way, name in NAMES.items() if word == name] or [0]
+    told = [way for word in truth.replace(",", "").split() for way, name in NAMES.items() if word == name]
+    told = told or [way, -way]
     return [(True, told[0] if i < change else told[-1]) for i in range(num_spells)]

@@ -9,19 +9,14 @@ from one distribution, and all move at the start and rest at the end. So two fra
 one that gets the furthest is more often on the move.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
 from math import ceil
 from typing import ClassVar
 
-from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Facts, Inherent
-from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.motion._courses import gaps_of_bouts
-from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._lanes import RUN_PHRASES, logged_tenths, run_in_lanes, seen_tenths
+from temporay.operators.primitives.motion._drawn_motion import MotionClip, Setting
+from temporay.operators.primitives.motion._lanes import LaneRace, run_in_lanes
 from temporay.operators.primitives.motion._stage import JOINED
-from temporay.operators.records import Event, Question, ScenePlan
 
 NUM_SHAPES_BY_LEVEL = (2, 2, 3, 3, 4)
 MIN_RATIO_BY_LEVEL = (2.0, 1.7, 1.5, 1.4, 1.3)  # way of the fastest over that of the next
@@ -30,13 +25,11 @@ SLOW_TENTHS_BY_LEVEL = ((3, 6), (3, 6), (10, 14), (13, 16), (13, 17))  # ways of
 OVERALL = "Speeds may change: the fastest is the shape that covers the longest way in the whole video."
 
 
-class SpeedPerception(DrawnMotion[dict[str, float]]):
+class SpeedPerception(LaneRace):
     """Question about the fastest of several shapes."""
 
     task = "speed_perception"
     # A speed is asked for.
-    order_dependent = False
-    twin = "restaged"  # the fastest shape is the fastest in any order of the frames
     inherent: ClassVar[Inherent] = {
         "two_frames": (1.0, 1.0, 0.5, 0.5, 0.45),
         "few_frames": (1.0, 1.0, 0.5, 0.5, 0.45),
@@ -44,7 +37,6 @@ class SpeedPerception(DrawnMotion[dict[str, float]]):
         "bag_of_frames": 1.0,
     }
     notes = (OVERALL, JOINED)
-    bouts = frozenset({"gets"})
     gaps_by_level = tuple(
         gaps_of_bouts(ceil(slow[1] * ratio * 1.1) + 1, bouts)
         for slow, ratio, bouts in zip(SLOW_TENTHS_BY_LEVEL, MIN_RATIO_BY_LEVEL, NUM_BOUTS_BY_LEVEL, strict=True)
@@ -60,8 +52,6 @@ class SpeedPerception(DrawnMotion[dict[str, float]]):
         "Watch how fast each shape goes. Which one leads?",
         "Which option names the shape with the greatest speed?",
     )
-    phrases: ClassVar[Phrases] = RUN_PHRASES
-    concise_phrases: ClassVar[Phrases] = {"sum": ("The {subject} covers {detail}.",)}
 
     def arrange(self, setting: Setting) -> MotionClip:
         rng, level = setting.rng, setting.level
@@ -71,19 +61,8 @@ class SpeedPerception(DrawnMotion[dict[str, float]]):
         tenths = [low + int((high + 1 - low) * share) for share in rng.uniform(0, 1, len(actors))]
         others = [way for i, way in enumerate(tenths) if i != truth]
         tenths[truth] = ceil(MIN_RATIO_BY_LEVEL[level] * float(rng.uniform(1.0, 1.1)) * max(others))
-        clip = run_in_lanes(setting, actors, tenths, NUM_BOUTS_BY_LEVEL[level])
         options = [f"the {actor.name}" for actor in actors]
-        return replace(clip, facts={**clip.facts, "options": options})
-
-    def logged(self, events: Sequence[Event], facts: Facts) -> dict[str, float]:
-        return logged_tenths(events)
-
-    def seen(self, witness: Witness, facts: Facts) -> dict[str, float] | None:
-        return seen_tenths(witness, facts)
+        return run_in_lanes(setting, actors, tenths, NUM_BOUTS_BY_LEVEL[level], options)
 
     def answer(self, measured: dict[str, float], facts: Facts) -> str:
         return f"the {max(measured, key=measured.__getitem__)}"
-
-    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
-        """Tell one shape after the other: its bouts, then their sum."""
-        return plan.events

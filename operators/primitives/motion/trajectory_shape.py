@@ -19,14 +19,12 @@ from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives._stated import Value
 from temporay.operators.primitives.motion._curves import CURVES, choose_curve, curve_error, is_clockwise
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._stage import (
-    JOINED,
+from temporay.operators.primitives.motion._stage import JOINED, choose_way, followed_steps
+from temporay.operators.primitives.motion._told_paths import (
     PLACE_PHRASES,
     TENTHS,
     at_events,
-    choose_way,
     edge_events,
-    followed_steps,
     spread_frames,
 )
 from temporay.operators.records import Event, Question, ScenePlan

@@ -8,21 +8,16 @@ From level 3 on the options are one ranking in which two pairs of neighbors are 
 has to be compared. A swap maps the options onto themselves, so none of them is most like the others.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
 from itertools import permutations
 from math import ceil
 from typing import ClassVar
 
 import numpy as np
-from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Facts, Inherent
-from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.motion._courses import gaps_of_bouts
-from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._lanes import RUN_PHRASES, logged_tenths, run_in_lanes, seen_tenths
+from temporay.operators.primitives.motion._drawn_motion import MotionClip, Setting
+from temporay.operators.primitives.motion._lanes import LaneRace, run_in_lanes
 from temporay.operators.primitives.motion._stage import JOINED
-from temporay.operators.records import Event, Question, ScenePlan
 from temporay.operators.seeding import shuffled
 
 NUM_SHAPES_BY_LEVEL = (3, 3, 3, 4, 5)
@@ -42,14 +37,12 @@ def _ways(slowest: int, ratio: float, num_shapes: int) -> list[int]:
     return ways[::-1]
 
 
-class VelocityRanking(DrawnMotion[dict[str, float]]):
+class VelocityRanking(LaneRace):
     """Question about the order of shapes by speed."""
 
     task = "velocity_ranking"
     # Speeds are compared.
     answer_kind = "order"
-    order_dependent = False
-    twin = "restaged"  # speeds compare alike in any order of the frames
     inherent: ClassVar[Inherent] = {
         "two_frames": (1.0, 1.0, 0.5, 0.4, 0.4),
         "few_frames": (1.0, 1.0, 0.5, 0.4, 0.4),
@@ -57,7 +50,6 @@ class VelocityRanking(DrawnMotion[dict[str, float]]):
         "bag_of_frames": 1.0,
     }
     notes = (OVERALL, JOINED)
-    bouts = frozenset({"gets"})
     gaps_by_level = tuple(
         gaps_of_bouts(_ways(slowest[1], ratio, shapes)[0], bouts)
         for slowest, ratio, shapes, bouts in zip(
@@ -75,8 +67,6 @@ class VelocityRanking(DrawnMotion[dict[str, float]]):
         "Order the moving shapes from highest to lowest speed.",
         "How do the speeds of the shapes compare, beginning with the fastest?",
     )
-    phrases: ClassVar[Phrases] = RUN_PHRASES
-    concise_phrases: ClassVar[Phrases] = {"sum": ("The {subject} covers {detail}.",)}
 
     def arrange(self, setting: Setting) -> MotionClip:
         rng, level = setting.rng, setting.level
@@ -87,22 +77,11 @@ class VelocityRanking(DrawnMotion[dict[str, float]]):
         low, high = SLOWEST_TENTHS_BY_LEVEL[level]
         ways = _ways(int(rng.integers(low, high + 1)), RATIO_BY_LEVEL[level], num_shapes)
         tenths = [ways[ranking.index(i)] for i in range(num_shapes)]
-        clip = run_in_lanes(setting, actors, tenths, NUM_BOUTS_BY_LEVEL[level])
         options = [", ".join(actors[i].name for i in ranking) for ranking in rankings]
-        return replace(clip, facts={**clip.facts, "options": options})
-
-    def logged(self, events: Sequence[Event], facts: Facts) -> dict[str, float]:
-        return logged_tenths(events)
-
-    def seen(self, witness: Witness, facts: Facts) -> dict[str, float] | None:
-        return seen_tenths(witness, facts)
+        return run_in_lanes(setting, actors, tenths, NUM_BOUTS_BY_LEVEL[level], options)
 
     def answer(self, measured: dict[str, float], facts: Facts) -> str:
         return ", ".join(sorted(measured, key=lambda name: -measured[name]))
-
-    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
-        """Tell one shape after the other: its bouts, then their sum."""
-        return plan.events
 
 
 def _choose_rankings(rng: np.random.Generator, num_shapes: int, *, swapped: bool) -> list[list[int]]:

@@ -10,7 +10,8 @@ from temporay.operators.pixels.colors_seen import coverage
 from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives.states._course import Operation, State
-from temporay.operators.primitives.states._game import Layout, OperationsGame, Play
+from temporay.operators.primitives.states._game import OperationsGame
+from temporay.operators.primitives.states._play import Layout, Play
 from temporay.operators.records import Frames, Track
 
 COLUMNS = 3  # of a grid, and its rows

@@ -13,21 +13,18 @@ shows a frame of each. The clip gets as long as that needs.
 
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 from temporay.operators.canvas import Canvas
-from temporay.operators.errors import SampleRejected, UserError
+from temporay.operators.errors import SampleRejected
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import (
     Facts,
     Inherent,
-    Primitive,
     TwinKind,
     choose_truth,
     choose_wording,
@@ -40,15 +37,14 @@ from temporay.operators.primitives.states._course import (
     Course,
     Operation,
     State,
-    Timing,
     choose_timing,
     room_for,
 )
+from temporay.operators.primitives.states._operations import Operations
+from temporay.operators.primitives.states._play import Layout, Play, Setup, check_sides, choose_query
 from temporay.operators.primitives.states._wordings import TimedWordings
 from temporay.operators.records import Address, Event, Frames, Question, Scene, ScenePlan, Track
 from temporay.operators.seeding import rng_at
-
-MODES = ("forward", "retrodictive", "historical")
 
 MAX_OPTIONS = 4
 GOOD_PROPOSALS = 8  # sets of operations tried for as many answers as there shall be options
@@ -56,45 +52,10 @@ MAX_PROPOSALS = 400  # sets of operations tried for two answers
 NUM_ORDERS = 16  # orders of one set that are looked at
 NUM_OPERATIONS_BY_LEVEL = ((3, 3), (4, 4), (5, 6), (7, 9), (10, 15))  # the least and the most
 STATES = ("before", "after")  # kinds of events that tell the state beside an operation; a word may precede
-MIN_SIDE_PX = 32
 CELL = re.compile(r"[^\s,]+")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
-    """All that is chosen before the operations: the state that is shown, what is asked, colors."""
-
-    revealed: State
-    facts: Facts
-    num_answers: int  # the most different answers there can be
-
-
-class Layout(NamedTuple):
-    """The centers of all places, (N, 2) px, and the radius of what stands in them, in px."""
-
-    places_xy: npt.NDArray[np.float64]
-    radius_px: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Play:
-    """One game as it is drawn and logged. ``states`` are those before the first operation and after each."""
-
-    facts: Facts
-    canvas: Canvas
-    timing: Timing
-    course: Course
-    states: Sequence[State]
-    revealed: State
-    layout: Layout
-
-    @property
-    def steps(self) -> list[tuple[Operation, slice]]:
-        """Each operation with its frames."""
-        return self.timing.steps(self.course)
-
-
-class OperationsGame(Primitive):
+class OperationsGame(Operations):
     """A primitive whose course is a list of operations on a hidden state."""
 
     family = "shapes"
@@ -122,10 +83,6 @@ class OperationsGame(Primitive):
         """Choose operations, in one of their orders; ``facts`` include those of the setup."""
 
     @abstractmethod
-    def apply(self, state: State, operation: Operation) -> State | None:
-        """Return the state after the operation; None where it cannot be done."""
-
-    @abstractmethod
     def read(self, facts: Facts, states: Sequence[State]) -> str | None:
         """Return the answer, given the states before the first and after each operation; None where there is none."""
 
@@ -149,18 +106,14 @@ class OperationsGame(Primitive):
     def see(self, frames_THWC: Frames, facts: Facts, layout: Layout) -> tuple[State, list[Operation]] | None:
         """Return the revealed state and the operations that the frames show; None where they leave a doubt."""
 
-    def inverse(self, operation: Operation) -> Operation:
-        """Return the operation that undoes this one: the same with its last two arguments exchanged."""
-        return (*operation[:-2], operation[-1], operation[-2])
-
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        _check_sides(canvas, self.task)
+        check_sides(canvas, self.task)
         rng = rng_at(*address.parts(), "plan")
         fewest, most = self.num_operations_by_level[address.level]
         num_operations = int(rng.integers(fewest, most + 1))
         room = room_for(canvas, num_operations)
         num_frames = choose_num_frames(address, canvas, room.clip)
-        query = _choose_query(rng, num_operations)
+        query = choose_query(rng, num_operations)
         setup = self.set_up(rng, canvas, address.level, query)
         facts, courses = self.courses(rng, setup, {**query, **setup.facts})
         answers = sorted(courses)
@@ -211,26 +164,6 @@ class OperationsGame(Primitive):
                 return facts, best
         raise SampleRejected("order_without_effect", f"{MAX_PROPOSALS} sets of operations lead to one answer each")
 
-    def reordered(self, rng: np.random.Generator, revealed: State, course: Course, at_start: bool) -> Course:
-        """Order the operations anew, one after the other from the shown state; () where none of the rest can be done.
-
-        No operation follows its like or its inverse: frames that show one of both could not tell the two apart.
-        """
-        state, left, done = revealed, [course[i] for i in rng.permutation(len(course))], list[Operation]()
-        while left:
-            for operation in left:
-                if done and operation in (done[-1], self.inverse(done[-1])):
-                    continue
-                after = self.apply(state, operation if at_start else self.inverse(operation))
-                if after is not None:
-                    break
-            else:
-                return ()
-            state = after
-            done.append(operation)
-            left.remove(operation)
-        return tuple(done if at_start else done[::-1])
-
     def drawn_anew(
         self, rng: np.random.Generator, revealed: State, facts: Facts, course: Course, hidden: slice
     ) -> Course:
@@ -245,16 +178,6 @@ class OperationsGame(Primitive):
         setup = Setup(revealed=states[-1 if at_start else 0], facts=facts, num_answers=MAX_OPTIONS)
         drawn = self.propose(rng, setup, {**facts, "num_operations": len(course[hidden])})
         return (*course[: hidden.start], *drawn, *course[hidden.stop :])
-
-    def states(self, revealed: State, course: Course, at_start: bool) -> list[State] | None:
-        """Return the states before the first operation and after each; None where one of them cannot be done."""
-        states = [revealed]
-        for operation in course if at_start else course[::-1]:
-            state = self.apply(states[-1], operation if at_start else self.inverse(operation))
-            if state is None:
-                return None
-            states.append(state)
-        return states if at_start else states[::-1]
 
     def answer(self, facts: Facts, revealed: State, course: Course) -> str | None:
         """Return the answer that follows from the log or from the frames; None where they lead to none."""
@@ -293,23 +216,6 @@ class OperationsGame(Primitive):
         revealed, seen = self.see(frames_THWC, facts, self.layout(facts, width, height)) or ((), [])
         course = self.resolved(revealed, seen, facts["at_start"]) if len(seen) == facts["num_operations"] else None
         return None if course is None else index_in(witness.options, self.answer(facts, revealed, course))
-
-    def resolved(self, revealed: State, seen: Sequence[Operation], at_start: bool) -> Course | None:
-        """Return the operations, each in the direction that the state before it allows; None where there is none.
-
-        One frame in the middle of an operation looks the same in both directions.
-        """
-        state, course = revealed, list[Operation]()
-        for operation in seen if at_start else reversed(seen):
-            for one in (operation, self.inverse(operation)):
-                after = self.apply(state, one if at_start else self.inverse(one))
-                if after is not None:
-                    break
-            else:
-                return None
-            state = after
-            course.append(one)
-        return tuple(course if at_start else course[::-1])
 
     def wordings_of(self, facts: Facts) -> Sequence[str]:
         return self.timed_wordings[facts.get("ask", "")].of(facts["mode"])
@@ -359,32 +265,3 @@ def read_log(plan: ScenePlan) -> tuple[Event, list[Event]]:
 
 def _tells_state(kind: str) -> bool:
     return kind.endswith(STATES)
-
-
-def by_answer(courses: Sequence[Course], answer: Callable[[Course], str | None]) -> dict[str, list[Course]]:
-    """Group the courses that have an answer by it."""
-    found: dict[str, list[Course]] = {}
-    for course in courses:
-        value = answer(course)
-        if value is not None:
-            found.setdefault(value, []).append(course)
-    return found
-
-
-def _choose_query(rng: np.random.Generator, num_operations: int) -> dict[str, Any]:
-    """Choose which state is shown and which is asked for. The truth has no part in it."""
-    mode = MODES[int(rng.integers(3 if num_operations > 1 else 2))]
-    at_start = bool(rng.integers(2)) if mode == "historical" else mode == "forward"
-    # A state near the one that is shown would need few operations, so one of the further half is asked for.
-    away = int(rng.integers((num_operations + 1) // 2, max(2, num_operations)))
-    between = away if at_start else num_operations - away
-    asked_after = {"forward": num_operations, "retrodictive": 0, "historical": between}[mode]
-    return {"mode": mode, "at_start": at_start, "asked_after": asked_after, "num_operations": num_operations}
-
-
-def _check_sides(canvas: Canvas, task: str) -> None:
-    for name in ("width", "height"):
-        if getattr(canvas, name) < MIN_SIDE_PX:
-            raise UserError(
-                f"canvas.{name}={getattr(canvas, name)} is too small for {task}; it needs {MIN_SIDE_PX} px or more"
-            )

@@ -16,7 +16,7 @@ from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.states._course import EDGE_SHARE, Course, Operation, State
 from temporay.operators.primitives.states._faces import FaceGame
-from temporay.operators.primitives.states._game import Layout, Play, Setup
+from temporay.operators.primitives.states._play import Layout, Play, Setup
 from temporay.operators.primitives.states._recovery import FULL, in_turn
 from temporay.operators.primitives.states._slots import COVER_COLOR, alike, choose_colors
 from temporay.operators.primitives.states._wordings import TimedWordings, told_states

@@ -15,7 +15,8 @@ from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.states._course import Course, Operation, State, exchanged, opened
-from temporay.operators.primitives.states._game import Layout, OperationsGame, Play, Setup
+from temporay.operators.primitives.states._game import OperationsGame
+from temporay.operators.primitives.states._play import Layout, Play, Setup
 from temporay.operators.primitives.states._recovery import in_turn, nearest, pairs_seen
 from temporay.operators.primitives.states._slots import (
     COVER_COLOR,

@@ -16,7 +16,7 @@ from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.states._course import Course, Operation, State, choose_pairs, exchanged
 from temporay.operators.primitives.states._faces import FaceGame
-from temporay.operators.primitives.states._game import Layout, Play, Setup
+from temporay.operators.primitives.states._play import Layout, Play, Setup
 from temporay.operators.primitives.states._recovery import in_turn, pairs_seen
 from temporay.operators.primitives.states._slots import (
     ROW_ARC,

@@ -19,7 +19,8 @@ from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.states._course import Course, Operation, State, exchanged
 from temporay.operators.primitives.states._faces import COLUMNS, GridGame
-from temporay.operators.primitives.states._game import MAX_OPTIONS, Layout, Play, Setup, by_answer
+from temporay.operators.primitives.states._game import MAX_OPTIONS
+from temporay.operators.primitives.states._play import Layout, Play, Setup
 from temporay.operators.primitives.states._recovery import in_turn
 from temporay.operators.primitives.states._slots import COVER_COLOR, alike, choose_colors, grid_xy
 from temporay.operators.primitives.states._wordings import TimedWordings, told_states
@@ -105,7 +106,10 @@ class SlidingPuzzle(GridGame):
                 walks = [self._course(walk, at_start) for walk in sets[int(i)]]
                 for place in ordered:
                     asked = {**facts, "place": place, "asked_after": asked_after}
-                    found = by_answer(walks, functools.partial(self.answer, asked, setup.revealed))
+                    found: dict[str, list[Course]] = {}
+                    for walk in walks:
+                        if (answer := self.answer(asked, setup.revealed, walk)) is not None:
+                            found.setdefault(answer, []).append(walk)
                     best = (asked, found) if len(found) > len(best[1]) else best
                 if len(best[1]) >= MAX_OPTIONS:
                     return best

@@ -17,7 +17,8 @@ from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.states._course import Course, Operation, State
 from temporay.operators.primitives.states._faces import COLUMNS, GridGame
-from temporay.operators.primitives.states._game import Layout, Play, Setup, read_log
+from temporay.operators.primitives.states._game import read_log
+from temporay.operators.primitives.states._play import Layout, Play, Setup
 from temporay.operators.primitives.states._recovery import in_turn, nearest
 from temporay.operators.primitives.states._slots import COVER_COLOR, alike, grid_xy
 from temporay.operators.records import Event, Frames, Question, ScenePlan, Track

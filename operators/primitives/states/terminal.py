@@ -17,7 +17,8 @@ from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.primitives._base import Facts
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives.states._course import Course, Operation, State
-from temporay.operators.primitives.states._game import Layout, OperationsGame, Play, Setup
+from temporay.operators.primitives.states._game import OperationsGame
+from temporay.operators.primitives.states._play import Layout, Play, Setup
 from temporay.operators.primitives.states._recovery import in_turn
 from temporay.operators.primitives.states._slots import alike
 from temporay.operators.primitives.states._wordings import TimedWordings, told_states

@@ -187,8 +187,8 @@ def rotation(plan: ScenePlan, question: Question) -> str:
     assert turned_T[-1] == pytest.approx(rest, abs=1e-6)
     if plan.facts["mode"] == "turns":
         return str(len(ways))
-    if plan.address.level < 2 or not ways:
-        return ways[0] if ways else "not spinning"
+    if plan.address.level < 2:
+        return ways[0] if ways[0] == ways[-1] else "first one way, then the other"
     return f"{ways[0]} all the time" if ways[0] == ways[-1] else f"first {ways[0]}, then {ways[-1]}"
 
 
