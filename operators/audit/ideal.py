@@ -30,6 +30,7 @@ from temporay.operators.audit.inherent import GROUPS, limits_of
 from temporay.operators.audit.learners import answer_forest, option_forest
 from temporay.operators.audit.readings.readers import read
 from temporay.operators.audit.readings.reading import Shown
+from temporay.operators.audit.reference_solver import pass_rate
 from temporay.operators.audit.thing_features import in_a_bag, in_order, in_the_log, one_numbers
 from temporay.operators.dataset.rows import SampleRow
 from temporay.operators.primitives._base import Inherent, Primitive
@@ -76,6 +77,7 @@ class CellAudit:
     level: int
     num_samples: int
     chance: float
+    reference: float  # how often a reader of known weakness is right
     solved: float  # accuracy with everything shown
     must_solve: float
     attacks: tuple[AttackResult, ...]
@@ -127,6 +129,7 @@ def attack_cell(key: tuple[str, str, int], planned: Sequence[PlannedSample], pri
         level=level,
         num_samples=len(rows),
         chance=chance,
+        reference=pass_rate(primitive, [one.plan for one in planned]),
         solved=solved,
         must_solve=float(must_solve if isinstance(must_solve, float | int) else must_solve[level]),
         attacks=attacks,

@@ -33,7 +33,7 @@ def tables(cells: Sequence[AuditedCell]) -> list[tuple[tuple[str, ...], list[tup
     for cell in cells:
         if cell["judged"]:
             by_attacks.setdefault(tuple(attack["attack"] for attack in cell["attacks"]), []).append(cell)
-    start = ("primitive", "mode", "level", "n", "chance", "solved")
+    start = ("primitive", "mode", "level", "n", "chance", "reference", "solved")
     return [
         ((*start, *(SHORT.get(name, name.replace("_", " ")) for name in names)), [_line(cell) for cell in found])
         for names, found in by_attacks.items()
@@ -54,7 +54,8 @@ def text(cells: Sequence[AuditedCell]) -> str:
 def _line(cell: AuditedCell) -> tuple[str, ...]:
     solved = f"{100 * cell['solved']:.0f}{'' if cell['certifies'] else '!'}"
     start = (cell["task"], cell["mode"], str(cell["level"]), str(cell["num_samples"]), f"{100 * cell['chance']:.0f}")
-    return (*start, solved, *(_accuracy(attack, cell["chance"]) for attack in cell["attacks"]))
+    reference = f"{100 * cell['reference']:.0f}"
+    return (*start, reference, solved, *(_accuracy(attack, cell["chance"]) for attack in cell["attacks"]))
 
 
 def _accuracy(attack: Mapping[str, Any], chance: float) -> str:

@@ -8,12 +8,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from temporay.operators.canvas import Canvas
+from temporay.operators.seeding import choose_one
 
 Path = npt.NDArray[np.complex128]  # (T,) x + iy
 
 LINE_PASSES = (2.0, 3.0)  # there and back, or there, back and there
 ZIGZAG_LEGS = (4.0, 5.0)
 ZIGZAG_ADVANCE = 0.55  # way along the zigzag per way gone; the rest is across
+BULGE = 0.2  # how far a closed course is from an ellipse
+COURSE_POINTS = 256  # of a closed course
 NUM_PHASES = 48  # starts on a curve that ``curve_error`` tries
 
 
@@ -106,3 +110,16 @@ def _counts(name: str) -> tuple[float, ...]:
 def _there_and_back(way_T: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Go from 0 to 1 and back to 0, again and again, at constant speed."""
     return np.asarray(1 - np.abs(1 - np.mod(way_T, 2.0)))
+
+
+def choose_closed_course(rng: np.random.Generator, canvas: Canvas, radius_px: float) -> npt.NDArray[np.float64]:
+    """Choose a closed course around the middle of the frame: (COURSE_POINTS + 1, 2) px, evenly spaced along it."""
+    angles = np.linspace(0, 2 * np.pi, 4 * COURSE_POINTS)
+    bulge = 1 + BULGE * np.cos(int(rng.integers(2, 4)) * angles + float(rng.uniform(0, 2 * np.pi)))
+    reach = np.array([canvas.width, canvas.height]) / 2 - radius_px - 1
+    way = choose_one(rng, (1, -1))
+    course = np.stack([np.cos(way * angles), np.sin(way * angles)], axis=1) * (bulge / (1 + BULGE))[:, None] * reach
+    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(course, axis=0), axis=1))])
+    even = np.linspace(0, along[-1], COURSE_POINTS + 1)
+    spaced = np.stack([np.interp(even, along, course[:, axis]) for axis in (0, 1)], axis=1)
+    return spaced + np.array([canvas.width, canvas.height]) / 2

@@ -17,12 +17,12 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness, follow
 from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives._stated import Value, words_of
+from temporay.operators.primitives.motion._curves import COURSE_POINTS, choose_closed_course
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._panels import Panel, halves, lines
 from temporay.operators.primitives.motion._stage import Actor, choose_actors, color_of, to_track
@@ -40,8 +40,6 @@ STEADY = 0.75  # of the largest seen step: smaller ones are partly stops
 PLACES = {"beside": ("left half", "right half"), "after": ("first half", "second half")}
 SPEED = (0.016, 0.09)  # rounds in the longest gap between shown frames, geometric mean of both halves
 MOVE_GAPS = 2  # length of the longest time of going without a stop, at least; others last for one gap or longer
-BULGE = 0.2  # how far the course is from an ellipse
-NUM_POINTS = 256  # points of the course
 SAME = "both at the same speed"
 
 
@@ -57,7 +55,6 @@ class PlaybackSpeed(DrawnMotion[float]):
         "one_number": (1.0, 1.0, 0.5, 0.5, 0.5),
         "max_speed": 1.0,  # of both halves: how fast the shapes go between their stops
         "bag_of_frames": (1.0, 1.0, 0.5, 0.5, 0.5),
-        "every_frame": 0.5,  # the probes compare mean speeds, not those between stops
     }
     gaps_by_level = (9.0, 11.0, 17.0, 18.0, 21.0)
 
@@ -113,8 +110,8 @@ class PlaybackSpeed(DrawnMotion[float]):
         panels = [showing.panel for showing in showings] if layout == "beside" else []
         own = showings[0].panel.canvas(canvas)
         actors = choose_actors(rng, own, NUM_SHAPES_BY_LEVEL[level], level)
-        course = _choose_course(rng, own, max(actor.radius_px for actor in actors))
-        round_px = NUM_POINTS * float(np.linalg.norm(course[1] - course[0]))
+        course = choose_closed_course(rng, own, max(actor.radius_px for actor in actors))
+        round_px = COURSE_POINTS * float(np.linalg.norm(course[1] - course[0]))
         width_px, name = 2 * actors[0].radius_px, actors[0].name
         tracks, events = lines(panels, canvas, setting.num_frames), []
         for showing, moves in zip(showings, _choose_moves(setting, showings), strict=True):
@@ -261,19 +258,6 @@ def _speed_ratios(truth: str, places: list[str], ratio: float) -> dict[str, floa
     return {one: ratio**0.5, other: ratio**-0.5}
 
 
-def _choose_course(rng: np.random.Generator, canvas: Canvas, radius_px: float) -> npt.NDArray[np.float64]:
-    """Choose a closed curve around the middle of the frame: (NUM_POINTS + 1, 2) px, evenly spaced along it."""
-    angles = np.linspace(0, 2 * np.pi, 4 * NUM_POINTS)
-    bulge = 1 + BULGE * np.cos(int(rng.integers(2, 4)) * angles + float(rng.uniform(0, 2 * np.pi)))
-    reach = np.array([canvas.width, canvas.height]) / 2 - radius_px - 1
-    way = choose_one(rng, (1, -1))
-    curve = np.stack([np.cos(way * angles), np.sin(way * angles)], axis=1) * (bulge / (1 + BULGE))[:, None] * reach
-    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(curve, axis=0), axis=1))])
-    even = np.linspace(0, along[-1], NUM_POINTS + 1)
-    course = np.stack([np.interp(even, along, curve[:, axis]) for axis in (0, 1)], axis=1)
-    return course + np.array([canvas.width, canvas.height]) / 2
-
-
 def _tracks(
     actors: list[Actor],
     course: npt.NDArray[np.float64],
@@ -284,12 +268,12 @@ def _tracks(
     """Space the shapes evenly along the course, where and while the motion is shown."""
     tracks = []
     for i, actor in enumerate(actors):
-        points = np.mod(phase_T + i / len(actors), 1.0) * NUM_POINTS
+        points = np.mod(phase_T + i / len(actors), 1.0) * COURSE_POINTS
         xy_T2 = np.zeros((num_frames, 2))
         visible_T = np.zeros(num_frames, np.bool_)
         shown = slice(showing.first_frame, showing.first_frame + showing.num_frames)
         for axis, origin in enumerate((showing.panel.left, showing.panel.top)):
-            xy_T2[shown, axis] = origin + np.interp(points, np.arange(NUM_POINTS + 1), course[:, axis])
+            xy_T2[shown, axis] = origin + np.interp(points, np.arange(COURSE_POINTS + 1), course[:, axis])
         visible_T[shown] = True
         track = to_track(actor, xy_T2, wraps=False)
         tracks.append(replace(track, visible_T=visible_T, window_px=showing.panel.window_px))

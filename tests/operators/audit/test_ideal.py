@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -18,7 +18,7 @@ from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives.motion.motion_direction import MotionDirection
 from temporay.operators.primitives.states._course import State
 from temporay.operators.primitives.states.shell_game import ShellGame
-from temporay.operators.records import Address, Backdrop, ScenePlan, Track
+from temporay.operators.records import Address, Backdrop, Question, ScenePlan, Track
 
 from tests.operators.primitives.planning import SCENES, make_primitive
 from tests.operators.samples import CANVAS
@@ -109,6 +109,12 @@ def audited(samples: list[PlannedSample], inherent: Inherent | None = None) -> d
     class MadeUp(MotionDirection):
         inherent: ClassVar[Inherent] = {}
 
+        def ask(self, plan: ScenePlan) -> Question:
+            return Question(text="", options=BLINKERS, answer_index=0)
+
+        def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
+            return True
+
     MadeUp.inherent = inherent or {}
     return audit_ideal(samples, {"made_up": MadeUp()})
 
@@ -124,7 +130,7 @@ def test_an_honest_question_passes() -> None:
     assert cell["certifies"] and cell["solved"] > 0.95 and cell["num_samples"] == NUM_SAMPLES
     assert len(cell["attacks"]) == result["num_comparisons"] == 19
     ((header, (line,)),) = tables(result["cells"])
-    assert len(header) == len(line) == 25 and line[:3] == ("made_up", "", "1") and "!" not in "".join(line)
+    assert len(header) == len(line) == 26 and line[:3] == ("made_up", "", "1") and "!" not in "".join(line)
     assert text(result["cells"]).splitlines()[0].startswith("primitive  mode  level")
 
 
