@@ -98,8 +98,8 @@ class Rotation(DrawnMotion[list[int]]):
         ),
     }
     concise_phrases: ClassVar[Phrases] = {
-        "turn": ("Turn {d1}, {d2}.",),
-        "swing": ("At {start} s half way and back.",),
+        "turn": ("Turn {d1} of the {subject}, {d2}.",),
+        "swing": ("At {start} s the {subject} goes half way and back.",),
     }
 
     def arrange(self, setting: Setting) -> MotionClip:
