@@ -114,7 +114,13 @@ def fine_tune(
     settings: Settings, seed: int, data: Mapping[str, Path], model: Path, out: Path, num_steps: int, **how: Any
 ) -> Path:
     """Fine-tune on the easy levels; a folder that has fewer steps goes on to this many."""
-    changes: dict[str, Any] = {"seed": seed, "num_steps": num_steps, "threads": settings.threads}
+    # As many steps as asked for: ways are compared at equal tokens.
+    changes: dict[str, Any] = {
+        "seed": seed,
+        "num_steps": num_steps,
+        "threads": settings.threads,
+        "stop_when_exact": None,
+    }
     if how.get("constant"):
         changes |= {"optimizer.schedule": "constant", "optimizer.lr": 3e-4, "optimizer.final_lr_ratio": 0.0}
     config = replaced(quickstart().sft, changes)
