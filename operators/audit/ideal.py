@@ -129,7 +129,7 @@ def attack_cell(key: tuple[str, str, int], planned: Sequence[PlannedSample], pri
         level=level,
         num_samples=len(rows),
         chance=chance,
-        reference=pass_rate(primitive, [one.plan for one in planned]),
+        reference=pass_rate(primitive, [one.plan for one in planned], rows),
         solved=solved,
         must_solve=float(must_solve if isinstance(must_solve, float | int) else must_solve[level]),
         attacks=attacks,

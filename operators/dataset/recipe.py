@@ -199,7 +199,8 @@ def check(recipe: Recipe) -> None:
         raise UserError(f"{missing} is missing; give both coco.captions and coco.images, or neither to draw scenes")
     if not 0 <= recipe.codec.crf <= 51 or recipe.codec.keyframe_interval < 1:
         raise UserError(f"codec is {recipe.codec}; crf goes from 0 to 51 and keyframe_interval from 1")
-    for canvas in (recipe.canvas, *recipe.canvases_of(recipe.tasks[0])):
+    _check_canvas(recipe.canvas)
+    for canvas in recipe.canvases_of(recipe.tasks[0]):
         _check_canvas(canvas)
     few_scenes, few_frames = recipe.canvas.num_scenes[0], recipe.canvas.frames_per_scene[0]
     for task, most_scenes, most_frames in recipe.limits_by_task:

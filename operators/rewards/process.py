@@ -156,17 +156,20 @@ def _is_beside_the_point(claim: Reading, gold: Sequence[Reading]) -> bool:
 
 def _useless(claims: Sequence[Reading], gold: Sequence[Reading]) -> set[int]:
     """Return which claims are a list of guesses, repeat an earlier one, or contradict one of the same place or time."""
-    to_tell = Counter(true.kind for true in gold)
-    by_kind: dict[str, set[Hashable]] = {}
+    to_tell = Counter((true.kind, true.timed) for true in gold)
+    by_kind: dict[tuple[str, bool], set[Hashable]] = {}
     by_when: dict[Hashable, list[int]] = {}
     for i, claim in enumerate(claims):
         when = _key(claim.stated.when)
         # Without a place or a time, order is all that tells two claims apart: each counts.
-        by_kind.setdefault(claim.kind, set()).add((claim.stated.about, when, _key(claim.stated.what)) if when else i)
+        kind = claim.kind, claim.timed
+        by_kind.setdefault(kind, set()).add((claim.stated.about, when, _key(claim.stated.what)) if when else i)
         if when:
             by_when.setdefault((claim.kind, claim.stated.about, when), []).append(i)
-    guessed = {kind for kind, claimed in by_kind.items() if len(claimed) >= GUESSES * max(1, to_tell[kind])}
-    useless = {i for i, claim in enumerate(claims) if claim.kind in guessed}
+    # A thought may tell the same events with times and without; where it is to do one of the two, the other is as good.
+    most = {(kind, timed): to_tell[kind, timed] or to_tell[kind, not timed] for kind, timed in by_kind}
+    guessed = {kind for kind, claimed in by_kind.items() if len(claimed) >= GUESSES * max(1, most[kind])}
+    useless = {i for i, claim in enumerate(claims) if (claim.kind, claim.timed) in guessed}
     for alike in by_when.values():
         said = {_key(claims[i].stated.what) for i in alike}
         useless.update(alike if len(said) > 1 else alike[1:])

@@ -17,9 +17,9 @@ def read_rounds(primitive: Primitive, watched: Watched, shown: Shown) -> OptionS
         return {}
     rounds = []
     for option, named in zip(watched.row["options"], watched.named, strict=True):
-        turned = float(steps_between(watched.things[named[0]], shown.frames)[1].sum()) if named else 0.0
+        turns = steps_between(watched.things[named[0]], shown.frames)[1] if named else np.zeros(1)
         way = option.rpartition(", ")[2]
-        rounds.append(turned * WAYS[way] if way in WAYS else abs(turned))
+        rounds.append(float(turns.sum()) * WAYS[way] if way in WAYS else float(np.abs(turns).sum()))
     return {"rounds": rounds}
 
 

@@ -23,7 +23,7 @@ from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, Moti
 from temporay.operators.primitives.motion._panels import Panel, cells, lines
 from temporay.operators.primitives.motion._stage import Actor, can_be_followed, choose_actors, followed, to_track
 from temporay.operators.records import Event, Question, ScenePlan, Track
-from temporay.operators.seeding import choose_one, random_cuts, shuffled
+from temporay.operators.seeding import choose_one, random_cuts, rng_at, shuffled
 
 NUM_ROWS_BY_LEVEL = (2, 2, 2, 3, 3)
 STOP_LEVEL = 2  # from this one on shapes stop on their way
@@ -104,8 +104,9 @@ class LargestMotion(DrawnMotion[tuple[str, str]]):
         actors = choose_actors(rng, grid[0].canvas(canvas), len(grid), level)
         tracks, events = lines(grid, canvas, setting.num_frames), []
         ways_deg = _choose_ways_deg(setting, len(grid), largest).tolist()
+        going = rng_at(*setting.address.parts(), "going")  # how much it draws depends on the ways, so on the truth
         for cell, actor, way, way_deg in zip(grid, actors, ways, ways_deg, strict=True):
-            gone_deg_T = _choose_going(setting, way_deg)
+            gone_deg_T = _choose_going(going, setting, way_deg)
             tracks.append(_circling(setting, actor, cell, gone_deg_T if way == WAYS[0] else -gone_deg_T))
             events.append(setting.event("rounds", cell.name, f"{way_deg / 360:.2f} {ALL_WAYS if stops else way}"))
         facts = {
@@ -163,9 +164,9 @@ def _choose_ways_deg(setting: Setting, num_cells: int, largest: int) -> npt.NDAr
     return np.asarray(ways_deg)
 
 
-def _choose_going(setting: Setting, way_deg: float) -> npt.NDArray[np.float64]:
+def _choose_going(rng: np.random.Generator, setting: Setting, way_deg: float) -> npt.NDArray[np.float64]:
     """Return how far a shape has got in every frame, in degrees: evenly, or with stops; at one it turns back."""
-    rng, num_steps = setting.rng, setting.num_frames - 1
+    num_steps = setting.num_frames - 1
     if setting.level < STOP_LEVEL:
         return np.linspace(0, way_deg, setting.num_frames)
     step_deg = float(np.exp(rng.uniform(*np.log(STEP_DEG))))

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import pytest
 from temporay.operators.audit import reference_solver
-from temporay.operators.audit.reference_solver import pass_rate
-from temporay.operators.primitives._base import primitive_called
+from temporay.operators.dataset.rows import make_sample, to_row
+from temporay.operators.primitives._base import Primitive, primitive_called
 from temporay.operators.records import ScenePlan
 
 from tests.operators.primitives.planning import make_plan
 
 EVERYTHING = (10_000, 10_000)
+
+
+def pass_rate(primitive: Primitive, plans: list[ScenePlan]) -> float:
+    samples = [make_sample(primitive, plan, "concise") for plan in plans]
+    rows = [to_row(sample, recipe_hash="", content_hash="", instruction="") for sample in samples]
+    return reference_solver.pass_rate(primitive, plans, rows)
 
 
 def plans_of(task: str, level: int, count: int = 40) -> list[ScenePlan]:

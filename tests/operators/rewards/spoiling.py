@@ -53,8 +53,7 @@ def _fields(claim: Claim, sentence: str) -> Iterator[Span]:
     [(start, end)] = claim.spans
     times = [f"{ms / 1000:.1f}" for ms in (claim.start_ms, claim.end_ms) if ms is not None]
     for value in {*(claim.detail or "").split(), *times}:
-        found = re.search(rf"(?<![\w.]){re.escape(value)}(?!\w|\.\d)", sentence[start:end])
-        if found is not None:
+        for found in re.finditer(rf"(?<![\w.]){re.escape(value)}(?!\w|\.\d)", sentence[start:end]):
             yield start + found.start(), start + found.end()
 
 
