@@ -83,7 +83,8 @@ def test_a_validation_that_cannot_be_is_refused(
         check_held_out(config(data, **{"validation": held_out, **changes}), Dataset.open(data))
 
 
-def test_samples_that_are_trained_on_are_not_held_out(data: Path, tmp_path: Path) -> None:
+def test_samples_that_are_trained_on_are_not_held_out(tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data", split="rl", num_samples=24)
     twins = write_dataset(tmp_path / "twins", split="rl", num_samples=24, twins=True)
     with pytest.raises(
         UserError, match=r"\d+ of 24 samples of validation .* as twins, e\.g\. motion_direction-rl-0-1-\d+; gen"
