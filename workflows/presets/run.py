@@ -14,7 +14,7 @@ def quickstart() -> PipelineSettings:
     """Learn the order of scenes from nothing, by a tiny model on two cores.
 
     Fine-tuning teaches reasoning for half of the wordings. For the other half it mostly teaches to answer at once, but
-    not what: there the model guesses. Reinforcement finds by trying that reasoning pays for the other half too.
+    not what. Reinforcement finds by trying that reasoning pays for the other half too.
     """
     return PipelineSettings(
         **dict(generate.quickstart().recipe),
