@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from temporay.operators.files import write_text
-from temporay.operators.records import THINK_CLOSE, THINK_OPEN
+from temporay.operators.records import ANSWER_OPEN, THINK_CLOSE, THINK_OPEN
 from temporay.operators.scoring.arms import Arm
 from temporay.operators.scoring.metrics import accuracy_interval
 
@@ -43,9 +43,9 @@ def credit(row: EvaluationRow) -> float:
 
 
 def has_reasoning(completion: str) -> bool:
-    """Return whether anything but space stands before the end of the chain of thought."""
+    """Return whether something is said before the end of the chain of thought, and no answer is begun there."""
     before_close, close, _ = completion.rpartition(THINK_CLOSE)
-    return bool(close) and bool(before_close.removeprefix(THINK_OPEN).strip())
+    return bool(close) and ANSWER_OPEN not in before_close and bool(before_close.removeprefix(THINK_OPEN).strip())
 
 
 def by_arm(rows: Sequence[EvaluationRow]) -> dict[Arm, list[EvaluationRow]]:

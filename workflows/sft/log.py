@@ -29,7 +29,7 @@ def summarize(config: SftConfig, inputs: Inputs, rows: Sequence[Mapping[str, Any
     skipped = [row for row in rows if "skipped_not_finite" in row]
     summary = {
         "model": str(config.out / MODEL),
-        "num_steps": len(steps) + len(skipped),
+        "num_steps": 1 + max(row["step"] for row in (*steps, *skipped)),
         "loss": steps[-1]["loss"],
         "skipped_not_finite": len(skipped),
         **mean_shares(steps),

@@ -66,9 +66,8 @@ def run(config: SftConfig, *, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]
     summary = summarize(config, inputs, run_dir.rows(STAGE))
     if summary["num_steps"] < config.num_steps:
         print(
-            f"{STAGE}: stopped after {summary['num_steps']} of {config.num_steps} steps: in every task, at least "
-            f"{config.stop_when_exact:.0%} of the held-out chains of thought are right to the last token "
-            "(stop_when_exact)",
+            f"{STAGE}: stopped after {summary['num_steps']} of {config.num_steps} steps: at least "
+            f"{config.stop_when_exact} of every kind of held-out target is right to the last token (stop_when_exact)",
             flush=True,
         )
     return run_dir.finish(summary | best_summary(config.out))

@@ -48,6 +48,7 @@ def test_a_silent_model_is_at_chance_in_control_arms_and_at_zero_on_ordered_fram
         ("<think> \n</think><answer>A</answer>", False),
         ("</think><answer>A</answer>", False),
         ("<answer>A</answer>", False),
+        ("<answer>First red.</think><answer>A</answer>", False),  # the answer was begun before
         ("<think>First red.", False),  # cut before an answer
         ("", False),
     ],
