@@ -37,6 +37,10 @@ def _credit(primitive: Primitive, plan: ScenePlan, row: SampleRow) -> float:
         return chance
     try:
         read = primitive.ask(replace(plan, events=noticed))
-    except Exception:  # a rule may take the log to be whole; from what is left it then finds no answer
+    except (
+        ValueError,
+        LookupError,
+        StopIteration,
+    ):  # a rule may take the log to be whole; from what is left it then finds no answer
         return chance
     return float(read.options[read.answer_index] == row["answer_text"])

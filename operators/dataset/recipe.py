@@ -110,13 +110,8 @@ class Recipe(Settings):
 
     def canvas_at(self, address: Address) -> Canvas:
         """Return the canvas of one sample, which its twin shares: one of the rates and one of the sizes."""
-        canvas = self.canvas_of(address.task)
-        if not self.rates and not self.sizes:
-            return canvas
-        rng = rng_at(*address.parts(), "canvas")
-        fps = self.all_rates[int(rng.integers(len(self.all_rates)))]
-        width, height = self.all_sizes[int(rng.integers(len(self.all_sizes)))]
-        return replace(canvas.at_rate(fps), width=width, height=height)
+        canvases = self.canvases_of(address.task)
+        return canvases[int(rng_at(*address.parts(), "canvas").integers(len(canvases)))]
 
     def canvases_of(self, task: str) -> list[Canvas]:
         """Return every canvas that samples of a task may have."""

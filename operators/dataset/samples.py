@@ -182,7 +182,7 @@ def _plan(recipe: Recipe, source: Source, primitive: Primitive, address: Address
     if recipe.wordings is not None:
         plan = replace(plan, facts={**plan.facts, "wording": plan.facts["wording"] % recipe.wordings})
     plan = dress(plan, recipe.backdrops, recipe.camera_drift, scenes, address)
-    plan = choose_look(plan, recipe.surfaces, recipe.lightings, address, may_be_light=primitive.may_be_light)
+    plan = choose_look(plan, recipe.surfaces, recipe.lightings, may_be_light=primitive.may_be_light)
     _check_shown(canvas, primitive, plan)
     return add_decoys(plan, scenes, address)
 

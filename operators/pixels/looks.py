@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.pixels.shapes import COLORS, paint
-from temporay.operators.records import Address, Frames, Lighting, Look, ScenePlan, Surface
+from temporay.operators.records import Frames, Lighting, Look, ScenePlan, Surface
 from temporay.operators.seeding import rng_at
 
 RELIEF = 18  # levels by which a surface is lighter or darker; over three channels below ``colors_seen.NEAR_COLOR``
@@ -23,7 +23,7 @@ NAMED_COLORS = frozenset(COLORS.values())
 
 
 def choose_look(
-    plan: ScenePlan, surfaces: Sequence[Surface], lightings: Sequence[Lighting], address: Address, *, may_be_light: bool
+    plan: ScenePlan, surfaces: Sequence[Surface], lightings: Sequence[Lighting], *, may_be_light: bool
 ) -> ScenePlan:
     """Give a plan one of these looks. Plans that show images stay as they are.
 
@@ -32,7 +32,7 @@ def choose_look(
     """
     if plan.shots or ({*surfaces} == {"plain"} and {*lightings} == {"dark"}):
         return plan
-    rng = rng_at(*address.parts(), "look")
+    rng = rng_at(*plan.address.parts(), "look")
     surface, lighting = surfaces[int(rng.integers(len(surfaces)))], lightings[int(rng.integers(len(lightings)))]
     if not may_be_light or plan.backdrop.kind == "photo" or _shows_white_or_photographs(plan):
         lighting = "dark"

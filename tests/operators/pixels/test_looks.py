@@ -107,7 +107,7 @@ def test_white_things_and_photographs_stay_in_dark_worlds() -> None:
     white = replace(plan, tracks=tuple(replace(t, color=COLORS["white"]) for t in plan.tracks))
     photo = replace(colored, backdrop=replace(plan.backdrop, kind="photo"))
     for shown, lighting in ((colored, "light"), (white, "dark"), (photo, "dark")):
-        look = choose_look(shown, ("plain",), ("light",), address, may_be_light=True).look
+        look = choose_look(shown, ("plain",), ("light",), may_be_light=True).look
         assert look.lighting == lighting
 
 
