@@ -76,12 +76,18 @@ def parse_answer(completion: str, options: Sequence[str]) -> ParsedAnswer:
 
 
 def answer_span(completion: str) -> str | ParseFailure:
-    """Return the text between the last pair of answer tags after the last ``</think>``."""
+    """Return the text between the last pair of answer tags after the last ``</think>``.
+
+    An answer that begins a completion must end before a thought can: a thought inside an answer is none. A policy that
+    was never taught what follows the answer's tag was seen to reason there.
+    """
     if not completion.strip():
         return ParseFailure.EMPTY
     if len(completion) > MAX_COMPLETION_CHARS:
         return ParseFailure.TOO_LONG
-    _, _, after_thinking = completion.rpartition(THINK_CLOSE)
+    thought, _, after_thinking = completion.rpartition(THINK_CLOSE)
+    if thought.lstrip().startswith(ANSWER_OPEN) and ANSWER_CLOSE not in thought:
+        return ParseFailure.MALFORMED_TAGS
     if THINK_OPEN in after_thinking:
         return ParseFailure.UNCLOSED_THINK
     before_close, close, rest = after_thinking.rpartition(ANSWER_CLOSE)

@@ -96,6 +96,8 @@ def test_refuses_anything_but_one_answer(answer: str, failure: ParseFailure) -> 
         ("<answer><answer>B</answer>", ParseFailure.MALFORMED_TAGS),
         ("<answer><answer>B</answer></answer>", ParseFailure.MALFORMED_TAGS),
         ("<answer>A</answer>B</answer>", ParseFailure.MALFORMED_TAGS),
+        ("<answer>First a dog.</think><answer>B</answer>", ParseFailure.MALFORMED_TAGS),
+        ("\n<answer>First a dog.</think><answer>B</answer>", ParseFailure.MALFORMED_TAGS),
         ("<ANSWER>B</ANSWER>", ParseFailure.NO_ANSWER_TAG),
     ],
 )
@@ -106,6 +108,7 @@ def test_refuses_broken_structure(text: str, failure: ParseFailure) -> None:
 def test_last_answer_after_last_thought_counts() -> None:
     assert parse_answer("<answer>A</answer> no, <answer>B</answer>", OPTIONS).index == 1
     assert parse_answer("<think>x</think><answer>A</answer><think>y</think><answer>B</answer>", OPTIONS).index == 1
+    assert parse_answer("An <answer> follows.</think><answer>B</answer>", OPTIONS).index == 1
 
 
 def test_a_direct_answer_needs_no_thought() -> None:
