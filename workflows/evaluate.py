@@ -4,43 +4,30 @@ sample → frames of an arm → prompt → engine (greedy) → parsed answer →
 """
 
 import asyncio
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-from temporay.models.chat import to_prompt
 from temporay.models.families._base import family_of
 from temporay.models.lora import EVERYTHING
 from temporay.models.token_lengths import TokenLengths
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
-from temporay.operators.records import Group, Sample, Sampling
-from temporay.operators.scoring.answers import read_answer
-from temporay.operators.scoring.arms import ARMS, Arm, apply_arm
-from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, by_task, write_rows
-from temporay.operators.settings import Settings
-from temporay.workflows.config import Instruction
+from temporay.operators.scoring.evaluation import by_arm, by_task
+from temporay.workflows.evaluation.asking import CHUNK, ask
+from temporay.workflows.evaluation.kept_rows import KeptRows
+from temporay.workflows.evaluation.questions import SampleQuestions
+from temporay.workflows.evaluation.settings import EvaluateSettings
 from temporay.workflows.rollouts.adapters import check_adapters
 from temporay.workflows.rollouts.defaults import Demand, lengths_of, resolved
-from temporay.workflows.rollouts.pool import Pool, RolloutPool
+from temporay.workflows.rollouts.pool import RolloutPool
 from temporay.workflows.rollouts.settings import PoolConfig
 from temporay.workflows.room import await_room
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.session import ray_session
 
-CHUNK = 64  # prompts in flight at a time: frames are held for these alone
-
-
-class EvaluateSettings(Settings):
-    """How a model is evaluated, wherever it and the samples are."""
-
-    arms: tuple[Arm, ...] = ARMS
-    num_samples: int | None = Field(default=None, ge=1)  # per primitive; None: all
-    max_tokens: int = Field(default=256, ge=1)
-    instruction: Instruction = ""  # letter, text, or words of your own; "": the model was shown one format only
+ROWS = "samples.jsonl"
 
 
 class EvaluateConfig(EvaluateSettings):
@@ -50,40 +37,6 @@ class EvaluateConfig(EvaluateSettings):
     data: Path  # a dataset made by ``temporay generate``, usually with --split test
     out: Path
     pool: PoolConfig = PoolConfig()
-
-
-async def evaluate(
-    pool: Pool,
-    dataset: Dataset,
-    indices: Sequence[int],
-    arms: Sequence[Arm],
-    settings: EvaluateSettings,
-    log_seconds: Callable[[str, float], None] = lambda arm, seconds: None,
-) -> list[EvaluationRow]:
-    """Return rows for every sample and arm, in order. The engines keep whatever weights they hold.
-
-    Args:
-        log_seconds: told how long every arm took.
-    """
-    sampling = Sampling(num_rollouts=1, temperature=0.0, max_tokens=settings.max_tokens, seed=0)
-    rows: list[EvaluationRow] = []
-    for arm in arms:
-        began = time.monotonic()
-        for start in range(0, len(indices), CHUNK):
-            samples = {i: dataset.sample(i) for i in indices[start : start + CHUNK]}
-            prompts = [
-                to_prompt(
-                    pool.processor,
-                    sample,
-                    apply_arm(arm, dataset.frames_shown(i), sample.address),
-                    instruction=settings.instruction,
-                )
-                for i, sample in samples.items()
-            ]
-            groups = await pool.generate(prompts, sampling)
-            rows += [_row(sample, arm, group) for sample, group in zip(samples.values(), groups, strict=True)]
-        log_seconds(arm, time.monotonic() - began)
-    return rows
 
 
 def select(dataset: Dataset, num_samples: int | None) -> list[int]:
@@ -101,21 +54,6 @@ def select(dataset: Dataset, num_samples: int | None) -> list[int]:
         if num_samples is not None and len(indices) < num_samples:
             raise UserError(f"num_samples is {num_samples}, but the dataset has {len(indices)} samples of {task}")
     return sorted(i for indices in by_name.values() for i in indices[:num_samples])
-
-
-def _row(sample: Sample, arm: Arm, group: Group) -> EvaluationRow:
-    text = group.rollouts[0].text
-    parsed = read_answer(text, sample.question)
-    words = parsed.said if parsed.index is None else sample.question.options[parsed.index]
-    return EvaluationRow(
-        key=sample.key,
-        task=sample.address.task,
-        arm=arm,
-        correct=parsed.index == sample.question.answer_index,
-        parsed=words if parsed.failure is None else None,
-        text=text,
-        chance=sample.question.chance,
-    )
 
 
 def demand_of(settings: EvaluateSettings, dataset: Dataset, lengths: TokenLengths) -> Demand:
@@ -147,14 +85,26 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
     indices = select(dataset, config.num_samples)
     demand = demand_of(config, dataset, lengths_of(config.model))
     run_dir = RunDir.open(config.out, config, kind="evaluate")
+    if (finished := run_dir.summary()) is not None:
+        return finished
+    questions, kept = SampleQuestions(dataset, indices, config.instruction), KeptRows(run_dir.path / ROWS)
     with ray_session():
         pool_config = resolved(config.pool, config.model, demand)
         with run_dir.stage("engine"):
             await_room([pool_config.need])
             pool = RolloutPool.start(pool_config, config.model)
         with closing(pool), run_dir.stage("evaluate"):
-            rows = asyncio.run(evaluate(pool, dataset, indices, config.arms, config, run_dir.log_seconds))
-    write_rows(run_dir.path / "samples.jsonl", rows)
+            rows = asyncio.run(
+                ask(
+                    pool,
+                    questions,
+                    config.arms,
+                    max_tokens=config.max_tokens,
+                    kept=kept,
+                    log_seconds=run_dir.log_seconds,
+                )
+            )
+    kept.finish(rows)
     table = {
         task: {"arms": entry["intervals"], **{name: entry[name] for name in ("chance", "unread", "reasoned")}}
         for task, entry in by_task(by_arm(rows)).items()

@@ -16,14 +16,17 @@ from temporay.operators.dataset.recipe import Recipe
 from temporay.operators.dataset.recipe import check as check_recipe
 from temporay.operators.errors import UserError
 from temporay.operators.scoring.arms import ARMS
-from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, by_task, read_rows, write_rows
+from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, by_task
 from temporay.operators.scoring.metrics import ConfidenceInterval, TableRow, render_table
 from temporay.operators.scoring.scores import load_rewards, needs_of
 from temporay.workflows.base_model import BaseModelSettings, make_base_model
 from temporay.workflows.config import converted, replaced
 from temporay.workflows.data import audit, generate
-from temporay.workflows.evaluate import EvaluateSettings, evaluate
 from temporay.workflows.evaluate import demand_of as evaluation_demand
+from temporay.workflows.evaluation.asking import ask
+from temporay.workflows.evaluation.kept_rows import KeptRows
+from temporay.workflows.evaluation.questions import SampleQuestions
+from temporay.workflows.evaluation.settings import EvaluateSettings
 from temporay.workflows.grpo import loop as grpo
 from temporay.workflows.grpo.learner import trainer_needs
 from temporay.workflows.grpo.log import reward_phrase
@@ -217,18 +220,14 @@ def evaluate_model(
     config: PipelineConfig, pool: RolloutPool, data: Path, name: str, run_dir: RunDir
 ) -> list[EvaluationRow]:
     """Return the rows of one model: ordered frames, and for the last model every arm. A file keeps them."""
-    path = config.out / EVALUATION / f"{name}.jsonl"
-    if path.exists():
-        return read_rows(path)
-    arms = config.evaluate.arms if name == MODELS[-1] else ("ordered",)
-    rows = asyncio.run(_evaluate(config, pool, Dataset.open(data), arms, name, run_dir))
-    path.parent.mkdir(exist_ok=True)
-    write_rows(path, rows)
-    return rows
+    kept = KeptRows(config.out / EVALUATION / f"{name}.jsonl")
+    if not kept.is_whole:
+        kept.finish(asyncio.run(_evaluate(config, pool, Dataset.open(data), name, kept, run_dir)))
+    return kept.whole()
 
 
 async def _evaluate(
-    config: PipelineConfig, pool: RolloutPool, dataset: Dataset, arms: Sequence[Any], name: str, run_dir: RunDir
+    config: PipelineConfig, pool: RolloutPool, dataset: Dataset, name: str, kept: KeptRows, run_dir: RunDir
 ) -> list[EvaluationRow]:
     with run_dir.timed(part_of("evaluate", "weights")):
         await load_model(config, pool, name)
@@ -236,7 +235,9 @@ async def _evaluate(
     def log_seconds(arm: str, seconds: float) -> None:
         run_dir.log_seconds(part_of("evaluate", f"{name}, {arm}"), seconds)
 
-    return await evaluate(pool, dataset, range(len(dataset)), arms, config.evaluate, log_seconds)
+    questions = SampleQuestions(dataset, range(len(dataset)), config.evaluate.instruction)
+    arms = config.evaluate.arms if name == MODELS[-1] else ("ordered",)
+    return await ask(pool, questions, arms, max_tokens=config.evaluate.max_tokens, kept=kept, log_seconds=log_seconds)
 
 
 async def load_model(config: PipelineConfig, pool: RolloutPool, name: str) -> None:

@@ -1,42 +1,64 @@
-"""Arms of an evaluation: what a model is shown, the clip or less.
+"""Arms of an evaluation: what a model is shown and asked, all or less.
 
 A gain in ``ordered`` alone is a gain in reasoning about time. ``shuffled`` keeps the frames but not their order,
-``single_frame`` keeps one frame, ``blind`` keeps none (arXiv 2506.06928 and 2603.17693 report the first two).
+``reversed`` turns it round, ``single_frame`` keeps one frame, ``blind`` keeps none (arXiv 2506.06928 and 2603.17693
+report shuffled and single frames). The last two keep the clip and change the options: ``options_shuffled`` asks with
+the same options in another order, ``right_removed`` with words that stand for none of them in the right one's place.
 """
 
+from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
-from temporay.operators.records import Address, Frames
+from temporay.operators.records import Address, Frames, Question
 from temporay.operators.seeding import rng_at
 
-Arm = Literal["ordered", "shuffled", "single_frame", "blind"]
-ARMS: tuple[Arm, ...] = get_args(Arm)
+FrameArm = Literal["ordered", "shuffled", "reversed", "single_frame", "blind"]
+OptionArm = Literal["options_shuffled", "right_removed"]
+Arm = FrameArm | OptionArm
+ARMS: tuple[Arm, ...] = ("ordered", "shuffled", "single_frame", "blind")  # without a choice of the user's
+OPTION_ARMS: tuple[Arm, ...] = get_args(OptionArm)
+NONE_OF_THEM = "none of the other options"
 
 
 def apply_arm(arm: Arm, frames_THWC: Frames, address: Address) -> Frames | None:
     """Return the frames of one arm, which depend on the address alone; None for ``blind``.
 
-    Raises:
-        ValueError: a clip of one frame cannot be shuffled.
+    A clip of one frame, which only a user's own video can be, is shown as it is by every arm but ``blind``.
     """
     num_frames = len(frames_THWC)
-    if arm == "ordered":
-        return frames_THWC
     if arm == "shuffled":
-        shuffled_THWC: Frames = frames_THWC[_permutation(num_frames, address)]
+        shuffled_THWC: Frames = frames_THWC[_permutation(num_frames, address.parts(), "shuffle")]
         return shuffled_THWC
+    if arm == "reversed":
+        return frames_THWC[::-1]
     if arm == "single_frame":
         frame = int(rng_at(*address.parts(), "single_frame").integers(num_frames))
         return np.repeat(frames_THWC[frame : frame + 1], num_frames, axis=0)
-    return None
+    return None if arm == "blind" else frames_THWC
 
 
-def _permutation(num_frames: int, address: Address) -> np.ndarray:
-    if num_frames < 2:
-        raise ValueError(f"a clip of {num_frames} frame has no other order")
-    rng = rng_at(*address.parts(), "shuffle")
-    while True:
-        order = rng.permutation(num_frames)
-        if not np.array_equal(order, np.arange(num_frames)):
+def asked_under(arm: Arm, question: Question, address: Address) -> Question:
+    """Return the question of one arm. A question that lists no options stays as it is."""
+    if arm not in OPTION_ARMS or not question.lists_options:
+        return question
+    if arm == "options_shuffled":
+        order = _permutation(len(question.options), address.parts(), "options").tolist()
+        return replace(
+            question,
+            options=tuple(question.options[i] for i in order),
+            values=tuple(question.values[i] for i in order) if question.values else (),
+            answer_index=order.index(question.answer_index),
+        )
+    options = list(question.options)
+    options[question.answer_index] = NONE_OF_THEM
+    return replace(question, options=tuple(options), kind="choice", values=())
+
+
+def _permutation(length: int, parts: tuple[object, ...], purpose: str) -> np.ndarray:
+    rng = rng_at(*parts, purpose)
+    while length > 1:
+        order = rng.permutation(length)
+        if not np.array_equal(order, np.arange(length)):
             return order
+    return np.arange(length)

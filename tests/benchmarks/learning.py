@@ -30,7 +30,8 @@ from temporay.operators.scoring.evaluation import EvaluationRow
 from temporay.operators.scoring.metrics import mean_interval
 from temporay.workflows.config import converted, replaced
 from temporay.workflows.data import generate
-from temporay.workflows.evaluate import EvaluateSettings, evaluate
+from temporay.workflows.evaluation.asking import ask
+from temporay.workflows.evaluation.questions import SampleQuestions
 from temporay.workflows.grpo import loop as grpo
 from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.learner.learner import MODEL
@@ -132,9 +133,9 @@ def measure(pool: RolloutPool, model: Path, data: Path, version: int) -> list[Ev
 
     async def answers() -> list[EvaluationRow]:
         dataset = Dataset.open(data)
-        evaluated = EvaluateSettings(max_tokens=quickstart().grpo.max_tokens)
         await load_model(pool, model, version)
-        return await evaluate(pool, dataset, range(len(dataset)), ("ordered",), evaluated)
+        questions = SampleQuestions(dataset, range(len(dataset)), "")
+        return await ask(pool, questions, ("ordered",), max_tokens=quickstart().grpo.max_tokens)
 
     return asyncio.run(answers())
 

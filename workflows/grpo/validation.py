@@ -15,10 +15,12 @@ from typing import Any
 
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
+from temporay.operators.scoring.arms import Arm
 from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, credit, has_reasoning
 from temporay.operators.scoring.metrics import ConfidenceInterval, accuracy_interval, mean_interval
 from temporay.operators.seeding import rng_at
-from temporay.workflows.evaluate import EvaluateSettings, evaluate
+from temporay.workflows.evaluation.asking import ask
+from temporay.workflows.evaluation.questions import SampleQuestions
 from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.learner.best import check_metric
 from temporay.workflows.rollouts.pool import Pool
@@ -30,9 +32,9 @@ STAGE = "grpo_validation"
 class HeldOutQuestions:
     """What is asked at every validation of a run, and how."""
 
-    dataset: Dataset
-    rows: tuple[int, ...]
-    settings: EvaluateSettings
+    questions: SampleQuestions
+    arms: tuple[Arm, ...]
+    max_tokens: int
 
     @classmethod
     def open(cls, config: GrpoConfig) -> HeldOutQuestions | None:
@@ -41,14 +43,12 @@ class HeldOutQuestions:
             return None
         dataset = Dataset.open(config.validation)
         chosen = rng_at("grpo/validation", config.seed).permutation(len(dataset))[: config.validation_samples].tolist()
-        settings = EvaluateSettings(
-            arms=config.validation_arms, max_tokens=config.max_tokens, instruction=config.instruction
-        )
-        return cls(dataset=dataset, rows=tuple(sorted(chosen)), settings=settings)
+        questions = SampleQuestions(dataset, sorted(chosen), config.instruction)
+        return cls(questions=questions, arms=config.validation_arms, max_tokens=config.max_tokens)
 
     async def ask(self, pool: Pool) -> list[EvaluationRow]:
         """Have all questions answered under the weights that the engines hold."""
-        return await evaluate(pool, self.dataset, self.rows, self.settings.arms, self.settings)
+        return await ask(pool, self.questions, self.arms, max_tokens=self.max_tokens)
 
 
 def check_held_out(config: GrpoConfig, dataset: Dataset) -> None:

@@ -3,7 +3,7 @@
 from temporay.models.tiny import TinyShape
 from temporay.workflows.base_model import BaseModelSettings
 from temporay.workflows.config import replaced
-from temporay.workflows.evaluate import EvaluateSettings
+from temporay.workflows.evaluation.settings import EvaluateSettings
 from temporay.workflows.pipeline import PipelineSettings
 from temporay.workflows.presets import generate, grpo, sft
 

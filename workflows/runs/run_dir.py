@@ -19,6 +19,7 @@ from temporay.operators.errors import UserError
 from temporay.operators.files import read_json, write_json, write_text
 from temporay.operators.settings import Settings
 from temporay.workflows.config import difference, to_json
+from temporay.workflows.runs.owner import own
 
 METRICS, SECONDS, SUMMARY = "metrics.jsonl", "seconds.json", "summary.json"
 TIME = "time"  # the stage of lines in metrics.jsonl about time that was spent; they stay when steps are taken again
@@ -46,12 +47,13 @@ class RunDir:
                 which is then not finished any more.
 
         Raises:
-            UserError: it cannot be written, or it holds a run with other settings.
+            UserError: it cannot be written, another process writes it, or it holds a run with other settings.
         """
         wanted = {"command": kind, **to_json(config)}
         config_path = path / "config.json"
         try:
             path.mkdir(parents=True, exist_ok=True)
+            own(path)
             if config_path.exists():
                 found = read_json(config_path, BEGIN_AGAIN)
                 if all_changed := _changed_settings(path, found, wanted, may_change):

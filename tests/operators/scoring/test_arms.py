@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from temporay.operators.records import Address, Frames
-from temporay.operators.scoring.arms import apply_arm
+from temporay.operators.records import Address, Frames, Question
+from temporay.operators.scoring.arms import ARMS, NONE_OF_THEM, OPTION_ARMS, Arm, apply_arm, asked_under
 
 
 def make_frames(num_frames: int) -> Frames:
@@ -45,6 +46,45 @@ def test_ordered_keeps_the_clip_and_blind_has_none() -> None:
     assert apply_arm("blind", frames, make_address(0)) is None
 
 
-def test_a_clip_of_one_frame_cannot_be_shuffled() -> None:
-    with pytest.raises(ValueError, match="no other order"):
-        apply_arm("shuffled", make_frames(1), make_address(0))
+def test_reversed_turns_the_clip_round() -> None:
+    assert order(apply_arm("reversed", make_frames(4), make_address(0))) == [3, 2, 1, 0]
+
+
+@pytest.mark.parametrize("arm", ["ordered", "shuffled", "reversed", "single_frame"])
+def test_one_frame_has_no_other_order(arm: Arm) -> None:
+    assert order(apply_arm(arm, make_frames(1), make_address(0))) == [0]
+
+
+ORDER = Question(
+    text="?",
+    options=("a, b", "b, a"),
+    answer_index=1,
+    kind="order",
+    values=(("a", "b"), ("b", "a")),
+    answer_format="text",
+)
+
+
+def test_shuffled_options_keep_the_right_one_and_its_value() -> None:
+    seen = set()
+    for index in range(20):
+        asked = asked_under("options_shuffled", ORDER, make_address(index))
+        assert asked.options == ("b, a", "a, b") and asked.answer_index == 0 and asked.values == ORDER.values[::-1]
+        seen.add(asked)
+    assert len(seen) == 1  # two options have one other order
+
+
+def test_the_right_option_is_taken_out() -> None:
+    asked = asked_under("right_removed", ORDER, make_address(0))
+    assert asked.options == ("a, b", NONE_OF_THEM) and asked.answer_index == 1 and asked.values == ()
+
+
+@pytest.mark.parametrize("arm", [*ARMS, "reversed"])
+def test_arms_of_frames_ask_the_same_question(arm: Arm) -> None:
+    assert asked_under(arm, ORDER, make_address(0)) is ORDER
+
+
+@pytest.mark.parametrize("arm", OPTION_ARMS)
+def test_a_question_without_options_stays_as_it_is(arm: Arm) -> None:
+    free = replace(ORDER, answer_format="free")
+    assert asked_under(arm, free, make_address(0)) is free

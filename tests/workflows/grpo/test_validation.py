@@ -58,7 +58,7 @@ def test_one_sample_has_no_interval_of_a_gap() -> None:
 def test_the_same_rows_are_asked_at_every_validation(data: Path, held_out: Path) -> None:
     asked = [HeldOutQuestions.open(config(data, validation=held_out, validation_samples=4)) for _ in range(2)]
     assert asked[0] is not None and asked[1] is not None
-    assert asked[0].rows == asked[1].rows and len(asked[0].rows) == 4
+    assert asked[0].questions.indices == asked[1].questions.indices and len(asked[0].questions) == 4
     assert HeldOutQuestions.open(config(data)) is None
     assert HeldOutQuestions.open(config(data, validation=held_out, mode="rollouts_only")) is None
 

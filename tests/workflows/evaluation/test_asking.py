@@ -1,0 +1,115 @@
+"""Each clip is decoded once for all questions and arms, and a killed evaluation goes on with the same rows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from temporay.operators.records import FinishReason, Frames, Group, Prompt, Rollout, Sampling
+from temporay.operators.scoring.arms import Arm
+from temporay.operators.scoring.evaluation import EvaluationRow, read_rows
+from temporay.workflows.evaluation.asking import CHUNK, ask, chunks_of
+from temporay.workflows.evaluation.kept_rows import KeptRows
+
+ARMS: tuple[Arm, ...] = ("ordered", "reversed", "blind")
+
+
+class ThreeAClip:
+    """Three questions about each of some clips, which count how often they are decoded."""
+
+    def __init__(self, num_clips: int) -> None:
+        self.num_clips = num_clips
+        self.decodes: Counter[int] = Counter()
+
+    def __len__(self) -> int:
+        return 3 * self.num_clips
+
+    def clip_of(self, i: int) -> int:
+        return i // 3
+
+    def frames_shown(self, clip: int) -> Frames:
+        self.decodes[clip] += 1
+        return np.full((2, 2, 2, 3), clip, np.uint8)
+
+    def prompt(self, processor: Any, i: int, arm: Arm, frames_THWC: Frames) -> Prompt:
+        assert frames_THWC[0, 0, 0, 0] == self.clip_of(i)
+        return Prompt(key=str(i), text=f"{i} {arm}", frames_THWC=frames_THWC, fps=1.0)
+
+    def row(self, i: int, arm: Arm, text: str) -> EvaluationRow:
+        return EvaluationRow(key=str(i), task="t", arm=arm, correct=True, parsed=text, text=text, chance=0.5)
+
+
+class Echo:
+    """Engines that write their prompt, and can be killed at a call."""
+
+    processor: Any = None
+
+    def __init__(self, killed_at: int | None = None) -> None:
+        self.killed_at, self.calls = killed_at, 0
+
+    async def generate(self, prompts: Sequence[Any], sampling: Sampling) -> list[Group]:
+        if self.calls == self.killed_at:
+            raise KeyboardInterrupt
+        self.calls += 1
+        rollouts = [
+            Rollout(
+                completion_ids=(1,),
+                logprobs=(0.0,),
+                text=prompt.text,
+                finish_reason=FinishReason.STOP,
+                weight_versions=(0,),
+            )
+            for prompt in prompts
+        ]
+        return [Group(key=p.key, prompt_ids=(1,), rollouts=(r,)) for p, r in zip(prompts, rollouts, strict=True)]
+
+    async def sleep(self, *, keep_weights: bool) -> None: ...
+
+    async def load_weights(self, weights: Any) -> None: ...
+
+    def counters(self) -> dict[str, float]:
+        return {}
+
+    def settings(self) -> dict[str, Any]:
+        return {}
+
+    def weight_format(self) -> None: ...
+
+
+def asked(pool: Echo, questions: ThreeAClip, kept: KeptRows | None = None) -> list[EvaluationRow]:
+    return asyncio.run(ask(pool, questions, ARMS, max_tokens=4, kept=kept))
+
+
+def test_questions_about_one_clip_stay_in_one_chunk() -> None:
+    chunks = chunks_of(ThreeAClip(50))
+    assert [i for chunk in chunks for i in chunk] == list(range(150))
+    assert all(CHUNK <= len(chunk) < CHUNK + 3 and len(chunk) % 3 == 0 for chunk in chunks[:-1])
+
+
+def test_every_clip_is_decoded_once_for_all_arms_and_questions() -> None:
+    questions = ThreeAClip(50)
+    rows = asked(Echo(), questions)
+    assert set(questions.decodes.values()) == {1} and len(questions.decodes) == 50
+    assert Counter((row.key, row.arm) for row in rows) == Counter((str(i), arm) for i in range(150) for arm in ARMS)
+    assert all(row.text == f"{row.key} {row.arm}" for row in rows)
+
+
+@pytest.mark.parametrize("killed_at", range(9))
+def test_a_killed_evaluation_gives_the_same_file(tmp_path: Path, killed_at: int) -> None:
+    whole = KeptRows(tmp_path / "whole.jsonl")
+    whole.finish(asked(Echo(), ThreeAClip(50), whole))
+    again = KeptRows(tmp_path / "again.jsonl")
+    with pytest.raises(KeyboardInterrupt):
+        asked(Echo(killed_at), ThreeAClip(50), again)
+    assert not again.is_whole
+    pool = Echo()
+    again.finish(asked(pool, ThreeAClip(50), again))
+    assert pool.calls == 9 - killed_at // 3 * 3  # chunks that were answered are not asked again
+    assert again.path.read_bytes() == whole.path.read_bytes()
+    assert read_rows(again.path) == again.whole()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["again.jsonl", "whole.jsonl"]

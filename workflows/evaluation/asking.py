@@ -1,0 +1,99 @@
+"""How engines are asked: chunks of clips → frames, decoded once for all arms and questions → engines → rows.
+
+chunk k      prompts of each arm → engines
+chunk k + 1  clips → frames, in threads, meanwhile
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from temporay.operators.records import Frames, Sampling
+from temporay.operators.scoring.arms import Arm
+from temporay.operators.scoring.evaluation import EvaluationRow
+from temporay.workflows.evaluation.kept_rows import KeptRows
+from temporay.workflows.evaluation.questions import Questions
+from temporay.workflows.rollouts.media import MediaStore
+from temporay.workflows.rollouts.pool import Pool
+
+CHUNK = 64  # questions in flight at a time; the frames of two chunks are held
+
+Clips = dict[int, Frames]  # by number
+
+
+def _no_log(arm: str, seconds: float) -> None:
+    """Log nothing."""
+
+
+async def ask(
+    pool: Pool,
+    questions: Questions,
+    arms: Sequence[Arm],
+    *,
+    max_tokens: int,
+    kept: KeptRows | None = None,
+    log_seconds: Callable[[str, float], None] = _no_log,
+) -> list[EvaluationRow]:
+    """Return rows for every question and arm, chunk by chunk. The engines keep whatever weights they hold.
+
+    Args:
+        kept: where answered chunks are kept, so that the same call after a kill goes on; None: nowhere.
+        log_seconds: told how long every arm took.
+
+    Raises:
+        SampleRejected: a clip cannot be decoded.
+    """
+    sampling = Sampling(num_rollouts=1, temperature=0.0, max_tokens=max_tokens, seed=0)
+    chunks = chunks_of(questions)
+    found = [kept.of_chunk(n) if kept else None for n in range(len(chunks))]
+    missing = [n for n, rows in enumerate(found) if rows is None]
+    seconds = dict.fromkeys(arms, 0.0)
+    async for n, clips in clips_ahead(questions, chunks, missing):
+        rows: list[EvaluationRow] = []
+        for arm in arms:
+            began = time.monotonic()
+            rows += await ask_chunk(pool, questions, chunks[n], clips, arm, sampling)
+            seconds[arm] += time.monotonic() - began
+        if kept:
+            kept.keep(n, rows)
+        found[n] = rows
+    for arm in arms:
+        log_seconds(arm, seconds[arm])
+    return [row for rows in found for row in rows or ()]
+
+
+def chunks_of(questions: Questions, size: int = CHUNK) -> list[list[int]]:
+    """Cut all questions into chunks. Those about one clip stay together, so that it is decoded once."""
+    chunks: list[list[int]] = []
+    for i in range(len(questions)):
+        of_last_clip = i > 0 and questions.clip_of(i) == questions.clip_of(i - 1)
+        if not chunks or (len(chunks[-1]) >= size and not of_last_clip):
+            chunks.append([])
+        chunks[-1].append(i)
+    return chunks
+
+
+async def clips_ahead(
+    questions: Questions, chunks: Sequence[Sequence[int]], wanted: Sequence[int]
+) -> AsyncIterator[tuple[int, Clips]]:
+    """Yield the clips of the wanted chunks; those of the next one are decoded in threads meanwhile."""
+
+    def decode(chunk: int) -> Clips:
+        clips = sorted({questions.clip_of(i) for i in chunks[chunk]})
+        return dict(zip(clips, MediaStore().decode(questions.frames_shown, clips), strict=True))
+
+    following = asyncio.create_task(asyncio.to_thread(decode, wanted[0])) if wanted else None
+    for n, chunk in enumerate(wanted):
+        assert following is not None
+        clips = await following
+        following = asyncio.create_task(asyncio.to_thread(decode, wanted[n + 1])) if n + 1 < len(wanted) else None
+        yield chunk, clips
+
+
+async def ask_chunk(
+    pool: Pool, questions: Questions, chunk: Sequence[int], clips: Clips, arm: Arm, sampling: Sampling
+) -> list[EvaluationRow]:
+    """Return the rows of a chunk under one arm."""
+    prompts = [questions.prompt(pool.processor, i, arm, clips[questions.clip_of(i)]) for i in chunk]
+    groups = await pool.generate(prompts, sampling)
+    return [questions.row(i, arm, group.rollouts[0].text) for i, group in zip(chunk, groups, strict=True)]

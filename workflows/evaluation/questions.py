@@ -1,0 +1,83 @@
+"""What an evaluation asks: the questions about each clip, as every arm asks them, and how an answer becomes a row."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from temporay.models.chat import to_prompt
+from temporay.operators.dataset.reader import Dataset
+from temporay.operators.records import Frames, Prompt, Sample
+from temporay.operators.scoring.answers import read_answer
+from temporay.operators.scoring.arms import Arm, apply_arm, asked_under
+from temporay.operators.scoring.evaluation import EvaluationRow
+
+
+class Questions(Protocol):
+    """Questions by number. Those about one clip have the same clip and follow each other."""
+
+    def __len__(self) -> int: ...
+
+    def clip_of(self, i: int) -> int:
+        """Return the number of the clip that a question is about."""
+        ...
+
+    def frames_shown(self, clip: int) -> Frames:
+        """Return the frames of a clip that a model is shown, frames_THWC uint8 RGB.
+
+        Raises:
+            SampleRejected: it cannot be decoded.
+        """
+        ...
+
+    def prompt(self, processor: Any, i: int, arm: Arm, frames_THWC: Frames) -> Prompt:
+        """Return the prompt of a question under an arm.
+
+        Args:
+            frames_THWC: what ``frames_shown`` gave for its clip.
+        """
+        ...
+
+    def row(self, i: int, arm: Arm, text: str) -> EvaluationRow:
+        """Return what a model's text is worth as the answer to a question under an arm."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SampleQuestions:
+    """The questions of some samples of a dataset, one about each clip."""
+
+    samples: Dataset
+    indices: Sequence[int]
+    instruction: str  # how to answer
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def clip_of(self, i: int) -> int:
+        return i
+
+    def frames_shown(self, clip: int) -> Frames:
+        return self.samples.frames_shown(self.indices[clip])
+
+    def prompt(self, processor: Any, i: int, arm: Arm, frames_THWC: Frames) -> Prompt:
+        sample = self._asked(i, arm)
+        shown_THWC = apply_arm(arm, frames_THWC, sample.address)
+        return to_prompt(processor, sample, shown_THWC, instruction=self.instruction)
+
+    def row(self, i: int, arm: Arm, text: str) -> EvaluationRow:
+        sample = self._asked(i, arm)
+        parsed = read_answer(text, sample.question)
+        words = parsed.said if parsed.index is None else sample.question.options[parsed.index]
+        return EvaluationRow(
+            key=sample.key,
+            task=sample.address.task,
+            arm=arm,
+            correct=parsed.index == sample.question.answer_index,
+            parsed=words if parsed.failure is None else None,
+            text=text,
+            chance=sample.question.chance,
+        )
+
+    def _asked(self, i: int, arm: Arm) -> Sample:
+        sample = self.samples.sample(self.indices[i])
+        return replace(sample, question=asked_under(arm, sample.question, sample.address))
