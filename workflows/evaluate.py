@@ -4,8 +4,9 @@ sample → frames of an arm → prompt → engine (greedy) → parsed answer →
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from temporay.models.lora import EVERYTHING
 from temporay.models.token_lengths import TokenLengths
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
-from temporay.operators.scoring.evaluation import by_arm, by_task
+from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, by_task, gaps, taken_shares
 from temporay.workflows.evaluation.asking import CHUNK, ask
 from temporay.workflows.evaluation.kept_rows import KeptRows
 from temporay.workflows.evaluation.questions import SampleQuestions
@@ -105,12 +106,22 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
                 )
             )
     kept.finish(rows)
+    result = {"engine": pool.engine_name, **measured(rows), "rows": len(rows)}
+    return run_dir.finish({**result, "pool": pool.settings()})
+
+
+def measured(rows: Sequence[EvaluationRow]) -> dict[str, Any]:
+    """Return what an evaluation found, as JSON values: by primitive, and of all questions together."""
+    arms = by_arm(rows)
     table = {
         task: {"arms": entry["intervals"], **{name: entry[name] for name in ("chance", "unread", "reasoned")}}
-        for task, entry in by_task(by_arm(rows)).items()
+        for task, entry in by_task(arms).items()
     }
-    result = {"engine": pool.engine_name, "accuracy": table, "rows": len(rows)}
-    return run_dir.finish({**result, "pool": pool.settings()})
+    return {
+        "accuracy": table,
+        "gaps": {arm: asdict(interval) for arm, interval in gaps(arms).items()},
+        "taken": taken_shares(arms),
+    }
 
 
 def tell(summary: Mapping[str, Any]) -> None:
@@ -122,3 +133,8 @@ def tell(summary: Mapping[str, Any]) -> None:
         )
         print(f"{task}  chance {entry['chance']:.1%}  {arms}")
     print("an answer that names no option is wrong on ordered frames and counts as a guess in the other arms")
+    for arm, gap in summary["gaps"].items():
+        print(f"ordered less {arm}: {gap['value']:+.1%} ({gap['low']:+.1%} to {gap['high']:+.1%})")
+    if summary["taken"]:
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in summary["taken"].items())
+        print(f"what the right answer took: {shares}")

@@ -18,6 +18,7 @@ OptionArm = Literal["options_shuffled", "right_removed"]
 Arm = FrameArm | OptionArm
 ARMS: tuple[Arm, ...] = ("ordered", "shuffled", "single_frame", "blind")  # without a choice of the user's
 OPTION_ARMS: tuple[Arm, ...] = get_args(OptionArm)
+WHOLE_CLIP: frozenset[Arm] = frozenset({"ordered", *OPTION_ARMS})  # arms that show every frame in its place
 NONE_OF_THEM = "none of the other options"
 
 

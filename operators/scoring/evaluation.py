@@ -12,8 +12,8 @@ from typing import Any
 
 from temporay.operators.files import write_text
 from temporay.operators.records import ANSWER_OPEN, THINK_CLOSE, THINK_OPEN
-from temporay.operators.scoring.arms import Arm
-from temporay.operators.scoring.metrics import accuracy_interval
+from temporay.operators.scoring.arms import WHOLE_CLIP, Arm
+from temporay.operators.scoring.metrics import ConfidenceInterval, accuracy_interval, mean_interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +32,12 @@ class EvaluationRow:
 
 
 def credit(row: EvaluationRow) -> float:
-    """Return 1 for the right option, else 0. In control arms an answer that names no option is a uniform guess.
+    """Return 1 for the right option, else 0. Without the whole clip, an answer that names no option is a guess.
 
     Otherwise a model that says nothing without its video would look blind, although it could have guessed. MMMU (arXiv
     2311.16502, official code) chooses an option at random for unread answers; this is the expectation of that choice.
     """
-    if row.parsed is None and row.arm != "ordered":
+    if row.parsed is None and row.arm not in WHOLE_CLIP:
         return row.chance
     return float(row.correct)
 
@@ -71,6 +71,45 @@ def by_task(columns: Mapping[Any, Sequence[EvaluationRow]]) -> dict[str, dict[st
     return table
 
 
+def gap(arms: Mapping[Arm, Sequence[EvaluationRow]], arm: Arm) -> ConfidenceInterval:
+    """Return the accuracy on ordered frames less that under an arm, by pairs of answers to one question."""
+    ordered = {row.key: credit(row) for row in arms["ordered"]}
+    return mean_interval([ordered[row.key] - credit(row) for row in arms[arm]])
+
+
+def gaps(arms: Mapping[Arm, Sequence[EvaluationRow]]) -> dict[Arm, ConfidenceInterval]:
+    """Return the gap of every arm but ``ordered``; none where frames in order were not shown."""
+    return {arm: gap(arms, arm) for arm in arms if arm != "ordered"} if "ordered" in arms else {}
+
+
+# What the right answer to a question took, the least first.
+TAKES: Mapping[str, tuple[Arm, ...]] = {
+    "no video": ("blind",),
+    "frames in any order": ("single_frame", "shuffled"),
+    "frames in order": ("ordered",),
+}
+NOT_ANSWERED = "not answered"
+
+
+def taken_shares(arms: Mapping[Arm, Sequence[EvaluationRow]]) -> dict[str, float]:
+    """Return the shares of questions by the least that the right answer took; nothing unless all four arms were run.
+
+    Each question counts once, under the first class of ``TAKES`` in which an arm of it was right (Video-Oasis, arXiv
+    2603.29616; VBenchComp, arXiv 2505.14321). One answer an arm is right by luck as often as a guess is. So a share
+    says something of a set of questions, and little of one of them.
+    """
+    if not {arm for some in TAKES.values() for arm in some} <= set(arms):
+        return {}
+    right = {arm: {row.key for row in rows if row.correct} for arm, rows in arms.items()}
+    left = {row.key for row in arms["ordered"]}
+    total, shares = len(left), {}
+    for name, some in TAKES.items():
+        found = left & set().union(*(right[arm] for arm in some))
+        shares[name] = len(found) / total
+        left -= found
+    return {**shares, NOT_ANSWERED: len(left) / total}
+
+
 def write_rows(path: Path, rows: Sequence[EvaluationRow]) -> None:
     """Write one JSON line per sample and arm, for the report and for any other analysis."""
     write_text(path, "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows))
@@ -78,4 +117,4 @@ def write_rows(path: Path, rows: Sequence[EvaluationRow]) -> None:
 
 def read_rows(path: Path) -> list[EvaluationRow]:
     """Read what ``write_rows`` wrote."""
-    return [EvaluationRow(**json.loads(line)) for line in path.read_text().splitlines()]
+    return [EvaluationRow(**json.loads(line)) for line in path.read_text().split("\n") if line]

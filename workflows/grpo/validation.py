@@ -16,8 +16,8 @@ from typing import Any
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
 from temporay.operators.scoring.arms import Arm
-from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, credit, has_reasoning
-from temporay.operators.scoring.metrics import ConfidenceInterval, accuracy_interval, mean_interval
+from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, credit, gaps, has_reasoning
+from temporay.operators.scoring.metrics import ConfidenceInterval, accuracy_interval
 from temporay.operators.seeding import rng_at
 from temporay.workflows.evaluation.asking import ask
 from temporay.workflows.evaluation.questions import SampleQuestions
@@ -81,15 +81,13 @@ def measures(rows: Sequence[EvaluationRow]) -> dict[str, Any]:
     of the arm, by pairs of answers to one question. ``…_interval`` is the interval of 95 %, low and high.
     """
     arms = by_arm(rows)
-    credits = {arm: {row.key: credit(row) for row in some} for arm, some in arms.items()}
     found: dict[str, Any] = {}
     for arm, some in arms.items():
-        found |= _with_interval(f"{arm}_accuracy", accuracy_interval(list(credits[arm].values())))
+        found |= _with_interval(f"{arm}_accuracy", accuracy_interval(list(map(credit, some))))
         found[f"{arm}_unread"] = fmean(row.parsed is None for row in some)
         found[f"{arm}_reasoned"] = fmean(has_reasoning(row.text) for row in some)
-        if arm != "ordered" and "ordered" in arms:
-            pairs = [credits["ordered"][key] - value for key, value in credits[arm].items()]
-            found |= _with_interval(f"{arm}_gap", mean_interval(pairs))
+    for arm, interval in gaps(arms).items():
+        found |= _with_interval(f"{arm}_gap", interval)
     return found
 
 

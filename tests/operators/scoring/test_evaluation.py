@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,11 @@ from temporay.operators.scoring.evaluation import (
     by_arm,
     by_task,
     credit,
+    gap,
+    gaps,
     has_reasoning,
     read_rows,
+    taken_shares,
     write_rows,
 )
 
@@ -26,6 +30,43 @@ def test_an_unread_answer_is_wrong_on_ordered_frames_and_a_guess_in_control_arms
     assert credit(row("blind")) == credit(row("shuffled")) == credit(row("single_frame")) == 0.25
     assert credit(row("blind", parsed="left")) == 0.0
     assert credit(row("blind", parsed="up", correct=True)) == 1.0
+
+
+def test_an_unread_answer_is_wrong_where_only_the_options_change() -> None:
+    assert credit(row("options_shuffled")) == credit(row("right_removed")) == 0.0
+    assert credit(row("reversed")) == 0.25
+
+
+def answered(key: str, **right: bool) -> list[EvaluationRow]:
+    """Return a row of every arm for one question."""
+    arms: tuple[Arm, ...] = ("ordered", "shuffled", "single_frame", "blind")
+    return [replace(row(arm, correct=right.get(arm, False), parsed="up"), key=key) for arm in arms]
+
+
+def test_a_gap_is_taken_by_questions_whatever_their_order() -> None:
+    rows = answered("a", ordered=True) + answered("b", ordered=True, shuffled=True) + answered("c", shuffled=True)
+    arms = by_arm(rows[::-1])
+    assert {arm: round(interval.value, 6) for arm, interval in gaps(arms).items()} == {
+        "shuffled": 0.0,
+        "single_frame": 0.666667,
+        "blind": 0.666667,
+    }
+    assert gap(arms, "shuffled").n == 3 and gap(arms, "shuffled").low < -1  # differences 1, 0 and -1
+    assert gaps(by_arm([one for one in rows if one.arm != "ordered"])) == {}
+
+
+def test_every_question_counts_under_the_least_that_its_answer_took() -> None:
+    rows = answered("a", blind=True, ordered=True) + answered("b", shuffled=True, ordered=True)
+    rows += answered("c", single_frame=True) + answered("d", ordered=True) + answered("e")
+    expected = {"no video": 0.2, "frames in any order": 0.4, "frames in order": 0.2, "not answered": 0.2}
+    assert taken_shares(by_arm(rows)) == expected
+    assert taken_shares(by_arm([one for one in rows if one.arm != "blind"])) == {}
+
+
+def test_rows_may_hold_any_text(tmp_path: Path) -> None:
+    rows = [replace(row("ordered"), text="a\u2028b\x85c\r\nd\x1c")]
+    write_rows(tmp_path / "rows.jsonl", rows)
+    assert read_rows(tmp_path / "rows.jsonl") == rows
 
 
 def test_a_silent_model_is_at_chance_in_control_arms_and_at_zero_on_ordered_frames(tmp_path: Path) -> None:
