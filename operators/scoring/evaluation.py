@@ -23,23 +23,26 @@ class EvaluationRow:
     key: str
     task: str
     arm: Arm
-    correct: bool
-    parsed: (
-        str | None
-    )  # the option it chose, or its free answer; None when nothing could be read, which counts as wrong
+    score: float  # 1 for a right answer, 0 for a wrong one; between them where a benchmark measures closeness
+    parsed: str | None  # the option it chose, or its free answer; None when nothing could be read, which is worth 0
     text: str
-    chance: float
+    chance: float  # expected score of a guess
+    cluster: str = ""  # the video: answers to questions about the same one are not independent; "": a video of its own
+
+    @property
+    def correct(self) -> bool:
+        return self.score >= 1.0
 
 
 def credit(row: EvaluationRow) -> float:
-    """Return 1 for the right option, else 0. Without the whole clip, an answer that names no option is a guess.
+    """Return the score of an answer. Without the whole clip, an answer that names no option is a guess.
 
     Otherwise a model that says nothing without its video would look blind, although it could have guessed. MMMU (arXiv
     2311.16502, official code) chooses an option at random for unread answers; this is the expectation of that choice.
     """
     if row.parsed is None and row.arm not in WHOLE_CLIP:
         return row.chance
-    return float(row.correct)
+    return row.score
 
 
 def has_reasoning(completion: str) -> bool:

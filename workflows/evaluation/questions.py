@@ -72,7 +72,7 @@ class SampleQuestions:
             key=sample.key,
             task=sample.address.task,
             arm=arm,
-            correct=parsed.index == sample.question.answer_index,
+            score=float(parsed.index == sample.question.answer_index),
             parsed=words if parsed.failure is None else None,
             text=text,
             chance=sample.question.chance,

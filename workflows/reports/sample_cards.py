@@ -133,6 +133,6 @@ def words(sample: Sample, answers: Answers) -> str:
         row = answers.of(model, sample.key)
         verdict = "✓ right" if row.correct else "✗ wrong" if row.parsed is not None else "✗ no readable answer"
         kind = "good" if row.correct else "bad"
-        header = f'<span>{name}</span><span class="{kind}">{verdict}, reward {row.correct:d}</span>'
+        header = f'<span>{name}</span><span class="{kind}">{verdict}, reward {row.score:g}</span>'
         parts.append(panel(header, TONES[model], row.text, text_marks(row.text, sample)))
     return f'<div class="panels">{"".join(parts)}</div>'

@@ -22,7 +22,7 @@ from temporay.operators.scoring.evaluation import (
 
 
 def row(arm: Arm, *, correct: bool = False, parsed: str | None = None) -> EvaluationRow:
-    return EvaluationRow(key="k", task="t", arm=arm, correct=correct, parsed=parsed, text="", chance=0.25)
+    return EvaluationRow(key="k", task="t", arm=arm, score=float(correct), parsed=parsed, text="", chance=0.25)
 
 
 def test_an_unread_answer_is_wrong_on_ordered_frames_and_a_guess_in_control_arms() -> None:

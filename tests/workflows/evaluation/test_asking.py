@@ -41,7 +41,7 @@ class ThreeAClip:
         return Prompt(key=str(i), text=f"{i} {arm}", frames_THWC=frames_THWC, fps=1.0)
 
     def row(self, i: int, arm: Arm, text: str) -> EvaluationRow:
-        return EvaluationRow(key=str(i), task="t", arm=arm, correct=True, parsed=text, text=text, chance=0.5)
+        return EvaluationRow(key=str(i), task="t", arm=arm, score=1.0, parsed=text, text=text, chance=0.5)
 
 
 class Echo:

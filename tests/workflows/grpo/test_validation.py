@@ -20,7 +20,7 @@ from tests.small_data import write_dataset
 
 
 def row(key: str, arm: Arm, parsed: str | None, *, correct: bool) -> EvaluationRow:
-    return EvaluationRow(key=key, task="t", arm=arm, correct=correct, parsed=parsed, text="", chance=0.25)
+    return EvaluationRow(key=key, task="t", arm=arm, score=float(correct), parsed=parsed, text="", chance=0.25)
 
 
 def config(data: Path, **changes: Any) -> GrpoConfig:

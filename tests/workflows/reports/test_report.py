@@ -57,7 +57,7 @@ def answer(dataset: Dataset, i: int, model: str, arm: Arm, *, right: bool) -> Ev
         key=sample.key,
         task=sample.address.task,
         arm=arm,
-        correct=right,
+        score=float(right),
         parsed=sample.question.answer if right else None,
         text=f"<think>{model} {ATTACK.format(key=sample.key)}</think>",
         chance=sample.question.chance,
