@@ -18,5 +18,6 @@ priors          tier A: answer letters, option texts, lengths; lookups and naive
 forest          tier B: forests on everything but pixels
 pixels          tier C: forests on one frame, the first or last two, the bag of frames, the ordered frames
 thumbnails      the few small frames of a clip that tier C sees
+overlap         what of a benchmark is in the training data
 learners        forests that score the options of a question, out of fold
 """

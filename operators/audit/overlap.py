@@ -1,0 +1,107 @@
+"""What of one set of questions about videos is in another: names of videos, questions, near-equal frames.
+
+    training data, benchmark → Fingerprint of every question → Overlap of a tested question with a trained one
+
+Published models were trained on videos of the benchmarks that they report (TVBench among them), often without a word.
+Equal questions are common where both sides use templates. Equal frames are not.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from temporay.operators.records import Frames
+
+NUM_FRAMES = 5  # of each clip, evenly spread
+HASH_SIDE = 8  # a hash has as many bits as this squared
+MAX_BITS = 6  # that may differ between near-equal frames: a re-encoded or scaled frame changes fewer
+MIN_SPREAD = 8.0  # standard deviation of gray levels; a flatter frame looks like any other flat one
+MIN_SHARE = 0.5  # of a tested clip's frames that must be in one trained clip
+WORD = re.compile(r"\w+")
+
+Hashes = npt.NDArray[np.uint64]
+OverlapKind = Literal["video name", "question", "frames"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fingerprint:
+    """What identifies a question about a video."""
+
+    key: str
+    video: str  # its file's name without folder and ending; "": it has none of its own
+    words: str  # question and options in small letters, without punctuation
+    hashes_T: Hashes  # of some of its frames
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlap:
+    """A tested question of which something is in the training data."""
+
+    tested: str
+    trained: str
+    kind: OverlapKind
+
+
+def fingerprint(key: str, video: str, text: str, options: Sequence[str], frames_THWC: Frames | None) -> Fingerprint:
+    """Return what identifies a question.
+
+    Args:
+        video: the path of its video, or "".
+        frames_THWC: what its clip shows, uint8 RGB; None: frames are not compared.
+    """
+    return Fingerprint(
+        key=key,
+        video=PurePosixPath(video).stem.lower(),
+        words=" ".join(WORD.findall(" ".join([text, *sorted(options, key=str.lower)]).lower())),
+        hashes_T=np.zeros(0, np.uint64) if frames_THWC is None else frame_hashes(frames_THWC),
+    )
+
+
+def frame_hashes(frames_THWC: Frames) -> Hashes:
+    """Hash some frames of a clip so that frames which look alike have hashes that differ in few bits.
+
+    Each bit says whether a small gray picture gets lighter from one pixel to the next one on its right ("dHash",
+    Krawetz 2013, https://www.hackerfactor.com/blog/?/archives/529-Kind-of-Like-That.html). Flat frames have no hash.
+    """
+    hashes = []
+    places = np.linspace(0, len(frames_THWC) - 1, min(NUM_FRAMES, len(frames_THWC))).round().astype(int)
+    for frame_HWC in frames_THWC[places]:
+        gray_HW = cv2.cvtColor(frame_HWC, cv2.COLOR_RGB2GRAY)
+        if gray_HW.std() >= MIN_SPREAD:
+            small_HW = cv2.resize(gray_HW, (HASH_SIDE + 1, HASH_SIDE), interpolation=cv2.INTER_AREA).astype(int)
+            bits = np.packbits(small_HW[:, 1:] > small_HW[:, :-1])
+            hashes.append(int.from_bytes(bits.tobytes(), "big"))
+    return np.array(hashes, np.uint64)
+
+
+def overlaps(trained: Sequence[Fingerprint], tested: Sequence[Fingerprint]) -> list[Overlap]:
+    """Return for every tested question the first trained one with its video's name, its words and its frames."""
+    by_video = {one.video: one.key for one in reversed(trained) if one.video}
+    by_words = {one.words: one.key for one in reversed(trained)}
+    found = []
+    for one in tested:
+        if one.video in by_video:
+            found.append(Overlap(tested=one.key, trained=by_video[one.video], kind="video name"))
+        if one.words in by_words:
+            found.append(Overlap(tested=one.key, trained=by_words[one.words], kind="question"))
+    return found + list(_equal_frames(trained, tested))
+
+
+def _equal_frames(trained: Sequence[Fingerprint], tested: Sequence[Fingerprint]) -> Iterator[Overlap]:
+    """Yield tested clips of which a sufficient share of frames is near frames of one trained clip."""
+    trained_F = np.concatenate([np.zeros(0, np.uint64), *(one.hashes_T for one in trained)])
+    owner_F = np.repeat(np.arange(len(trained)), [len(one.hashes_T) for one in trained])
+    for one in tested:
+        if not len(one.hashes_T) or not len(trained_F):
+            continue
+        shares = np.zeros(len(trained))
+        for tested_hash in one.hashes_T:
+            is_near_F = np.bitwise_count(trained_F ^ tested_hash) <= MAX_BITS
+            shares[np.unique(owner_F[is_near_F])] += 1.0 / len(one.hashes_T)
+        if shares.max() >= MIN_SHARE:
+            yield Overlap(tested=one.key, trained=trained[int(shares.argmax())].key, kind="frames")
