@@ -113,15 +113,18 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
 def measured(rows: Sequence[EvaluationRow]) -> dict[str, Any]:
     """Return what an evaluation found, as JSON values: by primitive, and of all questions together."""
     arms = by_arm(rows)
-    table = {
-        task: {"arms": entry["intervals"], **{name: entry[name] for name in ("chance", "unread", "reasoned")}}
-        for task, entry in by_task(arms).items()
-    }
+    table = {task: {"arms": entry.pop("intervals"), **entry} for task, entry in by_task(arms).items()}
     return {
         "accuracy": table,
         "gaps": {arm: asdict(interval) for arm, interval in gaps(arms).items()},
         "taken": taken_shares(arms),
     }
+
+
+def claims_told(entry: Mapping[str, Any]) -> str:
+    """Say what chains of thought about the whole clip are worth, where a log is there to compare with."""
+    claims, exact = entry["claims"].get("ordered"), entry["exact"].get("ordered")
+    return "" if claims is None else f"  reasoning {claims:.2f} of the event log, all of it in {exact:.1%}"
 
 
 def tell(summary: Mapping[str, Any]) -> None:
@@ -131,7 +134,7 @@ def tell(summary: Mapping[str, Any]) -> None:
             f"{arm} {interval['value']:.1%} (unread {entry['unread'][arm]:.1%}, reasoned {entry['reasoned'][arm]:.1%})"
             for arm, interval in entry["arms"].items()
         )
-        print(f"{task}  chance {entry['chance']:.1%}  {arms}")
+        print(f"{task}  chance {entry['chance']:.1%}  {arms}{claims_told(entry)}")
     print("an answer that names no option is wrong on ordered frames and counts as a guess in the other arms")
     for arm, gap in summary["gaps"].items():
         print(f"ordered less {arm}: {gap['value']:+.1%} ({gap['low']:+.1%} to {gap['high']:+.1%})")

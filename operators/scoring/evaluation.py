@@ -4,7 +4,7 @@ rows of every column (a model or an arm) -> chance, accuracy with interval, shar
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -27,6 +27,7 @@ class EvaluationRow:
     parsed: str | None  # the option it chose, or its free answer; None when nothing could be read, which is worth 0
     text: str
     chance: float  # expected score of a guess
+    claims: float | None = None  # how much of the chain of thought is true by the event log; None: it is not known
     cluster: str = ""  # the video: answers to questions about the same one are not independent; "": a video of its own
 
     @property
@@ -60,7 +61,8 @@ def by_task(columns: Mapping[Any, Sequence[EvaluationRow]]) -> dict[str, dict[st
     """Return for every primitive its chance, and for every column an interval and shares of answers.
 
     Chance is what a uniform guess among the options gets. An answer is unread when it names no option, and reasoned
-    when a chain of thought comes before it.
+    when a chain of thought comes before it. ``claims`` is what these are worth by the event log, on average, and
+    ``exact`` the share of answers whose chain of thought says all of it and nothing else; None where it is not known.
     """
     table = {}
     for task in sorted({row.task for rows in columns.values() for row in rows}):
@@ -70,8 +72,15 @@ def by_task(columns: Mapping[Any, Sequence[EvaluationRow]]) -> dict[str, dict[st
             "intervals": {name: asdict(accuracy_interval(list(map(credit, rows)))) for name, rows in asked.items()},
             "unread": {name: fmean(row.parsed is None for row in rows) for name, rows in asked.items()},
             "reasoned": {name: fmean(has_reasoning(row.text) for row in rows) for name, rows in asked.items()},
+            "claims": {name: _mean_claims(rows, lambda worth: worth) for name, rows in asked.items()},
+            "exact": {name: _mean_claims(rows, lambda worth: float(worth == 1.0)) for name, rows in asked.items()},
         }
     return table
+
+
+def _mean_claims(rows: Sequence[EvaluationRow], worth: Callable[[float], float]) -> float | None:
+    known = [worth(row.claims) for row in rows if row.claims is not None]
+    return fmean(known) if known else None
 
 
 def gap(arms: Mapping[Arm, Sequence[EvaluationRow]], arm: Arm) -> ConfidenceInterval:

@@ -96,4 +96,4 @@ async def ask_chunk(
     """Return the rows of a chunk under one arm."""
     prompts = [questions.prompt(pool.processor, i, arm, clips[questions.clip_of(i)]) for i in chunk]
     groups = await pool.generate(prompts, sampling)
-    return [questions.row(i, arm, group.rollouts[0].text) for i, group in zip(chunk, groups, strict=True)]
+    return [questions.row(i, arm, group.rollouts[0]) for i, group in zip(chunk, groups, strict=True)]

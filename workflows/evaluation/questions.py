@@ -6,10 +6,13 @@ from typing import Any, Protocol
 
 from temporay.models.chat import to_prompt
 from temporay.operators.dataset.reader import Dataset
-from temporay.operators.records import Frames, Prompt, Sample
+from temporay.operators.records import Frames, Prompt, Rollout, Sample
+from temporay.operators.rewards.process import Process
 from temporay.operators.scoring.answers import read_answer
 from temporay.operators.scoring.arms import Arm, apply_arm, asked_under
 from temporay.operators.scoring.evaluation import EvaluationRow
+
+CLAIMS = Process()
 
 
 class Questions(Protocol):
@@ -37,8 +40,8 @@ class Questions(Protocol):
         """
         ...
 
-    def row(self, i: int, arm: Arm, text: str) -> EvaluationRow:
-        """Return what a model's text is worth as the answer to a question under an arm."""
+    def row(self, i: int, arm: Arm, rollout: Rollout) -> EvaluationRow:
+        """Return what a completion is worth as the answer to a question under an arm."""
         ...
 
 
@@ -64,9 +67,9 @@ class SampleQuestions:
         shown_THWC = apply_arm(arm, frames_THWC, sample.address)
         return to_prompt(processor, sample, shown_THWC, instruction=self.instruction)
 
-    def row(self, i: int, arm: Arm, text: str) -> EvaluationRow:
+    def row(self, i: int, arm: Arm, rollout: Rollout) -> EvaluationRow:
         sample = self._asked(i, arm)
-        parsed = read_answer(text, sample.question)
+        parsed = read_answer(rollout.text, sample.question)
         words = parsed.said if parsed.index is None else sample.question.options[parsed.index]
         return EvaluationRow(
             key=sample.key,
@@ -74,8 +77,10 @@ class SampleQuestions:
             arm=arm,
             score=float(parsed.index == sample.question.answer_index),
             parsed=words if parsed.failure is None else None,
-            text=text,
+            text=rollout.text,
             chance=sample.question.chance,
+            claims=CLAIMS.score(rollout, sample) if arm == "ordered" else None,
+            cluster=sample.address.pair_id,
         )
 
     def _asked(self, i: int, arm: Arm) -> Sample:

@@ -40,8 +40,8 @@ class ThreeAClip:
         assert frames_THWC[0, 0, 0, 0] == self.clip_of(i)
         return Prompt(key=str(i), text=f"{i} {arm}", frames_THWC=frames_THWC, fps=1.0)
 
-    def row(self, i: int, arm: Arm, text: str) -> EvaluationRow:
-        return EvaluationRow(key=str(i), task="t", arm=arm, score=1.0, parsed=text, text=text, chance=0.5)
+    def row(self, i: int, arm: Arm, rollout: Rollout) -> EvaluationRow:
+        return EvaluationRow(key=str(i), task="t", arm=arm, score=1.0, parsed="", text=rollout.text, chance=0.5)
 
 
 class Echo:

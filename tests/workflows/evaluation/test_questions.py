@@ -1,0 +1,64 @@
+"""Questions of a dataset: prompts of every arm, and what completions are worth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from temporay.models.families._base import family_of
+from temporay.operators.dataset.reader import Dataset
+from temporay.operators.records import FinishReason, Rollout
+from temporay.operators.scoring.arms import NONE_OF_THEM
+from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, by_task
+from temporay.workflows.evaluation.questions import SampleQuestions
+
+from tests.small_data import write_dataset
+from tests.small_runs import write_model
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("questions") / "data", num_samples=4)
+
+
+@pytest.fixture(scope="module")
+def questions(data: Path) -> SampleQuestions:
+    return SampleQuestions(Dataset.open(data), [3, 1], "")
+
+
+def written(text: str) -> Rollout:
+    return Rollout(completion_ids=(), logprobs=(), text=text, finish_reason=FinishReason.STOP, weight_versions=())
+
+
+def test_own_reasoning_is_worth_all_of_its_log(questions: SampleQuestions) -> None:
+    sample = questions.samples.sample(3)
+    row = questions.row(0, "ordered", written(sample.target))
+    assert (row.key, row.score, row.claims, row.cluster) == (sample.key, 1.0, 1.0, sample.address.pair_id)
+    silent = questions.row(0, "ordered", written(f"<answer>{sample.question.answer}</answer>"))
+    assert (silent.score, silent.claims) == (1.0, 0.0)
+    assert questions.row(0, "shuffled", written(sample.target)).claims is None  # it reasons about other frames
+    table = by_task(by_arm([row, silent]))["motion_direction"]
+    assert table["claims"] == {"ordered": 0.5} and table["exact"] == {"ordered": 0.5}
+
+
+def test_what_no_log_knows_is_unknown() -> None:
+    row = EvaluationRow(key="k", task="t", arm="ordered", score=1.0, parsed="A", text="", chance=0.25)
+    assert by_task({"ordered": [row]})["t"]["claims"] == {"ordered": None}
+
+
+def test_each_arm_asks_with_its_own_options_and_frames(data: Path, questions: SampleQuestions, tmp_path: Path) -> None:
+    model = write_model(data, tmp_path / "model")
+    processor = family_of(model).load_processor(model)
+    frames, sample = questions.frames_shown(0), questions.samples.sample(3)
+    assert np.array_equal(frames, questions.samples.frames_shown(3))
+    ordered, backward = (questions.prompt(processor, 0, arm, frames) for arm in ("ordered", "reversed"))
+    assert ordered.text == backward.text and ordered.frames_THWC is not None and backward.frames_THWC is not None
+    assert np.array_equal(ordered.frames_THWC, backward.frames_THWC[::-1])
+    removed = questions.prompt(processor, 0, "right_removed", frames)
+    assert NONE_OF_THEM in removed.text and sample.question.options[sample.question.answer_index] not in removed.text
+    letter = sample.question.letter
+    assert questions.row(0, "right_removed", written(f"<answer>{letter}</answer>")).score == 1.0
+    words = replace(sample.question, answer_format="text").answer
+    assert questions.row(0, "options_shuffled", written(f"<answer>{words}</answer>")).score == 1.0
