@@ -12,6 +12,7 @@ primitives/     what is asked: a folder per family, a file per question
 pixels/         plan -> frames -> clip, and back
 dataset/        recipe, samples, shards, checks
 audit/          what can be guessed: priors, forests, pixel probes
+benchmarks/     public benchmarks: one file each
 exports/        other trainers' rows: one file each
 pages/          offline pages and pictures
 scoring/        answers, arms, scores, metrics

@@ -38,7 +38,7 @@ COMPONENT_PACKAGES = (
     "temporay.operators.primitives",
     "temporay.operators.rewards",
     "temporay.operators.advantages",
-    "operators.benchmarks",
+    "temporay.operators.benchmarks",
 )
 # Rooms from the ground up; a file may import rooms of its own line and of lines above it in this list.
 LAYERS = (
@@ -46,7 +46,7 @@ LAYERS = (
     ("operators/pixels",),
     ("operators/primitives",),
     ("operators/scoring", "operators/rewards", "operators/dataset", "operators/pages"),
-    ("operators/advantages", "operators/audit", "operators/exports", "operators/reinforcement"),
+    ("operators/advantages", "operators/audit", "operators/benchmarks", "operators/exports", "operators/reinforcement"),
     ("models/families", "models/weight_files"),
     ("models", "models/losses", "models/cost", "models/engines"),
     ("workflows", "workflows/environment", "workflows/session", "workflows/config", "workflows/command_line"),

@@ -1,9 +1,8 @@
 """Temporal overlap of the answered interval with the true one: tIoU, for questions that ask from when to when.
 
-    tIoU = |answered ∩ true| / |answered ∪ true|
-
-This is the plain overlap of TimeLens (arXiv 2512.14698). An unreadable or empty interval is worth 0. An answer names an
-option or gives seconds: "from 1.2 s to 3.4 s", "1.2 to 3.4", "1.2 - 3.4 seconds".
+This is the plain overlap of TimeLens (arXiv 2512.14698), ``temporay.operators.scoring.spans.temporal_iou``. An
+unreadable or empty interval is worth 0. An answer names an option or gives seconds: "from 1.2 s to 3.4 s", "1.2 to
+3.4", "1.2 - 3.4 seconds".
 """
 
 import re
@@ -11,6 +10,7 @@ from typing import ClassVar
 
 from temporay.operators.records import AnswerKind, Question, TimeSpan
 from temporay.operators.rewards._base import ValueReward
+from temporay.operators.scoring.spans import temporal_iou
 
 MAX_CHARS = 64
 _SECONDS = r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(?: ?s| ?seconds)?"
@@ -31,7 +31,4 @@ class Interval(ValueReward):
         return (start_s, end_s) if start_s < end_s else None
 
     def compare(self, said: TimeSpan, true: TimeSpan) -> float:
-        """Return shared time over covered time."""
-        shared_s = min(said[1], true[1]) - max(said[0], true[0])
-        covered_s = max(said[1], true[1]) - min(said[0], true[0])  # right where they overlap
-        return max(0.0, shared_s / covered_s)
+        return temporal_iou(said, true)

@@ -1,11 +1,8 @@
 """How close the answered number is to the true one, for questions that ask how many or how far.
 
-Within a tolerance, 1 or 0; or the mean relative accuracy of VSI-Bench (arXiv 2412.14171):
-
-    MRA = mean over θ in {0.50, 0.55, …, 0.95} of 1(|answered - true| / |true| < 1 - θ)
-
-The inequality is strict, as in the paper. An answer names an option or gives digits, with the unit of the options or
-without one. A digit that is a name (a tile, a symbol) makes no question of this kind: the next one is no nearer.
+Within a tolerance, 1 or 0; or the mean relative accuracy of ``temporay.operators.scoring.mra``. An answer names an
+option or gives digits, with the unit of the options or without one. A digit that is a name (a tile, a symbol) makes no
+question of this kind: the next one is no nearer.
 """
 
 import math
@@ -15,9 +12,9 @@ from typing import ClassVar
 from pydantic import Field
 from temporay.operators.records import AnswerKind, Quantity, Question
 from temporay.operators.rewards._base import ValueReward
+from temporay.operators.scoring.mra import mean_relative_accuracy
 
 MAX_CHARS = 32
-NUM_THRESHOLDS = 10  # thresholds of MRA, 0.05 apart
 _NUMBER = re.compile(r"([+-]?[0-9]{1,9}(?:\.[0-9]{1,6})?)(?: ([A-Za-z]+))?\.?")
 
 
@@ -39,11 +36,3 @@ class Number(ValueReward):
         if self.relative_tolerance is None:
             return mean_relative_accuracy(said[0], true[0])
         return float(math.isclose(said[0], true[0], rel_tol=0.0, abs_tol=self.relative_tolerance * abs(true[0])))
-
-
-def mean_relative_accuracy(said: float, true: float) -> float:
-    """Return the share of the thresholds that the relative error is below; for a true 0, whether 0 was said."""
-    if true == 0:
-        return float(said == 0)
-    error = abs(said - true) / abs(true)
-    return sum(error < k / (2 * NUM_THRESHOLDS) for k in range(1, NUM_THRESHOLDS + 1)) / NUM_THRESHOLDS

@@ -114,13 +114,13 @@ def parse_choice(text: str, options: Sequence[str]) -> ParsedAnswer:
     if len(text) > max((len(option) for option in options), default=0) + _DECORATION_CHARS:
         return ParsedAnswer(None, ParseFailure.NOT_A_CHOICE)
     match = _CHOICE.fullmatch(text)
-    named = _options_in_words(text, options)
+    named = options_in_words(text, options)
     if match is None or (match["words"] is not None and named):
         return ParsedAnswer(named[0], None) if len(named) == 1 else ParsedAnswer(None, ParseFailure.NOT_A_CHOICE)
     index = LETTERS.index(match["parenthesized"] or match["dotted"] or match["bare"])
     if index >= len(options):
         return ParsedAnswer(None, ParseFailure.NO_SUCH_OPTION)
-    if match["words"] is not None and index not in _options_in_words(match["words"], options):
+    if match["words"] is not None and index not in options_in_words(match["words"], options):
         return ParsedAnswer(None, ParseFailure.TEXT_MISMATCH)
     return ParsedAnswer(index, None)
 
@@ -178,7 +178,8 @@ def _value(text: str, kind: AnswerKind) -> Any | None:
     return _normalized(text)
 
 
-def _options_in_words(text: str, options: Sequence[str]) -> list[int]:
+def options_in_words(text: str, options: Sequence[str]) -> list[int]:
+    """Return the options that a text says in full. Case, spacing and a final period do not count."""
     wanted = _normalized(text)
     return [index for index, option in enumerate(options) if _normalized(option) == wanted]
 

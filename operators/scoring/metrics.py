@@ -91,8 +91,13 @@ def render_table(rows: Sequence[TableRow], *, arms: Sequence[str]) -> str:
     body = [
         (row.name, str(row.n), f"{100 * row.chance:.1f}", *(_cell(row.arms.get(arm)) for arm in arms)) for row in rows
     ]
-    widths = [max(len(line[column]) for line in (header, *body)) for column in range(len(header))]
-    return "\n".join(_aligned(line, widths) for line in (header, *body))
+    return aligned([header, *body])
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Write a table as plain text: the first column to the left, all others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(_aligned(line, widths) for line in lines)
 
 
 def _cell(interval: ConfidenceInterval | None) -> str:

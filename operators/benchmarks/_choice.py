@@ -1,0 +1,131 @@
+"""Multiple choice: options with letters, accuracy by task, and the readers that published code uses.
+
+The official readers below follow the behavior of the code that they name, faults included.
+"""
+
+import re
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from temporay.operators.benchmarks._base import Benchmark, BenchmarkItem, ScoredItem, ScoringProtocol, by_task, percent
+from temporay.operators.records import LETTERS
+from temporay.operators.scoring.answers import options_in_words
+from temporay.operators.scoring.lenient import lenient_choice, plain_choice, plain_span
+
+YES_NO = ("Yes", "No")
+_LETTERED_OPTION = re.compile(r"\s*\(?[A-Z][.):]\s*(?P<words>.*)", re.DOTALL)
+
+
+class ChoiceBenchmark(Benchmark):
+    """Questions with options. The answer is the index of an option, and ``score`` is 1 for the right one."""
+
+    @abstractmethod
+    def read_officially(self, item: BenchmarkItem, text: str) -> int | None:
+        """Return the option that the published code takes a text for."""
+
+    def read_answer(self, item: BenchmarkItem, text: str, protocol: ScoringProtocol) -> int | None:
+        if protocol == "official":
+            return self.read_officially(item, text)
+        return read_strictly(item, text)
+
+    def read_leniently(self, item: BenchmarkItem, text: str) -> int | None:
+        if item.lettered:
+            return lenient_choice(text, item.options)
+        return first_word_option(plain_span(text), item.options)
+
+    def write_answer(self, item: BenchmarkItem, answer: Any) -> str:
+        return LETTERS[answer] if item.lettered else item.options[answer]
+
+    def score(self, item: BenchmarkItem, answer: Any | None, protocol: ScoringProtocol) -> dict[str, float]:
+        return {"score": float(same_option(item, answer, item.gold))}
+
+    def table(self, scored: Sequence[ScoredItem], protocol: ScoringProtocol) -> dict[str, float]:
+        return accuracies(scored)
+
+
+def accuracies(scored: Sequence[ScoredItem], name: str = "accuracy") -> dict[str, float]:
+    """Return accuracy over all questions, the mean of the tasks, and each task's, in percent."""
+    tasks = {task: percent(one.values["score"] for one in found) for task, found in by_task(scored).items()}
+    return {
+        name: percent(one.values["score"] for one in scored),
+        f"{name}, mean of tasks": sum(tasks.values()) / max(1, len(tasks)),
+        **{f"{name}, {task}": value for task, value in tasks.items()},
+    }
+
+
+def same_option(item: BenchmarkItem, one: int | None, other: int) -> bool:
+    """Return whether two options are the same, or say the same: a few questions list an option twice."""
+    return one is not None and item.options[one] == item.options[other]
+
+
+def read_strictly(item: BenchmarkItem, text: str) -> int | None:
+    """Return the option that a text names and nothing else, by letter, by words or by both. Nothing is guessed."""
+    if item.lettered:
+        return plain_choice(text, item.options)
+    named = options_in_words(plain_span(text), item.options)
+    return named[0] if len(named) == 1 else None
+
+
+def lettered(options: Sequence[str], form: str = "{letter}. {option}") -> str:
+    """Return the options, one a line, each with its letter."""
+    return "\n".join(form.format(letter=LETTERS[n], option=option) for n, option in enumerate(options))
+
+
+def without_letters(options: Sequence[str]) -> tuple[str, ...]:
+    """Return options that are published as ``A. left`` without their letters, if all of them have one."""
+    matches = [_LETTERED_OPTION.fullmatch(option) for option in options]
+    return tuple(match["words"].strip() for match in matches if match) if all(matches) else tuple(options)
+
+
+def letter_index(letter: str, num_options: int) -> int | None:
+    """Return the option of one letter, in either case; None for anything else."""
+    index = LETTERS.find(letter.upper()) if len(letter) == 1 else -1
+    return index if 0 <= index < num_options else None
+
+
+def first_word_option(text: str, options: Sequence[str]) -> int | None:
+    """Return the option that is the first word of a text, as yes or no; case and punctuation do not count."""
+    words = re.findall(r"\w+", text)
+    named = options_in_words(words[0], options) if words else []
+    return named[0] if len(named) == 1 else None
+
+
+def first_token_fits(item: BenchmarkItem, text: str) -> int | None:
+    """Return the right option if the first token fits it, else the first option that it fits.
+
+    The check of MVBench and TVBench: the token, without periods, is a part of "(a)", or has "(a)" in it. So "(" and an
+    empty reply fit every option, and count as right.
+    """
+    token = text.lower().split(" ")[0]
+    fitting = [
+        n
+        for n in range(len(item.options))
+        if token.replace(".", "") in (at := f"({LETTERS[n].lower()})") or at in token
+    ]
+    return item.gold if item.gold in fitting else next(iter(fitting), None)
+
+
+def first_capital(text: str, num_options: int) -> int | None:
+    """Return the first capital letter of an option anywhere in a text, also inside a word."""
+    match = re.search(f"[{LETTERS[:num_options]}]", text)
+    return None if match is None else LETTERS.index(match[0])
+
+
+def mmmu_choice(text: str, options: Sequence[str]) -> int | None:
+    """Return the option that MMMU's parser (arXiv 2311.16502, official code) finds, without its random fallback.
+
+    Forms are tried in turn: "(B)", "B " and "B.", and an option's words in a text of more than five words. Among
+    several options of one form, the last in the text is taken.
+    """
+    for mark in ",.!?;:'":
+        text = text.strip(mark)
+    padded = f" {text} "
+    letters = LETTERS[: len(options)]
+    for form, place in (("({})", "({})"), ("{} ", " {} "), ("{}.", " {} ")):
+        found = [n for n, letter in enumerate(letters) if form.format(letter) in padded]
+        if found:
+            return max(found, key=lambda n: (padded.rfind(place.format(letters[n])), -n))
+    lowered = padded.lower()
+    found = [n for n, option in enumerate(options) if option.lower() in lowered] if len(padded.split()) > 5 else []
+    return max(found, key=lambda n: (lowered.rfind(options[n].lower()), -n), default=None)

@@ -1,0 +1,146 @@
+"""Charades-STA (arXiv 1705.02101): when does a described action happen? 3,720 queries of the test split.
+
+The official protocol is that of lmms-eval, whose prompt and reader follow TimeChat. Read are the authors' text file
+(``video start end##sentence``), lmms-eval's parquet, and EasyVideoR1's JSON.
+"""
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from temporay.operators.benchmarks._base import BenchmarkItem, ScoringProtocol
+from temporay.operators.benchmarks._files import READ_ERRORS, Row, find_file, read_rows
+from temporay.operators.benchmarks._span import SpanBenchmark
+from temporay.operators.errors import UserError
+from temporay.operators.records import TimeSpan
+
+FILES = ("charades_sta_test.txt", "**/test-*.parquet", "charades_sta*.json")
+FOLDERS = ("Charades_v1_480", "Charades_v1", "videos", ".")
+_LINE = re.compile(r"(?P<video>\S+) (?P<start>[\d.]+) (?P<end>[\d.]+)##(?P<sentence>.+)")
+_SOLUTION = re.compile(r"<think>(\{.*\})</think>", re.DOTALL)
+_KEYWORDS = ("start", "end", "happen")
+_EXAMPLE = "a specific example is : 20.8 - 30.0 seconds"
+_HYPHENATED = re.compile(r"(\d+(?:\.\d+)?)\s*[–-]\s*(\d+(?:\.\d+)?)")
+_CLOCK = re.compile(r"\b(?:(\d{1,2}):)?(\d{1,2}):(\d{2})\b")
+_FIRST_NUMBER = re.compile(r"\b\d+(?:\.\d+)?\b")
+
+
+class CharadesSta(SpanBenchmark):
+    """3,720 queries over 1,334 videos of actions at home."""
+
+    title: ClassVar[str] = "Charades-STA"
+    source: ClassVar[str] = "https://github.com/jiyanggao/TALL"
+    license: ClassVar[str] = "none stated by its authors; the videos are those of Charades, for research only"
+    how_to_get: ClassVar[str] = (
+        "download charades_sta_test.txt from github.com/jiyanggao/TALL, or the dataset lmms-lab/charades_sta from the "
+        "Hub, and the videos Charades_v1_480 of the Charades dataset"
+    )
+    metric: ClassVar[str] = "mean tIoU, and the share of queries with tIoU of at least 0.3, 0.5 and 0.7"
+    differs: ClassVar[str] = (
+        "official turns a reversed span round and takes the first span or pair of numbers that a reply has; "
+        "strict wants exactly one span that starts before it ends"
+    )
+    max_tokens: ClassVar[int | None] = 50
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        return {"grounding": 3720}
+
+    def read_items(self, folder: Path) -> Iterator[BenchmarkItem]:
+        path = find_file(folder, FILES, self.how_to_get)
+        rows = _lines(path) if path.suffix == ".txt" else read_rows(path)
+        place = next((name for name in FOLDERS if (folder / name).is_dir() and name != "."), FOLDERS[0])
+        for number, row in enumerate(rows):
+            video = row.text("video", "path")
+            video = f"{place}/{video}" if "." in video else f"{place}/{video}.mp4"
+            yield BenchmarkItem(
+                id=str(number),
+                task="grounding",
+                question=row.text("caption", "problem"),
+                gold=(span := _span_of(row)),
+                spans=(span,),
+                videos=(video,),
+                cluster=video,
+            )
+
+    def prompt(self, item: BenchmarkItem, protocol: ScoringProtocol) -> str:
+        return (
+            "Please find the visual event described by a sentence in the video, determining its starting and ending "
+            "times. The format should be: 'The event happens in the start time - end time'. For example, The event "
+            "'person turn a light on' happens in the 24.3 - 30.4 seonds. Now I will give you the textual sentence: "
+            f"{item.question}. Please return its start time and end time."
+        )
+
+    def read_officially(self, text: str) -> TimeSpan | None:
+        plain = text.lower().replace(_EXAMPLE, "").replace("to", "-")
+        sentences = re.split(r"[!?\n]", plain)
+        told = [one for one in sentences if any(word in one for word in _KEYWORDS)] or sentences
+        return _clock_range(told) or _first_range(told) or _first_two(told, _CLOCK) or _first_two(told, _FIRST_NUMBER)
+
+    def write_answer(self, item: BenchmarkItem, answer: Any) -> str:
+        return f"The event '{_without_digits(item.question)}' happens in the {answer[0]} - {answer[1]} seconds."
+
+
+def _without_digits(text: str) -> str:
+    return re.sub(r"\d+", "…", text)
+
+
+def _clock_range(sentences: list[str]) -> TimeSpan | None:
+    clocked = re.compile(rf"{_CLOCK.pattern}\s*[–-]\s*{_CLOCK.pattern}")
+    for sentence in sentences:
+        match = clocked.search(sentence)
+        if match:
+            return _seconds(*match.groups()[:3]), _seconds(*match.groups()[3:])
+    return None
+
+
+def _first_range(sentences: list[str]) -> TimeSpan | None:
+    match = next(filter(None, map(_HYPHENATED.search, sentences)), None)
+    return None if match is None else (float(match[1]), float(match[2]))
+
+
+def _first_two(sentences: list[str], pattern: re.Pattern[str]) -> TimeSpan | None:
+    """Return the first two times: all clock times, but only the first plain number of each sentence."""
+    if pattern is _CLOCK:
+        times = [_seconds(*match.groups()) for one in sentences for match in pattern.finditer(one)]
+    else:
+        times = [float(match[0]) for match in map(pattern.search, sentences) if match]
+    return (times[0], times[1]) if len(times) > 1 else None
+
+
+def _seconds(hours: str | None, minutes: str, seconds: str) -> float:
+    return 3600 * float(hours or 0) + 60 * float(minutes) + float(seconds)
+
+
+def _lines(path: Path) -> list[Row]:
+    """Read the authors' text file."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except READ_ERRORS as error:
+        raise UserError(f"{path} cannot be read ({error}); download it again") from error
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        where = f"{path}, line {number}"
+        match = _LINE.fullmatch(line.strip())
+        if match is None:
+            raise Row({}, where).fault(f"{line!r} is not 'video start end##sentence'")
+        span = [match["start"], match["end"]]
+        rows.append(Row({"video": match["video"], "caption": match["sentence"], "timestamp": span}, where))
+    return rows
+
+
+def _span_of(row: Row) -> TimeSpan:
+    """Return the true span: a list, the text of a list, or the thought of EasyVideoR1's solution."""
+    if "solution" in row.fields:
+        match = _SOLUTION.match(row.text("solution"))
+        times = json.loads(match[1]).get("time") if match else None
+    else:
+        times = row.value("timestamp")
+        times = ast.literal_eval(times) if isinstance(times, str) else times
+    numbers = Row({"span": times}, row.where).numbers("span")
+    if len(numbers) != 2 or not numbers[0] < numbers[1]:
+        raise row.fault(f"its span is {times!r}, which is no start and end")
+    return numbers[0], numbers[1]

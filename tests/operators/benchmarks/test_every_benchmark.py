@@ -1,0 +1,177 @@
+"""What holds of every benchmark: small files in its published layout, read, asked, answered and scored."""
+
+import pickle
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+from tests.operators.benchmarks.layouts import LAYOUTS
+from temporay.operators.benchmarks._base import BENCHMARKS, PROTOCOLS, Benchmark, BenchmarkData, benchmark_called
+from temporay.operators.benchmarks._priors import ALL, MEAN_OF_TASKS, priors, priors_table
+from temporay.operators.components import available
+from temporay.operators.errors import UserError
+
+NAMES = available(BENCHMARKS)
+
+
+@pytest.fixture(params=NAMES)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def benchmark(name: str) -> Benchmark:
+    return benchmark_called(name)
+
+
+@pytest.fixture
+def folder(name: str, tmp_path: Path) -> Path:
+    LAYOUTS[name](tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def data(benchmark: Benchmark, folder: Path) -> BenchmarkData:
+    return benchmark.read(folder)
+
+
+def test_every_benchmark_has_a_layout_here() -> None:
+    assert set(LAYOUTS) == set(NAMES)
+
+
+def test_it_says_where_it_comes_from(benchmark: Benchmark) -> None:
+    assert benchmark.source.startswith("https://")
+    assert all((benchmark.title, benchmark.license, benchmark.how_to_get, benchmark.metric))
+    assert not benchmark.differs or {"official", "strict"} <= set(benchmark.differs.replace(";", " ").split())
+
+
+def test_questions_are_of_published_tasks(benchmark: Benchmark, data: BenchmarkData) -> None:
+    assert len(data.items) > 1
+    assert not benchmark.sizes or {item.task for item in data.items} <= set(benchmark.sizes)
+    assert sum(data.sizes.values()) == len(data.items)
+    for item in data.items:
+        assert item.videos and item.cluster and item.question
+        assert not any(Path(video).is_absolute() for video in item.videos)
+
+
+def test_missing_videos_are_named_and_no_obstacle(benchmark: Benchmark, folder: Path, data: BenchmarkData) -> None:
+    videos = {video for item in data.items for video in item.videos}
+    assert set(data.missing_videos) == videos
+    for video in sorted(videos)[1:]:
+        (folder / video).parent.mkdir(parents=True, exist_ok=True)
+        (folder / video).write_bytes(b"")
+    assert benchmark.read(folder).missing_videos == (min(videos),)
+
+
+def test_a_missing_file_is_named_with_the_way_to_get_it(benchmark: Benchmark, folder: Path) -> None:
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        kept = path.read_bytes()
+        path.unlink()
+        with pytest.raises(UserError, match=r"has no .*(download|copy)"):
+            benchmark.read(folder)
+        path.write_bytes(kept)
+    with pytest.raises(UserError, match="is no folder"):
+        benchmark.read(folder / "elsewhere")
+
+
+def test_a_damaged_file_is_one_sentence(benchmark: Benchmark, folder: Path) -> None:
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        kept = path.read_bytes()
+        for damage in (b"[1, 2]", b'{"a":', b"", b"\xff\xfe\x00", b'[{"a": 1}]'):
+            path.write_bytes(damage)
+            with pytest.raises(UserError, match="download it again"):
+                benchmark.read(folder)
+        path.write_bytes(kept)
+
+
+def test_prompts_ask_the_question_with_its_options(benchmark: Benchmark, data: BenchmarkData) -> None:
+    for item in data.items:
+        for protocol in PROTOCOLS:
+            prompt = benchmark.prompt(item, protocol)
+            assert item.question in prompt
+            assert all(option in prompt for option in item.options if item.lettered)
+
+
+def test_right_answers_score_one(benchmark: Benchmark, data: BenchmarkData) -> None:
+    for protocol in PROTOCOLS:
+        scored = [benchmark.score_text(i, benchmark.write_answer(i, i.gold), protocol) for i in data.items]
+        assert [one.values["score"] for one in scored] == [1.0] * len(scored)
+        assert next(iter(benchmark.table(scored, protocol).values())) == pytest.approx(100.0)
+
+
+def test_distractors_do_not(benchmark: Benchmark, data: BenchmarkData) -> None:
+    for item in data.items:
+        answers = [benchmark.choose(item, n) for n in range(len(item.options))]
+        texts = [benchmark.write_answer(item, answer) for answer in answers]
+        assert len(set(texts)) == len(texts)
+        for protocol in PROTOCOLS:
+            scores = [benchmark.score_text(item, text, protocol).values["score"] for text in texts]
+            assert not scores or sorted(scores) == [0.0] * (len(scores) - 1) + [1.0]
+
+
+def test_empty_and_missing_answers_are_wrong(benchmark: Benchmark, data: BenchmarkData) -> None:
+    for text in ("", None, "<think>It is B", "I cannot tell."):
+        scored = [benchmark.score_text(item, text, "strict") for item in data.items]
+        assert not any(one.values["score"] for one in scored)
+        assert not any(benchmark.table(scored, "strict").values())
+        assert all(0 <= value <= 100 for value in benchmark.table(scored, "official").values())
+
+
+def test_no_text_makes_it_fail(benchmark: Benchmark, data: BenchmarkData) -> None:
+    for text in (
+        "(",
+        "A",
+        "[1, 2",
+        "0 - 0",
+        "-1 to 9",
+        "Clip 9, Clip 9",
+        "1e999",
+        "nan",
+        "<>",
+        "²",
+        "{}",
+        "\n",
+        "[[1]]",
+    ):
+        for item in data.items:
+            for protocol in PROTOCOLS:
+                assert 0 <= benchmark.score_text(item, text, protocol).values["score"] <= 1
+            benchmark.score(item, benchmark.read_leniently(item, text), "strict")
+
+
+def test_a_model_that_always_names_the_first_option_scores_the_prior(benchmark: Benchmark, data: BenchmarkData) -> None:
+    asked = [item for item in data.items if item.options]
+    found = {prior.task: prior for prior in priors(benchmark, data.items)}
+    for task in sorted({item.task for item in asked}):
+        items = [item for item in asked if item.task == task]
+        texts = [benchmark.write_answer(item, benchmark.choose(item, 0)) for item in items]
+        scores = [benchmark.score_text(i, t, "strict").values["score"] for i, t in zip(items, texts, strict=True)]
+        assert fmean(scores) == found[task].first
+        assert found[task].best is not None and found[task].best >= found[task].first
+    assert {ALL, MEAN_OF_TASKS} < set(found)
+    assert bool(asked) == (found[ALL].first is not None)
+
+
+def test_the_lenient_reader_reads_what_the_strict_one_does(benchmark: Benchmark, data: BenchmarkData) -> None:
+    for item in data.items:
+        assert benchmark.read_leniently(item, benchmark.write_answer(item, item.gold)) == item.gold
+
+
+def test_items_survive_pickling(benchmark: Benchmark, data: BenchmarkData) -> None:
+    assert pickle.loads(pickle.dumps((benchmark, data))) == (benchmark, data)
+
+
+def test_the_table_of_priors_has_a_line_for_each(benchmark: Benchmark, data: BenchmarkData) -> None:
+    lines = priors_table([(benchmark, data)]).splitlines()
+    assert lines[0].split()[:2] == ["benchmark", "questions"]
+    assert lines[1].startswith(benchmark.title)
+    assert lines[1].split()[-1] == str(len(data.missing_videos))
+
+
+def test_an_unknown_benchmark_or_setting_is_refused() -> None:
+    with pytest.raises(UserError, match="did you mean 'tvbench'"):
+        benchmark_called("tv_bench")
+    with pytest.raises(UserError, match="settings: split"):
+        benchmark_called("next_gqa", {"splits": "test"})
+    with pytest.raises(UserError, match="no class that derives"):
+        benchmark_called("temporay.operators.records:Sample")
