@@ -10,6 +10,7 @@ settings        the base of all settings
 files           files that appear whole or not at all
 primitives/     what is asked: a folder per family, a file per question
 pixels/         plan -> frames -> clip, and back
+videos/         a user's own videos, as a player shows them
 dataset/        recipe, samples, shards, checks
 audit/          what can be guessed: priors, forests, pixel probes
 benchmarks/     public benchmarks: one file each

@@ -43,7 +43,7 @@ COMPONENT_PACKAGES = (
 # Rooms from the ground up; a file may import rooms of its own line and of lines above it in this list.
 LAYERS = (
     ("operators",),  # the files that stand in no folder
-    ("operators/pixels",),
+    ("operators/pixels", "operators/videos"),
     ("operators/primitives",),
     ("operators/scoring", "operators/rewards", "operators/dataset", "operators/pages"),
     ("operators/advantages", "operators/audit", "operators/benchmarks", "operators/exports", "operators/reinforcement"),

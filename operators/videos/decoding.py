@@ -1,0 +1,127 @@
+"""Frames at chosen places of a video: sought, decoded once in one thread, scaled, turned upright."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import av
+import cv2
+import numpy as np
+from temporay.operators.errors import SampleRejected
+from temporay.operators.records import Frames
+from temporay.operators.videos.faults import UNDECODABLE, blamed_on
+from temporay.operators.videos.header import VideoHeader
+from temporay.operators.videos.reading import TakenFrames
+
+MIN_SOUGHT = 12  # frames; so few are decoded and passed over as fast as a seek takes
+
+
+def frames_of(path: Path, header: VideoHeader, taken: TakenFrames) -> Frames:
+    """Decode the frames of a video that are taken: frames_THWC uint8 RGB, upright, with square pixels.
+
+    Raises:
+        SampleRejected: ``video_undecodable``.
+    """
+    frames_THWC: Frames = np.empty((len(taken.places), taken.height, taken.width, 3), np.uint8)
+    stored_size = header.orientation.size(taken.width, taken.height)
+    with Player(path, header) as player:
+        for t, place in enumerate(taken.places):
+            with blamed_on(path):
+                frame_HWC = player.frame_at(place).to_ndarray(format="rgb24", threads=1)
+            frames_THWC[t] = header.orientation.upright(_scaled(frame_HWC, stored_size))
+    return frames_THWC
+
+
+def _scaled(frame_HWC: Frames, size: tuple[int, int]) -> Frames:
+    height, width, _ = frame_HWC.shape
+    if (width, height) == size:
+        return frame_HWC
+    shrinks = size[0] <= width and size[1] <= height
+    return cv2.resize(frame_HWC, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+class Player:
+    """An open video that is watched forward, with leaps to key frames where that saves decoding."""
+
+    def __init__(self, path: Path, header: VideoHeader) -> None:
+        self._path, self._header = path, header
+        self._may_seek = bool(len(header.key_index_K))
+        self._last = -1  # the place of the frame that was returned last
+        self._open()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._container.close()
+
+    def frame_at(self, place: int) -> Any:
+        """Return the frame that is on screen at the time of a place, which must be after the last one.
+
+        A packet may bring no picture of its own, such as a hidden frame of VP8 or the second field of an interlaced
+        frame. The one before it is on screen then.
+
+        Raises:
+            SampleRejected: the video cannot be decoded there.
+        """
+        key = self._key_to_leap_to(place)
+        if key is not None and not self._leap(key, place):
+            self._may_seek = False
+            self._container.close()
+            self._open()
+        while self._ahead is not None and self._ahead[0] <= place:
+            self._on_screen, self._ahead = self._ahead, next(self._frames, None)
+        found, frame = self._on_screen
+        if found < place - 1 or found <= self._last:
+            time_s = self._header.times_s[place]
+            raise SampleRejected(UNDECODABLE, f"{self._path}: no frame can be decoded at {time_s:.3f} s")
+        self._last = found
+        return frame
+
+    def _open(self) -> None:
+        with blamed_on(self._path):
+            self._container: Any = av.open(str(self._path))
+            self._stream = self._container.streams[self._header.stream]
+            self._stream.codec_context.thread_count = 1
+        self._watch()
+
+    def _key_to_leap_to(self, place: int) -> int | None:
+        """Return the last key frame before a place, unless decoding is about to come there anyway."""
+        header = self._header
+        key = int(np.searchsorted(header.key_pts_K, header.pts_N[place], side="right")) - 1
+        if not self._may_seek or self._ahead is None or key < 0:
+            return None
+        leap = int(np.searchsorted(header.pts_N, header.key_pts_K[key])) - self._ahead[0]
+        return key if leap >= MIN_SOUGHT else None
+
+    def _leap(self, key: int, place: int) -> bool:
+        """Decode from a key frame on; return whether that led before the place and not behind it."""
+        with blamed_on(self._path):
+            self._container.seek(int(self._header.key_index_K[key]), stream=self._stream, backward=True)
+        self._watch()
+        return self._ahead is not None and self._ahead[0] <= place
+
+    def _watch(self) -> None:
+        self._frames = self._decoded()
+        self._on_screen: tuple[int, Any] = (-1, None)
+        self._ahead = next(self._frames, None)
+
+    def _decoded(self) -> Iterator[tuple[int, Any]]:
+        """Yield the frames from here on, each with its place."""
+        pts_N, last = self._header.pts_N, None
+        decoding = self._container.decode(self._stream)
+        n = 0
+        while True:
+            with blamed_on(self._path):
+                frame = next(decoding, None)
+            if frame is None:
+                return
+            if self._header.clock != "frames":
+                yield n, frame
+            elif frame.pts is not None:
+                if last is not None and frame.pts < last:
+                    raise SampleRejected(UNDECODABLE, f"{self._path}: the times of its frames go back")
+                last = frame.pts
+                yield int(np.searchsorted(pts_N, last, side="right")) - 1, frame
+            n += 1

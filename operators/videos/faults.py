@@ -1,0 +1,25 @@
+"""A file that the library cannot read is the file's fault, and never a traceback."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from temporay.operators.errors import SampleRejected
+
+UNDECODABLE = "video_undecodable"
+
+
+@contextmanager
+def blamed_on(path: Path) -> Iterator[None]:
+    """Turn any error of the code inside, which calls the library and does nothing else, into one about the file.
+
+    Raises:
+        SampleRejected: ``video_undecodable``.
+    """
+    try:
+        yield
+    except (SampleRejected, MemoryError):
+        raise
+    except Exception as error:  # PyAV raises errors of many kinds, also IndexError and ValueError
+        said = str(error).splitlines()[0] if str(error) else "no reason given"
+        raise SampleRejected(UNDECODABLE, f"{path}: {type(error).__name__}, {said}") from error

@@ -1,0 +1,193 @@
+"""What a player shows of a video file: packets → the time of every shown frame, size, orientation.
+
+Edit lists, B-frames, frames that are only decoded for the sake of others, cover art, rotation, and pixels that are not
+square are taken into account. Only the first frame is decoded. Names: N frames that are shown, K key frames.
+"""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import av
+import numpy as np
+import numpy.typing as npt
+from temporay.operators.errors import SampleRejected
+from temporay.operators.videos.faults import UNDECODABLE, blamed_on
+from temporay.operators.videos.orientation import AS_STORED, Orientation, orientation_of
+
+Ticks = npt.NDArray[np.int64]  # times in units of a stream's time base
+# Where the times of frames come from. "frames": every frame carries its own. "packets": packets carry times, but in the
+# order of decoding, so the n-th frame is shown at the n-th time (AVI). "rate": the file says no times, so that frames
+# are taken to be equally far apart.
+Clock = Literal["frames", "packets", "rate"]
+NOT_A_VIDEO = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails  # cover art and the like
+# Formats that are sought in, and what their index is sorted by. Others are decoded from the start: in them a seek may
+# end between key frames, where some decoders make up what they lack.
+INDEXED_BY = {"mov,mp4,m4a,3gp,3g2,mj2": "dts", "matroska,webm": "pts"}
+TIMED_BY_PACKETS = ("avi",)
+MAX_HEADERS = 1024  # kept in memory; one of an hour at 30 fps takes 0.9 MB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoHeader:
+    """When a video shows which frame, and how large frames are when they stand upright."""
+
+    width: int  # px, upright, with square pixels
+    height: int
+    pts_N: Ticks  # when each frame is shown, ascending and all different
+    time_base: Fraction  # seconds of a tick
+    duration_s: float  # from the first frame to the end of the last one
+    clock: Clock
+    stream: int  # place among all streams of the file
+    orientation: Orientation
+    key_pts_K: Ticks  # when each key frame is shown, ascending; some may not be shown themselves
+    key_index_K: Ticks  # what the format's index leads to each by; empty if the format is not sought in
+
+    @property
+    def num_frames(self) -> int:
+        return len(self.pts_N)
+
+    @property
+    def times_s(self) -> npt.NDArray[np.float64]:
+        """When each frame is shown, in seconds after the first one."""
+        return (self.pts_N - self.pts_N[0]) * float(self.time_base)
+
+
+def probe(path: Path) -> VideoHeader:
+    """Read the header of a video. It is kept until the file changes.
+
+    Raises:
+        SampleRejected: ``video_missing`` or ``video_undecodable``.
+    """
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise SampleRejected("video_missing", f"{path}: {error.strerror}") from error
+    if not path.is_file():
+        raise SampleRejected("video_missing", f"{path} is not a file")
+    return _header(path, stat.st_mtime_ns, stat.st_size)
+
+
+class _Packet(NamedTuple):
+    pts: int | None
+    dts: int | None
+    duration: int
+    is_key: bool
+    is_shown: bool
+
+
+class _Stream(NamedTuple):
+    """What a file says of its best video stream."""
+
+    index: int
+    format: str
+    time_base: Fraction
+    rate: Fraction | None  # frames per second
+    pixel_aspect: Fraction  # width of a pixel by its height
+    packets: list[_Packet]
+
+
+@functools.lru_cache(maxsize=MAX_HEADERS)
+def _header(path: Path, mtime_ns: int, num_bytes: int) -> VideoHeader:
+    stream = _demuxed(path)
+    shown = [packet for packet in stream.packets if packet.is_shown]
+    pts_N, clock = _times(shown, by_packets=stream.format in TIMED_BY_PACKETS)
+    time_base = stream.time_base
+    if clock == "rate":
+        if not shown or not stream.rate:
+            raise SampleRejected(UNDECODABLE, f"{path}: no frames, or neither times nor a rate")
+        time_base = 1 / stream.rate
+    width, height, orientation = _shape(path, stream)
+    by_pts = sorted((p for p in stream.packets if p.is_key and p.pts is not None), key=lambda packet: packet.pts or 0)
+    keys = by_pts if clock == "frames" else []
+    indexed_by = INDEXED_BY.get(stream.format)
+    entries = [packet.dts if indexed_by == "dts" else packet.pts for packet in keys] if indexed_by else []
+    return VideoHeader(
+        width=width,
+        height=height,
+        pts_N=pts_N,
+        time_base=time_base,
+        duration_s=float((pts_N[-1] - pts_N[0] + _last_ticks(shown, pts_N, stream)) * time_base),
+        clock=clock,
+        stream=stream.index,
+        orientation=orientation,
+        key_pts_K=np.array([packet.pts for packet in keys], np.int64),
+        key_index_K=np.array([] if None in entries else entries, np.int64),
+    )
+
+
+def _demuxed(path: Path) -> _Stream:
+    with blamed_on(path), av.open(str(path)) as container:
+        best = _best(path, container.streams.video)
+        packets = [
+            _Packet(
+                pts=packet.pts,
+                dts=packet.dts,
+                duration=packet.duration or 0,
+                is_key=packet.is_keyframe,
+                is_shown=not (packet.is_discard or packet.is_corrupt),
+            )
+            for packet in container.demux(best)
+            if packet.size  # the last one is empty, and so are those of AVI that repeat a frame
+        ]
+        return _Stream(
+            index=best.index,
+            format=container.format.name,
+            time_base=best.time_base,
+            rate=best.average_rate or best.guessed_rate,
+            pixel_aspect=Fraction(best.sample_aspect_ratio or 1),
+            packets=packets,
+        )
+
+
+def _best(path: Path, streams: Sequence[Any]) -> Any:
+    """Return the stream that a player shows: no picture, rather the default one, then the largest."""
+    moving = [stream for stream in streams if not stream.disposition & NOT_A_VIDEO]
+    if not moving:
+        raise SampleRejected(UNDECODABLE, f"{path} has no video stream")
+    default = av.stream.Disposition.default
+
+    def rank(stream: Any) -> tuple[bool, bool, int]:
+        area = stream.codec_context.width * stream.codec_context.height
+        return stream.frames != 1, bool(stream.disposition & default), area
+
+    return max(moving, key=rank)
+
+
+def _times(shown: Sequence[_Packet], *, by_packets: bool) -> tuple[Ticks, Clock]:
+    """Return when frames are shown, and how that is known. A time that comes twice is one frame: the later one."""
+    for clock, times in (("frames", [p.pts for p in shown]), ("packets", [p.dts for p in shown])):
+        if by_packets and clock == "frames":
+            continue
+        different = np.unique(np.array([time for time in times if time is not None], np.int64))
+        if len(different) > len(shown) / 2:  # few may lack one, such as the second field of an interlaced frame
+            return different, clock
+    return np.arange(len(shown), dtype=np.int64), "rate"
+
+
+def _last_ticks(shown: Sequence[_Packet], pts_N: Ticks, stream: _Stream) -> Fraction:
+    """Return how long the last frame is shown: as it says itself, or as long as the others on average."""
+    said = [packet.duration for packet in shown if packet.pts == pts_N[-1]]
+    if said and said[0] > 0:
+        return Fraction(said[0])
+    if len(pts_N) > 1:
+        return Fraction(int(pts_N[-1] - pts_N[0]), len(pts_N) - 1)
+    return 1 / (stream.rate * stream.time_base) if stream.rate else Fraction(0)
+
+
+def _shape(path: Path, stream: _Stream) -> tuple[int, int, Orientation]:
+    """Decode the first frame and return its upright width and height, and its orientation."""
+    with blamed_on(path), av.open(str(path)) as container:
+        container.streams[stream.index].codec_context.thread_count = 1
+        frame = next(container.decode(container.streams[stream.index]), None)
+        if frame is None:
+            raise SampleRejected(UNDECODABLE, f"{path}: no frame can be decoded")
+        matrices = [bytes(data) for data in frame.side_data if data.type.name == "DISPLAYMATRIX"]
+        width, height = frame.width, frame.height
+    orientation = orientation_of(matrices[0]) if matrices else AS_STORED
+    aspect = stream.pixel_aspect if stream.pixel_aspect > 0 else Fraction(1)
+    square = round(width * max(aspect, 1)), round(height / min(aspect, 1))  # the shorter side of pixels grows
+    return *orientation.size(*square), orientation
