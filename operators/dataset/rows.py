@@ -165,12 +165,17 @@ def from_row(row: SampleRow) -> Sample:
     question = Question(**_attributes(row, "question"), options=options, answer_index=LETTERS.index(row["answer"]))
     return Sample(
         **_attributes(row, ""),
-        address=Address(**_attributes(row, "address"), twin=row["pair_role"] == "twin"),
+        address=address_of(row),
         question=_typed(question, primitive_of(row["task"]), facts),
         events=tuple(Event(**event) for event in json.loads(row["events_json"])),
         sources=tuple(json.loads(row["sources_json"])),
         facts=facts,
     )
+
+
+def address_of(row: SampleRow) -> Address:
+    """Return the address in a stored row."""
+    return Address(**_attributes(row, "address"), twin=row["pair_role"] == "twin")
 
 
 def _typed(question: Question, primitive: Primitive | None, facts: Mapping[str, Any]) -> Question:
