@@ -2,6 +2,8 @@
 
 import re
 
+from temporay.operators.errors import SampleRejected
+
 # No special token of a chat template (<|im_start|>, <think>, <video>, [INST]) survives without its brackets.
 BRACKETS = str.maketrans({"<": "(", ">": ")", "[": "(", "]": ")", "|": "/"})
 MARKER = re.compile(r"<\|[^<>]*\|>|<[^<>\s]+>|\[/?[A-Z_]+\]")
@@ -13,3 +15,16 @@ def without_markers(text: str) -> str:
     Other brackets and bars stay, because a question may need them: "Is 3 < 4?".
     """
     return MARKER.sub(lambda found: found[0].translate(BRACKETS), text)
+
+
+def encodable(text: str) -> str:
+    """Return a text that has a form in UTF-8.
+
+    Raises:
+        SampleRejected: ``bad_text``: it holds half of a pair of surrogates.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise SampleRejected("bad_text", f"{text!r:.80} has no form in UTF-8") from error
+    return text

@@ -15,7 +15,8 @@ from temporay.models.chat import to_prompt
 from temporay.models.families._base import family_of
 from temporay.models.lora import EVERYTHING
 from temporay.models.token_lengths import TokenLengths
-from temporay.operators.dataset.reader import Dataset
+from temporay.operators.dataset.opening import Samples
+from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.errors import UserError
 from temporay.operators.records import Group, Sample, Sampling
 from temporay.operators.scoring.answers import read_answer
@@ -23,6 +24,7 @@ from temporay.operators.scoring.arms import ARMS, Arm, apply_arm
 from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, by_task, write_rows
 from temporay.operators.settings import Settings
 from temporay.workflows.config import Instruction
+from temporay.workflows.data.own_data import opened, tell_dropped
 from temporay.workflows.rollouts.adapters import check_adapters
 from temporay.workflows.rollouts.defaults import Demand, lengths_of, resolved
 from temporay.workflows.rollouts.pool import Pool, RolloutPool
@@ -47,14 +49,16 @@ class EvaluateConfig(EvaluateSettings):
     """Settings of ``temporay evaluate``."""
 
     model: Path  # Hugging Face layout
-    data: Path  # a dataset made by ``temporay generate``, usually with --split test
+    data: Path  # a dataset made by ``temporay generate``, usually with --split test, or own data
     out: Path
+    video_reading: VideoReading = VideoReading()  # how videos of own data are read
+    max_dropped_share: float = Field(default=0.05, ge=0, le=1)  # of the lines of own data; with more it is refused
     pool: PoolConfig = PoolConfig()
 
 
 async def evaluate(
     pool: Pool,
-    dataset: Dataset,
+    dataset: Samples,
     indices: Sequence[int],
     arms: Sequence[Arm],
     settings: EvaluateSettings,
@@ -86,7 +90,7 @@ async def evaluate(
     return rows
 
 
-def select(dataset: Dataset, num_samples: int | None) -> list[int]:
+def select(dataset: Samples, num_samples: int | None) -> list[int]:
     """Return the first ``num_samples`` of every primitive, in the dataset's order.
 
     Raises:
@@ -118,7 +122,7 @@ def _row(sample: Sample, arm: Arm, group: Group) -> EvaluationRow:
     )
 
 
-def demand_of(settings: EvaluateSettings, dataset: Dataset, lengths: TokenLengths) -> Demand:
+def demand_of(settings: EvaluateSettings, dataset: Samples, lengths: TokenLengths) -> Demand:
     """Return the most that an evaluation asks of its engines; frames in order make the longest prompts."""
     return Demand.of_data(
         dataset,
@@ -143,10 +147,11 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
         )
     check_adapters(config.pool, EVERYTHING)
     family_of(config.model)
-    dataset = Dataset.open(config.data)
+    dataset = opened(config.data, config)
     indices = select(dataset, config.num_samples)
     demand = demand_of(config, dataset, lengths_of(config.model))
     run_dir = RunDir.open(config.out, config, kind="evaluate")
+    tell_dropped("evaluate", config.out, {dataset.path: dataset.dropped})
     with ray_session():
         pool_config = resolved(config.pool, config.model, demand)
         with run_dir.stage("engine"):

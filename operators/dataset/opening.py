@@ -59,15 +59,15 @@ def open_samples(path: Path, videos: VideoReading) -> Samples:
     return Dataset.open(path)
 
 
-def check_dropped(samples: Samples, max_dropped_share: float) -> None:
+def check_dropped(path: Path, num_samples: int, dropped: Sequence[DroppedLine], max_dropped_share: float) -> None:
     """Refuse own data of which too much cannot be used.
 
     Raises:
         UserError: more lines than ``max_dropped_share`` of all give no sample.
     """
-    num_lines = len(samples) + len(samples.dropped)
-    if len(samples.dropped) > max_dropped_share * num_lines:
+    num_lines = num_samples + len(dropped)
+    if len(dropped) > max_dropped_share * num_lines:
         raise UserError(
-            f"{len(samples.dropped)} of {num_lines} lines of {samples.path} cannot be used, and max_dropped_share is "
-            f"{max_dropped_share:g} ({named(samples.dropped)}); repair them, or raise the share"
+            f"{len(dropped)} of {num_lines} lines of {path} cannot be used, and max_dropped_share is "
+            f"{max_dropped_share:g} ({named(dropped)}); repair them, or raise the share"
         )

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import av
 import cv2
@@ -22,6 +22,7 @@ from pydantic import Field
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.own_data.forms._base import Form
 from temporay.operators.own_data.lines import CLIP, form_of, load_forms, read_entries
+from temporay.operators.primitives._base import primitive_of
 from temporay.operators.records import Address, Frames, Sample
 from temporay.operators.scoring.answers import read_answer
 from temporay.operators.seeding import digest
@@ -40,6 +41,10 @@ class VideoReading(Settings):
     fps: float = Field(default=2.0, gt=0)  # frames taken per second of video
     max_frames: int = Field(default=32, ge=2)  # longer videos give this many, evenly spaced
     max_side: int = Field(default=448, ge=28)  # px; larger frames are scaled down
+
+    def absolute(self) -> Self:
+        """Return the same settings with a folder that means the same in every process."""
+        return self if self.videos is None else self.model_copy(update={"videos": self.videos.absolute()})
 
 
 class VideoQaSettings(VideoReading):
@@ -159,7 +164,7 @@ def read_line(line: Mapping[str, Any], number: int, settings: VideoQaSettings, f
     question = asked.question
     content = digest(video, question.text, list(question.options), question.answer_index)
     sample = Sample(
-        address=Address(task=asked.task or TASK, split="own", index=content % MAX_INDEX, seed=0, level=0),
+        address=Address(task=_own_task(asked.task), split="own", index=content % MAX_INDEX, seed=0, level=0),
         question=question,
         rationale=asked.rationale,
         order_dependent=asked.order_dependent,
@@ -175,6 +180,13 @@ def read_line(line: Mapping[str, Any], number: int, settings: VideoQaSettings, f
     if read_answer(sample.target, question).index != question.answer_index:
         raise SampleRejected("bad_answer", f"{question.answer!r:.80} cannot be told from other answers when it is read")
     return sample
+
+
+def _own_task(category: str) -> str:
+    """Return a task's name that no primitive has: own data has no event log to check claims by."""
+    if not category:
+        return TASK
+    return category if primitive_of(category) is None else f"own_{category}"
 
 
 def taken_frames(stream: VideoHeader, num_frames: int) -> list[int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from temporay.operators.errors import SampleRejected
-from temporay.operators.markup import without_markers
+from temporay.operators.markup import encodable, without_markers
 from temporay.operators.own_data.answers import chosen, open_question, taken_apart
 from temporay.operators.own_data.options import Options, listed_in, read_options
 from temporay.operators.records import THINK_CLOSE, THINK_OPEN, AnswerKind, Question
@@ -61,7 +61,7 @@ def asked(
     given = _given_kind(kind)
     if isinstance(answer, list) and len(answer) == 1:
         (answer,) = answer
-    said = taken_apart(_encodable(answer)) if isinstance(answer, str) else None
+    said = taken_apart(encodable(answer)) if isinstance(answer, str) else None
     value = answer if said is None else said.answer
     stem, listed = _with_options(_question_text(text), options)
     rationale = _one_thought(thought, "" if said is None else said.thought)
@@ -96,7 +96,7 @@ def _given_kind(kind: Any) -> AnswerKind | None:
 
 
 def _question_text(text: Any) -> str:
-    bare = MEDIA_MARKER.sub("", _encodable(text)).strip() if isinstance(text, str) else ""
+    bare = MEDIA_MARKER.sub("", encodable(text)).strip() if isinstance(text, str) else ""
     if not bare:
         raise SampleRejected("bad_question", f"the question must be a text, not {text!r:.80}")
     return bare.replace("\r\n", "\n")
@@ -125,7 +125,7 @@ def _stem(text: str) -> str:
 def _one_thought(given: Any, said: str) -> str:
     if given is not None and not isinstance(given, str):
         raise SampleRejected("bad_thought", f"the chain of thought must be a text, not {given!r:.80}")
-    bare = _encodable(given or "").strip().removeprefix(THINK_OPEN).removesuffix(THINK_CLOSE).strip()
+    bare = encodable(given or "").strip().removeprefix(THINK_OPEN).removesuffix(THINK_CLOSE).strip()
     if bare and said and bare != said:
         raise SampleRejected("bad_thought", "there are two chains of thought, in the answer and beside it")
     return without_markers(bare or said)
@@ -135,16 +135,3 @@ def _check_letters(options: Options, rationale: str) -> None:
     if rationale and not options.are_lettered_from_a:
         labels = ", ".join(options.labels)
         raise SampleRejected("bad_labels", f"the options are labeled {labels}, and a chain of thought may name them")
-
-
-def _encodable(text: str) -> str:
-    """Return a text that has a form in UTF-8.
-
-    Raises:
-        SampleRejected: ``bad_text``: it holds half of a pair of surrogates.
-    """
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise SampleRejected("bad_text", f"{text!r:.80} has no form in UTF-8") from error
-    return text

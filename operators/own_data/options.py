@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from temporay.operators.errors import SampleRejected
-from temporay.operators.markup import without_markers
+from temporay.operators.markup import encodable, without_markers
 from temporay.operators.records import LETTERS
 
 MIN_OPTIONS = 2
@@ -86,7 +86,7 @@ def label_and_words(text: str) -> tuple[str, str] | None:
 def _text(option: Any) -> str:
     if isinstance(option, bool) or not isinstance(option, str | int | float) or not str(option).strip():
         raise SampleRejected("bad_options", f"an option must be a text or a number, not {option!r:.80}")
-    return str(option).strip()
+    return encodable(str(option)).strip()
 
 
 def _labels_in(texts: Sequence[str]) -> tuple[list[str] | None, list[str]]:
