@@ -7,10 +7,12 @@ canvas          the frame that clips are drawn on
 sampling        which frames of a clip a model is shown
 components      a component is one file; the directory is the registry
 settings        the base of all settings
+markup          text from outside, without markup
 files           files that appear whole or not at all
 primitives/     what is asked: a folder per family, a file per question
 pixels/         plan -> frames -> clip, and back
 videos/         a user's own videos, as a player shows them
+own_data/       a user's lines: their forms, files, options and answers
 dataset/        recipe, samples, shards, checks
 audit/          what can be guessed: priors, forests, pixel probes
 benchmarks/     public benchmarks: one file each

@@ -39,13 +39,14 @@ COMPONENT_PACKAGES = (
     "temporay.operators.rewards",
     "temporay.operators.advantages",
     "temporay.operators.benchmarks",
+    "temporay.operators.own_data.forms",
 )
 # Rooms from the ground up; a file may import rooms of its own line and of lines above it in this list.
 LAYERS = (
     ("operators",),  # the files that stand in no folder
     ("operators/pixels", "operators/videos"),
     ("operators/primitives",),
-    ("operators/scoring", "operators/rewards", "operators/dataset", "operators/pages"),
+    ("operators/scoring", "operators/rewards", "operators/own_data", "operators/dataset", "operators/pages"),
     ("operators/advantages", "operators/audit", "operators/benchmarks", "operators/exports", "operators/reinforcement"),
     ("models/families", "models/weight_files"),
     ("models", "models/losses", "models/cost", "models/engines"),
@@ -63,7 +64,10 @@ LAYERS = (
     ("cluster",),
 )
 # What takes long to load, or is a package of the user's choice: imported where it is needed.
-HEAVY = {"ray", "torch", "transformers", "peft", "requests", "aiohttp", "tensorboardX", "wandb", "mlflow"}
+HEAVY = {
+    *("ray", "torch", "transformers", "peft", "datasets", "webdataset"),
+    *("requests", "aiohttp", "tensorboardX", "wandb", "mlflow"),
+}
 LAZY = {("workflows/__main__.py", "temporay.workflows.command_line")}  # ``temporay --help`` does without tyro
 VAGUE_NAME = re.compile(r"(?:^|_)(?:utils?|helpers?|managers?)(?:_|$)")
 UNSAFE_CALLS = {"eval", "exec", "pickle.load", "pickle.loads", "yaml.load", "os.system"}

@@ -10,12 +10,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
 from temporay.models.families._base import family_of
 from temporay.models.lora import EVERYTHING
 from temporay.models.token_lengths import TokenLengths
-from temporay.operators.dataset.reader import Dataset
+from temporay.operators.dataset.opening import Samples
+from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.errors import UserError
 from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, by_task, gaps, taken_shares
+from temporay.workflows.data.own_data import opened, tell_dropped
 from temporay.workflows.evaluation.asking import CHUNK, ask
 from temporay.workflows.evaluation.kept_rows import KeptRows
 from temporay.workflows.evaluation.questions import SampleQuestions
@@ -35,12 +38,14 @@ class EvaluateConfig(EvaluateSettings):
     """Settings of ``temporay evaluate``."""
 
     model: Path  # Hugging Face layout
-    data: Path  # a dataset made by ``temporay generate``, usually with --split test
+    data: Path  # a dataset made by ``temporay generate``, usually with --split test, or own data
     out: Path
+    video_reading: VideoReading = VideoReading()  # how videos of own data are read
+    max_dropped_share: float = Field(default=0.05, ge=0, le=1)  # of the lines of own data; with more it is refused
     pool: PoolConfig = PoolConfig()
 
 
-def select(dataset: Dataset, num_samples: int | None) -> list[int]:
+def select(dataset: Samples, num_samples: int | None) -> list[int]:
     """Return the first ``num_samples`` of every primitive, in the dataset's order.
 
     Raises:
@@ -57,7 +62,7 @@ def select(dataset: Dataset, num_samples: int | None) -> list[int]:
     return sorted(i for indices in by_name.values() for i in indices[:num_samples])
 
 
-def demand_of(settings: EvaluateSettings, dataset: Dataset, lengths: TokenLengths) -> Demand:
+def demand_of(settings: EvaluateSettings, dataset: Samples, lengths: TokenLengths) -> Demand:
     """Return the most that an evaluation asks of its engines; frames in order make the longest prompts."""
     return Demand.of_data(
         dataset,
@@ -82,13 +87,14 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
         )
     check_adapters(config.pool, EVERYTHING)
     family_of(config.model)
-    dataset = Dataset.open(config.data)
+    dataset = opened(config.data, config)
     indices = select(dataset, config.num_samples)
     demand = demand_of(config, dataset, lengths_of(config.model))
     run_dir = RunDir.open(config.out, config, kind="evaluate")
     if (finished := run_dir.summary()) is not None:
         return finished
     questions, kept = SampleQuestions(dataset, indices, config.instruction), KeptRows(run_dir.path / ROWS)
+    tell_dropped("evaluate", config.out, {dataset.path: dataset.dropped})
     with ray_session():
         pool_config = resolved(config.pool, config.model, demand)
         with run_dir.stage("engine"):

@@ -18,9 +18,11 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from ray.tune.schedulers import ASHAScheduler
 from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.errors import UserError, error_behind
+from temporay.operators.own_data.sources import absolute_source
 from temporay.operators.seeding import rng_at
 from temporay.operators.settings import Settings
 from temporay.workflows.config import converted, json_or_word, replaced
+from temporay.workflows.data.own_data import at_hand
 from temporay.workflows.learner.best import BEST, goodness
 from temporay.workflows.learner.learner import MODEL
 from temporay.workflows.learner.scaling import DATA_TASK, worker_need
@@ -54,6 +56,7 @@ class TuneConfig(TuneSettings):
     data: Path
     model: Path
     out: Path
+    video_reading: VideoReading = VideoReading()  # how videos of own data are read
     validation: Path | None = None  # held out; the best trial is the one with the best ``sft.best_metric`` on it
 
 
@@ -126,7 +129,13 @@ def trial_config(config: TuneConfig, chosen: Mapping[str, Any], out: Path) -> Sf
     Raises:
         UserError: a name or value is not valid.
     """
-    where = {"data": config.data, "model": config.model, "validation": config.validation, "out": out}
+    where = {
+        "data": config.data,
+        "model": config.model,
+        "validation": config.validation,
+        "out": out,
+        "video_reading": config.video_reading,
+    }
     return converted(SftConfig, replaced(config.sft, chosen), **where)
 
 
@@ -201,14 +210,17 @@ def run(config: TuneConfig) -> dict[str, Any]:
             trial finished.
     """
     paths = {name: getattr(config, name) for name in ("data", "model", "out", "validation")}
-    config = replaced(config, {name: path.absolute() for name, path in paths.items() if path is not None})
+    config = replaced(config, {name: absolute_source(path) for name, path in paths.items() if path is not None})
+    config = config.model_copy(update={"data": at_hand(config.data, config.out)})
+    if config.validation is not None:
+        config = config.model_copy(update={"validation": at_hand(config.validation, config.out)})
     settings = trial_settings(config.search, config.num_samples, config.seed)
     if fixed := COMPARED_BY.intersection(*settings[:1]):
         raise UserError(f"search names {', '.join(sorted(fixed))}, by which trials are compared; give --sft.… instead")
     for chosen in settings:
         check(trial_config(config, chosen, config.out / "trials"))
     for data in filter(None, (config.data, config.validation)):
-        parts_of(data, (), VideoReading())
+        parts_of(data, (), config.video_reading)
     run_dir = RunDir.open(config.out, config, kind="tune")
     finished = run_dir.summary()
     if finished is not None:

@@ -18,4 +18,5 @@ coco            captions JSON and image folder -> captioned scenes
 coco_instances  COCO instances JSON -> what can be cut out
 drawn_coco      a drawn stand-in, written as a genuine COCO folder
 video_qa        a user's own questions about their own videos
+opening         a dataset or own data -> samples, by one protocol
 """

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 from temporay.operators.errors import SampleRejected, UserError
+from temporay.operators.markup import BRACKETS
 from temporay.operators.records import Frames, Scene
 from temporay.operators.seeding import fraction
 
@@ -28,8 +29,6 @@ MAX_FILE_BYTES = 50 << 20
 MAX_CAPTION_CHARS = 500  # COCO's longest caption has about 250
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP")
 CACHE_BYTES = 64 << 20
-# No special token of a chat template (<|im_start|>, <think>, <video>, [INST]) survives without its brackets.
-NEUTRAL = str.maketrans({"<": "(", ">": ")", "[": "(", "]": ")", "|": "/"})
 OBJECT_NAME = re.compile(r"<[^<>]*>")  # Pillow's messages name the file object, its memory address or its folder
 
 
@@ -88,7 +87,7 @@ def clean_caption(text: str) -> str:
     """Reduce a caption to one line: NFC, no control or bidi characters, no markup, small first letter, no period."""
     text = unicodedata.normalize("NFC", text)
     text = "".join(" " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c)[0] != "C")
-    text = " ".join(text.translate(NEUTRAL).split()).rstrip(".").rstrip()
+    text = " ".join(text.translate(BRACKETS).split()).rstrip(".").rstrip()
     return text[:1].lower() + text[1:]
 
 

@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 from temporay.operators.dataset.recipe import Recipe
-from temporay.operators.dataset.rows import from_row
+from temporay.operators.dataset.rows import address_of, from_row
 from temporay.operators.dataset.samples import Source, open_source, render_address
 from temporay.operators.dataset.shards import DRAWN_FOLDER, METADATA_FILE, RECIPE_FILE
 from temporay.operators.errors import UserError, first_fault
 from temporay.operators.files import read_json
 from temporay.operators.pixels.clip import decode
-from temporay.operators.records import GENERATOR_VERSION, Frames, Sample
+from temporay.operators.records import GENERATOR_VERSION, Address, Frames, Sample
 from temporay.operators.sampling import EVERY_FRAME
 
 RESTORE = "restore it, or make the dataset again"
@@ -53,7 +53,10 @@ def recorded_in(folder: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Random access to the samples and frames of a finished dataset. Pickles as its path alone."""
+    """Random access to the samples and frames of a finished dataset. Pickles as its path alone.
+
+    What it shares with a user's own data is ``temporay.operators.dataset.opening.Samples``.
+    """
 
     path: Path
     table: pa.Table
@@ -97,10 +100,25 @@ class Dataset:
     def recipe_hash(self) -> str:
         return str(self.recorded["recipe_hash"])
 
+    @property
+    def fingerprint(self) -> str:
+        return self.recipe_hash
+
+    @property
+    def style(self) -> str:
+        return self.recipe.style
+
+    @property
+    def dropped(self) -> tuple[()]:
+        return ()
+
     @cached_property
     def recorded(self) -> dict[str, Any]:
         """What recipe.json holds."""
         return recorded_in(self.path)
+
+    def address(self, i: int) -> Address:
+        return address_of(self.rows[i])
 
     def sample(self, i: int) -> Sample:
         """Return one sample, and which frames of its clip the recipe's sampling shows a model."""

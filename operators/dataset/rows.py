@@ -36,10 +36,11 @@ VIDEO_MARKER = "<video>"  # verl, ms-swift and LLaMA-Factory replace it with the
 _THINK = f"Think step by step between {THINK_OPEN} and {THINK_CLOSE}, then give the"
 _TAGS = f"between {ANSWER_OPEN} and {ANSWER_CLOSE}"
 _WITHIN = f"of the right option {_TAGS}"
+_BARE = "a number in digits, an order with commas, or else the bare word or name"
 INSTRUCTIONS: dict[AnswerForm, str] = {
     "letter": f"{_THINK} letter {_WITHIN}.",
     "text": f"{_THINK} words {_WITHIN}.",
-    "free": f"{_THINK} answer {_TAGS}: a number in digits, an order with commas, or else the bare word or name.",
+    "free": f"{_THINK} answer {_TAGS}: {_BARE}.",
     "json": f'{_THINK} answer {_TAGS} as {{"answer": …}}, with a JSON number, a list for an order, or else a text.',
 }
 
@@ -47,8 +48,10 @@ INSTRUCTIONS: dict[AnswerForm, str] = {
 ANSWER_ONLY: dict[AnswerForm, str] = {
     "letter": f"Answer with the letter {_WITHIN}, and nothing else.",
     "text": f"Answer with the words {_WITHIN}, and nothing else.",
+    "free": f"Answer {_TAGS}, and nothing else: {_BARE}.",
 }
 ANSWER_ONLY_INSTRUCTION = ANSWER_ONLY["letter"]
+_STANDARD = {text: texts for texts in (INSTRUCTIONS, ANSWER_ONLY) for text in texts.values()}
 
 
 def make_sample(primitive: Primitive, plan: ScenePlan, style: Style, answer_format: AnswerForm = "letter") -> Sample:
@@ -77,7 +80,13 @@ def question_text(question: Question, instruction: str = "") -> str:
     """
     listed = question.options if question.lists_options else ()
     options = [f"({letter}) {text}" for letter, text in zip(LETTERS, listed, strict=False)]
-    return "\n".join([question.text, *options, *([instruction] if instruction else [])])
+    return "\n".join([question.text, *options, *([_fitted(instruction, question)] if instruction else [])])
+
+
+def _fitted(instruction: str, question: Question) -> str:
+    """Exchange an instruction of ours for the one that fits the question's form: own data may hold several forms."""
+    fitted = dict(_STANDARD.get(instruction, {})).get(question.answer_format, instruction)
+    return fitted.replace(_BARE, "from … s to … s, in seconds") if question.kind == "interval" else fitted
 
 
 def messages(sample: Sample, *, with_video: bool = True, instruction: str = "") -> list[dict[str, Any]]:
@@ -165,12 +174,17 @@ def from_row(row: SampleRow) -> Sample:
     question = Question(**_attributes(row, "question"), options=options, answer_index=LETTERS.index(row["answer"]))
     return Sample(
         **_attributes(row, ""),
-        address=Address(**_attributes(row, "address"), twin=row["pair_role"] == "twin"),
+        address=address_of(row),
         question=_typed(question, primitive_of(row["task"]), facts),
         events=tuple(Event(**event) for event in json.loads(row["events_json"])),
         sources=tuple(json.loads(row["sources_json"])),
         facts=facts,
     )
+
+
+def address_of(row: SampleRow) -> Address:
+    """Return the address in a stored row."""
+    return Address(**_attributes(row, "address"), twin=row["pair_role"] == "twin")
 
 
 def _typed(question: Question, primitive: Primitive | None, facts: Mapping[str, Any]) -> Question:

@@ -1,38 +1,36 @@
-r"""A user's own questions about real videos: JSON lines -> samples and frames like a dataset's, for SFT.
+"""A user's own questions about real videos: lines of a file -> samples and frames like a dataset's.
 
-A line is one of
+    lines (``own_data``) -> what is asked, and a path -> header of the video -> Sample -> frames
 
-    {"video": "a.mp4", "question": "Which …?", "options": ["up", "down"], "answer": "B"}
-    {"videos": ["a.mp4"], "messages": [{"role": "user", "content": "<video>\nWhich …?\n(A) up\n(B) down"},
-                                       {"role": "assistant", "content": "<answer>B</answer>"}]}
-
-Paths are relative to the file unless a folder is given. The target is the answer alone, without a chain of thought
+Paths are relative to the file unless a folder is given. Without a chain of thought the target is the answer alone
 (SynRL, arXiv 2603.17693, mixes 1,000 such samples into 6,700 that have one).
 """
 
 from __future__ import annotations
 
 import functools
-import json
-import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import av
 import cv2
 import numpy as np
 from pydantic import Field
-from temporay.operators.dataset.rows import VIDEO_MARKER
 from temporay.operators.errors import SampleRejected, UserError
-from temporay.operators.records import ANSWER_OPEN, LETTERS, Address, Frames, Question, Sample
-from temporay.operators.scoring.answers import parse_answer, parse_choice
+from temporay.operators.own_data.forms._base import Form
+from temporay.operators.own_data.lines import CLIP, form_of, load_forms, read_entries
+from temporay.operators.primitives._base import primitive_of
+from temporay.operators.records import Address, Frames, Sample
+from temporay.operators.scoring.answers import read_answer
+from temporay.operators.seeding import digest
 from temporay.operators.settings import Settings
 
 TASK = "video_qa"
 MAX_DROPPED_SHOWN = 3  # lines named in an error
-OPTION_LINE = re.compile(rf"\s*(?:\(([{LETTERS}])\)|([{LETTERS}])[.):])\s+(\S.*?)\s*")
+MAX_INDEX = 10**15  # the index of a line is a hash of what it asks: it stays when lines are added or a folder is moved
 OPEN_ERRORS = (av.error.FFmpegError, OSError, IndexError, ValueError)
 
 
@@ -43,6 +41,10 @@ class VideoReading(Settings):
     fps: float = Field(default=2.0, gt=0)  # frames taken per second of video
     max_frames: int = Field(default=32, ge=2)  # longer videos give this many, evenly spaced
     max_side: int = Field(default=448, ge=28)  # px; larger frames are scaled down
+
+    def absolute(self) -> Self:
+        """Return the same settings with a folder that means the same in every process."""
+        return self if self.videos is None else self.model_copy(update={"videos": self.videos.absolute()})
 
 
 class VideoQaSettings(VideoReading):
@@ -72,11 +74,12 @@ class VideoHeader:
 
 @dataclass(frozen=True)
 class VideoQa:
-    """Random access to samples and frames, with the interface of ``temporay.operators.dataset.reader.Dataset``."""
+    """Random access to the samples and frames of a file of lines."""
 
     settings: VideoQaSettings
     samples: tuple[Sample, ...]
     dropped: tuple[DroppedLine, ...]
+    style: str = "own"  # of the samples' reasoning
 
     @classmethod
     def open(cls, settings: VideoQaSettings) -> VideoQa:
@@ -85,26 +88,37 @@ class VideoQa:
         Raises:
             UserError: the file cannot be read, or none of its lines gives a sample.
         """
-        try:
-            lines = settings.file.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"cannot read {settings.file}: {error}; give a file of JSON lines in UTF-8") from error
-        samples: list[Sample] = []
+        forms = load_forms()
+        samples: dict[str, Sample] = {}
         dropped: list[DroppedLine] = []
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
+        for number, entry in read_entries(settings.file):
             try:
-                samples.append(read_line(line, number, settings))
+                if isinstance(entry, SampleRejected):
+                    raise entry
+                sample = read_line(entry, number, settings, forms)
+                if sample.key in samples:
+                    raise SampleRejected("duplicate", f"it is the same as line {samples[sample.key].facts['line']}")
+                samples[sample.key] = sample
             except SampleRejected as error:
                 dropped.append(DroppedLine(line=number, reason=error.reason, detail=error.detail))
         if not samples:
-            shown = "; ".join(f"line {d.line}: {d.reason}, {d.detail}" for d in dropped[:MAX_DROPPED_SHOWN])
-            raise UserError(f"{settings.file} has no usable line ({shown or 'it is empty'}); repair it or leave it out")
-        return cls(settings=settings, samples=tuple(samples), dropped=tuple(dropped))
+            raise UserError(f"{settings.file} has no usable line ({named(dropped)}); repair it or leave it out")
+        return cls(settings=settings, samples=tuple(samples.values()), dropped=tuple(dropped))
+
+    @property
+    def path(self) -> Path:
+        return self.settings.file
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the order, the questions and the answers."""
+        return f"{digest(*([s.key, s.question.text, list(s.question.options), s.target] for s in self.samples)):032x}"
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    def address(self, i: int) -> Address:
+        return self.samples[i].address
 
     def sample(self, i: int) -> Sample:
         return self.samples[i]
@@ -125,28 +139,35 @@ class VideoQa:
             raise SampleRejected("video_undecodable", f"{path}: {type(error).__name__}") from error
 
 
-def read_line(line: str, number: int, settings: VideoQaSettings) -> Sample:
+def named(dropped: Sequence[DroppedLine]) -> str:
+    """Name the first dropped lines, and count the others by reason."""
+    shown = [f"line {one.line}: {one.reason}, {one.detail}" for one in dropped[:MAX_DROPPED_SHOWN]]
+    others = Counter(one.reason for one in dropped[MAX_DROPPED_SHOWN:])
+    return "; ".join([*shown, *(f"{n} more {reason}" for reason, n in others.items())]) or "it is empty"
+
+
+def read_line(line: Mapping[str, Any], number: int, settings: VideoQaSettings, forms: Mapping[str, Form]) -> Sample:
     """Turn one line into a sample.
 
     Raises:
-        SampleRejected: it is not JSON, a field is missing or wrong, or its video cannot be opened.
+        SampleRejected: it is of no known form, a field is missing or wrong, or its video cannot be opened.
     """
-    try:
-        tree = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise SampleRejected("not_json", str(error)) from error
-    if not isinstance(tree, dict):
-        raise SampleRejected("not_json", "a line must be an object with names")
-    question = _from_messages(tree["messages"]) if "messages" in tree else _from_fields(tree)
-    path = (settings.videos or settings.file.parent) / _video_of(tree)
+    line = dict(line)
+    clip = line.pop(CLIP, None)
+    form = form_of(line, forms)
+    asked = form.ask(line)
+    video = clip or form.video(line)
+    path = (settings.videos or settings.file.parent) / Path(video).expanduser()
     stream = probe(path.absolute())
     num_frames = max(2, min(settings.max_frames, round(stream.num_frames / stream.fps * settings.fps)))
     scale = min(1.0, settings.max_side / max(stream.width, stream.height))
-    return Sample(
-        address=Address(task=TASK, split="train", index=number, seed=0, level=0),
+    question = asked.question
+    content = digest(video, question.text, list(question.options), question.answer_index)
+    sample = Sample(
+        address=Address(task=_own_task(asked.task), split="own", index=content % MAX_INDEX, seed=0, level=0),
         question=question,
-        rationale="",
-        order_dependent=False,  # not known, and nothing depends on it
+        rationale=asked.rationale,
+        order_dependent=asked.order_dependent,
         needs_time=False,
         width=max(2, 2 * round(stream.width * scale / 2)),
         height=max(2, 2 * round(stream.height * scale / 2)),
@@ -156,6 +177,16 @@ def read_line(line: str, number: int, settings: VideoQaSettings) -> Sample:
         sources=(),
         facts={"video": str(path.absolute()), "line": number},
     )
+    if read_answer(sample.target, question).index != question.answer_index:
+        raise SampleRejected("bad_answer", f"{question.answer!r:.80} cannot be told from other answers when it is read")
+    return sample
+
+
+def _own_task(category: str) -> str:
+    """Return a task's name that no primitive has: own data has no event log to check claims by."""
+    if not category:
+        return TASK
+    return category if primitive_of(category) is None else f"own_{category}"
 
 
 def taken_frames(stream: VideoHeader, num_frames: int) -> list[int]:
@@ -207,53 +238,3 @@ def _scaled(frame: av.VideoFrame, size: tuple[int, int]) -> Frames:
     if (frame.width, frame.height) != size:
         frame_HWC = cv2.resize(frame_HWC, size, interpolation=cv2.INTER_AREA)
     return frame_HWC
-
-
-def _video_of(tree: Mapping[str, Any]) -> str:
-    video = tree.get("video", tree.get("videos"))
-    if isinstance(video, list) and len(video) == 1:
-        (video,) = video
-    if not isinstance(video, str) or not video:
-        raise SampleRejected("bad_video", f"'video' must be one path, not {video!r}")
-    return video.removeprefix("file://")
-
-
-def _from_fields(tree: Mapping[str, Any]) -> Question:
-    options = tree.get("options")
-    if isinstance(options, dict):
-        options = list(options.values())
-    if not isinstance(options, list) or not all(isinstance(option, str) for option in options):
-        raise SampleRejected("bad_options", f"'options' must be a list of texts, not {options!r}")
-    lettered = [OPTION_LINE.fullmatch(option) for option in options]
-    if all(lettered):  # "(A) up": the position gives the letter, so it is written once
-        options = [match[3] for match in lettered if match]
-    return _question(tree.get("question"), options, tree.get("answer"))
-
-
-def _from_messages(turns: Any) -> Question:
-    try:
-        said = {turn["role"]: turn["content"] for turn in turns}
-        asked, answer = said["user"], said["assistant"]
-        lines = asked.replace(VIDEO_MARKER, "").strip().splitlines()
-    except (TypeError, KeyError, AttributeError) as error:
-        raise SampleRejected("bad_messages", "there must be a turn of role user and one of role assistant") from error
-    found = [OPTION_LINE.fullmatch(line) for line in lines]
-    options = [match[3] for match in found if match]
-    first = next((n for n, match in enumerate(found) if match), len(lines))
-    letters = "".join(match[1] or match[2] for match in found if match)
-    if letters != LETTERS[: len(letters)]:
-        raise SampleRejected("bad_options", f"options must be lettered A, B, … in their order, not {letters}")
-    return _question("\n".join(lines[:first]).strip(), options, answer)
-
-
-def _question(text: Any, options: list[str], answer: Any) -> Question:
-    if not isinstance(text, str) or not text.strip():
-        raise SampleRejected("bad_question", f"'question' must be a text, not {text!r}")
-    if not 2 <= len(options) <= len(LETTERS) or len(set(options)) < len(options) or not all(options):
-        raise SampleRejected("bad_options", f"there must be 2 to {len(LETTERS)} different options, not {options!r}")
-    if not isinstance(answer, str):
-        raise SampleRejected("bad_answer", f"'answer' must be a letter or an option's words, not {answer!r}")
-    parsed = parse_answer(answer, options) if ANSWER_OPEN in answer else parse_choice(answer, options)
-    if parsed.index is None:
-        raise SampleRejected("bad_answer", f"{answer!r} names no option ({parsed.failure})")
-    return Question(text=text.strip(), options=tuple(options), answer_index=parsed.index)

@@ -79,7 +79,7 @@ class PromptStream:
             if pairs and len(rows) != 2:
                 raise UserError(
                     f"a reward compares twins, but the data has {len(rows)} sample of pair {name}; "
-                    "generate it with --twins True"
+                    "generate it with --twins True, or leave that reward out"
                 )
             stratum = tasks[rows[0]], levels[rows[0]]
             by_stratum.setdefault(stratum, []).append(Unit(rows=tuple(rows), stratum=stratum))

@@ -128,14 +128,15 @@ def parse_choice(text: str, options: Sequence[str]) -> ParsedAnswer:
 def parse_free(text: str, question: Question) -> ParsedAnswer:
     """Read an answer to a question without options: a number in digits, an order with commas, or words.
 
-    Case, spacing and a final period do not count. Only printable ASCII is read, so no look-alike passes, and no more
-    words than an option has, so no list of guesses does.
+    Case, spacing and a final period do not count. Only printable ASCII is read unless an option has other letters, so
+    no look-alike passes, and no more words than an option has, so no list of guesses does.
     """
     text = " ".join(text.split())
     if not text:
         return ParsedAnswer(None, ParseFailure.EMPTY_ANSWER)
     most_words = max(len(option.split()) for option in question.options)
-    if not text.isascii() or not text.isprintable() or len(text) > _most_chars(question):
+    is_known = text.isascii() or not all(option.isascii() for option in question.options)
+    if not is_known or not text.isprintable() or len(text) > _most_chars(question):
         return ParsedAnswer(None, ParseFailure.NOT_A_VALUE)
     said, options = _value(text, question.kind), [_value(option, question.kind) for option in question.options]
     known = question.kind != "order" or sorted(said or ()) in [sorted(option or ()) for option in options]

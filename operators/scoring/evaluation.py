@@ -128,5 +128,5 @@ def write_rows(path: Path, rows: Sequence[EvaluationRow]) -> None:
 
 
 def read_rows(path: Path) -> list[EvaluationRow]:
-    """Read what ``write_rows`` wrote."""
-    return [EvaluationRow(**json.loads(line)) for line in path.read_text().split("\n") if line]
+    """Read what ``write_rows`` wrote. Only a line feed ends a line: a model may write other separators."""
+    return [EvaluationRow(**json.loads(line)) for line in path.read_text(encoding="utf-8").split("\n") if line]

@@ -111,7 +111,9 @@ def taken_frames(header: VideoHeader, reading: VideoReading, window: Window = WH
         raise SampleRejected("bad_window", f"it starts at {window.start_s:g} s of a video of {header.duration_s:g} s")
     places = _places(header, reading, window.start_s, end_s)
     if len(places) < PAIR:
-        raise SampleRejected("video_too_short", f"{len(places)} frame in {end_s - window.start_s:g} s; a pair is needed")
+        raise SampleRejected(
+            "video_too_short", f"{len(places)} frame in {end_s - window.start_s:g} s; a pair is needed"
+        )
     return TakenFrames(
         places=tuple(places.tolist()),
         times_s=tuple(header.times_s[places].tolist()),

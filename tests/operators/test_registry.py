@@ -75,7 +75,8 @@ def test_a_folder_without_any_kind_of_component_is_refused(tmp_path: Path, monke
 
 def test_every_package_of_components_has_its_sub_folder() -> None:
     root = Path(importlib.import_module("temporay.operators").__path__[0]).parent
-    named = {path.parent.name for path in root.glob("*/*/__init__.py") if "with_own_folders(" in path.read_text()}
+    packages = [path for folder in ("operators", "models") for path in (root / folder).rglob("__init__.py")]
+    named = {path.parent.name for path in packages if "with_own_folders(" in path.read_text()}
     assert named == set(KINDS)
 
 

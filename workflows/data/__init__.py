@@ -6,5 +6,6 @@ plan        what a dataset would cost
 audit       what can be guessed from a dataset
 lint        every byte of a dataset checked
 retry       failed samples made again
+own_data    a user's files, shards and datasets of other programs at hand
 export      rows as other trainers read them
 """

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from temporay.models.chat import to_prompt
-from temporay.operators.dataset.reader import Dataset
+from temporay.operators.dataset.opening import Samples
 from temporay.operators.records import Frames, Prompt, Rollout, Sample
 from temporay.operators.rewards.process import Process
 from temporay.operators.scoring.answers import read_answer
@@ -49,7 +49,7 @@ class Questions(Protocol):
 class SampleQuestions:
     """The questions of some samples of a dataset, one about each clip."""
 
-    samples: Dataset
+    samples: Samples
     indices: Sequence[int]
     instruction: str  # how to answer
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from temporay.models.chat import to_prompt
-from temporay.operators.dataset.reader import Dataset
+from temporay.operators.dataset.opening import Samples
 from temporay.operators.errors import UserError
 from temporay.operators.records import Group, Prompt, Sample, Sampling
 from temporay.operators.reinforcement.reward_trend import WORDS, reward_trend
@@ -39,7 +39,7 @@ class CanaryQuestions:
     blank: tuple[Prompt, ...]
 
     @classmethod
-    def open(cls, dataset: Dataset, processor: Any, config: GrpoConfig) -> CanaryQuestions:
+    def open(cls, dataset: Samples, processor: Any, config: GrpoConfig) -> CanaryQuestions:
         """Read rows of a dataset; which ones depends on its size alone."""
         rows = rng_at("canary", len(dataset)).permutation(len(dataset))[: config.guards.canary_prompts].tolist()
         samples = tuple(map(dataset.sample, rows))

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from temporay.operators.dataset.reader import Dataset
+from temporay.operators.dataset.opening import Samples
 from temporay.operators.files import write_json
 from temporay.operators.records import Outcome, ScoredGroup, ScoreStatus
 from temporay.operators.reinforcement import ledger
@@ -42,13 +42,13 @@ class StepLines:
 
     config: GrpoConfig
     run_dir: RunDir
-    dataset: Dataset
+    dataset: Samples
     _last: float  # when the step before ended
     _past: list[dict[str, float]]  # what later lines need of every step
     _told: bool = False  # that a step has no gradient noise scale
 
     @classmethod
-    def open(cls, config: GrpoConfig, run_dir: RunDir, dataset: Dataset, first_step: int) -> Self:
+    def open(cls, config: GrpoConfig, run_dir: RunDir, dataset: Samples, first_step: int) -> Self:
         """Drop the lines that an earlier call wrote of the steps that are taken again."""
         for stage in (STAGE, ledger.STAGE, guards.STAGE, validation.STAGE):
             run_dir.drop_from(stage, first_step)
@@ -167,14 +167,14 @@ def terminal_line(row: dict[str, Any], num_steps: int) -> str:
     )
 
 
-def measured(groups: Sequence[ScoredGroup], dataset: Dataset) -> dict[str, float]:
+def measured(groups: Sequence[ScoredGroup], dataset: Samples) -> dict[str, float]:
     """Measure a step's rollouts: means over rollouts, shares of groups, counts."""
     rewards = [score.reward for one in groups for score in one.scores if score.reward is not None]
     lengths = [len(rollout.completion_ids) for one in groups for rollout in one.group.rollouts]
     statuses = Counter(score.status.value for one in groups for score in one.scores)
     static = [one for one in groups if one.static]
     steered = [one for one in groups if not one.static]
-    levels = [int(dataset.table["level"][one.row].as_py()) for one in groups]
+    levels = [dataset.address(one.row).level for one in groups]
     return {
         "reward": sum(rewards) / max(1, len(rewards)),
         "useful_groups": useful_share(groups),

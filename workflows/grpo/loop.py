@@ -18,11 +18,12 @@ from typing import Any, TypeVar
 
 from temporay.models.families._base import family_of
 from temporay.models.token_lengths import TokenLengths
-from temporay.operators.dataset.reader import Dataset
+from temporay.operators.dataset.opening import Samples
 from temporay.operators.errors import UserError
 from temporay.operators.reinforcement import ledger
 from temporay.operators.reinforcement.rollout_buffer import RolloutBuffer
 from temporay.operators.reinforcement.rollout_files import steps_in
+from temporay.workflows.data.own_data import opened, tell_dropped
 from temporay.workflows.grpo import guards, validation
 from temporay.workflows.grpo.learner import NoTrainer, PolicyLearner, Trainer, trainer_needs
 from temporay.workflows.grpo.log import STAGE, StepLines, reward_phrase, summarize
@@ -65,7 +66,7 @@ class Loop:
 
     @classmethod
     def open(
-        cls, config: GrpoConfig, run_dir: RunDir, dataset: Dataset, pool: Pool, trainer: Trainer, first_step: int
+        cls, config: GrpoConfig, run_dir: RunDir, dataset: Samples, pool: Pool, trainer: Trainer, first_step: int
     ) -> Loop:
         """Set up a loop that goes on after ``first_step`` batches."""
         looks = config.mode != "from_rollouts" and config.guards.canary_every > 0
@@ -182,7 +183,7 @@ def forget(config: GrpoConfig, steps_done: int) -> None:
         prune(config.out, before=oldest_kept - 1, keep_every=config.keep_rollouts_every)
 
 
-async def reinforce(config: GrpoConfig, run_dir: RunDir, dataset: Dataset, pool: Pool) -> None:
+async def reinforce(config: GrpoConfig, run_dir: RunDir, dataset: Samples, pool: Pool) -> None:
     """Run both halves from the newest checkpoint on; a run that only samples, from the first missing step on."""
     if config.mode == "rollouts_only":
         first_step = len(steps_in(config.out))
@@ -203,7 +204,7 @@ async def reinforce(config: GrpoConfig, run_dir: RunDir, dataset: Dataset, pool:
         await both_halves(loop, learner.first_step)
 
 
-def check(config: GrpoConfig, dataset: Dataset) -> None:
+def check(config: GrpoConfig, dataset: Samples) -> None:
     """Refuse what cannot work, before anything starts.
 
     Raises:
@@ -226,7 +227,7 @@ def check(config: GrpoConfig, dataset: Dataset) -> None:
     check_adapters(config.pool, config.trained)
     validation.check_held_out(config, dataset)
     prompt_stream(config, dataset)
-    levels = set(dataset.table["level"].to_pylist())
+    levels = {dataset.address(i).level for i in range(len(dataset))}
     if config.curriculum.enabled and len(levels) < 2:
         raise UserError(
             f"curriculum.enabled is True, but all of {config.data} is of level {levels.pop()}; generate several: "
@@ -239,7 +240,7 @@ def check(config: GrpoConfig, dataset: Dataset) -> None:
         )
 
 
-def demand_of(settings: GrpoSettings, dataset: Dataset, lengths: TokenLengths) -> Demand:
+def demand_of(settings: GrpoSettings, dataset: Samples, lengths: TokenLengths) -> Demand:
     """Return the most that a run asks of its engines; the canary asks for completions of its own length."""
     guard = settings.guards
     return Demand.of_data(
@@ -264,9 +265,10 @@ def run_with(config: GrpoConfig, pool: Pool, *, engines_s: float | None = None) 
     Args:
         engines_s: how long it took to start them; None: they were there.
     """
-    dataset = Dataset.open(config.data)
+    dataset = opened(config.data, config)
     check(config, dataset)
     run_dir = RunDir.open(config.out, config, kind=STAGE, may_change=MAY_CHANGE)
+    tell_dropped(STAGE, config.out, {dataset.path: dataset.dropped})
     finished = run_dir.summary()
     if finished is not None:
         return finished
@@ -290,7 +292,7 @@ def run(config: GrpoConfig) -> dict[str, Any]:
     Raises:
         UserError: data, model or settings are not valid, or a guard stopped the run.
     """
-    dataset = Dataset.open(config.data)
+    dataset = opened(config.data, config)
     check(config, dataset)
     if finished := finished_summary(config.out, config, kind=STAGE, may_change=MAY_CHANGE):
         return finished
@@ -299,7 +301,7 @@ def run(config: GrpoConfig) -> dict[str, Any]:
             await_room(needs(config, None, read_cluster()))
             return run_with(config, NoPool(family_of(config.model).load_processor(config.model)))
     lengths = lengths_of(config.model)
-    asked = [dataset, *([Dataset.open(config.validation)] if config.validation and config.validates else [])]
+    asked = [dataset, *([opened(config.validation, config)] if config.validation and config.validates else [])]
     demand = largest([demand_of(config, one, lengths) for one in asked])
     with ray_session():
         engines = resolved(config.pool, config.model, demand)

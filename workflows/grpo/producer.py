@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from temporay.models.chat import to_prompt
-from temporay.operators.dataset.reader import Dataset
+from temporay.operators.dataset.opening import Samples
 from temporay.operators.errors import UserError
 from temporay.operators.records import Frames, Group, Outcome, Prompt, Sample, Sampling, ScoredGroup
 from temporay.operators.reinforcement.curriculum import PassRates, level_shares
@@ -75,13 +75,13 @@ class Producer:
     """Makes the batches of a run, or finds them where an earlier call of the same run left them."""
 
     config: GrpoConfig
-    dataset: Dataset
+    dataset: Samples
     pool: Pool
     stream: PromptStream
     needs_shuffled: bool  # whether a reward compares with rollouts on shuffled frames
 
     @classmethod
-    def open(cls, config: GrpoConfig, dataset: Dataset, pool: Pool) -> Self:
+    def open(cls, config: GrpoConfig, dataset: Samples, pool: Pool) -> Self:
         """Set up a producer over the dataset's rows, in pairs when a reward compares twins.
 
         Raises:
@@ -218,7 +218,7 @@ class Producer:
             yield media.put(self._prompt(sample, clip), len(one.group.rollouts), self._source(one.row))
 
     def _source(self, row: int) -> ClipSource:
-        return ClipSource(data=self.dataset.path.absolute(), row=row)
+        return ClipSource(data=self.dataset.path.absolute(), row=row, videos=self.config.video_reading.absolute())
 
     def _produced(
         self, work: StepWork, groups: Sequence[ScoredGroup], prompts: Sequence[StoredPrompt | None], state: RunState
@@ -257,26 +257,26 @@ def compared_with(config: GrpoConfig) -> frozenset[Need]:
     return needs_of(load_rewards(config.rewards.weights, config.rewards.settings))
 
 
-def left_out(config: GrpoConfig, dataset: Dataset) -> list[str]:
+def left_out(config: GrpoConfig, dataset: Samples) -> list[str]:
     """Say which rewards do not apply to which tasks of the data, by the first samples of each."""
     by_task: dict[str, list[int]] = {}
-    for i, task in enumerate(dataset.table["task"].to_pylist()):
-        by_task.setdefault(task, []).append(i)
+    for i in range(len(dataset)):
+        by_task.setdefault(dataset.address(i).task, []).append(i)
     looked_at = [dataset.sample(i) for rows in by_task.values() for i in rows[:SAMPLES_PER_TASK]]
-    return inapplicable(load_rewards(config.rewards.weights, config.rewards.settings), looked_at, dataset.recipe.style)
+    return inapplicable(load_rewards(config.rewards.weights, config.rewards.settings), looked_at, dataset.style)
 
 
-def prompt_stream(config: GrpoConfig, dataset: Dataset) -> PromptStream:
+def prompt_stream(config: GrpoConfig, dataset: Samples) -> PromptStream:
     """Return the order of prompts over the dataset's rows, in pairs when a reward compares twins.
 
     Raises:
         UserError: a reward compares twins, and the data has none.
     """
-    columns = dataset.table.select(["task", "level", "pair_id"]).to_pydict()
+    addresses = [dataset.address(i) for i in range(len(dataset))]
     return PromptStream.over(
-        columns["task"],
-        columns["level"],
-        columns["pair_id"],
+        [address.task for address in addresses],
+        [address.level for address in addresses],
+        [address.pair_id for address in addresses],
         seed=config.seed,
         pairs="twin" in compared_with(config),
     )

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from temporay.operators.dataset.reader import Dataset
+from temporay.operators.dataset.opening import Samples
 from temporay.operators.errors import UserError
 from temporay.operators.scoring.arms import Arm
 from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, credit, gaps, has_reasoning
 from temporay.operators.scoring.metrics import ConfidenceInterval, accuracy_interval
 from temporay.operators.seeding import rng_at
+from temporay.workflows.data.own_data import opened
 from temporay.workflows.evaluation.asking import ask
 from temporay.workflows.evaluation.questions import SampleQuestions
 from temporay.workflows.grpo.settings import GrpoConfig
@@ -41,7 +42,7 @@ class HeldOutQuestions:
         """Choose rows once for all steps; None where a run does not validate."""
         if config.validation is None or not config.validates:
             return None
-        dataset = Dataset.open(config.validation)
+        dataset = opened(config.validation, config)
         chosen = rng_at("grpo/validation", config.seed).permutation(len(dataset))[: config.validation_samples].tolist()
         questions = SampleQuestions(dataset, sorted(chosen), config.instruction)
         return cls(questions=questions, arms=config.validation_arms, max_tokens=config.max_tokens)
@@ -51,7 +52,7 @@ class HeldOutQuestions:
         return await ask(pool, self.questions, self.arms, max_tokens=self.max_tokens)
 
 
-def check_held_out(config: GrpoConfig, dataset: Dataset) -> None:
+def check_held_out(config: GrpoConfig, dataset: Samples) -> None:
     """Refuse a validation that says nothing, before anything starts.
 
     Raises:
@@ -61,15 +62,17 @@ def check_held_out(config: GrpoConfig, dataset: Dataset) -> None:
     if config.validation is None:
         return
     check_metric(config.best_metric, config.validation_arms)
-    held_out = Dataset.open(config.validation)
+    held_out = opened(config.validation, config)
     if len(held_out) == 0:
         raise UserError(f"validation {config.validation} has no samples; generate some first")
-    trained_on = set(dataset.table["pair_id"].to_pylist())  # a sample and its twin share it
-    shared = [pair for pair in held_out.table["pair_id"].to_pylist() if pair in trained_on]
+    trained_on, asked = (  # a sample and its twin share their pair
+        [samples.address(i).pair_id for i in range(len(samples))] for samples in (dataset, held_out)
+    )
+    shared = sorted(set(trained_on).intersection(asked))
     if shared:
         raise UserError(
             f"{len(shared)} of {len(held_out)} samples of validation {config.validation} are in {config.data} too, as "
-            f"they are or as twins, e.g. {shared[0]}; generate one with --split test"
+            f"they are or as twins, e.g. {shared[0]}; give other samples, such as those of --split test"
         )
 
 

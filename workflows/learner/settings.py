@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 from temporay.models.lora import Trained
 from temporay.models.parallel import Hardware, num_shards
 from temporay.models.policy import OptimizerConfig, lr_factor
+from temporay.operators.dataset.video_qa import VideoReading
+from temporay.operators.own_data.sources import absolute_source
 from temporay.operators.scoring.arms import ARMS, Arm
 from temporay.operators.settings import Settings
 from temporay.workflows.config import Instruction, Weights
@@ -44,6 +46,7 @@ class TrainingSettings(Settings):
     max_not_finite_steps: int = Field(default=5, ge=1)  # optimizer steps in a row that may be left out: else diverged
     stop_grace_s: float = Field(default=15.0, ge=0)  # from SIGTERM on, for the end of a step and its checkpoint
     validate_every: int = Field(default=200, ge=1)  # steps, where there is a dataset to validate on
+    max_dropped_share: float = Field(default=0.05, ge=0, le=1)  # of lines or samples; with more, the run is refused
     validation_samples: int = Field(default=64, ge=1)
     validation_arms: tuple[Arm, ...] = ARMS
     trackers: Trackers = ("tensorboard",)  # where curves go beside metrics.jsonl; wandb, mlflow: their own packages
@@ -67,15 +70,17 @@ class TrainingSettings(Settings):
 class TrainingConfig(TrainingSettings):
     """How weights are trained, with the paths of a run."""
 
-    data: Path  # a dataset made by ``temporay generate``
+    data: Path  # a dataset made by ``temporay generate``, or own data
     model: Path  # Hugging Face layout
     out: Path
-    validation: Path | None = None  # held out: a dataset, for SFT also JSON lines; None: no validation
+    validation: Path | None = None  # held out: a dataset or own data; None: no validation
+    video_reading: VideoReading = VideoReading()  # how videos of own data are read
 
     def absolute(self) -> Self:
         """Return the same settings with paths that mean the same in every process."""
         paths = {name: getattr(self, name) for name in ("data", "model", "out", "validation")}
-        return self.model_copy(update={name: path.absolute() for name, path in paths.items() if path is not None})
+        changed = {name: absolute_source(path) for name, path in paths.items() if path is not None}
+        return self.model_copy(update={**changed, "video_reading": self.video_reading.absolute()})
 
 
 def rate_change(config: TrainingConfig, earlier: Mapping[str, Any]) -> str:

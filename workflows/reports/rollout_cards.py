@@ -14,7 +14,8 @@ from typing import Any
 
 from temporay.models.families._base import family_of
 from temporay.operators.advantages._base import is_flat
-from temporay.operators.dataset.reader import Dataset
+from temporay.operators.dataset.opening import open_samples
+from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.errors import UserError
 from temporay.operators.files import read_json
 from temporay.operators.pages.gallery import task_filter
@@ -25,6 +26,8 @@ from temporay.operators.records import Sample, ScoredGroup
 from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in
 from temporay.operators.scoring.answers import read_answer
 from temporay.operators.seeding import rng_at
+from temporay.workflows.config import validated
+from temporay.workflows.data.own_data import at_hand
 from temporay.workflows.reports.claim_marks import text_marks, told
 from temporay.workflows.reports.sample_cards import in_turn
 from temporay.workflows.reports.sample_viewer import SampleViewer
@@ -59,7 +62,9 @@ class RolloutViewer:
             tokenizer = family_of(model).load_processor(model).tokenizer
         except UserError:
             tokenizer = None
-        return cls(run, config, SampleViewer.open(Dataset.open(Path(config["data"]))), tokenizer)
+        reading = validated(VideoReading, config.get("video_reading", {}))
+        samples = open_samples(at_hand(Path(config["data"]), run), reading)
+        return cls(run, config, SampleViewer.open(samples), tokenizer)
 
     def shown(self, scored: ScoredGroup, trainer: Mapping[str, Sequence[Sequence[float]]]) -> ShownGroup | None:
         """Return a group as the page shows it; None if its row now holds another sample."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from temporay.operators.dataset.opening import Samples
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.samples import Source, plan_sample
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.pages.overlay import overlay_of
 from temporay.operators.pages.sample_card import ShownSample
-from temporay.operators.pixels.clip import decode, encode
+from temporay.operators.pixels.clip import Codec, decode, encode
 from temporay.operators.primitives._base import primitive_of
 from temporay.operators.primitives._claims import holds
 from temporay.operators.records import Sample
@@ -22,13 +23,15 @@ from temporay.workflows.reports.claim_marks import marks_in
 class SampleViewer:
     """Prepares samples of a dataset for a page."""
 
-    dataset: Dataset
-    source: Source | None  # None: the images are gone, so no plan can be made, for the reason in ``fault``
+    dataset: Samples
+    source: Source | None  # None: no plan can be made, for the reason in ``fault``
     fault: str = ""
 
     @classmethod
-    def open(cls, dataset: Dataset) -> SampleViewer:
-        """Open the images of the dataset, or keep the reason why they are gone."""
+    def open(cls, dataset: Samples) -> SampleViewer:
+        """Open the images of the dataset, or keep the reason why there are none."""
+        if not isinstance(dataset, Dataset):
+            return cls(dataset, None, "own data have no plan of what happens")
         try:
             return cls(dataset, dataset.source)
         except UserError as error:
@@ -56,6 +59,8 @@ class SampleViewer:
             return replace(shown, fault=str(error))
 
     def _mp4(self, i: int, sample: Sample) -> bytes:
+        if not isinstance(self.dataset, Dataset):
+            return encode(self.dataset.frames_shown(i), sample.fps, Codec(pad_bytes=1)).data
         data = self.dataset.clip_bytes(i)
         if data:
             decode(data)  # raises when a browser would show nothing
@@ -64,7 +69,7 @@ class SampleViewer:
         return encode(self.dataset.frames(i), sample.fps, codec).data
 
     def _overlay(self, sample: Sample) -> tuple[dict[str, Any] | None, str]:
-        if self.source is None:
+        if self.source is None or not isinstance(self.dataset, Dataset):
             return None, self.fault
         try:
             plan, planned = plan_sample(self.dataset.recipe, self.source, sample.address)

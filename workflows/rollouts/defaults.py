@@ -18,7 +18,7 @@ from temporay.models.engines._base import check_length
 from temporay.models.engines._settings import EngineSettings
 from temporay.models.families._base import family_of
 from temporay.models.token_lengths import TokenLengths
-from temporay.operators.dataset.reader import Dataset
+from temporay.operators.dataset.opening import Samples
 from temporay.operators.errors import UserError
 from temporay.workflows.placement import ClusterState
 from temporay.workflows.rollouts.gpu_shares import shares_of
@@ -53,7 +53,7 @@ class Demand:
     @classmethod
     def of_data(
         cls,
-        dataset: Dataset,
+        dataset: Samples,
         lengths: TokenLengths,
         *,
         instruction: str,

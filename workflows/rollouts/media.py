@@ -17,7 +17,8 @@ from typing import Any, Self
 
 import numpy as np
 import ray
-from temporay.operators.dataset.reader import Dataset
+from temporay.operators.dataset.opening import Samples, open_samples
+from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.records import Frames, Prompt
 
 MAX_THREADS = 16  # that read clips; each holds one in memory
@@ -29,6 +30,7 @@ class ClipSource:
 
     data: Path  # seen by all processes
     row: int
+    videos: VideoReading  # how videos of own data are read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,9 @@ class StoredPrompt:
         if self.frames_ref is not None:
             return replace(self.prompt, frames_THWC=ray.get(self.frames_ref))
         if self.source is not None:
-            return replace(self.prompt, frames_THWC=_opened(self.source.data).frames_shown(self.source.row))
+            return replace(
+                self.prompt, frames_THWC=_opened(self.source.data, self.source.videos).frames_shown(self.source.row)
+            )
         return self.prompt
 
     def without_frames(self) -> Self:
@@ -61,8 +65,8 @@ class StoredPrompt:
 
 
 @functools.lru_cache(maxsize=1)
-def _opened(data: Path) -> Dataset:
-    return Dataset.open(data)
+def _opened(data: Path, videos: VideoReading) -> Samples:
+    return open_samples(data, videos)
 
 
 class MediaStore:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from temporay.models.families._base import family_of
+from temporay.operators.dataset.opening import check_dropped
 from temporay.operators.errors import UserError
 from temporay.operators.seeding import rng_at
 from temporay.workflows.sft.mixture import Mixture, Part, parts_of, row_order
@@ -117,7 +118,8 @@ def hold_out(config: SftConfig, limits: dict[str, int | None]) -> HeldOut | None
     """
     if config.validation is None:
         return None
-    (part,) = parts_of(config.validation, (), config.video_reading)
+    (part,) = parts_of(config.validation, (), config.video_reading, config.out)
+    check_dropped(part.path, part.num_rows, part.dropped, config.max_dropped_share)
     chosen = rng_at("sft/validation", config.seed).permutation(part.num_rows)[: config.validation_samples].tolist()
     counted = count_rows((part,), config, chosen).tokens_N
     dropped = leave_out(Mixture.open((part,)), chosen, counted, limits, config)

@@ -9,7 +9,7 @@ from typing import Any
 from temporay.operators.errors import UserError
 from temporay.workflows.learner.learner import MODEL
 from temporay.workflows.sft.inputs import Inputs
-from temporay.workflows.sft.mixture import Mixture, dropped_lines, samples_drawn
+from temporay.workflows.sft.mixture import Mixture, samples_drawn
 from temporay.workflows.sft.settings import SftConfig
 from temporay.workflows.sft.token_counts import TooLong
 
@@ -62,7 +62,7 @@ def accounts(inputs: Inputs) -> list[dict[str, Any]]:
                 "num_samples": part.num_rows,
                 "drawn": count,
                 "epochs": count / (part.num_rows - len(dropped)),
-                "dropped_lines": dropped_lines(part),
+                "dropped_lines": part.dropped_lines,
                 "dropped_samples": dropped_summary(dropped, mixture),
             }
         )

@@ -11,6 +11,8 @@ from typing import Any
 
 import ray
 from temporay.models.families._base import family_of
+from temporay.operators.dataset.opening import check_dropped
+from temporay.workflows.data.own_data import tell_dropped
 from temporay.workflows.learner.best import best_phrase, best_summary, check_metric
 from temporay.workflows.learner.learner import RAY_STORAGE, fit, make_trainer
 from temporay.workflows.learner.scaling import DATA_TASK, worker_need
@@ -41,9 +43,12 @@ def run(config: SftConfig, *, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]
         KeyboardInterrupt: SIGTERM came; a checkpoint of the last step is written.
     """
     config = config.absolute()
-    parts = parts_of(config.data, config.mixture, config.video_reading)
+    parts = parts_of(config.data, config.mixture, config.video_reading, config.out)
     check(config)
+    for part in parts:
+        check_dropped(part.path, part.num_rows, part.dropped, config.max_dropped_share)
     run_dir = RunDir.open(config.out, config, kind=STAGE, may_change=MAY_CHANGE)
+    tell_dropped(STAGE, config.out, {part.path: part.dropped for part in parts})
     finished = run_dir.summary()
     if finished is not None:
         return finished

@@ -14,45 +14,44 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from temporay.operators.dataset.reader import Dataset
-from temporay.operators.dataset.video_qa import VideoQa, VideoQaSettings, VideoReading
+from temporay.operators.dataset.opening import Samples, open_samples
+from temporay.operators.dataset.video_qa import DroppedLine, VideoReading
 from temporay.operators.errors import UserError
+from temporay.operators.own_data.sources import absolute_source
 from temporay.operators.records import Frames, Sample
-from temporay.operators.seeding import digest, place_in_epochs
-
-JSON_LINES = ".jsonl"
-
-
-class Samples(Protocol):
-    """What a ``Dataset`` and a ``VideoQa`` of ``operators.dataset`` have in common."""
-
-    def __len__(self) -> int: ...
-
-    def sample(self, i: int) -> Sample: ...
-
-    def frames_shown(self, i: int) -> Frames: ...
+from temporay.operators.seeding import place_in_epochs
+from temporay.workflows.data.own_data import at_hand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """One dataset of a mixture, as it was when the run began."""
 
-    path: Path  # a folder made by ``temporay generate``, or JSON lines
+    path: Path  # a folder made by ``temporay generate``, or a file of own data
     weight: float  # share of all samples taken
     num_rows: int
     fingerprint: str  # a hash of what is asked and answered
     videos: VideoReading
+    dropped: tuple[DroppedLine, ...] = ()  # lines of own data that give no sample
+
+    @property
+    def dropped_lines(self) -> dict[str, int]:
+        """How many lines give no sample, by reason."""
+        return dict(Counter(one.reason for one in self.dropped))
 
     def identity(self) -> list[Any]:
         """Return what must not change while a run is interrupted, as JSON values."""
         return [str(self.path), self.weight, self.num_rows, self.fingerprint]
 
 
-def parts_of(data: Path, mixture: Sequence[str], videos: VideoReading) -> tuple[Part, ...]:
+def parts_of(data: Path, mixture: Sequence[str], videos: VideoReading, out: Path | None = None) -> tuple[Part, ...]:
     """Read the parts of a mixture: ``data`` with what the others leave, then every ``PATH=SHARE``.
+
+    Args:
+        out: the folder of the run, which keeps what is unpacked; None: everything can be opened as it is.
 
     Raises:
         UserError: an entry is not ``PATH=SHARE``, the shares leave nothing to ``data``, a dataset cannot be read or is
@@ -63,12 +62,21 @@ def parts_of(data: Path, mixture: Sequence[str], videos: VideoReading) -> tuple[
     if left <= 1e-9:
         raise UserError(f"mixture leaves nothing to {data}: shares come to {1 - left:g}; give less than 1 in all")
     parts = []
-    for path, weight in [(data, left), *entries]:
+    for source, weight in [(data, left), *entries]:
+        path = source if out is None else at_hand(source, out)
         samples = open_samples(path, videos)
         if len(samples) == 0:
             raise UserError(f"{path} has no samples; generate some first")
-        fingerprint = _fingerprint(samples)
-        parts.append(Part(path=path, weight=weight, num_rows=len(samples), fingerprint=fingerprint, videos=videos))
+        parts.append(
+            Part(
+                path=path,
+                weight=weight,
+                num_rows=len(samples),
+                fingerprint=samples.fingerprint,
+                videos=videos,
+                dropped=tuple(samples.dropped),
+            )
+        )
     if len({part.path for part in parts}) < len(parts):
         raise UserError("a dataset is named twice in data and mixture; name it once with the sum of its shares")
     return tuple(parts)
@@ -77,20 +85,7 @@ def parts_of(data: Path, mixture: Sequence[str], videos: VideoReading) -> tuple[
 def absolute_entry(entry: str) -> str:
     """Rewrite ``PATH=SHARE`` so that it means the same in every process."""
     path, share = _entry(entry)
-    return f"{path.absolute()}={share!r}"
-
-
-def open_samples(path: Path, videos: VideoReading) -> Samples:
-    """Open a folder made by generate, or a file of JSON lines."""
-    if path.suffix != JSON_LINES:
-        return Dataset.open(path)
-    return VideoQa.open(VideoQaSettings(file=path, **dict(videos)))
-
-
-def dropped_lines(part: Part) -> dict[str, int]:
-    """Count by reason the lines of a JSON lines file that give no sample."""
-    samples = open_samples(part.path, part.videos)
-    return dict(Counter(line.reason for line in samples.dropped)) if isinstance(samples, VideoQa) else {}
+    return f"{absolute_source(path)}={share!r}"
 
 
 @dataclass(frozen=True)
@@ -204,11 +199,3 @@ def _entry(text: str) -> tuple[Path, float]:
     if not equals or not path or not 0.0 < value < 1.0:
         raise UserError(f"mixture entry {text!r} is not PATH=SHARE with a share between 0 and 1, e.g. qa.jsonl=0.3")
     return Path(path), value
-
-
-def _fingerprint(samples: Samples) -> str:
-    """Hash the order, the questions and the answers, so that a resumed run notices other ones."""
-    if isinstance(samples, Dataset):
-        return samples.recipe_hash
-    rows = map(samples.sample, range(len(samples)))
-    return f"{digest(*([s.key, s.question.text, list(s.question.options), s.target] for s in rows)):032x}"

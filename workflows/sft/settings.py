@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 from temporay.operators.dataset.rows import ANSWER_ONLY_INSTRUCTION
-from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.records import Sample
 from temporay.operators.seeding import fraction
 from temporay.workflows.learner.settings import TrainingConfig, TrainingSettings
@@ -27,7 +25,6 @@ class SftSettings(TrainingSettings):
     answer_only_learns: Literal["answer", "opening"] = "answer"  # opening: that it answers at once, but not what
     answer_only_instruction: str = ANSWER_ONLY_INSTRUCTION  # ``instruction`` for samples taught without it
     max_length: int | None = Field(default=None, ge=1)  # tokens; longer samples are left out. None: the tokenizer's own
-    max_dropped_share: float = Field(default=0.05, ge=0, le=1)  # if more samples are too long, the run is refused
     best_metric: BestMetric = "ordered_loss"  # the weights with the best one are kept in OUT/best
     stop_when_exact: float | None = Field(default=None, gt=0, le=1)  # ends the run; see ``validation``
 
@@ -78,9 +75,7 @@ class SftSettings(TrainingSettings):
 class SftConfig(SftSettings, TrainingConfig):
     """Settings of ``temporay sft``."""
 
-    data: Path  # a dataset made by ``temporay generate``, or JSON lines of video questions
     mixture: tuple[str, ...] = ()  # other datasets as PATH=SHARE of all samples; ``data`` has what they leave
-    video_reading: VideoReading = VideoReading()  # how videos of JSON lines are read
 
     @model_validator(mode="after")
     def _stops_by_validation(self) -> Self:

@@ -26,65 +26,10 @@ def plain(**changes: object) -> dict[str, object]:
     return {"video": "a.mp4", "question": "Brighter?", "options": ["yes", "no"], "answer": "A", **changes}
 
 
-def conversation(asked: str, answer: str) -> dict[str, object]:
-    turns = [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
-    return {"videos": ["a.mp4"], "messages": turns}
-
-
 def opened(folder: Path, *lines: object, **settings: object) -> VideoQa:
     file = folder / "qa.jsonl"
     file.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines))
     return VideoQa.open(VideoQaSettings(file=file, **settings))  # type: ignore[arg-type]
-
-
-def test_both_forms_give_the_same_question_and_only_an_answer_to_learn(folder: Path) -> None:
-    asked = "<video>\nBrighter?\n(A) yes\n(B) no\nAnswer with a letter."
-    data = opened(folder, plain(), conversation(asked, "<answer>A</answer>"), conversation(asked, "yes"))
-    first, *others = (data.sample(i) for i in range(len(data)))
-    assert [other.question for other in others] == [first.question] * 2
-    assert first.question.text == "Brighter?" and first.question.options == ("yes", "no")
-    assert first.target == "<answer>A</answer>"
-    assert len({data.sample(i).key for i in range(3)}) == 3
-
-
-@pytest.mark.parametrize(
-    ("options", "answer", "index"),
-    [
-        (["A. yes", "B. no"], "B", 1),
-        (["(A) yes", "(B) no"], "(B) no", 1),
-        ({"A": "yes", "B": "no"}, "yes", 0),
-        (["yes", "no"], "b.", None),
-    ],
-)
-def test_common_forms_of_options_and_answers_are_read(
-    folder: Path, options: object, answer: str, index: int | None
-) -> None:
-    data = opened(folder, plain(), plain(options=options, answer=answer))
-    if index is None:
-        assert [(d.line, d.reason) for d in data.dropped] == [(2, "bad_answer")]
-    else:
-        assert data.sample(1).question.options == ("yes", "no") and data.sample(1).question.answer_index == index
-
-
-def test_malformed_lines_are_dropped_with_their_number(folder: Path) -> None:
-    bad = {
-        "{": "not_json",
-        "[1]": "not_json",
-        json.dumps(plain(options=["yes"])): "bad_options",
-        json.dumps(plain(options=["yes", "yes"])): "bad_options",
-        json.dumps(plain(options="yes no")): "bad_options",
-        json.dumps(plain(answer="C")): "bad_answer",
-        json.dumps(plain(answer=1)): "bad_answer",
-        json.dumps(plain(question="")): "bad_question",
-        json.dumps(plain(video=["a.mp4", "a.mp4"])): "bad_video",
-        json.dumps(plain(video="none.mp4")): "video_missing",
-        json.dumps(plain(video="broken.mp4")): "video_undecodable",
-        json.dumps({"video": "a.mp4", "messages": "hello"}): "bad_messages",
-        json.dumps(conversation("Brighter?\n(B) yes\n(A) no", "A")): "bad_options",
-    }
-    data = opened(folder, plain(), "", *bad)
-    assert len(data) == 1
-    assert [(d.line, d.reason) for d in data.dropped] == [(3 + n, reason) for n, reason in enumerate(bad.values())]
 
 
 def test_a_file_without_a_usable_line_is_a_user_error(folder: Path) -> None:

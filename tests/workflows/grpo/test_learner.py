@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import ray
 from temporay.operators.dataset.reader import Dataset
+from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.records import Group, Prompt
 from temporay.workflows.grpo.batches import TrainingBatch, TrainingGroup, UpdateReport
 from temporay.workflows.grpo.learner import PolicyLearner, _resolve
@@ -60,7 +61,7 @@ def test_a_learned_batch_holds_no_frames_and_can_be_learned_again(tmp_path: Path
     data = write_dataset(tmp_path / "data", num_samples=2)
     frames_THWC = Dataset.open(data).frames(1)
     prompt = Prompt(key="a", text="?", frames_THWC=frames_THWC, fps=4.0)
-    stored = MediaStore().put(prompt, num_rollouts=2, source=ClipSource(data=data, row=1))
+    stored = MediaStore().put(prompt, num_rollouts=2, source=ClipSource(data=data, row=1, videos=VideoReading()))
     group = TrainingGroup(prompt=stored, group=Group(key="a", prompt_ids=(1,), rollouts=()), advantages=())
     mailbox = KeepingMailbox()
     learner = PolicyLearner.__new__(PolicyLearner)

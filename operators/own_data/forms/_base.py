@@ -1,0 +1,73 @@
+"""What every form of a line provides; its file is its registration.
+
+A line is an object with names. A form says whether a line is one of its own, what it asks, and where its video is.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from temporay.operators.errors import SampleRejected
+from temporay.operators.own_data.asked import Asked
+
+Line = Mapping[str, Any]
+ONE_VIDEO = "a sample shows one video"
+CUT = ("video_start", "video_end", "start_time", "end_time")  # a video that is shown in part, by other programs
+
+
+class Form(ABC):
+    """One way to write a line. Stateless."""
+
+    expects: ClassVar[str]  # a line of this form, as an error shows it
+
+    @abstractmethod
+    def matches(self, line: Line) -> bool:
+        """Return whether a line is of this form, by its names alone. No line may be of two forms."""
+
+    @abstractmethod
+    def ask(self, line: Line) -> Asked:
+        """Return what a line of this form asks.
+
+        Raises:
+            SampleRejected: a part is missing or cannot be read.
+        """
+
+    def video(self, line: Line) -> str:
+        """Return the path of its one video.
+
+        Raises:
+            SampleRejected: there is none, there are several, or images stand beside it.
+        """
+        return one_video(media_of(line, "video", "videos"), media_of(line, "image", "images"))
+
+
+def media_of(line: Line, *names: str) -> list[Any]:
+    """Return all entries of some names, each of which may hold one thing or a list."""
+    found = [line[name] for name in names if name in line]
+    return [one for value in found for one in (value if isinstance(value, list) else [value])]
+
+
+def one_video(videos: Sequence[Any], images: Sequence[Any] = ()) -> str:
+    """Return the path of a video that is given as a text or as an object with ``video``, ``path`` or ``url``.
+
+    Raises:
+        SampleRejected: there is not just one, or it is not a local file's path.
+    """
+    if images:
+        raise SampleRejected("images_not_taken", f"{len(images)} images are given, but {ONE_VIDEO} and no images")
+    if len(videos) > 1:
+        raise SampleRejected("several_videos", f"{len(videos)} videos are given, but {ONE_VIDEO}")
+    (video,) = videos or [None]
+    if isinstance(video, Mapping):
+        cut = [name for name in CUT if video.get(name) is not None]
+        if cut:
+            raise SampleRejected(
+                "video_cut", f"{', '.join(cut)} asks for a part of the video; give that part as a file"
+            )
+        video = next((video[name] for name in ("video", "video_url", "path", "url") if video.get(name)), None)
+        video = video.get("url") if isinstance(video, Mapping) else video
+    if not isinstance(video, str) or not video.strip() or "\0" in video:
+        raise SampleRejected("bad_video", f"a video must be given as the path of a file, not {video!r:.80}")
+    if video.startswith(("http://", "https://", "s3://", "gs://", "data:")):
+        raise SampleRejected("video_remote", f"{video!r:.80} is no local file; download it and give its path")
+    return video.removeprefix("file://")

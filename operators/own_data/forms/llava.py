@@ -1,0 +1,24 @@
+"""LLaVA: ``conversations`` of turns with ``from`` and ``value`` (https://github.com/haotian-liu/LLaVA, Finetune.md).
+
+LLaVA-Video writes ``<image>`` where its video goes.
+"""
+
+from temporay.operators.own_data.asked import Asked, asked
+from temporay.operators.own_data.forms._base import Form, Line
+from temporay.operators.own_data.forms._turns import read_turns
+
+
+class LlavaForm(Form):
+    """One turn of ``human`` and one of ``gpt``."""
+
+    expects = (
+        '{"video": "a.mp4", "conversations": [{"from": "human", "value": "<video>\\nWhich …?\\nA. up\\nB. down"}, '
+        '{"from": "gpt", "value": "B"}]}'
+    )
+
+    def matches(self, line: Line) -> bool:
+        return "conversations" in line and "question" not in line
+
+    def ask(self, line: Line) -> Asked:
+        told = read_turns(line["conversations"], "from", "value")
+        return asked(text=told.question, answer=told.reply, category=line.get("task", line.get("data_source")))

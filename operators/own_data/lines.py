@@ -1,0 +1,115 @@
+r"""Files of lines -> lines, each by its number, or why one cannot be read.
+
+a.jsonl  one JSON object per line, UTF-8, lines end at "\n" alone
+a.json   a list of objects, or JSON lines
+a.parquet  one row each
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from temporay.operators.components import available, load
+from temporay.operators.errors import SampleRejected, UserError
+from temporay.operators.own_data.forms._base import Form
+
+FORMS = "temporay.operators.own_data.forms"
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet")
+CLIP = "__clip__"  # the path of a line's video, where the line stood in a shard; wins over the form's own
+
+Entry = Mapping[str, Any] | SampleRejected
+
+
+def read_entries(file: Path) -> Iterator[tuple[int, Entry]]:
+    """Yield every line that is not empty with its number, from 1. Names without a value are left out.
+
+    Raises:
+        UserError: the file cannot be read, or its name has another ending.
+    """
+    if file.suffix not in SUFFIXES:
+        raise UserError(f"{file} has none of the endings of own data: {', '.join(SUFFIXES)}")
+    try:
+        if file.suffix == ".parquet":
+            yield from _rows(file)
+        else:
+            yield from _objects(file)
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
+        raise UserError(f"cannot read {file}: {error}; give JSON lines or a JSON list in UTF-8, or Parquet") from error
+
+
+def load_forms() -> dict[str, Form]:
+    """Return all forms by name, those of the user's own too."""
+    return {name: load(FORMS, name, suffix="Form")() for name in available(FORMS)}
+
+
+def form_of(line: Mapping[str, Any], forms: Mapping[str, Form]) -> Form:
+    """Return the form of a line.
+
+    Raises:
+        SampleRejected: it has none of the known forms, or two.
+    """
+    matching = [name for name, form in forms.items() if form.matches(line)]
+    if len(matching) == 1:
+        return forms[matching[0]]
+    names = ", ".join(line) or "no names"
+    if matching:
+        raise SampleRejected("two_forms", f"a line with {names:.200} may be {' or '.join(matching)}; leave out names")
+    known = "; ".join(f"{name} {form.expects}" for name, form in forms.items())
+    raise SampleRejected("unknown_form", f"a line with {names:.200} is of no known form: {known}")
+
+
+def _rows(file: Path) -> Iterator[tuple[int, Entry]]:
+    number = 0
+    with pq.ParquetFile(file) as parquet:
+        for batch in parquet.iter_batches():
+            for row in batch.to_pylist():
+                number += 1
+                yield number, _without_nulls(row)
+
+
+def _objects(file: Path) -> Iterator[tuple[int, Entry]]:
+    text = file.read_bytes().decode("utf-8-sig")
+    if file.suffix == ".json" and text.lstrip()[:1] == "[":
+        listed = _parsed(text)
+        if isinstance(listed, SampleRejected):
+            raise UserError(f"{file} is no list of JSON objects ({listed.detail}); repair it")
+        yield from ((number, _object(entry)) for number, entry in enumerate(listed, start=1))
+        return
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            parsed = _parsed(line)
+            yield number, parsed if isinstance(parsed, SampleRejected) else _object(parsed)
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        return SampleRejected("not_json", str(error))
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    named = dict(pairs)
+    if len(named) < len(pairs):
+        raise ValueError("a name occurs twice in one object")
+    return named
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _object(value: Any) -> Entry:
+    if not isinstance(value, dict):
+        return SampleRejected("not_json", "a line must be an object with names")
+    return _without_nulls(value)  # type: ignore[no-any-return]
+
+
+def _without_nulls(value: Any) -> Any:
+    """Leave out names without a value: tables give every row all names."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(one) for name, one in value.items() if one is not None}
+    return [_without_nulls(one) for one in value] if isinstance(value, list) else value
