@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from jinja2 import TemplateError
-from temporay.operators.dataset.rows import messages
+from temporay.operators.dataset.rows import messages, user_turn
 from temporay.operators.errors import UserError
 from temporay.operators.records import ANSWER_OPEN, THINK_CLOSE, THINK_OPEN, Frames, Prompt, Sample
+from temporay.operators.sampling import ShownFrames
 
 
 def to_prompt(processor: Any, sample: Sample, frames_THWC: Frames | None, *, instruction: str) -> Prompt:
@@ -21,6 +22,28 @@ def to_prompt(processor: Any, sample: Sample, frames_THWC: Frames | None, *, ins
     chat = messages(sample, with_video=frames_THWC is not None, instruction=instruction)
     text = chat_text(processor, chat)
     return Prompt(key=sample.key, text=text, frames_THWC=frames_THWC, fps=sample.fps, shown=sample.shown)
+
+
+def text_prompt(
+    processor: Any,
+    *,
+    key: str,
+    text: str,
+    frames_THWC: Frames | None,
+    fps: float,
+    shown: ShownFrames | None,
+    system_text: str = "",
+    answer_start: str = "",
+) -> Prompt:
+    """Return a prompt in given words, which follow the video.
+
+    Args:
+        system_text: a turn of the system before the user's; "": none.
+        answer_start: what every answer is made to begin with.
+    """
+    system = [{"role": "system", "content": [{"type": "text", "text": system_text}]}] if system_text else []
+    asked = chat_text(processor, [*system, user_turn(text, with_video=frames_THWC is not None)])
+    return Prompt(key=key, text=f"{asked}{answer_start}", frames_THWC=frames_THWC, fps=fps, shown=shown)
 
 
 def chat_text(processor: Any, chat: Sequence[dict[str, Any]]) -> str:

@@ -4,6 +4,7 @@ sample → frames of an arm → prompt → engine (greedy) → parsed answer →
 """
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
@@ -13,15 +14,20 @@ from typing import Any
 from pydantic import Field
 from temporay.models.families._base import family_of
 from temporay.models.lora import EVERYTHING
-from temporay.models.token_lengths import TokenLengths
+from temporay.models.token_lengths import TokenLengths, shape_alone
+from temporay.operators.benchmarks._base import Benchmark, benchmark_called
 from temporay.operators.dataset.opening import Samples
-from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.errors import UserError
+from temporay.operators.files import write_text
+from temporay.operators.scoring.arms import WHOLE_CLIP, Arm
 from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, by_task, gaps, taken_shares
+from temporay.operators.videos.reading import VideoReading
+from temporay.workflows.config import to_json
 from temporay.workflows.data.own_data import opened, tell_dropped
 from temporay.workflows.evaluation.asking import CHUNK, ask
+from temporay.workflows.evaluation.benchmark_questions import Asking, BenchmarkQuestions, told
 from temporay.workflows.evaluation.kept_rows import KeptRows
-from temporay.workflows.evaluation.questions import SampleQuestions
+from temporay.workflows.evaluation.questions import Questions, SampleQuestions, first_of_each_task
 from temporay.workflows.evaluation.settings import EvaluateSettings
 from temporay.workflows.rollouts.adapters import check_adapters
 from temporay.workflows.rollouts.defaults import Demand, lengths_of, resolved
@@ -31,18 +37,106 @@ from temporay.workflows.room import await_room
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.session import ray_session
 
-ROWS = "samples.jsonl"
+ROWS, LEFT_OUT = "samples.jsonl", "left_out.jsonl"
 
 
 class EvaluateConfig(EvaluateSettings):
     """Settings of ``temporay evaluate``."""
 
     model: Path  # Hugging Face layout
-    data: Path  # a dataset made by ``temporay generate``, usually with --split test, or own data
+    data: Path  # a dataset made by ``temporay generate``, own data, or the folder of a benchmark
     out: Path
-    video_reading: VideoReading = VideoReading()  # how videos of own data are read
-    max_dropped_share: float = Field(default=0.05, ge=0, le=1)  # of the lines of own data; with more it is refused
+    benchmark: str | None = None  # whose files are in ``data``: a file of operators/benchmarks, or module:Class
+    # published: the benchmark's own words, frames and start of an answer. own: its question with ``instruction``, so
+    # that a model may reason.
+    asking: Asking = "published"
+    video_reading: VideoReading = VideoReading()  # how videos are read; a benchmark's own number of frames if unchanged
+    max_dropped_share: float = Field(default=0.05, ge=0, le=1)  # of questions that cannot be asked; more is refused
     pool: PoolConfig = PoolConfig()
+
+
+def run(config: EvaluateConfig) -> dict[str, Any]:
+    """Evaluate one model on one dataset; rows go to samples.jsonl, the table to summary.json.
+
+    Raises:
+        UserError: there is no such model or dataset, too few samples, a prompt that does not fit, or settings of the
+            pool that only training has a use for.
+    """
+    check(config)
+    questions = questions_of(config)
+    demand = demand_of(questions, config.arms, config.max_tokens, lengths_of(config.model))
+    run_dir = RunDir.open(config.out, config, kind="evaluate")
+    if (finished := run_dir.summary()) is not None:
+        return finished
+    tell_left_out(config, questions)
+    kept = KeptRows(run_dir.path / ROWS)
+    with ray_session():
+        pool_config = resolved(config.pool, config.model, demand)
+        with run_dir.stage("engine"):
+            await_room([pool_config.need])
+            pool = RolloutPool.start(pool_config, config.model)
+        with closing(pool), run_dir.stage("evaluate"):
+            asked = ask(
+                pool, questions, config.arms, max_tokens=config.max_tokens, kept=kept, log_seconds=run_dir.log_seconds
+            )
+            rows = asyncio.run(asked)
+    kept.finish(rows)
+    result = {"engine": pool.engine_name, **measured(rows), **of_benchmark(questions, rows), "rows": len(rows)}
+    return run_dir.finish({**result, "pool": pool.settings()})
+
+
+def check(config: EvaluateConfig) -> None:
+    """Refuse settings that mean nothing here, before anything is read.
+
+    Raises:
+        UserError: there is no such model, or a setting has no use.
+    """
+    if config.pool.placement != "apart":
+        raise UserError(
+            f"pool.placement is {config.pool.placement}, but no trainer runs beside an evaluation; give apart"
+        )
+    if config.benchmark is None and config.asking != "published":
+        raise UserError(f"asking is {config.asking}, but no benchmark is named; leave it out, or name one")
+    if config.benchmark is not None and config.instruction and config.asking == "published":
+        raise UserError("a benchmark in its published words takes no instruction; give --asking own, or leave it out")
+    check_adapters(config.pool, EVERYTHING)
+    family_of(config.model)
+
+
+def questions_of(config: EvaluateConfig) -> SampleQuestions | BenchmarkQuestions:
+    """Open what is asked.
+
+    Raises:
+        UserError: it cannot be read, it is empty, or too much of it cannot be asked.
+    """
+    if config.benchmark is None:
+        dataset = opened(config.data, config)
+        return SampleQuestions(dataset, select(dataset, config.num_samples), config.instruction)
+    benchmark = benchmark_called(config.benchmark)
+    questions = BenchmarkQuestions.open(
+        benchmark,
+        config.data,
+        reading_of(benchmark, config),
+        asking=config.asking,
+        instruction=config.instruction,
+        num_samples=config.num_samples,
+    )
+    num_questions = len(questions) + len(questions.left_out)
+    if len(questions.left_out) > config.max_dropped_share * num_questions:
+        raise UserError(
+            f"{len(questions.left_out)} of {num_questions} questions of {benchmark.title} cannot be asked, and "
+            f"max_dropped_share is {config.max_dropped_share:g} ({told(questions.left_out)}); get what is missing, or "
+            "raise the share"
+        )
+    return questions
+
+
+def reading_of(benchmark: Benchmark, config: EvaluateConfig) -> VideoReading:
+    """Return how videos are read: as many frames as the published run shows, unless the user says otherwise."""
+    if config.asking == "own" or benchmark.num_frames is None or config.video_reading != VideoReading():
+        return config.video_reading
+    count = benchmark.num_frames
+    return VideoReading(rule="count", count=count, max_frames=count)
 
 
 def select(dataset: Samples, num_samples: int | None) -> list[int]:
@@ -53,67 +147,44 @@ def select(dataset: Samples, num_samples: int | None) -> list[int]:
     """
     if len(dataset) == 0:
         raise UserError(f"{dataset.path} has no samples; generate some first")
-    by_name: dict[str, list[int]] = {}
-    for i in range(len(dataset)):
-        by_name.setdefault(dataset.sample(i).address.task, []).append(i)
-    for task, indices in by_name.items():
-        if num_samples is not None and len(indices) < num_samples:
-            raise UserError(f"num_samples is {num_samples}, but the dataset has {len(indices)} samples of {task}")
-    return sorted(i for indices in by_name.values() for i in indices[:num_samples])
+    return first_of_each_task([dataset.address(i).task for i in range(len(dataset))], num_samples)
 
 
-def demand_of(settings: EvaluateSettings, dataset: Samples, lengths: TokenLengths) -> Demand:
-    """Return the most that an evaluation asks of its engines; frames in order make the longest prompts."""
-    return Demand.of_data(
-        dataset,
-        lengths,
-        instruction=settings.instruction,
-        max_tokens=settings.max_tokens,
-        num_prompts=CHUNK,
-        num_rollouts=1,
-    )
+def demand_of(questions: Questions, arms: Sequence[Arm], max_tokens: int, lengths: TokenLengths) -> Demand:
+    """Return the most that an evaluation asks of its engines. Whole clips make the longest prompts."""
+    prompts = [
+        questions.prompt(lengths.processor, i, arm, shape_alone(*questions.shape_shown(questions.clip_of(i))))
+        for arm in dict.fromkeys(["ordered", *(arm for arm in arms if arm in WHOLE_CLIP)])
+        for i in range(len(questions))
+    ]
+    return Demand.of_prompts(prompts, lengths, max_tokens=max_tokens, num_prompts=CHUNK, num_rollouts=1)
 
 
-def run(config: EvaluateConfig) -> dict[str, Any]:
-    """Evaluate one model on one dataset; rows go to samples.jsonl, the table to summary.json.
+def tell_left_out(config: EvaluateConfig, questions: SampleQuestions | BenchmarkQuestions) -> None:
+    """Say what cannot be asked; a file in OUT names each line or question."""
+    if isinstance(questions, SampleQuestions):
+        tell_dropped("evaluate", config.out, {questions.samples.path: questions.samples.dropped})
+    elif questions.left_out:
+        rows = "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in questions.left_out)
+        write_text(config.out / LEFT_OUT, rows)
+        print(f"evaluate: left out: {told(questions.left_out)} ({config.out / LEFT_OUT})", flush=True)
 
-    Raises:
-        UserError: there is no such model or dataset, too few samples, a prompt that does not fit, or settings of the
-            pool that only training has a use for.
-    """
-    if config.pool.placement != "apart":
-        raise UserError(
-            f"pool.placement is {config.pool.placement}, but no trainer runs beside an evaluation; give apart"
-        )
-    check_adapters(config.pool, EVERYTHING)
-    family_of(config.model)
-    dataset = opened(config.data, config)
-    indices = select(dataset, config.num_samples)
-    demand = demand_of(config, dataset, lengths_of(config.model))
-    run_dir = RunDir.open(config.out, config, kind="evaluate")
-    if (finished := run_dir.summary()) is not None:
-        return finished
-    questions, kept = SampleQuestions(dataset, indices, config.instruction), KeptRows(run_dir.path / ROWS)
-    tell_dropped("evaluate", config.out, {dataset.path: dataset.dropped})
-    with ray_session():
-        pool_config = resolved(config.pool, config.model, demand)
-        with run_dir.stage("engine"):
-            await_room([pool_config.need])
-            pool = RolloutPool.start(pool_config, config.model)
-        with closing(pool), run_dir.stage("evaluate"):
-            rows = asyncio.run(
-                ask(
-                    pool,
-                    questions,
-                    config.arms,
-                    max_tokens=config.max_tokens,
-                    kept=kept,
-                    log_seconds=run_dir.log_seconds,
-                )
-            )
-    kept.finish(rows)
-    result = {"engine": pool.engine_name, **measured(rows), "rows": len(rows)}
-    return run_dir.finish({**result, "pool": pool.settings()})
+
+def of_benchmark(questions: SampleQuestions | BenchmarkQuestions, rows: Sequence[EvaluationRow]) -> dict[str, Any]:
+    """Return a benchmark's own metrics for every arm and both protocols, and how it was asked; else nothing."""
+    if isinstance(questions, SampleQuestions):
+        return {}
+    benchmark = questions.benchmark
+    return {
+        "benchmark": {
+            "title": benchmark.title,
+            "differs": benchmark.differs,
+            "asking": questions.asking,
+            "reading": to_json(questions.reading),
+            "left_out": len(questions.left_out),
+            "metrics": {arm: questions.tables(some) for arm, some in by_arm(rows).items()},
+        }
+    }
 
 
 def measured(rows: Sequence[EvaluationRow]) -> dict[str, Any]:
@@ -144,6 +215,19 @@ def tell(summary: Mapping[str, Any]) -> None:
     print("an answer that names no option is wrong on ordered frames and counts as a guess in the other arms")
     for arm, gap in summary["gaps"].items():
         print(f"ordered less {arm}: {gap['value']:+.1%} ({gap['low']:+.1%} to {gap['high']:+.1%})")
+    if "benchmark" in summary:
+        tell_benchmark(summary["benchmark"])
     if summary["taken"]:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in summary["taken"].items())
         print(f"what the right answer took: {shares}")
+
+
+def tell_benchmark(found: Mapping[str, Any]) -> None:
+    """Print a benchmark's headline by arm: by the published protocol, and by the strict one where they differ."""
+    for arm, tables in found["metrics"].items():
+        name, official = next(iter(tables["official"].items()))
+        strict = tables["strict"].get(name)
+        strictly = "" if strict is None or strict == official else f", strict {strict:.2f}"
+        print(f"{found['title']}, {arm}: {name} {official:.2f}{strictly}")
+    if found["differs"]:
+        print(f"protocols: {found['differs']}")

@@ -212,8 +212,9 @@ def resolved_pool(config: PipelineConfig, data: Mapping[str, Path], model: Path)
     lengths = lengths_of(model)
     rl, test = Dataset.open(data["rl"]), Dataset.open(data["test"])
     trained, validated = (grpo.demand_of(config.grpo, dataset, lengths) for dataset in (rl, test))
-    demands = (trained, validated, evaluation_demand(config.evaluate, test, lengths))
-    return resolved(config.pool, model, largest(demands))
+    asked = SampleQuestions(test, range(len(test)), config.evaluate.instruction)
+    evaluated = evaluation_demand(asked, config.evaluate.arms, config.evaluate.max_tokens, lengths)
+    return resolved(config.pool, model, largest((trained, validated, evaluated)))
 
 
 def evaluate_model(

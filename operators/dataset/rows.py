@@ -91,8 +91,12 @@ def _fitted(instruction: str, question: Question) -> str:
 
 def messages(sample: Sample, *, with_video: bool = True, instruction: str = "") -> list[dict[str, Any]]:
     """Return the user's turn for a processor's chat template; the video part has no pixels."""
-    text = {"type": "text", "text": question_text(sample.question, instruction)}
-    return [{"role": "user", "content": [*([{"type": "video"}] if with_video else []), text]}]
+    return [user_turn(question_text(sample.question, instruction), with_video=with_video)]
+
+
+def user_turn(text: str, *, with_video: bool) -> dict[str, Any]:
+    """Return a turn that shows a video, or none, and then says a text."""
+    return {"role": "user", "content": [*([{"type": "video"}] if with_video else []), {"type": "text", "text": text}]}
 
 
 def plain_messages(sample: Sample, *, instruction: str = "") -> list[dict[str, str]]:

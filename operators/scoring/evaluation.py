@@ -27,6 +27,7 @@ class EvaluationRow:
     parsed: str | None  # the option it chose, or its free answer; None when nothing could be read, which is worth 0
     text: str
     chance: float  # expected score of a guess
+    lenient_score: float | None = None  # with what a reader for models never trained here makes of the text
     claims: float | None = None  # how much of the chain of thought is true by the event log; None: it is not known
     cluster: str = ""  # the video: answers to questions about the same one are not independent; "": a video of its own
 

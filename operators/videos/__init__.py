@@ -4,6 +4,7 @@ header       file -> the time of every shown frame, size, orientation; nothing i
 orientation  display matrix -> which way a frame is turned
 reading      settings, header -> which frames are taken, at which size, told at which times
 decoding     frames at chosen times, sought and turned upright
+frame_folder a folder of pictures as a video
 frame_cache  frames that were decoded before, on disk
 faults       what goes wrong inside the library is the file's fault
 """

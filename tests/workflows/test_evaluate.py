@@ -18,7 +18,7 @@ from tests.small_runs import write_model
     ("changes", "message"),
     [
         ({"model": Path("/no/model")}, "/no/model"),
-        ({"num_samples": 99}, "num_samples is 99, but the dataset has 8"),
+        ({"num_samples": 99}, "num_samples is 99, but there are 8 questions of motion_direction"),
         ({"pool": {"placement": "in_turns"}}, "no trainer runs beside"),
     ],
 )

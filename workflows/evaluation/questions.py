@@ -6,11 +6,13 @@ from typing import Any, Protocol
 
 from temporay.models.chat import to_prompt
 from temporay.operators.dataset.opening import Samples
-from temporay.operators.records import Frames, Prompt, Rollout, Sample
+from temporay.operators.errors import UserError
+from temporay.operators.records import Frames, Prompt, Question, Rollout, Sample
 from temporay.operators.rewards.process import Process
 from temporay.operators.scoring.answers import read_answer
 from temporay.operators.scoring.arms import Arm, apply_arm, asked_under
 from temporay.operators.scoring.evaluation import EvaluationRow
+from temporay.operators.scoring.lenient import lenient_choice
 
 CLAIMS = Process()
 
@@ -22,6 +24,10 @@ class Questions(Protocol):
 
     def clip_of(self, i: int) -> int:
         """Return the number of the clip that a question is about."""
+        ...
+
+    def shape_shown(self, clip: int) -> tuple[int, int, int]:
+        """Return number, height and width of the frames of a clip that a model is shown."""
         ...
 
     def frames_shown(self, clip: int) -> Frames:
@@ -36,7 +42,7 @@ class Questions(Protocol):
         """Return the prompt of a question under an arm.
 
         Args:
-            frames_THWC: what ``frames_shown`` gave for its clip.
+            frames_THWC: what ``frames_shown`` gave for its clip, or their shape alone.
         """
         ...
 
@@ -59,6 +65,10 @@ class SampleQuestions:
     def clip_of(self, i: int) -> int:
         return i
 
+    def shape_shown(self, clip: int) -> tuple[int, int, int]:
+        sample = self.samples.sample(self.indices[clip])
+        return sample.num_shown, sample.height, sample.width
+
     def frames_shown(self, clip: int) -> Frames:
         return self.samples.frames_shown(self.indices[clip])
 
@@ -79,6 +89,7 @@ class SampleQuestions:
             parsed=words if parsed.failure is None else None,
             text=rollout.text,
             chance=sample.question.chance,
+            lenient_score=lenient_score(rollout.text, sample.question),
             claims=CLAIMS.score(rollout, sample) if arm == "ordered" else None,
             cluster=sample.address.pair_id,
         )
@@ -86,3 +97,30 @@ class SampleQuestions:
     def _asked(self, i: int, arm: Arm) -> Sample:
         sample = self.samples.sample(self.indices[i])
         return replace(sample, question=asked_under(arm, sample.question, sample.address))
+
+
+def lenient_score(text: str, question: Question) -> float | None:
+    """Return what a text is worth to a reader for models that were never trained here; None without options."""
+    if not question.lists_options:
+        return None
+    return float(lenient_choice(text, question.options) == question.answer_index)
+
+
+def first_of_each_task(tasks: Sequence[str], num_samples: int | None) -> list[int]:
+    """Return the places of the first questions of every task, in their order; None: of all questions.
+
+    Args:
+        tasks: of every question.
+
+    Raises:
+        UserError: a task has fewer.
+    """
+    places: dict[str, list[int]] = {}
+    for i, task in enumerate(tasks):
+        places.setdefault(task, []).append(i)
+    for task, found in places.items():
+        if num_samples is not None and len(found) < num_samples:
+            raise UserError(
+                f"num_samples is {num_samples}, but there are {len(found)} questions of {task}; give at most that many"
+            )
+    return sorted(i for found in places.values() for i in found[:num_samples])

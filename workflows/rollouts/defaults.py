@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any, Self
 
 import ray
+from temporay.models.chat import to_prompt
 from temporay.models.cost.kv_cache import KvDtype, KvShape, blocks_of, kv_shape_of, least_blocks
 from temporay.models.engines._base import check_length
 from temporay.models.engines._settings import EngineSettings
 from temporay.models.families._base import family_of
-from temporay.models.token_lengths import TokenLengths
+from temporay.models.token_lengths import TokenLengths, shape_alone
 from temporay.operators.dataset.opening import Samples
 from temporay.operators.errors import UserError
+from temporay.operators.records import Prompt
 from temporay.workflows.placement import ClusterState
 from temporay.workflows.rollouts.gpu_shares import shares_of
 from temporay.workflows.rollouts.settings import PoolConfig, ResolvedPool
@@ -68,11 +70,28 @@ class Demand:
         """
         if len(dataset) == 0:
             raise UserError(f"{dataset.path} has no samples; generate some")
-        samples = [dataset.sample(i) for i in range(len(dataset))]
-        tokens = lengths.of_prompts(samples, [instruction] * len(samples))
-        longest = max(range(len(samples)), key=tokens.__getitem__)
+        shapes = [
+            to_prompt(
+                lengths.processor,
+                sample,
+                shape_alone(sample.num_shown, sample.height, sample.width),
+                instruction=instruction,
+            )
+            for sample in map(dataset.sample, range(len(dataset)))
+        ]
+        return cls.of_prompts(
+            shapes, lengths, max_tokens=max_tokens, num_prompts=num_prompts, num_rollouts=num_rollouts
+        )
+
+    @classmethod
+    def of_prompts(
+        cls, prompts: Sequence[Prompt], lengths: TokenLengths, *, max_tokens: int, num_prompts: int, num_rollouts: int
+    ) -> Self:
+        """Find the longest of some prompts. Of their frames, only the shape counts."""
+        tokens = lengths.of(prompts)
+        longest = max(range(len(prompts)), key=tokens.__getitem__)
         return cls(
-            key=samples[longest].key,
+            key=prompts[longest].key,
             prompt_tokens=tokens[longest],
             max_tokens=max_tokens,
             num_prompts=num_prompts,
