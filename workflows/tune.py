@@ -16,10 +16,10 @@ from pydantic import Field
 from ray import tune
 from ray.tune.integration.ray_train import TuneReportCallback
 from ray.tune.schedulers import ASHAScheduler
-from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.errors import UserError, error_behind
 from temporay.operators.seeding import rng_at
 from temporay.operators.settings import Settings
+from temporay.operators.videos.reading import VideoReading
 from temporay.workflows.config import converted, json_or_word, replaced
 from temporay.workflows.learner.best import BEST, goodness
 from temporay.workflows.learner.learner import MODEL

@@ -18,10 +18,11 @@ from typing import Any, Protocol
 
 import numpy as np
 from temporay.operators.dataset.reader import Dataset
-from temporay.operators.dataset.video_qa import VideoQa, VideoQaSettings, VideoReading
+from temporay.operators.dataset.video_qa import VideoQa, VideoQaSettings
 from temporay.operators.errors import UserError
 from temporay.operators.records import Frames, Sample
 from temporay.operators.seeding import digest, place_in_epochs
+from temporay.operators.videos.reading import VideoReading
 
 JSON_LINES = ".jsonl"
 

@@ -7,9 +7,9 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 from temporay.operators.dataset.rows import ANSWER_ONLY_INSTRUCTION
-from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.records import Sample
 from temporay.operators.seeding import fraction
+from temporay.operators.videos.reading import VideoReading
 from temporay.workflows.learner.settings import TrainingConfig, TrainingSettings
 from temporay.workflows.sft.mixture import absolute_entry
 
