@@ -57,6 +57,7 @@ def write_video(
     aspect: Fraction | None = None,
     audio_first: bool = False,
     cover: bool = False,
+    picture_first: bool = False,
 ) -> Path:
     """Write a video.
 
@@ -67,11 +68,14 @@ def write_video(
         container: options of the container.
         kind: of the container; None: what the name ends in.
         aspect: of a pixel, width by height.
+        audio_first: whether a second of silence is the first stream.
+        cover: whether there is cover art.
+        picture_first: whether a still picture, larger than the video, is the first stream.
     """
     unit = Fraction(1, fps) if times_ms is None else Fraction(1, 1000)
     with av.open(str(path), "w", format=kind, options=container or {}) as file:
-        if audio_first:
-            sound = file.add_stream("aac", rate=16_000)
+        sound = file.add_stream("aac", rate=16_000) if audio_first else None
+        pictures = [_picture_stream(file, "mjpeg", "yuvj420p")] if picture_first else []
         stream: Any = file.add_stream(codec, rate=fps)
         stream.width, stream.height, stream.pix_fmt = *size, pixels
         stream.options = {"crf": "8", **(options or {})} if codec == "libx264" else options or {}
@@ -80,26 +84,30 @@ def write_video(
         if aspect is not None:
             stream.codec_context.sample_aspect_ratio = aspect
         if cover:
-            _add_cover(file)
-        if audio_first:
+            pictures.append(_picture_stream(file, "png", "rgb24"))
+            pictures[-1].disposition = av.stream.Disposition.attached_pic
+        for picture in pictures:
+            file.mux([*picture.encode(_frame(np.full((400, 400, 3), 90, np.uint8), 0, Fraction(1))), *picture.encode()])
+        if sound is not None:
             silence = av.AudioFrame.from_ndarray(np.zeros((1, 16_000), np.float32), format="fltp", layout="mono")
             silence.rate = 16_000
             file.mux([*sound.encode(silence), *sound.encode()])
         for n in range(num_frames):
-            frame = av.VideoFrame.from_ndarray(draw(n, *size), format="rgb24")
-            frame.pts, frame.time_base = n if times_ms is None else times_ms[n], unit
-            file.mux(stream.encode(frame))
+            file.mux(stream.encode(_frame(draw(n, *size), n if times_ms is None else times_ms[n], unit)))
         file.mux(stream.encode())
     return path
 
 
-def _add_cover(file: Any) -> None:
-    picture = file.add_stream("png", rate=1)
-    picture.width, picture.height, picture.pix_fmt = 400, 400, "rgb24"
-    picture.disposition = av.stream.Disposition.attached_pic
-    frame = av.VideoFrame.from_ndarray(np.full((400, 400, 3), 90, np.uint8), format="rgb24")
-    frame.pts, frame.time_base = 0, Fraction(1, 1)
-    file.mux([*picture.encode(frame), *picture.encode()])
+def _frame(frame_HWC: npt.NDArray[np.uint8], time: int, unit: Fraction) -> Any:
+    frame = av.VideoFrame.from_ndarray(frame_HWC, format="rgb24")
+    frame.pts, frame.time_base = time, unit
+    return frame
+
+
+def _picture_stream(file: Any, codec: str, pixels: str) -> Any:
+    stream = file.add_stream(codec, rate=1)
+    stream.width, stream.height, stream.pix_fmt = 400, 400, pixels
+    return stream
 
 
 def turn(path: Path, a: int, b: int, c: int, d: int) -> Path:

@@ -16,11 +16,11 @@ from pydantic import Field
 from ray import tune
 from ray.tune.integration.ray_train import TuneReportCallback
 from ray.tune.schedulers import ASHAScheduler
-from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.errors import UserError, error_behind
 from temporay.operators.own_data.sources import absolute_source
 from temporay.operators.seeding import rng_at
 from temporay.operators.settings import Settings
+from temporay.operators.videos.reading import VideoReading
 from temporay.workflows.config import converted, json_or_word, replaced
 from temporay.workflows.data.own_data import at_hand
 from temporay.workflows.learner.best import BEST, goodness

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Protocol
 
 from temporay.operators.dataset.reader import Dataset
-from temporay.operators.dataset.video_qa import DroppedLine, VideoQa, VideoQaSettings, VideoReading, named
+from temporay.operators.dataset.video_qa import DroppedLine, VideoQa, VideoQaSettings, named
 from temporay.operators.errors import UserError
 from temporay.operators.own_data.lines import SUFFIXES
 from temporay.operators.records import Address, Frames, Sample
+from temporay.operators.videos.reading import VideoReading
 
 
 class Samples(Protocol):

@@ -1,10 +1,11 @@
 """Real videos of a user's own, as a player shows them: when, which way up, and with square pixels.
 
-header       file -> the time of every shown frame, size, orientation; nothing is decoded but the first frame
-orientation  display matrix -> which way a frame is turned
-reading      settings, header -> which frames are taken, at which size, told at which times
-decoding     frames at chosen times, sought and turned upright
-frame_folder a folder of pictures as a video
-frame_cache  frames that were decoded before, on disk
-faults       what goes wrong inside the library is the file's fault
+sampled_video  path, settings -> which frames a sample shows, and their pixels
+header         file -> the time of every shown frame, size, orientation; nothing is decoded but the first frame
+orientation    display matrix -> which way a frame is turned
+reading        settings, header -> which frames are taken, at which size, told at which times
+decoding       frames at chosen times, sought and turned upright
+frame_folder   a folder of pictures as a video
+frame_cache    frames that were decoded before, on disk
+faults         what goes wrong inside the library is the file's fault
 """

@@ -11,7 +11,7 @@ import numpy as np
 from temporay.operators.errors import SampleRejected
 from temporay.operators.records import Frames
 from temporay.operators.videos.faults import UNDECODABLE, blamed_on
-from temporay.operators.videos.header import VideoHeader
+from temporay.operators.videos.header import VideoHeader, is_usable
 from temporay.operators.videos.reading import TakenFrames
 
 MIN_SOUGHT = 12  # frames; so few are decoded and passed over as fast as a seek takes
@@ -38,11 +38,15 @@ def _scaled(frame_HWC: Frames, size: tuple[int, int]) -> Frames:
     if (width, height) == size:
         return frame_HWC
     shrinks = size[0] <= width and size[1] <= height
-    return cv2.resize(frame_HWC, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    scaled_HWC: Frames = cv2.resize(frame_HWC, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return scaled_HWC
 
 
 class Player:
     """An open video that is watched forward, with leaps to key frames where that saves decoding."""
+
+    _on_screen: tuple[int, Any]  # place and frame
+    _ahead: tuple[int, Any] | None  # what comes next on screen; None: nothing does
 
     def __init__(self, path: Path, header: VideoHeader) -> None:
         self._path, self._header = path, header
@@ -106,19 +110,13 @@ class Player:
 
     def _watch(self) -> None:
         self._frames = self._decoded()
-        self._on_screen: tuple[int, Any] = (-1, None)
+        self._on_screen = (-1, None)
         self._ahead = next(self._frames, None)
 
     def _decoded(self) -> Iterator[tuple[int, Any]]:
         """Yield the frames from here on, each with its place."""
         pts_N, last = self._header.pts_N, None
-        decoding = self._container.decode(self._stream)
-        n = 0
-        while True:
-            with blamed_on(self._path):
-                frame = next(decoding, None)
-            if frame is None:
-                return
+        for n, frame in enumerate(self._frames_in(self._container.demux(self._stream))):
             if self._header.clock != "frames":
                 yield n, frame
             elif frame.pts is not None:
@@ -126,4 +124,14 @@ class Player:
                     raise SampleRejected(UNDECODABLE, f"{self._path}: the times of its frames go back")
                 last = frame.pts
                 yield int(np.searchsorted(pts_N, last, side="right")) - 1, frame
-            n += 1
+
+    def _frames_in(self, packets: Iterator[Any]) -> Iterator[Any]:
+        """Yield the frames of all packets but damaged ones, such as the last of a file that was cut off."""
+        while True:
+            with blamed_on(self._path):
+                packet = next(packets, None)
+                is_end = packet is not None and packet.dts is None and not packet.size  # asks for what is left
+                frames = packet.decode() if packet is not None and (is_end or is_usable(packet)) else []
+            yield from frames
+            if packet is None:
+                return

@@ -5,6 +5,7 @@ square are taken into account. Only the first frame is decoded. Names: N frames 
 """
 
 import functools
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -53,7 +54,8 @@ class VideoHeader:
     @property
     def times_s(self) -> npt.NDArray[np.float64]:
         """When each frame is shown, in seconds after the first one."""
-        return (self.pts_N - self.pts_N[0]) * float(self.time_base)
+        times_s: npt.NDArray[np.float64] = (self.pts_N - self.pts_N[0]) * float(self.time_base)
+        return times_s
 
 
 def probe(path: Path) -> VideoHeader:
@@ -80,9 +82,9 @@ class _Packet(NamedTuple):
 
 
 class _Stream(NamedTuple):
-    """What a file says of its best video stream."""
+    """What a file says of the video stream that a player shows."""
 
-    index: int
+    place: int  # among all streams of the file
     format: str
     time_base: Fraction
     rate: Fraction | None  # frames per second
@@ -112,7 +114,7 @@ def _header(path: Path, mtime_ns: int, num_bytes: int) -> VideoHeader:
         time_base=time_base,
         duration_s=float((pts_N[-1] - pts_N[0] + _last_ticks(shown, pts_N, stream)) * time_base),
         clock=clock,
-        stream=stream.index,
+        stream=stream.place,
         orientation=orientation,
         key_pts_K=np.array([packet.pts for packet in keys], np.int64),
         key_index_K=np.array([] if None in entries else entries, np.int64),
@@ -120,48 +122,43 @@ def _header(path: Path, mtime_ns: int, num_bytes: int) -> VideoHeader:
 
 
 def _demuxed(path: Path) -> _Stream:
+    packets: dict[int, list[_Packet]] = defaultdict(list)
     with blamed_on(path), av.open(str(path)) as container:
-        best = _best(path, container.streams.video)
-        packets = [
-            _Packet(
-                pts=packet.pts,
-                dts=packet.dts,
-                duration=packet.duration or 0,
-                is_key=packet.is_keyframe,
-                is_shown=not (packet.is_discard or packet.is_corrupt),
-            )
-            for packet in container.demux(best)
-            if packet.size  # the last one is empty, and so are those of AVI that repeat a frame
-        ]
+        moving = [stream for stream in container.streams.video if not stream.disposition & NOT_A_VIDEO]
+        if not moving:
+            raise SampleRejected(UNDECODABLE, f"{path} has no video stream")
+        for packet in container.demux(moving):
+            if is_usable(packet):
+                one = _Packet(packet.pts, packet.dts, packet.duration or 0, packet.is_keyframe, not packet.is_discard)
+                packets[packet.stream_index].append(one)
+        best = max(moving, key=lambda stream: _rank(stream, len(packets[stream.index])))
         return _Stream(
-            index=best.index,
+            place=best.index,
             format=container.format.name,
             time_base=best.time_base,
             rate=best.average_rate or best.guessed_rate,
             pixel_aspect=Fraction(best.sample_aspect_ratio or 1),
-            packets=packets,
+            packets=packets[best.index],
         )
 
 
-def _best(path: Path, streams: Sequence[Any]) -> Any:
-    """Return the stream that a player shows: no picture, rather the default one, then the largest."""
-    moving = [stream for stream in streams if not stream.disposition & NOT_A_VIDEO]
-    if not moving:
-        raise SampleRejected(UNDECODABLE, f"{path} has no video stream")
-    default = av.stream.Disposition.default
+def is_usable(packet: Any) -> bool:
+    """Return whether a packet holds a frame: it is not empty, as AVI's repetitions are, and not damaged."""
+    return bool(packet.size) and not packet.is_corrupt
 
-    def rank(stream: Any) -> tuple[bool, bool, int]:
-        area = stream.codec_context.width * stream.codec_context.height
-        return stream.frames != 1, bool(stream.disposition & default), area
 
-    return max(moving, key=rank)
+def _rank(stream: Any, num_packets: int) -> tuple[bool, bool, int]:
+    """Return what makes a stream the one that a player shows: it moves, it is the default, it is large."""
+    is_default = bool(stream.disposition & av.stream.Disposition.default)
+    return num_packets > 1, is_default, stream.codec_context.width * stream.codec_context.height
 
 
 def _times(shown: Sequence[_Packet], *, by_packets: bool) -> tuple[Ticks, Clock]:
     """Return when frames are shown, and how that is known. A time that comes twice is one frame: the later one."""
-    for clock, times in (("frames", [p.pts for p in shown]), ("packets", [p.dts for p in shown])):
-        if by_packets and clock == "frames":
-            continue
+    stamps: list[tuple[Clock, list[int | None]]] = [("packets", [packet.dts for packet in shown])]
+    if not by_packets:
+        stamps.insert(0, ("frames", [packet.pts for packet in shown]))
+    for clock, times in stamps:
         different = np.unique(np.array([time for time in times if time is not None], np.int64))
         if len(different) > len(shown) / 2:  # few may lack one, such as the second field of an interlaced frame
             return different, clock
@@ -181,8 +178,8 @@ def _last_ticks(shown: Sequence[_Packet], pts_N: Ticks, stream: _Stream) -> Frac
 def _shape(path: Path, stream: _Stream) -> tuple[int, int, Orientation]:
     """Decode the first frame and return its upright width and height, and its orientation."""
     with blamed_on(path), av.open(str(path)) as container:
-        container.streams[stream.index].codec_context.thread_count = 1
-        frame = next(container.decode(container.streams[stream.index]), None)
+        container.streams[stream.place].codec_context.thread_count = 1
+        frame = next(container.decode(container.streams[stream.place]), None)
         if frame is None:
             raise SampleRejected(UNDECODABLE, f"{path}: no frame can be decoded")
         matrices = [bytes(data) for data in frame.side_data if data.type.name == "DISPLAYMATRIX"]

@@ -1,6 +1,7 @@
 """Which way a frame is turned before it is shown, by the display matrix of its file.
 
-ISO/IEC 14496-12, 6.2.2: the matrix (a, b, u, c, d, v, x, y, w) shows the pixel (p, q) at (a p + c q + x, b p + d q + y).
+ISO/IEC 14496-12, 6.2.2: the matrix (a, b, u, c, d, v, x, y, w) shows what is stored at (p, q) at the place
+(a p + c q + x, b p + d q + y).
 """
 
 import struct

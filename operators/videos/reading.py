@@ -37,6 +37,12 @@ class VideoReading(Settings):
     count: int | None = Field(default=None, ge=PAIR)  # of rule count: frames taken of every video, however long
     max_frames: int = Field(default=32, ge=PAIR)  # longer videos give this many, evenly spread
     max_side: int = Field(default=448, ge=28)  # px; larger frames are scaled down
+    cache: Path | None = None  # a folder that keeps decoded frames, for all runs that name it; None: nothing is kept
+    cache_gb: float = Field(default=20.0, gt=0)  # that the cache may hold; what was read longest ago goes first
+
+    def absolute(self) -> Self:
+        """Return the same settings with a folder that means the same in every process."""
+        return self if self.videos is None else self.model_copy(update={"videos": self.videos.absolute()})
 
     @model_validator(mode="after")
     def _no_setting_of_another_rule(self) -> Self:
@@ -71,6 +77,10 @@ class Window:
         if end_s is not None and end_s <= (start_s or 0.0):
             raise SampleRejected("bad_window", f"'end_s' ({end_s}) must be after 'start_s' ({start_s or 0.0})")
         return cls(start_s=float(start_s or 0.0), end_s=None if end_s is None else float(end_s))
+
+    def facts(self) -> dict[str, float]:
+        """Return what ``read`` reads, as JSON values."""
+        return {"start_s": self.start_s} | ({} if self.end_s is None else {"end_s": self.end_s})
 
 
 WHOLE = Window()

@@ -1,4 +1,4 @@
-"""A user's own lines in every command that learns or measures: the tiny model, a few steps, several forms in one file."""
+"""A user's own lines in every command that learns or measures: the tiny model, a few steps, several forms."""
 
 from __future__ import annotations
 

@@ -19,12 +19,13 @@ from typing import Any, Protocol
 
 from temporay.operators.dataset.opening import Samples, check_dropped, open_samples
 from temporay.operators.dataset.shards import RECIPE_FILE
-from temporay.operators.dataset.video_qa import DroppedLine, VideoReading
+from temporay.operators.dataset.video_qa import DroppedLine
 from temporay.operators.errors import UserError
 from temporay.operators.files import whole_file, write_text
 from temporay.operators.own_data.lines import CLIP
 from temporay.operators.own_data.sources import HUB, address_of_shards, is_remote
 from temporay.operators.seeding import digest
+from temporay.operators.videos.reading import VideoReading
 
 FOLDER, LINES, DROPPED = "own_data", "lines.jsonl", "dropped_lines.jsonl"
 VIDEO_SUFFIXES = ("mp4", "webm", "mkv", "avi", "mov")

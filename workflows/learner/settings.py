@@ -8,10 +8,10 @@ from pydantic import Field, model_validator
 from temporay.models.lora import Trained
 from temporay.models.parallel import Hardware, num_shards
 from temporay.models.policy import OptimizerConfig, lr_factor
-from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.own_data.sources import absolute_source
 from temporay.operators.scoring.arms import ARMS, Arm
 from temporay.operators.settings import Settings
+from temporay.operators.videos.reading import VideoReading
 from temporay.workflows.config import Instruction, Weights
 from temporay.workflows.learner.passes import PassLimits
 from temporay.workflows.runs.trackers import Trackers

@@ -15,7 +15,6 @@ from typing import Any
 from temporay.models.families._base import family_of
 from temporay.operators.advantages._base import is_flat
 from temporay.operators.dataset.opening import open_samples
-from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.errors import UserError
 from temporay.operators.files import read_json
 from temporay.operators.pages.gallery import task_filter
@@ -26,6 +25,7 @@ from temporay.operators.records import Sample, ScoredGroup
 from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in
 from temporay.operators.scoring.answers import read_answer
 from temporay.operators.seeding import rng_at
+from temporay.operators.videos.reading import VideoReading
 from temporay.workflows.config import validated
 from temporay.workflows.data.own_data import at_hand
 from temporay.workflows.reports.claim_marks import text_marks, told

@@ -18,8 +18,8 @@ from typing import Any, Self
 import numpy as np
 import ray
 from temporay.operators.dataset.opening import Samples, open_samples
-from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.records import Frames, Prompt
+from temporay.operators.videos.reading import VideoReading
 
 MAX_THREADS = 16  # that read clips; each holds one in memory
 

@@ -18,11 +18,12 @@ from typing import Any
 
 import numpy as np
 from temporay.operators.dataset.opening import Samples, open_samples
-from temporay.operators.dataset.video_qa import DroppedLine, VideoReading
+from temporay.operators.dataset.video_qa import DroppedLine
 from temporay.operators.errors import UserError
 from temporay.operators.own_data.sources import absolute_source
 from temporay.operators.records import Frames, Sample
 from temporay.operators.seeding import place_in_epochs
+from temporay.operators.videos.reading import VideoReading
 from temporay.workflows.data.own_data import at_hand
 
 

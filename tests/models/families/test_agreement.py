@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from temporay.models.losses._supervised import supervised
 from temporay.models.policy import OptimizerConfig, Policy
 from temporay.operators.components import available
 from temporay.operators.records import Group, Prompt, Sampling
+from temporay.operators.sampling import ShownFrames
+from temporay.operators.videos.reading import TIMELINE_FPS
 
 from tests.models.small_engines import Clip, small_prompts
 from tests.models.small_policies import make_policy, processor_of
@@ -21,6 +24,7 @@ from tests.models.small_policies import make_policy, processor_of
 TOLERANCE = 1e-4  # nats, float32
 # Rates on both sides of 2 fps, three sizes, an odd number of frames, and a blind prompt.
 CLIPS: Sequence[Clip] = (((8, 48, 48), 4.0), ((5, 64, 32), 8.0), ((4, 32, 96), 1.0), ((6, 48, 48), 2.9), (None, 4.0))
+TIMES = ShownFrames(indices=(0, 33, 500, 533, 1000, 4000, 4500, 9000), num_frames=10286)  # ms, of a variable rate
 VERSION = 100  # other tests of the session load other weights under smaller numbers
 pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning"),  # vLLM's start warns
@@ -37,6 +41,7 @@ def test_engine_and_trainer_agree(
     policy, processor = make_policy(model, optimizer=OptimizerConfig(lr=1e-3)), processor_of(model)
     engine = engines(name, family)
     prompts = small_prompts(processor, CLIPS)
+    prompts.append(replace(prompts[0], key="own video", fps=TIMELINE_FPS, shown=TIMES))
     sampling = Sampling(num_rollouts=2, temperature=1.0, max_tokens=8, seed=1)
     engine.load_weights([policy.state_dict()], VERSION)
     before = gap(policy, processor, prompts, engine.generate(prompts, sampling))

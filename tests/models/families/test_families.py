@@ -16,6 +16,7 @@ from temporay.models.families._qwen_vl import LinearPatchEmbed
 from temporay.operators.components import available, load
 from temporay.operators.errors import UserError
 from temporay.operators.records import Prompt
+from temporay.operators.videos.reading import TIMELINE_FPS, TakenFrames
 from transformers import Qwen3VLForConditionalGeneration
 
 
@@ -84,6 +85,17 @@ def test_timestamps_are_those_of_the_frames(family: Family, processor: Any) -> N
     encoded = family.encode(processor, [prompt(processor, (5, 48, 48, 3))])
     text = processor.tokenizer.decode(encoded.prompt_ids[0])
     assert [part.split(" seconds>")[0] for part in text.split("<") if " seconds>" in part] == ["0.1", "0.6", "1.0"]
+
+
+def test_timestamps_of_a_users_video_are_its_own_at_any_rate(family: Family, processor: Any) -> None:
+    """Ten frames in one second and one in each of the next: each pair is told the mean of its own two times."""
+    times_s = (0.0, 0.1, 0.2, 1.0, 2.0, 35.0)
+    taken = TakenFrames(places=tuple(range(6)), times_s=times_s, width=48, height=48)
+    encoded = family.encode(
+        processor, [dataclasses.replace(prompt(processor, (6, 48, 48, 3)), fps=TIMELINE_FPS, shown=taken.shown)]
+    )
+    text = processor.tokenizer.decode(encoded.prompt_ids[0])
+    assert [part.split(" seconds>")[0] for part in text.split("<") if " seconds>" in part] == ["0.1", "0.6", "18.5"]
 
 
 def test_a_batch_with_a_blind_prompt_is_encoded_like_its_prompts(family: Family, processor: Any) -> None:

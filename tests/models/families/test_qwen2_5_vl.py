@@ -14,6 +14,7 @@ from temporay.models.families._base import Family, family_of
 from temporay.models.families._positions import rope_index
 from temporay.models.families.qwen2_5_vl import SECONDS, Qwen25Vl, seconds_to_bits
 from temporay.operators.records import Prompt
+from temporay.operators.videos.reading import TIMELINE_FPS, TakenFrames
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from tests.models.families.test_agreement import CLIPS, TOLERANCE
@@ -108,6 +109,22 @@ def test_seconds_survive_bfloat16(family: Family, processor: Any) -> None:
     assert not tensors[SECONDS].is_floating_point()
     seconds = tensors[SECONDS].view(torch.float32).tolist()
     assert seconds == pytest.approx([0.5, 0.25, 2.0, 2 / 2.9], rel=1e-6)
+
+
+@pytest.mark.parametrize("gap_s", [0.5, 0.25, 1.0, 2.9])
+@pytest.mark.parametrize("num_frames", [4, 5])
+@pytest.mark.parametrize("start_s", [0.0, 40.0])
+def test_a_users_video_has_the_rate_of_its_frames(
+    family: Family, processor: Any, gap_s: float, num_frames: int, start_s: float
+) -> None:
+    """Its timeline has 1000 places in a second, and the processor derives seconds from how many of them are shown."""
+    times_s = tuple(start_s + gap_s * n for n in range(num_frames))
+    taken = TakenFrames(places=tuple(range(num_frames)), times_s=times_s, width=48, height=48)
+    frames_THWC = np.zeros((num_frames, 48, 48, 3), np.uint8)
+    text = small_prompts(processor, CLIPS)[0].text
+    prompt = Prompt(key="a", text=text, frames_THWC=frames_THWC, fps=TIMELINE_FPS, shown=taken.shown)
+    (seconds,) = family.encode(processor, [prompt]).video_tensors[SECONDS].view(torch.float32).tolist()
+    assert seconds == pytest.approx(2 * gap_s, rel=1e-3)
 
 
 def test_transformers_own_positions_would_not_agree(family: Family, processor: Any, tiny_qwen2_5_vl: Path) -> None:

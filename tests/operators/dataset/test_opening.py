@@ -13,8 +13,8 @@ from temporay.operators.components import OWN_FOLDERS
 from temporay.operators.dataset.opening import Samples, check_dropped, open_samples
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.rows import ANSWER_ONLY, INSTRUCTIONS, question_text
-from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.errors import UserError
+from temporay.operators.videos.reading import VideoReading
 
 from tests.own_lines import LINE, write_lines
 from tests.small_data import write_dataset

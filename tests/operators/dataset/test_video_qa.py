@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from temporay.operators.dataset.video_qa import VideoHeader, VideoQa, VideoQaSettings, taken_frames
+from temporay.operators.dataset.video_qa import VideoQa, VideoQaSettings
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.pixels.clip import Codec, encode
 
@@ -43,24 +43,42 @@ def test_a_file_without_a_usable_line_is_a_user_error(folder: Path) -> None:
 
 def test_frames_are_spread_over_the_whole_video(folder: Path) -> None:
     data = opened(folder, plain(), fps=2.0)
-    frames_THWC = data.frames_shown(0)
-    assert frames_THWC.shape == (4, 48, 64, 3) and data.sample(0).num_frames == 4 and data.sample(0).fps == 2.0
+    sample, frames_THWC = data.sample(0), data.frames_shown(0)
+    assert frames_THWC.shape == (4, 48, 64, 3) == (sample.num_shown, sample.height, sample.width, 3)
+    assert sample.shown is not None and sample.shown.indices == (200, 700, 1200, 1700) and sample.fps == 1000.0
+    assert sample.num_frames == 2000  # ms
     assert np.abs(frames_THWC.mean(axis=(1, 2, 3)) - 10 * np.array([2, 7, 12, 17])).max() < 4
 
 
 def test_long_videos_give_the_most_frames_and_large_ones_are_scaled(folder: Path) -> None:
     data = opened(folder, plain(), fps=10.0, max_frames=5, max_side=32)
     sample, frames_THWC = data.sample(0), data.frames_shown(0)
-    assert frames_THWC.shape == (5, 24, 32, 3) == (sample.num_frames, sample.height, sample.width, 3)
-    assert sample.num_frames / sample.fps == pytest.approx(
-        NUM_FRAMES / FPS
-    )  # as long as the video, whatever is left out
+    assert frames_THWC.shape == (5, 24, 32, 3) == (sample.num_shown, sample.height, sample.width, 3)
+    assert sample.num_frames == 2000  # as long as the video, whatever is left out
 
 
-def test_more_frames_than_there_are_repeat_some() -> None:
-    stream = VideoHeader(num_frames=3, fps=10.0, width=8, height=8)
-    assert taken_frames(stream, 6) == [0, 0, 1, 1, 2, 2]
-    assert taken_frames(stream, 1) == [1]
+def test_a_line_may_be_about_a_part_of_its_video(folder: Path) -> None:
+    data = opened(folder, plain(start_s=1.0), plain(start_s=0, end_s=1), plain(), fps=4.0)
+    starts = [data.sample(i).shown.indices[0] for i in range(3)]  # type: ignore[union-attr]
+    assert starts == [1100, 100, 100] and [data.sample(i).num_shown for i in range(3)] == [4, 4, 8]
+    assert data.frames_shown(0)[0].mean() > data.frames_shown(1)[-1].mean()
+
+
+@pytest.mark.parametrize(
+    "window",
+    [{"start_s": -1}, {"end_s": 0}, {"start_s": 1, "end_s": 1}, {"start_s": "1"}, {"start_s": 2.5}, {"end_s": True}],
+)
+def test_a_part_that_a_video_does_not_have_is_no_line(folder: Path, window: dict[str, object]) -> None:
+    (dropped,) = opened(folder, plain(), plain(**window)).dropped
+    assert dropped.reason == "bad_window"
+
+
+def test_a_video_that_is_exchanged_is_not_taken_for_the_old_one(folder: Path) -> None:
+    data = opened(folder, plain())
+    frames_THWC = np.zeros((60, 48, 64, 3), np.uint8)
+    (folder / "a.mp4").write_bytes(encode(frames_THWC, FPS, Codec()).data)
+    with pytest.raises(SampleRejected, match=r"video_changed: .*a\.mp4"):
+        data.frames_shown(0)
 
 
 def test_a_missing_video_is_named(folder: Path) -> None:

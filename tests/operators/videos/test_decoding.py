@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -125,8 +126,19 @@ def test_a_file_that_was_damaged_since_is_named(tmp_path: Path) -> None:
     header = probe(path)
     taken = taken_frames(header, VideoReading())
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(SampleRejected, match="video_undecodable: .*a b ü.mp4"):
+    with pytest.raises(SampleRejected, match=r"video_undecodable: .*a b ü\.mp4"):
         frames_of(path, header, taken)
+
+
+def test_a_packet_without_a_picture_leaves_the_frame_before_it_on_screen(tmp_path: Path) -> None:
+    """VP8 has hidden frames, and interlaced video may have a packet for every field."""
+    path = write_video(tmp_path / "a.mp4", 10)
+    header = probe(path)
+    hidden = replace(header, pts_N=np.sort(np.append(header.pts_N, header.pts_N[5] + 1)))
+    taken = TakenFrames(places=(2, 6), times_s=(0.2, 0.5), width=64, height=48)
+    assert numbers(frames_of(path, hidden, taken)) == [2, 5]
+    with pytest.raises(SampleRejected, match="no frame can be decoded"):  # rather than the same one twice
+        frames_of(path, hidden, replace(taken, places=(5, 6)))
 
 
 def test_frames_that_are_gone_are_not_replaced_by_the_last_one(tmp_path: Path) -> None:

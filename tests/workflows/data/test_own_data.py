@@ -15,10 +15,10 @@ from typing import Any
 import datasets
 import pytest
 from temporay.operators.dataset.opening import Samples
-from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.errors import UserError
 from temporay.operators.own_data.sources import absolute_source, address_of_shards
 from temporay.operators.settings import Settings
+from temporay.operators.videos.reading import VideoReading
 from temporay.workflows.data.own_data import DROPPED, LINES, at_hand, opened, tell_dropped
 
 from tests.own_lines import LINE, video_bytes, write_lines

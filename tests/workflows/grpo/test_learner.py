@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import ray
 from temporay.operators.dataset.reader import Dataset
-from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.records import Group, Prompt
+from temporay.operators.videos.reading import VideoReading
 from temporay.workflows.grpo.batches import TrainingBatch, TrainingGroup, UpdateReport
 from temporay.workflows.grpo.learner import PolicyLearner, _resolve
 from temporay.workflows.grpo.mailbox import Mailbox

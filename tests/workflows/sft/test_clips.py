@@ -14,8 +14,8 @@ import ray
 from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from temporay.operators.dataset.reader import Dataset
-from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.errors import UserError
+from temporay.operators.videos.reading import VideoReading
 from temporay.workflows.learner.passes import PassLimits
 from temporay.workflows.sft.clips import BLOCK_BYTES, RankSteps, clips, clips_by_step, load_block
 from temporay.workflows.sft.collation import Collate

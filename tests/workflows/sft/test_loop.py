@@ -19,8 +19,8 @@ import ray
 import torch
 from safetensors.torch import load_file
 from temporay.operators.dataset.reader import Dataset
-from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.errors import UserError
+from temporay.operators.videos.reading import VideoReading
 from temporay.workflows import export_model
 from temporay.workflows.sft.inputs import prepare
 from temporay.workflows.sft.learner import check_cursor, cursor_of

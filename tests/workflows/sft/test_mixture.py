@@ -17,11 +17,11 @@ from temporay.models.families._base import family_of
 from temporay.models.tiny import TinyShape, build
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.rows import ANSWER_ONLY_INSTRUCTION
-from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.errors import UserError
 from temporay.operators.pixels.clip import Codec, encode
 from temporay.operators.records import Sample
 from temporay.operators.seeding import place_in_epochs
+from temporay.operators.videos.reading import VideoReading
 from temporay.workflows.sft.collation import Collate
 from temporay.workflows.sft.mixture import Mixture, Part, absolute_entry, parts_of, row_order, samples_drawn
 from temporay.workflows.sft.schedule import Pass

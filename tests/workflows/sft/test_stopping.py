@@ -17,8 +17,8 @@ from temporay.models.engines._settings import EngineSettings
 from temporay.models.engines.local import Local
 from temporay.models.families._base import family_of
 from temporay.operators.dataset.reader import Dataset
-from temporay.operators.dataset.video_qa import VideoReading
 from temporay.operators.records import ANSWER_OPEN, Sampling
+from temporay.operators.videos.reading import VideoReading
 from temporay.workflows.sft.collation import Collate
 from temporay.workflows.sft.inputs import prepare
 from temporay.workflows.sft.loop import run
