@@ -19,7 +19,7 @@ def probe_folder(folder: Path, fps: float) -> VideoHeader:
     """Read how many pictures a folder has, and the size of the first one.
 
     Raises:
-        SampleRejected: ``video_undecodable``: it has none, or the first one cannot be read.
+        SampleRejected: ``video_missing``, or ``video_undecodable``: it has none, or the first one cannot be read.
     """
     pictures = pictures_in(folder)
     height, width, _ = _read(pictures[0]).shape
@@ -51,8 +51,10 @@ def pictures_in(folder: Path) -> list[Path]:
     """Return the pictures of a folder, sorted by name.
 
     Raises:
-        SampleRejected: ``video_undecodable``: there is none.
+        SampleRejected: ``video_missing``, or ``video_undecodable``: it has none.
     """
+    if not folder.is_dir():
+        raise SampleRejected("video_missing", f"{folder} is no folder of pictures")
     pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
     if not pictures:
         raise SampleRejected(UNDECODABLE, f"{folder} has no pictures ({', '.join(sorted(PICTURES))})")

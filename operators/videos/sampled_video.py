@@ -8,7 +8,8 @@ from temporay.operators.records import Frames
 from temporay.operators.sampling import ShownFrames
 from temporay.operators.videos.decoding import frames_of
 from temporay.operators.videos.frame_cache import FrameCache
-from temporay.operators.videos.header import probe
+from temporay.operators.videos.frame_folder import frames_in, probe_folder
+from temporay.operators.videos.header import VideoHeader, probe
 from temporay.operators.videos.reading import WHOLE, TakenFrames, VideoReading, Window, taken_frames
 
 BYTES_PER_GB = 1e9
@@ -21,6 +22,15 @@ class SampledVideo:
     path: Path
     reading: VideoReading
     window: Window = WHOLE
+    folder_fps: float | None = None  # of a folder of pictures; None: it is a file
+
+    def header(self) -> VideoHeader:
+        """Return when which frame is shown, and its size.
+
+        Raises:
+            SampleRejected: the file is missing or cannot be decoded.
+        """
+        return probe(self.path) if self.folder_fps is None else probe_folder(self.path, self.folder_fps)
 
     def taken(self) -> TakenFrames:
         """Choose the frames by the file's header.
@@ -29,7 +39,7 @@ class SampledVideo:
             SampleRejected: the file is missing, cannot be decoded, or is of a shape that no model takes.
         """
         try:
-            return taken_frames(probe(self.path), self.reading, self.window)
+            return taken_frames(self.header(), self.reading, self.window)
         except SampleRejected as error:
             if str(self.path) in error.detail:
                 raise
@@ -44,7 +54,7 @@ class SampledVideo:
         Raises:
             SampleRejected: the video cannot be decoded, or is another one than it was.
         """
-        if self.reading.cache is None:
+        if self.reading.cache is None or self.folder_fps is not None:
             return self._decoded(told)
         cache = FrameCache.open(self.reading.cache, round(self.reading.cache_gb * BYTES_PER_GB))
         how = (*told.indices, self.reading.max_side)
@@ -54,4 +64,6 @@ class SampledVideo:
         taken = self.taken()
         if taken.shown != told:
             raise SampleRejected("video_changed", f"{self.path} gives other frames than when it was first read")
-        return frames_of(self.path, probe(self.path), taken)
+        if self.folder_fps is not None:
+            return frames_in(self.path, taken)
+        return frames_of(self.path, self.header(), taken)

@@ -12,55 +12,12 @@ from temporay.operators.markup import without_markers
 from temporay.operators.records import Address, Frames, Prompt, Question, Rollout
 from temporay.operators.scoring.arms import OPTION_ARMS, Arm, apply_arm, asked_under
 from temporay.operators.scoring.evaluation import EvaluationRow
-from temporay.operators.videos.decoding import frames_of
-from temporay.operators.videos.frame_folder import frames_in, probe_folder
-from temporay.operators.videos.header import VideoHeader, probe
-from temporay.operators.videos.reading import TIMELINE_FPS, TakenFrames, VideoReading, Window, taken_frames
+from temporay.operators.videos.reading import TIMELINE_FPS, TakenFrames, VideoReading, Window
+from temporay.operators.videos.sampled_video import SampledVideo
 from temporay.workflows.evaluation.questions import first_of_each_task
 
 Asking = Literal["published", "own"]
 BENCHMARK_SPLIT = "benchmark"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VideoPart:
-    """The part of a video that questions are about, and the frames of it that a model is shown."""
-
-    path: Path
-    fps: float | None  # of a folder of pictures; None: a video file
-    taken: TakenFrames
-
-    @classmethod
-    def of(cls, folder: Path, item: BenchmarkItem, reading: VideoReading) -> Self:
-        """Choose the frames.
-
-        Raises:
-            SampleRejected: there is no such video, it cannot be read, or it does not last until the part begins.
-        """
-        if len(item.videos) != 1:
-            raise SampleRejected("several_videos", f"it is about {len(item.videos)} videos; a prompt holds one")
-        path = folder / item.videos[0]
-        window = Window(start_s=item.start_s or 0.0, end_s=item.end_s)
-        return cls(path=path, fps=item.fps, taken=taken_frames(header_of(path, item.fps), reading, window))
-
-    def frames(self) -> Frames:
-        """Decode the frames: frames_THWC uint8 RGB.
-
-        Raises:
-            SampleRejected: they cannot be decoded.
-        """
-        if self.path.is_dir():
-            return frames_in(self.path, self.taken)
-        return frames_of(self.path, probe(self.path), self.taken)
-
-
-def header_of(path: Path, fps: float | None) -> VideoHeader:
-    """Return the header of a video, or of a folder of pictures at a stated rate.
-
-    Raises:
-        SampleRejected: there is none, or it cannot be read.
-    """
-    return probe_folder(path, fps) if path.is_dir() and fps is not None else probe(path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +35,9 @@ class BenchmarkQuestions:
 
     benchmark: Benchmark
     items: tuple[BenchmarkItem, ...]
-    clips: tuple[int, ...]  # of each item, the place in ``parts``
-    parts: tuple[VideoPart, ...]
+    clips: tuple[int, ...]  # of each item, the place in ``videos``
+    videos: tuple[SampledVideo, ...]
+    taken: tuple[TakenFrames, ...]  # of each video
     left_out: tuple[LeftOut, ...]
     reading: VideoReading
     asking: Asking
@@ -104,26 +62,26 @@ class BenchmarkQuestions:
         Raises:
             UserError: an annotation file is missing or damaged, or no question can be asked.
         """
-        items: dict[tuple[Any, ...], list[BenchmarkItem]] = {}
-        parts: dict[tuple[Any, ...], VideoPart] = {}
-        left_out = []
-        found = benchmark.read(folder).items
+        found, left_out = benchmark.read(folder).items, []
+        items: dict[SampledVideo, list[BenchmarkItem]] = {}
+        taken: dict[SampledVideo, TakenFrames] = {}
         for item in (found[i] for i in first_of_each_task([one.task for one in found], num_samples)):
-            part = item.videos, item.start_s, item.end_s
             try:
-                if part not in parts:
-                    parts[part] = VideoPart.of(folder, item, reading)
+                video = video_of(folder, item, reading)
+                if video not in taken:
+                    taken[video] = video.taken()
             except SampleRejected as error:
                 left_out.append(LeftOut(id=item.id, reason=error.reason, detail=error.detail))
             else:
-                items.setdefault(part, []).append(item)
+                items.setdefault(video, []).append(item)
         if not items:
             raise UserError(f"no question of {benchmark.title} in {folder} can be asked: {told(left_out)}")
         return cls(
             benchmark=benchmark,
             items=tuple(item for some in items.values() for item in some),
             clips=tuple(clip for clip, some in enumerate(items.values()) for _ in some),
-            parts=tuple(parts[part] for part in items),
+            videos=tuple(items),
+            taken=tuple(taken[video] for video in items),
             left_out=tuple(left_out),
             reading=reading,
             asking=asking,
@@ -137,11 +95,11 @@ class BenchmarkQuestions:
         return self.clips[i]
 
     def shape_shown(self, clip: int) -> tuple[int, int, int]:
-        taken = self.parts[clip].taken
+        taken = self.taken[clip]
         return len(taken.places), taken.height, taken.width
 
     def frames_shown(self, clip: int) -> Frames:
-        return self.parts[clip].frames()
+        return self.videos[clip].frames(self.taken[clip].shown)
 
     def prompt(self, processor: Any, i: int, arm: Arm, frames_THWC: Frames) -> Prompt:
         item, published = self._asked(i, arm), self.asking == "published"
@@ -154,7 +112,7 @@ class BenchmarkQuestions:
             answer_start=self.benchmark.answer_start if published else "",
             frames_THWC=apply_arm(arm, frames_THWC, address_of(item)),
             fps=TIMELINE_FPS,
-            shown=self.parts[self.clips[i]].taken.shown,
+            shown=self.taken[self.clips[i]].shown,
         )
 
     def row(self, i: int, arm: Arm, rollout: Rollout) -> EvaluationRow:
@@ -195,6 +153,18 @@ class BenchmarkQuestions:
         question = Question(text=item.question, options=item.options, answer_index=item.gold)
         asked = asked_under(arm, question, address_of(item))
         return replace(item, options=asked.options, gold=asked.answer_index)
+
+
+def video_of(folder: Path, item: BenchmarkItem, reading: VideoReading) -> SampledVideo:
+    """Return the part of a video that a question is about.
+
+    Raises:
+        SampleRejected: it is about several videos.
+    """
+    if len(item.videos) != 1:
+        raise SampleRejected("several_videos", f"it is about {len(item.videos)} videos; a prompt holds one")
+    window = Window(start_s=item.start_s or 0.0, end_s=item.end_s)
+    return SampledVideo(path=folder / item.videos[0], reading=reading, window=window, folder_fps=item.fps)
 
 
 def address_of(item: BenchmarkItem) -> Address:

@@ -1,0 +1,156 @@
+"""Benchmarks are asked in their own words about the right part of the right video, and scored by their own rules."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from temporay.models.families._base import family_of
+from temporay.models.tiny import build
+from temporay.operators.benchmarks._base import benchmark_called
+from temporay.operators.errors import UserError
+from temporay.operators.records import FinishReason, Rollout
+from temporay.operators.scoring.arms import NONE_OF_THEM, Arm
+from temporay.operators.scoring.evaluation import read_rows
+from temporay.operators.videos.reading import TIMELINE_FPS, VideoReading
+from temporay.workflows.config import validated
+from temporay.workflows.evaluate import EvaluateConfig, run, tell
+from temporay.workflows.evaluation.benchmark_questions import BenchmarkQuestions
+
+from tests.odd_videos import numbers, write_video
+from tests.operators.benchmarks import layouts
+from tests.small_runs import SHAPE
+
+NUM_VIDEOS = 3  # of every task
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """TVBench with a video of 10 seconds for every question but the last one of one task."""
+    folder = tmp_path_factory.mktemp("tvbench")
+    layouts.tvbench(folder)
+    for file in (folder / "json").iterdir():
+        for n in range(NUM_VIDEOS):
+            video = folder / "video" / file.stem / f"v{n}.mp4"
+            video.parent.mkdir(parents=True, exist_ok=True)
+            write_video(video, num_frames=20, fps=2, size=(64, 48))
+    (folder / "video/object_count/v2.mp4").unlink()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("model") / "model"
+    build(
+        out, ["Question: where does the ball go? Options: (A) To the left. (B) To the right. Best option"] * 9, SHAPE, 0
+    )
+    return out
+
+
+def opened(folder: Path, **changes: Any) -> BenchmarkQuestions:
+    reading = VideoReading(rule="count", count=4)
+    settings = {"asking": "published", "instruction": "", "num_samples": None, **changes}
+    return BenchmarkQuestions.open(benchmark_called("tvbench"), folder, reading, **settings)
+
+
+def written(text: str) -> Rollout:
+    return Rollout(completion_ids=(), logprobs=(), text=text, finish_reason=FinishReason.STOP, weight_versions=())
+
+
+def place(questions: BenchmarkQuestions, task: str) -> int:
+    return next(i for i, item in enumerate(questions.items) if item.task == task)
+
+
+def test_every_question_is_asked_whose_video_is_there(folder: Path) -> None:
+    questions = opened(folder)
+    assert len(questions) == 10 * NUM_VIDEOS - 1
+    assert [(one.reason, "object_count/v2.mp4" in one.detail) for one in questions.left_out] == [
+        ("video_missing", True)
+    ]
+    assert len(opened(folder, num_samples=2)) == 20
+    with pytest.raises(UserError, match="num_samples is 4, but there are 3 questions of action_antonym"):
+        opened(folder, num_samples=4)
+
+
+def test_only_the_stated_part_of_a_video_is_shown(folder: Path) -> None:
+    questions = opened(folder)
+    whole = questions.frames_shown(questions.clip_of(place(questions, "moving_direction")))
+    part = questions.frames_shown(questions.clip_of(place(questions, "action_sequence")))  # from 1.5 to 8 s
+    assert whole.shape == (4, 48, 64, 3) == (*questions.shape_shown(0), 3)
+    assert numbers(whole) == [2, 7, 12, 17] and numbers(part) == [4, 7, 11, 14]
+
+
+def test_the_prompt_has_the_published_words_and_the_times_of_the_frames(folder: Path, model: Path) -> None:
+    questions, processor = opened(folder), family_of(model).load_processor(model)
+    i = place(questions, "moving_direction")
+    frames = questions.frames_shown(questions.clip_of(i))
+    prompt = questions.prompt(processor, i, "reversed", frames)
+    assert prompt.text.endswith("Best option:(") and "Carefully watch the video" in prompt.text
+    assert prompt.fps == TIMELINE_FPS and prompt.shown is not None and prompt.shown.indices == (1000, 3500, 6000, 8500)
+    assert prompt.frames_THWC is not None and np.array_equal(prompt.frames_THWC, frames[::-1])
+    own = opened(folder, asking="own", instruction="Think first.").prompt(processor, i, "ordered", frames)
+    assert (
+        "Carefully" not in own.text
+        and "Best option:(" not in own.text
+        and "Only give the best option.\nThink" in own.text
+    )
+    removed = questions.prompt(processor, i, "right_removed", frames).text
+    item = questions.items[i]
+    assert NONE_OF_THEM in removed and item.options[item.gold] not in removed
+
+
+@pytest.mark.parametrize("arm", ["ordered", "options_shuffled", "right_removed"])
+def test_gold_answers_are_right_under_every_arm_and_others_are_not(folder: Path, arm: Arm) -> None:
+    questions = opened(folder)
+    for answer, expected in (("right", 100.0), ("wrong", 0.0)):
+        rows = []
+        for i in range(len(questions)):
+            item = questions._asked(i, arm)
+            index = item.gold if answer == "right" else (item.gold + 1) % len(item.options)
+            rows.append(questions.row(i, arm, written(questions.benchmark.write_answer(item, index))))
+        tables = questions.tables(rows)
+        assert {tables[protocol]["accuracy"] for protocol in tables} == {expected}
+        assert {row.score for row in rows} == {row.lenient_score for row in rows} == {expected / 100}
+
+
+def test_both_protocols_and_both_readers_are_told_where_they_differ(folder: Path) -> None:
+    questions = opened(folder)
+    rows = [questions.row(i, "ordered", written("**Answer: B**" if i % 2 else "")) for i in range(len(questions))]
+    tables = questions.tables(rows)
+    assert tables["official"]["accuracy"] > 40 and tables["strict"]["accuracy"] == 0.0  # an empty reply fits any option
+    assert {row.parsed for row in rows} == {None} and {row.lenient_score for row in rows} == {0.0, 1.0}
+    assert len({row.cluster for row in rows}) == len(questions)
+
+
+def test_evaluate_runs_a_benchmark_through_every_arm(
+    ray_cluster: None, folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {"data": folder, "model": model, "out": tmp_path / "run", "benchmark": "tvbench", "num_samples": 2}
+    given |= {"arms": ["ordered", "reversed", "blind"], "max_tokens": 4, "pool": {"engine": "local"}}
+    with pytest.raises(UserError, match="takes no instruction; give --asking own"):
+        run(validated(EvaluateConfig, {**given, "instruction": "letter"}))
+    summary = run(validated(EvaluateConfig, given))
+    tell(summary)
+    said = capsys.readouterr().out
+    assert "TVBench, reversed: accuracy" in said and "protocols: official takes" in said
+    found = summary["benchmark"]
+    assert found["reading"]["count"] == 16 and found["metrics"].keys() == {"ordered", "reversed", "blind"}
+    rows = read_rows(tmp_path / "run" / "samples.jsonl")
+    assert len(rows) == 3 * 20 and {row.task for row in rows} == set(found_tasks(folder))
+    assert run(validated(EvaluateConfig, given)) == json.loads((tmp_path / "run" / "summary.json").read_text())
+
+
+def found_tasks(folder: Path) -> list[str]:
+    return [file.stem for file in (folder / "json").iterdir()]
+
+
+def test_a_benchmark_without_its_videos_is_refused(folder: Path, model: Path, tmp_path: Path) -> None:
+    given = {"data": folder, "model": model, "out": tmp_path / "run", "benchmark": "tvbench", "max_dropped_share": 0.0}
+    with pytest.raises(UserError, match=r"1 of 30 questions of TVBench cannot be asked, .* \(1 video_missing, such as"):
+        run(validated(EvaluateConfig, given))
+    with pytest.raises(UserError, match="unknown benchmark 'tv_bench'; did you mean 'tvbench'"):
+        run(validated(EvaluateConfig, {**given, "benchmark": "tv_bench"}))
+    assert not (tmp_path / "run").exists()
