@@ -23,7 +23,7 @@ from temporay.operators.scoring.answers import read_answer
 from temporay.operators.scoring.arms import ARMS, Arm, apply_arm
 from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, by_task, write_rows
 from temporay.operators.settings import Settings
-from temporay.workflows.config import Instruction
+from temporay.workflows.config import Arms, Instruction
 from temporay.workflows.data.own_data import opened, tell_dropped
 from temporay.workflows.rollouts.adapters import check_adapters
 from temporay.workflows.rollouts.defaults import Demand, lengths_of, resolved
@@ -39,7 +39,7 @@ CHUNK = 64  # prompts in flight at a time: frames are held for these alone
 class EvaluateSettings(Settings):
     """How a model is evaluated, wherever it and the samples are."""
 
-    arms: tuple[Arm, ...] = ARMS
+    arms: Arms = ARMS
     num_samples: int | None = Field(default=None, ge=1)  # per primitive; None: all
     max_tokens: int = Field(default=256, ge=1)
     instruction: Instruction = ""  # letter, text, or words of your own; "": the model was shown one format only
