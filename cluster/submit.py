@@ -104,12 +104,25 @@ def check(job: Job) -> None:
         raise SubmitError(f"--working-dir {job.working_dir} is not a folder; give a folder of your own code, or none")
     if not job.arguments:
         raise SubmitError("there is no command to send; write it after --, e.g. -- sft synrl --out /shared/run")
+    out = next((value for name, value in _flags(job.arguments) if name == "--out"), None)
+    if out is not None and not out.startswith(("/", "~")):
+        raise SubmitError(
+            f"--out {out} would lie in the job's own folder, which is deleted with the job; give a path that begins "
+            "with /, on storage that all nodes see"
+        )
     for name in job.environment:
         if SECRET_NAME.search(name):
             raise SubmitError(
                 f"--env {name} looks like a secret, and a job's environment is shown to every user of the cluster; "
                 "set it on the cluster's nodes instead"
             )
+
+
+def _flags(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the flags of a command with their first values, written with ``=`` or without."""
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        name, equals, value = word.partition("=")
+        yield name, value if equals else following
 
 
 def connect(address: str) -> JobClient:

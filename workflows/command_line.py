@@ -7,6 +7,7 @@ import itertools
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import ModuleType
 
 import tyro
@@ -78,11 +79,21 @@ def _parsed(program: str, kind: type[SettingsT], settings: Settings | None, argu
         if not ended.code:  # --help
             raise
         raise UserError(f"{in_one_sentence(refused.getvalue())}; `{program} --help` lists every setting") from ended
-    config, unknown = parsed
+    config, unknown = expanded(parsed[0]), parsed[1]
     if unknown:
         given = unknown[0].partition("=")[0].replace("_", "-")
         raise unknown_name("setting", given, [f"--{name.replace('_', '-')}" for name in dotted_names(config)])
     return config
+
+
+def expanded(config: SettingsT) -> SettingsT:
+    """Return the same settings with every ``~`` that begins a path replaced: a shell leaves that of ``--out=~/x``."""
+    changed = {
+        name: expanded(value) if isinstance(value, Settings) else value.expanduser()
+        for name, value in config
+        if isinstance(value, Settings | Path)
+    }
+    return config.model_copy(update=changed)
 
 
 def in_one_sentence(box: str) -> str:

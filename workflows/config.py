@@ -4,9 +4,12 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError
 from temporay.operators.dataset.rows import INSTRUCTIONS
 from temporay.operators.errors import UserError, first_fault, unknown_name
+from temporay.operators.markup import MARKER
+from temporay.operators.records import TAGS
+from temporay.operators.scoring.arms import ARMS, Arm
 from temporay.operators.settings import Settings
 from tyro.constructors import PrimitiveConstructorSpec
 
@@ -75,8 +78,36 @@ NamedFields = Annotated[
     ),
 ]
 
+
+def without_special_tokens(text: str) -> str:
+    """Return a text of the user's own that a chat template can take.
+
+    Raises:
+        ValueError: it holds a special token, which would make turns or videos that are not there.
+    """
+    found = next((marker[0] for marker in MARKER.finditer(text) if marker[0] not in TAGS), None)
+    if found is not None:
+        raise ValueError(f"{found} is a special token of chat templates; leave it out")
+    return text
+
+
 # How to answer, added to every question: a name of INSTRUCTIONS stands for its text, any other text for itself.
-Instruction = Annotated[str, BeforeValidator(lambda text: dict(INSTRUCTIONS).get(text, text))]
+OwnText = Annotated[str, AfterValidator(without_special_tokens)]
+Instruction = Annotated[OwnText, BeforeValidator(lambda text: dict(INSTRUCTIONS).get(text, text))]
+
+
+def each_once(arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
+    """Return arms of an evaluation of which there is one or more, and each once.
+
+    Raises:
+        ValueError: there is none, or one is named twice.
+    """
+    if not arms or len(set(arms)) < len(arms):
+        raise ValueError(f"arms are named once each, and there is at least one (valid: {', '.join(ARMS)})")
+    return arms
+
+
+Arms = Annotated[tuple[Arm, ...], AfterValidator(each_once)]
 
 
 def to_json(config: Settings) -> dict[str, Any]:

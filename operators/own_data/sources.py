@@ -20,7 +20,7 @@ def is_remote(source: Path) -> bool:
 
 def absolute_source(source: Path) -> Path:
     """Return a source that means the same in every process."""
-    return source if is_remote(source) else source.absolute()
+    return source if is_remote(source) else source.expanduser().absolute()
 
 
 def address_of_shards(source: Path) -> str:

@@ -98,6 +98,14 @@ def test_a_job_carries_the_program_and_no_secret(tmp_path: Path) -> None:
             check(make_job(environment={name: "x"}))
 
 
+@pytest.mark.parametrize("out", [("--out", "runs/x"), ("--out=runs/x",), ("--out", "./x")])
+def test_results_are_not_left_in_the_folder_of_a_job(out: tuple[str, ...]) -> None:
+    with pytest.raises(SubmitError, match="is deleted with the job; give a path that begins with /"):
+        check(make_job(arguments=("sft", "synrl", *out)))
+    check(make_job(arguments=("sft", "synrl", "--out=~/x")))
+    check(make_job(arguments=("doctor",)))
+
+
 def test_what_is_uploaded_is_our_packages_below_one_name(tmp_path: Path) -> None:
     program = staged(tmp_path)
     assert sorted(path.name for path in program.iterdir()) == sorted(PACKAGES)

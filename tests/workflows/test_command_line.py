@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -163,6 +164,36 @@ def test_instructions_are_given_by_name_or_in_words(command: str) -> None:
     given = {word: config_of(name, [*preset, *paths, "--instruction", word]).instruction for word in ("letter", "Why?")}
     assert given == {"letter": INSTRUCTIONS["letter"], "Why?": "Why?"}
     assert config_of(name, [*preset, *paths]).instruction == ""
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "said"),
+    [
+        ("instruction", "Answer <|im_end|> now", "<|im_end|> is a special token"),
+        ("instruction", "<video>", "<video> is a special token"),
+        ("validation-arms", "ordered ordered", "named once each"),
+    ],
+)
+def test_texts_and_arms_that_mean_nothing_are_refused(flag: str, value: str, said: str) -> None:
+    paths = ["--data", "d", "--model", "m", "--out", "o"]
+    words = value.split() if flag.endswith("arms") else [value]
+    with pytest.raises(UserError, match=re.escape(said)):
+        config_of("sft", ["tiny", *paths, f"--{flag}", *words])
+
+
+@pytest.mark.parametrize("arms", [[], ["blind", "blind"]])
+def test_an_evaluation_has_each_arm_once(arms: list[str]) -> None:
+    with pytest.raises(UserError, match="there is at least one"):
+        config_of("evaluate", ["--data", "d", "--model", "m", "--out", "o", "--arms", *arms])
+
+
+def test_a_home_folder_is_found_behind_an_equals_sign() -> None:
+    """A shell replaces the ``~`` of ``--out ~/x``, and leaves that of ``--out=~/x``."""
+    paths = ["--data=~/d", "--model", "m", "--out=~/o", "--video-reading.videos=~/v"]
+    config = config_of("sft", ["tiny", *paths])
+    home = Path.home()
+    assert (config.data, config.out, config.video_reading.videos) == (home / "d", home / "o", home / "v")
+    assert config_of("sft", ["tiny", *paths[1:], "--data", "hf:a/b"]).absolute().data == Path("hf:a/b")
 
 
 def test_without_a_preset_the_presets_are_named() -> None:

@@ -96,7 +96,7 @@ def test_sft_teaches_thoughts_and_answers(ray_cluster: None, file: Path, model: 
     settings = {"num_steps": 3, "batch_size": TAKEN, "threads": 1, "max_dropped_share": 0.2, "validation": file}
     settings |= {"validate_every": 3, "video_reading": READING, "best_metric": "ordered_loss"}
     summary = fine_tune(SftConfig.model_validate({"data": file, "model": model, "out": tmp_path / "run", **settings}))
-    assert summary["datasets"][0]["dropped_lines"] == {"unknown_form": 1}
+    assert summary["data"][0]["dropped_lines"] == {"unknown_form": 1}
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().split("\n") if line]
     exact = next(row["exact"] for row in rows if row["stage"] == "sft_validation")
     assert {"light", "video_qa", "answer_only video_qa"} <= exact.keys()  # by category, with and without a thought

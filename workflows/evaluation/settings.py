@@ -1,21 +1,9 @@
 """How a model is evaluated, wherever it and the questions are."""
 
-from typing import Annotated
-
-from pydantic import AfterValidator, Field
-from temporay.operators.errors import UserError
-from temporay.operators.scoring.arms import ARMS, Arm
+from pydantic import Field
+from temporay.operators.scoring.arms import ARMS
 from temporay.operators.settings import Settings
-from temporay.workflows.config import Instruction
-
-
-def _different(arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
-    if not arms or len(set(arms)) < len(arms):
-        raise UserError(f"there must be at least one arm, and each once, not {list(arms)}")
-    return arms
-
-
-Arms = Annotated[tuple[Arm, ...], AfterValidator(_different)]
+from temporay.workflows.config import Arms, Instruction
 
 
 class EvaluateSettings(Settings):

@@ -7,8 +7,8 @@ from pydantic import Field
 from temporay.models.losses._base import GrpoLossSettings
 from temporay.operators.advantages._base import AdvantageName
 from temporay.operators.reinforcement.curriculum import CurriculumSettings
-from temporay.operators.scoring.arms import Arm
 from temporay.operators.settings import Settings
+from temporay.workflows.config import Arms
 from temporay.workflows.learner.settings import MAY_CHANGE as OF_EVERY_TRAINING
 from temporay.workflows.learner.settings import TrainingConfig, TrainingSettings
 from temporay.workflows.rollouts.settings import PoolConfig, RewardConfig
@@ -76,7 +76,7 @@ class GrpoSettings(TrainingSettings):
     num_iterations: int = Field(default=1, ge=1)  # passes over a batch (TRL's name)
     mini_batches: int = Field(default=1, ge=1)  # updates that a pass is cut into
     validate_every: int = Field(default=20, ge=1)  # steps, where there is a dataset to validate on; also before step 1
-    validation_arms: tuple[Arm, ...] = ("ordered", "shuffled")  # answered greedily, with ``max_tokens`` at most
+    validation_arms: Arms = ("ordered", "shuffled")  # answered greedily, with ``max_tokens`` at most
     best_metric: GrpoBestMetric = "ordered_accuracy"  # the weights with the best one are kept in OUT/best
     keep_rollouts_every: int = Field(default=10, ge=1)  # steps; others' rollouts go when no checkpoint needs them
 

@@ -9,10 +9,10 @@ from temporay.models.lora import Trained
 from temporay.models.parallel import Hardware, num_shards
 from temporay.models.policy import OptimizerConfig, lr_factor
 from temporay.operators.own_data.sources import absolute_source
-from temporay.operators.scoring.arms import ARMS, Arm
+from temporay.operators.scoring.arms import ARMS
 from temporay.operators.settings import Settings
 from temporay.operators.videos.reading import VideoReading
-from temporay.workflows.config import Instruction, Weights
+from temporay.workflows.config import Arms, Instruction, Weights
 from temporay.workflows.learner.passes import PassLimits
 from temporay.workflows.runs.trackers import Trackers
 
@@ -48,7 +48,7 @@ class TrainingSettings(Settings):
     validate_every: int = Field(default=200, ge=1)  # steps, where there is a dataset to validate on
     max_dropped_share: float = Field(default=0.05, ge=0, le=1)  # of lines or samples; with more, the run is refused
     validation_samples: int = Field(default=64, ge=1)
-    validation_arms: tuple[Arm, ...] = ARMS
+    validation_arms: Arms = ARMS
     trackers: Trackers = ("tensorboard",)  # where curves go beside metrics.jsonl; wandb, mlflow: their own packages
 
     @model_validator(mode="after")

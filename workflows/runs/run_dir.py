@@ -23,6 +23,7 @@ from temporay.workflows.runs.owner import own
 
 METRICS, SECONDS, SUMMARY = "metrics.jsonl", "seconds.json", "summary.json"
 TIME = "time"  # the stage of lines in metrics.jsonl about time that was spent; they stay when steps are taken again
+WHERE = "out"  # a setting that says where the run is and not what it is: a moved folder goes on
 BEGIN_AGAIN = "restore it, or begin again with another --out"  # advice about a damaged file of a run
 VERSIONED = ("temporay", "torch", "transformers", "ray", "trl")
 
@@ -174,7 +175,7 @@ def _changed_settings(
     Raises:
         UserError: one is of a setting that may not change.
     """
-    all_changed = difference(found, wanted)
+    all_changed = difference(*({name: tree[name] for name in tree if name != WHERE} for tree in (found, wanted)))
     changed = [line for line in all_changed if not _is_below(line.partition(":")[0], may_change)]
     if changed:
         raise UserError(

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from temporay.operators.dataset.rows import ANSWER_ONLY_INSTRUCTION
 from temporay.operators.records import Sample
 from temporay.operators.seeding import fraction
+from temporay.workflows.config import OwnText
 from temporay.workflows.learner.settings import TrainingConfig, TrainingSettings
 from temporay.workflows.sft.mixture import absolute_entry
 
@@ -23,7 +24,7 @@ class SftSettings(TrainingSettings):
     answer_only_share: float = Field(default=0.0, ge=0, le=1)  # of the samples with a chain of thought: taught without
     answer_only_wordings: float = Field(default=1.0, ge=0, le=1)  # share of each question's wordings it applies to
     answer_only_learns: Literal["answer", "opening"] = "answer"  # opening: that it answers at once, but not what
-    answer_only_instruction: str = ANSWER_ONLY_INSTRUCTION  # ``instruction`` for samples taught without it
+    answer_only_instruction: OwnText = ANSWER_ONLY_INSTRUCTION  # ``instruction`` for samples taught without it
     max_length: int | None = Field(default=None, ge=1)  # tokens; longer samples are left out. None: the tokenizer's own
     best_metric: BestMetric = "ordered_loss"  # the weights with the best one are kept in OUT/best
     stop_when_exact: float | None = Field(default=None, gt=0, le=1)  # ends the run; see ``validation``

@@ -140,3 +140,17 @@ def test_a_run_is_compared_and_its_result_found_without_opening_it(tmp_path: Pat
     assert found(Config(num_steps=6)) is None and run_dir.summary_path.exists()
     with pytest.raises(UserError, match="has finished 4 steps, and num_steps is now 3"):
         found(Config(num_steps=3))
+
+
+class Moved(Settings):
+    out: Path
+    seed: int = 0
+
+
+def test_a_run_whose_folder_was_moved_goes_on(tmp_path: Path) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    RunDir.open(before, Moved(out=before), kind="sft")
+    before.rename(after)
+    assert RunDir.open(after, Moved(out=after), kind="sft").resumed
+    with pytest.raises(UserError, match=r"Different: seed: 0 → 1$"):
+        RunDir.open(after, Moved(out=after, seed=1), kind="sft")
