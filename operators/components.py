@@ -21,7 +21,16 @@ from typing import Any
 from temporay.operators.errors import UserError, unknown_name
 
 OWN_FOLDERS = "TEMPORAY_COMPONENTS"  # environment variable: folders, separated as in PATH
-KINDS = ("advantages", "benchmarks", "engines", "exports", "families", "losses", "primitives", "rewards")  # their sub-folders
+KINDS = (
+    "advantages",
+    "benchmarks",
+    "engines",
+    "exports",
+    "families",
+    "losses",
+    "primitives",
+    "rewards",
+)  # their sub-folders
 OURS = Path(__file__).resolve().parent.parent
 
 

@@ -5,11 +5,12 @@ from pathlib import Path
 from statistics import fmean
 
 import pytest
-from tests.operators.benchmarks.layouts import LAYOUTS
 from temporay.operators.benchmarks._base import BENCHMARKS, PROTOCOLS, Benchmark, BenchmarkData, benchmark_called
 from temporay.operators.benchmarks._priors import ALL, MEAN_OF_TASKS, priors, priors_table
 from temporay.operators.components import available
 from temporay.operators.errors import UserError
+
+from tests.operators.benchmarks.layouts import LAYOUTS
 
 NAMES = available(BENCHMARKS)
 
