@@ -85,9 +85,14 @@ class Benchmark(Settings, ABC):
     answer_start: ClassVar[str] = ""  # with which the official run makes every answer begin
 
     @property
-    @abstractmethod
     def sizes(self) -> Mapping[str, int]:
-        """Published number of questions by task."""
+        """Published number of questions by task; empty where the authors give none."""
+        return {}
+
+    @property
+    def size(self) -> int | None:
+        """Published number of questions; None where the authors give none."""
+        return sum(self.sizes.values()) or None
 
     @abstractmethod
     def read_items(self, folder: Path) -> Iterable[BenchmarkItem]:

@@ -9,11 +9,29 @@ from collections.abc import Sequence
 from typing import Any
 
 from temporay.operators.benchmarks._base import Benchmark, BenchmarkItem, ScoredItem, ScoringProtocol, by_task, percent
+from temporay.operators.benchmarks._files import Row
 from temporay.operators.records import LETTERS
 from temporay.operators.scoring.answers import options_in_words
 from temporay.operators.scoring.lenient import lenient_choice, plain_choice, plain_span
+from temporay.operators.seeding import rng_at
 
 YES_NO = ("Yes", "No")
+Forms = Sequence[tuple[str, str]]
+MMMU_FORMS: Forms = (("({})", "({})"), ("{} ", " {} "), ("{}.", " {} "))
+ANNOUNCEMENTS = (  # in the order in which Video-MME's code takes them out
+    "The best answer is",
+    "The correct answer is",
+    "The answer is",
+    "The answer",
+    "The best option is",
+    "The correct option is",
+    "Final Answer:",
+    "Best answer:",
+    "Best option:",
+    "Answer:",
+    "Option:",
+)
+_INLINE_OPTION = re.compile(r"(?:^|\s)\(?([A-J])[.):]\s*(.*?)(?=\s\(?[A-J][.):]\s|\n|$)")
 _LETTERED_OPTION = re.compile(r"\s*\(?[A-Z][.):]\s*(?P<words>.*)", re.DOTALL)
 
 
@@ -59,6 +77,14 @@ def same_option(item: BenchmarkItem, one: int | None, other: int) -> bool:
     return one is not None and item.options[one] == item.options[other]
 
 
+def accuracies_by(scored: Sequence[ScoredItem], name: str, prefix: str = "accuracy") -> dict[str, float]:
+    """Return the accuracy of every value of one field of ``BenchmarkItem.extra``, in percent."""
+    groups: dict[str, list[float]] = {}
+    for one in scored:
+        groups.setdefault(str(one.item.extra[name]), []).append(one.values["score"])
+    return {f"{prefix}, {value}": percent(scores) for value, scores in groups.items()}
+
+
 def read_strictly(item: BenchmarkItem, text: str) -> int | None:
     """Return the option that a text names and nothing else, by letter, by words or by both. Nothing is guessed."""
     if item.lettered:
@@ -76,6 +102,30 @@ def without_letters(options: Sequence[str]) -> tuple[str, ...]:
     """Return options that are published as ``A. left`` without their letters, if all of them have one."""
     matches = [_LETTERED_OPTION.fullmatch(option) for option in options]
     return tuple(match["words"].strip() for match in matches if match) if all(matches) else tuple(options)
+
+
+def gold_letter(row: Row, name: str, num_options: int) -> int:
+    """Return the right option of a row whose answer is a letter.
+
+    Raises:
+        UserError: it is no letter of an option.
+    """
+    index = letter_index(row.text(name).strip(), num_options)
+    if index is None:
+        raise row.fault(f"its answer is {row.text(name)!r}, which is no letter of one of {num_options} options")
+    return index
+
+
+def options_in_question(question: str, at_least: int = 2) -> tuple[str, ...]:
+    """Return the options that a question lists itself as ``A. left B. right``, in order from A.
+
+    Where it lists none in this form, the letters stand for options that are not known by their words.
+    """
+    found = _INLINE_OPTION.findall(question)
+    letters = "".join(letter for letter, _ in found)
+    if len(found) >= at_least and letters == LETTERS[: len(found)] and all(words for _, words in found):
+        return tuple(words.strip() for _, words in found)
+    return tuple(LETTERS[:at_least])
 
 
 def letter_index(letter: str, num_options: int) -> int | None:
@@ -106,23 +156,49 @@ def first_token_fits(item: BenchmarkItem, text: str) -> int | None:
     return item.gold if item.gold in fitting else next(iter(fitting), None)
 
 
+def guessed(item: BenchmarkItem) -> int:
+    """Return the option that is guessed for a reply without one, always the same for a question.
+
+    Published code draws at random here, and gives other figures every time.
+    """
+    return int(rng_at("benchmark_guess", item.id).integers(len(item.options)))
+
+
+def first_letter(text: str, num_options: int) -> int | None:
+    """Return the option whose letter a text begins with, whatever follows; in either case."""
+    return letter_index(text[:1], num_options)
+
+
+def after_announcement(text: str, num_options: int) -> int | None:
+    """Return the first capital letter of an option once words such as "The best answer is" are taken out.
+
+    The reader of Video-MME: "Because" is an answer of B, unless the reply has more than ten words and no such letter.
+    """
+    for announcement in ANNOUNCEMENTS:
+        text = text.strip().replace(announcement, "")
+    return first_capital(text, num_options)
+
+
 def first_capital(text: str, num_options: int) -> int | None:
     """Return the first capital letter of an option anywhere in a text, also inside a word."""
     match = re.search(f"[{LETTERS[:num_options]}]", text)
     return None if match is None else LETTERS.index(match[0])
 
 
-def mmmu_choice(text: str, options: Sequence[str]) -> int | None:
+def mmmu_choice(text: str, options: Sequence[str], forms: Forms = MMMU_FORMS) -> int | None:
     """Return the option that MMMU's parser (arXiv 2311.16502, official code) finds, without its random fallback.
 
-    Forms are tried in turn: "(B)", "B " and "B.", and an option's words in a text of more than five words. Among
-    several options of one form, the last in the text is taken.
+    Forms are tried in turn, and then an option's words in a text of more than five words. Among several options of
+    one form, the last in the text is taken.
+
+    Args:
+        forms: how an option may be named, and where it is then looked for to find the last one.
     """
     for mark in ",.!?;:'":
         text = text.strip(mark)
     padded = f" {text} "
     letters = LETTERS[: len(options)]
-    for form, place in (("({})", "({})"), ("{} ", " {} "), ("{}.", " {} ")):
+    for form, place in forms:
         found = [n for n, letter in enumerate(letters) if form.format(letter) in padded]
         if found:
             return max(found, key=lambda n: (padded.rfind(place.format(letters[n])), -n))

@@ -85,8 +85,13 @@ def find_file(folder: Path, names: Sequence[str], how_to_get: str) -> Path:
     raise UserError(f"{folder} has no {' or '.join(names)}; {how_to_get}")
 
 
+def placed(folder: Path, paths: Sequence[str]) -> str:
+    """Return the first of these paths in a folder that exists; where nothing is there, the first."""
+    return next((path for path in paths if (folder / path).exists()), paths[0])
+
+
 def read_rows(path: Path) -> list[Row]:
-    """Read a list of objects, lines of objects, or a table. Rows are numbered from 1.
+    """Read a list of objects, also as ``items`` of an object, lines of objects, or a table. Rows count from 1.
 
     Raises:
         UserError: the file cannot be read, or holds something else.
@@ -125,5 +130,5 @@ def _rows_in(path: Path) -> Iterator[Any]:
         yield from (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
     else:
         rows = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(rows, list):
-            yield from rows
+        rows = rows.get("items") if isinstance(rows, dict) else rows
+        yield from rows if isinstance(rows, list) else []

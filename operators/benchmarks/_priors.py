@@ -79,7 +79,7 @@ def priors_table(found: Sequence[tuple[Benchmark, BenchmarkData]]) -> str:
         row = priors(benchmark, data.items)[-1]
         position = "-" if row.best_position is None else str(row.best_position + 1)
         shares = [_cell(row.chance), _cell(row.first), _cell(row.best), position]
-        published = str(sum(benchmark.sizes.values()) or "-")
+        published = str(benchmark.size or "-")
         body.append((benchmark.title, str(row.n), published, *shares, str(len(data.missing_videos))))
     return aligned([header, *body])
 

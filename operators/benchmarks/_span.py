@@ -1,12 +1,13 @@
 """Temporal grounding: a query is answered by one span of time, and scored by its overlap with the true one."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
 from temporay.operators.benchmarks._base import Benchmark, BenchmarkItem, ScoredItem, ScoringProtocol, percent
 from temporay.operators.records import TimeSpan
 from temporay.operators.scoring.lenient import plain_span
-from temporay.operators.scoring.spans import only_span, spans_in, temporal_iou
+from temporay.operators.scoring.spans import only_span, temporal_iou
 
 THRESHOLDS = (0.3, 0.5, 0.7)
 
@@ -15,14 +16,11 @@ class SpanBenchmark(Benchmark):
     """Queries whose answer is a span, (start, end) in seconds. ``score`` is tIoU."""
 
     def read_answer(self, item: BenchmarkItem, text: str, protocol: ScoringProtocol) -> TimeSpan | None:
-        if protocol == "strict":
-            return only_span(plain_span(text))
-        found = self.read_officially(text)
-        return None if found is None else (min(found), max(found))  # a reversed span is turned round
+        return only_span(plain_span(text)) if protocol == "strict" else self.read_officially(text)
 
+    @abstractmethod
     def read_officially(self, text: str) -> TimeSpan | None:
-        """Return the span that the published code takes a text for, in any order."""
-        return next(iter(spans_in(text)), None)
+        """Return the span that the published code takes a text for."""
 
     def read_leniently(self, item: BenchmarkItem, text: str) -> TimeSpan | None:
         """Return the span of the last line that states exactly one."""

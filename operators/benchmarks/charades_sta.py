@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from temporay.operators.benchmarks._base import BenchmarkItem, ScoringProtocol
-from temporay.operators.benchmarks._files import READ_ERRORS, Row, find_file, read_rows
+from temporay.operators.benchmarks._files import READ_ERRORS, Row, find_file, placed, read_rows
 from temporay.operators.benchmarks._span import SpanBenchmark
 from temporay.operators.errors import UserError
 from temporay.operators.records import TimeSpan
+from temporay.operators.scoring.spans import clock_seconds
 
 FILES = ("charades_sta_test.txt", "**/test-*.parquet", "charades_sta*.json")
-FOLDERS = ("Charades_v1_480", "Charades_v1", "videos", ".")
+FOLDERS = ("Charades_v1_480", "Charades_v1", "videos")
 _LINE = re.compile(r"(?P<video>\S+) (?P<start>[\d.]+) (?P<end>[\d.]+)##(?P<sentence>.+)")
 _SOLUTION = re.compile(r"<think>(\{.*\})</think>", re.DOTALL)
 _KEYWORDS = ("start", "end", "happen")
@@ -52,7 +53,7 @@ class CharadesSta(SpanBenchmark):
     def read_items(self, folder: Path) -> Iterator[BenchmarkItem]:
         path = find_file(folder, FILES, self.how_to_get)
         rows = _lines(path) if path.suffix == ".txt" else read_rows(path)
-        place = next((name for name in FOLDERS if (folder / name).is_dir() and name != "."), FOLDERS[0])
+        place = placed(folder, FOLDERS)
         for number, row in enumerate(rows):
             video = row.text("video", "path")
             video = f"{place}/{video}" if "." in video else f"{place}/{video}.mp4"
@@ -78,7 +79,9 @@ class CharadesSta(SpanBenchmark):
         plain = text.lower().replace(_EXAMPLE, "").replace("to", "-")
         sentences = re.split(r"[!?\n]", plain)
         told = [one for one in sentences if any(word in one for word in _KEYWORDS)] or sentences
-        return _clock_range(told) or _first_range(told) or _first_two(told, _CLOCK) or _first_two(told, _FIRST_NUMBER)
+        readers = (_clock_range, _first_range, _first_clock_times, _first_numbers)
+        found = next(filter(None, (reader(told) for reader in readers)), None)
+        return None if found is None else (min(found), max(found))
 
     def write_answer(self, item: BenchmarkItem, answer: Any) -> str:
         return f"The event '{_without_digits(item.question)}' happens in the {answer[0]} - {answer[1]} seconds."
@@ -93,7 +96,7 @@ def _clock_range(sentences: list[str]) -> TimeSpan | None:
     for sentence in sentences:
         match = clocked.search(sentence)
         if match:
-            return _seconds(*match.groups()[:3]), _seconds(*match.groups()[3:])
+            return clock_seconds(*match.groups()[:3]), clock_seconds(*match.groups()[3:])
     return None
 
 
@@ -102,17 +105,15 @@ def _first_range(sentences: list[str]) -> TimeSpan | None:
     return None if match is None else (float(match[1]), float(match[2]))
 
 
-def _first_two(sentences: list[str], pattern: re.Pattern[str]) -> TimeSpan | None:
-    """Return the first two times: all clock times, but only the first plain number of each sentence."""
-    if pattern is _CLOCK:
-        times = [_seconds(*match.groups()) for one in sentences for match in pattern.finditer(one)]
-    else:
-        times = [float(match[0]) for match in map(pattern.search, sentences) if match]
+def _first_clock_times(sentences: list[str]) -> TimeSpan | None:
+    times = [clock_seconds(*match.groups()) for sentence in sentences for match in _CLOCK.finditer(sentence)]
     return (times[0], times[1]) if len(times) > 1 else None
 
 
-def _seconds(hours: str | None, minutes: str, seconds: str) -> float:
-    return 3600 * float(hours or 0) + 60 * float(minutes) + float(seconds)
+def _first_numbers(sentences: list[str]) -> TimeSpan | None:
+    """Return the first number of each of the first two sentences that have one."""
+    times = [float(match[0]) for match in map(_FIRST_NUMBER.search, sentences) if match]
+    return (times[0], times[1]) if len(times) > 1 else None
 
 
 def _lines(path: Path) -> list[Row]:

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from temporay.operators.benchmarks._base import BenchmarkItem, ScoredItem, ScoringProtocol
 from temporay.operators.benchmarks._choice import ChoiceBenchmark, accuracies, letter_index, lettered
+from temporay.operators.benchmarks._files import placed
 from temporay.operators.benchmarks._task_files import read_task
 
 NUM_QUESTIONS = 200  # of every task
@@ -70,8 +71,9 @@ class Mvbench(ChoiceBenchmark):
     def read_items(self, folder: Path) -> Iterator[BenchmarkItem]:
         for task, places in FOLDERS.items():
             for row, item in read_task(folder, task, self.how_to_get):
-                video = _placed(folder, places, item.videos[0])
-                cut = video.removesuffix(f"/{item.videos[0]}").endswith(CUT)
+                name = item.videos[0]
+                video = placed(folder, [f"{top}{place}/{name}" for top in ("video/", "") for place in places])
+                cut = video.removesuffix(f"/{name}").endswith(CUT)
                 yield replace(
                     item,
                     videos=(video,),
@@ -94,12 +96,6 @@ class Mvbench(ChoiceBenchmark):
     def table(self, scored: Sequence[ScoredItem], protocol: ScoringProtocol) -> dict[str, float]:
         counted = scored if protocol == "strict" else [one for one in scored if one.text]
         return accuracies(counted)
-
-
-def _placed(folder: Path, places: Sequence[str], name: str) -> str:
-    """Return where a video is, relative to the folder; where it should be if it is nowhere."""
-    paths = [f"{top}{place}/{name}" for top in ("video/", "") for place in places]
-    return next((path for path in paths if (folder / path).exists()), paths[0])
 
 
 def _without_punctuation(text: str) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from temporay.operators.benchmarks._base import Benchmark, BenchmarkItem, ScoredItem, ScoringProtocol, by_task, percent
-from temporay.operators.benchmarks._choice import letter_index, lettered, without_letters
-from temporay.operators.benchmarks._files import Row, find_file, read_rows
+from temporay.operators.benchmarks._choice import gold_letter, letter_index, lettered, without_letters
+from temporay.operators.benchmarks._files import find_file, read_rows
 from temporay.operators.records import LETTERS
 from temporay.operators.scoring.lenient import lenient_choice, plain_choice, plain_span
 from temporay.operators.scoring.mra import mean_relative_accuracy, published_mra
@@ -70,7 +70,7 @@ class VsiBench(Benchmark):
                 task=row.text("question_type"),
                 question=row.text("question"),
                 options=options,
-                gold=_index(row, options) if options else row.number("ground_truth"),
+                gold=gold_letter(row, "ground_truth", len(options)) if options else row.number("ground_truth"),
                 videos=(video,),
                 cluster=video,
             )
@@ -116,13 +116,6 @@ class VsiBench(Benchmark):
         if directions:
             tasks["object_rel_direction"] = sum(directions) / len(directions)
         return {"overall": sum(tasks.values()) / max(1, len(tasks)), **tasks}
-
-
-def _index(row: Row, options: Sequence[str]) -> int:
-    index = letter_index(row.text("ground_truth"), len(options))
-    if index is None:
-        raise row.fault(f"its answer is {row.text('ground_truth')!r}, which is no letter of an option")
-    return index
 
 
 def _number(match: re.Match[str] | None) -> float | None:

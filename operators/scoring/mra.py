@@ -2,12 +2,14 @@
 
     MRA = mean over θ in {0.50, 0.55, …, 0.95} of 1(|answered - true| / |true| < 1 - θ)
 
-The inequality is strict in the paper and not strict in its code, which matters where an error is exactly a threshold.
+The inequality is strict in the paper. Published code has ``≤``, and computes 1 - θ in floating point, so that an error
+of exactly 20 % is above the threshold 0.2, but one of 25 % is not above 0.25.
 """
 
 import numpy as np
 
 NUM_THRESHOLDS = 10  # 0.05 apart
+PUBLISHED_THRESHOLDS = tuple(float(1 - theta) for theta in np.linspace(0.5, 0.95, NUM_THRESHOLDS))
 
 
 def mean_relative_accuracy(said: float, true: float) -> float:
@@ -19,8 +21,8 @@ def mean_relative_accuracy(said: float, true: float) -> float:
 
 
 def published_mra(said: float, true: float) -> float:
-    """Return MRA as VSI-Bench's code computes it: with ≤, in floating point, and 0 for a true 0."""
+    """Return MRA as published code computes it; for a true 0, whether 0 was said."""
     if true == 0:
-        return 0.0
-    thresholds = np.linspace(0.5, 0.95, NUM_THRESHOLDS)
-    return float(np.mean(abs(said - true) / true <= 1 - thresholds))
+        return float(said == 0)
+    error = abs(said - true) / abs(true)
+    return sum(error <= threshold for threshold in PUBLISHED_THRESHOLDS) / NUM_THRESHOLDS

@@ -40,7 +40,7 @@ def spans_in(text: str) -> list[TimeSpan]:
 
     Clock times count as seconds. The two numbers keep the order in which they are written.
     """
-    seconds = _CLOCK.sub(_clock_seconds, text[-MAX_SPAN_CHARS:])
+    seconds = _CLOCK.sub(_plain_seconds, text[-MAX_SPAN_CHARS:])
     found = _RANGE.findall(seconds) or _START_AND_END.findall(seconds)
     return [(float(start), float(end)) for start, end in found]
 
@@ -51,6 +51,10 @@ def only_span(text: str) -> TimeSpan | None:
     return found[0] if len(found) == 1 and found[0][0] < found[0][1] else None
 
 
-def _clock_seconds(match: re.Match[str]) -> str:
-    hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    return f"{3600 * hours + 60 * minutes + seconds:.6f}".rstrip("0").rstrip(".")
+def clock_seconds(hours: str | None, minutes: str, seconds: str) -> float:
+    """Return the seconds of a clock time."""
+    return 3600 * float(hours or 0) + 60 * float(minutes) + float(seconds)
+
+
+def _plain_seconds(match: re.Match[str]) -> str:
+    return f"{clock_seconds(*match.groups()):.6f}".rstrip("0").rstrip(".")
