@@ -27,10 +27,7 @@ KINDS = (
     "engines",
     "exports",
     "families",
-<<<<<<< HEAD
     "forms",
-=======
->>>>>>> 1e0c38fb02194a8048378c1a5472a5d73505367a
     "losses",
     "primitives",
     "rewards",

@@ -48,54 +48,14 @@ def candidates(
 
 
 def tvbench(folder: Path) -> None:
-<<<<<<< HEAD
-    for task in [
-        "action_antonym",
-        "action_count",
-        "action_localization",
-        "action_sequence",
-        "egocentric_sequence",
-        "moving_direction",
-        "object_count",
-        "object_shuffle",
-        "scene_transition",
-        "unexpected_action",
-    ]:
-=======
     for task in benchmark_called("tvbench").sizes:
->>>>>>> 1e0c38fb02194a8048378c1a5472a5d73505367a
         bounds = {"start": 1.5, "end": 8.0} if task in ("action_localization", "action_sequence") else {}
         write_json(folder / f"json/{task}.json", [candidates(n, n % 2) | bounds for n in range(3)])
 
 
 def mvbench(folder: Path) -> None:
     bounded = ("action_localization", "action_prediction", "action_sequence", "object_interaction")
-<<<<<<< HEAD
-    for task in [
-        "action_antonym",
-        "action_count",
-        "action_localization",
-        "action_prediction",
-        "action_sequence",
-        "character_order",
-        "counterfactual_inference",
-        "egocentric_navigation",
-        "episodic_reasoning",
-        "fine_grained_action",
-        "fine_grained_pose",
-        "moving_attribute",
-        "moving_count",
-        "moving_direction",
-        "object_existence",
-        "object_interaction",
-        "object_shuffle",
-        "scene_transition",
-        "state_change",
-        "unexpected_action",
-    ]:
-=======
     for task in benchmark_called("mvbench").sizes:
->>>>>>> 1e0c38fb02194a8048378c1a5472a5d73505367a
         extra: dict[str, Any] = {"start": 0.0, "end": 4.0} if task in bounded else {}
         if task == "episodic_reasoning":
             extra = {"start": 0.0, "end": 38.3, "fps": 3, "show_name": "Castle", "subtitle": "(Castle:) Go ahead."}
