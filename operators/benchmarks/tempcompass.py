@@ -21,13 +21,13 @@ from temporay.operators.benchmarks._files import Row, find_file, read_object, re
 from temporay.operators.scoring.answers import options_in_words
 from temporay.operators.scoring.lenient import plain_span
 
-Form = Literal["multi-choice", "yes_no", "caption_matching"]
-SIZES: dict[Form, dict[str, int]] = {
+Wording = Literal["multi-choice", "yes_no", "caption_matching"]
+SIZES: dict[Wording, dict[str, int]] = {
     "multi-choice": {"action": 338, "direction": 335, "speed": 317, "order": 302, "attribute_change": 288},
     "yes_no": {"action": 592, "direction": 494, "speed": 537, "order": 382, "attribute_change": 448},
     "caption_matching": {"action": 297, "direction": 327, "speed": 291, "order": 300, "attribute_change": 288},
 }
-POST_PROMPTS: dict[Form, str] = {
+POST_PROMPTS: dict[Wording, str] = {
     "multi-choice": "\nPlease directly give the best option:",
     "yes_no": "\nPlease answer yes or no:",
     "caption_matching": "\nPlease directly give the best option:",
@@ -37,7 +37,7 @@ POST_PROMPTS: dict[Form, str] = {
 class Tempcompass(ChoiceBenchmark):
     """1,580 questions with options, 2,453 of yes or no, and 1,503 of two captions, over 410 videos."""
 
-    form: Form = "multi-choice"
+    form: Wording = "multi-choice"
 
     title: ClassVar[str] = "TempCompass"
     source: ClassVar[str] = "https://huggingface.co/datasets/lmms-lab/TempCompass"
@@ -122,7 +122,7 @@ def _rows_by_video(path: Path) -> Iterator[Row]:
                 yield Row({"video_id": video, "dim": aspect, **fields}, f"{where.where}, {aspect}, question {number}")
 
 
-def _options(row: Row, form: Form, lines: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _options(row: Row, form: Wording, lines: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the options and the labels that name them: A, Sentence A, Option 1, or yes and no."""
     if form == "yes_no":
         return YES_NO, ("yes", "no")
