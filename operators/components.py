@@ -21,16 +21,8 @@ from typing import Any
 from temporay.operators.errors import UserError, unknown_name
 
 OWN_FOLDERS = "TEMPORAY_COMPONENTS"  # environment variable: folders, separated as in PATH
-KINDS = (
-    "advantages",
-    "benchmarks",
-    "engines",
-    "exports",
-    "families",
-    "losses",
-    "primitives",
-    "rewards",
-)  # their sub-folders
+# Their sub-folders.
+KINDS = ("advantages", "benchmarks", "engines", "exports", "families", "losses", "primitives", "rewards")
 OURS = Path(__file__).resolve().parent.parent
 
 
