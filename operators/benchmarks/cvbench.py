@@ -87,9 +87,10 @@ class Cvbench(ChoiceBenchmark):
             f"{form} of the correct option.\n{item.question}\n{options}\nPlease think about this question as if you "
             "were a human pondering deeply. Engage in an internal dialogue using expressions such as 'let me think', "
             "'wait', 'Hmm', 'oh, I see', 'let's break it down', etc, or other natural language thought expressions "
-            "It's encouraged to include self-reflection or verification in the reasoning process. Provide your detailed "
-            "reasoning between the <think> and </think> tags, and then give your final answer between the <answer> and "
-            f"</answer> tags.\nPlease provide only the single option {example} within the <answer> </answer> tags."
+            "It's encouraged to include self-reflection or verification in the reasoning process. Provide your "
+            "detailed reasoning between the <think> and </think> tags, and then give your final answer between the "
+            "<answer> and </answer> tags.\nPlease provide only the single option "
+            f"{example} within the <answer> </answer> tags."
         )
 
     def read_officially(self, item: BenchmarkItem, text: str) -> int | None:

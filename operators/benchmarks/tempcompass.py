@@ -106,7 +106,7 @@ class Tempcompass(ChoiceBenchmark):
 
     def table(self, scored: Sequence[ScoredItem], protocol: ScoringProtocol) -> dict[str, float]:
         unread = percent(one.answer is None and bool(one.text) for one in scored)
-        return accuracies(scored) | {"replies that fit no rule": unread}
+        return accuracies(scored) | {"unread replies": unread}
 
 
 def _rows_by_video(path: Path) -> Iterator[Row]:
