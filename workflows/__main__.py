@@ -43,7 +43,8 @@ COMMANDS = {
     "generate": Command(
         "data.generate", "make a dataset of videos with questions, answers and reasoning", presets="generate"
     ),
-    "audit": Command("data.audit", "what can be guessed from a dataset without watching"),
+    "audit": Command("data.audit", "what can be guessed from a dataset, or from own questions, without watching"),
+    "overlap": Command("data.overlap", "what of a benchmark is in the training data: videos, questions, frames"),
     "lint": Command("data.lint", "check a dataset: schema, checksums, clips, answers, duplicates, twins"),
     "retry": Command("data.retry", "make a dataset's failed samples again, after the cause was removed"),
     "preview": Command("reports.preview", "one offline page that plays a dataset's samples"),
