@@ -166,7 +166,7 @@ def dataset(path: Path) -> Iterator[Finding]:
     if not len(opened):
         yield Finding(name="data", said=f"{path} has no samples", advice="generate some")
         return
-    yield Finding(name="data", said=f"{len(opened)} samples; the first has frames {opened.frames(0).shape}")
+    yield Finding(name="data", said=f"{len(opened)} samples; the first has frames {opened.frames_needed(0).shape}")
 
 
 def weights(model: Path) -> Iterator[Finding]:

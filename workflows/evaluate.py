@@ -75,7 +75,7 @@ async def evaluate(
                 to_prompt(
                     pool.processor,
                     sample,
-                    apply_arm(arm, dataset.frames_shown(i), sample.address),
+                    apply_arm(arm, dataset.frames_needed(i), sample.address),
                     instruction=settings.instruction,
                 )
                 for i, sample in samples.items()

@@ -44,7 +44,7 @@ class CanaryQuestions:
         rows = rng_at("canary", len(dataset)).permutation(len(dataset))[: config.guards.canary_prompts].tolist()
         samples = tuple(map(dataset.sample, rows))
         real = tuple(
-            to_prompt(processor, sample, dataset.frames_shown(row), instruction=config.instruction)
+            to_prompt(processor, sample, dataset.frames_needed(row), instruction=config.instruction)
             for sample, row in zip(samples, rows, strict=True)
         )
         return cls(samples=samples, real=real, blank=tuple(map(blanked, real)))

@@ -52,7 +52,7 @@ class StoredPrompt:
         if self.frames_ref is not None:
             return replace(self.prompt, frames_THWC=ray.get(self.frames_ref))
         if self.source is not None:
-            return replace(self.prompt, frames_THWC=_opened(self.source.data).frames_shown(self.source.row))
+            return replace(self.prompt, frames_THWC=_opened(self.source.data).frames_needed(self.source.row))
         return self.prompt
 
     def without_frames(self) -> Self:

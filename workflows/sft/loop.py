@@ -11,6 +11,7 @@ from typing import Any
 
 import ray
 from temporay.models.families._base import family_of
+from temporay.operators.videos.reading import KEPT_WHERE
 from temporay.workflows.learner.best import best_phrase, best_summary, check_metric
 from temporay.workflows.learner.learner import RAY_STORAGE, fit, make_trainer
 from temporay.workflows.learner.scaling import DATA_TASK, worker_need
@@ -29,6 +30,8 @@ from temporay.workflows.sft.log import summarize
 from temporay.workflows.sft.mixture import parts_of
 from temporay.workflows.sft.settings import SftConfig
 
+MAY_CHANGE_OF_SFT = (*MAY_CHANGE, *(f"video_reading.{name}" for name in KEPT_WHERE))
+
 
 def run(config: SftConfig, *, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]:
     """Fine-tune a model into OUT/model and return what summary.json holds.
@@ -43,7 +46,7 @@ def run(config: SftConfig, *, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]
     config = config.absolute()
     parts = parts_of(config.data, config.mixture, config.video_reading)
     check(config)
-    run_dir = RunDir.open(config.out, config, kind=STAGE, may_change=MAY_CHANGE)
+    run_dir = RunDir.open(config.out, config, kind=STAGE, may_change=MAY_CHANGE_OF_SFT)
     finished = run_dir.summary()
     if finished is not None:
         return finished
@@ -94,4 +97,8 @@ def learn(config: SftConfig, inputs: Inputs, need: RoleNeed, callbacks: tuple[An
 def tell(summary: Mapping[str, Any]) -> None:
     """Print the loss, the share of time spent waiting for data, and where the models are."""
     last = f"the model is in {summary['model']}{best_phrase(summary)}"
+    if summary["unread"]:
+        print(
+            f"{summary['unread']} samples could not be read and were left out; summary.json names them (unread_samples)"
+        )
     print(f"loss {summary['loss']:.4f}; waited for data {summary['wait']:.1%} of the time; {last}")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -46,6 +46,7 @@ class Part:
     num_rows: int
     fingerprint: str  # a hash of what is asked and answered
     videos: VideoReading
+    lines: VideoQa | None = field(default=None, compare=False, repr=False)  # read JSON lines; None: a dataset
 
     def identity(self) -> list[Any]:
         """Return what must not change while a run is interrupted, as JSON values."""
@@ -68,8 +69,15 @@ def parts_of(data: Path, mixture: Sequence[str], videos: VideoReading) -> tuple[
         samples = open_samples(path, videos)
         if len(samples) == 0:
             raise UserError(f"{path} has no samples; generate some first")
-        fingerprint = _fingerprint(samples)
-        parts.append(Part(path=path, weight=weight, num_rows=len(samples), fingerprint=fingerprint, videos=videos))
+        part = Part(
+            path=path,
+            weight=weight,
+            num_rows=len(samples),
+            fingerprint=_fingerprint(samples),
+            videos=videos,
+            lines=samples if isinstance(samples, VideoQa) else None,
+        )
+        parts.append(part)
     if len({part.path for part in parts}) < len(parts):
         raise UserError("a dataset is named twice in data and mixture; name it once with the sum of its shares")
     return tuple(parts)
@@ -90,8 +98,7 @@ def open_samples(path: Path, videos: VideoReading) -> Samples:
 
 def dropped_lines(part: Part) -> dict[str, int]:
     """Count by reason the lines of a JSON lines file that give no sample."""
-    samples = open_samples(part.path, part.videos)
-    return dict(Counter(line.reason for line in samples.dropped)) if isinstance(samples, VideoQa) else {}
+    return dict(Counter(line.reason for line in part.lines.dropped)) if part.lines is not None else {}
 
 
 @dataclass(frozen=True)
@@ -103,12 +110,12 @@ class Mixture:
 
     @classmethod
     def open(cls, parts: tuple[Part, ...]) -> Mixture:
-        """Open all parts.
+        """Open all parts. JSON lines stay as they were when the run began, whatever becomes of their videos.
 
         Raises:
-            UserError: one has another number of samples than when the run began.
+            UserError: a dataset has another number of samples than when the run began.
         """
-        datasets = tuple(open_samples(part.path, part.videos) for part in parts)
+        datasets = tuple(part.lines or open_samples(part.path, part.videos) for part in parts)
         for part, samples in zip(parts, datasets, strict=True):
             if len(samples) != part.num_rows:
                 raise UserError(

@@ -27,7 +27,7 @@ class SftSettings(TrainingSettings):
     answer_only_learns: Literal["answer", "opening"] = "answer"  # opening: that it answers at once, but not what
     answer_only_instruction: str = ANSWER_ONLY_INSTRUCTION  # ``instruction`` for samples taught without it
     max_length: int | None = Field(default=None, ge=1)  # tokens; longer samples are left out. None: the tokenizer's own
-    max_dropped_share: float = Field(default=0.05, ge=0, le=1)  # if more samples are too long, the run is refused
+    max_dropped_share: float = Field(default=0.05, ge=0, le=1)  # if more are too long or unreadable, the run ends
     best_metric: BestMetric = "ordered_loss"  # the weights with the best one are kept in OUT/best
     stop_when_exact: float | None = Field(default=None, gt=0, le=1)  # ends the run; see ``validation``
 
@@ -92,4 +92,8 @@ class SftConfig(SftSettings, TrainingConfig):
 
     def absolute(self) -> Self:
         """Return the same settings with paths that mean the same in every process."""
-        return super().absolute().model_copy(update={"mixture": tuple(map(absolute_entry, self.mixture))})
+        changed = {
+            "mixture": tuple(map(absolute_entry, self.mixture)),
+            "video_reading": self.video_reading.absolute(),
+        }
+        return super().absolute().model_copy(update=changed)
