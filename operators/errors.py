@@ -36,6 +36,11 @@ class SampleRejected(TemporayError):
         return f"{self.reason}: {self.detail}"
 
 
+def refusal(error: SampleRejected, advice: str) -> UserError:
+    """Return the error for what was rejected where nothing else can take its place; ``advice`` says what to do."""
+    return UserError(f"{error.detail} ({error.reason}); {advice}")
+
+
 def unknown_name(what: str, name: str, valid: Iterable[str]) -> UserError:
     """Return an error for a wrong name, with the nearest valid one if there is one."""
     names = sorted(valid)

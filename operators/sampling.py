@@ -19,10 +19,13 @@ PAIR = 2  # frames that make one temporal patch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownFrames:
-    """Which frames of a clip a model is shown, in order, and how many the clip has."""
+    """Which frames of a clip a model is shown, in order, and how many the clip has.
+
+    The clip of a user's own video is a timeline with a place for every millisecond (``operators.videos.reading``).
+    """
 
     indices: tuple[int, ...]
-    num_frames: int
+    num_frames: int  # which, with the number of indices, says how many of them a second has on average
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,15 @@ def write_dataset(folder: Path, **changes: Any) -> Path:
     return write_recipe(Recipe(**settings), folder).path
 
 
+def damage_clip(folder: Path, i: int) -> str:
+    """Fill one clip of a dataset with zeros; return its name."""
+    row = Dataset.open(folder).rows[i]
+    with (folder / row["shard"]).open("r+b") as file:
+        file.seek(row["offset"])
+        file.write(bytes(row["nbytes"]))
+    return str(row["id"])
+
+
 def write_recipe(recipe: Recipe, folder: Path) -> Dataset:
     """Write all shards of a recipe and its index."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ from temporay.models.parity import TOLERANCE, gaps_to_trainer
 from temporay.models.token_lengths import TokenLengths
 from temporay.models.weight_files import WeightFiles
 from temporay.operators.canvas import Canvas
+from temporay.operators.dataset.opening import frames_needed
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import Recipe
 from temporay.operators.dataset.rows import question_text
@@ -166,7 +167,7 @@ def dataset(path: Path) -> Iterator[Finding]:
     if not len(opened):
         yield Finding(name="data", said=f"{path} has no samples", advice="generate some")
         return
-    yield Finding(name="data", said=f"{len(opened)} samples; the first has frames {opened.frames(0).shape}")
+    yield Finding(name="data", said=f"{len(opened)} samples; the first has frames {frames_needed(opened, 0).shape}")
 
 
 def weights(model: Path) -> Iterator[Finding]:

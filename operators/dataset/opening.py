@@ -6,7 +6,7 @@ from typing import Protocol
 
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.video_qa import DroppedLine, VideoQa, VideoQaSettings, named
-from temporay.operators.errors import UserError
+from temporay.operators.errors import SampleRejected, UserError, refusal
 from temporay.operators.own_data.lines import SUFFIXES
 from temporay.operators.records import Address, Frames, Sample
 from temporay.operators.videos.reading import VideoReading
@@ -58,6 +58,18 @@ def open_samples(path: Path, videos: VideoReading) -> Samples:
     if path.suffix in SUFFIXES:
         return VideoQa.open(VideoQaSettings(file=path, **dict(videos)))
     return Dataset.open(path)
+
+
+def frames_needed(samples: Samples, i: int) -> Frames:
+    """Return the frames of one sample that a model is shown, where no other sample can take its place.
+
+    Raises:
+        UserError: the clip or video cannot be decoded.
+    """
+    try:
+        return samples.frames_shown(i)
+    except SampleRejected as error:
+        raise refusal(error, "`temporay lint` lists every fault of a dataset; restore it, or leave it out") from error
 
 
 def check_dropped(path: Path, num_samples: int, dropped: Sequence[DroppedLine], max_dropped_share: float) -> None:

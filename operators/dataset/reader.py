@@ -17,7 +17,7 @@ from temporay.operators.dataset.recipe import Recipe
 from temporay.operators.dataset.rows import address_of, from_row
 from temporay.operators.dataset.samples import Source, open_source, render_address
 from temporay.operators.dataset.shards import DRAWN_FOLDER, METADATA_FILE, RECIPE_FILE
-from temporay.operators.errors import UserError, first_fault
+from temporay.operators.errors import SampleRejected, UserError, first_fault
 from temporay.operators.files import read_json
 from temporay.operators.pixels.clip import decode
 from temporay.operators.records import GENERATOR_VERSION, Address, Frames, Sample
@@ -146,11 +146,15 @@ class Dataset:
         """Decode all frames of one sample, or render them in virtual storage: frames_THWC uint8 RGB.
 
         Raises:
-            SampleRejected: the clip cannot be decoded, or an image it is rendered from is gone.
+            SampleRejected: the clip cannot be decoded, or an image it is rendered from is gone; clip and shard are
+                named.
         """
-        if self.rows[i]["nbytes"]:
-            return decode(self.clip_bytes(i))
-        return self.rendered(self.sample(i))
+        row = self.rows[i]
+        try:
+            return decode(self.clip_bytes(i)) if row["nbytes"] else self.rendered(self.sample(i))
+        except SampleRejected as error:
+            named = f"clip {row['id']} of {self.path / row['shard']}: {error.detail}"
+            raise SampleRejected(error.reason, named) from error
 
     def frames_shown(self, i: int) -> Frames:
         """Return the frames of one sample that a model is shown. Raises as ``frames`` does."""

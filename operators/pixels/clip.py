@@ -97,7 +97,9 @@ def decode(data: bytes) -> Frames:
                 frames.append(_to_rgb(frame))
                 if len(frames) > MAX_FRAMES:
                     raise SampleRejected("clip_too_long", f"over {MAX_FRAMES} frames")
-    except (av.error.FFmpegError, IndexError, ValueError) as error:
+    except (SampleRejected, MemoryError):
+        raise
+    except Exception as error:  # of many kinds, whatever is damaged
         raise SampleRejected("clip_undecodable", f"{type(error).__name__} after {len(frames)} frames") from error
     if not frames:
         raise SampleRejected("clip_undecodable", "no frame")

@@ -28,6 +28,9 @@ EDGE_S = 1e-6  # how far the middle of a span may miss a frame's time by roundin
 Places = npt.NDArray[np.int64]
 
 
+KEPT_WHERE = ("cache", "cache_gb")  # settings that change no frame
+
+
 class VideoReading(Settings):
     """Where a user's videos are, and which of their frames are taken at which size."""
 
@@ -41,8 +44,9 @@ class VideoReading(Settings):
     cache_gb: float = Field(default=20.0, gt=0)  # that the cache may hold; what was read longest ago goes first
 
     def absolute(self) -> Self:
-        """Return the same settings with a folder that means the same in every process."""
-        return self if self.videos is None else self.model_copy(update={"videos": self.videos.absolute()})
+        """Return the same settings with paths that mean the same in every process."""
+        paths = {"videos": self.videos, "cache": self.cache}
+        return self.model_copy(update={name: path and path.absolute() for name, path in paths.items()})
 
     @model_validator(mode="after")
     def _no_setting_of_another_rule(self) -> Self:

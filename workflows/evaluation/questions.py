@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from temporay.models.chat import to_prompt
-from temporay.operators.dataset.opening import Samples
+from temporay.operators.dataset.opening import Samples, frames_needed
 from temporay.operators.errors import UserError
 from temporay.operators.records import Frames, Prompt, Question, Rollout, Sample
 from temporay.operators.rewards.process import Process
@@ -70,7 +70,7 @@ class SampleQuestions:
         return sample.num_shown, sample.height, sample.width
 
     def frames_shown(self, clip: int) -> Frames:
-        return self.samples.frames_shown(self.indices[clip])
+        return frames_needed(self.samples, self.indices[clip])
 
     def prompt(self, processor: Any, i: int, arm: Arm, frames_THWC: Frames) -> Prompt:
         sample = self._asked(i, arm)

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from temporay.models.chat import to_prompt
-from temporay.operators.dataset.opening import Samples
+from temporay.operators.dataset.opening import Samples, frames_needed
 from temporay.operators.errors import UserError
 from temporay.operators.records import Group, Prompt, Sample, Sampling
 from temporay.operators.reinforcement.reward_trend import WORDS, reward_trend
@@ -44,7 +44,7 @@ class CanaryQuestions:
         rows = rng_at("canary", len(dataset)).permutation(len(dataset))[: config.guards.canary_prompts].tolist()
         samples = tuple(map(dataset.sample, rows))
         real = tuple(
-            to_prompt(processor, sample, dataset.frames_shown(row), instruction=config.instruction)
+            to_prompt(processor, sample, frames_needed(dataset, row), instruction=config.instruction)
             for sample, row in zip(samples, rows, strict=True)
         )
         return cls(samples=samples, real=real, blank=tuple(map(blanked, real)))

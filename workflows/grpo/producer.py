@@ -10,11 +10,12 @@ had already made, trains on those, and goes on from where they end.
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 from temporay.models.chat import to_prompt
-from temporay.operators.dataset.opening import Samples
+from temporay.operators.dataset.opening import Samples, frames_needed
 from temporay.operators.errors import UserError
 from temporay.operators.records import Frames, Group, Outcome, Prompt, Sample, Sampling, ScoredGroup
 from temporay.operators.reinforcement.curriculum import PassRates, level_shares
@@ -143,7 +144,7 @@ class Producer:
         with work.clock("prompts"):
             chosen, cursor = self.choose(cursor, work.state.rates, num_prompts)
             samples = [self.dataset.sample(one.row) for one in chosen]
-            frames = work.media.decode(self.dataset.frames_shown, [one.row for one in chosen])
+            frames = work.media.decode(partial(frames_needed, self.dataset), [one.row for one in chosen])
             prompts = [
                 work.media.put(self._prompt(sample, clip), self.config.group_size, self._source(one.row))
                 for one, sample, clip in zip(chosen, samples, frames, strict=True)
@@ -213,7 +214,7 @@ class Producer:
                     f"the rollouts were sampled from other data: row {one.row} of {self.config.data} is {sample.key}, "
                     f"not {one.group.key}; give the --data they were sampled from"
                 )
-        frames = media.decode(self.dataset.frames_shown, [one.row for one in scored])
+        frames = media.decode(partial(frames_needed, self.dataset), [one.row for one in scored])
         for one, sample, clip in zip(scored, samples, frames, strict=True):
             yield media.put(self._prompt(sample, clip), len(one.group.rollouts), self._source(one.row))
 

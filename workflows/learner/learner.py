@@ -115,7 +115,8 @@ class Learner:
     def update(self, batches: Iterable[Batch], loss: Loss, size: StepSize | None = None) -> dict[str, float]:
         """Take one optimizer step on this rank's micro-batches and return metrics of all ranks together.
 
-        A step whose gradient is not finite is left out, and ``skipped_not_finite`` is all that is returned.
+        A step whose gradient is not finite is left out, and ``skipped_not_finite`` is all that is returned. A step
+        without a token that weighs anything is left out too, and has no loss.
 
         Args:
             size: of ``batches``, where they are made while others are computed; None: all are made first.
@@ -135,6 +136,9 @@ class Learner:
 
         start = time.perf_counter()
         metrics = self.policy.forward_backward(checked(), loss, size)
+        if not metrics["tokens"]:
+            self.policy.skip_step()
+            return {name: metrics[name] for name in ("tokens", "sequences")}
         try:
             metrics |= self.policy.step()
         except FloatingPointError as error:  # every rank raises it, because the norm is that of the whole gradient

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import numpy as np
 import ray
-from temporay.operators.dataset.opening import Samples, open_samples
+from temporay.operators.dataset.opening import Samples, frames_needed, open_samples
 from temporay.operators.records import Frames, Prompt
 from temporay.operators.videos.reading import VideoReading
 
@@ -54,9 +54,8 @@ class StoredPrompt:
         if self.frames_ref is not None:
             return replace(self.prompt, frames_THWC=ray.get(self.frames_ref))
         if self.source is not None:
-            return replace(
-                self.prompt, frames_THWC=_opened(self.source.data, self.source.videos).frames_shown(self.source.row)
-            )
+            samples = _opened(self.source.data, self.source.videos)
+            return replace(self.prompt, frames_THWC=frames_needed(samples, self.source.row))
         return self.prompt
 
     def without_frames(self) -> Self:

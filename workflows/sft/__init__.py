@@ -4,11 +4,13 @@ settings      what a run can be told
 loop          the run itself
 inputs        what a run trains and validates on
 mixture       several datasets, weighted, in one order
+stored_parts  the same, once for all tasks
 token_counts  tokens of every sample, before training begins
 schedule      which samples make up a step and its passes
 learner       the training half: what workers do step by step
 clips         clips of every step, made by tasks
 collation     clips into batches, ahead of the learner
+unread        what cannot be read while a run goes on
 validation    held-out loss under every arm, and the best weights
 log           what a run says of itself
 """

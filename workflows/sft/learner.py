@@ -13,10 +13,11 @@ from temporay.models.losses._supervised import supervised
 from temporay.operators.errors import UserError
 from temporay.workflows.learner.learner import Learner
 from temporay.workflows.sft.clips import RankSteps, clips
-from temporay.workflows.sft.collation import Collate, collated_steps
+from temporay.workflows.sft.collation import Collate, StepBatches, collated_steps
 from temporay.workflows.sft.inputs import Inputs
 from temporay.workflows.sft.mixture import Mixture, Part
 from temporay.workflows.sft.settings import SftConfig
+from temporay.workflows.sft.unread import UnreadSamples
 from temporay.workflows.sft.validation import Validation
 
 STAGE = "sft"
@@ -50,7 +51,10 @@ def take_steps(learner: Learner, inputs: Inputs, config: SftConfig) -> None:
         validation.run_before_training()
         learner.has_learned = validation.has_stopped()
     losses: list[float] = []
-    for metrics in updates(learner, batches, steps, collate.mixture):
+    unread = UnreadSamples(
+        learner, collate.mixture, num_dropped=len(inputs.dropped), largest_share=config.max_dropped_share
+    )
+    for metrics in updates(learner, batches, steps, unread):
         losses += [metrics["loss"]] if "loss" in metrics else []
         if validation is not None:
             validation.run_if_due()
@@ -74,26 +78,32 @@ def make_collate(learner: Learner, parts: tuple[Part, ...], tokens_N: Any, confi
     )
 
 
-def updates(learner: Learner, batches: Iterator[Any], steps: RankSteps, mixture: Mixture) -> Iterator[dict[str, float]]:
+def updates(
+    learner: Learner, batches: Iterator[tuple[int, StepBatches]], steps: RankSteps, unread: UnreadSamples
+) -> Iterator[dict[str, float]]:
     """Update once per batch and log each: loss, rate, the share of time it waited for data, and its rows.
 
     The rows are those that came: every rank has compared its own with the schedule. A step that was left out, because
-    its gradient was not finite, names its samples instead of its loss.
+    its gradient was not finite or none of it could be read, names its samples instead of its loss.
+
+    Raises:
+        UserError: too many samples cannot be read.
     """
     while not learner.finished:
         start = time.perf_counter()
-        step, micro_batches = next(batches)
+        step, made = next(batches)
         if step != learner.step:
             raise RuntimeError(f"data of step {step} came at step {learner.step}")
         waited_s = time.perf_counter() - start
-        metrics = learner.update(micro_batches, supervised)
+        metrics = learner.update(made.batches, supervised)
         seconds = time.perf_counter() - start
         row = {**metrics, "seconds": seconds, "wait": waited_s / seconds}
         rows = steps.schedule.rows_of(step)
         if "tokens" in metrics:
             row |= {"tokens_per_s": metrics["tokens"] / seconds, **steps.schedule.token_metrics(step, steps.world_size)}
-        named = {} if "loss" in metrics else {"keys": [mixture.sample(r).key for r in rows]}
-        learner.log({"step": step, "time": time.time(), **row, "rows": rows, **named})
+        named = {} if "loss" in metrics else {"keys": unread.keys(rows)}
+        left_out = unread.of_step(made.unread, are_any=metrics.get("sequences") != len(rows))
+        learner.log({"step": step, "time": time.time(), **row, "rows": rows, **named, **left_out})
         yield row
 
 

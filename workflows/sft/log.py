@@ -12,6 +12,7 @@ from temporay.workflows.sft.inputs import Inputs
 from temporay.workflows.sft.mixture import Mixture, samples_drawn
 from temporay.workflows.sft.settings import SftConfig
 from temporay.workflows.sft.token_counts import TooLong
+from temporay.workflows.sft.unread import logged_unread, unread_summary
 
 
 def summarize(config: SftConfig, inputs: Inputs, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -27,13 +28,16 @@ def summarize(config: SftConfig, inputs: Inputs, rows: Sequence[Mapping[str, Any
     if not steps:
         raise UserError("no step had a finite gradient, so nothing was learned; lower optimizer.lr or look at the data")
     skipped = [row for row in rows if "skipped_not_finite" in row]
+    unread = logged_unread(rows)
+    reached = (row["step"] for row in rows if "loss" in row or "keys" in row)  # "keys": a step that was left out
     summary = {
         "model": str(config.out / MODEL),
-        "num_steps": 1 + max(row["step"] for row in (*steps, *skipped)),
+        "num_steps": 1 + max(reached),
         "loss": steps[-1]["loss"],
         "skipped_not_finite": len(skipped),
         **mean_shares(steps),
-        "data": accounts(inputs),
+        "data": accounts(inputs, unread),
+        "unread": len(unread),
     }
     return summary if inputs.held_out is None else {**summary, "validation": validation_account(inputs)}
 
@@ -48,8 +52,12 @@ def mean_shares(steps: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     }
 
 
-def accounts(inputs: Inputs) -> list[dict[str, Any]]:
-    """Return for every dataset what was taken from it, which lines gave no sample, and which samples were left out."""
+def accounts(inputs: Inputs, unread: Sequence[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
+    """Return for every dataset what was taken from it, which lines gave no sample, and which samples were left out.
+
+    Args:
+        unread: samples that could not be read while training went on, as their lines of metrics.jsonl name them.
+    """
     mixture = Mixture.open(inputs.parts)
     taken = samples_drawn(inputs.parts, len(inputs.schedule.rows))
     summary = []
@@ -64,6 +72,7 @@ def accounts(inputs: Inputs) -> list[dict[str, Any]]:
                 "epochs": count / (part.num_rows - len(dropped)),
                 "dropped_lines": part.dropped_lines,
                 "dropped_samples": dropped_summary(dropped, mixture),
+                "unread_samples": unread_summary([one for one in unread if mixture.part_of(one["row"]) == p]),
             }
         )
     return summary

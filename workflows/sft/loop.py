@@ -12,6 +12,7 @@ from typing import Any
 import ray
 from temporay.models.families._base import family_of
 from temporay.operators.dataset.opening import check_dropped
+from temporay.operators.videos.reading import KEPT_WHERE
 from temporay.workflows.data.own_data import tell_dropped
 from temporay.workflows.learner.best import best_phrase, best_summary, check_metric
 from temporay.workflows.learner.learner import RAY_STORAGE, fit, make_trainer
@@ -31,6 +32,8 @@ from temporay.workflows.sft.log import summarize
 from temporay.workflows.sft.mixture import parts_of
 from temporay.workflows.sft.settings import SftConfig
 
+MAY_CHANGE_OF_SFT = (*MAY_CHANGE, *(f"video_reading.{name}" for name in KEPT_WHERE))
+
 
 def run(config: SftConfig, *, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]:
     """Fine-tune a model into OUT/model and return what summary.json holds.
@@ -47,7 +50,7 @@ def run(config: SftConfig, *, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]
     check(config)
     for part in parts:
         check_dropped(part.path, part.num_rows, part.dropped, config.max_dropped_share)
-    run_dir = RunDir.open(config.out, config, kind=STAGE, may_change=MAY_CHANGE)
+    run_dir = RunDir.open(config.out, config, kind=STAGE, may_change=MAY_CHANGE_OF_SFT)
     tell_dropped(STAGE, config.out, {part.path: part.dropped for part in parts})
     finished = run_dir.summary()
     if finished is not None:
@@ -99,4 +102,8 @@ def learn(config: SftConfig, inputs: Inputs, need: RoleNeed, callbacks: tuple[An
 def tell(summary: Mapping[str, Any]) -> None:
     """Print the loss, the share of time spent waiting for data, and where the models are."""
     last = f"the model is in {summary['model']}{best_phrase(summary)}"
+    if summary["unread"]:
+        print(
+            f"{summary['unread']} samples could not be read and were left out; summary.json names them (unread_samples)"
+        )
     print(f"loss {summary['loss']:.4f}; waited for data {summary['wait']:.1%} of the time; {last}")

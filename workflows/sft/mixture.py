@@ -12,13 +12,13 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from temporay.operators.dataset.opening import Samples, open_samples
-from temporay.operators.dataset.video_qa import DroppedLine
+from temporay.operators.dataset.video_qa import DroppedLine, VideoQa
 from temporay.operators.errors import UserError
 from temporay.operators.own_data.sources import absolute_source
 from temporay.operators.records import Frames, Sample
@@ -36,7 +36,12 @@ class Part:
     num_rows: int
     fingerprint: str  # a hash of what is asked and answered
     videos: VideoReading
-    dropped: tuple[DroppedLine, ...] = ()  # lines of own data that give no sample
+    lines: VideoQa | None = field(default=None, compare=False, repr=False)  # read lines of own data; None: a dataset
+
+    @property
+    def dropped(self) -> tuple[DroppedLine, ...]:
+        """Lines that give no sample."""
+        return () if self.lines is None else self.lines.dropped
 
     @property
     def dropped_lines(self) -> dict[str, int]:
@@ -68,16 +73,15 @@ def parts_of(data: Path, mixture: Sequence[str], videos: VideoReading, out: Path
         samples = open_samples(path, videos)
         if len(samples) == 0:
             raise UserError(f"{path} has no samples; generate some first")
-        parts.append(
-            Part(
-                path=path,
-                weight=weight,
-                num_rows=len(samples),
-                fingerprint=samples.fingerprint,
-                videos=videos,
-                dropped=tuple(samples.dropped),
-            )
+        part = Part(
+            path=path,
+            weight=weight,
+            num_rows=len(samples),
+            fingerprint=samples.fingerprint,
+            videos=videos,
+            lines=samples if isinstance(samples, VideoQa) else None,
         )
+        parts.append(part)
     if len({part.path for part in parts}) < len(parts):
         raise UserError("a dataset is named twice in data and mixture; name it once with the sum of its shares")
     return tuple(parts)
@@ -98,12 +102,12 @@ class Mixture:
 
     @classmethod
     def open(cls, parts: tuple[Part, ...]) -> Mixture:
-        """Open all parts.
+        """Open all parts. JSON lines stay as they were when the run began, whatever becomes of their videos.
 
         Raises:
-            UserError: one has another number of samples than when the run began.
+            UserError: a dataset has another number of samples than when the run began.
         """
-        datasets = tuple(open_samples(part.path, part.videos) for part in parts)
+        datasets = tuple(part.lines or open_samples(part.path, part.videos) for part in parts)
         for part, samples in zip(parts, datasets, strict=True):
             if len(samples) != part.num_rows:
                 raise UserError(

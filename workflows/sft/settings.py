@@ -88,4 +88,8 @@ class SftConfig(SftSettings, TrainingConfig):
 
     def absolute(self) -> Self:
         """Return the same settings with paths that mean the same in every process."""
-        return super().absolute().model_copy(update={"mixture": tuple(map(absolute_entry, self.mixture))})
+        changed = {
+            "mixture": tuple(map(absolute_entry, self.mixture)),
+            "video_reading": self.video_reading.absolute(),
+        }
+        return super().absolute().model_copy(update=changed)

@@ -18,10 +18,12 @@ from temporay.models.token_lengths import TokenLengths
 from temporay.operators.errors import UserError
 from temporay.operators.files import sha256_of, whole_file
 from temporay.operators.seeding import digest
+from temporay.operators.videos.reading import KEPT_WHERE
 from temporay.workflows.session import ANYWHERE
 from temporay.workflows.sft.mixture import Mixture, Part
 from temporay.workflows.sft.schedule import Numbers
 from temporay.workflows.sft.settings import SftConfig
+from temporay.workflows.sft.stored_parts import StoredParts
 
 FILE = "token_counts.parquet"
 CHUNK = 512  # rows of a task
@@ -56,8 +58,8 @@ def count_tokens(parts: tuple[Part, ...], config: SftConfig) -> TokenCounts:
     if len(chunks) == 1:
         counted = [count_rows(parts, config, chunks[0])]
     else:
-        task = ray.remote(count_rows).options(scheduling_strategy=ANYWHERE)
-        counted = ray.get([task.remote(parts, config, chunk) for chunk in chunks])
+        task, stored = ray.remote(count_stored).options(scheduling_strategy=ANYWHERE), StoredParts.put(parts)
+        counted = ray.get([task.remote(stored, config, chunk) for chunk in chunks])
     counts = TokenCounts(
         tokens_N=np.concatenate([one.tokens_N for one in counted]),
         frame_bytes_N=np.concatenate([one.frame_bytes_N for one in counted]),
@@ -66,6 +68,11 @@ def count_tokens(parts: tuple[Part, ...], config: SftConfig) -> TokenCounts:
     with whole_file(path) as file:
         pq.write_table(table.replace_schema_metadata({"key": key}), file)
     return counts
+
+
+def count_stored(stored: StoredParts, config: SftConfig, rows: Sequence[int]) -> TokenCounts:
+    """Count some rows, in their order; this is a Ray task."""
+    return count_rows(stored.parts(), config, rows)
 
 
 def count_rows(parts: tuple[Part, ...], config: SftConfig, rows: Sequence[int]) -> TokenCounts:
@@ -119,7 +126,7 @@ def _identity(parts: tuple[Part, ...], config: SftConfig) -> list[Any]:
     files = [file for file in found if file.is_file() and file.suffix not in WEIGHT_SUFFIXES]
     return [
         [part.identity() for part in parts],
-        [json.loads(part.videos.model_dump_json()) for part in parts],
+        [json.loads(part.videos.model_dump_json(exclude=set(KEPT_WHERE))) for part in parts],
         [[file.name, sha256_of(file)] for file in files],
         [config.instruction, config.answer_only_instruction, config.seed],
         [config.answer_only_share, config.answer_only_wordings],

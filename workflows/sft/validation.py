@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
+from temporay.operators.errors import SampleRejected, refusal
+from temporay.operators.records import Frames
 from temporay.operators.scoring.arms import apply_arm
 from temporay.workflows.learner.best import keep_if_best
 from temporay.workflows.learner.learner import Learner
@@ -114,6 +116,12 @@ class Validation:
                 metrics[f"{arm}_wins"] = float((mean_AS[ordered] < mean_AS[a]).double().mean())
         return metrics
 
+    def _clip(self, row: int) -> Frames:
+        try:
+            return self._collate.mixture.frames_shown(row)
+        except SampleRejected as error:
+            raise refusal(error, f"restore it, or leave it out of {self._held_out.part.path}") from error
+
     def _sums(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return nats, tokens and doubtful tokens of every sample's target, by arm, from all ranks, (A, S) float64.
 
@@ -123,7 +131,7 @@ class Validation:
         place = {row: s for s, row in enumerate(self._held_out.rows)}
         sums_3AS = torch.zeros(3, len(arms), len(place), dtype=torch.float64)
         for one in self._passes:
-            clips = [self._collate.mixture.frames_shown(row) for row in one.rows]
+            clips = [self._clip(row) for row in one.rows]
             addresses = [self._collate.mixture.sample(row).address for row in one.rows]
             for a, arm in enumerate(arms):
                 shown = [apply_arm(arm, clip, address) for clip, address in zip(clips, addresses, strict=True)]

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from temporay.models.families._base import family_of
+from temporay.models.tiny import TinyShape, build
 
 from tests.small_data import write_dataset
 from tests.small_runs import write_model
@@ -19,3 +23,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def model(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_model(data, tmp_path_factory.mktemp("base") / "model")
+
+
+@pytest.fixture(scope="module")
+def learner(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Build a tiny model, with what its worker has for collating."""
+    out = tmp_path_factory.mktemp("tiny") / "model"
+    build(out, ["Is it brighter after 1?"] * 5, TinyShape(hidden_size=64, num_layers=1, num_heads=2, num_kv_heads=1), 0)
+    family = family_of(out)
+    return SimpleNamespace(model=out, family=family, processor=family.load_processor(out))

@@ -22,7 +22,9 @@ from temporay.workflows.sft.collation import Collate
 from temporay.workflows.sft.mixture import Mixture, parts_of
 from temporay.workflows.sft.schedule import make_schedule
 from temporay.workflows.sft.settings import SftConfig, SftSettings
-from temporay.workflows.sft.token_counts import count_tokens
+from temporay.workflows.sft.token_counts import count_rows, count_tokens
+
+from tests.small_data import damage_clip
 
 
 def table_of(data: Path, first_step: int = 0) -> tuple[RankSteps, Mixture]:
@@ -55,23 +57,45 @@ def test_blocks_hold_whole_steps(data: Path) -> None:
         list(clips_by_step([loaded[::-1]], steps))
 
 
-def test_an_unreadable_clip_is_named(data: Path, tmp_path: Path) -> None:
+def test_an_unreadable_clip_weighs_nothing_and_is_named(data: Path, tmp_path: Path, learner: Any) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(data, broken)
-    bad = Dataset.open(broken).rows[7]
-    with (broken / bad["shard"]).open("r+b") as file:
-        file.seek(bad["offset"])
-        file.write(bytes(bad["nbytes"]))
+    name = damage_clip(broken, 7)
     steps, mixture = table_of(broken, first_step=1)
     (block,) = steps.blocks(np.full(10, 1000))
     loaded = load_block(block, parts=mixture.parts)
     assert {clip.row for clip in loaded if clip.fault} == {7}
     _, first = next(clips_by_step([loaded], steps))
+    config = SftConfig(data=broken, model=learner.model, out=tmp_path)
+    collate = Collate(
+        family=learner.family,
+        processor=learner.processor,
+        mixture=mixture,
+        tokens_N=count_rows(mixture.parts, config, range(10)).tokens_N,
+        settings=config,
+        lock=Lock(),
+    )
+    passes = steps.passes(1)
+    made = collate.step(first, passes)
+    (unread,) = made.unread
+    assert (unread.row, unread.reason) == (7, "clip_undecodable") and f"{name} of {broken}/shard" in unread.detail
+    weights = [float(mask) for batch in made.batches for mask in batch.completion_mask_BT.sum(-1)]
+    assert [weight == 0 for weight in weights] == [row == 7 for one in passes for row in one.rows]
+    assert all(batch.has_video for batch in made.batches)
+
+
+def test_a_dataset_that_cannot_be_read_at_all_is_a_user_error(data: Path, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    shutil.copytree(data, gone)
+    steps, mixture = table_of(gone, first_step=1)
+    (gone / Dataset.open(gone).rows[0]["shard"]).unlink()
+    (block,) = steps.blocks(np.full(10, 1000))
+    _, first = next(clips_by_step([load_block(block, parts=mixture.parts)], steps))
     nothing: Any = None
     collate = Collate(
         family=nothing, processor=nothing, mixture=mixture, tokens_N=np.full(10, 7), settings=SftSettings(), lock=Lock()
     )
-    with pytest.raises(UserError, match=f"{bad['id']} of .*broken cannot be read"):
+    with pytest.raises(UserError, match=r"of .*gone cannot be read \(.*shard-000000.tar cannot be read"):
         collate.step(first, steps.passes(1))
 
 
