@@ -11,22 +11,22 @@ from pathlib import Path
 from temporay.operators.errors import UserError
 
 FILE = ".owner"
-_owned: dict[Path, int] = {}  # descriptors by path: stages of one process may open a folder several times
+_owned: dict[tuple[int, int], int] = {}  # open files by device and inode: stages of one process share a folder
 
 
 def own(folder: Path) -> None:
-    """Take a folder until this process ends.
+    """Take a folder until this process ends, also when it is moved meanwhile.
 
     Raises:
         UserError: another process has it.
         OSError: the folder cannot be written.
     """
-    path = folder.absolute() / FILE
-    if path in _owned:
-        if path.exists():
-            return
-        os.close(_owned.pop(path))  # the folder was deleted and made again
+    path = folder / FILE
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    stat = os.fstat(file)
+    if (stat.st_dev, stat.st_ino) in _owned:
+        os.close(file)
+        return
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -41,4 +41,4 @@ def own(folder: Path) -> None:
         return
     os.ftruncate(file, 0)
     os.write(file, f"process {os.getpid()} on {socket.gethostname()}".encode())
-    _owned[path] = file
+    _owned[stat.st_dev, stat.st_ino] = file
