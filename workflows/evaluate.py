@@ -20,7 +20,7 @@ from temporay.operators.dataset.opening import Samples
 from temporay.operators.errors import UserError
 from temporay.operators.files import write_text
 from temporay.operators.scoring.arms import WHOLE_CLIP, Arm
-from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, by_task, gaps, taken_shares
+from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, by_task, gaps, lenient_scores, taken_shares
 from temporay.operators.videos.reading import VideoReading
 from temporay.workflows.config import to_json
 from temporay.workflows.data.own_data import opened, tell_dropped
@@ -195,6 +195,7 @@ def measured(rows: Sequence[EvaluationRow]) -> dict[str, Any]:
         "accuracy": table,
         "gaps": {arm: asdict(interval) for arm, interval in gaps(arms).items()},
         "taken": taken_shares(arms),
+        "lenient": {arm: lenient_scores(some) for arm, some in arms.items()},
     }
 
 
@@ -215,6 +216,12 @@ def tell(summary: Mapping[str, Any]) -> None:
     print("an answer that names no option is wrong on ordered frames and counts as a guess in the other arms")
     for arm, gap in summary["gaps"].items():
         print(f"ordered less {arm}: {gap['value']:+.1%} ({gap['low']:+.1%} to {gap['high']:+.1%})")
+    for arm, found in summary["lenient"].items():
+        if found and found["differ"]:
+            print(
+                f"{arm}: {found['score']:.1%} right to a lenient reader, who differs on {found['differ']:.1%} of the "
+                "answers"
+            )
     if "benchmark" in summary:
         tell_benchmark(summary["benchmark"])
     if summary["taken"]:

@@ -95,6 +95,17 @@ def gaps(arms: Mapping[Arm, Sequence[EvaluationRow]]) -> dict[Arm, ConfidenceInt
     return {arm: gap(arms, arm) for arm in arms if arm != "ordered"} if "ordered" in arms else {}
 
 
+def lenient_scores(rows: Sequence[EvaluationRow]) -> dict[str, float]:
+    """Return the mean score by the lenient reader, and the share of answers of which it thinks otherwise.
+
+    Answers that it does not read, such as numbers of a dataset, are left out; without any there is nothing.
+    """
+    read = [(row.score, row.lenient_score) for row in rows if row.lenient_score is not None]
+    if not read:
+        return {}
+    return {"score": fmean(lenient for _, lenient in read), "differ": fmean(strict != other for strict, other in read)}
+
+
 # What the right answer to a question took, the least first.
 TAKES: Mapping[str, tuple[Arm, ...]] = {
     "no video": ("blind",),

@@ -15,6 +15,7 @@ from temporay.operators.scoring.evaluation import (
     gap,
     gaps,
     has_reasoning,
+    lenient_scores,
     read_rows,
     taken_shares,
     write_rows,
@@ -61,6 +62,12 @@ def test_every_question_counts_under_the_least_that_its_answer_took() -> None:
     expected = {"no video": 0.2, "frames in any order": 0.4, "frames in order": 0.2, "not answered": 0.2}
     assert taken_shares(by_arm(rows)) == expected
     assert taken_shares(by_arm([one for one in rows if one.arm != "blind"])) == {}
+
+
+def test_a_lenient_reader_is_told_beside_the_strict_one() -> None:
+    read = [replace(row("ordered"), score=score, lenient_score=lenient) for score, lenient in ((1, 1), (0, 1), (0, 0))]
+    assert lenient_scores([*read, row("ordered", correct=True)]) == {"score": 2 / 3, "differ": 1 / 3}
+    assert lenient_scores([row("ordered")]) == {}
 
 
 def test_rows_may_hold_any_text(tmp_path: Path) -> None:
