@@ -14,23 +14,21 @@ from typing import Any
 from pydantic import Field
 from temporay.models.families._base import family_of
 from temporay.models.lora import EVERYTHING
-from temporay.models.token_lengths import TokenLengths, shape_alone
 from temporay.operators.benchmarks._base import Benchmark, benchmark_called
 from temporay.operators.dataset.opening import Samples
 from temporay.operators.errors import UserError
 from temporay.operators.files import write_text
-from temporay.operators.scoring.arms import WHOLE_CLIP, Arm
 from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, by_task, gaps, lenient_scores, taken_shares
 from temporay.operators.videos.reading import VideoReading
 from temporay.workflows.config import to_json
 from temporay.workflows.data.own_data import opened, tell_dropped
-from temporay.workflows.evaluation.asking import CHUNK, ask
+from temporay.workflows.evaluation.asking import ask, demand_of
 from temporay.workflows.evaluation.benchmark_questions import Asking, BenchmarkQuestions, told
 from temporay.workflows.evaluation.kept_rows import KeptRows
-from temporay.workflows.evaluation.questions import Questions, SampleQuestions, first_of_each_task
+from temporay.workflows.evaluation.questions import SampleQuestions, first_of_each_task
 from temporay.workflows.evaluation.settings import EvaluateSettings
 from temporay.workflows.rollouts.adapters import check_adapters
-from temporay.workflows.rollouts.defaults import Demand, lengths_of, resolved
+from temporay.workflows.rollouts.defaults import lengths_of, resolved
 from temporay.workflows.rollouts.pool import RolloutPool
 from temporay.workflows.rollouts.settings import PoolConfig
 from temporay.workflows.room import await_room
@@ -148,16 +146,6 @@ def select(dataset: Samples, num_samples: int | None) -> list[int]:
     if len(dataset) == 0:
         raise UserError(f"{dataset.path} has no samples; generate some first")
     return first_of_each_task([dataset.address(i).task for i in range(len(dataset))], num_samples)
-
-
-def demand_of(questions: Questions, arms: Sequence[Arm], max_tokens: int, lengths: TokenLengths) -> Demand:
-    """Return the most that an evaluation asks of its engines. Whole clips make the longest prompts."""
-    prompts = [
-        questions.prompt(lengths.processor, i, arm, shape_alone(*questions.shape_shown(questions.clip_of(i))))
-        for arm in dict.fromkeys(["ordered", *(arm for arm in arms if arm in WHOLE_CLIP)])
-        for i in range(len(questions))
-    ]
-    return Demand.of_prompts(prompts, lengths, max_tokens=max_tokens, num_prompts=CHUNK, num_rollouts=1)
 
 
 def tell_left_out(config: EvaluateConfig, questions: SampleQuestions | BenchmarkQuestions) -> None:

@@ -22,8 +22,8 @@ from temporay.operators.scoring.scores import load_rewards, needs_of
 from temporay.workflows.base_model import BaseModelSettings, make_base_model
 from temporay.workflows.config import converted, replaced
 from temporay.workflows.data import audit, generate
-from temporay.workflows.evaluate import demand_of as evaluation_demand
 from temporay.workflows.evaluation.asking import ask
+from temporay.workflows.evaluation.asking import demand_of as evaluation_demand
 from temporay.workflows.evaluation.kept_rows import KeptRows
 from temporay.workflows.evaluation.questions import SampleQuestions
 from temporay.workflows.evaluation.settings import EvaluateSettings

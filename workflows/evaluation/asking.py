@@ -8,11 +8,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 
+from temporay.models.token_lengths import TokenLengths, shape_alone
 from temporay.operators.records import Frames, Sampling
-from temporay.operators.scoring.arms import Arm
+from temporay.operators.scoring.arms import WHOLE_CLIP, Arm
 from temporay.operators.scoring.evaluation import EvaluationRow
 from temporay.workflows.evaluation.kept_rows import KeptRows
 from temporay.workflows.evaluation.questions import Questions
+from temporay.workflows.rollouts.defaults import Demand
 from temporay.workflows.rollouts.media import MediaStore
 from temporay.workflows.rollouts.pool import Pool
 
@@ -41,7 +43,7 @@ async def ask(
         log_seconds: told how long every arm took.
 
     Raises:
-        SampleRejected: a clip cannot be decoded.
+        UserError: a clip cannot be decoded, or a prompt does not fit the engines.
     """
     sampling = Sampling(num_rollouts=1, temperature=0.0, max_tokens=max_tokens, seed=0)
     chunks = chunks_of(questions)
@@ -60,6 +62,16 @@ async def ask(
     for arm in arms:
         log_seconds(arm, seconds[arm])
     return [row for rows in found for row in rows or ()]
+
+
+def demand_of(questions: Questions, arms: Sequence[Arm], max_tokens: int, lengths: TokenLengths) -> Demand:
+    """Return the most that ``ask`` asks of its engines. Whole clips make the longest prompts."""
+    prompts = [
+        questions.prompt(lengths.processor, i, arm, shape_alone(*questions.shape_shown(questions.clip_of(i))))
+        for arm in dict.fromkeys(["ordered", *(arm for arm in arms if arm in WHOLE_CLIP)])
+        for i in range(len(questions))
+    ]
+    return Demand.of_prompts(prompts, lengths, max_tokens=max_tokens, num_prompts=CHUNK, num_rollouts=1)
 
 
 def chunks_of(questions: Questions, size: int = CHUNK) -> list[list[int]]:

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from temporay.models.chat import text_prompt
 from temporay.operators.benchmarks._base import PROTOCOLS, Benchmark, BenchmarkItem, ScoringProtocol
-from temporay.operators.errors import SampleRejected, UserError
+from temporay.operators.errors import SampleRejected, UserError, refusal
 from temporay.operators.markup import without_markers
 from temporay.operators.records import Address, Frames, Prompt, Question, Rollout
 from temporay.operators.scoring.arms import OPTION_ARMS, Arm, apply_arm, asked_under
@@ -88,6 +88,15 @@ class BenchmarkQuestions:
             instruction=instruction,
         )
 
+    def some(self, places: Sequence[int]) -> Self:
+        """Return some of the questions, in the same order.
+
+        Args:
+            places: ascending.
+        """
+        items, clips = tuple(self.items[i] for i in places), tuple(self.clips[i] for i in places)
+        return replace(self, items=items, clips=clips)
+
     def __len__(self) -> int:
         return len(self.items)
 
@@ -99,7 +108,15 @@ class BenchmarkQuestions:
         return len(taken.places), taken.height, taken.width
 
     def frames_shown(self, clip: int) -> Frames:
-        return self.videos[clip].frames(self.taken[clip].shown)
+        """Return the frames of a clip.
+
+        Raises:
+            UserError: its video begins well and cannot be decoded further on.
+        """
+        try:
+            return self.videos[clip].frames(self.taken[clip].shown)
+        except SampleRejected as error:
+            raise refusal(error, "get it again, or move it away, so that its questions are left out") from error
 
     def prompt(self, processor: Any, i: int, arm: Arm, frames_THWC: Frames) -> Prompt:
         item, published = self._asked(i, arm), self.asking == "published"

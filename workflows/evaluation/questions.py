@@ -34,7 +34,7 @@ class Questions(Protocol):
         """Return the frames of a clip that a model is shown, frames_THWC uint8 RGB.
 
         Raises:
-            SampleRejected: it cannot be decoded.
+            UserError: it cannot be decoded.
         """
         ...
 

@@ -301,8 +301,8 @@ def run(config: GrpoConfig) -> dict[str, Any]:
             await_room(needs(config, None, read_cluster()))
             return run_with(config, NoPool(family_of(config.model).load_processor(config.model)))
     lengths = lengths_of(config.model)
-    asked = [dataset, *([opened(config.validation, config)] if config.validation and config.validates else [])]
-    demand = largest([demand_of(config, one, lengths) for one in asked])
+    held_out = validation.HeldOutQuestions.open(config)
+    demand = largest([demand_of(config, dataset, lengths), *([held_out.demand(lengths)] if held_out else [])])
     with ray_session():
         engines = resolved(config.pool, config.model, demand)
         if config.mode == "train":

@@ -94,6 +94,7 @@ class GrpoConfig(GrpoSettings, TrainingConfig):
     """Settings of ``temporay grpo``."""
 
     data: Path  # a dataset made by ``temporay generate``, usually with --split rl, or own data
+    validation_benchmark: str | None = None  # whose files are in ``validation``: a file of operators/benchmarks
     mode: GrpoMode = "train"
     rollouts: Path | None = None  # for mode from_rollouts: the folder of another run over the same data
     pool: PoolConfig = PoolConfig()

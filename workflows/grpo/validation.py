@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from temporay.models.token_lengths import TokenLengths
+from temporay.operators.benchmarks._base import benchmark_called
 from temporay.operators.dataset.opening import Samples
 from temporay.operators.errors import UserError
 from temporay.operators.scoring.arms import Arm
@@ -20,10 +22,12 @@ from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, credit,
 from temporay.operators.scoring.metrics import ConfidenceInterval, accuracy_interval
 from temporay.operators.seeding import rng_at
 from temporay.workflows.data.own_data import opened
-from temporay.workflows.evaluation.asking import ask
+from temporay.workflows.evaluation.asking import ask, demand_of
+from temporay.workflows.evaluation.benchmark_questions import BenchmarkQuestions
 from temporay.workflows.evaluation.questions import SampleQuestions
 from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.learner.best import check_metric
+from temporay.workflows.rollouts.defaults import Demand
 from temporay.workflows.rollouts.pool import Pool
 
 STAGE = "grpo_validation"
@@ -33,23 +37,48 @@ STAGE = "grpo_validation"
 class HeldOutQuestions:
     """What is asked at every validation of a run, and how."""
 
-    questions: SampleQuestions
+    questions: SampleQuestions | BenchmarkQuestions
     arms: tuple[Arm, ...]
     max_tokens: int
 
     @classmethod
     def open(cls, config: GrpoConfig) -> HeldOutQuestions | None:
-        """Choose rows once for all steps; None where a run does not validate."""
+        """Choose questions once for all steps; None where a run does not validate.
+
+        Raises:
+            UserError: they cannot be read.
+        """
         if config.validation is None or not config.validates:
             return None
-        dataset = opened(config.validation, config)
-        chosen = rng_at("grpo/validation", config.seed).permutation(len(dataset))[: config.validation_samples].tolist()
-        questions = SampleQuestions(dataset, sorted(chosen), config.instruction)
+        if config.validation_benchmark is None:
+            dataset = opened(config.validation, config)
+            questions: SampleQuestions | BenchmarkQuestions = SampleQuestions(
+                dataset, _chosen(len(dataset), config), config.instruction
+            )
+        else:
+            whole = BenchmarkQuestions.open(
+                benchmark_called(config.validation_benchmark),
+                config.validation,
+                config.video_reading,
+                asking="own",
+                instruction=config.instruction,
+                num_samples=None,
+            )
+            questions = whole.some(_chosen(len(whole), config))
         return cls(questions=questions, arms=config.validation_arms, max_tokens=config.max_tokens)
+
+    def demand(self, lengths: TokenLengths) -> Demand:
+        """Return the most that a validation asks of the engines."""
+        return demand_of(self.questions, self.arms, self.max_tokens, lengths)
 
     async def ask(self, pool: Pool) -> list[EvaluationRow]:
         """Have all questions answered under the weights that the engines hold."""
         return await ask(pool, self.questions, self.arms, max_tokens=self.max_tokens)
+
+
+def _chosen(num_questions: int, config: GrpoConfig) -> list[int]:
+    order = rng_at("grpo/validation", config.seed).permutation(num_questions)
+    return sorted(order[: config.validation_samples].tolist())
 
 
 def check_held_out(config: GrpoConfig, dataset: Samples) -> None:
@@ -60,8 +89,12 @@ def check_held_out(config: GrpoConfig, dataset: Samples) -> None:
             the metric.
     """
     if config.validation is None:
+        if config.validation_benchmark is not None:
+            raise UserError(f"validation_benchmark is {config.validation_benchmark}; give its folder with --validation")
         return
     check_metric(config.best_metric, config.validation_arms)
+    if config.validation_benchmark is not None:
+        return  # `temporay overlap` compares its videos and questions with the training data
     held_out = opened(config.validation, config)
     if len(held_out) == 0:
         raise UserError(f"validation {config.validation} has no samples; generate some first")

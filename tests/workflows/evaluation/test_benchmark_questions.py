@@ -11,6 +11,7 @@ import pytest
 from temporay.models.families._base import family_of
 from temporay.models.tiny import build
 from temporay.operators.benchmarks._base import benchmark_called
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
 from temporay.operators.records import FinishReason, Rollout
 from temporay.operators.scoring.arms import NONE_OF_THEM, Arm
@@ -19,10 +20,14 @@ from temporay.operators.videos.reading import TIMELINE_FPS, VideoReading
 from temporay.workflows.config import validated
 from temporay.workflows.evaluate import EvaluateConfig, run, tell
 from temporay.workflows.evaluation.benchmark_questions import BenchmarkQuestions
+from temporay.workflows.grpo.loop import check, run_with
+from temporay.workflows.rollouts.pool import RolloutPool
 
 from tests.odd_videos import numbers, write_video
 from tests.operators.benchmarks import layouts
+from tests.small_data import write_dataset
 from tests.small_runs import SHAPE
+from tests.workflows.grpo.small_grpo import POOL, config
 
 NUM_VIDEOS = 3  # of every task
 
@@ -145,6 +150,32 @@ def test_evaluate_runs_a_benchmark_through_every_arm(
 
 def found_tasks(folder: Path) -> list[str]:
     return [file.stem for file in (folder / "json").iterdir()]
+
+
+def test_a_video_that_breaks_off_is_named(folder: Path, tmp_path: Path) -> None:
+    questions = opened(folder)
+    clip = questions.clip_of(place(questions, "scene_transition"))
+    path = questions.videos[clip].path
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=r"scene_transition/v0\.mp4.*; get it again, or move it away"):
+        questions.frames_shown(clip)
+    path.write_bytes(whole)
+
+
+def test_grpo_validates_on_a_benchmark(ray_cluster: None, folder: Path, model: Path, tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data", split="rl", num_samples=8)
+    settings = {"validation": folder, "validation_benchmark": "tvbench", "validation_samples": 4, "validate_every": 1}
+    settings |= {"num_steps": 1, "video_reading": {"rule": "count", "count": 4}, "max_tokens": 4}
+    with RolloutPool.started(POOL, model) as pool:
+        summary = run_with(config(data, model, tmp_path / "run", **settings), pool)
+    rows = [json.loads(row) for row in (tmp_path / "run" / "metrics.jsonl").read_text().split("\n") if row]
+    found = [row for row in rows if row["stage"] == "grpo_validation"]
+    assert [row["step"] for row in found] == [0, 1]
+    assert all(0 <= row["ordered_accuracy"] <= 1 and "shuffled_gap" in row for row in found)
+    assert summary["steps"] == 1
+    with pytest.raises(UserError, match="give its folder with --validation"):
+        check(config(data, model, tmp_path / "no", validation_benchmark="tvbench"), Dataset.open(data))
 
 
 def test_a_benchmark_without_its_videos_is_refused(folder: Path, model: Path, tmp_path: Path) -> None:
