@@ -28,7 +28,7 @@ NUM_ROWS = 2094
 CHAINS = (("when", "where"), ("when with boxes", "where without time"))
 BOX_THRESHOLDS = (0.1, 0.3, 0.5, 0.7, 0.9)
 _NUMBER = re.compile(r"\b\d+(?:\.\d+)?\b")
-Answer = str | TimeSpan | Mapping[str, Box]
+ChainAnswer = str | TimeSpan | Mapping[str, Box]
 
 
 class Vstar(Benchmark):
@@ -54,7 +54,7 @@ class Vstar(Benchmark):
     def prompt(self, item: BenchmarkItem, protocol: ScoringProtocol) -> str:
         return PROMPTS[item.task].format(question=item.question, **item.extra)
 
-    def read_answer(self, item: BenchmarkItem, text: str, protocol: ScoringProtocol) -> Answer | None:
+    def read_answer(self, item: BenchmarkItem, text: str, protocol: ScoringProtocol) -> ChainAnswer | None:
         if item.task == "what":
             return _words(plain_span(text)) or None
         if item.task.startswith("where"):
