@@ -71,7 +71,8 @@ class CharadesSta(SpanBenchmark):
         return (
             "Please find the visual event described by a sentence in the video, determining its starting and ending "
             "times. The format should be: 'The event happens in the start time - end time'. For example, The event "
-            "'person turn a light on' happens in the 24.3 - 30.4 seonds. Now I will give you the textual sentence: "
+            "'person turn a light on' happens in the 24.3 - 30.4 "
+            "seonds. Now I will give you the textual sentence: "  # codespell:ignore seonds
             f"{item.question}. Please return its start time and end time."
         )
 

@@ -85,7 +85,8 @@ class Cvbench(ChoiceBenchmark):
         return (
             f"\nSelect the best answer to the following {kind} based on the listed all videos. Respond with only the "
             f"{form} of the correct option.\n{item.question}\n{options}\nPlease think about this question as if you "
-            "were a human pondering deeply. Engage in an internal dialogue using expressions such as 'let me think', "
+            "were a human pondering deeply. Engage in an internal "
+            "dialogue using expressions such as 'let me think', "  # codespell:ignore dialogue
             "'wait', 'Hmm', 'oh, I see', 'let's break it down', etc, or other natural language thought expressions "
             "It's encouraged to include self-reflection or verification in the reasoning process. Provide your "
             "detailed reasoning between the <think> and </think> tags, and then give your final answer between the "

@@ -94,14 +94,11 @@ class Timeblind(ChoiceBenchmark):
         else:
             complete, share = instances, 1.0
         kept = [one for group in complete for one in group]
-        halves = {
-            name: grouped(kept, lambda one, n=n: f"{one.item.group} {one.item.role.split('_')[n]}")
-            for n, name in enumerate(("Q_Acc", "V_Acc"))
-        }
         figures = {
             "I_Acc": all_right(complete),
             "Acc": percent(one.values["score"] for one in kept),
-            **{name: all_right(groups) for name, groups in halves.items()},
+            "Q_Acc": all_right(grouped(kept, lambda one: f"{one.item.group} {one.item.role[:2]}")),
+            "V_Acc": all_right(grouped(kept, lambda one: f"{one.item.group} {one.item.role[3:]}")),
         }
         return {name: value * share for name, value in figures.items()}
 

@@ -24,7 +24,7 @@ FILES = ("data.json", "response_*[0-9].json")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _INTEGER = re.compile(r"\d+")
 _GOAL = re.compile(r"needed to complete the task: (.+?)\. \n")
-StepOrder = tuple[int, ...]  # numbers of the clips, from 1, in the order of the procedure
+ClipOrder = tuple[int, ...]  # numbers of the clips, from 1, in the order of the procedure
 
 
 class Vcrbench(Benchmark):
@@ -72,13 +72,13 @@ class Vcrbench(Benchmark):
             "the Clip numbers separated by a comma>"
         )
 
-    def read_answer(self, item: BenchmarkItem, text: str, protocol: ScoringProtocol) -> StepOrder | None:
+    def read_answer(self, item: BenchmarkItem, text: str, protocol: ScoringProtocol) -> ClipOrder | None:
         if protocol == "official":
             return next(_orders_in(text, len(item.gold)), None)
         found = set(_orders_in(plain_span(text), len(item.gold)))
         return found.pop() if len(found) == 1 else None
 
-    def read_leniently(self, item: BenchmarkItem, text: str) -> StepOrder | None:
+    def read_leniently(self, item: BenchmarkItem, text: str) -> ClipOrder | None:
         """Return the order that a reply, which may think aloud, states last."""
         return next(iter([*_orders_in(text, len(item.gold))][::-1]), None)
 
@@ -107,7 +107,7 @@ class Vcrbench(Benchmark):
         return rounded | {f"accuracy, {name}": value for name, value in (goals | sizes).items()}
 
 
-def _orders_in(text: str, num_clips: int) -> Iterator[StepOrder]:
+def _orders_in(text: str, num_clips: int) -> Iterator[ClipOrder]:
     """Yield every order that a sentence states: the first integer of each part between commas, all clips once."""
     for sentence in _SENTENCE_END.split(text.replace("*", "")):
         found = (_INTEGER.search(part) for part in sentence.split(","))
@@ -127,7 +127,7 @@ def _rounded(value: float, digits: int | None) -> float:
     return value if digits is None else round(value, digits)
 
 
-def _order(row: Row) -> StepOrder:
+def _order(row: Row) -> ClipOrder:
     """Return the true order: ``ground_truth`` counts from 0, ``answer`` of the published replies from 1."""
     first = 0 if "ground_truth" in row.fields else 1
     order = tuple(int(clip) + 1 - first for clip in row.numbers("ground_truth", "answer"))

@@ -64,7 +64,7 @@ class Vstat(Benchmark):
     def prompt(self, item: BenchmarkItem, protocol: ScoringProtocol) -> str:
         body = f"Watch the full video carefully before answering.\n\nQuestion: {item.question}"
         if item.options:
-            *first, last = LETTERS[: len(item.options)]
+            *first, last = list(LETTERS[: len(item.options)])
             letters = f"{first[0]} or {last}" if len(first) == 1 else f"{', '.join(first)}, or {last}"
             return f"{body}\n\nPlease answer with the letter ({letters}).\n\nAnswer with only the option letter."
         post = ""

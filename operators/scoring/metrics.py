@@ -40,11 +40,18 @@ def accuracy_interval(correct: Sequence[float], *, level: float = 0.95) -> Confi
     Wilson (1927), JASA 22; recommended over the normal interval by Brown, Cai and DasGupta (2001), Stat. Sci. 16.
     """
     n = len(correct)
-    if n == 0:
-        return _UNKNOWN
-    share, z = sum(correct) / n, _z(level)
-    center = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return wilson_interval(sum(correct) / n, n, n, level=level) if n else UNKNOWN
+
+
+def wilson_interval(share: float, num_independent: float, n: int, *, level: float = 0.95) -> ConfidenceInterval:
+    """Return Wilson's score interval of a share.
+
+    Args:
+        num_independent: how many independent samples are worth as much as these ``n``.
+    """
+    z, m = normal_quantile(level), num_independent
+    center = (share + z * z / (2 * m)) / (1 + z * z / m)
+    half = z / (1 + z * z / m) * math.sqrt(share * (1 - share) / m + z * z / (4 * m * m))
     return ConfidenceInterval(value=share, low=max(0.0, center - half), high=min(1.0, center + half), n=n)
 
 
@@ -52,11 +59,11 @@ def mean_interval(values: Sequence[float], *, level: float = 0.95) -> Confidence
     """Return the mean with the normal interval. With one value the interval is unbounded."""
     n = len(values)
     if n == 0:
-        return _UNKNOWN
+        return UNKNOWN
     center = math.fsum(values) / n
     if n == 1:
         return ConfidenceInterval(value=center, low=-math.inf, high=math.inf, n=1)
-    half = _z(level) * float(np.std(values, ddof=1)) / math.sqrt(n)
+    half = normal_quantile(level) * float(np.std(values, ddof=1)) / math.sqrt(n)
     return ConfidenceInterval(value=center, low=center - half, high=center + half, n=n)
 
 
@@ -68,8 +75,8 @@ def macro_interval(correct_by_group: Mapping[str, Sequence[float]], *, level: fl
     """
     groups = [correct for correct in correct_by_group.values() if correct]
     if not groups:
-        return _UNKNOWN
-    z = _z(level)
+        return UNKNOWN
+    z = normal_quantile(level)
     variance = 0.0
     for correct in groups:
         n = len(correct)
@@ -112,8 +119,9 @@ def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join([first, *rest])
 
 
-def _z(level: float) -> float:
+def normal_quantile(level: float) -> float:
+    """Return how many standard errors a two-sided interval of this level reaches to each side."""
     return NormalDist().inv_cdf((1 + level) / 2)
 
 
-_UNKNOWN = ConfidenceInterval(value=math.nan, low=math.nan, high=math.nan, n=0)
+UNKNOWN = ConfidenceInterval(value=math.nan, low=math.nan, high=math.nan, n=0)
