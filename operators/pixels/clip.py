@@ -97,9 +97,11 @@ def decode(data: bytes) -> Frames:
                 frames.append(_to_rgb(frame))
                 if len(frames) > MAX_FRAMES:
                     raise SampleRejected("clip_too_long", f"over {MAX_FRAMES} frames")
-    except (SampleRejected, MemoryError):
+    except SampleRejected:
         raise
     except Exception as error:  # of many kinds, whatever is damaged
+        if isinstance(error, MemoryError) and not isinstance(error, av.error.FFmpegError):
+            raise  # this process has too little; FFmpeg's own comes of sizes that no clip has
         raise SampleRejected("clip_undecodable", f"{type(error).__name__} after {len(frames)} frames") from error
     if not frames:
         raise SampleRejected("clip_undecodable", "no frame")

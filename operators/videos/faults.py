@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import av
 from temporay.operators.errors import SampleRejected
 
 UNDECODABLE = "video_undecodable"
@@ -18,8 +19,10 @@ def blamed_on(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (SampleRejected, MemoryError):
+    except SampleRejected:
         raise
     except Exception as error:  # PyAV raises errors of many kinds, also IndexError and ValueError
+        if isinstance(error, MemoryError) and not isinstance(error, av.error.FFmpegError):
+            raise  # this process has too little; FFmpeg's own comes of sizes that no file has
         said = str(error).splitlines()[0] if str(error) else "no reason given"
         raise SampleRejected(UNDECODABLE, f"{path}: {type(error).__name__}, {said}") from error

@@ -23,6 +23,7 @@ from temporay.operators.videos.header import VideoHeader
 TIMELINE_FPS = 1000.0  # a user's video is described on a timeline of milliseconds, where frames have any distance
 DEFAULT_FPS = 2.0
 MAX_SIDES_RATIO = 200  # longer by shorter side; transformers' ``smart_resize`` of all Qwen models raises above it
+MIN_SIDE = 4  # px of a frame that is read; transformers takes a height of 1 or 3 for the number of colors
 EDGE_S = 1e-6  # how far the middle of a span may miss a frame's time by rounding
 
 Places = npt.NDArray[np.int64]
@@ -151,9 +152,10 @@ def _places(header: VideoHeader, reading: VideoReading, start_s: float, end_s: f
 def _size(header: VideoHeader, max_side: int) -> tuple[int, int]:
     scale = min(1.0, max_side / max(header.width, header.height))
     width, height = (max(1, round(side * scale)) for side in (header.width, header.height))
-    if max(width, height) > MAX_SIDES_RATIO * min(width, height):
+    if min(width, height) < MIN_SIDE or max(width, height) > MAX_SIDES_RATIO * min(width, height):
         raise SampleRejected(
             "video_too_narrow",
-            f"{header.width} x {header.height} px; the longer side may be at most {MAX_SIDES_RATIO} times the shorter",
+            f"{header.width} x {header.height} px, read as {width} x {height}; sides must have {MIN_SIDE} px or more, "
+            f"and the longer one may be at most {MAX_SIDES_RATIO} times the shorter",
         )
     return width, height

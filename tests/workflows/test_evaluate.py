@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest.mock import patch
 
 import pytest
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
+from temporay.operators.records import Prompt
 from temporay.workflows.config import validated
-from temporay.workflows.evaluate import EvaluateConfig, run
+from temporay.workflows.evaluate import EvaluateConfig, EvaluateSettings, evaluate, run
+from temporay.workflows.grpo.guards import CanaryQuestions
+from temporay.workflows.grpo.settings import GrpoConfig
+from temporay.workflows.rollouts.media import ClipSource, StoredPrompt
 
-from tests.small_data import write_dataset
+from tests.small_data import damage_clip, write_dataset
 from tests.small_runs import write_model
 
 
@@ -51,3 +59,21 @@ def test_a_damaged_model_is_one_sentence(tmp_path: Path, file: str, text: str | 
         run(validated(EvaluateConfig, {"data": data, "model": model, "out": out}))
     assert str(told.value).count("\n") == 0 and "huggingface.co" not in str(told.value)
     assert not out.exists()
+
+
+def test_a_damaged_clip_is_one_sentence_that_names_it_and_its_shard(tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data")
+    name = damage_clip(data, 2)
+    dataset, pool = Dataset.open(data), SimpleNamespace(processor=None)  # which is not asked before frames are there
+    settings = EvaluateSettings(arms=("ordered",))
+    told = rf"clip {name} of {data}/shard-000000\.tar: .*clip_undecodable.*`temporay lint` lists every fault"
+    with pytest.raises(UserError, match=told):
+        asyncio.run(evaluate(cast(Any, pool), dataset, [2], settings.arms, settings))
+    questions = validated(
+        GrpoConfig, {"data": data, "model": tmp_path, "out": tmp_path, "guards": {"canary_prompts": 8}}
+    )
+    with pytest.raises(UserError, match=told), patch("temporay.workflows.grpo.guards.to_prompt"):
+        CanaryQuestions.open(dataset, None, questions)
+    prompt = Prompt(key=name, text="", frames_THWC=None, fps=4.0)
+    with pytest.raises(UserError, match=told):
+        StoredPrompt(prompt=prompt, frames_ref=None, source=ClipSource(data=data, row=2)).load()

@@ -16,7 +16,7 @@ from temporay.models.families._qwen_vl import LinearPatchEmbed
 from temporay.operators.components import available, load
 from temporay.operators.errors import UserError
 from temporay.operators.records import Prompt
-from temporay.operators.videos.reading import TIMELINE_FPS, TakenFrames
+from temporay.operators.videos.reading import MAX_SIDES_RATIO, MIN_SIDE, TIMELINE_FPS, TakenFrames
 from transformers import Qwen3VLForConditionalGeneration
 
 
@@ -85,6 +85,18 @@ def test_timestamps_are_those_of_the_frames(family: Family, processor: Any) -> N
     encoded = family.encode(processor, [prompt(processor, (5, 48, 48, 3))])
     text = processor.tokenizer.decode(encoded.prompt_ids[0])
     assert [part.split(" seconds>")[0] for part in text.split("<") if " seconds>" in part] == ["0.1", "0.6", "1.0"]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("shape", [(2, MIN_SIDE, MIN_SIDE * MAX_SIDES_RATIO, 3), (3, 448, MIN_SIDE, 3)])
+def test_the_most_extreme_shapes_of_a_users_video_are_taken(
+    every: tuple[Family, Any, Any], shape: tuple[int, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    family, processor, _ = every
+    encoded = family.encode(processor, [prompt(processor, shape)])
+    num_t, num_h, num_w = encoded.video_tensors["video_grid_thw"][0].tolist()
+    assert num_t == 1 + (shape[0] > 2) and (num_w > num_h) == (shape[2] > shape[1])
+    assert "ambiguous" not in caplog.text
 
 
 def test_timestamps_of_a_users_video_are_its_own_at_any_rate(family: Family, processor: Any) -> None:

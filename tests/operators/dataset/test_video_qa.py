@@ -9,6 +9,8 @@ from temporay.operators.dataset.video_qa import VideoQa, VideoQaSettings
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.pixels.clip import Codec, encode
 
+from tests.odd_videos import write_video
+
 NUM_FRAMES, FPS = 20, 10.0
 
 
@@ -79,6 +81,14 @@ def test_a_video_that_is_exchanged_is_not_taken_for_the_old_one(folder: Path) ->
     (folder / "a.mp4").write_bytes(encode(frames_THWC, FPS, Codec()).data)
     with pytest.raises(SampleRejected, match=r"video_changed: .*a\.mp4"):
         data.frames_shown(0)
+
+
+def test_a_shape_that_no_processor_takes_is_no_line(folder: Path) -> None:
+    write_video(folder / "strip.mp4", size=(900, 4))
+    write_video(folder / "flat.mp4", size=(400, 4))
+    data = opened(folder, plain(video="strip.mp4"), plain(video="flat.mp4"))
+    assert [(line.line, line.reason) for line in data.dropped] == [(1, "video_too_narrow")]
+    assert "strip.mp4: 900 x 4 px" in data.dropped[0].detail and data.frames_shown(0).shape == (4, 4, 400, 3)
 
 
 def test_a_missing_video_is_named(folder: Path) -> None:

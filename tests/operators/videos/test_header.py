@@ -173,3 +173,24 @@ def test_a_header_is_kept_until_its_file_changes(tmp_path: Path) -> None:
     write_video(path, 30)
     os.utime(path, ns=(1, 1))
     assert probe(path).num_frames == 30
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi", "a.gif"])
+def test_no_damage_escapes_as_another_error(tmp_path: Path, name: str) -> None:
+    """Bytes of a file are changed at random, a few or many, and some files end early."""
+    codec = {"a.avi": ("mpeg4", "yuv420p"), "a.gif": ("gif", "rgb8")}.get(name, ("libx264", "yuv420p"))
+    whole = np.frombuffer(write_video(tmp_path / name, 10, codec=codec[0], pixels=codec[1]).read_bytes(), np.uint8)
+    rng, refused = np.random.default_rng(1), 0
+    for n in range(40):
+        damaged = whole.copy()
+        places = rng.integers(0, len(whole), rng.choice([1, 10, 300]))
+        damaged[places] = rng.integers(0, 256, len(places))
+        path = tmp_path / f"{n}-{name}"
+        path.write_bytes(damaged[: rng.integers(1, len(whole)) if n % 4 == 0 else None].tobytes())
+        try:
+            header = probe(path)
+            taken = taken_frames(header, EVERY)
+            assert len(frames_of(path, header, taken)) == len(taken.places)
+        except SampleRejected:
+            refused += 1
+    assert 0 < refused < 40

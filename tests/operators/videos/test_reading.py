@@ -77,6 +77,7 @@ def test_a_window_takes_what_is_on_screen_in_it() -> None:
         (header([0, 100], size=(900, 4)), Window(), "video_too_narrow"),
         (header([0, 100], size=(4, 900)), Window(), "video_too_narrow"),
         (header([0, 100], size=(900, 5)), Window(), "video_too_narrow"),  # 448 x 2 px when it is scaled down
+        (header([0, 100], size=(400, 3)), Window(), "video_too_narrow"),
     ],
 )
 def test_what_no_model_takes_is_named(video: VideoHeader, window: Window, reason: str) -> None:
