@@ -34,7 +34,7 @@ TIMEOUT_S = 60.0  # for the next bytes of a shard
 Unpacked = tuple[dict[str, Any], bytes | None, str]  # a line, its video if it is there, and the video's ending
 
 
-class Reading(Protocol):
+class ReadsOwnData(Protocol):
     """Settings of a command that reads own data."""
 
     @property
@@ -47,7 +47,7 @@ class Reading(Protocol):
     def max_dropped_share(self) -> float: ...
 
 
-def opened(source: Path, config: Reading) -> Samples:
+def opened(source: Path, config: ReadsOwnData) -> Samples:
     """Open a dataset, a file of lines, shards, or a dataset of another program.
 
     Raises:
