@@ -98,7 +98,7 @@ def open_question(text: str, answer: Any, kind: AnswerKind | None) -> Question:
 
     Args:
         answer: a number, a list of two times in seconds, a list of names in their order, or a text.
-        kind: what the answer is; None: what it looks like. A text in digits is a number.
+        kind: what the answer is; None: what it looks like. A text in digits is a number, and a letter alone is nothing.
 
     Raises:
         SampleRejected: ``bad_answer``.
@@ -121,6 +121,9 @@ def _plain(text: str) -> str:
 def _kind_of(answer: Any) -> AnswerKind:
     if _is_number(answer) or (isinstance(answer, str) and _DIGITS.fullmatch(answer.strip())):
         return "number"
+    label, words = (label_and_words(answer) if isinstance(answer, str) else None) or ("", "")
+    if label in LETTERS and label and not words:
+        raise SampleRejected("bad_answer", f"{answer!r} is the label of an option, but there are no options")
     if isinstance(answer, list):
         return "interval" if all(map(_is_number, answer)) else "order"
     return "choice"
@@ -129,9 +132,6 @@ def _kind_of(answer: Any) -> AnswerKind:
 def _words(answer: Any) -> tuple[str, None]:
     if not isinstance(answer, str) or not answer.strip():
         raise SampleRejected("bad_answer", f"an open answer must be a text, a number or a list, not {answer!r:.80}")
-    label, words = label_and_words(answer) or ("", "no label")
-    if label in LETTERS and not words:
-        raise SampleRejected("bad_answer", f"{answer!r} is the label of an option, but there are no options")
     return " ".join(without_markers(answer).split()), None
 
 

@@ -79,6 +79,7 @@ def test_grpo_learns_from_own_lines(engines: RolloutPool, file: Path, model: Pat
     ("changes", "message"),
     [
         ({"rewards": {"weights": {"twin": 1.0}}}, "a reward compares twins, but the data has 1 sample of pair"),
+        ({"rewards": {"weights": {"shuffled_contrast": 1.0}}}, "no answer in .* depends on their order"),
         ({"curriculum": {"enabled": True}}, "is of level 0"),
         ({"validation": True}, f"{TAKEN} of {TAKEN} samples of validation"),
     ],

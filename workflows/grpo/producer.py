@@ -257,6 +257,19 @@ def compared_with(config: GrpoConfig) -> frozenset[Need]:
     return needs_of(load_rewards(config.rewards.weights, config.rewards.settings))
 
 
+def check_order_counts(config: GrpoConfig, dataset: Samples) -> None:
+    """Refuse a comparison with shuffled frames that can never be made.
+
+    Raises:
+        UserError: a reward compares with them, and no answer depends on the order of the frames.
+    """
+    if "shuffled" in compared_with(config) and not any(dataset.sample(i).order_dependent for i in range(len(dataset))):
+        raise UserError(
+            f"a reward compares with shuffled frames, but no answer in {config.data} depends on their order; leave "
+            "that reward out, or write order_dependent into the lines of own data for which it is true"
+        )
+
+
 def left_out(config: GrpoConfig, dataset: Samples) -> list[str]:
     """Say which rewards do not apply to which tasks of the data, by the first samples of each."""
     by_task: dict[str, list[int]] = {}

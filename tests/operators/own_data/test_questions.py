@@ -125,6 +125,7 @@ def test_options_below_the_question_are_the_options() -> None:
         (["a red ball", "a cube", "a cone"], None, "order", "a red ball, a cone, a cube", 1 / 3),
         ("up, down", "order", "order", "up, down", 1.0),
         ("a red ball", None, "accuracy", "A red  ball.", 1.0),
+        ("B", "text", "accuracy", "b", 1.0),
         ("a red ball", None, "accuracy", "a ball", 0.0),
         ("向左", None, "accuracy", "向左", 1.0),
         ("向左", None, "accuracy", "向右", 0.0),
