@@ -59,6 +59,8 @@ def asked(
         SampleRejected: a part is missing, cannot be read, or contradicts another one.
     """
     given = _given_kind(kind)
+    if answer is None:
+        raise SampleRejected("bad_answer", "there is no answer")
     if isinstance(answer, list) and len(answer) == 1:
         (answer,) = answer
     said = taken_apart(encodable(answer)) if isinstance(answer, str) else None

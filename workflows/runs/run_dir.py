@@ -173,7 +173,8 @@ def _changed_settings(
     Raises:
         UserError: one is of a setting that may not change.
     """
-    all_changed = difference(*({name: tree[name] for name in tree if name != WHERE} for tree in (found, wanted)))
+    before, after = ({name: tree[name] for name in tree if name != WHERE} for tree in (found, wanted))
+    all_changed = difference(before, after)
     changed = [line for line in all_changed if not _is_below(line.partition(":")[0], may_change)]
     if changed:
         raise UserError(
