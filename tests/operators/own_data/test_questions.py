@@ -86,6 +86,8 @@ def test_labels_and_keys_count(options: Any, answer: Any, expected: str) -> None
         ({"answer": "<answer>A</answer> or <answer>B</answer>"}, "bad_answer"),
         ({"answer": "<answer>A</answer> because it is up"}, "bad_answer"),
         ({"order_dependent": "yes"}, "bad_field"),
+        ({"order_dependent": 1}, "bad_field"),
+        ({"options": None, "kind": "multiple choice", "answer": "yes"}, "bad_options"),
         ({"choices": ["yes", "no"]}, "bad_options"),
         ({"options": None, "a0": "yes", "a1": "no", "answer": 1}, "bad_options"),  # NExT-QA's layout is no open number
         ({"options": None, "A": "yes", "B": "no", "answer": "yes"}, "bad_options"),
