@@ -28,6 +28,7 @@ OPEN_FOLDERS = (
     "primitives",
     "rewards",
     "advantages",
+    "forms",
     "sources",
     "engines",
     "families",

@@ -1,19 +1,18 @@
 """What a line says is right: the option that is meant, or the value of an open answer.
 
     "<think>…</think><answer>B</answer>" -> Said(thought "…", answer "B") -> chosen -> 1
-    3 -> a number;  [1.5, 4] -> an interval, seconds;  ["a", "b", "c"] -> an order;  "a red ball" -> words
+    3 -> a number;  [1.5, 4] -> an interval, seconds;  ["a", "b"] or [3, 1, 2] -> an order;  "a red ball" -> words
 
 Nothing here guesses: what could mean two things is rejected by name.
 """
 
 import math
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from temporay.operators.errors import SampleRejected
-from temporay.operators.markup import without_markers
+from temporay.operators.markup import encodable, without_markers
 from temporay.operators.own_data.options import Options, label_and_words
 from temporay.operators.records import (
     ANSWER_CLOSE,
@@ -98,7 +97,7 @@ def open_question(text: str, answer: Any, kind: AnswerKind | None) -> Question:
 
     Args:
         answer: a number, a list of two times in seconds, a list of names in their order, or a text.
-        kind: what the answer is; None: what it looks like. A text in digits is a number.
+        kind: what the answer is; None: what it looks like. A text in digits is a number, and a letter alone is nothing.
 
     Raises:
         SampleRejected: ``bad_answer``.
@@ -121,17 +120,17 @@ def _plain(text: str) -> str:
 def _kind_of(answer: Any) -> AnswerKind:
     if _is_number(answer) or (isinstance(answer, str) and _DIGITS.fullmatch(answer.strip())):
         return "number"
+    label, words = (label_and_words(answer) if isinstance(answer, str) else None) or ("", "")
+    if label in LETTERS and label and not words:
+        raise SampleRejected("bad_answer", f"{answer!r} is the label of an option, but there are no options")
     if isinstance(answer, list):
-        return "interval" if all(map(_is_number, answer)) else "order"
+        return "interval" if len(answer) == 2 and all(map(_is_number, answer)) else "order"
     return "choice"
 
 
 def _words(answer: Any) -> tuple[str, None]:
     if not isinstance(answer, str) or not answer.strip():
         raise SampleRejected("bad_answer", f"an open answer must be a text, a number or a list, not {answer!r:.80}")
-    label, words = label_and_words(answer) or ("", "no label")
-    if label in LETTERS and not words:
-        raise SampleRejected("bad_answer", f"{answer!r} is the label of an option, but there are no options")
     return " ".join(without_markers(answer).split()), None
 
 
@@ -161,10 +160,10 @@ def _interval(answer: Any) -> tuple[str, AnswerValue]:
 
 
 def _order(answer: Any) -> tuple[str, AnswerValue]:
-    items: Sequence[Any] = answer.split(",") if isinstance(answer, str) else answer
-    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+    items = answer.split(",") if isinstance(answer, str) else answer
+    if not isinstance(items, list) or not all(isinstance(item, str) or type(item) is int for item in items):
         raise SampleRejected("bad_answer", f"an order is a list of names, not {answer!r:.80}")
-    names = [" ".join(without_markers(item).split()) for item in items]
+    names = [" ".join(without_markers(encodable(str(item))).split()) for item in items]
     if len(names) < 2 or not all(names) or len({_plain(name) for name in names}) < len(names):
         raise SampleRejected("bad_answer", f"an order needs two or more different names, not {answer!r:.80}")
     if any("," in name for name in names):

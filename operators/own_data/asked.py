@@ -14,9 +14,10 @@ from temporay.operators.own_data.options import Options, listed_in, read_options
 from temporay.operators.records import THINK_CLOSE, THINK_OPEN, AnswerKind, Question
 from temporay.operators.seeding import digest
 
-# What a line may call the kind of its answer; "" and the names of choices follow from the options.
+CHOICES = ("choice", "multiple choice", "multiple-choice", "multiple_choice", "mcq")
+# What a line may call the kind of its answer. None: what its options, or else the answer, look like.
 KINDS_OF_ANSWER: dict[str, AnswerKind | None] = {
-    **dict.fromkeys(("", "choice", "multiple choice", "multiple-choice", "multiple_choice", "mcq")),
+    **dict.fromkeys(("", *CHOICES)),
     **dict.fromkeys(("text", "free-form", "free form", "free_form", "ocr", "open-ended", "open_ended"), "choice"),
     **dict.fromkeys(("number", "numerical", "regression", "counting"), "number"),
     **dict.fromkeys(("interval", "temporal grounding", "temporal_grounding"), "interval"),
@@ -58,13 +59,18 @@ def asked(
     Raises:
         SampleRejected: a part is missing, cannot be read, or contradicts another one.
     """
-    given = _given_kind(kind)
+    name = "" if kind is None else str(kind).strip().casefold()
+    given = _given_kind(name)
+    if answer is None:
+        raise SampleRejected("bad_answer", "there is no answer")
     if isinstance(answer, list) and len(answer) == 1:
         (answer,) = answer
     said = taken_apart(encodable(answer)) if isinstance(answer, str) else None
     value = answer if said is None else said.answer
     stem, listed = _with_options(_question_text(text), options)
     rationale = _one_thought(thought, "" if said is None else said.thought)
+    if listed is None and name in CHOICES:
+        raise SampleRejected("bad_options", f"the kind is {kind!r}, but there are no options")
     if listed is None:
         question = open_question(stem, value, given)
     elif given is not None:
@@ -72,7 +78,7 @@ def asked(
     else:
         _check_letters(listed, rationale)
         question = Question(text=stem, options=listed.texts, answer_index=chosen(value, listed))
-    if order_dependent not in (None, True, False):
+    if order_dependent is not None and not isinstance(order_dependent, bool):
         raise SampleRejected("bad_field", f"order_dependent must be true or false, not {order_dependent!r:.80}")
     return Asked(
         question=question, rationale=rationale, task=task_of(category), order_dependent=order_dependent is True
@@ -87,11 +93,10 @@ def task_of(category: Any) -> str:
     return words or (f"category_{digest(str(category)) % 16**8:08x}" if str(category).strip() else "")
 
 
-def _given_kind(kind: Any) -> AnswerKind | None:
-    name = "" if kind is None else str(kind).strip().casefold()
+def _given_kind(name: str) -> AnswerKind | None:
     if name not in KINDS_OF_ANSWER:
         known = ", ".join(sorted(set(KINDS_OF_ANSWER) - {""}))
-        raise SampleRejected("bad_kind", f"{kind!r:.80} is no kind of answer; known are {known}")
+        raise SampleRejected("bad_kind", f"{name!r:.80} is no kind of answer; known are {known}")
     return KINDS_OF_ANSWER[name]
 
 

@@ -9,13 +9,14 @@ there.
 import json
 import re
 import tarfile
-import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from temporay.operators.dataset.opening import Samples, check_dropped, open_samples
 from temporay.operators.dataset.shards import RECIPE_FILE
@@ -32,10 +33,12 @@ VIDEO_SUFFIXES = ("mp4", "webm", "mkv", "avi", "mov")
 TABLES = ("*.parquet", "*.jsonl", "*.json", "*.csv")  # of a folder that ``datasets`` loads
 TIMEOUT_S = 60.0  # for the next bytes of a shard
 
+SHARDS = re.compile(r"\.(?:tar|tgz|tar\.gz)$")
+
 Unpacked = tuple[dict[str, Any], bytes | None, str]  # a line, its video if it is there, and the video's ending
 
 
-class OwnDataSettings(Protocol):
+class ReadsOwnData(Protocol):
     """Settings of a command that reads own data."""
 
     @property
@@ -48,7 +51,7 @@ class OwnDataSettings(Protocol):
     def max_dropped_share(self) -> float: ...
 
 
-def opened(source: Path, config: OwnDataSettings) -> Samples:
+def opened(source: Path, config: ReadsOwnData) -> Samples:
     """Open a dataset, a file of lines, shards, or a dataset of another program.
 
     Raises:
@@ -95,7 +98,7 @@ def tell_dropped(command: str, out: Path, dropped: Mapping[Path, Sequence[Droppe
 
 def _reader_of(source: Path) -> Callable[[Path], Iterator[Unpacked]] | None:
     """Return what unpacks a source; None for what can be opened as it is, or is nothing known."""
-    if source.suffix == ".tar":
+    if SHARDS.search(urlsplit(str(source)).path):
         return _shards
     if str(source).startswith(HUB):
         return _loaded
@@ -140,7 +143,10 @@ def _shards(source: Path) -> Iterator[Unpacked]:
             with closing(_stream(url)) as stream:
                 for sample in group_by_keys(tar_file_expander([{"url": url, "stream": stream}])):
                     yield _member_line(sample)
-        except (OSError, tarfile.TarError, ValueError, EOFError) as error:
+                stream.read()
+                if getattr(stream, "length", 0):  # what a server still owed when it hung up
+                    raise EOFError("it ends early")
+        except (OSError, HTTPException, tarfile.TarError, ValueError, EOFError) as error:
             raise UserError(
                 f"the shard {url} cannot be read ({error}); give another address, or download it again"
             ) from error

@@ -1,16 +1,17 @@
 """GRPO.
 
-settings    what a run can be told
-sharing     what cannot work on the GPUs of the trainer
-loop        the two halves: produce and train
-producer    prompts chosen, answered, scored, refilled
-state       what one batch hands on to the next
-learner     the training half, as driver and workers see it
-batches     what driver and training workers send each other
-passes      which rollouts go through the model together
-update      what training workers make of one batch
-mailbox     what passes between driver and workers
-validation  held-out questions now and then
-guards      what stops a run that would learn the wrong thing
-log         what a run says of itself
+settings      what a run can be told
+sharing       what cannot work on the GPUs of the trainer
+loop          the two halves: produce and train
+producer      prompts chosen, answered, scored, refilled
+reward_needs  what rewards ask of the data
+state         what one batch hands on to the next
+learner       the training half, as driver and workers see it
+batches       what driver and training workers send each other
+passes        which rollouts go through the model together
+update        what training workers make of one batch
+mailbox       what passes between driver and workers
+validation    held-out questions now and then
+guards        what stops a run that would learn the wrong thing
+log           what a run says of itself
 """

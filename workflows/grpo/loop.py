@@ -27,7 +27,8 @@ from temporay.workflows.data.own_data import opened, tell_dropped
 from temporay.workflows.grpo import guards, validation
 from temporay.workflows.grpo.learner import NoTrainer, PolicyLearner, Trainer, trainer_needs
 from temporay.workflows.grpo.log import STAGE, StepLines, reward_phrase, summarize
-from temporay.workflows.grpo.producer import Produced, Producer, left_out, prompt_stream, prune
+from temporay.workflows.grpo.producer import Produced, Producer, prune
+from temporay.workflows.grpo.reward_needs import check_order_counts, left_out, prompt_stream
 from temporay.workflows.grpo.settings import MAY_CHANGE, UNUSED, GrpoConfig, GrpoSettings
 from temporay.workflows.grpo.sharing import check_sharing
 from temporay.workflows.learner.best import best_phrase, best_summary
@@ -227,6 +228,7 @@ def check(config: GrpoConfig, dataset: Samples) -> None:
     check_adapters(config.pool, config.trained)
     validation.check_held_out(config, dataset)
     prompt_stream(config, dataset)
+    check_order_counts(config, dataset)
     levels = {dataset.address(i).level for i in range(len(dataset))}
     if config.curriculum.enabled and len(levels) < 2:
         raise UserError(

@@ -21,12 +21,12 @@ from temporay.operators.records import Frames, Group, Outcome, Prompt, Sample, S
 from temporay.operators.reinforcement.curriculum import PassRates, level_shares
 from temporay.operators.reinforcement.prompt_stream import ChosenPrompt, Cursor, PromptStream
 from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in, write_step
-from temporay.operators.rewards._base import Need, is_right
+from temporay.operators.rewards._base import is_right
 from temporay.operators.scoring.arms import apply_arm
-from temporay.operators.scoring.scores import inapplicable, load_rewards, needs_of
 from temporay.operators.seeding import digest
 from temporay.workflows.grpo.batches import TrainingBatch, TrainingGroup
 from temporay.workflows.grpo.guards import check_usable
+from temporay.workflows.grpo.reward_needs import compared_with, prompt_stream
 from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.grpo.state import AnsweredPrompt, RunState, StageClock
 from temporay.workflows.rollouts.media import ClipSource, MediaStore, StoredPrompt
@@ -34,7 +34,6 @@ from temporay.workflows.rollouts.pool import Pool
 from temporay.workflows.rollouts.reward_tasks import score_groups
 
 SHUFFLED_SHARE = 0.5  # rollouts on shuffled frames for each on ordered ones (Video-R1: 4 for 8)
-SAMPLES_PER_TASK = 16  # looked at for rewards that leave them out
 NUM_SHOWN = 4  # groups of a step whose log-probs under the trainer are kept for the report
 
 
@@ -251,36 +250,6 @@ def oldest_version(step: int, groups: Sequence[ScoredGroup]) -> int:
     if version > step:
         raise RuntimeError(f"the rollouts of step {step} were written under weights of version {version}")
     return version
-
-
-def compared_with(config: GrpoConfig) -> frozenset[Need]:
-    """Return what must be generated for comparison, because a reward asks for it."""
-    return needs_of(load_rewards(config.rewards.weights, config.rewards.settings))
-
-
-def left_out(config: GrpoConfig, dataset: Samples) -> list[str]:
-    """Say which rewards do not apply to which tasks of the data, by the first samples of each."""
-    by_task: dict[str, list[int]] = {}
-    for i in range(len(dataset)):
-        by_task.setdefault(dataset.address(i).task, []).append(i)
-    looked_at = [dataset.sample(i) for rows in by_task.values() for i in rows[:SAMPLES_PER_TASK]]
-    return inapplicable(load_rewards(config.rewards.weights, config.rewards.settings), looked_at, dataset.style)
-
-
-def prompt_stream(config: GrpoConfig, dataset: Samples) -> PromptStream:
-    """Return the order of prompts over the dataset's rows, in pairs when a reward compares twins.
-
-    Raises:
-        UserError: a reward compares twins, and the data has none.
-    """
-    addresses = [dataset.address(i) for i in range(len(dataset))]
-    return PromptStream.over(
-        [address.task for address in addresses],
-        [address.level for address in addresses],
-        [address.pair_id for address in addresses],
-        seed=config.seed,
-        pairs="twin" in compared_with(config),
-    )
 
 
 def prune(run: Path, *, before: int, keep_every: int) -> None:

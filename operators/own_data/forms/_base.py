@@ -57,7 +57,9 @@ def one_video(videos: Sequence[Any], images: Sequence[Any] = ()) -> str:
         raise SampleRejected("images_not_taken", f"{len(images)} images are given, but {ONE_VIDEO} and no images")
     if len(videos) > 1:
         raise SampleRejected("several_videos", f"{len(videos)} videos are given, but {ONE_VIDEO}")
-    (video,) = videos or [None]
+    if not videos:
+        raise SampleRejected("bad_video", "no video is named; give the path of its file")
+    (video,) = videos
     if isinstance(video, Mapping):
         cut = [name for name in CUT if video.get(name) is not None]
         if cut:

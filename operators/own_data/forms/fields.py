@@ -1,8 +1,16 @@
-"""Names of our own: ``question``, ``options``, ``answer`` and ``video``, and optionally ``rationale``."""
+"""Names of our own: ``question``, ``options``, ``answer`` and ``video``, and optionally ``rationale``.
+
+Options may also be called ``choices`` or ``candidates``, as in many benchmarks.
+"""
+
+import re
 
 from temporay.operators.errors import SampleRejected
 from temporay.operators.own_data.asked import Asked, asked
 from temporay.operators.own_data.forms._base import Form, Line
+
+# What other layouts call a single option: a0, option_a, A, choice 1. A question beside these is not an open one.
+ONE_OPTION = re.compile(r"(?:opt|option|choice|candidate|answer|a)?[_ ]?[0-9a-j]", re.IGNORECASE)
 
 
 class FieldsForm(Form):
@@ -16,7 +24,7 @@ class FieldsForm(Form):
     def ask(self, line: Line) -> Asked:
         return asked(
             text=line["question"],
-            options=line.get("options"),
+            options=_options(line),
             answer=_answer(line),
             thought=line.get("rationale"),
             kind=line.get("kind"),
@@ -25,10 +33,22 @@ class FieldsForm(Form):
         )
 
 
+def _options(line: Line) -> object:
+    named = [name for name in ("options", "choices", "candidates") if name in line]
+    if len(named) > 1:
+        raise SampleRejected("bad_options", f"{' and '.join(named)} are both given; leave out one")
+    single = [name for name in line if ONE_OPTION.fullmatch(name)]
+    if not named and len(single) > 1:
+        raise SampleRejected(
+            "bad_options", f"{', '.join(single)} seem to be options; write them as a list in 'options'"
+        )
+    return line[named[0]] if named else None
+
+
 def _answer(line: Line) -> object:
     if "answer_index" not in line:
         return line.get("answer")
-    index, options = line["answer_index"], line.get("options")
+    index, options = line["answer_index"], _options(line)
     if "answer" in line:
         raise SampleRejected("bad_answer", "answer and answer_index are both given; leave out one")
     if isinstance(index, bool) or not isinstance(index, int) or not isinstance(options, list):

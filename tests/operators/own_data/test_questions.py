@@ -86,10 +86,19 @@ def test_labels_and_keys_count(options: Any, answer: Any, expected: str) -> None
         ({"answer": "<answer>A</answer> or <answer>B</answer>"}, "bad_answer"),
         ({"answer": "<answer>A</answer> because it is up"}, "bad_answer"),
         ({"order_dependent": "yes"}, "bad_field"),
+        ({"order_dependent": 1}, "bad_field"),
+        ({"options": None, "kind": "multiple choice", "answer": "yes"}, "bad_options"),
+        ({"choices": ["yes", "no"]}, "bad_options"),
+        ({"options": None, "a0": "yes", "a1": "no", "answer": 1}, "bad_options"),  # NExT-QA's layout is no open number
+        ({"options": None, "A": "yes", "B": "no", "answer": "yes"}, "bad_options"),
+        ({"options": None, "option_a": "yes", "option_b": "no", "answer": "yes"}, "bad_options"),
         ({"options": None, "answer": "B"}, "bad_answer"),  # options that were not found, rather than an open answer
         ({"options": None, "answer": None}, "bad_answer"),
         ({"options": None, "answer": [3.0, 1.0]}, "bad_answer"),
         ({"options": None, "answer": ["a", "a"]}, "bad_answer"),
+        ({"options": None, "answer": ["a", "\udcff"]}, "bad_text"),
+        ({"options": None, "answer": [1.5, 2.5, 3.5]}, "bad_answer"),
+        ({"options": None, "answer": {"start": 1}}, "bad_answer"),
         ({"options": None, "answer": ["a, b", "c"]}, "bad_answer"),
         ({"options": None, "answer": "12 m", "kind": "number"}, "bad_answer"),
         ({"options": None, "answer": 1e-9}, "bad_answer"),
@@ -99,6 +108,11 @@ def test_labels_and_keys_count(options: Any, answer: Any, expected: str) -> None
 def test_what_could_mean_two_things_is_dropped_by_name(changes: dict[str, Any], expected: str) -> None:
     line = {"video": "a.mp4", "question": "Which?", "options": ["yes", "no"], "answer": "A", **changes}
     assert reason({name: value for name, value in line.items() if value is not None}) == expected
+
+
+@pytest.mark.parametrize("name", ["choices", "candidates"])
+def test_options_have_other_names_too(name: str) -> None:
+    assert asked(options=None, answer="no", **{name: ["yes", "no"]}).question.options == ("yes", "no")
 
 
 def test_the_place_of_an_option_counts_from_0() -> None:
@@ -123,8 +137,10 @@ def test_options_below_the_question_are_the_options() -> None:
         ([1.5, 4], None, "interval", "from 1.5 s to 3 s", 0.6),
         ("1.5 - 4", "interval", "interval", "1.5 to 4", 1.0),
         (["a red ball", "a cube", "a cone"], None, "order", "a red ball, a cone, a cube", 1 / 3),
+        ([3, 1, 2], None, "order", "3, 2, 1", 1 / 3),
         ("up, down", "order", "order", "up, down", 1.0),
         ("a red ball", None, "accuracy", "A red  ball.", 1.0),
+        ("B", "text", "accuracy", "b", 1.0),
         ("a red ball", None, "accuracy", "a ball", 0.0),
         ("向左", None, "accuracy", "向左", 1.0),
         ("向左", None, "accuracy", "向右", 0.0),

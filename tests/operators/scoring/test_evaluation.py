@@ -103,3 +103,10 @@ def test_a_silent_model_is_at_chance_in_control_arms_and_at_zero_on_ordered_fram
 )
 def test_an_answer_is_reasoned_after_a_chain_of_thought_that_says_something(completion: str, expected: bool) -> None:
     assert has_reasoning(completion) is expected
+
+
+def test_what_a_model_writes_ends_no_line(tmp_path: Path) -> None:
+    text = "a\u2028b\u2029c\u0085d\x1ce\x0bf\ng\r\nh"
+    written = EvaluationRow(key="k", task="t", arm="ordered", correct=True, parsed=text, text=text, chance=0.5)
+    write_rows(tmp_path / "rows.jsonl", [written, written])
+    assert read_rows(tmp_path / "rows.jsonl") == [written, written]

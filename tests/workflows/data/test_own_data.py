@@ -70,6 +70,12 @@ def served(shards: Path) -> Iterator[str]:
 
 
 class Quiet(SimpleHTTPRequestHandler):
+    """Serves files; of those whose address ends in ``?cut`` all but their last bytes."""
+
+    def copyfile(self, source: Any, outputfile: Any) -> None:
+        data = source.read()
+        outputfile.write(data[: len(data) // 10_240 * 10_240 - 10_240] if self.path.endswith("?cut") else data)
+
     def log_message(self, *args: Any) -> None: ...
 
 
@@ -99,6 +105,8 @@ def test_shards_over_http_are_fetched_once(served: str, shards: Path, tmp_path: 
 def test_a_shard_that_is_not_there_or_torn_is_one_sentence(served: str, shards: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"the shard http://.*/none\.tar cannot be read \(HTTP Error 404"):
         at_hand(Path(f"{served}/none.tar"), tmp_path / "run")
+    with pytest.raises(UserError, match=r"s-000\.tar\?cut cannot be read"):
+        at_hand(Path(f"{served}/s-000.tar?cut"), tmp_path / "run")
     with pytest.raises(UserError, match=r"is no shard; give the address of \.tar files"):
         at_hand(Path(f"{served}/lines.jsonl"), tmp_path / "run")
     torn = shards / "s-001.tar"

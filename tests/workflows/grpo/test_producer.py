@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from temporay.operators.dataset.recipe import Recipe
-from temporay.workflows.grpo.producer import left_out, oldest_version
+from temporay.workflows.grpo.producer import oldest_version
+from temporay.workflows.grpo.reward_needs import left_out
 from temporay.workflows.rollouts.settings import RewardConfig
 
 from tests.workflows.reports.test_report import make_dataset
