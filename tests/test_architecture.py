@@ -54,7 +54,7 @@ LAYERS = (
     ("workflows/placement", "workflows/room"),
     ("workflows/runs",),
     ("workflows/data", "workflows/learner", "workflows/rollouts"),
-    ("workflows/base_model", "workflows/evaluation", "workflows/evaluate", "workflows/doctor"),
+    ("workflows/base_model", "workflows/evaluation", "workflows/evaluate", "workflows/compare", "workflows/doctor"),
     ("workflows/sft", "workflows/grpo"),
     ("workflows/planning",),
     ("workflows/reports",),

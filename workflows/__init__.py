@@ -18,6 +18,7 @@ sft/          supervised fine-tuning
 grpo/         the two halves of GRPO
 rollouts/     engines in actors, rewards in tasks
 evaluate      accuracy by primitive and arm
+compare       two evaluations of the same questions
 evaluation/   the parts of evaluate
 doctor        what this machine and a checkpoint can do
 reports/      the pages of a run and of a dataset

@@ -52,6 +52,7 @@ COMMANDS = {
     "sft": Command("sft.loop", "fine-tune a model on a dataset's reasoning (Ray Train, FSDP2)", presets="sft"),
     "grpo": Command("grpo.loop", "improve a model against verifiable rewards", presets="grpo"),
     "evaluate": Command("evaluate", "accuracy by primitive and arm: ordered, shuffled, single-frame, blind"),
+    "compare": Command("compare", "two evaluations of the same questions: difference, interval, p-value"),
     "doctor": Command("doctor", "check this machine, and a checkpoint; each failing line says what to do"),
     "export-model": Command("export_model", "any checkpoint of sft or grpo as a model in Hugging Face layout"),
     "report": Command("reports.report", "one offline page of a run: curves, arms, samples, rollouts and claims"),

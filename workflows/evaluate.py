@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,19 @@ from temporay.operators.benchmarks._base import Benchmark, benchmark_called
 from temporay.operators.dataset.opening import Samples
 from temporay.operators.errors import UserError
 from temporay.operators.files import write_text
-from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, by_task, gaps, lenient_scores, taken_shares
+from temporay.operators.scoring.evaluation import (
+    EvaluationRow,
+    answers_compared,
+    by_arm,
+    by_task,
+    gaps,
+    lenient_scores,
+    taken_shares,
+)
 from temporay.operators.videos.reading import VideoReading
 from temporay.workflows.config import to_json
 from temporay.workflows.data.own_data import opened, tell_dropped
+from temporay.workflows.evaluation import lmms_log
 from temporay.workflows.evaluation.asking import ask, demand_of
 from temporay.workflows.evaluation.benchmark_questions import Asking, BenchmarkQuestions, told
 from temporay.workflows.evaluation.kept_rows import KeptRows
@@ -62,23 +72,24 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
     """
     check(config)
     questions = questions_of(config)
-    demand = demand_of(questions, config.arms, config.max_tokens, lengths_of(config.model))
+    demand = demand_of(questions, config.arms, config.sampling, lengths_of(config.model))
     run_dir = RunDir.open(config.out, config, kind="evaluate")
     if (finished := run_dir.summary()) is not None:
         return finished
     tell_left_out(config, questions)
-    kept = KeptRows(run_dir.path / ROWS)
+    kept, started = KeptRows(run_dir.path / ROWS), datetime.now(UTC)
     with ray_session():
         pool_config = resolved(config.pool, config.model, demand)
         with run_dir.stage("engine"):
             await_room([pool_config.need])
             pool = RolloutPool.start(pool_config, config.model)
         with closing(pool), run_dir.stage("evaluate"):
-            asked = ask(
-                pool, questions, config.arms, max_tokens=config.max_tokens, kept=kept, log_seconds=run_dir.log_seconds
-            )
+            asked = ask(pool, questions, config.arms, config.sampling, kept=kept, log_seconds=run_dir.log_seconds)
             rows = asyncio.run(asked)
     kept.finish(rows)
+    if isinstance(questions, BenchmarkQuestions) and "ordered" in config.arms:
+        times = {"started": started, "ended": datetime.now(UTC)}
+        lmms_log.write(config.out, str(config.benchmark), questions, rows, to_json(config), **times)
     result = {"engine": pool.engine_name, **measured(rows), **of_benchmark(questions, rows), "rows": len(rows)}
     return run_dir.finish({**result, "pool": pool.settings()})
 
@@ -181,7 +192,10 @@ def measured(rows: Sequence[EvaluationRow]) -> dict[str, Any]:
     table = {task: {"arms": entry.pop("intervals"), **entry} for task, entry in by_task(arms).items()}
     return {
         "accuracy": table,
-        "gaps": {arm: asdict(interval) for arm, interval in gaps(arms).items()},
+        "gaps": {arm: {**asdict(gap.difference), "p_value": gap.p_value} for arm, gap in gaps(arms).items()},
+        "repeated": {
+            arm: asdict(agreed) for arm, some in arms.items() if (agreed := answers_compared(some)) is not None
+        },
         "taken": taken_shares(arms),
         "lenient": {arm: lenient_scores(some) for arm, some in arms.items()},
     }
@@ -203,7 +217,13 @@ def tell(summary: Mapping[str, Any]) -> None:
         print(f"{task}  chance {entry['chance']:.1%}  {arms}{claims_told(entry)}")
     print("an answer that names no option is wrong on ordered frames and counts as a guess in the other arms")
     for arm, gap in summary["gaps"].items():
-        print(f"ordered less {arm}: {gap['value']:+.1%} ({gap['low']:+.1%} to {gap['high']:+.1%})")
+        interval = f"{gap['low']:+.1%} to {gap['high']:+.1%}" if gap["n"] > 1 else "one question"
+        print(f"ordered less {arm}: {gap['value']:+.1%} ({interval}, p {gap['p_value']:.2g})")
+    for arm, agreed in summary["repeated"].items():
+        print(
+            f"{arm}: right by majority {agreed['consensus_accuracy']:.1%}, answers to a question agree in "
+            f"{agreed['agreement']:.1%} of pairs"
+        )
     for arm, found in summary["lenient"].items():
         if found and found["differ"]:
             print(

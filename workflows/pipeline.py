@@ -213,7 +213,7 @@ def resolved_pool(config: PipelineConfig, data: Mapping[str, Path], model: Path)
     rl, test = Dataset.open(data["rl"]), Dataset.open(data["test"])
     trained, validated = (grpo.demand_of(config.grpo, dataset, lengths) for dataset in (rl, test))
     asked = SampleQuestions(test, range(len(test)), config.evaluate.instruction)
-    evaluated = evaluation_demand(asked, config.evaluate.arms, config.evaluate.max_tokens, lengths)
+    evaluated = evaluation_demand(asked, config.evaluate.arms, config.evaluate.sampling, lengths)
     return resolved(config.pool, model, largest((trained, validated, evaluated)))
 
 
@@ -238,7 +238,7 @@ async def _evaluate(
 
     questions = SampleQuestions(dataset, range(len(dataset)), config.evaluate.instruction)
     arms = config.evaluate.arms if name == MODELS[-1] else ("ordered",)
-    return await ask(pool, questions, arms, max_tokens=config.evaluate.max_tokens, kept=kept, log_seconds=log_seconds)
+    return await ask(pool, questions, arms, config.evaluate.sampling, kept=kept, log_seconds=log_seconds)
 
 
 async def load_model(config: PipelineConfig, pool: RolloutPool, name: str) -> None:

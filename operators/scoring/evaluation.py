@@ -4,7 +4,7 @@ rows of every column (a model or an arm) -> chance, accuracy with interval, shar
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -13,7 +13,10 @@ from typing import Any
 from temporay.operators.files import write_text
 from temporay.operators.records import ANSWER_OPEN, THINK_CLOSE, THINK_OPEN
 from temporay.operators.scoring.arms import WHOLE_CLIP, Arm
-from temporay.operators.scoring.metrics import ConfidenceInterval, accuracy_interval, mean_interval
+from temporay.operators.scoring.clustered import clustered_interval
+from temporay.operators.scoring.metrics import ConfidenceInterval
+from temporay.operators.scoring.paired import PairedComparison, compare_paired
+from temporay.operators.scoring.repeated import Repeated, repeated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +32,7 @@ class EvaluationRow:
     chance: float  # expected score of a guess
     lenient_score: float | None = None  # with what a reader for models never trained here makes of the text
     claims: float | None = None  # how much of the chain of thought is true by the event log; None: it is not known
+    answer: int = 0  # which of several answers to the same question
     cluster: str = ""  # the video: answers to questions about the same one are not independent; "": a video of its own
 
     @property
@@ -70,7 +74,7 @@ def by_task(columns: Mapping[Any, Sequence[EvaluationRow]]) -> dict[str, dict[st
         asked = {name: [row for row in rows if row.task == task] for name, rows in columns.items()}
         table[task] = {
             "chance": fmean(row.chance for rows in asked.values() for row in rows),
-            "intervals": {name: asdict(accuracy_interval(list(map(credit, rows)))) for name, rows in asked.items()},
+            "intervals": {name: asdict(interval_of(rows)) for name, rows in asked.items()},
             "unread": {name: fmean(row.parsed is None for row in rows) for name, rows in asked.items()},
             "reasoned": {name: fmean(has_reasoning(row.text) for row in rows) for name, rows in asked.items()},
             "claims": {name: _mean_claims(rows, lambda worth: worth) for name, rows in asked.items()},
@@ -84,15 +88,42 @@ def _mean_claims(rows: Sequence[EvaluationRow], worth: Callable[[float], float])
     return fmean(known) if known else None
 
 
-def gap(arms: Mapping[Arm, Sequence[EvaluationRow]], arm: Arm) -> ConfidenceInterval:
-    """Return the accuracy on ordered frames less that under an arm, by pairs of answers to one question."""
-    ordered = {row.key: credit(row) for row in arms["ordered"]}
-    return mean_interval([ordered[row.key] - credit(row) for row in arms[arm]])
+def interval_of(rows: Sequence[EvaluationRow]) -> ConfidenceInterval:
+    """Return the mean credit of some answers; those about one video, and to one question, are not independent."""
+    return clustered_interval(list(map(credit, rows)), [row.cluster or row.key for row in rows])
 
 
-def gaps(arms: Mapping[Arm, Sequence[EvaluationRow]]) -> dict[Arm, ConfidenceInterval]:
-    """Return the gap of every arm but ``ordered``; none where frames in order were not shown."""
-    return {arm: gap(arms, arm) for arm in arms if arm != "ordered"} if "ordered" in arms else {}
+def scores_by_question(rows: Iterable[EvaluationRow]) -> dict[str, float]:
+    """Return the credit of every question, the mean of its answers."""
+    credits: dict[str, list[float]] = {}
+    for row in rows:
+        credits.setdefault(row.key, []).append(credit(row))
+    return {key: fmean(some) for key, some in credits.items()}
+
+
+def compare_rows(first: Sequence[EvaluationRow], second: Sequence[EvaluationRow]) -> PairedComparison:
+    """Compare answers to the same questions: of one model under two arms, or of two models."""
+    clusters = {row.key: row.cluster or row.key for row in [*first, *second]}
+    return compare_paired(scores_by_question(first), scores_by_question(second), clusters)
+
+
+def gaps(arms: Mapping[Arm, Sequence[EvaluationRow]]) -> dict[Arm, PairedComparison]:
+    """Compare frames in order with every other arm; nothing where they were not shown."""
+    ordered = arms.get("ordered", ())
+    return {arm: compare_rows(ordered, rows) for arm, rows in arms.items() if arm != "ordered"} if ordered else {}
+
+
+def answers_compared(rows: Sequence[EvaluationRow]) -> Repeated | None:
+    """Return how much several answers to each question agree; None where each has one."""
+    by_key: dict[str, list[EvaluationRow]] = {}
+    for row in rows:
+        by_key.setdefault(row.key, []).append(row)
+    if all(len(some) == 1 for some in by_key.values()):
+        return None
+    questions = list(by_key.values())
+    return repeated(
+        [[row.score for row in some] for some in questions], [[row.parsed for row in some] for some in questions]
+    )
 
 
 def lenient_scores(rows: Sequence[EvaluationRow]) -> dict[str, float]:

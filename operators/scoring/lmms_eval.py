@@ -208,7 +208,7 @@ def _known(error: float) -> float | str:
 
 def _read_task(path: Path, task: str, figures: Any, results: Mapping[str, Any], advice: str) -> LoggedTask:
     try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
         samples = tuple(_sample(line) for line in lines)
         metrics = {
             name.partition(",")[0]: float(value)

@@ -30,7 +30,7 @@ from temporay.operators.scoring.evaluation import EvaluationRow
 from temporay.operators.scoring.metrics import mean_interval
 from temporay.workflows.config import converted, replaced
 from temporay.workflows.data import generate
-from temporay.workflows.evaluation.asking import ask
+from temporay.workflows.evaluation.asking import ask, greedy
 from temporay.workflows.evaluation.questions import SampleQuestions
 from temporay.workflows.grpo import loop as grpo
 from temporay.workflows.grpo.settings import GrpoConfig
@@ -135,7 +135,7 @@ def measure(pool: RolloutPool, model: Path, data: Path, version: int) -> list[Ev
         dataset = Dataset.open(data)
         await load_model(pool, model, version)
         questions = SampleQuestions(dataset, range(len(dataset)), "")
-        return await ask(pool, questions, ("ordered",), max_tokens=quickstart().grpo.max_tokens)
+        return await ask(pool, questions, ("ordered",), greedy(quickstart().grpo.max_tokens))
 
     return asyncio.run(answers())
 

@@ -1,6 +1,9 @@
 """Evaluation: the questions, and how engines are asked.
 
-questions    what is asked about which clip, under every arm, and how an answer becomes a row
-kept_rows    rows on disk, chunk by chunk, so that a killed evaluation goes on
-asking       chunks of clips → frames, decoded once for all arms → engines → rows
+settings             what is asked under which arms, and how answers are sampled
+questions            what is asked about which clip, and how an answer becomes a row
+benchmark_questions  the same of a public benchmark
+asking               chunks of clips → frames, decoded once for all arms → engines → rows
+kept_rows            rows on disk, chunk by chunk, so that a killed evaluation goes on
+lmms_log             answers in the log layout of lmms-eval
 """

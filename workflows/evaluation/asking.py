@@ -7,6 +7,7 @@ chunk k + 1  clips → frames, in threads, meanwhile
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 
 from temporay.models.token_lengths import TokenLengths, shape_alone
 from temporay.operators.records import Frames, Sampling
@@ -31,8 +32,8 @@ async def ask(
     pool: Pool,
     questions: Questions,
     arms: Sequence[Arm],
+    sampling: Sampling,
     *,
-    max_tokens: int,
     kept: KeptRows | None = None,
     log_seconds: Callable[[str, float], None] = _no_log,
 ) -> list[EvaluationRow]:
@@ -45,7 +46,6 @@ async def ask(
     Raises:
         UserError: a clip cannot be decoded, or a prompt does not fit the engines.
     """
-    sampling = Sampling(num_rollouts=1, temperature=0.0, max_tokens=max_tokens, seed=0)
     chunks = chunks_of(questions)
     found = [kept.of_chunk(n) if kept else None for n in range(len(chunks))]
     missing = [n for n, rows in enumerate(found) if rows is None]
@@ -64,14 +64,16 @@ async def ask(
     return [row for rows in found for row in rows or ()]
 
 
-def demand_of(questions: Questions, arms: Sequence[Arm], max_tokens: int, lengths: TokenLengths) -> Demand:
+def demand_of(questions: Questions, arms: Sequence[Arm], sampling: Sampling, lengths: TokenLengths) -> Demand:
     """Return the most that ``ask`` asks of its engines. Whole clips make the longest prompts."""
     prompts = [
         questions.prompt(lengths.processor, i, arm, shape_alone(*questions.shape_shown(questions.clip_of(i))))
         for arm in dict.fromkeys(["ordered", *(arm for arm in arms if arm in WHOLE_CLIP)])
         for i in range(len(questions))
     ]
-    return Demand.of_prompts(prompts, lengths, max_tokens=max_tokens, num_prompts=CHUNK, num_rollouts=1)
+    return Demand.of_prompts(
+        prompts, lengths, max_tokens=sampling.max_tokens, num_prompts=CHUNK, num_rollouts=sampling.num_rollouts
+    )
 
 
 def chunks_of(questions: Questions, size: int = CHUNK) -> list[list[int]]:
@@ -108,4 +110,13 @@ async def ask_chunk(
     """Return the rows of a chunk under one arm."""
     prompts = [questions.prompt(pool.processor, i, arm, clips[questions.clip_of(i)]) for i in chunk]
     groups = await pool.generate(prompts, sampling)
-    return [questions.row(i, arm, group.rollouts[0]) for i, group in zip(chunk, groups, strict=True)]
+    return [
+        replace(questions.row(i, arm, rollout), answer=n)
+        for i, group in zip(chunk, groups, strict=True)
+        for n, rollout in enumerate(group.rollouts)
+    ]
+
+
+def greedy(max_tokens: int) -> Sampling:
+    """Return how one answer is written that is the same in every call."""
+    return Sampling(num_rollouts=1, temperature=0.0, max_tokens=max_tokens, seed=0)

@@ -35,6 +35,7 @@ class BenchmarkQuestions:
 
     benchmark: Benchmark
     items: tuple[BenchmarkItem, ...]
+    doc_ids: tuple[int, ...]  # of each item, its place among all questions of its task, as published
     clips: tuple[int, ...]  # of each item, the place in ``videos``
     videos: tuple[SampledVideo, ...]
     taken: tuple[TakenFrames, ...]  # of each video
@@ -63,22 +64,24 @@ class BenchmarkQuestions:
             UserError: an annotation file is missing or damaged, or no question can be asked.
         """
         found, left_out = benchmark.read(folder).items, []
-        items: dict[SampledVideo, list[BenchmarkItem]] = {}
+        doc_ids = places_in_task(found)
+        items: dict[SampledVideo, list[int]] = {}
         taken: dict[SampledVideo, TakenFrames] = {}
-        for item in (found[i] for i in first_of_each_task([one.task for one in found], num_samples)):
+        for i in first_of_each_task([one.task for one in found], num_samples):
             try:
-                video = video_of(folder, item, reading)
+                video = video_of(folder, found[i], reading)
                 if video not in taken:
                     taken[video] = video.taken()
             except SampleRejected as error:
-                left_out.append(LeftOut(id=item.id, reason=error.reason, detail=error.detail))
+                left_out.append(LeftOut(id=found[i].id, reason=error.reason, detail=error.detail))
             else:
-                items.setdefault(video, []).append(item)
+                items.setdefault(video, []).append(i)
         if not items:
             raise UserError(f"no question of {benchmark.title} in {folder} can be asked: {told(left_out)}")
         return cls(
             benchmark=benchmark,
-            items=tuple(item for some in items.values() for item in some),
+            items=tuple(found[i] for some in items.values() for i in some),
+            doc_ids=tuple(doc_ids[i] for some in items.values() for i in some),
             clips=tuple(clip for clip, some in enumerate(items.values()) for _ in some),
             videos=tuple(items),
             taken=tuple(taken[video] for video in items),
@@ -94,8 +97,12 @@ class BenchmarkQuestions:
         Args:
             places: ascending.
         """
-        items, clips = tuple(self.items[i] for i in places), tuple(self.clips[i] for i in places)
-        return replace(self, items=items, clips=clips)
+        return replace(
+            self,
+            items=tuple(self.items[i] for i in places),
+            doc_ids=tuple(self.doc_ids[i] for i in places),
+            clips=tuple(self.clips[i] for i in places),
+        )
 
     def __len__(self) -> int:
         return len(self.items)
@@ -170,6 +177,16 @@ class BenchmarkQuestions:
         question = Question(text=item.question, options=item.options, answer_index=item.gold)
         asked = asked_under(arm, question, address_of(item))
         return replace(item, options=asked.options, gold=asked.answer_index)
+
+
+def places_in_task(items: Sequence[BenchmarkItem]) -> list[int]:
+    """Return for every question how many of its task stand before it."""
+    counts: dict[str, int] = {}
+    places = []
+    for item in items:
+        places.append(counts.get(item.task, 0))
+        counts[item.task] = places[-1] + 1
+    return places
 
 
 def video_of(folder: Path, item: BenchmarkItem, reading: VideoReading) -> SampledVideo:

@@ -18,11 +18,11 @@ from temporay.operators.benchmarks._base import benchmark_called
 from temporay.operators.dataset.opening import Samples
 from temporay.operators.errors import UserError
 from temporay.operators.scoring.arms import Arm
-from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, credit, gaps, has_reasoning
-from temporay.operators.scoring.metrics import ConfidenceInterval, accuracy_interval
+from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, gaps, has_reasoning, interval_of
+from temporay.operators.scoring.metrics import ConfidenceInterval
 from temporay.operators.seeding import rng_at
 from temporay.workflows.data.own_data import opened
-from temporay.workflows.evaluation.asking import ask, demand_of
+from temporay.workflows.evaluation.asking import ask, demand_of, greedy
 from temporay.workflows.evaluation.benchmark_questions import BenchmarkQuestions
 from temporay.workflows.evaluation.questions import SampleQuestions
 from temporay.workflows.grpo.settings import GrpoConfig
@@ -69,11 +69,11 @@ class HeldOutQuestions:
 
     def demand(self, lengths: TokenLengths) -> Demand:
         """Return the most that a validation asks of the engines."""
-        return demand_of(self.questions, self.arms, self.max_tokens, lengths)
+        return demand_of(self.questions, self.arms, greedy(self.max_tokens), lengths)
 
     async def ask(self, pool: Pool) -> list[EvaluationRow]:
         """Have all questions answered under the weights that the engines hold."""
-        return await ask(pool, self.questions, self.arms, max_tokens=self.max_tokens)
+        return await ask(pool, self.questions, self.arms, greedy(self.max_tokens))
 
 
 def _chosen(num_questions: int, config: GrpoConfig) -> list[int]:
@@ -119,11 +119,11 @@ def measures(rows: Sequence[EvaluationRow]) -> dict[str, Any]:
     arms = by_arm(rows)
     found: dict[str, Any] = {}
     for arm, some in arms.items():
-        found |= _with_interval(f"{arm}_accuracy", accuracy_interval(list(map(credit, some))))
+        found |= _with_interval(f"{arm}_accuracy", interval_of(some))
         found[f"{arm}_unread"] = fmean(row.parsed is None for row in some)
         found[f"{arm}_reasoned"] = fmean(has_reasoning(row.text) for row in some)
-    for arm, interval in gaps(arms).items():
-        found |= _with_interval(f"{arm}_gap", interval)
+    for arm, gap in gaps(arms).items():
+        found |= _with_interval(f"{arm}_gap", gap.difference)
     return found
 
 

@@ -9,14 +9,16 @@ import pytest
 from temporay.operators.scoring.arms import Arm
 from temporay.operators.scoring.evaluation import (
     EvaluationRow,
+    answers_compared,
     by_arm,
     by_task,
     credit,
-    gap,
     gaps,
     has_reasoning,
+    interval_of,
     lenient_scores,
     read_rows,
+    scores_by_question,
     taken_shares,
     write_rows,
 )
@@ -47,12 +49,13 @@ def answered(key: str, **right: bool) -> list[EvaluationRow]:
 def test_a_gap_is_taken_by_questions_whatever_their_order() -> None:
     rows = answered("a", ordered=True) + answered("b", ordered=True, shuffled=True) + answered("c", shuffled=True)
     arms = by_arm(rows[::-1])
-    assert {arm: round(interval.value, 6) for arm, interval in gaps(arms).items()} == {
+    assert {arm: round(gap.difference.value, 6) for arm, gap in gaps(arms).items()} == {
         "shuffled": 0.0,
         "single_frame": 0.666667,
         "blind": 0.666667,
     }
-    assert gap(arms, "shuffled").n == 3 and gap(arms, "shuffled").low < -1  # differences 1, 0 and -1
+    shuffled = gaps(arms)["shuffled"]
+    assert (shuffled.wins, shuffled.losses, shuffled.p_value) == (1, 1, 1.0) and shuffled.difference.low < -1
     assert gaps(by_arm([one for one in rows if one.arm != "ordered"])) == {}
 
 
@@ -64,6 +67,24 @@ def test_every_question_counts_under_the_least_that_its_answer_took() -> None:
     assert taken_shares(by_arm([one for one in rows if one.arm != "blind"])) == {}
 
 
+def test_answers_about_one_video_count_for_less_than_independent_ones() -> None:
+    alike = [replace(row("ordered", correct=n < 8), key=str(n), cluster=f"video {n // 4}") for n in range(16)]
+    apart = [replace(one, cluster="") for one in alike]
+    assert interval_of(alike).value == interval_of(apart).value == 0.5
+    assert interval_of(alike).half_width > 1.3 * interval_of(apart).half_width
+
+
+def test_several_answers_to_a_question_are_one_question() -> None:
+    rows = [replace(row("ordered", correct=n < 2, parsed="up"), key="a", answer=n) for n in range(4)]
+    rows += [replace(row("ordered", correct=True, parsed="up"), key="b", answer=n) for n in range(4)]
+    assert scores_by_question(rows) == {"a": 0.5, "b": 1.0}
+    agreed = answers_compared(rows)
+    assert agreed is not None and agreed.num_questions == 2 and agreed.agreement == 1.0
+    assert answers_compared(rows[3:5]) is None
+    blind = [replace(one, arm="blind", score=0.0) for one in rows]
+    assert gaps(by_arm(rows + blind))["blind"].difference.value == 0.75
+
+
 def test_a_lenient_reader_is_told_beside_the_strict_one() -> None:
     read = [replace(row("ordered"), score=score, lenient_score=lenient) for score, lenient in ((1, 1), (0, 1), (0, 0))]
     assert lenient_scores([*read, row("ordered", correct=True)]) == {"score": 2 / 3, "differ": 1 / 3}
@@ -71,7 +92,7 @@ def test_a_lenient_reader_is_told_beside_the_strict_one() -> None:
 
 
 def test_rows_may_hold_any_text(tmp_path: Path) -> None:
-    rows = [replace(row("ordered"), text="a\u2028b\x85c\r\nd\x1c")]
+    rows = [replace(row("ordered"), text="a\u2028b\u2029c\x85d\r\ne\x1cf\x0bg\nh")]
     write_rows(tmp_path / "rows.jsonl", rows)
     assert read_rows(tmp_path / "rows.jsonl") == rows
 
@@ -103,10 +124,3 @@ def test_a_silent_model_is_at_chance_in_control_arms_and_at_zero_on_ordered_fram
 )
 def test_an_answer_is_reasoned_after_a_chain_of_thought_that_says_something(completion: str, expected: bool) -> None:
     assert has_reasoning(completion) is expected
-
-
-def test_what_a_model_writes_ends_no_line(tmp_path: Path) -> None:
-    text = "a\u2028b\u2029c\u0085d\x1ce\x0bf\ng\r\nh"
-    written = EvaluationRow(key="k", task="t", arm="ordered", correct=True, parsed=text, text=text, chance=0.5)
-    write_rows(tmp_path / "rows.jsonl", [written, written])
-    assert read_rows(tmp_path / "rows.jsonl") == [written, written]

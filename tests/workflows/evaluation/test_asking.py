@@ -13,7 +13,7 @@ import pytest
 from temporay.operators.records import FinishReason, Frames, Group, Prompt, Rollout, Sampling
 from temporay.operators.scoring.arms import Arm
 from temporay.operators.scoring.evaluation import EvaluationRow, read_rows
-from temporay.workflows.evaluation.asking import CHUNK, ask, chunks_of
+from temporay.workflows.evaluation.asking import CHUNK, ask, chunks_of, greedy
 from temporay.workflows.evaluation.kept_rows import KeptRows
 
 ARMS: tuple[Arm, ...] = ("ordered", "reversed", "blind")
@@ -82,7 +82,7 @@ class Echo:
 
 
 def asked(pool: Echo, questions: ThreeAClip, kept: KeptRows | None = None) -> list[EvaluationRow]:
-    return asyncio.run(ask(pool, questions, ARMS, max_tokens=4, kept=kept))
+    return asyncio.run(ask(pool, questions, ARMS, greedy(4), kept=kept))
 
 
 def test_questions_about_one_clip_stay_in_one_chunk() -> None:

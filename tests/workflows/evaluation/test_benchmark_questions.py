@@ -15,7 +15,8 @@ from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
 from temporay.operators.records import FinishReason, Rollout
 from temporay.operators.scoring.arms import NONE_OF_THEM, Arm
-from temporay.operators.scoring.evaluation import read_rows
+from temporay.operators.scoring.evaluation import by_arm, read_rows
+from temporay.operators.scoring.lmms_eval import read_log
 from temporay.operators.videos.reading import TIMELINE_FPS, VideoReading
 from temporay.workflows.config import validated
 from temporay.workflows.evaluate import EvaluateConfig, run, tell
@@ -145,6 +146,12 @@ def test_evaluate_runs_a_benchmark_through_every_arm(
     assert found["reading"]["count"] == 16 and found["metrics"].keys() == {"ordered", "reversed", "blind"}
     rows = read_rows(tmp_path / "run" / "samples.jsonl")
     assert len(rows) == 3 * 20 and {row.task for row in rows} == set(found_tasks(folder))
+    name, tasks = read_log(tmp_path / "run" / "lmms_eval")
+    assert name == str(model) and {task.task for task in tasks} == {f"tvbench_{task}" for task in found_tasks(folder)}
+    by_task = by_arm(rows)["ordered"]
+    for task in tasks:
+        mine = [row.score for row in by_task if f"tvbench_{row.task}" == task.task]
+        assert [one.doc_id for one in task.samples] == [0, 1] and task.metrics["acc"] == sum(mine) / 2
     assert run(validated(EvaluateConfig, given)) == json.loads((tmp_path / "run" / "summary.json").read_text())
 
 
