@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from temporay.operators.benchmarks._base import BenchmarkItem, ScoringProtocol
+from temporay.operators.benchmarks._base import BenchmarkItem
 from temporay.operators.benchmarks._files import READ_ERRORS, Row, find_file, placed, read_rows
 from temporay.operators.benchmarks._span import SpanBenchmark
 from temporay.operators.errors import UserError
@@ -67,7 +67,7 @@ class CharadesSta(SpanBenchmark):
                 cluster=video,
             )
 
-    def prompt(self, item: BenchmarkItem, protocol: ScoringProtocol) -> str:
+    def prompt(self, item: BenchmarkItem) -> str:
         return (
             "Please find the visual event described by a sentence in the video, determining its starting and ending "
             "times. The format should be: 'The event happens in the start time - end time'. For example, The event "

@@ -78,7 +78,7 @@ class Tomato(ChoiceBenchmark):
                     extra={"demonstration_type": mover},
                 )
 
-    def prompt(self, item: BenchmarkItem, protocol: ScoringProtocol) -> str:
+    def prompt(self, item: BenchmarkItem) -> str:
         options = {LETTERS[n]: option for n, option in enumerate(item.options)}
         return (
             f"You will be provided with {self.frames} separate frames uniformly sampled from a video, the frames are "
