@@ -4,7 +4,6 @@ The official protocol is that of lmms-eval, whose prompt and reader follow TimeC
 (``video start end##sentence``), lmms-eval's parquet, and EasyVideoR1's JSON.
 """
 
-import ast
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -136,12 +135,13 @@ def _lines(path: Path) -> list[Row]:
 
 def _span_of(row: Row) -> TimeSpan:
     """Return the true span: a list, the text of a list, or the thought of EasyVideoR1's solution."""
-    if "solution" in row.fields:
-        match = _SOLUTION.match(row.text("solution"))
-        times = json.loads(match[1]).get("time") if match else None
-    else:
-        times = row.value("timestamp")
-        times = ast.literal_eval(times) if isinstance(times, str) else times
+    times = row.value("timestamp", "solution")
+    if isinstance(times, str):
+        match = _SOLUTION.match(times)
+        try:
+            times = json.loads(match[1])["time"] if match else json.loads(times)
+        except (ValueError, KeyError, TypeError):
+            raise row.fault(f"its span is {times!r}, which is no start and end") from None
     numbers = Row({"span": times}, row.where).numbers("span")
     if len(numbers) != 2 or not numbers[0] < numbers[1]:
         raise row.fault(f"its span is {times!r}, which is no start and end")

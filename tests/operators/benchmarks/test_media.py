@@ -1,10 +1,13 @@
 """Which videos a question is about, and which part of them."""
 
 from pathlib import Path
+from typing import Any
 
+import pytest
 from temporay.operators.benchmarks._base import BenchmarkItem, benchmark_called
+from temporay.operators.errors import UserError
 
-from tests.operators.benchmarks.layouts import LAYOUTS
+from tests.operators.benchmarks.layouts import LAYOUTS, write_json
 
 
 def items_of(name: str, folder: Path) -> dict[str, BenchmarkItem]:
@@ -47,6 +50,23 @@ def test_cvbench_has_two_to_four_videos_in_order(tmp_path: Path) -> None:
     assert items[1].videos == ("1/v0.mp4", "1/v1.mp4", "1/v2.mp4")
     assert {item.cluster for item in items} == {"0", "1", "2", "3", "4"}
     assert items[3].options == ("the same color paper", "wings with tape", "folds and symmetry", "wider wings")
+
+
+def test_three_published_forms_of_charades_sta(tmp_path: Path) -> None:
+    masked = '<think>{"time": [24.296875, 30.40625], "boxes": {}}</think><[masked]>'
+    forms: dict[str, list[dict[str, Any]]] = {
+        "lmms": [{"video": "3MSZA.mp4", "caption": "person eats.", "timestamp": [24.296875, 30.40625]}],
+        "text": [{"video": "3MSZA.mp4", "caption": "person eats.", "timestamp": "[24.296875, 30.40625]"}],
+        "easy": [{"path": "3MSZA.mp4", "problem": "person eats.", "problem_id": 0, "solution": masked}],
+    }
+    for name, rows in forms.items():
+        write_json(tmp_path / name / "charades_sta.json", rows)
+        (item,) = benchmark_called("charades_sta").read(tmp_path / name).items
+        assert (item.question, item.gold) == ("person eats.", (24.296875, 30.40625))
+        assert item.videos == ("Charades_v1_480/3MSZA.mp4",)
+    write_json(tmp_path / "bad/charades_sta.json", [forms["easy"][0] | {"solution": "<think>{}</think>"}])
+    with pytest.raises(UserError, match=r"row 1: its span is .*, which is no start and end"):
+        benchmark_called("charades_sta").read(tmp_path / "bad")
 
 
 def test_groups_and_clusters(tmp_path: Path) -> None:
