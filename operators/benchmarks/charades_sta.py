@@ -24,6 +24,7 @@ _SOLUTION = re.compile(r"<think>(\{.*\})</think>", re.DOTALL)
 _KEYWORDS = ("start", "end", "happen")
 _EXAMPLE = "a specific example is : 20.8 - 30.0 seconds"
 _HYPHENATED = re.compile(r"(\d+(?:\.\d+)?)\s*[–-]\s*(\d+(?:\.\d+)?)")
+_WITH_UNIT = re.compile(r"(\d+(?:\.\d+)?)\s*s\s*[–-]\s*(\d+(?:\.\d+)?)")
 _CLOCK = re.compile(r"\b(?:(\d{1,2}):)?(\d{1,2}):(\d{2})\b")
 _FIRST_NUMBER = re.compile(r"\b\d+(?:\.\d+)?\b")
 
@@ -79,7 +80,7 @@ class CharadesSta(SpanBenchmark):
         plain = text.lower().replace(_EXAMPLE, "").replace("to", "-")
         sentences = re.split(r"[!?\n]", plain)
         told = [one for one in sentences if any(word in one for word in _KEYWORDS)] or sentences
-        readers = (_clock_range, _first_range, _first_clock_times, _first_numbers)
+        readers = (_clock_range, _first_range, _first_clock_times, _first_numbers, _first_range_with_unit)
         found = next(filter(None, (reader(told) for reader in readers)), None)
         return None if found is None else (min(found), max(found))
 
@@ -100,8 +101,8 @@ def _clock_range(sentences: list[str]) -> TimeSpan | None:
     return None
 
 
-def _first_range(sentences: list[str]) -> TimeSpan | None:
-    match = next(filter(None, map(_HYPHENATED.search, sentences)), None)
+def _first_range(sentences: list[str], form: re.Pattern[str] = _HYPHENATED) -> TimeSpan | None:
+    match = next(filter(None, map(form.search, sentences)), None)
     return None if match is None else (float(match[1]), float(match[2]))
 
 
@@ -114,6 +115,10 @@ def _first_numbers(sentences: list[str]) -> TimeSpan | None:
     """Return the first number of each of the first two sentences that have one."""
     times = [float(match[0]) for match in map(_FIRST_NUMBER.search, sentences) if match]
     return (times[0], times[1]) if len(times) > 1 else None
+
+
+def _first_range_with_unit(sentences: list[str]) -> TimeSpan | None:
+    return _first_range(sentences, _WITH_UNIT)
 
 
 def _lines(path: Path) -> list[Row]:
