@@ -4,7 +4,8 @@
 
 Every benchmark is scored in two ways. ``official`` does what the published code does, faults included, so that figures
 can be compared with papers. ``strict`` repairs the faults: no answer is guessed for the model, an empty or missing
-answer is wrong, and an overlap is divided by the true union. ``differs`` tells what is kept and what is repaired.
+answer is wrong, and a reply must state one answer. ``differs`` tells what is kept and what is repaired. Both protocols
+score the same replies: the prompt is the benchmark's own in either.
 """
 
 from abc import ABC, abstractmethod
@@ -16,7 +17,7 @@ from typing import Any, ClassVar, Literal, get_args
 from pydantic import ValidationError
 from temporay.operators.components import load
 from temporay.operators.errors import UserError, first_fault
-from temporay.operators.records import TimeSpan
+from temporay.operators.records import LETTERS, TimeSpan
 from temporay.operators.settings import Settings
 
 BENCHMARKS = "temporay.operators.benchmarks"
@@ -103,7 +104,7 @@ class Benchmark(Settings, ABC):
         """
 
     @abstractmethod
-    def prompt(self, item: BenchmarkItem, protocol: ScoringProtocol) -> str:
+    def prompt(self, item: BenchmarkItem) -> str:
         """Return the text that follows the video, in the benchmark's own words, because scores depend on them."""
 
     @abstractmethod
@@ -148,6 +149,10 @@ class Benchmark(Settings, ABC):
         items = tuple(self.read_items(folder))
         if not items:
             raise UserError(f"{folder} holds no question of {self.title}; download it again: {self.how_to_get}")
+        if max(len(item.options) for item in items) > len(LETTERS):
+            raise UserError(
+                f"{folder} has a question with more than {len(LETTERS)} options; no benchmark here has them"
+            )
         ids = [item.id for item in items]
         if len(set(ids)) < len(ids):
             double = next(name for n, name in enumerate(ids) if name in ids[:n])

@@ -32,6 +32,7 @@ ANNOUNCEMENTS = (  # in the order in which Video-MME's code takes them out
     "Option:",
 )
 _INLINE_OPTION = re.compile(r"(?:^|\s)\(?([A-J])[.):]\s*(.*?)(?=\s\(?[A-J][.):]\s|\n|$)")
+_FIRST_WORD = re.compile(r"\W*(?P<word>\w+)[\"*']*(?P<mark>[.,;:!\n]|$)?")
 _LETTERED_OPTION = re.compile(r"\s*\(?[A-Z][.):]\s*(?P<words>.*)", re.DOTALL)
 
 
@@ -50,7 +51,7 @@ class ChoiceBenchmark(Benchmark):
     def read_leniently(self, item: BenchmarkItem, text: str) -> int | None:
         if item.lettered:
             return lenient_choice(text, item.options)
-        return first_word_option(plain_span(text), item.options)
+        return leading_option(plain_span(text), item.options)
 
     def write_answer(self, item: BenchmarkItem, answer: Any) -> str:
         return LETTERS[answer] if item.lettered else item.options[answer]
@@ -134,11 +135,21 @@ def letter_index(letter: str, num_options: int) -> int | None:
     return index if 0 <= index < num_options else None
 
 
-def first_word_option(text: str, options: Sequence[str]) -> int | None:
-    """Return the option that is the first word of a text, as yes or no; case and punctuation do not count."""
-    words = re.findall(r"\w+", text)
-    named = options_in_words(words[0], options) if words else []
-    return named[0] if len(named) == 1 else None
+def leading_option(text: str, options: Sequence[str]) -> int | None:
+    """Return the option that is the first word of a text, as in "No, there is none."; case does not count.
+
+    A text that names another option too is read only if a mark divides the first word from the rest.
+    """
+    match = _FIRST_WORD.match(text)
+    named = options_in_words(match["word"], options) if match else []
+    if match is None or len(named) != 1:
+        return None
+    others = [option for n, option in enumerate(options) if n not in named and _says(text, option)]
+    return named[0] if match["mark"] or not others else None
+
+
+def _says(text: str, word: str) -> bool:
+    return re.search(rf"\b{re.escape(word)}\b", text, re.IGNORECASE) is not None
 
 
 def first_token_fits(item: BenchmarkItem, text: str) -> int | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from temporay.operators.benchmarks._base import BenchmarkItem, ScoringProtocol
+from temporay.operators.benchmarks._base import BenchmarkItem
 from temporay.operators.benchmarks._choice import ChoiceBenchmark, first_letter, gold_letter, options_in_question
 from temporay.operators.benchmarks._files import find_file, read_rows
 
@@ -44,7 +44,7 @@ class Aotbench(ChoiceBenchmark):
                     cluster=row.text("video_name"),
                 )
 
-    def prompt(self, item: BenchmarkItem, protocol: ScoringProtocol) -> str:
+    def prompt(self, item: BenchmarkItem) -> str:
         return item.question
 
     def read_officially(self, item: BenchmarkItem, text: str) -> int | None:

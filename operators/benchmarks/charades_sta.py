@@ -4,14 +4,13 @@ The official protocol is that of lmms-eval, whose prompt and reader follow TimeC
 (``video start end##sentence``), lmms-eval's parquet, and EasyVideoR1's JSON.
 """
 
-import ast
 import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from temporay.operators.benchmarks._base import BenchmarkItem, ScoringProtocol
+from temporay.operators.benchmarks._base import BenchmarkItem
 from temporay.operators.benchmarks._files import READ_ERRORS, Row, find_file, placed, read_rows
 from temporay.operators.benchmarks._span import SpanBenchmark
 from temporay.operators.errors import UserError
@@ -25,6 +24,7 @@ _SOLUTION = re.compile(r"<think>(\{.*\})</think>", re.DOTALL)
 _KEYWORDS = ("start", "end", "happen")
 _EXAMPLE = "a specific example is : 20.8 - 30.0 seconds"
 _HYPHENATED = re.compile(r"(\d+(?:\.\d+)?)\s*[–-]\s*(\d+(?:\.\d+)?)")
+_WITH_UNIT = re.compile(r"(\d+(?:\.\d+)?)\s*s\s*[–-]\s*(\d+(?:\.\d+)?)")
 _CLOCK = re.compile(r"\b(?:(\d{1,2}):)?(\d{1,2}):(\d{2})\b")
 _FIRST_NUMBER = re.compile(r"\b\d+(?:\.\d+)?\b")
 
@@ -67,7 +67,7 @@ class CharadesSta(SpanBenchmark):
                 cluster=video,
             )
 
-    def prompt(self, item: BenchmarkItem, protocol: ScoringProtocol) -> str:
+    def prompt(self, item: BenchmarkItem) -> str:
         return (
             "Please find the visual event described by a sentence in the video, determining its starting and ending "
             "times. The format should be: 'The event happens in the start time - end time'. For example, The event "
@@ -80,7 +80,7 @@ class CharadesSta(SpanBenchmark):
         plain = text.lower().replace(_EXAMPLE, "").replace("to", "-")
         sentences = re.split(r"[!?\n]", plain)
         told = [one for one in sentences if any(word in one for word in _KEYWORDS)] or sentences
-        readers = (_clock_range, _first_range, _first_clock_times, _first_numbers)
+        readers = (_clock_range, _first_range, _first_clock_times, _first_numbers, _first_range_with_unit)
         found = next(filter(None, (reader(told) for reader in readers)), None)
         return None if found is None else (min(found), max(found))
 
@@ -101,8 +101,8 @@ def _clock_range(sentences: list[str]) -> TimeSpan | None:
     return None
 
 
-def _first_range(sentences: list[str]) -> TimeSpan | None:
-    match = next(filter(None, map(_HYPHENATED.search, sentences)), None)
+def _first_range(sentences: list[str], form: re.Pattern[str] = _HYPHENATED) -> TimeSpan | None:
+    match = next(filter(None, map(form.search, sentences)), None)
     return None if match is None else (float(match[1]), float(match[2]))
 
 
@@ -115,6 +115,10 @@ def _first_numbers(sentences: list[str]) -> TimeSpan | None:
     """Return the first number of each of the first two sentences that have one."""
     times = [float(match[0]) for match in map(_FIRST_NUMBER.search, sentences) if match]
     return (times[0], times[1]) if len(times) > 1 else None
+
+
+def _first_range_with_unit(sentences: list[str]) -> TimeSpan | None:
+    return _first_range(sentences, _WITH_UNIT)
 
 
 def _lines(path: Path) -> list[Row]:
@@ -136,12 +140,13 @@ def _lines(path: Path) -> list[Row]:
 
 def _span_of(row: Row) -> TimeSpan:
     """Return the true span: a list, the text of a list, or the thought of EasyVideoR1's solution."""
-    if "solution" in row.fields:
-        match = _SOLUTION.match(row.text("solution"))
-        times = json.loads(match[1]).get("time") if match else None
-    else:
-        times = row.value("timestamp")
-        times = ast.literal_eval(times) if isinstance(times, str) else times
+    times = row.value("timestamp", "solution")
+    if isinstance(times, str):
+        match = _SOLUTION.match(times)
+        try:
+            times = json.loads(match[1])["time"] if match else json.loads(times)
+        except (ValueError, KeyError, TypeError):
+            raise row.fault(f"its span is {times!r}, which is no start and end") from None
     numbers = Row({"span": times}, row.where).numbers("span")
     if len(numbers) != 2 or not numbers[0] < numbers[1]:
         raise row.fault(f"its span is {times!r}, which is no start and end")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from temporay.operators.benchmarks._base import BenchmarkItem, ScoringProtocol
+from temporay.operators.benchmarks._base import BenchmarkItem
 from temporay.operators.benchmarks._choice import YES_NO, ChoiceBenchmark, gold_letter, lettered, without_letters
 from temporay.operators.benchmarks._files import Row, find_file, placed, read_rows
 from temporay.operators.records import ANSWER_CLOSE, ANSWER_OPEN, LETTERS
@@ -75,7 +75,7 @@ class Cvbench(ChoiceBenchmark):
                 cluster=videos[0].partition("/")[0] if videos else row.text("id"),  # all videos of a set share a folder
             )
 
-    def prompt(self, item: BenchmarkItem, protocol: ScoringProtocol) -> str:
+    def prompt(self, item: BenchmarkItem) -> str:
         options = lettered(item.options) if item.lettered else "\n".join(item.options)
         kind, form, example = (
             ("multiple-choice", "letter (A, B, C, or D)", "letter (e.g., A, B, C, D)")

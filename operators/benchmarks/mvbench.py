@@ -84,7 +84,7 @@ class Mvbench(ChoiceBenchmark):
                     extra={"subtitle": row.fields["subtitle"]} if "subtitle" in row.fields else {},
                 )
 
-    def prompt(self, item: BenchmarkItem, protocol: ScoringProtocol) -> str:
+    def prompt(self, item: BenchmarkItem) -> str:
         options = lettered(item.options, "({letter}) {option}")
         return f"Question:{item.question}\nOption:\n{options}\nOnly give the best option.\n"
 

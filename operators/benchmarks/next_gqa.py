@@ -68,7 +68,7 @@ class NextGqa(Benchmark):
                 extra={"duration_s": grounds[video]["duration"]},
             )
 
-    def prompt(self, item: BenchmarkItem, protocol: ScoringProtocol) -> str:
+    def prompt(self, item: BenchmarkItem) -> str:
         return (
             f"Question: {item.question}\nOptions:\n{lettered(item.options)}\nPlease answer the question, and then "
             "provide the video segment that best supports your answer. The start and end timestamps must be in seconds "

@@ -60,7 +60,7 @@ class NextQa(ChoiceBenchmark):
                 cluster=video,
             )
 
-    def prompt(self, item: BenchmarkItem, protocol: ScoringProtocol) -> str:
+    def prompt(self, item: BenchmarkItem) -> str:
         return f"{item.question.strip()}\n{lettered([option.strip() for option in item.options])}"
 
     def read_officially(self, item: BenchmarkItem, text: str) -> int | None:

@@ -77,7 +77,7 @@ class Tempcompass(ChoiceBenchmark):
                 extra={"asked": asked, "labels": labels},
             )
 
-    def prompt(self, item: BenchmarkItem, protocol: ScoringProtocol) -> str:
+    def prompt(self, item: BenchmarkItem) -> str:
         return f"{item.extra['asked']}{POST_PROMPTS[self.form]}"
 
     def write_answer(self, item: BenchmarkItem, answer: Any) -> str:

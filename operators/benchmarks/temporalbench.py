@@ -69,7 +69,7 @@ class Temporalbench(ChoiceBenchmark):
                 extra={"dataset": row.text("dataset", "source_dataset")},
             )
 
-    def prompt(self, item: BenchmarkItem, protocol: ScoringProtocol) -> str:
+    def prompt(self, item: BenchmarkItem) -> str:
         return item.question
 
     def read_officially(self, item: BenchmarkItem, text: str) -> int | None:

@@ -75,7 +75,7 @@ class Timeblind(ChoiceBenchmark):
                 role=ROLES[index % 4],
             )
 
-    def prompt(self, item: BenchmarkItem, protocol: ScoringProtocol) -> str:
+    def prompt(self, item: BenchmarkItem) -> str:
         return f"{item.question}{SUFFIXES[item.task]}"
 
     def read_officially(self, item: BenchmarkItem, text: str) -> int | None:

@@ -58,7 +58,7 @@ class Timelens(SpanBenchmark):
                         extra={"duration_s": row.number("duration")},
                     )
 
-    def prompt(self, item: BenchmarkItem, protocol: ScoringProtocol) -> str:
+    def prompt(self, item: BenchmarkItem) -> str:
         return (
             f"Please find the visual event described by the sentence '{item.question}', determining its starting and "
             "ending times. The format should be: 'The event happens in <start time> - <end time> seconds'."

@@ -78,7 +78,7 @@ class Tomato(ChoiceBenchmark):
                     extra={"demonstration_type": mover},
                 )
 
-    def prompt(self, item: BenchmarkItem, protocol: ScoringProtocol) -> str:
+    def prompt(self, item: BenchmarkItem) -> str:
         options = {LETTERS[n]: option for n, option in enumerate(item.options)}
         return (
             f"You will be provided with {self.frames} separate frames uniformly sampled from a video, the frames are "
@@ -93,12 +93,12 @@ class Tomato(ChoiceBenchmark):
         )
 
     def read_officially(self, item: BenchmarkItem, text: str) -> int | None:
-        text, num_options = text.strip(), len(item.options)
-        stated = _STATED.fullmatch(text)
+        bare = text.strip()
         whole = [f"{LETTERS[n]}: {option}" for n, option in enumerate(item.options)]
-        if text.upper() in whole:
-            return whole.index(text.upper())
-        found = letter_index(stated[1] if stated else text, num_options)
+        if bare.upper() in whole:
+            return whole.index(bare.upper())
+        stated = _STATED.fullmatch(bare)
+        found = letter_index(stated[1] if stated else bare, len(item.options))
         if found is None:
             found = mmmu_choice(text, item.options, BARE_LETTER)
         return 0 if found is None else found

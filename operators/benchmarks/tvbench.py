@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from temporay.operators.benchmarks._base import BenchmarkItem, ScoringProtocol
+from temporay.operators.benchmarks._base import BenchmarkItem
 from temporay.operators.benchmarks._choice import ChoiceBenchmark, first_token_fits, lettered
 from temporay.operators.benchmarks._task_files import read_task
 
@@ -62,7 +62,7 @@ class Tvbench(ChoiceBenchmark):
                 video = f"video/{task}/{item.videos[0]}"
                 yield replace(item, videos=(video,), cluster=video)
 
-    def prompt(self, item: BenchmarkItem, protocol: ScoringProtocol) -> str:
+    def prompt(self, item: BenchmarkItem) -> str:
         options = lettered(item.options, "({letter}) {option}")
         return f"Question: {item.question}\nOptions:\n{options}\nOnly give the best option."
 

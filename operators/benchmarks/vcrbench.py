@@ -60,7 +60,7 @@ class Vcrbench(Benchmark):
                 extra={"goal": goal},
             )
 
-    def prompt(self, item: BenchmarkItem, protocol: ScoringProtocol) -> str:
+    def prompt(self, item: BenchmarkItem) -> str:
         goal = item.extra["goal"]
         return (
             "The given video consists of multiple short clips, each showing a different segment needed to complete the "

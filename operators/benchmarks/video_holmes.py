@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from temporay.operators.benchmarks._base import BenchmarkItem, ScoringProtocol
+from temporay.operators.benchmarks._base import BenchmarkItem
 from temporay.operators.benchmarks._choice import ChoiceBenchmark, gold_letter, guessed, lettered, mmmu_choice
 from temporay.operators.benchmarks._files import Row, find_file, placed, read_rows
 from temporay.operators.records import LETTERS
@@ -47,7 +47,7 @@ class VideoHolmes(ChoiceBenchmark):
                 extra={"explanation": row.fields.get("Explanation", "")},
             )
 
-    def prompt(self, item: BenchmarkItem, protocol: ScoringProtocol) -> str:
+    def prompt(self, item: BenchmarkItem) -> str:
         return (
             f"Question: {item.question}\n{lettered(item.options)}\nSelect the best answer to the following "
             "multiple-choice question based on the video. Respond with only the letter (A, B, C, D, E, or F) of the "

@@ -67,7 +67,7 @@ class VideoMme(ChoiceBenchmark):
                 extra={"duration": row.text("duration"), "domain": row.text("domain")},
             )
 
-    def prompt(self, item: BenchmarkItem, protocol: ScoringProtocol) -> str:
+    def prompt(self, item: BenchmarkItem) -> str:
         return (
             "Select the best answer to the following multiple-choice question based on the video. Respond with only "
             f"the letter (A, B, C, or D) of the correct option.\n{item.question}\n{lettered(item.options)}\n"

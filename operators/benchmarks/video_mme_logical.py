@@ -53,7 +53,7 @@ class VideoMmeLogical(Benchmark):
                 extra={name: row.fields.get(name, "") for name in ("parent_major", "major", "difficulty")},
             )
 
-    def prompt(self, item: BenchmarkItem, protocol: ScoringProtocol) -> str:
+    def prompt(self, item: BenchmarkItem) -> str:
         return item.question
 
     def read_answer(self, item: BenchmarkItem, text: str, protocol: ScoringProtocol) -> str | None:

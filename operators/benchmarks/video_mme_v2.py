@@ -67,7 +67,7 @@ class VideoMmeV2(ChoiceBenchmark):
                 extra={"structure": _structure(row), "level": row.fields.get("level")},
             )
 
-    def prompt(self, item: BenchmarkItem, protocol: ScoringProtocol) -> str:
+    def prompt(self, item: BenchmarkItem) -> str:
         return (
             f"Question: {item.question}\n{lettered(item.options)}\nSelect the best answer to the following "
             "multiple-choice question based on the video. Respond with only the letter (A, B, C, D, E, F, G, or H) of "

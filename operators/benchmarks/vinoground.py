@@ -66,7 +66,7 @@ class Vinoground(ChoiceBenchmark):
                     extra={"categories": categories.get(pair, [])},
                 )
 
-    def prompt(self, item: BenchmarkItem, protocol: ScoringProtocol) -> str:
+    def prompt(self, item: BenchmarkItem) -> str:
         return f"{item.question}\nPlease only output one English character."
 
     def read_officially(self, item: BenchmarkItem, text: str) -> int | None:

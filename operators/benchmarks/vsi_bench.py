@@ -75,7 +75,7 @@ class VsiBench(Benchmark):
                 cluster=video,
             )
 
-    def prompt(self, item: BenchmarkItem, protocol: ScoringProtocol) -> str:
+    def prompt(self, item: BenchmarkItem) -> str:
         start = f"These are frames of a video.\n{item.question}\n"
         if not item.options:
             return f"{start}Please answer the question using a single word or phrase."

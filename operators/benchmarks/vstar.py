@@ -51,7 +51,7 @@ class Vstar(Benchmark):
         for number, row in enumerate(read_rows(find_file(folder, FILES, self.how_to_get))):
             yield from _items(number, row)
 
-    def prompt(self, item: BenchmarkItem, protocol: ScoringProtocol) -> str:
+    def prompt(self, item: BenchmarkItem) -> str:
         return PROMPTS[item.task].format(question=item.question, **item.extra)
 
     def read_answer(self, item: BenchmarkItem, text: str, protocol: ScoringProtocol) -> ChainAnswer | None:

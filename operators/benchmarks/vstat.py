@@ -61,7 +61,7 @@ class Vstat(Benchmark):
                     extra={"source_task": str(row.fields.get("source_task") or "")},
                 )
 
-    def prompt(self, item: BenchmarkItem, protocol: ScoringProtocol) -> str:
+    def prompt(self, item: BenchmarkItem) -> str:
         body = f"Watch the full video carefully before answering.\n\nQuestion: {item.question}"
         if item.options:
             *first, last = list(LETTERS[: len(item.options)])

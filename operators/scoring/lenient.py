@@ -27,6 +27,8 @@ _LETTER = re.compile(rf"\(?(?P<letter>[{LETTERS}])(?:[).:,]|$)\s*(?P<words>.*)",
 _STATED_IN_PROSE = re.compile(
     rf"\b(?:answer|option|choice)(?: is| would be| must be)?:? (?:option )?\(?([{LETTERS}])\b(?![’'-])", re.ASCII
 )
+_DOUBT = re.compile(r"\b(?:not|if|whether|unless|unlikely|doubt|wrong|false)\b|n['’]t\b", re.IGNORECASE)  # before it
+_SENTENCE_END = re.compile(r"[.!?\n]")
 _NAMED = re.compile(
     rf"\(([{LETTERS}])\)|\b([{LETTERS}])[.):](?=\s|$)|\b[Oo]ption ([{LETTERS}])\b|\b([B-HJ])\b"
     r"|\b([AI])\b(?=\s*(?:[,/?;]|or\b|and\b|$))",
@@ -107,9 +109,8 @@ def _statement(text: str, options: Sequence[str], announced: bool = False) -> in
     """
     bare = " ".join(_DECORATION.sub("", text).split()).strip(" .:'")
     stated = _STATES.fullmatch(bare)
-    if announced and stated is None:
-        return None
-    for candidate in [stated["rest"], bare] if stated and not announced else [stated["rest"] if stated else bare]:
+    candidates = [stated["rest"]] if stated else []
+    for candidate in candidates if announced else [*candidates, bare]:
         index = _named_by(candidate.strip(" .'"), options)
         if index is not None:
             return index
@@ -133,7 +134,10 @@ def _named_by(text: str, options: Sequence[str]) -> int | None:
 def _only_one_in_prose(text: str, options: Sequence[str]) -> int | None:
     """Return the option that prose calls its answer, if it names no other."""
     plain = _DECORATION.sub("", text)
-    stated = {LETTERS.index(letter) for letter in _STATED_IN_PROSE.findall(plain)}
+    statements = list(_STATED_IN_PROSE.finditer(plain))
+    stated = {LETTERS.index(statement[1]) for statement in statements}
+    if any(_DOUBT.search(_SENTENCE_END.split(plain[: statement.start()])[-1]) for statement in statements):
+        return None
     if len(stated) != 1 or not stated >= _named(plain, options):
         return None
     (index,) = stated

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from temporay.operators.benchmarks._base import BenchmarkItem, benchmark_called
 from temporay.operators.benchmarks._choice import (
+    YES_NO,
     after_announcement,
     first_token_fits,
     guessed,
+    leading_option,
     mmmu_choice,
     options_in_question,
     without_letters,
@@ -78,6 +80,24 @@ def test_options_of_a_question() -> None:
     assert options_in_question("Does A hit B?") == ("A", "B")
     assert without_letters(("A. up", "(B) down", "C)left")) == ("up", "down", "left")
     assert without_letters(("A. up", "down")) == ("A. up", "down")
+
+
+@pytest.mark.parametrize(
+    ("text", "index"),
+    [
+        ("Yes", 0),
+        ("**No**.", 1),
+        ("No, there is no such thing. Yes, really.", 1),
+        ("No there is none", 1),
+        ("Yes or no", None),
+        ("Yes and no.", None),
+        ("Nothing", None),
+        ("I say yes", None),
+        ("", None),
+    ],
+)
+def test_leading_option(text: str, index: int | None) -> None:
+    assert leading_option(text, YES_NO) == index
 
 
 def read_one(name: str, tmp_path: Path, text: str, **settings: str) -> tuple[object, object]:

@@ -87,10 +87,9 @@ def test_a_damaged_file_is_one_sentence(benchmark: Benchmark, folder: Path) -> N
 
 def test_prompts_ask_the_question_with_its_options(benchmark: Benchmark, data: BenchmarkData) -> None:
     for item in data.items:
-        for protocol in PROTOCOLS:
-            prompt = benchmark.prompt(item, protocol)
-            assert item.question in prompt
-            assert all(option in prompt for option in item.options if item.lettered)
+        prompt = benchmark.prompt(item)
+        assert item.question in prompt
+        assert all(option in prompt for option in item.options if item.lettered)
 
 
 def test_right_answers_score_one(benchmark: Benchmark, data: BenchmarkData) -> None:

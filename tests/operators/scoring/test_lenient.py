@@ -44,6 +44,7 @@ OPTIONS = ("left", "right", "up and to the left", "down")
         "Option A shows the start. Option C is too late.\n**Final Answer: B**",
         "The correct answer is B, because the ball goes to that side.",
         "So the answer is B since nothing else fits.",
+        "The ball does not stop. The answer is B, and it is not close.",
     ],
 )
 def test_an_answer_in_any_usual_form_is_read(text: str) -> None:
@@ -66,6 +67,9 @@ def test_an_answer_in_any_usual_form_is_read(text: str) -> None:
         "A or B?\nB",  # the last line does not say that it is the answer
         "The answer is B, not A.",
         "The answer is not B.",
+        "I don't think the answer is B.",
+        "It is wrong that the answer is B, I believe.",
+        "I am not sure whether the answer is B",
         "B. left",  # the letter of one option with the words of another
         "E",
         "Option E",
