@@ -16,6 +16,7 @@ from pydantic import Field
 from temporay.models.families._base import family_of
 from temporay.models.lora import EVERYTHING
 from temporay.operators.benchmarks._base import Benchmark, benchmark_called
+from temporay.operators.benchmarks._priors import priors
 from temporay.operators.dataset.opening import Samples
 from temporay.operators.errors import UserError
 from temporay.operators.files import write_text
@@ -181,6 +182,7 @@ def of_benchmark(questions: SampleQuestions | BenchmarkQuestions, rows: Sequence
             "asking": questions.asking,
             "reading": to_json(questions.reading),
             "left_out": len(questions.left_out),
+            "priors": [asdict(prior) for prior in priors(benchmark, questions.items)],
             "metrics": {arm: questions.tables(some) for arm, some in by_arm(rows).items()},
         }
     }
@@ -244,5 +246,8 @@ def tell_benchmark(found: Mapping[str, Any]) -> None:
         strict = tables["strict"].get(name)
         strictly = "" if strict is None or strict == official else f", strict {strict:.2f}"
         print(f"{found['title']}, {arm}: {name} {official:.2f}{strictly}")
+    prior = found["priors"][-1]
+    if prior["best"] is not None:
+        print(f"without looking: a guess {prior['chance']:.1%}, the best single position {prior['best']:.1%}")
     if found["differs"]:
         print(f"protocols: {found['differs']}")

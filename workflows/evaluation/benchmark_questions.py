@@ -127,7 +127,7 @@ class BenchmarkQuestions:
 
     def prompt(self, processor: Any, i: int, arm: Arm, frames_THWC: Frames) -> Prompt:
         item, published = self._asked(i, arm), self.asking == "published"
-        text = without_markers(self.benchmark.prompt(item, "official" if published else "strict"))
+        text = without_markers(self.benchmark.prompt(item))
         return text_prompt(
             processor,
             key=item.id,

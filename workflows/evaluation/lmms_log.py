@@ -55,7 +55,7 @@ def _sample(questions: BenchmarkQuestions, item: BenchmarkItem, doc_id: int, row
     return LoggedSample(
         doc_id=doc_id,
         target=questions.benchmark.write_answer(item, item.gold),
-        input=questions.benchmark.prompt(item, "official"),
+        input=questions.benchmark.prompt(item),
         response=row.text,
         scores={METRIC: row.score},
         doc={name: value for name, value in asdict(item).items() if name != "extra"},

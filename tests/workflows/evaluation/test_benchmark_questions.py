@@ -142,6 +142,7 @@ def test_evaluate_runs_a_benchmark_through_every_arm(
     tell(summary)
     said = capsys.readouterr().out
     assert "TVBench, reversed: accuracy" in said and "protocols: official takes" in said
+    assert "without looking: a guess 50.0%, the best single position 50.0%" in said
     found = summary["benchmark"]
     assert found["reading"]["count"] == 16 and found["metrics"].keys() == {"ordered", "reversed", "blind"}
     rows = read_rows(tmp_path / "run" / "samples.jsonl")
