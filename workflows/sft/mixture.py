@@ -73,7 +73,7 @@ def parts_of(data: Path, mixture: Sequence[str], videos: VideoReading) -> tuple[
             path=path,
             weight=weight,
             num_rows=len(samples),
-            fingerprint=_fingerprint(samples),
+            fingerprint=fingerprint_of(samples),
             videos=videos,
             lines=samples if isinstance(samples, VideoQa) else None,
         )
@@ -214,7 +214,7 @@ def _entry(text: str) -> tuple[Path, float]:
     return Path(path), value
 
 
-def _fingerprint(samples: Samples) -> str:
+def fingerprint_of(samples: Samples) -> str:
     """Hash the order, the questions and the answers, so that a resumed run notices other ones."""
     if isinstance(samples, Dataset):
         return samples.recipe_hash
