@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 POLL_S, PLAIN_LINE_S = 0.5, 15.0
 SHOWN = ("loss", "lr", "tokens_per_s", "wait")
+UNREAD = "unread"  # in a line of metrics.jsonl: the samples of its step that could not be read, and why
 CHECKPOINT_STAGE = "checkpoint"  # the name of lines in metrics.jsonl that say what a checkpoint cost
 
 
@@ -83,14 +84,33 @@ class CheckpointNews:
         return [row for row in newest_rows(self._path, self._stage) if "rejected_checkpoints" in row]
 
 
+class UnreadNews:
+    """Tells which samples could not be read, each once, when a line of its step names it."""
+
+    def __init__(self, out: Path, stage: str) -> None:
+        self._path, self._stage = out / "metrics.jsonl", stage
+        self._told = {entry["key"] for entry in self._entries()}  # by the runs before
+
+    def tell(self) -> None:
+        for entry in self._entries():
+            if entry["key"] not in self._told:
+                self._told.add(entry["key"])
+                why = f"{entry['reason']}: {entry['detail']}"
+                print(f"{self._stage}: {entry['key']} of {entry['path']} is left out ({why})", flush=True)
+
+    def _entries(self) -> list[dict[str, Any]]:
+        return [entry for row in newest_rows(self._path, self._stage) for entry in row.get(UNREAD, ())]
+
+
 def _follow(path: Path, stage: str, num_steps: int, newest: dict[str, Any], ended: threading.Event) -> None:
     interactive = sys.stderr.isatty()
-    news = CheckpointNews(path.parent, stage)
+    news = (CheckpointNews(path.parent, stage), UnreadNews(path.parent, stage))
     interval_s = POLL_S if interactive else PLAIN_LINE_S
     with tqdm(total=num_steps, desc=stage, unit="step", disable=not interactive) as bar:
         while True:
             last = ended.wait(interval_s)
-            news.tell()
+            for one in news:
+                one.tell()
             row = next((row for row in reversed(newest_rows(path, stage)) if "loss" in row), None)
             if row is not None and row != newest:
                 newest.update(row)

@@ -4,6 +4,7 @@ settings      what a run can be told
 loop          the run itself
 inputs        what a run trains and validates on
 mixture       several datasets, weighted, in one order
+begun_lines   the JSON lines that a run began with
 stored_parts  the same, once for all tasks
 token_counts  tokens of every sample, before training begins
 schedule      which samples make up a step and its passes

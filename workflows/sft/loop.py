@@ -26,6 +26,7 @@ from temporay.workflows.runs.progress import follow_metrics
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.runs.trackers import check_trackers, mirrored
 from temporay.workflows.session import ray_session
+from temporay.workflows.sft.begun_lines import as_begun
 from temporay.workflows.sft.inputs import Inputs, prepare
 from temporay.workflows.sft.learner import STAGE, train_loop
 from temporay.workflows.sft.log import summarize
@@ -55,6 +56,7 @@ def run(config: SftConfig, *, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]
     finished = run_dir.summary()
     if finished is not None:
         return finished
+    parts = as_begun(parts, config.out)
     if change := rate_change(config, run_dir.earlier):
         print(f"{STAGE}: {change}", flush=True)
     with (

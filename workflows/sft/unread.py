@@ -10,10 +10,9 @@ from typing import Any
 
 from temporay.operators.errors import UserError
 from temporay.workflows.learner.learner import Learner
+from temporay.workflows.runs.progress import UNREAD
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.sft.mixture import Mixture
-
-UNREAD = "unread"  # in a line of metrics.jsonl: what could not be read in its step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

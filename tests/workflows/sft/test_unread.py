@@ -70,6 +70,8 @@ def test_a_run_goes_on_without_a_clip_and_a_video_that_cannot_be_decoded(
     assert len(steps) == NUM_STEPS and len(left_out) == 3  # the clip once, the video twice
     assert all(row["tokens"] == 0 and "loss" not in row for row in left_out)  # nothing was learned there
     assert all(row["tokens"] > 0 and "loss" in row for row in steps if row not in left_out)
+    said = capsys.readouterr().out
+    assert said.count("is left out (") == 2 and "is left out (video_undecodable: " in said  # each once
     tell(summary)
     assert "2 samples could not be read and were left out" in capsys.readouterr().out
     assert len(list((tmp_path / "cache").iterdir())) == 4
