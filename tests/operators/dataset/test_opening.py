@@ -116,6 +116,9 @@ def test_a_form_of_ones_own_is_one_file(tmp_path: Path, monkeypatch: pytest.Monk
 def test_what_is_neither_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no recipe\.json"):
         open_samples(tmp_path, READING)
+    (tmp_path / "a.csv").write_text("question,answer")
+    with pytest.raises(UserError, match="none of the endings of own data"):
+        open_samples(tmp_path / "a.csv", READING)
     assert isinstance(open_samples(write_dataset(tmp_path / "d", num_samples=1), READING), Dataset)
 
 
