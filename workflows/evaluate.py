@@ -49,7 +49,7 @@ class EvaluateConfig(EvaluateSettings):
     """Settings of ``temporay evaluate``."""
 
     model: Path  # Hugging Face layout
-    data: Path  # a dataset made with --split test; own data: a file of lines, shards, hf:OWNER/NAME
+    data: Path  # a dataset made by ``temporay generate``, usually with --split test, or own data
     out: Path
     video_reading: VideoReading = VideoReading()  # how videos of own data are read
     max_dropped_share: float = Field(default=0.05, ge=0, le=1)  # of the lines of own data; with more it is refused

@@ -93,7 +93,7 @@ class GrpoSettings(TrainingSettings):
 class GrpoConfig(GrpoSettings, TrainingConfig):
     """Settings of ``temporay grpo``."""
 
-    data: Path  # a dataset made with --split rl; own data: a file of lines, shards, hf:OWNER/NAME
+    data: Path  # a dataset made by ``temporay generate``, usually with --split rl, or own data
     mode: GrpoMode = "train"
     rollouts: Path | None = None  # for mode from_rollouts: the folder of another run over the same data
     pool: PoolConfig = PoolConfig()
