@@ -87,7 +87,7 @@ def test_samples_that_are_trained_on_are_not_held_out(tmp_path: Path) -> None:
     data = write_dataset(tmp_path / "data", split="rl", num_samples=24)
     twins = write_dataset(tmp_path / "twins", split="rl", num_samples=24, twins=True)
     with pytest.raises(
-        UserError, match=r"\d+ of 24 samples of validation .* as twins, e\.g\. motion_direction-rl-0-1-\d+; gen"
+        UserError, match=r"\d+ of 24 samples of validation .* as twins, e\.g\. motion_direction-rl-0-1-\d+; give"
     ):
         check_held_out(config(data, validation=twins), Dataset.open(data))
 
