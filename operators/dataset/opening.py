@@ -55,7 +55,7 @@ def open_samples(path: Path, videos: VideoReading) -> Samples:
     Raises:
         UserError: it is neither, it cannot be read, or no line can be used.
     """
-    if path.suffix in SUFFIXES:
+    if path.suffix.lower() in SUFFIXES or path.is_file():
         return VideoQa.open(VideoQaSettings(file=path, **dict(videos)))
     return Dataset.open(path)
 

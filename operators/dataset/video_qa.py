@@ -72,7 +72,8 @@ class VideoQa:
                     raise SampleRejected("duplicate", f"it is the same as line {samples[sample.key].facts['line']}")
                 samples[sample.key] = sample
             except SampleRejected as error:
-                dropped.append(DroppedLine(line=number, reason=error.reason, detail=error.detail))
+                detail = error.detail.encode(errors="backslashreplace").decode()  # a line may hold what no file can
+                dropped.append(DroppedLine(line=number, reason=error.reason, detail=detail))
         if not samples:
             raise UserError(f"{settings.file} has no usable line ({named(dropped)}); repair it or leave it out")
         return cls(settings=settings, samples=tuple(samples.values()), dropped=tuple(dropped))

@@ -1,8 +1,10 @@
 r"""Files of lines -> lines, each by its number, or why one cannot be read.
 
-a.jsonl  one JSON object per line, UTF-8, lines end at "\n" alone
-a.json   a list of objects, or JSON lines
-a.parquet  one row each
+    a.jsonl    one JSON object per line; lines end at "\n" alone
+    a.json     a list of objects, by itself or below one of ``WRAPPERS``; one object; or JSON lines
+    a.parquet  one object per row
+
+Text is UTF-8. A line is an object with names, which a form reads.
 """
 
 import json
@@ -18,6 +20,7 @@ from temporay.operators.own_data.forms._base import Form
 
 FORMS = "temporay.operators.own_data.forms"
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet")
+WRAPPERS = ("data", "samples", "questions", "annotations")  # names below which a file may keep its list
 CLIP = "__clip__"  # the path of a line's video, where the line stood in a shard; wins over the form's own
 
 Entry = Mapping[str, Any] | SampleRejected
@@ -29,10 +32,10 @@ def read_entries(file: Path) -> Iterator[tuple[int, Entry]]:
     Raises:
         UserError: the file cannot be read, or its name has another ending.
     """
-    if file.suffix not in SUFFIXES:
+    if file.suffix.lower() not in SUFFIXES:
         raise UserError(f"{file} has none of the endings of own data: {', '.join(SUFFIXES)}")
     try:
-        if file.suffix == ".parquet":
+        if file.suffix.lower() == ".parquet":
             yield from _rows(file)
         else:
             yield from _objects(file)
@@ -72,16 +75,27 @@ def _rows(file: Path) -> Iterator[tuple[int, Entry]]:
 
 def _objects(file: Path) -> Iterator[tuple[int, Entry]]:
     text = file.read_bytes().decode("utf-8-sig")
-    if file.suffix == ".json" and text.lstrip()[:1] == "[":
-        listed = _parsed(text)
-        if isinstance(listed, SampleRejected):
-            raise UserError(f"{file} is no list of JSON objects ({listed.detail}); repair it")
+    listed = _listed(text, file) if file.suffix.lower() == ".json" else None
+    if listed is not None:
         yield from ((number, _object(entry)) for number, entry in enumerate(listed, start=1))
         return
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             parsed = _parsed(line)
             yield number, parsed if isinstance(parsed, SampleRejected) else _object(parsed)
+
+
+def _listed(text: str, file: Path) -> list[Any] | None:
+    """Return the entries of a file that is one JSON value; None for one of JSON lines."""
+    whole = _parsed(text)
+    if isinstance(whole, SampleRejected):
+        if text.lstrip()[:1] == "[":
+            raise UserError(f"{file} is no list of JSON objects ({whole.detail}); repair it")
+        return None
+    wrapped = [whole[name] for name in WRAPPERS if isinstance(whole, dict) and isinstance(whole.get(name), list)]
+    if len(wrapped) == 1:
+        return list(wrapped[0])
+    return whole if isinstance(whole, list) else [whole]
 
 
 def _parsed(text: str) -> Any:

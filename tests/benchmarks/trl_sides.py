@@ -26,7 +26,7 @@ from temporay.operators.records import Group
 from temporay.operators.reinforcement.prompt_stream import Cursor
 from temporay.operators.reinforcement.rollout_files import path_of, read_step
 from temporay.operators.sampling import EVERY_FRAME
-from temporay.workflows.grpo.producer import prompt_stream
+from temporay.workflows.grpo.reward_needs import prompt_stream
 from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.rollouts.settings import ResolvedPool
 from transformers import Qwen3VLForConditionalGeneration

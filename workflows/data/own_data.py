@@ -38,7 +38,7 @@ SHARDS = re.compile(r"\.(?:tar|tgz|tar\.gz)$")
 Unpacked = tuple[dict[str, Any], bytes | None, str]  # a line, its video if it is there, and the video's ending
 
 
-class ReadsOwnData(Protocol):
+class OwnDataSettings(Protocol):
     """Settings of a command that reads own data."""
 
     @property
@@ -51,7 +51,7 @@ class ReadsOwnData(Protocol):
     def max_dropped_share(self) -> float: ...
 
 
-def opened(source: Path, config: ReadsOwnData) -> Samples:
+def opened(source: Path, config: OwnDataSettings) -> Samples:
     """Open a dataset, a file of lines, shards, or a dataset of another program.
 
     Raises:

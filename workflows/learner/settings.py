@@ -70,7 +70,7 @@ class TrainingSettings(Settings):
 class TrainingConfig(TrainingSettings):
     """How weights are trained, with the paths of a run."""
 
-    data: Path  # a dataset made by ``temporay generate``, or own data
+    data: Path  # a dataset made by ``temporay generate``; own data: a file of lines, shards, hf:OWNER/NAME
     model: Path  # Hugging Face layout
     out: Path
     validation: Path | None = None  # held out: a dataset or own data; None: no validation

@@ -58,10 +58,10 @@ def _with(part: Part, begun: VideoQa | None) -> Part:
     lost = {line.line for line in part.lines.dropped if line.reason.startswith(OF_VIDEO)}
     found_again = {line.line for line in begun.dropped if line.reason.startswith(OF_VIDEO)}
     is_same = all(
-        now[key].question == sample.question if key in now else sample.address.index in lost
+        now[key].question == sample.question if key in now else sample.facts["line"] in lost
         for key, sample in known.items()
     )
-    added = [sample for key, sample in now.items() if key not in known and sample.address.index not in found_again]
+    added = [sample for key, sample in now.items() if key not in known and sample.facts["line"] not in found_again]
     if not is_same or added:
         return part
     return replace(part, lines=begun, num_rows=len(begun), fingerprint=begun.fingerprint)

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from temporay.operators.errors import SampleRejected
+from temporay.operators.markup import encodable
 from temporay.operators.own_data.asked import Asked
 
 Line = Mapping[str, Any]
+MAX_PATH_CHARS, MAX_NAME_BYTES = 4_000, 255  # of Linux and macOS
 ONE_VIDEO = "a sample shows one video"
 CUT = ("video_start", "video_end", "start_time", "end_time")  # a video that is shown in part, by other programs
 
@@ -72,4 +74,7 @@ def one_video(videos: Sequence[Any], images: Sequence[Any] = ()) -> str:
         raise SampleRejected("bad_video", f"a video must be given as the path of a file, not {video!r:.80}")
     if video.startswith(("http://", "https://", "s3://", "gs://", "data:")):
         raise SampleRejected("video_remote", f"{video!r:.80} is no local file; download it and give its path")
-    return video.removeprefix("file://")
+    path = encodable(video).removeprefix("file://")
+    if len(path) > MAX_PATH_CHARS or any(len(part.encode()) > MAX_NAME_BYTES for part in path.split("/")):
+        raise SampleRejected("bad_video", f"{path!r:.80} is too long for a path")
+    return path

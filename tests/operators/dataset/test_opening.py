@@ -94,6 +94,12 @@ def test_too_many_dropped_lines_are_refused_with_their_reasons(tmp_path: Path) -
         check_dropped(opened.path, len(opened), opened.dropped, 0.79)
 
 
+def test_the_reason_of_a_dropped_line_can_be_written(tmp_path: Path) -> None:
+    file = write_lines(tmp_path / "qa.jsonl", LINE, {"\ud800": 1})
+    [dropped] = open_samples(file, READING).dropped
+    assert r"\ud800" in dropped.detail and dropped.detail.encode()
+
+
 def test_a_form_of_ones_own_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from temporay.operators.own_data import forms
 
@@ -110,6 +116,9 @@ def test_a_form_of_ones_own_is_one_file(tmp_path: Path, monkeypatch: pytest.Monk
 def test_what_is_neither_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no recipe\.json"):
         open_samples(tmp_path, READING)
+    (tmp_path / "a.csv").write_text("question,answer")
+    with pytest.raises(UserError, match="none of the endings of own data"):
+        open_samples(tmp_path / "a.csv", READING)
     assert isinstance(open_samples(write_dataset(tmp_path / "d", num_samples=1), READING), Dataset)
 
 

@@ -127,6 +127,8 @@ def test_types_of_problems_are_kinds_of_answers(problem_type: str, solution: str
         ({"video": "https://a.b/c.mp4", "question": "Is it?", "answer": "yes"}, "video_remote"),
         ({"video": {"bytes": "…"}, "question": "Is it?", "answer": "yes"}, "bad_video"),
         ({"image": "a.png", "question": "Is it?", "answer": "yes"}, "images_not_taken"),
+        ({"video": "x" * 300, "question": "Is it?", "answer": "yes"}, "bad_video"),
+        ({"video": "\ud800.mp4", "question": "Is it?", "answer": "yes"}, "bad_text"),
         ({"video": "a\0.mp4", "question": "Is it?", "answer": "yes"}, "bad_video"),
     ],
 )

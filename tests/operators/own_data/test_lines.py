@@ -62,6 +62,8 @@ def test_numbers_are_those_of_an_editor(tmp_path: Path) -> None:
 
 def test_a_list_and_lines_in_a_json_file(tmp_path: Path) -> None:
     assert entries(tmp_path / "a.json", json.dumps([LINE, 3, LINE], indent=1)) == [LINE, "not_json", LINE]
+    assert entries(tmp_path / "a.JSON", json.dumps(LINE, indent=1)) == [LINE]
+    assert entries(tmp_path / "a.json", json.dumps({"version": 1, "data": [LINE, LINE]})) == [LINE, LINE]
     assert entries(tmp_path / "b.json", f"{json.dumps(LINE)}\n{json.dumps(LINE)}\n") == [LINE, LINE]
 
 

@@ -19,7 +19,7 @@ from temporay.operators.reinforcement.prompt_stream import Cursor
 from temporay.operators.reinforcement.task_scales import TaskScales
 from temporay.operators.scoring.scores import load_rewards, score_group
 from temporay.workflows.grpo.passes import TrainingGroup
-from temporay.workflows.grpo.producer import prompt_stream
+from temporay.workflows.grpo.reward_needs import prompt_stream
 from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.grpo.state import AnsweredPrompt
 from temporay.workflows.grpo.update import TrainingBatch, learn_from
