@@ -121,7 +121,7 @@ def questions_of(config: EvaluateConfig) -> SampleQuestions | BenchmarkQuestions
     """
     if config.benchmark is None:
         dataset = opened(config.data, config)
-        return SampleQuestions(dataset, select(dataset, config.num_samples), config.instruction)
+        return SampleQuestions.of(dataset, select(dataset, config.num_samples), config.instruction)
     benchmark = benchmark_called(config.benchmark)
     questions = BenchmarkQuestions.open(
         benchmark,

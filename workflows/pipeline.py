@@ -212,7 +212,7 @@ def resolved_pool(config: PipelineConfig, data: Mapping[str, Path], model: Path)
     lengths = lengths_of(model)
     rl, test = Dataset.open(data["rl"]), Dataset.open(data["test"])
     trained, validated = (grpo.demand_of(config.grpo, dataset, lengths) for dataset in (rl, test))
-    asked = SampleQuestions(test, range(len(test)), config.evaluate.instruction)
+    asked = SampleQuestions.of(test, range(len(test)), config.evaluate.instruction)
     evaluated = evaluation_demand(asked, config.evaluate.arms, config.evaluate.sampling, lengths)
     return resolved(config.pool, model, largest((trained, validated, evaluated)))
 
@@ -236,7 +236,7 @@ async def _evaluate(
     def log_seconds(arm: str, seconds: float) -> None:
         run_dir.log_seconds(part_of("evaluate", f"{name}, {arm}"), seconds)
 
-    questions = SampleQuestions(dataset, range(len(dataset)), config.evaluate.instruction)
+    questions = SampleQuestions.of(dataset, range(len(dataset)), config.evaluate.instruction)
     arms = config.evaluate.arms if name == MODELS[-1] else ("ordered",)
     return await ask(pool, questions, arms, config.evaluate.sampling, kept=kept, log_seconds=log_seconds)
 

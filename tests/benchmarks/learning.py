@@ -134,7 +134,7 @@ def measure(pool: RolloutPool, model: Path, data: Path, version: int) -> list[Ev
     async def answers() -> list[EvaluationRow]:
         dataset = Dataset.open(data)
         await load_model(pool, model, version)
-        questions = SampleQuestions(dataset, range(len(dataset)), "")
+        questions = SampleQuestions.of(dataset, range(len(dataset)), "")
         return await ask(pool, questions, ("ordered",), greedy(quickstart().grpo.max_tokens))
 
     return asyncio.run(answers())

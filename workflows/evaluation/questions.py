@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from temporay.models.chat import to_prompt
 from temporay.operators.dataset.opening import Samples, frames_needed
+from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
 from temporay.operators.records import Frames, Prompt, Question, Rollout, Sample
 from temporay.operators.rewards.process import Process
@@ -53,17 +54,35 @@ class Questions(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SampleQuestions:
-    """The questions of some samples of a dataset, one about each clip."""
+    """The questions of some samples, those about one clip behind each other."""
 
     samples: Samples
     indices: Sequence[int]
+    clips: Sequence[int]  # of each question, the place in ``indices`` of the first one about its clip
     instruction: str  # how to answer
+
+    @classmethod
+    def of(cls, samples: Samples, indices: Sequence[int], instruction: str) -> Self:
+        """Ask about some samples.
+
+        Each sample of a dataset has a clip of its own. Several of a user's lines may be about one part of one video.
+        """
+        if isinstance(samples, Dataset):
+            return cls(samples, indices, range(len(indices)), instruction)
+        about: dict[tuple[Any, ...], list[int]] = {}
+        for i in indices:
+            sample = samples.sample(i)
+            about.setdefault((sample.facts.get("video"), sample.shown, sample.height, sample.width), []).append(i)
+        clips: list[int] = []
+        for some in about.values():
+            clips += [len(clips)] * len(some)
+        return cls(samples, [i for some in about.values() for i in some], clips, instruction)
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def clip_of(self, i: int) -> int:
-        return i
+        return self.clips[i]
 
     def shape_shown(self, clip: int) -> tuple[int, int, int]:
         sample = self.samples.sample(self.indices[clip])
@@ -91,7 +110,7 @@ class SampleQuestions:
             chance=sample.question.chance,
             lenient_score=lenient_score(rollout.text, sample.question),
             claims=CLAIMS.score(rollout, sample) if arm == "ordered" else None,
-            cluster=sample.address.pair_id,
+            cluster=str(sample.facts.get("video") or sample.address.pair_id),
         )
 
     def _asked(self, i: int, arm: Arm) -> Sample:

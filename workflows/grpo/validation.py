@@ -52,7 +52,7 @@ class HeldOutQuestions:
             return None
         if config.validation_benchmark is None:
             dataset = opened(config.validation, config)
-            questions: SampleQuestions | BenchmarkQuestions = SampleQuestions(
+            questions: SampleQuestions | BenchmarkQuestions = SampleQuestions.of(
                 dataset, _chosen(len(dataset), config), config.instruction
             )
         else:

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from temporay.models.families._base import family_of
+from temporay.operators.dataset.opening import open_samples
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.records import FinishReason, Rollout
 from temporay.operators.scoring.arms import NONE_OF_THEM
 from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, by_task
+from temporay.operators.videos.reading import VideoReading
 from temporay.workflows.evaluation.questions import SampleQuestions
 
+from tests.own_lines import LINE, write_lines
 from tests.small_data import write_dataset
 from tests.small_runs import write_model
 
@@ -25,7 +28,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def questions(data: Path) -> SampleQuestions:
-    return SampleQuestions(Dataset.open(data), [3, 1], "")
+    return SampleQuestions.of(Dataset.open(data), [3, 1], "")
 
 
 def written(text: str) -> Rollout:
@@ -62,3 +65,15 @@ def test_each_arm_asks_with_its_own_options_and_frames(data: Path, questions: Sa
     assert questions.row(0, "right_removed", written(f"<answer>{letter}</answer>")).score == 1.0
     words = replace(sample.question, answer_format="text").answer
     assert questions.row(0, "options_shuffled", written(f"<answer>{words}</answer>")).score == 1.0
+
+
+def test_own_lines_about_one_video_share_its_frames(tmp_path: Path) -> None:
+    lines = [{**LINE, "question": f"Question {n}?", "video": f"{'ab'[n % 2]}.mp4"} for n in range(4)]
+    file = write_lines(tmp_path / "qa.jsonl", *lines)
+    (tmp_path / "b.mp4").write_bytes((tmp_path / "a.mp4").read_bytes())
+    questions = SampleQuestions.of(open_samples(file, VideoReading()), range(4), "")
+    asked = [questions.samples.sample(i).question.text for i in questions.indices]
+    assert asked == ["Question 0?", "Question 2?", "Question 1?", "Question 3?"]
+    assert [questions.clip_of(i) for i in range(4)] == [0, 0, 2, 2]
+    row = questions.row(3, "ordered", written("<answer>A</answer>"))
+    assert row.cluster == str(tmp_path / "b.mp4") and row.claims is None
