@@ -6,8 +6,9 @@ A line is one of
     {"videos": ["a.mp4"], "messages": [{"role": "user", "content": "<video>\nWhich …?\n(A) up\n(B) down"},
                                        {"role": "assistant", "content": "<answer>B</answer>"}]}
 
-Paths are relative to the file unless a folder is given. The target is the answer alone, without a chain of thought
-(SynRL, arXiv 2603.17693, mixes 1,000 such samples into 6,700 that have one).
+Paths are relative to the file unless a folder is given. ``start_s`` and ``end_s``, in seconds after the video's first
+frame, name the part of it that is shown; ``temporay.operators.videos.reading`` says how it is read. The target is the
+answer alone, without a chain of thought (SynRL, arXiv 2603.17693, mixes 1,000 such samples into 6,700 that have one).
 """
 
 from __future__ import annotations

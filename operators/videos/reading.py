@@ -127,7 +127,8 @@ def taken_frames(header: VideoHeader, reading: VideoReading, window: Window = WH
     places = _places(header, reading, window.start_s, end_s)
     if len(places) < PAIR:
         raise SampleRejected(
-            "video_too_short", f"{len(places)} frame in {end_s - window.start_s:g} s; a pair is needed"
+            "video_too_short",
+            f"rule {reading.rule} finds {len(places)} frames in {end_s - window.start_s:g} s; models take {PAIR} or more",
         )
     return TakenFrames(
         places=tuple(places.tolist()),
