@@ -36,7 +36,7 @@ class VideoReading(Settings):
     """Where a user's videos are, and which of their frames are taken at which size."""
 
     videos: Path | None = None  # the folder that paths are relative to; None: the file's own
-    rule: Literal["rate", "count", "keyframes"] = "rate"
+    rule: Literal["rate", "count", "keyframes"] = "rate"  # keyframes: those that are stored whole
     fps: float = Field(default=DEFAULT_FPS, gt=0)  # of rule rate: frames taken per second of video
     count: int | None = Field(default=None, ge=PAIR)  # of rule count: frames taken of every video, however long
     max_frames: int = Field(default=32, ge=PAIR)  # longer videos give this many, evenly spread
@@ -128,7 +128,7 @@ def taken_frames(header: VideoHeader, reading: VideoReading, window: Window = WH
     if len(places) < PAIR:
         raise SampleRejected(
             "video_too_short",
-            f"rule {reading.rule} finds {len(places)} frames in {end_s - window.start_s:g} s; models take {PAIR} or more",
+            f"rule {reading.rule} finds {len(places)} frames in {end_s - window.start_s:g} s; a model takes {PAIR}",
         )
     return TakenFrames(
         places=tuple(places.tolist()),
