@@ -8,6 +8,7 @@
 #   make bench-pool   the rollout pool against a bare vLLM; a table, about five minutes
 #   make bench-sft    SFT against a plain Hugging Face Trainer and against batches made before; a table, half an hour
 #   make bench-shared   prompts computed once against prompts repeated for every rollout; a table, minutes
+#   make bench-evaluate   evaluation against a loop that decodes for every question, and against the engine alone; minutes
 #   make bench-loop   what the loop of GRPO costs beside its stages, and what overlapping gains
 #   make bench-checkpoints   seconds that a step waits for its checkpoint, on two ranks; a minute
 #   make bench-weights    one version of weights from a trainer to 1, 2 and 4 engines: memory and seconds
@@ -32,7 +33,7 @@ WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 CODE := operators models workflows cluster tests .ci
 PAGES := README.md CHANGELOG.md Makefile $(wildcard .github/*.md)
 
-.PHONY: setup quickstart test check golden drill drill-2b bench-data bench-pool bench-sft bench-shared bench-loop bench-checkpoints bench-weights bench-memory bench-process bench-learning bench-easy-to-hard bench-trl measure-gpu pictures
+.PHONY: setup quickstart test check golden drill drill-2b bench-data bench-pool bench-sft bench-shared bench-evaluate bench-loop bench-checkpoints bench-weights bench-memory bench-process bench-learning bench-easy-to-hard bench-trl measure-gpu pictures
 
 setup: $(STAMP)
 
@@ -98,6 +99,9 @@ bench-sft: setup
 
 bench-shared: setup
 	PYTHONPATH=. $(BIN)/python tests/benchmarks/shared_prompt.py
+
+bench-evaluate: setup
+	PYTHONPATH=. RAY_AUTH_MODE=disabled $(BIN)/python tests/benchmarks/evaluation.py
 
 bench-loop: setup
 	PYTHONPATH=. RAY_AUTH_MODE=disabled $(BIN)/python tests/benchmarks/loop.py

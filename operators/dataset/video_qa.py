@@ -2,8 +2,9 @@
 
     lines (``own_data``) -> what is asked, and a path -> header of the video -> Sample -> frames
 
-Paths are relative to the file unless a folder is given. Without a chain of thought the target is the answer alone
-(SynRL, arXiv 2603.17693, mixes 1,000 such samples into 6,700 that have one).
+Paths are relative to the file unless a folder is given. ``start_s`` and ``end_s``, in seconds after the video's first
+frame, name the part of it that is shown; ``temporay.operators.videos.reading`` says how it is read. Without a chain of
+thought the target is the answer alone (SynRL, arXiv 2603.17693, mixes 1,000 such samples into 6,700 that have one).
 """
 
 from __future__ import annotations

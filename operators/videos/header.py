@@ -94,6 +94,7 @@ class _Stream(NamedTuple):
 
 @functools.lru_cache(maxsize=MAX_HEADERS)
 def _header(path: Path, mtime_ns: int, num_bytes: int) -> VideoHeader:
+    """Read a header. A file with another time of change or another size is another file to the cache."""
     stream = _demuxed(path)
     shown = [packet for packet in stream.packets if packet.is_shown]
     pts_N, clock = _times(shown, by_packets=stream.format in TIMED_BY_PACKETS)

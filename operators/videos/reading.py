@@ -36,7 +36,7 @@ class VideoReading(Settings):
     """Where a user's videos are, and which of their frames are taken at which size."""
 
     videos: Path | None = None  # the folder that paths are relative to; None: the file's own
-    rule: Literal["rate", "count", "keyframes"] = "rate"
+    rule: Literal["rate", "count", "keyframes"] = "rate"  # keyframes: those that are stored whole
     fps: float = Field(default=DEFAULT_FPS, gt=0)  # of rule rate: frames taken per second of video
     count: int | None = Field(default=None, ge=PAIR)  # of rule count: frames taken of every video, however long
     max_frames: int = Field(default=32, ge=PAIR)  # longer videos give this many, evenly spread
@@ -127,7 +127,8 @@ def taken_frames(header: VideoHeader, reading: VideoReading, window: Window = WH
     places = _places(header, reading, window.start_s, end_s)
     if len(places) < PAIR:
         raise SampleRejected(
-            "video_too_short", f"{len(places)} frame in {end_s - window.start_s:g} s; a pair is needed"
+            "video_too_short",
+            f"rule {reading.rule} finds {len(places)} frames in {end_s - window.start_s:g} s; a model takes {PAIR}",
         )
     return TakenFrames(
         places=tuple(places.tolist()),

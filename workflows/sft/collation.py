@@ -1,7 +1,5 @@
 """Steps as the model takes them: clips of a step → micro-batches, made by a thread of the worker while it trains."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from threading import Lock

@@ -56,8 +56,11 @@ class UnreadSamples:
         """
         if not are_any:
             return {}
-        found = [one for each in self._parallel.gathered(list(own)) for one in each]
-        self._rows |= {one.row for one in found}
+        by_row = {
+            one.row: one for each in self._parallel.gathered(list(own)) for one in each
+        }  # blanks are of all ranks
+        found = [by_row[row] for row in sorted(by_row)]
+        self._rows |= by_row.keys()
         entries = [self._entry(one) for one in found]
         num_lost, num_all = self._num_dropped + len(self._rows), len(self._mixture)
         if num_lost > self._largest_share * num_all:
