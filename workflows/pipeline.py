@@ -233,8 +233,8 @@ async def _evaluate(
     with run_dir.timed(part_of("evaluate", "weights")):
         await load_model(config, pool, name)
 
-    def log_seconds(arm: str, seconds: float) -> None:
-        run_dir.log_seconds(part_of("evaluate", f"{name}, {arm}"), seconds)
+    def log_seconds(part: str, seconds: float) -> None:
+        run_dir.log_seconds(part_of("evaluate", f"{name}, {part}"), seconds)
 
     questions = SampleQuestions.of(dataset, range(len(dataset)), config.evaluate.instruction)
     arms = config.evaluate.arms if name == MODELS[-1] else ("ordered",)

@@ -19,12 +19,13 @@ from temporay.workflows.rollouts.defaults import Demand
 from temporay.workflows.rollouts.media import MediaStore
 from temporay.workflows.rollouts.pool import Pool
 
-CHUNK = 64  # questions in flight at a time; the frames of two chunks are held
+CHUNK = 64  # prompts in flight at a time; the frames of two chunks are held
+ANSWERS, CLIPS = "answers", "waiting for clips"  # parts of the time that asking takes
 
 Clips = dict[int, Frames]  # by number
 
 
-def _no_log(arm: str, seconds: float) -> None:
+def _no_log(part: str, seconds: float) -> None:
     """Log nothing."""
 
 
@@ -41,26 +42,24 @@ async def ask(
 
     Args:
         kept: where answered chunks are kept, so that the same call after a kill goes on; None: nowhere.
-        log_seconds: told how long every arm took.
+        log_seconds: told how long engines took to answer, and how long they waited for clips.
 
     Raises:
         UserError: a clip cannot be decoded, or a prompt does not fit the engines.
     """
-    chunks = chunks_of(questions)
+    chunks = chunks_of(questions, max(1, CHUNK // len(arms)))
     found = [kept.of_chunk(n) if kept else None for n in range(len(chunks))]
     missing = [n for n, rows in enumerate(found) if rows is None]
-    seconds = dict.fromkeys(arms, 0.0)
+    began, answering_s = time.monotonic(), 0.0
     async for n, clips in clips_ahead(questions, chunks, missing):
-        rows: list[EvaluationRow] = []
-        for arm in arms:
-            began = time.monotonic()
-            rows += await ask_chunk(pool, questions, chunks[n], clips, arm, sampling)
-            seconds[arm] += time.monotonic() - began
+        asked = time.monotonic()
+        rows = await ask_chunk(pool, questions, chunks[n], clips, arms, sampling)
+        answering_s += time.monotonic() - asked
         if kept:
             kept.keep(n, rows)
         found[n] = rows
-    for arm in arms:
-        log_seconds(arm, seconds[arm])
+    log_seconds(ANSWERS, answering_s)
+    log_seconds(CLIPS, time.monotonic() - began - answering_s)
     return [row for rows in found for row in rows or ()]
 
 
@@ -76,7 +75,7 @@ def demand_of(questions: Questions, arms: Sequence[Arm], sampling: Sampling, len
     )
 
 
-def chunks_of(questions: Questions, size: int = CHUNK) -> list[list[int]]:
+def chunks_of(questions: Questions, size: int) -> list[list[int]]:
     """Cut all questions into chunks. Those about one clip stay together, so that it is decoded once."""
     chunks: list[list[int]] = []
     for i in range(len(questions)):
@@ -105,14 +104,15 @@ async def clips_ahead(
 
 
 async def ask_chunk(
-    pool: Pool, questions: Questions, chunk: Sequence[int], clips: Clips, arm: Arm, sampling: Sampling
+    pool: Pool, questions: Questions, chunk: Sequence[int], clips: Clips, arms: Sequence[Arm], sampling: Sampling
 ) -> list[EvaluationRow]:
-    """Return the rows of a chunk under one arm."""
-    prompts = [questions.prompt(pool.processor, i, arm, clips[questions.clip_of(i)]) for i in chunk]
+    """Return the rows of a chunk, arm by arm. All prompts go to the engines at once."""
+    cells = [(arm, i) for arm in arms for i in chunk]
+    prompts = [questions.prompt(pool.processor, i, arm, clips[questions.clip_of(i)]) for arm, i in cells]
     groups = await pool.generate(prompts, sampling)
     return [
         replace(questions.row(i, arm, rollout), answer=n)
-        for i, group in zip(chunk, groups, strict=True)
+        for (arm, i), group in zip(cells, groups, strict=True)
         for n, rollout in enumerate(group.rollouts)
     ]
 

@@ -101,7 +101,7 @@ def of_grpo(run: Path, seconds: float, engines_s: float) -> StageTime:
 
 
 def of_evaluation(run: Path) -> StageTime:
-    """Return the time of a run of ``temporay evaluate`` by arm."""
+    """Return the time of a run of ``temporay evaluate``."""
     seconds = stage_seconds(run)
     engines_s = seconds.get("engine", 0.0)
     return stage_time(

@@ -13,10 +13,11 @@ import pytest
 from temporay.operators.records import FinishReason, Frames, Group, Prompt, Rollout, Sampling
 from temporay.operators.scoring.arms import Arm
 from temporay.operators.scoring.evaluation import EvaluationRow, read_rows
-from temporay.workflows.evaluation.asking import CHUNK, ask, chunks_of, greedy
+from temporay.workflows.evaluation.asking import ask, chunks_of, greedy
 from temporay.workflows.evaluation.kept_rows import KeptRows
 
 ARMS: tuple[Arm, ...] = ("ordered", "reversed", "blind")
+NUM_CHUNKS = 8  # of 50 clips: 21 questions under three arms, 64 prompts and those that share a clip with them
 
 
 class ThreeAClip:
@@ -86,9 +87,16 @@ def asked(pool: Echo, questions: ThreeAClip, kept: KeptRows | None = None) -> li
 
 
 def test_questions_about_one_clip_stay_in_one_chunk() -> None:
-    chunks = chunks_of(ThreeAClip(50))
+    chunks = chunks_of(ThreeAClip(50), 20)
     assert [i for chunk in chunks for i in chunk] == list(range(150))
-    assert all(CHUNK <= len(chunk) < CHUNK + 3 and len(chunk) % 3 == 0 for chunk in chunks[:-1])
+    assert {len(chunk) for chunk in chunks[:-1]} == {21}
+
+
+def test_prompts_of_all_arms_go_to_the_engines_at_once() -> None:
+    pool, seconds = Echo(), dict[str, float]()
+    rows = asyncio.run(ask(pool, ThreeAClip(50), ARMS, greedy(4), log_seconds=seconds.__setitem__))
+    assert len(rows) == 450 and pool.calls == NUM_CHUNKS
+    assert seconds.keys() == {"answers", "waiting for clips"} and min(seconds.values()) >= 0
 
 
 def test_every_clip_is_decoded_once_for_all_arms_and_questions() -> None:
@@ -99,7 +107,7 @@ def test_every_clip_is_decoded_once_for_all_arms_and_questions() -> None:
     assert all(row.text == f"{row.key} {row.arm}" for row in rows)
 
 
-@pytest.mark.parametrize("killed_at", range(9))
+@pytest.mark.parametrize("killed_at", range(NUM_CHUNKS))
 def test_a_killed_evaluation_gives_the_same_file(tmp_path: Path, killed_at: int) -> None:
     whole = KeptRows(tmp_path / "whole.jsonl")
     whole.finish(asked(Echo(), ThreeAClip(50), whole))
@@ -109,7 +117,7 @@ def test_a_killed_evaluation_gives_the_same_file(tmp_path: Path, killed_at: int)
     assert not again.is_whole
     pool = Echo()
     again.finish(asked(pool, ThreeAClip(50), again))
-    assert pool.calls == 9 - killed_at // 3 * 3  # chunks that were answered are not asked again
+    assert pool.calls == NUM_CHUNKS - killed_at  # chunks that were answered are not asked again
     assert again.path.read_bytes() == whole.path.read_bytes()
     assert read_rows(again.path) == again.whole()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["again.jsonl", "whole.jsonl"]

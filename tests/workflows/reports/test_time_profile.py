@@ -81,7 +81,7 @@ def test_every_stage_of_a_run_has_its_time(tmp_path: Path) -> None:
         {"stage": "time", "part": "data/shards", "seconds": 5.0},
         {"stage": "time", "part": "data/shards", "seconds": 3.0},
         {"stage": "time", "part": "evaluate/weights", "seconds": 0.5},
-        {"stage": "time", "part": "evaluate/grpo, shuffled", "seconds": 3.5},
+        {"stage": "time", "part": "evaluate/grpo, answers", "seconds": 3.5},
         {"stage": "base_model", "step": 0, "loss": 1.0},
     ]
     seconds = {"data": 10.0, "audit": 5.0, "sft": 20.0, "engine": 6.0, "evaluate": 4.0, "grpo": 14.0}
@@ -98,7 +98,7 @@ def test_every_stage_of_a_run_has_its_time(tmp_path: Path) -> None:
     ]
     assert profile["generate"].parts == {"rendering and encoding": 8.0, "other": 2.0}
     assert profile["audit"].parts == {}
-    assert profile["evaluation"].parts == {"grpo, shuffled": 3.5, "weights": 0.5}
+    assert profile["evaluation"].parts == {"grpo, answers": 3.5, "weights": 0.5}
     assert profile["GRPO"].parts["start of engines"] == 6.0
     lines = time_table(time_profile(run)).splitlines()
     assert lines[0].split() == ["where", "the", "time", "goes", "seconds", "of", "stage", "of", "run"]
@@ -107,10 +107,10 @@ def test_every_stage_of_a_run_has_its_time(tmp_path: Path) -> None:
     assert lines[-1].split() == ["all", "59.0"] and len({len(line) for line in lines}) == 1
 
 
-def test_an_evaluation_is_told_by_arm(tmp_path: Path) -> None:
+def test_an_evaluation_is_told_by_part(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", "evaluate", {"engine": 5.0, "evaluate": 3.0}, [])
-    RunDir(path=run, resumed=True).log_seconds("blind", 2.0)
-    assert only(run).parts == {"start of engines": 5.0, "blind": 2.0, "other": 1.0}
+    RunDir(path=run, resumed=True).log_seconds("answers", 2.0)
+    assert only(run).parts == {"start of engines": 5.0, "answers": 2.0, "other": 1.0}
 
 
 def test_a_folder_without_seconds_has_no_profile(tmp_path: Path) -> None:
