@@ -34,7 +34,7 @@ class ShownChange:
 
 
 def read_changes(primitive: Primitive, watched: Watched, shown: Shown) -> OptionScores:
-    """Score options by the changes between the frames shown: any, one that lasts, and the earliest that lasts."""
+    """Score options by the changes between the frames shown: any, one that lasts, and how early it lasts from."""
     facts, options = watched.plan.facts, watched.row["options"]
     changes = [one for thing in watched.things for one in _changes(thing, watched, shown) if one.is_asked(facts)]
     if facts["mode"] == "when":
@@ -45,7 +45,7 @@ def read_changes(primitive: Primitive, watched: Watched, shown: Shown) -> Option
         lasting = [[one.time_s for one in own if one.lasts] for own in of_option]
         scores |= {
             "lasting changes": [float(bool(times_s)) for times_s in lasting],
-            "early changes": [-min(times_s, default=NEVER_S) for times_s in lasting],
+            "early changes": [-max(times_s, default=NEVER_S) for times_s in lasting],
         }
     return scores
 
