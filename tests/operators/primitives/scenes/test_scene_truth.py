@@ -27,9 +27,15 @@ def scene_order(plan: ScenePlan, question: Question) -> str:
 
 
 def before_after(plan: ScenePlan, question: Question) -> str:
-    asked, anchor = shown(plan).index(plan.facts["asked"]), shown(plan).index(plan.facts["anchor"])
-    assert question.text.index(plan.facts["asked"]) >= 0
-    return "before" if asked < anchor else "after"
+    asked, anchors = plan.facts["asked"], [caption for caption in shown(plan) if f'"{caption}"' in question.text]
+    assert asked in anchors
+    anchors.remove(asked)
+    earlier = sum(shown(plan).index(anchor) < shown(plan).index(asked) for anchor in anchors)
+    if len(anchors) == 1:
+        return ("before", "after")[earlier]
+    if earlier in (0, len(anchors)):
+        return f"{'after' if earlier else 'before'} all of them"
+    return f"after just {('one', 'two', 'three')[earlier - 1]} of them"
 
 
 def first_last(plan: ScenePlan, question: Question) -> str:
