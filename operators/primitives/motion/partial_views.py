@@ -73,8 +73,8 @@ class PartialViews(DrawnMotion[list[View]]):
     """Question about a pattern that is seen cell by cell."""
 
     task = "partial_views"
-    # A move shows two cells at once. So the moves, in any order, put the whole pattern together, as pieces of a puzzle do.
-    # Ways over repeated colors with the same moves, of which only the order differs, are left to the count.
+    # A move shows two cells at once. So moves in any order are put together like pieces of a puzzle. The count is not:
+    # its colors repeat, and its moves are the same for every answer.
     inherent: ClassVar[Inherent] = {"whole bag_of_frames": 1.0, "beside bag_of_frames": 1.0}
     order_dependent = False
     twin = "restaged"
