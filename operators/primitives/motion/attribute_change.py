@@ -141,13 +141,13 @@ class AttributeChange(DrawnMotion[SeenChange]):
         if mode in ("which", "first"):
             facts |= {"attribute": asked, "options": [f"the {shapes.name(i, asked)}" for i in order]}
             truth = setting.choose_truth(order)
-            order = [truth, *(i for i in order if i != truth)]
+            order = [truth, *(i for i in shuffled(rng, order) if i != truth)]
             changed = [asked] * len(order)
         elif mode in ("what", "first what"):
             offered = attributes[: len(order)] if mode == "first what" else attributes
             facts |= {"options": [f"its {attribute}" for attribute in offered]}
             own = setting.choose_truth(offered)
-            changed = [own, *(attribute for attribute in offered if attribute != own)]
+            changed = [own, *(attribute for attribute in shuffled(rng, offered) if attribute != own)]
         else:
             listed = times[:MAX_OPTIONS]
             told = [_told(frame_ms(frame, canvas) / 1000) for frame in listed]
@@ -189,7 +189,7 @@ class AttributeChange(DrawnMotion[SeenChange]):
         return min((one for one in changes if one.is_asked(facts)), key=lambda one: one.time_s)
 
     def seen(self, witness: Witness, facts: Facts) -> SeenChange | None:
-        """Compare the first and the last frame at each place, and find when a place changes most."""
+        """Compare the first and the last frame at each place, and find the last change of each place."""
         num_frames = len(witness.frames_THWC)
         found: dict[str, SeenChange] = {}
         for place in places_seen(witness.frames_THWC) or ():
