@@ -4,6 +4,7 @@ Colors, sizes, forms and places before and after a change are chosen alike. So a
 chance.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,17 +26,12 @@ SMALL = 0.55  # parts of the radius
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one shape changes for good, from ``frame`` on, and when it changed to and fro before, if it did."""
+    """What one shape changes, to and fro: in the last of its frames for good."""
 
     shape: int
     attribute: str
-    frame: int
+    frames: Sequence[int]  # in which it changes, an odd number
     new_color: str
-    undone: tuple[int, int] | None = None
-
-    def turns(self) -> list[int]:
-        """Return the frames in which it changes, to and fro."""
-        return [*(self.undone or ()), self.frame]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +70,7 @@ def choose_shapes(setting: Setting) -> ShapeSet:
 
 def tracks_of(shapes: ShapeSet, i: int, change: Change | None, num_frames: int) -> list[Track]:
     """Return the track of a shape; one that changes its form has two, the second from the change on."""
-    attribute, turns = ("", []) if change is None else (change.attribute, change.turns())
+    attribute, turns = ("", []) if change is None else (change.attribute, change.frames)
     changed_T = np.searchsorted(turns, np.arange(num_frames), side="right") % 2 == 1
     sizes = (1.0, SMALL) if shapes.large[i] else (SMALL, 1.0)
     away_T = changed_T & (attribute == "place")
@@ -96,7 +92,7 @@ def tracks_of(shapes: ShapeSet, i: int, change: Change | None, num_frames: int) 
 
 
 def events_of(shapes: ShapeSet, change: Change, canvas: Canvas) -> list[Event]:
-    """Log a change with what was and what is, "color red blue", and those to and fro before it."""
+    """Log a change with what was and what is, "color red blue", each time."""
     i = change.shape
     sizes = ("large", "small") if shapes.large[i] else ("small", "large")
     across, down = shapes.centers[-1] - shapes.centers[i]
@@ -107,6 +103,6 @@ def events_of(shapes: ShapeSet, change: Change, canvas: Canvas) -> list[Event]:
         "form": (shapes.forms[i], shapes.forms[shapes.num_shapes]),
         "place": sides if forward else sides[::-1],
     }[change.attribute]
-    name, times = shapes.name(i, change.attribute), list(enumerate(change.turns()))
+    name, times = shapes.name(i, change.attribute), list(enumerate(change.frames))
     details = (" ".join((change.attribute, *states)), " ".join((change.attribute, *states[::-1])))
     return [event_in(canvas, "change", name, at, at + 1, details[n % 2]) for n, at in times]

@@ -4,8 +4,8 @@ No single frame tells what changes. Shapes are named by what stays: one that cha
 
 Up to level 1 one shape changes, or one attribute. The first and the last frame tell which, which is inherent, and so
 does a bag of frames. From level 2 on every shape has changed by the end, each the same attribute or each another one,
-and the first change is asked for. From level 3 on some shapes change and change back before that. Changes are two shown
-frames apart or more.
+and the first change is asked for. From level 3 on some shapes change, change back and change again. Only their last
+change counts. Changes are two shown frames apart or more.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ from temporay.operators.seeding import choose_one, random_cuts, shuffled
 ASKED = ATTRIBUTES[:3]  # what "which" and "when" questions ask about
 UNSHARED = ATTRIBUTES[:2]  # what several shapes may change: there is one new form, and two alike would have changed
 DECOY = {"color": "size", "size": "color", "form": "size"}  # what other shapes change, by what is asked
-NUM_UNDONE_BY_LEVEL = (0, 0, 0, 1, 2)  # shapes that change back before anything changes for good
+NUM_UNDONE_BY_LEVEL = (0, 0, 0, 1, 2)  # shapes that undo a change before they change for good
 NUM_TIMES_BY_LEVEL = (3, 4, 4, 6, 8)  # moments at which something may change
 FIRST_LEVEL = 2  # from this one on the first change is asked for
 FIRST = {"which": "first", "what": "first what"}  # modes by those of lower levels
@@ -50,14 +50,16 @@ class AttributeChange(DrawnMotion[SeenChange]):
     """Question about which shape changes, what about it, or when."""
 
     task = "attribute_change"
-    # What changed needs no order. The first change is hidden from who does not know which frames come first: of a bag,
-    # the first and the last change are left. Two moments leave only what has changed between them.
+    # What changed needs no order. Two moments show it if it comes between them, in at most half of the cases. Which
+    # change is the first is told by order alone: a bag of frames fits an order and its reverse. Two moments leave over
+    # what has not changed between them.
     inherent: ClassVar[Inherent] = {
         **{f"{mode} first_and_last_frame": 1.0 for mode in FIRST},
-        **{f"{mode} any_two_frames": 0.6 for mode in FIRST},
         **{f"{mode} bag_of_frames": 1.0 for mode in FIRST},
+        "which any_two_frames": 0.75,
+        "what any_two_frames": 0.63,
         "what one_number": 1.0,
-        **{f"{mode} any_two_frames": 0.5 for mode in FIRST.values()},
+        **{f"{mode} any_two_frames": 0.42 for mode in FIRST.values()},
         **{f"{mode} bag_of_frames": 0.55 for mode in FIRST.values()},
     }
     order_dependent = False
@@ -136,7 +138,6 @@ class AttributeChange(DrawnMotion[SeenChange]):
         order = [int(i) for i in rng.permutation(shapes.num_shapes)]  # the one asked about comes first
         attributes = shuffled(rng, ATTRIBUTES)
         facts: dict[str, Any] = {"mode": mode, "wording": choose_wording(rng, self.wordings_by_mode[mode])}
-        undoing = range(NUM_UNDONE_BY_LEVEL[level] if mode in FIRST.values() else 0)  # any shapes
         changed = [asked, *[DECOY[asked]] * (len(order) - 1)]
         if mode in ("which", "first"):
             facts |= {"attribute": asked, "options": [f"the {shapes.name(i, asked)}" for i in order]}
@@ -154,16 +155,12 @@ class AttributeChange(DrawnMotion[SeenChange]):
             facts |= {"attribute": asked, "name": shapes.name(order[0], asked), "options": told}
             time = setting.choose_truth(listed)
             times = [time, *(frame for frame in listed if frame != time)]
-        facts["undone"] = len(undoing)
+        facts["undone"] = NUM_UNDONE_BY_LEVEL[level] if mode in FIRST.values() else 0
         if mode in FIRST.values():
-            times = sorted(times[: len(order) + 2 * len(undoing)])
+            frames = _choose_turns(rng, times, len(order), facts["undone"])
         else:
-            times = times[: 1 + (level if mode == "when" else 0)]
-        undone = {i: (times.pop(0), times.pop(0)) for i in undoing}
-        changes = [
-            Change(i, attribute, frame, new_color, undone.get(i))
-            for i, attribute, frame, new_color in zip(order, changed, times, shapes.new_colors, strict=False)
-        ]
+            frames = [[time] for time in times[: 1 + (level if mode == "when" else 0)]]
+        changes = [Change(*one) for one in zip(order, changed, frames, shapes.new_colors[: len(order)], strict=False)]
         of_shape = {change.shape: change for change in changes}
         tracks = [tracks_of(shapes, i, of_shape.get(i), setting.num_frames) for i in range(shapes.num_shapes)]
         events = [event for change in changes for event in events_of(shapes, change, canvas)]
@@ -217,6 +214,19 @@ def _told(time_s: float) -> str:
 
 def _seconds(option: str) -> float:
     return float(option.split()[1])
+
+
+def _choose_turns(rng: np.random.Generator, times: Sequence[int], count: int, num_undone: int) -> list[list[int]]:
+    """Deal moments out to shapes: three to those that undo a change, one to others. The first to change for good leads.
+
+    Any shape may get any moment. So the states that a bag of frames shows allow an order and its reverse.
+    """
+    whose = rng.permutation(np.repeat(np.arange(count), [3] * num_undone + [1] * (count - num_undone)))
+    dealt = zip(sorted(times[: len(whose)]), whose.tolist(), strict=True)
+    frames: list[list[int]] = [[] for _ in range(count)]
+    for time, i in dealt:
+        frames[i].append(time)
+    return sorted(frames, key=lambda turns: turns[-1])
 
 
 def _choose_times(setting: Setting) -> list[int]:

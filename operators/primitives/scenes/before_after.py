@@ -18,42 +18,51 @@ from temporay.operators.seeding import shuffled
 
 NUM_ANCHORS_BY_LEVEL = (1, 1, 2, 3, 4)  # scenes that the asked one is compared with, as far as so many are shown
 ALWAYS_FROM_LEVEL = 4  # below it every second question is about one anchor
+MODES = ("one", "two", "three", "four")  # by the number of anchors
 PAST = ("before all of them", "after just one of them", "after just two of them", "after just three of them")
 PAST_ALL = "after all of them"
-WORDINGS = {
-    "one": (
-        'In the given video, does the scene that can be captioned as "{asked}" happen before or after the scene that '
-        'can be captioned as "{anchor}"?',
-        'Is "{asked}" shown before or after "{anchor}"?',
-        'Two of the scenes are "{asked}" and "{anchor}". Does the first-named one come before or after the other?',
-        'Relative to the scene "{anchor}", when does the scene "{asked}" appear?',
-        'Does "{asked}" come earlier ("before") or later ("after") than "{anchor}"?',
-        'When is the scene "{asked}" on the screen: before or after the scene "{anchor}"?',
-        'Look for "{asked}" and for "{anchor}". Is the former before or after the latter?',
-        'With respect to "{anchor}", at what point does the video show "{asked}"?',
-    ),
-    "several": (
-        'Compare "{asked}" with these scenes of the video, given in any order: {anchors}. When is it shown?',
-        'Among the scenes are {anchors}, in some order. When does "{asked}" come, compared with them?',
-        'Is "{asked}" shown before or after each of these scenes: {anchors}?',
-        'Relative to the scenes {anchors}, when does the scene "{asked}" appear?',
-        'Watch for {anchors}, which may come in any order. When is "{asked}" on the screen?',
-        'Is "{asked}" shown after none, some or all of these scenes: {anchors}?',
-        'Look for "{asked}". Before or after how many of these scenes does it come: {anchors}?',
-        'With respect to {anchors}, at what point does the video show "{asked}"?',
-    ),
-}
+WORDINGS_OF_TWO = (
+    'In the given video, does the scene that can be captioned as "{asked}" happen before or after the scene that '
+    'can be captioned as "{anchor}"?',
+    'Is "{asked}" shown before or after "{anchor}"?',
+    'Two of the scenes are "{asked}" and "{anchor}". Does the first-named one come before or after the other?',
+    'Relative to the scene "{anchor}", when does the scene "{asked}" appear?',
+    'Does "{asked}" come earlier ("before") or later ("after") than "{anchor}"?',
+    'When is the scene "{asked}" on the screen: before or after the scene "{anchor}"?',
+    'Look for "{asked}" and for "{anchor}". Is the former before or after the latter?',
+    'With respect to "{anchor}", at what point does the video show "{asked}"?',
+)
+WORDINGS_OF_SEVERAL = (
+    'Compare "{asked}" with these scenes of the video, given in any order: {anchors}. When is it shown?',
+    'Among the scenes are {anchors}, in some order. When does "{asked}" come, compared with them?',
+    'Is "{asked}" shown before or after each of these scenes: {anchors}?',
+    'Relative to the scenes {anchors}, when does the scene "{asked}" appear?',
+    'Watch for {anchors}, which may come in any order. When is "{asked}" on the screen?',
+    'Is "{asked}" shown after none, some or all of these scenes: {anchors}?',
+    'Look for "{asked}". Before or after how many of these scenes does it come: {anchors}?',
+    'With respect to {anchors}, at what point does the video show "{asked}"?',
+)
 
 
 class BeforeAfter(PseudoVideo):
     """The order of two scenes, or the place of one scene among several."""
 
     task = "before_after"
-    # Of two scenes, the first one seen is before the other. Of several, the first one seen is before all others.
+    # Of two scenes, the first one seen is before the other, and a cut in the middle may show both. Among several, a
+    # scene at an end of the clip is right if it is the asked one, and else leaves one place less. Two moments do so
+    # twice. What is shown in the middle of the clip is likely to come after some of the others.
     inherent: ClassVar[Inherent] = {
         "one first_frame": 0.93,
         "one last_frame": 0.95,
         "one two_frames": 1.0,
+        "one few_frames": 0.58,
+        **{
+            f"{mode} {view}": 2 / compared
+            for compared, mode in enumerate(MODES[1:], start=3)
+            for view in ("first_frame", "last_frame", "first_two_frames", "last_two_frames")
+        },
+        **{f"{mode} two_frames": 3 / compared for compared, mode in enumerate(MODES[1:], start=3)},
+        **{f"{mode} few_frames": 1.8 / compared for compared, mode in enumerate(MODES[1:], start=3)},
     }
 
     def arrange(self, rng: Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address) -> Arrangement:
@@ -70,7 +79,7 @@ class BeforeAfter(PseudoVideo):
         for place, scene in zip(places.tolist(), ranked, strict=True):
             order.insert(place, scene)
         facts = {
-            "mode": "one" if num_anchors == 1 else "several",
+            "mode": MODES[num_anchors - 1],
             "asked": asked.caption,
             "listed": [asked.caption, *(scene.caption for scene in anchors)],
             "options": options,
@@ -78,7 +87,7 @@ class BeforeAfter(PseudoVideo):
         return Arrangement(order=order, facts=facts)
 
     def wordings_of(self, facts: Facts) -> Sequence[str]:
-        return WORDINGS[facts["mode"]]
+        return WORDINGS_OF_TWO if facts["mode"] == MODES[0] else WORDINGS_OF_SEVERAL
 
     def text(self, facts: Facts) -> str:
         anchors = facts["listed"][1:]
