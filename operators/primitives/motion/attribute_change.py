@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.pixels.silhouettes import places_seen
 from temporay.operators.primitives._base import CONCLUSIONS, Facts, Inherent, choose_wording
@@ -219,14 +220,24 @@ def _seconds(option: str) -> float:
 def _choose_turns(rng: np.random.Generator, times: Sequence[int], count: int, num_undone: int) -> list[list[int]]:
     """Deal moments out to shapes: three to those that undo a change, one to others. The first to change for good leads.
 
-    Any shape may get any moment. So the states that a bag of frames shows allow an order and its reverse.
+    It is one that undid a change as often as any other shape is. A sequence comes as often as its reverse. So the
+    states that a bag of frames shows do not tell one from the other.
     """
-    whose = rng.permutation(np.repeat(np.arange(count), [3] * num_undone + [1] * (count - num_undone)))
-    dealt = zip(sorted(times[: len(whose)]), whose.tolist(), strict=True)
-    frames: list[list[int]] = [[] for _ in range(count)]
-    for time, i in dealt:
-        frames[i].append(time)
-    return sorted(frames, key=lambda turns: turns[-1])
+    owners = np.repeat(np.arange(count), [3] * num_undone + [1] * (count - num_undone))
+    share = rng.uniform()
+    wanted = [share < num_undone / count, share >= 1 - num_undone / count]
+    whose, leads = owners, list[bool]()
+    while leads != wanted:
+        whose = rng.permutation(owners)
+        leads = [_first_for_good(order) < num_undone for order in (whose, whose[::-1])]
+    moments = np.array(sorted(times[: len(whose)]))
+    return sorted((moments[whose == i].tolist() for i in range(count)), key=lambda frames: frames[-1])
+
+
+def _first_for_good(whose: npt.NDArray[np.int64]) -> int:
+    """Return whose last moment is the earliest."""
+    last = {i: moment for moment, i in enumerate(whose.tolist())}
+    return min(last, key=last.__getitem__)
 
 
 def _choose_times(setting: Setting) -> list[int]:

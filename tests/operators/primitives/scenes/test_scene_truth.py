@@ -111,3 +111,14 @@ def test_no_scene_is_an_option_of_every_adjacent_question_and_right_at_chance() 
         right += question.options[question.answer_index] == listed[0]
         chance += question.chance
     assert abs(right - chance) < 4 * np.sqrt(chance * 0.75)
+
+
+def test_a_scene_is_compared_with_more_scenes_from_level_to_level() -> None:
+    modes = [{make_plan("before_after", i, level).facts["mode"] for i in range(40)} for level in range(5)]
+    assert modes == [{"one"}, {"one"}, {"one", "two"}, {"one", "three"}, {"four"}]
+
+
+def test_more_scenes_are_counted_from_level_to_level() -> None:
+    counted = [[len(make_plan("scene_count", i, level).shots) for i in range(60)] for level in range(5)]
+    means = [np.mean(counts) for counts in counted]
+    assert means == sorted(means)
