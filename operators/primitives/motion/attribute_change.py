@@ -51,16 +51,16 @@ class AttributeChange(DrawnMotion[SeenChange]):
     """Question about which shape changes, what about it, or when."""
 
     task = "attribute_change"
-    # What changed needs no order. Two moments show it if it comes between them, in at most half of the cases. Which
-    # change is the first is told by order alone: a bag of frames fits an order and its reverse. Two moments leave over
-    # what has not changed between them.
+    # What changed needs no order, and a way tells a change of place. Two moments show what changes between them, in at
+    # most half of the cases. Which change is the first is told by order alone: a bag of frames fits an order and its
+    # reverse. Two moments leave over what has not changed between them.
     inherent: ClassVar[Inherent] = {
         **{f"{mode} first_and_last_frame": 1.0 for mode in FIRST},
         **{f"{mode} bag_of_frames": 1.0 for mode in FIRST},
         "which any_two_frames": 0.75,
         "what any_two_frames": 0.63,
-        "what one_number": 1.0,
-        **{f"{mode} any_two_frames": 0.42 for mode in FIRST.values()},
+        "what one_number": 0.5,
+        **{f"{mode} any_two_frames": 0.4 for mode in FIRST.values()},
         **{f"{mode} bag_of_frames": 0.55 for mode in FIRST.values()},
     }
     order_dependent = False
@@ -236,7 +236,7 @@ def _choose_turns(rng: np.random.Generator, times: Sequence[int], count: int, nu
 
 def _first_for_good(whose: npt.NDArray[np.int64]) -> int:
     """Return whose last moment is the earliest."""
-    last = {i: moment for moment, i in enumerate(whose.tolist())}
+    last: dict[int, int] = {i: moment for moment, i in enumerate(whose.tolist())}
     return min(last, key=last.__getitem__)
 
 
