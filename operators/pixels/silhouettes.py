@@ -22,6 +22,7 @@ PATCH_PX = 48
 TEMPLATE_RADIUS_PX = 16.0
 ANGLE_STEP_DEG = 5
 MIN_RADIUS_RATIO = 1.35  # between two sizes
+CHANGE = 0.5  # of the largest step of a place from frame to frame; a smaller one is a trace of the video coding
 MIN_FORM_RADIUS_PX = 3.5  # forms that are smaller are too alike
 MIN_FORM_MARGIN = 0.025  # measured: coded forms of 5 px and less are mistaken, nearly all by less than this
 
@@ -44,7 +45,7 @@ class Place:
     color: str
     form: str
     changed: Literal["", "color", "size", "form", "place"]  # "place": something has come or gone
-    frame: int  # frame in which it changes most
+    frame: int  # frame of its last change
 
 
 def places_seen(frames_THWC: Frames) -> list[Place] | None:
@@ -70,7 +71,8 @@ def places_seen(frames_THWC: Frames) -> list[Place] | None:
         elif max(ratio, 1 / ratio) > MIN_RADIUS_RATIO:
             changed = "size"
         steps_TPC = np.diff(frames_THWC[:, region_HW].astype(np.int16), axis=0)
-        frame = 1 + int(np.abs(steps_TPC).sum(axis=(1, 2)).argmax())
+        steps_T = np.abs(steps_TPC).sum(axis=(1, 2))
+        frame = 1 + int(np.flatnonzero(steps_T >= CHANGE * steps_T.max())[-1])
         places.append(Place(color=color, form=like.shape, changed=changed, frame=frame))
     return places
 

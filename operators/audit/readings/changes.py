@@ -8,9 +8,11 @@ from itertools import pairwise
 import numpy as np
 from temporay.operators.audit.ideal_states import Doubles, Thing, Watched
 from temporay.operators.audit.readings.reading import OptionScores, Shown
+from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.primitives._base import Facts, Primitive
 
 SECONDS = re.compile(r"\d+\.\d+")
+WHITE = np.array(COLORS["white"]) / 255.0
 SAME = 1e-6  # looks that differ by less are the same
 NEVER_S = 1e3
 TOLD_S = 0.05  # options tell times to a tenth of a second
@@ -34,7 +36,7 @@ class ShownChange:
 
 
 def read_changes(primitive: Primitive, watched: Watched, shown: Shown) -> OptionScores:
-    """Score options by the changes between the frames shown: any, one that lasts, and the earliest that lasts."""
+    """Score options by the changes between the frames shown: any, one that lasts, and how early it lasts from."""
     facts, options = watched.plan.facts, watched.row["options"]
     changes = [one for thing in watched.things for one in _changes(thing, watched, shown) if one.is_asked(facts)]
     if facts["mode"] == "when":
@@ -45,7 +47,7 @@ def read_changes(primitive: Primitive, watched: Watched, shown: Shown) -> Option
         lasting = [[one.time_s for one in own if one.lasts] for own in of_option]
         scores |= {
             "lasting changes": [float(bool(times_s)) for times_s in lasting],
-            "early changes": [-min(times_s, default=NEVER_S) for times_s in lasting],
+            "early changes": [-max(times_s, default=NEVER_S) for times_s in lasting],
         }
     return scores
 
@@ -104,7 +106,9 @@ def _acting(watched: Watched, shown: Shown) -> dict[int, bool]:
     if state == "visible":
         return {frame: bool(thing.visible_T[frame]) for frame in frames}
     if state == "gray":
-        return {frame: bool(np.ptp(thing.color_T3[frame]) < SAME) for frame in frames}
+        has_hue_T = np.ptp(thing.color_T3, axis=1) > SAME
+        is_gray_T = ~has_hue_T & (np.abs(thing.color_T3 - WHITE).max(axis=1) > SAME)
+        return {frame: bool(is_gray_T[frame]) for frame in frames}
     angle_T = 2 * np.pi * thing.angle_T
     looks = np.column_stack([thing.xy_T2, thing.size_T, np.cos(angle_T), np.sin(angle_T)])
     ends = [frame for frame in frames if frame in (0, last)]

@@ -8,5 +8,6 @@ _lanes         lanes across the frame, and questions about the ways that shapes 
 _curves        curves at constant speed
 _layout        places of shapes that stand still
 _panels        halves and cells of the frame
+_changes       shapes that change in color, size, form or place
 _processes     processes that look wrong backwards
 """

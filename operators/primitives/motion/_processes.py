@@ -8,7 +8,7 @@ how far they get, bounce after bounce, tells.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Literal
 
 import numpy as np
@@ -35,10 +35,8 @@ PIECE_RADIUS = 0.035
 REACH = 0.28  # how far pieces fly, in parts of the frame's shorter side
 DRAG = 2.0
 MIN_RADIUS_PX = 4.0
-NUM_BOUNCES = 3
-RESTITUTION = 0.5  # each bounce's height over that of the one before
+LAST_BOUNCE = 0.25  # its height over that of the first bounce
 DRIFT = 0.2  # how far a ball gets to a side, in parts of the frame's shorter side
-NUM_SWINGS = 2.5  # to and fro
 SWING = 0.32  # how far it swings at first, in parts of the frame's shorter side
 DAMPING = 2.0
 
@@ -77,7 +75,7 @@ def name_of(kind: ProcessKind, actor: Actor) -> str:
     return f"{actor.color_name} {noun}"
 
 
-def spread(rng: np.random.Generator, actor: Actor, canvas: Canvas, num_frames: int) -> ShownProcess:
+def spread(rng: np.random.Generator, actor: Actor, canvas: Canvas, num_frames: int, num_turns: int) -> ShownProcess:
     """Show a drop whose area grows evenly, then another one elsewhere."""
     runs, side = _choose_runs(rng, num_frames), _side(canvas)
     first, last = max(MIN_RADIUS_PX, DROP_RADIUS[0] * side), DROP_RADIUS[1] * side
@@ -87,7 +85,7 @@ def spread(rng: np.random.Generator, actor: Actor, canvas: Canvas, num_frames: i
     return ShownProcess(tracks=(replace(track, scale_T=radius_T / last),), events=_log("drop", actor, runs, canvas))
 
 
-def scatter(rng: np.random.Generator, actor: Actor, canvas: Canvas, num_frames: int) -> ShownProcess:
+def scatter(rng: np.random.Generator, actor: Actor, canvas: Canvas, num_frames: int, num_turns: int) -> ShownProcess:
     """Show pieces that fly from one place to all sides and slow down, then others from elsewhere."""
     runs, side = _choose_runs(rng, num_frames), _side(canvas)
     reach, radius_px = REACH * side, max(MIN_RADIUS_PX, PIECE_RADIUS * side)
@@ -104,25 +102,30 @@ def scatter(rng: np.random.Generator, actor: Actor, canvas: Canvas, num_frames: 
     return ShownProcess(tracks=tuple(tracks), events=_log("burst", actor, runs, canvas))
 
 
-def lose_height(rng: np.random.Generator, actor: Actor, canvas: Canvas, num_frames: int) -> ShownProcess:
-    """Show a ball that jumps from the floor ever lower, then another one elsewhere."""
+def lose_height(
+    rng: np.random.Generator, actor: Actor, canvas: Canvas, num_frames: int, num_turns: int
+) -> ShownProcess:
+    """Show a ball that jumps from the floor as many times, ever lower, then another one elsewhere."""
     runs, side, radius_px = _choose_runs(rng, num_frames), _side(canvas), actor.radius_px
     floor, height = canvas.height - radius_px - 1, canvas.height - 2 * radius_px - 2
     room = DRIFT * side + radius_px
     start_T, way_T = runs.places(rng, (room, -1.0), (canvas.width - room, 1.0)).T
     x_T = start_T + DRIFT * side * way_T * (runs.phase_T - 0.5)
-    xy_T2 = np.stack([x_T, floor - height * _bounce_height(runs.phase_T)], axis=1)
+    xy_T2 = np.stack([x_T, floor - height * _bounce_height(runs.phase_T, num_turns)], axis=1)
     track = _track("ball", replace(actor, shape="circle"), xy_T2, runs)
     return ShownProcess(tracks=(track,), events=_log("ball", actor, runs, canvas))
 
 
-def die_down(rng: np.random.Generator, actor: Actor, canvas: Canvas, num_frames: int) -> ShownProcess:
-    """Show a weight on a thread that swings ever less far, then another one elsewhere."""
+def die_down(rng: np.random.Generator, actor: Actor, canvas: Canvas, num_frames: int, num_turns: int) -> ShownProcess:
+    """Show a weight on a thread that swings to and fro, ever less far, then another one elsewhere.
+
+    Half a swing takes about as long as a bounce of a ball with as many turns.
+    """
     runs, reach = _choose_runs(rng, num_frames), SWING * _side(canvas)
     room = min(reach + actor.radius_px, canvas.width / 2 - 1)
     lowest = canvas.height - reach / 2 - actor.radius_px
     x_T, y_T, start_T = runs.places(rng, (room, actor.radius_px + 1, 0.0), (canvas.width - room, lowest, 1.0)).T
-    off_T = np.exp(-DAMPING * runs.phase_T) * np.sin(2 * np.pi * (start_T + NUM_SWINGS * runs.phase_T))
+    off_T = np.exp(-DAMPING * runs.phase_T) * np.sin(2 * np.pi * start_T + np.pi * (num_turns + 2) * runs.phase_T)
     xy_T2 = np.stack([x_T + reach * off_T, y_T + reach * (1 - off_T**2) / 2], axis=1)
     return ShownProcess(tracks=(_track("swing", actor, xy_T2, runs),), events=_log("swing", actor, runs, canvas))
 
@@ -187,7 +190,17 @@ def arrow(kind: ProcessKind, measured_T: npt.NDArray[np.float64]) -> float:
     return sum_of / weight
 
 
-PROCESSES: dict[ProcessKind, Callable[[np.random.Generator, Actor, Canvas, int], ShownProcess]] = {
+def are_turns_shown(kind: ProcessKind, measured_T: npt.NDArray[np.float64], frames: Sequence[int]) -> bool:
+    """Return whether one of these frames is in every bounce of a ball, and in every half swing of a weight."""
+    if kind not in ("ball", "swing"):
+        return True
+    step_T = np.diff(measured_T)
+    turns = 1 + np.flatnonzero((step_T[:-1] * step_T[1:] < 0) & ((step_T[:-1] < 0) | (kind == "swing")))
+    in_one_run = [pair for pair in pairwise(turns.tolist()) if not np.isnan(measured_T[slice(*pair)]).any()]
+    return all(any(start <= frame < end for frame in frames) for start, end in in_one_run)
+
+
+PROCESSES: dict[ProcessKind, Callable[[np.random.Generator, Actor, Canvas, int, int], ShownProcess]] = {
     "drop": spread,
     "burst": scatter,
     "ball": lose_height,
@@ -223,14 +236,14 @@ def _log(kind: ProcessKind, actor: Actor, runs: Runs, canvas: Canvas) -> tuple[E
     )
 
 
-def _bounce_height(phase_T: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the height above the floor, 1 at the top of the first bounce.
+def _bounce_height(phase_T: npt.NDArray[np.float64], num_bounces: int) -> npt.NDArray[np.float64]:
+    """Return the height above the floor, 1 at the top of the first bounce and ``LAST_BOUNCE`` at that of the last.
 
     A bounce lasts in proportion to the square root of its height.
     """
-    tops = RESTITUTION ** np.arange(NUM_BOUNCES)
+    tops = np.geomspace(1.0, LAST_BOUNCE, num_bounces)
     ends = np.cumsum(np.sqrt(tops)) / np.sqrt(tops).sum()
-    bounce_T = np.minimum(np.searchsorted(ends, phase_T, side="right"), NUM_BOUNCES - 1)
+    bounce_T = np.minimum(np.searchsorted(ends, phase_T, side="right"), num_bounces - 1)
     starts = np.concatenate([[0.0], ends[:-1]])
     share_T = np.minimum(1, (phase_T - starts[bounce_T]) / (ends - starts)[bounce_T])
     return np.asarray(tops[bounce_T] * 4 * share_T * (1 - share_T))

@@ -1,11 +1,10 @@
 """From when to when does something happen? (Temporal grounding: the spans of NExT-GQA, ReXTime and Charades-STA).
 
-The options are spans of one length, and they are chosen first. Up to level 1 they do not touch. From level 2 on they
-overlap, so one moment of a span is in several options, and both its ends are needed. Starts are more than two shown
-frames apart, so an end that is seen late changes no answer. All shapes rest at both ends of the clip. Other shapes do
-the same in a span of the list, each on its own, so when they do it says nothing about the shape asked about. The middle
-frame and its time may exclude options: guesses from it are right in half of the cases. So may the number of frames in
-which shapes act together: 35 % at level 3 where chance is 25 %.
+The options are spans of one length, and they are chosen first. All of them hold the middle of the clip. So a moment
+there is in every option, and any other moment tells two groups of options apart. Starts are two shown frames apart or
+more, so an end that is seen late changes no answer. All shapes rest at both ends of the clip. Other shapes do the same
+in a span of the list, each on its own, so when they do it says nothing about the shape asked about. Spans are evenly
+apart: for how long shapes act together then fits an order of spans and its reverse.
 """
 
 import re
@@ -26,12 +25,13 @@ from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, Moti
 from temporay.operators.primitives.motion._layout import CORNER, cell_room_px, place_apart
 from temporay.operators.primitives.motion._stage import Actor, still_track
 from temporay.operators.records import Event, ScenePlan, TimeSpan, Track
-from temporay.operators.seeding import choose_one, random_cuts, shuffled
+from temporay.operators.seeding import choose_one, shuffled
 
-NUM_OPTIONS_BY_LEVEL = (3, 4, 4, 4, 4)
+NUM_OPTIONS_BY_LEVEL = (2, 3, 4, 4, 4)
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)  # each does the same in a span of its own
-SPAN_GAPS_BY_LEVEL = (1, 1, 3, 4, 6)  # length of a span, in the longest gaps between shown frames
-OVERLAP_LEVEL = 2  # from this one on spans overlap
+# How long all options overlap, in the longest gaps between shown frames. Ends are then few in a long clip.
+SHARED_GAPS_BY_LEVEL = (4, 5, 6, 12, 18)
+STEP_GAPS = 2  # from the start of an option to that of the next, at least
 REACH = 1.1  # how far a moving shape gets from its place, in radii
 SMALL = 0.5  # size of a shrunk shape
 GRAY = (128, 128, 128)
@@ -47,7 +47,10 @@ class EventSpan(DrawnMotion[TimeSpan]):
     answer_kind = "interval"
     order_dependent = True
     twin = "restaged"  # spans overlap, so other spans show other frames
-    gaps_by_level = (8.5, 10.5, 12.5, 13.5, 15.5)
+    gaps_by_level = tuple(
+        shared + 2 * STEP_GAPS * (count - 1) + 3.5
+        for shared, count in zip(SHARED_GAPS_BY_LEVEL, NUM_OPTIONS_BY_LEVEL, strict=True)
+    )
     concluding: ClassVar[Phrases] = {
         "span": tuple(text.format(answer="from {start} s to {end} s") for text in CONCLUSIONS)
     }
@@ -137,19 +140,20 @@ def _told(start_s: float, end_s: float) -> str:
 
 
 def _choose_spans(setting: Setting) -> list[tuple[int, int]]:
-    """Choose frames [start, end) of spans of one length, in any order; at either end of the clip two shown frames rest.
+    """Choose frames [start, end) of spans of one length, evenly apart, in any order.
 
-    Starts are two gaps apart or more, and spans that do not overlap are one gap apart or more.
+    All hold the middle of the clip. At either end of the clip two shown frames rest.
     """
     rng, gap, count = setting.rng, setting.gap, NUM_OPTIONS_BY_LEVEL[setting.level]
-    length, overlap = SPAN_GAPS_BY_LEVEL[setting.level] * gap, setting.level >= OVERLAP_LEVEL
-    step = 2 * gap if overlap else length + gap
-    spare = setting.num_frames - 2 * (gap + 1) - (count - 1) * step - length
-    longer = int(rng.integers(spare // (2 if overlap else 2 * count) + 1))
-    spare -= longer if overlap else count * longer
-    waits = random_cuts(rng, spare, count + 1, 0)[:-1]
-    starts = gap + 1 + np.cumsum(waits) + (step if overlap else step + longer) * np.arange(count)
-    return shuffled(rng, [(int(start), int(start) + length + longer) for start in starts])
+    shared = SHARED_GAPS_BY_LEVEL[setting.level] * gap
+    most, middle = setting.num_frames - gap - 1, setting.num_frames // 2
+    spare = most - gap - 1 - shared - 2 * STEP_GAPS * gap * (count - 1)
+    step = STEP_GAPS * gap + int(rng.integers(spare // (4 * (count - 1)) + 1))
+    last = step * (count - 1)  # from the first start to the last
+    length = last + shared + int(rng.integers(spare // 4 + 1))
+    earliest, latest = max(gap + 1, middle + 2 - length), min(middle - 1, most - length) - last
+    starts = int(rng.integers(earliest, latest + 1)) + step * np.arange(count)
+    return shuffled(rng, [(int(start), int(start) + length) for start in starts])
 
 
 def _resting_actors(setting: Setting, state: str, num_actors: int) -> list[Actor]:

@@ -23,7 +23,7 @@ import numpy as np
 from temporay.operators.errors import SampleRejected
 from temporay.operators.pixels.colors_seen import Witness, color_masks, mask_centers
 from temporay.operators.pixels.shapes import COLORS, EASY_COLORS
-from temporay.operators.primitives._base import Facts
+from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
@@ -73,6 +73,9 @@ class PartialViews(DrawnMotion[list[View]]):
     """Question about a pattern that is seen cell by cell."""
 
     task = "partial_views"
+    # A move shows two cells at once. So moves in any order are put together like pieces of a puzzle. The count is not:
+    # its colors repeat, and its moves are the same for every answer.
+    inherent: ClassVar[Inherent] = {"whole bag_of_frames": 1.0, "beside bag_of_frames": 1.0}
     order_dependent = False
     twin = "restaged"
     gaps_by_level = tuple(3.0 * rows * columns for rows, columns in GRID_BY_LEVEL)

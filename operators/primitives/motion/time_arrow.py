@@ -3,7 +3,7 @@
 Something irreversible happens again and again, from any phase. So no single frame tells the answer, not even the first
 or the last, and the twin is the same frames backwards. Shapes that move evenly tell nothing. The question says what is
 shown, and the reasoning which way round it is natural. Up to level 1 two moments of one run tell, which is inherent.
-From level 2 on a ball or a weight goes to and fro, and only several of its turns tell.
+From level 2 on a ball or a weight goes to and fro, ever more often, and only several of its turns tell.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
+from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import Facts, Inherent, Style
 from temporay.operators.primitives._claims import Phrases
@@ -19,6 +20,7 @@ from temporay.operators.primitives.motion._processes import (
     BACKWARDS,
     PROCESSES,
     ProcessKind,
+    are_turns_shown,
     arrow,
     backwards,
     measured_in,
@@ -36,6 +38,8 @@ KINDS_BY_LEVEL: tuple[tuple[ProcessKind, ...], ...] = (
     ("ball", "swing"),
     ("ball", "swing"),
 )
+NUM_TURNS_BY_LEVEL = (0, 0, 4, 6, 8)  # bounces of a ball in one run
+LEAST_FRAMES_BY_LEVEL = (6, 6, 32, 48, 64)  # in which the shortest of them can be seen
 NUM_SOURCES_BY_LEVEL = (1, 1, 1, 2, 2)
 NUM_DISTRACTORS_BY_LEVEL = (0, 0, 1, 1, 3)
 MIN_ARROW = 0.05  # less is no sure answer
@@ -61,7 +65,7 @@ class TimeArrow(DrawnMotion[bool]):
     inherent: ClassVar[Inherent] = {"two_frames": (1.0, 1.0, 0.0, 0.0, 0.0), "few_frames": (1.0, 1.0, 0.0, 0.0, 0.0)}
     order_dependent = True
     twin = "reversed"
-    gaps_by_level = (10.0, 10.0, 20.0, 20.0, 22.0)
+    gaps_by_level = (10.0, 10.0, 15.0, 22.0, 29.0)
 
     wordings = (
         "Is this video played forwards or backwards?",
@@ -109,7 +113,9 @@ class TimeArrow(DrawnMotion[bool]):
         kind = choose_one(rng, KINDS_BY_LEVEL[level])
         num_sources = NUM_SOURCES_BY_LEVEL[level]
         actors = setting.choose_actors(num_sources + NUM_DISTRACTORS_BY_LEVEL[level])
-        shown = [PROCESSES[kind](rng, actor, canvas, num_frames) for actor in actors[:num_sources]]
+        shown = [
+            PROCESSES[kind](rng, actor, canvas, num_frames, NUM_TURNS_BY_LEVEL[level]) for actor in actors[:num_sources]
+        ]
         drifting = [_even_track(setting, actor) for actor in actors[num_sources:]]
         if truth == "backwards":
             shown = [backwards(one, canvas, num_frames) for one in shown]
@@ -120,15 +126,21 @@ class TimeArrow(DrawnMotion[bool]):
             facts={"kind": kind, "colors": [actor.color_name for actor in actors[:num_sources]], "options": options},
         )
 
+    def min_frames(self, canvas: Canvas, level: int) -> int:
+        return max(super().min_frames(canvas, level), LEAST_FRAMES_BY_LEVEL[level])
+
     def explain(self, plan: ScenePlan, question: Question, style: Style) -> str:
         return f"{RULES[plan.facts['kind']]} {super().explain(plan, question, style)}"
 
     def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
-        """Return whether what is measured in these frames runs the right way, and clearly so."""
+        """Return whether all turns are shown, and what is measured in these frames clearly runs the right way."""
         kind, arrows = plan.facts["kind"], []
         for source in {event.subject for event in plan.events}:
             tracks = [track for track in plan.tracks if track.name.startswith(source)]
-            arrows.append(arrow(kind, measured_of(kind, tracks, plan.height)[list(frames)]))
+            measured_T = measured_of(kind, tracks, plan.height)
+            if not are_turns_shown(kind, measured_T, frames):
+                return False
+            arrows.append(arrow(kind, measured_T[list(frames)]))
         return float(np.mean(arrows)) * (1 if self.logged(plan.events, plan.facts) else -1) >= 1.5 * MIN_ARROW
 
     def text(self, facts: Facts) -> str:

@@ -1,54 +1,111 @@
 """Ask whether one scene comes before or after another (R2 of arXiv 2506.06928).
 
-Which of the two scenes the question names first is chosen before the order in which they are shown.
+Which of the two scenes the question names first is chosen before the order in which they are shown. At levels 2 and 3
+every second question compares the scene with several others: how many of them come before it. At level 4 all do.
 """
 
 from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
 from numpy.random import Generator
 from temporay.operators.canvas import Canvas
 from temporay.operators.primitives._base import Facts, Inherent, choose_truth
 from temporay.operators.primitives.scenes._question import Arrangement, PseudoVideo
-from temporay.operators.primitives.scenes._shots import choose_scenes, in_places, shown
+from temporay.operators.primitives.scenes._shots import choose_scenes, shown
 from temporay.operators.records import Address, Event, Question, Scene, ScenePlan
+from temporay.operators.seeding import shuffled
+
+NUM_ANCHORS_BY_LEVEL = (1, 1, 2, 3, 4)  # scenes that the asked one is compared with, as far as so many are shown
+ALWAYS_FROM_LEVEL = 4  # below it every second question is about one anchor
+MODES = ("one", "two", "three", "four")  # by the number of anchors
+PAST = ("before all of them", "after just one of them", "after just two of them", "after just three of them")
+PAST_ALL = "after all of them"
+WORDINGS_OF_TWO = (
+    'In the given video, does the scene that can be captioned as "{asked}" happen before or after the scene that '
+    'can be captioned as "{anchor}"?',
+    'Is "{asked}" shown before or after "{anchor}"?',
+    'Two of the scenes are "{asked}" and "{anchor}". Does the first-named one come before or after the other?',
+    'Relative to the scene "{anchor}", when does the scene "{asked}" appear?',
+    'Does "{asked}" come earlier ("before") or later ("after") than "{anchor}"?',
+    'When is the scene "{asked}" on the screen: before or after the scene "{anchor}"?',
+    'Look for "{asked}" and for "{anchor}". Is the former before or after the latter?',
+    'With respect to "{anchor}", at what point does the video show "{asked}"?',
+)
+WORDINGS_OF_SEVERAL = (
+    'Compare "{asked}" with these scenes of the video, given in any order: {anchors}. When is it shown?',
+    'Among the scenes are {anchors}, in some order. When does "{asked}" come, compared with them?',
+    'Is "{asked}" shown before or after each of these scenes: {anchors}?',
+    'Relative to the scenes {anchors}, when does the scene "{asked}" appear?',
+    'Watch for {anchors}, which may come in any order. When is "{asked}" on the screen?',
+    'Is "{asked}" shown after none, some or all of these scenes: {anchors}?',
+    'Look for "{asked}". Before or after how many of these scenes does it come: {anchors}?',
+    'With respect to {anchors}, at what point does the video show "{asked}"?',
+)
 
 
 class BeforeAfter(PseudoVideo):
-    """The order of two scenes."""
+    """The order of two scenes, or the place of one scene among several."""
 
     task = "before_after"
-    # Of two scenes, the first one seen is before the other.
-    inherent: ClassVar[Inherent] = {"first_frame": 0.93, "last_frame": 0.95, "two_frames": 1.0}
-    wordings = (
-        'In the given video, does the scene that can be captioned as "{asked}" happen before or after the scene that '
-        'can be captioned as "{anchor}"?',
-        'Is "{asked}" shown before or after "{anchor}"?',
-        'Two of the scenes are "{asked}" and "{anchor}". Does the first-named one come before or after the other?',
-        'Relative to the scene "{anchor}", when does the scene "{asked}" appear?',
-        'Does "{asked}" come earlier ("before") or later ("after") than "{anchor}"?',
-        'When is the scene "{asked}" on the screen: before or after the scene "{anchor}"?',
-        'Look for "{asked}" and for "{anchor}". Is the former before or after the latter?',
-        'With respect to "{anchor}", at what point does the video show "{asked}"?',
-    )
+    # Of two scenes, the first one seen is before the other, and a cut in the middle may show both. Among several, a
+    # scene at an end of the clip is right if it is the asked one, and else leaves one place less. Two moments do so
+    # twice. What is shown in the middle of the clip is likely to come after some of the others.
+    inherent: ClassVar[Inherent] = {
+        "one first_frame": 0.93,
+        "one last_frame": 0.95,
+        "one two_frames": 1.0,
+        "one few_frames": 0.58,
+        **{
+            f"{mode} {view}": 2 / compared
+            for compared, mode in enumerate(MODES[1:], start=3)
+            for view in ("first_frame", "last_frame", "first_two_frames", "last_two_frames")
+        },
+        **{f"{mode} two_frames": 3 / compared for compared, mode in enumerate(MODES[1:], start=3)},
+        **{f"{mode} few_frames": 1.8 / compared for compared, mode in enumerate(MODES[1:], start=3)},
+    }
 
     def arrange(self, rng: Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address) -> Arrangement:
-        options = ["before", "after"] if rng.integers(2) else ["after", "before"]
-        truth = options[choose_truth(rng, 2, address)]
-        picked = choose_scenes(rng, scenes, canvas, address)
-        places = [int(i) for i in rng.permutation(len(picked))]
-        if (places[0] < places[1]) != (truth == "before"):
-            places[0], places[1] = places[1], places[0]
-        facts = {"asked": picked[0].caption, "anchor": picked[1].caption, "options": options}
-        return Arrangement(order=in_places(picked, places), facts=facts)
+        asked, *others = choose_scenes(rng, scenes, canvas, address)
+        is_simple = rng.integers(2) and address.level < ALWAYS_FROM_LEVEL
+        num_anchors = 1 if is_simple else min(NUM_ANCHORS_BY_LEVEL[address.level], len(others))
+        anchors, others = others[:num_anchors], others[num_anchors:]
+        options = shuffled(rng, options_of_anchors(num_anchors))
+        truth = options[choose_truth(rng, len(options), address)]
+        ranked = [anchors[i] for i in rng.permutation(num_anchors)]
+        ranked.insert(options_of_anchors(num_anchors).index(truth), asked)
+        places = np.sort(rng.permutation(len(ranked) + len(others))[: len(ranked)])
+        order = [others[i] for i in rng.permutation(len(others))]
+        for place, scene in zip(places.tolist(), ranked, strict=True):
+            order.insert(place, scene)
+        facts = {
+            "mode": MODES[num_anchors - 1],
+            "asked": asked.caption,
+            "listed": [asked.caption, *(scene.caption for scene in anchors)],
+            "options": options,
+        }
+        return Arrangement(order=order, facts=facts)
+
+    def wordings_of(self, facts: Facts) -> Sequence[str]:
+        return WORDINGS_OF_TWO if facts["mode"] == MODES[0] else WORDINGS_OF_SEVERAL
+
+    def text(self, facts: Facts) -> str:
+        anchors = facts["listed"][1:]
+        return super().text({**facts, "anchor": anchors[0], "anchors": ", ".join(f'"{one}"' for one in anchors)})
 
     def answer(self, order: Sequence[str], facts: Facts) -> str | None:
-        if not {facts["asked"], facts["anchor"]} <= set(order):
+        if not set(facts["listed"]) <= set(order):
             return None
-        return "before" if order.index(facts["asked"]) < order.index(facts["anchor"]) else "after"
+        rank = sorted(facts["listed"], key=order.index).index(facts["asked"])
+        return options_of_anchors(len(facts["listed"]) - 1)[rank]
 
     def told(self, plan: ScenePlan, question: Question) -> list[Event]:
-        return [event for event in shown(plan) if event.subject in (plan.facts["asked"], plan.facts["anchor"])]
+        return [event for event in shown(plan) if event.subject in plan.facts["listed"]]
 
     def conclude(self, facts: Facts, answer: str) -> str:
         return f"It is {answer}."
+
+
+def options_of_anchors(num_anchors: int) -> tuple[str, ...]:
+    """Return when a scene can be shown, compared with so many others, from before all of them to after all of them."""
+    return ("before", "after") if num_anchors == 1 else (*PAST[:num_anchors], PAST_ALL)

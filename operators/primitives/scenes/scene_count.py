@@ -2,7 +2,7 @@
 
 The clip's length is chosen before the number of scenes, and the same number of captions is compared whatever is shown.
 So neither the length nor a rejection tells the count. The paper's numbers, 1 to n + 3 for n scenes, are those of a
-canvas with n + 3 scenes at most.
+canvas with n + 3 scenes at most, up to level 1. From level 2 on there are ever more scenes.
 
 A bag of frames gives the number of different scenes always: that is what is asked for. From level 2 on, every second
 question asks for the shots, where scenes come again. These have the same frames for every answer, in another order, so
@@ -24,6 +24,7 @@ from temporay.operators.records import Address, Scene
 MAX_OPTIONS = 3
 SHOTS_FROM_LEVEL = 2
 MAX_SHOTS_PER_SCENE = 3
+FEWEST_BY_LEVEL = (1, 1, 2, 3, 4)  # scenes that may be shown, as far as the canvas leaves three numbers to choose from
 WORDINGS = {
     "scenes": (
         "How many different scenes appear in the video?",
@@ -67,15 +68,17 @@ class SceneCount(PseudoVideo):
 
     def arrange(self, rng: Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address) -> Arrangement:
         _, most = scene_limits(canvas, address.level, minimum=2)
+        few = max(1, min(FEWEST_BY_LEVEL[address.level], most - MAX_OPTIONS + 1))
         mode = "shots" if address.level >= SHOTS_FROM_LEVEL and rng.integers(2) else "scenes"
         facts: dict[str, Any] = {"mode": mode, "wording": choose_wording(rng, WORDINGS[mode])}
         picked = pick_scenes(scenes, most, address)
         if mode == "scenes":
-            counts = [1 + int(i) for i in rng.choice(most, min(MAX_OPTIONS, most), replace=False)]
+            possible = range(few, most + 1)
+            counts = rng.choice(possible, min(MAX_OPTIONS, len(possible)), replace=False).tolist()
             truth = counts[choose_truth(rng, len(counts), address)]
             facts["options"] = [str(n) for n in counts]
             return Arrangement(order=picked[:truth], facts=facts, lengths=split_length(truth, most, canvas, address))
-        num_scenes = int(rng.integers(2, most)) if most > 2 else most
+        num_scenes = int(rng.integers(max(2, few), most)) if most > 2 else most
         counts = [num_scenes + int(i) for i in rng.choice(num_scenes + 1, MAX_OPTIONS, replace=False)]
         truth = counts[choose_truth(rng, len(counts), address)]
         order = [picked[i] for i in _shot_order(rng, num_scenes, truth)]

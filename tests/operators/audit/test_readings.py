@@ -197,17 +197,18 @@ def all_others_go_on_with_the_first_piece(one: PlannedSample) -> PlannedSample:
     return restated(one, one.plan, [answer, *(orders[i] for i in chosen)], answer)
 
 
-def the_middle_in_one_option(plan: ScenePlan) -> bool:
-    primitive: Any = make_primitive("event_span")
-    middle_s = plan.num_frames // 2 / plan.fps
-    return [start + 0.1 <= middle_s < end - 0.1 for start, end in primitive.values(plan.facts)].count(True) == 1
+def all_others_before_the_middle(one: PlannedSample) -> PlannedSample:
+    """Offer a wrong span that ends before the middle of the clip, where the shape acts."""
+    middle_s, answer = one.plan.num_frames // 2 / one.plan.fps, one.row["answer_text"]
+    wrong = f"from {middle_s - 1:.1f} s to {middle_s - 0.5:.1f} s"
+    return restated(one, one.plan, [answer, wrong], answer)
 
 
 PLANTED: dict[str, tuple[str, int, str, Callable[[ScenePlan], bool], Callable[[PlannedSample], PlannedSample]]] = {
     "flashes": ("maze_walk", 0, "first_frame", lambda plan: True, first_arrow_first),
     "scenes": ("first_last", 1, "first_and_last_frame", lambda plan: True, lambda one: one),
     "changes": ("attribute_change", 0, "first_and_last_frame", lambda p: p.facts["mode"] == "which", lambda one: one),
-    "spans": ("event_span", 0, "middle_three_frames", the_middle_in_one_option, lambda one: one),
+    "spans": ("event_span", 0, "middle_three_frames", lambda plan: True, all_others_before_the_middle),
     "rounds": ("largest_motion", 0, "first_two_frames", lambda plan: True, lambda one: one),
     "figures": ("trajectory_shape", 0, "first_and_last_frame", lambda plan: True, lambda one: one),
     "speeds": (

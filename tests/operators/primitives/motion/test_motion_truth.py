@@ -218,16 +218,15 @@ def event_span(plan: ScenePlan, question: Question) -> str:
 
 
 def attribute_change(plan: ScenePlan, question: Question) -> str:
-    """Compare the first frame with the last."""
+    """Compare the first frame with the last, and find the last change of each shape."""
     mode, attribute = plan.facts["mode"], plan.facts.get("attribute")
     changed = {name: kind for name in {t.name for t in plan.tracks} if (kind := what_changes(plan, name))}
-    if mode == "what":
-        (kind,) = changed.values()
-        return f"its {kind}"
-    frames = {name: frames_of(plan, name) for name, kind in changed.items() if kind == attribute}
-    when = {name: next(i for i in range(len(of)) if of[i] != of[0]) for name, of in frames.items()}
-    assert mode == "first" or len(when) == 1
+    frames = {name: frames_of(plan, name) for name, kind in changed.items() if attribute in (None, kind)}
+    when = {name: max(i for i in range(1, len(of)) if of[i] != of[i - 1]) for name, of in frames.items()}
+    assert mode.startswith("first") or len(when) == 1
     own = min(when, key=when.__getitem__)
+    if "what" in mode:
+        return f"its {changed[own]}"
     color, form = own.split()
     named = f"{color} shape" if attribute == "form" else form
     if mode != "when":

@@ -12,6 +12,7 @@ from temporay.operators.primitives.motion._processes import (
     PROCESSES,
     ProcessKind,
     ShownProcess,
+    are_turns_shown,
     arrow,
     backwards,
     measured_in,
@@ -32,13 +33,13 @@ CANVAS = Canvas(
     jitter="none",
     sampling=EVERY_FRAME,
 )
-NUM_FRAMES = 48
+NUM_FRAMES, NUM_TURNS = 48, 4
 
 
 def stage(kind: ProcessKind, index: int) -> tuple[ShownProcess, tuple[int, int, int]]:
     rng = rng_at("irreversible", kind, index)
     actor = choose_actors(rng, CANVAS, 1)[0]
-    return PROCESSES[kind](rng, actor, CANVAS, NUM_FRAMES), COLORS[actor.color_name]
+    return PROCESSES[kind](rng, actor, CANVAS, NUM_FRAMES, NUM_TURNS), COLORS[actor.color_name]
 
 
 def show(process: ShownProcess) -> Frames:
@@ -80,6 +81,13 @@ def test_the_log_backwards_is_the_log_mirrored(kind: ProcessKind) -> None:
             assert other == replace(
                 event, start_ms=end_ms - event.end_ms, end_ms=end_ms - event.start_ms, detail=BACKWARDS[event.detail]
             )
+
+
+def test_turns_are_shown_if_a_frame_of_each_is() -> None:
+    height_T = np.array([1, 0, 1, 2, 1, 0, 1, 2, 1, 0, np.nan, 2, 1, 0, 1])
+    assert are_turns_shown("ball", height_T, (2,)) and not are_turns_shown("ball", height_T, (0, 6, 12))
+    assert are_turns_shown("swing", height_T, (2, 4, 6)) and not are_turns_shown("swing", height_T, (2, 6))
+    assert are_turns_shown("drop", height_T, ())
 
 
 @pytest.mark.parametrize("kind", PROCESSES)

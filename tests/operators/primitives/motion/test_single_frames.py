@@ -32,6 +32,7 @@ FOLLOWED = (
     "motion_count",
     "distance_estimation",
 )
+SHOWN = replace(LARGE, sampling=FrameSampling())
 
 
 @pytest.mark.parametrize("level", [3, 4])
@@ -150,6 +151,33 @@ def test_size_and_form_in_one_frame_do_not_tell_which_shape_changes(frame: int) 
     for looks, n in shown.items():
         expected = chances[looks]
         assert abs(right[looks] - expected) < 4 * np.sqrt(expected * (1 - expected / n)), looks
+
+
+@pytest.mark.parametrize("level", range(5))
+def test_the_middle_of_a_clip_is_in_every_span(level: int) -> None:
+    for index in range(40):
+        plan = make_plan("event_span", index, level, (CANVAS, LARGE, SHOWN)[index % 3])
+        middle = plan.num_frames // 2
+        for option in plan.facts["options"]:
+            start, end = (plan.fps * float(word) for word in option.split() if word[0].isdigit())
+            assert start < middle + 0.5 and end > middle + 0.5, "three frames there act, whatever is right"
+
+
+@pytest.mark.parametrize("level", [2, 3, 4])
+def test_the_ends_of_a_clip_do_not_tell_what_changes_first(level: int) -> None:
+    """Every option has changed by the end, and those of which a change is undone are anywhere in the order."""
+    places: Counter[int] = Counter()
+    for index in range(60):
+        plan = make_plan("attribute_change", index, level, LARGE)
+        if not plan.facts["mode"].startswith("first"):
+            continue
+        last = {event.subject: event.end_ms for event in plan.events}
+        assert len(last) == len(plan.facts["options"])
+        assert len(plan.events) == len(last) + 2 * plan.facts["undone"]
+        undone = {name for name in last if sum(event.subject == name for event in plan.events) == 3}
+        assert len(undone) == plan.facts["undone"]
+        places.update(i for i, name in enumerate(sorted(last, key=last.__getitem__)) if name in undone)
+    assert len(places) == (0 if level == 2 else len(last))
 
 
 @pytest.mark.parametrize("task", FOLLOWED)

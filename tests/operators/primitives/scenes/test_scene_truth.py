@@ -27,9 +27,15 @@ def scene_order(plan: ScenePlan, question: Question) -> str:
 
 
 def before_after(plan: ScenePlan, question: Question) -> str:
-    asked, anchor = shown(plan).index(plan.facts["asked"]), shown(plan).index(plan.facts["anchor"])
-    assert question.text.index(plan.facts["asked"]) >= 0
-    return "before" if asked < anchor else "after"
+    asked, anchors = plan.facts["asked"], [caption for caption in shown(plan) if f'"{caption}"' in question.text]
+    assert asked in anchors
+    anchors.remove(asked)
+    earlier = sum(shown(plan).index(anchor) < shown(plan).index(asked) for anchor in anchors)
+    if len(anchors) == 1:
+        return ("before", "after")[earlier]
+    if earlier in (0, len(anchors)):
+        return f"{'after' if earlier else 'before'} all of them"
+    return f"after just {('one', 'two', 'three')[earlier - 1]} of them"
 
 
 def first_last(plan: ScenePlan, question: Question) -> str:
@@ -105,3 +111,14 @@ def test_no_scene_is_an_option_of_every_adjacent_question_and_right_at_chance() 
         right += question.options[question.answer_index] == listed[0]
         chance += question.chance
     assert abs(right - chance) < 4 * np.sqrt(chance * 0.75)
+
+
+def test_a_scene_is_compared_with_more_scenes_from_level_to_level() -> None:
+    modes = [{make_plan("before_after", i, level).facts["mode"] for i in range(40)} for level in range(5)]
+    assert modes == [{"one"}, {"one"}, {"one", "two"}, {"one", "three"}, {"four"}]
+
+
+def test_more_scenes_are_counted_from_level_to_level() -> None:
+    counted = [[len(make_plan("scene_count", i, level).shots) for i in range(60)] for level in range(5)]
+    means = [np.mean(counts) for counts in counted]
+    assert means == sorted(means)
