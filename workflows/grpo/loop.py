@@ -225,7 +225,7 @@ def check(config: GrpoConfig, dataset: Samples) -> None:
     check_trackers(config.trackers)
     check_sharing(config, config.pool, config.mode)
     check_adapters(config.pool, config.trained)
-    validation.check_held_out(config, dataset)
+    validation.check_validation(config, dataset)
     prompt_stream(config, dataset)
     levels = {dataset.address(i).level for i in range(len(dataset))}
     if config.curriculum.enabled and len(levels) < 2:

@@ -26,7 +26,8 @@ from temporay.workflows.evaluation.asking import ask, demand_of
 from temporay.workflows.evaluation.benchmark_questions import BenchmarkQuestions
 from temporay.workflows.evaluation.questions import SampleQuestions
 from temporay.workflows.grpo.settings import GrpoConfig
-from temporay.workflows.learner.best import check_metric
+from temporay.workflows.learner.best import check_metric, check_no_metric
+from temporay.workflows.learner.held_out import check_held_out
 from temporay.workflows.rollouts.defaults import Demand
 from temporay.workflows.rollouts.pool import Pool
 
@@ -81,32 +82,22 @@ def _chosen(num_questions: int, config: GrpoConfig) -> list[int]:
     return sorted(order[: config.validation_samples].tolist())
 
 
-def check_held_out(config: GrpoConfig, dataset: Samples) -> None:
+def check_validation(config: GrpoConfig, dataset: Samples) -> None:
     """Refuse a validation that says nothing, before anything starts.
 
     Raises:
-        UserError: its dataset is not there, is empty or shares samples with the training data, or the arms do not give
-            the metric.
+        UserError: its dataset is not there, is empty or shares samples with the training data, the arms do not give
+            the metric, or a metric was chosen and there is nothing to validate on.
     """
     if config.validation is None:
         if config.validation_benchmark is not None:
             raise UserError(f"validation_benchmark is {config.validation_benchmark}; give its folder with --validation")
+        check_no_metric(config.best_metric, GrpoConfig)
         return
     check_metric(config.best_metric, config.validation_arms)
     if config.validation_benchmark is not None:
         return  # `temporay overlap` compares its videos and questions with the training data
-    held_out = opened(config.validation, config)
-    if len(held_out) == 0:
-        raise UserError(f"validation {config.validation} has no samples; generate some first")
-    trained_on, asked = (  # a sample and its twin share their pair
-        [samples.address(i).pair_id for i in range(len(samples))] for samples in (dataset, held_out)
-    )
-    shared = sorted(set(trained_on).intersection(asked))
-    if shared:
-        raise UserError(
-            f"{len(shared)} of {len(held_out)} samples of validation {config.validation} are in {config.data} too, as "
-            f"they are or as twins, e.g. {shared[0]}; give other samples, such as those of --split test"
-        )
+    check_held_out(config.validation, opened(config.validation, config), [dataset])
 
 
 def measures(rows: Sequence[EvaluationRow]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from temporay.operators.scoring.evaluation import EvaluationRow
 from temporay.workflows.config import validated
 from temporay.workflows.grpo.mailbox import Mailbox
 from temporay.workflows.grpo.settings import GrpoConfig
-from temporay.workflows.grpo.validation import HeldOutQuestions, check_held_out, measures, terminal_line
+from temporay.workflows.grpo.validation import HeldOutQuestions, check_validation, measures, terminal_line
 
 from tests.small_data import write_dataset
 
@@ -72,24 +72,25 @@ def test_validation_is_due_at_the_start_and_at_the_end(data: Path) -> None:
     ("changes", "message"),
     [
         ({"best_metric": "blind_gap"}, "best_metric blind_gap needs the arms blind, ordered"),
+        ({"validation": None, "best_metric": "shuffled_gap"}, "best_metric is shuffled_gap, but nothing is validated"),
         ({"validation": Path("/no/data")}, "/no/data is not a dataset"),
     ],
 )
 def test_a_validation_that_cannot_be_is_refused(
     data: Path, held_out: Path, changes: dict[str, Any], message: str
 ) -> None:
-    check_held_out(config(data, validation=held_out), Dataset.open(data))
+    check_validation(config(data, validation=held_out), Dataset.open(data))
     with pytest.raises(UserError, match=message):
-        check_held_out(config(data, **{"validation": held_out, **changes}), Dataset.open(data))
+        check_validation(config(data, **{"validation": held_out, **changes}), Dataset.open(data))
 
 
 def test_samples_that_are_trained_on_are_not_held_out(tmp_path: Path) -> None:
     data = write_dataset(tmp_path / "data", split="rl", num_samples=24)
     twins = write_dataset(tmp_path / "twins", split="rl", num_samples=24, twins=True)
     with pytest.raises(
-        UserError, match=r"\d+ of 24 samples of validation .* as twins, e\.g\. motion_direction-rl-0-1-\d+; gen"
+        UserError, match=r"\d+ of 24 samples of validation .* as twins, e\.g\. motion_direction-rl-0-1-\d+; give"
     ):
-        check_held_out(config(data, validation=twins), Dataset.open(data))
+        check_validation(config(data, validation=twins), Dataset.open(data))
 
 
 def test_workers_wait_for_the_value_of_their_weights_or_for_the_end() -> None:
