@@ -6,6 +6,7 @@ Running a command again on the same folder resumes; with another configuration i
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -109,13 +110,13 @@ class RunDir:
         self.log({"stage": TIME, "part": part, "seconds": round(seconds, 3)})
 
     def log(self, row: Mapping[str, Any]) -> None:
-        """Append one line to metrics.jsonl. A line that a kill cut short is ended first."""
+        """Append one line to metrics.jsonl, of finite numbers. A line that a kill cut short is ended first."""
         with self.metrics_path.open("a+b") as file:
             if file.tell() > 0:
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":
                     file.write(b"\n")
-            file.write(json.dumps(row).encode() + b"\n")
+            file.write(json.dumps(finite(row), allow_nan=False).encode() + b"\n")
 
     def rows(self, *stages: str) -> list[dict[str, Any]]:
         """Return the lines of metrics.jsonl that some stages wrote, in order. Torn lines are left out."""
@@ -140,6 +141,19 @@ class RunDir:
         summary = {**result, "seconds": self.seconds, "versions": {name: version(name) for name in VERSIONED}}
         write_json(self.summary_path, summary)
         return summary
+
+
+def finite(value: Any) -> Any:
+    """Return a value without numbers that JSON does not have: in a table they are left out, in a list they are null."""
+    if isinstance(value, Mapping):
+        return {name: finite(inner) for name, inner in value.items() if not _is_no_number(inner)}
+    if isinstance(value, list | tuple):
+        return [None if _is_no_number(inner) else finite(inner) for inner in value]
+    return value
+
+
+def _is_no_number(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def part_of(stage: str, part: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,13 @@ def test_what_workers_said_when_they_started_stays(run_dir: RunDir) -> None:
     run_dir.log({"stage": "grpo", "step": 2, "pid": 7})
     run_dir.drop_from("grpo", 1)
     assert [(row["step"], row.get("pid")) for row in run_dir.rows("grpo")] == [(0, None), (2, 7)]
+
+
+def test_lines_hold_no_number_that_json_has_not(run_dir: RunDir) -> None:
+    inner = {"a": math.nan, "b": [1.0, -math.inf, (math.nan,)]}
+    run_dir.log({"stage": "grpo", "step": 3, "loss": math.inf, "reward": 0.5, "exact": inner})
+    last = run_dir.metrics_path.read_text().splitlines()[-1]
+    assert last == '{"stage": "grpo", "step": 3, "reward": 0.5, "exact": {"b": [1.0, null, [null]]}}'
 
 
 def test_a_line_of_another_process_does_not_cut_one(run_dir: RunDir) -> None:
