@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 from temporay.models.engines._settings import ENGINES, EngineSettings, OpenEngineSettings
 from temporay.operators.components import available, load
-from temporay.operators.errors import unknown_name
+from temporay.operators.errors import UserError, unknown_name
 from temporay.operators.scoring.scores import load_rewards
 from temporay.operators.settings import Settings
 from temporay.workflows.config import NamedFields, Weights
@@ -91,4 +91,10 @@ class RewardConfig(Settings):
     @model_validator(mode="after")
     def _all_exist(self) -> Self:
         load_rewards(self.weights, self.settings)  # or a misspelt name would be found after the engines have started
+        if not any(self.weights.values()):
+            given = " ".join(f"{name}={weight:g}" for name, weight in self.weights.items())
+            raise UserError(
+                f"weights is {given}, so that every rollout gets 0 and nothing is learned; give at least one "
+                "another weight than 0"
+            )
         return self
