@@ -16,6 +16,7 @@ from pydantic import Field
 from ray import tune
 from ray.tune.integration.ray_train import TuneReportCallback
 from ray.tune.schedulers import ASHAScheduler
+from temporay.models.families._base import check_weights
 from temporay.operators.errors import UserError, error_behind
 from temporay.operators.own_data.sources import absolute_source
 from temporay.operators.seeding import rng_at
@@ -220,6 +221,7 @@ def run(config: TuneConfig) -> dict[str, Any]:
         raise UserError(f"search names {', '.join(sorted(fixed))}, by which trials are compared; give --sft.… instead")
     for chosen in settings:
         check(trial_config(config, chosen, config.out / "trials"))
+    check_weights(config.model)
     held_out_part(trial_config(config, {}, config.out), parts_of(config.data, (), config.video_reading))
     run_dir = RunDir.open(config.out, config, kind="tune")
     finished = run_dir.summary()

@@ -16,7 +16,7 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
-from temporay.models.families._base import family_of
+from temporay.models.families._base import check_weights, family_of
 from temporay.models.token_lengths import TokenLengths
 from temporay.operators.dataset.opening import Samples
 from temporay.operators.errors import UserError
@@ -296,6 +296,7 @@ def run(config: GrpoConfig) -> dict[str, Any]:
     check(config, dataset)
     if finished := finished_summary(config.out, config, kind=STAGE, may_change=MAY_CHANGE):
         return finished
+    check_weights(config.model)
     if config.mode == "from_rollouts":
         with ray_session():
             await_room(needs(config, None, read_cluster()))
