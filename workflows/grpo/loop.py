@@ -40,7 +40,7 @@ from temporay.workflows.rollouts.defaults import Demand, largest, lengths_of, re
 from temporay.workflows.rollouts.pool import NoPool, Pool, RolloutPool
 from temporay.workflows.rollouts.settings import ResolvedPool
 from temporay.workflows.room import await_room, read_cluster
-from temporay.workflows.runs.run_dir import RunDir, finished_summary
+from temporay.workflows.runs.run_dir import RunDir, check_writable, finished_summary
 from temporay.workflows.runs.trackers import check_trackers, mirrored
 from temporay.workflows.session import ray_session
 
@@ -290,8 +290,9 @@ def run(config: GrpoConfig) -> dict[str, Any]:
     """Start engines, improve the policy, and return what summary.json holds.
 
     Raises:
-        UserError: data, model or settings are not valid, or a guard stopped the run.
+        UserError: data, model or settings are not valid, ``out`` cannot be written, or a guard stopped the run.
     """
+    check_writable(config.out)
     dataset = opened(config.data, config)
     check(config, dataset)
     if finished := finished_summary(config.out, config, kind=STAGE, may_change=MAY_CHANGE):

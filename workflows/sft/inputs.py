@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from temporay.models.families._base import family_of
+from temporay.models.families._base import check_weights, family_of
 from temporay.operators.dataset.opening import check_dropped
 from temporay.operators.errors import UserError
 from temporay.operators.seeding import rng_at
@@ -112,6 +112,16 @@ def kept_rows(mixture: Mixture, dropped: list[TooLong]) -> list[list[int]]:
         if not rows:
             raise UserError(f"every sample of {part.path} is too long ({dropped[0].reason}); raise the limit")
     return kept
+
+
+def check_model(config: SftConfig, parts: tuple[Part, ...]) -> None:
+    """Refuse a model that cannot learn from these samples, before a folder is written or a process starts.
+
+    Raises:
+        UserError: its files lack weights, or its chat template makes no prompt of the first sample.
+    """
+    check_weights(config.model)
+    count_rows(parts, config, [0])
 
 
 def held_out_part(config: SftConfig, parts: tuple[Part, ...]) -> Part | None:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import ray
-from temporay.models.families._base import check_weights, family_of
+from temporay.models.families._base import family_of
 from temporay.operators.dataset.opening import check_dropped
 from temporay.operators.videos.reading import KEPT_WHERE
 from temporay.workflows.data.own_data import tell_dropped
@@ -26,7 +26,7 @@ from temporay.workflows.runs.progress import follow_metrics
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.runs.trackers import check_trackers, mirrored
 from temporay.workflows.session import ray_session
-from temporay.workflows.sft.inputs import Inputs, held_out_part, prepare
+from temporay.workflows.sft.inputs import Inputs, check_model, held_out_part, prepare
 from temporay.workflows.sft.learner import STAGE, train_loop
 from temporay.workflows.sft.log import summarize
 from temporay.workflows.sft.mixture import parts_of
@@ -51,7 +51,7 @@ def run(config: SftConfig, *, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]
     for part in parts:
         check_dropped(part.path, part.num_rows, part.dropped, config.max_dropped_share)
     held_out = held_out_part(config, parts)
-    check_weights(config.model)
+    check_model(config, parts)
     run_dir = RunDir.open(config.out, config, kind=STAGE, may_change=MAY_CHANGE_OF_SFT)
     tell_dropped(STAGE, config.out, {part.path: part.dropped for part in parts})
     finished = run_dir.summary()

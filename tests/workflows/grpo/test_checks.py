@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,19 @@ def test_other_settings_are_refused_before_ray_starts(
         run(config(data, model, tmp_path, group_size=6))
     made.summary_path.write_text('{"steps": 4}')
     assert run(config(data, model, tmp_path)) == {"steps": 4}
+
+
+def test_what_stops_a_run_is_found_before_ray_starts(
+    data: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("temporay.workflows.grpo.loop.ray_session", lambda: pytest.fail("Ray started"))
+    with pytest.raises(UserError, match="cannot write to /proc/x"):
+        run(config(data, model, Path("/proc/x")))
+    broken = shutil.copytree(model, tmp_path / "model")
+    (broken / "model.safetensors").write_bytes(b"")
+    with pytest.raises(UserError, match=r"model\.safetensors cannot be read"):
+        run(config(data, broken, tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_a_mode_does_not_use_are_settings(data: Path, model: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from temporay.operators.errors import UserError
 from temporay.operators.videos.reading import VideoReading
 from temporay.workflows.config import validated
 from temporay.workflows.sft.inputs import held_out_part
-from temporay.workflows.sft.loop import check
+from temporay.workflows.sft.loop import check, run
 from temporay.workflows.sft.mixture import parts_of
 from temporay.workflows.sft.settings import SftConfig
 
@@ -38,3 +39,22 @@ def test_a_metric_without_validation_is_refused(data: Path, model: Path, tmp_pat
     check(config(data, model, tmp_path))
     with pytest.raises(UserError, match="best_metric is shuffled_gap, but nothing is validated"):
         check(config(data, model, tmp_path, best_metric="shuffled_gap"))
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("model.safetensors", "cut short", "cannot be read"),
+        ("chat_template.jinja", "hello", "writes 0 video markers"),
+        ("chat_template.jinja", "{{ nothing.at_all }}", "makes no prompt"),
+    ],
+)
+def test_a_model_that_cannot_learn_takes_no_folder(
+    data: Path, model: Path, tmp_path: Path, file: str, text: str, message: str
+) -> None:
+    """A corrected command may then use the same OUT."""
+    broken = shutil.copytree(model, tmp_path / "model")
+    (broken / file).write_text(text)
+    with pytest.raises(UserError, match=message):
+        run(config(data, broken, tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
