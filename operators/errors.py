@@ -77,7 +77,8 @@ def error_behind(error: BaseException | None, kind: type[ErrorT]) -> ErrorT | No
     while pending:
         current = pending.pop()
         if isinstance(current, kind):
-            return current
+            inner = getattr(current, "cause", None)  # Ray's copy of an error is of its kind, with a traceback as text
+            return inner if isinstance(inner, kind) else current
         if not isinstance(current, BaseException) or id(current) in known:
             continue
         known.add(id(current))

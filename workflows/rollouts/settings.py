@@ -3,7 +3,7 @@
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
-from temporay.models.engines._settings import ENGINES, EngineSettings, OpenEngineSettings
+from temporay.models.engines._settings import ENGINES, EngineSettings, OpenEngineSettings, refuse_workers
 from temporay.operators.components import available, load
 from temporay.operators.errors import UserError, unknown_name
 from temporay.operators.scoring.scores import load_rewards
@@ -12,6 +12,7 @@ from temporay.workflows.config import NamedFields, Weights
 from temporay.workflows.placement import RoleNeed
 
 BUCKET_MIB = 512
+LOCAL = "local"  # the name of the engine that computes in one process
 AUTO = "auto"  # the name of the engine that is chosen by what can be imported
 
 
@@ -60,6 +61,12 @@ class PoolConfig(Settings):
     def _enough(self) -> Self:
         if self.max_engines is not None and self.max_engines < self.num_engines:
             raise ValueError(f"max_engines is {self.max_engines}; give at least num_engines ({self.num_engines})")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_cut(self) -> Self:
+        if self.engine == LOCAL:  # others say so when they start
+            refuse_workers(self.engine, self.settings.tensor_parallel)
         return self
 
 
