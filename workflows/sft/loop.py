@@ -15,7 +15,7 @@ from temporay.operators.dataset.opening import check_dropped
 from temporay.operators.videos.reading import KEPT_WHERE
 from temporay.workflows.data.own_data import tell_dropped
 from temporay.workflows.learner.best import best_phrase, best_summary, check_metric, check_no_metric
-from temporay.workflows.learner.learner import RAY_STORAGE, fit, make_trainer
+from temporay.workflows.learner.learner import RAY_STORAGE, fit, make_trainer, steps_done
 from temporay.workflows.learner.scaling import DATA_TASK, worker_need
 from temporay.workflows.learner.scaling import tell as tell_need
 from temporay.workflows.learner.settings import MAY_CHANGE, rate_change
@@ -57,7 +57,7 @@ def run(config: SftConfig, *, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]
     finished = run_dir.summary()
     if finished is not None:
         return finished
-    if change := rate_change(config, run_dir.earlier):
+    if change := rate_change(config, run_dir.earlier, steps_done(config)):
         print(f"{STAGE}: {change}", flush=True)
     with (
         ray_session(),
