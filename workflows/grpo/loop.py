@@ -31,7 +31,7 @@ from temporay.workflows.grpo.producer import Produced, Producer, left_out, promp
 from temporay.workflows.grpo.settings import MAY_CHANGE, UNUSED, GrpoConfig, GrpoSettings
 from temporay.workflows.grpo.sharing import check_sharing
 from temporay.workflows.learner.best import best_phrase, best_summary
-from temporay.workflows.learner.learner import RAY_STORAGE
+from temporay.workflows.learner.learner import RAY_STORAGE, steps_done
 from temporay.workflows.learner.settings import rate_change
 from temporay.workflows.learner.stopping import Stopped, is_asked, stop_on_sigterm
 from temporay.workflows.placement import ClusterState, RoleNeed
@@ -242,12 +242,13 @@ def check(config: GrpoConfig, dataset: Samples) -> None:
 
 def demand_of(settings: GrpoSettings, dataset: Samples, lengths: TokenLengths) -> Demand:
     """Return the most that a run asks of its engines; the canary asks for completions of its own length."""
-    guard = settings.guards
+    limit, max_tokens = settings.longest_completion
     return Demand.of_data(
         dataset,
         lengths,
         instruction=settings.instruction,
-        max_tokens=max(settings.max_tokens, guard.canary_tokens if guard.canary_every else 0),
+        max_tokens=max_tokens,
+        limit=limit,
         num_prompts=settings.prompts_per_step,
         num_rollouts=settings.group_size,
     )
@@ -272,7 +273,8 @@ def run_with(config: GrpoConfig, pool: Pool, *, engines_s: float | None = None) 
     finished = run_dir.summary()
     if finished is not None:
         return finished
-    for said in filter(None, [rate_change(config, run_dir.earlier), *left_out(config, dataset)]):
+    changed = rate_change(config, run_dir.earlier, steps_done(config))
+    for said in filter(None, [changed, *left_out(config, dataset)]):
         print(f"{STAGE}: {said}", flush=True)
     if UNUSED[config.mode]:
         print(f"grpo: mode {config.mode} has no use for {', '.join(UNUSED[config.mode])}", flush=True)

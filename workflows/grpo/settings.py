@@ -85,6 +85,14 @@ class GrpoSettings(TrainingSettings):
         return steps_done % self.validate_every == 0 or steps_done == self.num_steps
 
     @property
+    def longest_completion(self) -> tuple[str, int]:
+        """The setting that allows the longest completions, and their tokens: the canary's may be longer."""
+        guards = self.guards
+        if guards.canary_every and guards.canary_tokens > self.max_tokens:
+            return "guards.canary_tokens", guards.canary_tokens
+        return "max_tokens", self.max_tokens
+
+    @property
     def updates_per_step(self) -> int:
         """Optimizer steps that a batch is used for."""
         return self.num_iterations * self.mini_batches

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from temporay.models.engines._base import check_length
 from temporay.models.engines._settings import OpenEngineSettings
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
 from temporay.operators.reinforcement.rollout_files import path_of, steps_in, write_step
-from temporay.workflows.config import dotted_names
+from temporay.workflows.config import dotted_names, validated
 from temporay.workflows.grpo.loop import check, forget, run
 from temporay.workflows.grpo.producer import Producer, prune
-from temporay.workflows.grpo.settings import UNUSED
+from temporay.workflows.grpo.settings import UNUSED, GrpoSettings, GuardSettings
 from temporay.workflows.grpo.state import RunState
 from temporay.workflows.rollouts.pool import NoPool
 from temporay.workflows.rollouts.settings import PoolConfig
@@ -31,13 +32,36 @@ from tests.workflows.grpo.small_grpo import config
         ({"mode": "rollouts_only"}, "mode rollouts_only has no trainer"),
         ({"num_workers": 2}, r"num_workers is 2 and pool\.num_engines is 1"),
         ({"pool": {"max_engines": 2}}, r"pool\.max_engines 2"),
-        ({"pool": {"settings": {"tensor_parallel": 2}}}, "with tensor_parallel 2 needs whole GPUs"),
+        ({"pool": {"engine": "auto", "settings": {"tensor_parallel": 2}}}, "with tensor_parallel 2 needs whole GPUs"),
     ],
 )
 def test_engines_in_turns_are_refused(data: Path, model: Path, changes: dict[str, Any], message: str) -> None:
     pool = {"engine": "local", "placement": "in_turns", **changes.get("pool", {})}
     with pytest.raises(UserError, match=message):
         check(config(data, model, Path("out"), **{**changes, "pool": pool}), Dataset.open(data))
+
+
+def test_an_engine_and_a_worker_fit_on_one_gpu(data: Path, model: Path) -> None:
+    dataset = Dataset.open(data)
+    pool = {"engine": "local", "placement": "together", "num_gpus": 0.6}
+    check(config(data, model, Path("out"), pool=pool, gpus_per_worker=0.4), dataset)
+    for changes in ({"gpus_per_worker": 0.5}, {}):  # without a number, a worker has 0.49
+        with pytest.raises(UserError, match=r"an engine \(0\.6 GPU\) and a worker .* on one GPU, but .*; lower"):
+            check(config(data, model, Path("out"), pool=pool, **changes), dataset)
+
+
+def test_the_local_engine_is_not_cut() -> None:
+    with pytest.raises(UserError, match="tensor_parallel is 2, but the local engine computes in one process; give 1"):
+        validated(PoolConfig, {"engine": "local", "settings": {"tensor_parallel": 2}})
+
+
+def test_the_setting_that_asks_for_the_longest_completion_is_named() -> None:
+    settings = GrpoSettings(max_tokens=48)
+    assert settings.longest_completion == ("guards.canary_tokens", 256)
+    assert GrpoSettings(max_tokens=300).longest_completion == ("max_tokens", 300)
+    assert GrpoSettings(max_tokens=48, guards=GuardSettings(canary_every=0)).longest_completion == ("max_tokens", 48)
+    with pytest.raises(UserError, match=r"has 30 tokens and guards\.canary_tokens is 256, but max_model_len is 50"):
+        check_length("k", 30, 256, 50, limit="guards.canary_tokens")
 
 
 def test_other_settings_are_refused_before_ray_starts(

@@ -100,6 +100,12 @@ def test_engines_without_devices_are_refused(config_only: Path, capsys: pytest.C
     assert code == 2 and "tensor_parallel is 3, but" in text and "give 1, 2" in text
 
 
+def test_a_request_that_no_engine_takes_is_refused(config_only: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ("grpo", "tiny", "--model", config_only, *CLIP, "--machine", "8xH100-80GB")
+    code, text = planned(capsys, *given, "--pool.settings.max-model-len", 50)
+    assert code == 2 and "guards.canary_tokens is 256, but max_model_len is 50; set it to at least " in text
+
+
 def test_machines_have_a_form() -> None:
     machine = machine_of("16xRTX-4090-24GB")
     assert (machine.num_devices, machine.device_bytes, machine.peak_flops) == (16, 24e9, 165.2e12)
