@@ -82,7 +82,17 @@ class ResolvedPool(PoolConfig):
         """What the engines need that must be up before the run starts."""
         each = {"CPU": self.num_cpus, "GPU": self.num_gpus, **self.resources}
         share = "pool.placement together" if self.placement == "apart" and self.num_gpus else ""
-        return RoleNeed(role="engine", count=self.num_engines, each=each, change="pool.num_engines", share=share)
+        ranks = self.settings.tensor_parallel
+        of_gpus = "pool.settings.tensor_parallel" if self.num_gpus == ranks > 1 else "pool.num_gpus"
+        asked_by = {"CPU": "pool.num_cpus", "GPU": of_gpus, **dict.fromkeys(self.resources, "pool.resources")}
+        return RoleNeed(
+            role="engine",
+            count=self.num_engines,
+            each=each,
+            change="pool.num_engines",
+            share=share,
+            amounts=asked_by,
+        )
 
 
 class RewardConfig(Settings):
