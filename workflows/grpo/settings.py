@@ -1,9 +1,9 @@
 """What a run of GRPO can be told, from the groups it samples to the guards that may stop it."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from temporay.models.losses._base import GrpoLossSettings
 from temporay.operators.advantages._base import AdvantageName
 from temporay.operators.reinforcement.curriculum import CurriculumSettings
@@ -79,6 +79,15 @@ class GrpoSettings(TrainingSettings):
     validation_arms: Arms = ("ordered", "shuffled")  # answered greedily, with ``max_tokens`` at most
     best_metric: GrpoBestMetric = "ordered_accuracy"  # the weights with the best one are kept in OUT/best
     keep_rollouts_every: int = Field(default=10, ge=1)  # steps; others' rollouts go when no checkpoint needs them
+
+    @model_validator(mode="after")
+    def _every_update_has_a_group(self) -> Self:
+        if self.mini_batches > self.prompts_per_step:
+            raise ValueError(
+                f"mini_batches is {self.mini_batches}, but a step has {self.prompts_per_step} groups of rollouts "
+                "(prompts_per_step), which are not cut; give at most as many"
+            )
+        return self
 
     def validates_after(self, steps_done: int) -> bool:
         """Return whether validation is due after so many steps, where there is a dataset to validate on."""

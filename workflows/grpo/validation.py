@@ -130,4 +130,13 @@ def terminal_line(steps_done: int, found: Mapping[str, Any]) -> str:
         if name.endswith(("_accuracy", "_gap")):
             low, high = found.get(f"{name}_interval", (math.nan, math.nan))
             said.append(f"{name.replace('_', ' ')} {value:.1%} ({low:.0%} to {high:.0%})")
-    return f"validation after {steps_done} steps: {', '.join(said)}"
+    return f"validation after {steps_done} steps: {', '.join(said)}{unread_words(found)}"
+
+
+def unread_words(found: Mapping[str, Any]) -> str:
+    """Say what answers count for that name no option, where there are some; "" elsewhere."""
+    unread = {name.removesuffix("_unread"): share for name, share in found.items() if name.endswith("_unread")}
+    if not any(unread.values()):
+        return ""
+    shares = ", ".join(f"{arm.replace('_', ' ')} {share:.0%}" for arm, share in unread.items())
+    return f"; unread: {shares} (wrong on ordered frames, a guess in the other arms)"

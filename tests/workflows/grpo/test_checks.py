@@ -41,6 +41,12 @@ def test_engines_in_turns_are_refused(data: Path, model: Path, changes: dict[str
         check(config(data, model, Path("out"), **{**changes, "pool": pool}), Dataset.open(data))
 
 
+def test_every_update_of_a_step_has_a_group() -> None:
+    assert validated(GrpoSettings, {"prompts_per_step": 4, "mini_batches": 4}).updates_per_step == 4
+    with pytest.raises(UserError, match="mini_batches is 1000, but a step has 4 groups of rollouts"):
+        validated(GrpoSettings, {"prompts_per_step": 4, "mini_batches": 1000})
+
+
 def test_an_engine_and_a_worker_fit_on_one_gpu(data: Path, model: Path) -> None:
     dataset = Dataset.open(data)
     pool = {"engine": "local", "placement": "together", "num_gpus": 0.6}

@@ -47,7 +47,10 @@ def test_a_gap_is_taken_by_pairs_and_an_unread_control_is_a_guess() -> None:
     low, high = found["shuffled_gap_interval"]
     assert low < 0.875 < high and high - low < 0.5  # differences of 0.75 and 1
     assert "ordered_gap" not in found
-    assert terminal_line(20, found).startswith("validation after 20 steps: ordered accuracy 100.0% (34% to 100%), shuf")
+    line = terminal_line(20, found)
+    assert line.startswith("validation after 20 steps: ordered accuracy 100.0% (34% to 100%), shuf")
+    assert line.endswith("; unread: ordered 0%, shuffled 50% (wrong on ordered frames, a guess in the other arms)")
+    assert "unread" not in terminal_line(20, measures(rows[:2]))
 
 
 def test_one_sample_has_no_interval_of_a_gap() -> None:
