@@ -82,9 +82,7 @@ class Adapters:
 
 @functools.lru_cache(maxsize=1)
 def _opened(checkpoint: Path) -> WeightFiles:
-    family = family_of(checkpoint)
-    model = family.build_model(checkpoint, torch.float32)
-    return WeightFiles(checkpoint, model, family.weight_names(model))
+    return family_of(checkpoint).model_and_files(checkpoint, torch.float32)[1]
 
 
 def layers_by_name(checkpoint: Path, modules: Sequence[str], *, in_vision: bool) -> list[str] | None:

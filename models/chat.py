@@ -50,7 +50,7 @@ def chat_text(processor: Any, chat: Sequence[dict[str, Any]]) -> str:
     """Return a conversation up to the model's turn, as the checkpoint's chat template writes it.
 
     Raises:
-        UserError: the template is missing, or it fails.
+        UserError: the template is missing, it fails, or it does not write one marker for each video.
     """
     try:
         text: str = processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
@@ -60,6 +60,12 @@ def chat_text(processor: Any, chat: Sequence[dict[str, Any]]) -> str:
         raise UserError(
             f"the chat template of {folder} makes no prompt ({fault}); download chat_template.jinja again"
         ) from error
+    num_videos = sum(part["type"] == "video" for turn in chat for part in turn["content"])
+    if num_videos and (num_markers := text.count(processor.video_token)) != num_videos:
+        raise UserError(
+            f"the chat template of {processor.tokenizer.name_or_path} writes {num_markers} video markers "
+            f"({processor.video_token}) for {num_videos} video; download chat_template.jinja again"
+        )
     return text
 
 

@@ -134,8 +134,8 @@ class Policy:
         Raises:
             UserError: the folder's weights are not those of its config.
         """
-        model = family.build_model(path, torch.float32)
-        return cls(model, family, settings, parallel, files=WeightFiles(path, model, family.weight_names(model)))
+        model, files = family.model_and_files(path, torch.float32)
+        return cls(model, family, settings, parallel, files=files)
 
     def forward_backward(self, batches: Iterable[Batch], loss: Loss, size: StepSize | None = None) -> dict[str, float]:
         """Add the gradient of a whole step, micro-batch by micro-batch.

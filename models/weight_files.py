@@ -152,10 +152,17 @@ def stored_dtype(path: Path) -> torch.dtype:
 
 
 def _files(path: Path) -> list[Path]:
-    """Return the files of a folder that make up its model."""
+    """Return the files of a folder that make up its model.
+
+    Raises:
+        UserError: the index of several files is damaged.
+    """
     index = path / INDEX
     if index.exists():
-        return sorted({path / name for name in json.loads(index.read_text())["weight_map"].values()})
+        try:
+            return sorted({path / name for name in json.loads(index.read_text())["weight_map"].values()})
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise UserError(f"{index} cannot be read ({error}); download the model again") from error
     return [path / SINGLE] if (path / SINGLE).exists() else sorted(path.glob("*.safetensors"))
 
 

@@ -61,7 +61,8 @@ def first_fault(error: ValidationError, within: str = "") -> str:
     if isinstance(first.get("ctx", {}).get("error"), UserError):  # it names the value itself
         return f"{name}: {message}" if name else message
     given = first.get("input")
-    said = "" if isinstance(given, Mapping | BaseModel) else f" (given: {given!r})"
+    is_told = isinstance(given, Mapping | BaseModel) or (isinstance(given, str) and repr(given) in message)
+    said = "" if is_told else f" (given: {given!r})"
     return f"{name or 'the configuration'}: {message}{said}"
 
 
@@ -76,7 +77,8 @@ def error_behind(error: BaseException | None, kind: type[ErrorT]) -> ErrorT | No
     while pending:
         current = pending.pop()
         if isinstance(current, kind):
-            return current
+            inner = getattr(current, "cause", None)  # Ray's copy of an error is of its kind, with a traceback as text
+            return inner if isinstance(inner, kind) else current
         if not isinstance(current, BaseException) or id(current) in known:
             continue
         known.add(id(current))

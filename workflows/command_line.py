@@ -6,7 +6,7 @@ import io
 import itertools
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -75,7 +75,7 @@ def _parsed(program: str, kind: type[SettingsT], settings: Settings | None, argu
     except SystemExit as ended:
         invalid = error_behind(ended, ValidationError)
         if invalid is not None:
-            raise UserError(first_fault(invalid)) from ended
+            raise UserError(first_fault(invalid, place_of(invalid, kind, arguments))) from ended
         if not ended.code:  # --help
             raise
         raise UserError(f"{in_one_sentence(refused.getvalue())}; `{program} --help` lists every setting") from ended
@@ -84,6 +84,26 @@ def _parsed(program: str, kind: type[SettingsT], settings: Settings | None, argu
         given = unknown[0].partition("=")[0].replace("_", "-")
         raise unknown_name("setting", given, [f"--{name.replace('_', '-')}" for name in dotted_names(config)])
     return config
+
+
+def place_of(error: ValidationError, kind: type[Settings], arguments: Sequence[str]) -> str:
+    """Return the dotted name of the settings in which a fault is; "" for the whole, or if it cannot be told.
+
+    tyro builds inner settings first, so that a fault in them says only of which class they are.
+    """
+    places = [name for name, inner in inner_settings(kind) if inner.__name__ == error.title]
+    flags = [argument.removeprefix("--").replace("-", "_") for argument in arguments]
+    given = [place for place in places if any(flag.startswith(f"{place}.") for flag in flags)]
+    found = given if len(places) > 1 else places
+    return found[0] if len(found) == 1 else ""
+
+
+def inner_settings(kind: type[Settings], within: str = "") -> Iterator[tuple[str, type[Settings]]]:
+    """Yield the dotted name and the class of all settings within settings."""
+    for name, field in kind.model_fields.items():
+        if isinstance(inner := field.annotation, type) and issubclass(inner, Settings):
+            yield f"{within}{name}", inner
+            yield from inner_settings(inner, f"{within}{name}.")
 
 
 def expanded(config: SettingsT) -> SettingsT:

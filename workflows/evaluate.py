@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import Field
-from temporay.models.families._base import family_of
+from temporay.models.families._base import check_weights, family_of
 from temporay.models.lora import EVERYTHING
 from temporay.operators.benchmarks._base import Benchmark, benchmark_called
 from temporay.operators.benchmarks._priors import priors
@@ -73,6 +73,7 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
     """
     check(config)
     questions = questions_of(config)
+    check_weights(config.model)
     demand = demand_of(questions, config.arms, config.sampling, lengths_of(config.model))
     run_dir = RunDir.open(config.out, config, kind="evaluate")
     if (finished := run_dir.summary()) is not None:

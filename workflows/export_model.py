@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import tyro
 from temporay.models.checkpoint import load_weights
-from temporay.models.checkpoint_folder import finished, latest, verify
+from temporay.models.checkpoint_folder import MANIFEST, finished, latest, verify
 from temporay.models.export import export
 from temporay.models.families._base import family_of
 from temporay.models.parallel import group_of_one, this_process
@@ -20,7 +20,8 @@ from temporay.operators.files import read_json
 from temporay.operators.settings import Settings
 from temporay.workflows.config import validated
 from temporay.workflows.grpo.settings import GrpoConfig
-from temporay.workflows.learner.learner import CHECKPOINTS
+from temporay.workflows.learner.best import BEST
+from temporay.workflows.learner.learner import CHECKPOINTS, MODEL
 from temporay.workflows.learner.settings import TrainingConfig
 from temporay.workflows.runs.run_dir import BEGIN_AGAIN
 from temporay.workflows.sft.settings import SftConfig
@@ -89,7 +90,9 @@ def checkpoint_of(run: Path, step: int | None, updates_per_step: int) -> tuple[i
     if step is None:
         newest = latest(root)
         if newest.path is None:
-            raise UserError(f"{run} has no checkpoint yet; wait until its first one is written")
+            models = " and ".join(str(run / name) for name in (MODEL, BEST) if (run / name).exists())
+            there = f"; {models} can be used as they are" if models else "; wait until its first one is written"
+            raise UserError(f"{run} has no finished checkpoint (with {MANIFEST}){there}")
         if newest.message:
             print(newest.message.replace("resuming from", "taking optimizer"), flush=True)
         return newest.step // updates_per_step, newest.path

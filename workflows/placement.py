@@ -10,7 +10,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Resources = Mapping[str, float]
@@ -27,6 +27,7 @@ class RoleNeed:
     each: Resources  # of one process, all on one node
     change: str  # the setting that makes it less, e.g. "num_workers"
     share: str = ""  # the setting by which it takes parts of what another role has
+    amounts: Mapping[str, str] = field(default_factory=dict)  # by kind of resource: the setting that asks for so much
 
     @property
     def bundle(self) -> dict[str, float]:
@@ -230,10 +231,25 @@ def _refusal(needs: Sequence[RoleNeed], cluster: ClusterState, grown: Sequence[R
         why = ", but not so that each finds a node"
     else:
         why = ""
+    return (
+        f"there is no room for {roles(needs)}, together {amounts(needed)}: {has}{why}; "
+        f"{_advice(needs, lonely, [*nodes, *grown])}"
+    )
+
+
+def _advice(needs: Sequence[RoleNeed], lonely: RoleNeed | None, nodes: Sequence[Resources]) -> str:
+    """Say what to change.
+
+    Args:
+        lonely: a role of which not even one process finds a node.
+    """
+    if lonely is not None:  # fewer processes would not help
+        short = [
+            kind for kind, amount in lonely.bundle.items() if not any(_Left(n).fits({kind: amount}) for n in nodes)
+        ]
+        if asked_by := dict.fromkeys(lonely.amounts[kind] for kind in short if kind in lonely.amounts):
+            return f"correct {' and '.join(asked_by)}, or start a node that has as much"
     changes = " or ".join(dict.fromkeys(need.change for need in needs))
     if len(needs) > 1:
         changes += "".join(f", give {need.share}" for need in needs if need.share)
-    return (
-        f"there is no room for {roles(needs)}, together {amounts(needed)}: {has}{why}; lower {changes}, or start more "
-        "nodes"
-    )
+    return f"lower {changes}, or start more nodes"

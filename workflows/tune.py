@@ -30,6 +30,7 @@ from temporay.workflows.placement import ClusterState, RoleNeed, most_at_once
 from temporay.workflows.room import await_room, read_cluster
 from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.session import ray_session
+from temporay.workflows.sft.inputs import check_model, held_out_part
 from temporay.workflows.sft.loop import check
 from temporay.workflows.sft.loop import run as fine_tune
 from temporay.workflows.sft.mixture import parts_of
@@ -219,8 +220,9 @@ def run(config: TuneConfig) -> dict[str, Any]:
         raise UserError(f"search names {', '.join(sorted(fixed))}, by which trials are compared; give --sft.… instead")
     for chosen in settings:
         check(trial_config(config, chosen, config.out / "trials"))
-    for data in filter(None, (config.data, config.validation)):
-        parts_of(data, (), config.video_reading)
+    first, parts = trial_config(config, settings[0], config.out), parts_of(config.data, (), config.video_reading)
+    held_out_part(first, parts)
+    check_model(first, parts)
     run_dir = RunDir.open(config.out, config, kind="tune")
     finished = run_dir.summary()
     if finished is not None:

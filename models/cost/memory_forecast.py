@@ -107,7 +107,12 @@ class MemoryForecast:
         self._settings, self._share = settings, share
         self._trained = [parameter for parameter in self.policy.model.parameters() if parameter.requires_grad]
         self._blocks = family.shard_blocks(self.policy.model)
-        self._states = self._state_bytes(stored_dtype(path), reference=reference)
+        held = self._held_bytes(stored_dtype(path), reference=reference)
+        is_offloaded = settings.hardware.offload == "cpu"
+        self.host_bytes = held if is_offloaded else {}  # by purpose, of one rank
+        self._states = {} if is_offloaded else held
+        if gathered := self._gathered_bytes():
+            self._states = {**self._states, "gathered": float(gathered)}
 
     def bytes(self, batch: Batch | None) -> dict[str, float]:
         """Return bytes by purpose. Without a micro-batch: weights, gradients, optimizer and what is gathered."""
@@ -151,8 +156,8 @@ class MemoryForecast:
         advice.append(f"use more workers than {self._share.world_size}")
         return ", ".join(advice)
 
-    def _state_bytes(self, stored: torch.dtype, *, reference: bool) -> dict[str, float]:
-        """Return the bytes a rank holds in every step for any micro-batch, and those it gathers.
+    def _held_bytes(self, stored: torch.dtype, *, reference: bool) -> dict[str, float]:
+        """Return the bytes that a rank holds in every step, for any micro-batch, on its device or in host memory.
 
         Args:
             stored: type of weights in the checkpoint's files.
@@ -167,9 +172,6 @@ class MemoryForecast:
             "AdamW": ADAMW_BYTES * trained,
             "reference": frozen * whole * reference,
         }
-        if self._settings.hardware.offload == "cpu":  # only what is gathered is on the device
-            states = {}
-        states["gathered"] = self._gathered_bytes()
         return {name: float(count) for name, count in states.items() if count}
 
     def _gathered_bytes(self) -> int:

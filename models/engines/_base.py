@@ -146,8 +146,13 @@ def finish_reason(completion_ids: Sequence[int], eos_id: int, sampling: Sampling
     return FinishReason.LENGTH if len(completion_ids) >= sampling.max_tokens else FinishReason.SEGMENT
 
 
-def check_length(key: str, num_prompt_tokens: int, max_tokens: int, max_model_len: int) -> None:
+def check_length(
+    key: str, num_prompt_tokens: int, max_tokens: int, max_model_len: int, *, limit: str = "max_tokens"
+) -> None:
     """Refuse a prompt whose completion would be cut by the engine instead of by ``max_tokens``.
+
+    Args:
+        limit: the setting that ``max_tokens`` comes from.
 
     Raises:
         UserError: prompt and completion do not fit.
@@ -155,6 +160,6 @@ def check_length(key: str, num_prompt_tokens: int, max_tokens: int, max_model_le
     needed = num_prompt_tokens + max_tokens
     if needed > max_model_len:
         raise UserError(
-            f"prompt {key} has {num_prompt_tokens} tokens and max_tokens is {max_tokens}, but max_model_len is "
+            f"prompt {key} has {num_prompt_tokens} tokens and {limit} is {max_tokens}, but max_model_len is "
             f"{max_model_len}; set it to at least {needed}, or use fewer frames or tokens"
         )

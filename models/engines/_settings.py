@@ -3,6 +3,7 @@
 from typing import Literal
 
 from pydantic import Field
+from temporay.operators.errors import UserError
 from temporay.operators.settings import Settings
 
 ENGINES = "temporay.models.engines"
@@ -46,3 +47,16 @@ class EngineSettings(OpenEngineSettings):
     gpu_memory_utilization: float = Field(default=MEMORY_SHARE, gt=0, le=1)
     sleep_mode: bool = False  # vLLM on GPUs only: memory is taken in a way that ``sleep`` can give back
     adapters: AppliedAdapters | None = None  # vLLM only; None: it gets whole weights, with adapters added to them
+
+
+def refuse_workers(engine: str, tensor_parallel: int) -> None:
+    """Refuse several workers for an engine that computes in one process.
+
+    Raises:
+        UserError: there are several.
+    """
+    if tensor_parallel > 1:
+        raise UserError(
+            f"tensor_parallel is {tensor_parallel}, but the {engine} engine computes in one process; give 1, or the "
+            "vllm engine"
+        )

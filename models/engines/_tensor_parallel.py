@@ -47,16 +47,3 @@ def check_divides(path: Path, tensor_parallel: int) -> None:
             f"tensor_parallel is {tensor_parallel}, but {path} has {heads.text} attention heads, {heads.key_value} "
             f"key-value heads and {heads.vision} vision heads; give {', '.join(map(str, valid))}"
         )
-
-
-def refuse_workers(engine: str, tensor_parallel: int) -> None:
-    """Refuse several workers for an engine that computes in one process.
-
-    Raises:
-        UserError: there are several.
-    """
-    if tensor_parallel > 1:
-        raise UserError(
-            f"tensor_parallel is {tensor_parallel}, but the {engine} engine computes in one process; give 1, or the "
-            "vllm engine"
-        )

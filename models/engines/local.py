@@ -18,8 +18,7 @@ from temporay.models.engines._base import (
     rollout_seed,
     started_groups,
 )
-from temporay.models.engines._settings import EngineSettings
-from temporay.models.engines._tensor_parallel import refuse_workers
+from temporay.models.engines._settings import EngineSettings, refuse_workers
 from temporay.models.families._base import family_of
 from temporay.operators.records import FinishReason, Group, Prompt, Rollout, Sampling
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList

@@ -62,10 +62,25 @@ class Family(ABC):
         """Return what gives the model's name of a tensor by its name in the checkpoint's files."""
         return str
 
-    def load_model(self, path: Path, dtype: torch.dtype) -> nn.Module:
-        """Load the model with all its weights on the CPU. Only safetensors are read."""
+    def model_and_files(self, path: Path, dtype: torch.dtype) -> tuple[nn.Module, WeightFiles]:
+        """Return the model of a config, as ``build_model`` makes it, and the files of its weights.
+
+        Of the files, only the headers are read. Only safetensors are taken.
+
+        Raises:
+            UserError: a file cannot be read, or the files do not hold exactly the model's weights.
+        """
         model = self.build_model(path, dtype)
-        read_weights(model, WeightFiles(path, model, self.weight_names(model)), torch.device("cpu"))
+        return model, WeightFiles(path, model, self.weight_names(model))
+
+    def load_model(self, path: Path, dtype: torch.dtype) -> nn.Module:
+        """Load the model with all its weights on the CPU.
+
+        Raises:
+            UserError: a file cannot be read, or the files do not hold exactly the model's weights.
+        """
+        model, files = self.model_and_files(path, dtype)
+        read_weights(model, files, torch.device("cpu"))
         return model.eval()
 
     def load_config(self, path: Path) -> Any:
@@ -186,6 +201,17 @@ def family_of(path: Path, *, with_weights: bool = True) -> Family:
             return family()
         known.extend(family.model_types)
     raise UserError(f"{path} is a {model_type!r} model; give one of: {', '.join(sorted(known))}")
+
+
+def check_weights(path: Path) -> None:
+    """Refuse a checkpoint folder whose files do not hold the weights that its config.json describes.
+
+    It takes seconds: no weight is read. Without it, a run would find out when its workers load the model.
+
+    Raises:
+        UserError: a file is missing, empty or cut short, or names or shapes differ.
+    """
+    family_of(path).model_and_files(path, torch.float32)
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -174,7 +174,7 @@ def check(recipe: Recipe) -> None:
         UserError: they do not, or no clip can be drawn.
     """
     primitives_of(recipe.tasks)
-    positive = all(0 < weight < float("inf") for weight in recipe.weights)
+    positive = all(weight > 0 for weight in recipe.weights)
     if recipe.weights and (len(recipe.weights) != len(recipe.tasks) or not positive):
         given = " ".join(map(str, recipe.weights))
         raise UserError(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from temporay.models.chat import to_prompt, to_target
 from temporay.models.engines._base import NOT_BEGUN, extended
 from temporay.models.tiny import CHAT_TEMPLATE
+from temporay.operators.errors import UserError
 from temporay.operators.records import Prompt, Rollout, Sampling
 
 from tests.models.small_samples import ANSWERED
@@ -22,6 +24,7 @@ class Templated:
 
     def __init__(self, processor: Any, template: str) -> None:
         self._processor, self._template = processor, template
+        self.tokenizer, self.video_token = processor.tokenizer, processor.video_token
 
     def apply_chat_template(self, chat: Any, **arguments: Any) -> str:
         return str(self._processor.apply_chat_template(chat, chat_template=self._template, **arguments))
@@ -64,3 +67,12 @@ def test_what_an_engine_wrote_reads_as_a_whole_thought(processor: Any, thinking:
     assert whole.completion_ids == tuple(ids)
     plain = to_prompt(processor, ANSWERED, None, instruction="")
     assert written(plain, NOT_BEGUN, ids).text == "left</think><answer>B</answer>"
+
+
+@pytest.mark.parametrize(("template", "num_markers"), [("hello", 0), ("<|video_pad|><|video_pad|>", 2)])
+def test_a_template_that_does_not_show_the_video_is_refused(processor: Any, template: str, num_markers: int) -> None:
+    made_by = Templated(processor, template)
+    assert to_prompt(made_by, ANSWERED, None, instruction="").text == template
+    frames_THWC = np.zeros((2, 8, 8, 3), np.uint8)
+    with pytest.raises(UserError, match=rf"writes {num_markers} video markers \(<\|video_pad\|>\) for 1 video; down"):
+        to_prompt(made_by, ANSWERED, frames_THWC, instruction="")

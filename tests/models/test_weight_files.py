@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from temporay.models.families._base import FAMILIES, family_of
-from temporay.models.weight_files import WeightFiles, stored_dtype
+from temporay.models.families._base import FAMILIES, check_weights, family_of
+from temporay.models.weight_files import INDEX, WeightFiles, stored_dtype
 from temporay.operators.components import available
 from temporay.operators.errors import UserError
 
@@ -114,3 +114,26 @@ def test_replicated_and_offloaded_ranks_take_the_step_of_one(tiny_model: Path, t
     exported = family_of(tiny_model).load_model(two_ranks / name / "model", torch.float32).state_dict()
     for weight, tensor in alone.state_dict().items():
         torch.testing.assert_close(exported[weight], tensor, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_files_that_are_cut_short_are_refused_before_anything_is_loaded(
+    tiny_model: Path, tmp_path: Path, share: float
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model, folder)
+    check_weights(folder)
+    file = folder / "model.safetensors"
+    whole = file.read_bytes()
+    file.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(UserError, match=r"model\.safetensors cannot be read .*; download the model again"):
+        check_weights(folder)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"weight_map": {"a": 1}}'])
+def test_a_damaged_index_is_refused(tiny_model: Path, tmp_path: Path, text: str) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model, folder)
+    (folder / INDEX).write_text(text)
+    with pytest.raises(UserError, match=r"index\.json cannot be read .*; download the model again"):
+        check_weights(folder)

@@ -25,6 +25,19 @@ def test_user_error_of_a_worker_is_found() -> None:
     assert error_behind(None, UserError) is None
 
 
+class TaskFailed(UserError):
+    """As Ray raises a UserError of an actor: of the same kind, with a traceback in its text."""
+
+    def __init__(self, cause: UserError) -> None:
+        super().__init__(f"Traceback (most recent call last): {cause}")
+        self.cause = cause
+
+
+def test_the_text_of_an_error_has_no_traceback_of_ray() -> None:
+    cause = UserError("tensor_parallel is 2")
+    assert error_behind(TaskFailed(cause), UserError) is cause
+
+
 def test_errors_that_wrap_each_other_end_the_search() -> None:
     first, second = RuntimeError("a"), RuntimeError("b")
     first.__cause__, second.__cause__ = second, first

@@ -12,8 +12,7 @@ from typing import Any
 
 import torch
 from temporay.models.engines._base import ASLEEP, NO_WEIGHTS, check_length, extended, num_new_tokens, started_groups
-from temporay.models.engines._settings import EngineSettings
-from temporay.models.engines._tensor_parallel import refuse_workers
+from temporay.models.engines._settings import EngineSettings, refuse_workers
 from temporay.operators.errors import UserError
 from temporay.operators.records import FinishReason, Group, Prompt, Rollout, Sampling
 from tokenizers import Tokenizer

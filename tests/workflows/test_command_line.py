@@ -97,6 +97,35 @@ def test_a_value_that_cannot_be_read_is_one_sentence(
     assert said.startswith(f"temporay: {sentence}") and said.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("command", "arguments", "sentence"),
+    [
+        ("sft tiny", "--optimizer.lr inf", "optimizer.lr: Input should be a finite number (given: inf)"),
+        (
+            "sft tiny",
+            "--trained.lora.rank 0",
+            "trained.lora.rank: Input should be greater than or equal to 1 (given: 0)",
+        ),
+        ("sft tiny", "--num-steps 0", "num_steps: Input should be greater than or equal to 1 (given: 0)"),
+        (
+            "run quickstart",
+            "--grpo.optimizer.lr nan",
+            "grpo.optimizer.lr: Input should be a finite number (given: nan)",
+        ),
+        ("grpo tiny", "--rewards.weights accuracy=0 number=0", "rewards: weights is accuracy=0 number=0, so that"),
+        ("plan sft tiny", "--machine 8xH100", "machine: machine is '8xH100'; give COUNTxNAME-MEMORYGB"),
+    ],
+)
+def test_a_value_that_is_not_valid_is_named_by_its_flag(
+    command: str, arguments: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = ["--model", "m"] if command.startswith("plan") else ["--data", "d", "--model", "m", "--out", "o"]
+    paths = ["--out", "o"] if command.startswith("run") else paths
+    assert program.main([*command.split(), *paths, *arguments.split()]) == program.USER
+    said = capsys.readouterr().err
+    assert said.startswith(f"temporay: {sentence}") and said.count("given") <= 1 and said.count("\n") == 1
+
+
 def test_a_missing_path_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert program.main(["grpo", "tiny", "--model", "m", "--out", "o"]) == program.USER
     said = capsys.readouterr().err
@@ -106,13 +135,13 @@ def test_a_missing_path_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--rewards.weights", "acuracy=1"), "unknown reward 'acuracy'; did you mean 'accuracy'"),
+        (("--rewards.weights", "acuracy=1"), "rewards: unknown reward 'acuracy'; did you mean 'accuracy'"),
         (("--rewards.weights", "accuracy"), "--rewards.weights: 'accuracy' is not NAME=NUMBER"),
-        (("--rewards.weights", "no_such_module:reward=1"), "cannot load 'no_such_module:reward'"),
+        (("--rewards.weights", "no_such_module:reward=1"), "rewards: cannot load 'no_such_module:reward'"),
         (("--scale-rewards", "grup"), "scale_rewards: unknown advantage 'grup'; did you mean 'group'"),
-        (("--loss.loss-type", "dappo"), "unknown loss 'dappo'; did you mean 'dapo'"),
-        (("--pool.engine", "vlm"), "engine: unknown engine 'vlm'; did you mean 'vllm'"),
-        (("--pool.engine", "no_such_module:Engine"), "engine: cannot load 'no_such_module:Engine'"),
+        (("--loss.loss-type", "dappo"), "loss: unknown loss 'dappo'; did you mean 'dapo'"),
+        (("--pool.engine", "vlm"), "pool.engine: unknown engine 'vlm'; did you mean 'vllm'"),
+        (("--pool.engine", "no_such_module:Engine"), "pool.engine: cannot load 'no_such_module:Engine'"),
     ],
 )
 def test_a_component_that_does_not_exist_is_named_before_anything_starts(

@@ -101,16 +101,23 @@ def write_config(**tree: Any) -> Callable[[Path], object]:
     return lambda folder: (folder / "config.json").write_text(json.dumps(tree))
 
 
+def write_finished(folder: Path) -> None:
+    write_config(command="sft", data="d", model="m", out="o")(folder)
+    (folder / "checkpoints" / "step-00000004").mkdir(parents=True)
+    (folder / "model").mkdir()
+
+
 @pytest.mark.parametrize(
     ("write", "message"),
     [
         (lambda folder: None, "is not the folder of a run"),
         (write_config(command="run"), r"is a run of run, which has no checkpoints; give .*/sft or .*/grpo"),
         (write_config(command="generate"), "is a run of generate, which has no checkpoints$"),
-        (write_config(command="sft", data="d", model="m", out="o"), "has no checkpoint yet"),
+        (write_config(command="sft", data="d", model="m", out="o"), "has no finished checkpoint .*; wait until its"),
+        (write_finished, r"has no finished checkpoint \(with manifest\.json\); .*/model can be used as they are"),
     ],
 )
 def test_a_folder_without_checkpoints_is_refused(tmp_path: Path, write: Callable[[Path], object], message: str) -> None:
     write(tmp_path)
     with pytest.raises(UserError, match=message):
-        run(ExportModelConfig(run=tmp_path, out=tmp_path / "model"))
+        run(ExportModelConfig(run=tmp_path, out=tmp_path / "exported"))

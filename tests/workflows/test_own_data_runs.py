@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,10 @@ def test_what_own_lines_cannot_give_is_refused(
 
 
 def test_sft_teaches_thoughts_and_answers(ray_cluster: None, file: Path, model: Path, tmp_path: Path) -> None:
-    settings = {"num_steps": 3, "batch_size": TAKEN, "threads": 1, "max_dropped_share": 0.2, "validation": file}
+    shutil.copy(file.with_name("a.mp4"), tmp_path / "b.mp4")
+    asked = tmp_path / "asked.jsonl"
+    asked.write_text(file.read_text().replace("a.mp4", "b.mp4"))  # questions about another video are other samples
+    settings = {"num_steps": 3, "batch_size": TAKEN, "threads": 1, "max_dropped_share": 0.2, "validation": asked}
     settings |= {"validate_every": 3, "video_reading": READING, "best_metric": "ordered_loss"}
     summary = fine_tune(SftConfig.model_validate({"data": file, "model": model, "out": tmp_path / "run", **settings}))
     assert summary["data"][0]["dropped_lines"] == {"unknown_form": 1}

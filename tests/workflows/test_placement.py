@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from temporay.models.engines._settings import EngineSettings
 from temporay.workflows.grpo.learner import trainer_needs
 from temporay.workflows.grpo.loop import needs
 from temporay.workflows.grpo.settings import GrpoSettings
@@ -136,6 +137,25 @@ def test_the_sentence_names_every_role() -> None:
         "(0.01 CPUs), together 10 GPUs, 9.01 CPUs: the cluster has 8 GPUs, 96 CPUs on 1 node and cannot start more; "
         "lower pool.num_engines or num_workers, give pool.placement together, or start more nodes"
     )
+
+
+@pytest.mark.parametrize(
+    ("needs", "advice"),
+    [
+        ((engines(1, 9), *trainer(1)), "correct pool.num_gpus, or start a node that has as much"),
+        ((*trainer(1, trainer=0.01), engines(1, 1)), "correct worker_resources, or start a node that has as much"),
+        ((engines(1, 1, rollout=1), *trainer(1)), "correct pool.resources, or start a node that has as much"),
+        ((*trainer(1, 9), engines(1, 1)), "correct gpus_per_worker, or start a node that has as much"),
+        ((engines(9, 1),), "lower pool.num_engines, or start more nodes"),
+    ],
+)
+def test_the_setting_at_fault_is_named(needs: tuple[RoleNeed, ...], advice: str) -> None:
+    assert judge(needs, EIGHT).sentence.endswith(f"; {advice}")
+
+
+def test_a_model_that_is_cut_too_often_is_named() -> None:
+    cut = ResolvedPool(num_gpus=16, settings=EngineSettings(tensor_parallel=16)).need
+    assert "; correct pool.settings.tensor_parallel, or" in judge([cut], EIGHT).sentence
 
 
 def test_workers_have_gpus_where_the_cluster_can_start_some() -> None:

@@ -100,10 +100,10 @@ def check_engine_kl(step: int, engine_kl: float, staleness: int, settings: Guard
     """Stop a run whose engine samples from another distribution than the trainer believes.
 
     Raises:
-        UserError: the KL per token is above the limit.
+        UserError: the KL per token is above the limit, or is no number.
     """
     limit = settings.max_engine_kl * (1 + staleness)
-    if engine_kl > limit:
+    if not engine_kl <= limit:  # no number is beyond any limit
         raise UserError(
             f"engine and trainer are {engine_kl:.3g} nats per token apart at step {step}, and guards.max_engine_kl is "
             f"{settings.max_engine_kl:g}, which allows {limit:.3g} at staleness {staleness}: one of them computes "

@@ -175,7 +175,8 @@ def trainer_needs(settings: GrpoSettings, pool: PoolConfig, cluster: ClusterStat
     """Return what the workers need, and the mailbox, which stands on a node of theirs."""
     workers = worker_need(settings, cluster, shares_of(pool).worker_gpus)
     each = {**settings.worker_resources, "CPU": MAILBOX_CPUS}
-    return workers, RoleNeed(role="mailbox", count=1, each=each, change="num_workers")
+    asked_by = dict.fromkeys(settings.worker_resources, "worker_resources")
+    return workers, RoleNeed(role="mailbox", count=1, each=each, change="num_workers", amounts=asked_by)
 
 
 async def _resolve(reference: Any) -> Any:

@@ -95,7 +95,14 @@ def rewards_of(past: Sequence[Mapping[str, float]]) -> list[float]:
 def reward_phrase(summary: Mapping[str, Any]) -> str:
     """Return the reward of the first and of the last quarter of the steps, and what that says."""
     quarters = f"{summary['reward_first']:.3f} → {summary['reward_last']:.3f}"
-    return f"reward {quarters} (first and last quarter of {summary['steps']} steps{trend_words(summary)})"
+    return f"reward {quarters} ({ends_words(summary['steps'])}{trend_words(summary)})"
+
+
+def ends_words(num_steps: int) -> str:
+    """Say which steps of a run are compared: the first and the last quarter, of few steps one each."""
+    if num_steps == 1:
+        return "both of the only step"
+    return f"first and last {'quarter ' if num_steps >= 8 else ''}of {num_steps} steps"
 
 
 def trend_words(summary: Mapping[str, Any]) -> str:

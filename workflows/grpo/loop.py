@@ -16,7 +16,7 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
-from temporay.models.families._base import family_of
+from temporay.models.families._base import check_weights, family_of
 from temporay.models.token_lengths import TokenLengths
 from temporay.operators.dataset.opening import Samples
 from temporay.operators.errors import UserError
@@ -32,7 +32,7 @@ from temporay.workflows.grpo.reward_needs import check_order_counts, left_out, p
 from temporay.workflows.grpo.settings import MAY_CHANGE, UNUSED, GrpoConfig, GrpoSettings
 from temporay.workflows.grpo.sharing import check_sharing
 from temporay.workflows.learner.best import best_phrase, best_summary
-from temporay.workflows.learner.learner import RAY_STORAGE
+from temporay.workflows.learner.learner import RAY_STORAGE, steps_done
 from temporay.workflows.learner.settings import rate_change
 from temporay.workflows.learner.stopping import Stopped, is_asked, stop_on_sigterm
 from temporay.workflows.placement import ClusterState, RoleNeed
@@ -41,7 +41,7 @@ from temporay.workflows.rollouts.defaults import Demand, largest, lengths_of, re
 from temporay.workflows.rollouts.pool import NoPool, Pool, RolloutPool
 from temporay.workflows.rollouts.settings import ResolvedPool
 from temporay.workflows.room import await_room, read_cluster
-from temporay.workflows.runs.run_dir import RunDir, finished_summary
+from temporay.workflows.runs.run_dir import RunDir, check_writable, finished_summary
 from temporay.workflows.runs.trackers import check_trackers, mirrored
 from temporay.workflows.session import ray_session
 
@@ -226,7 +226,7 @@ def check(config: GrpoConfig, dataset: Samples) -> None:
     check_trackers(config.trackers)
     check_sharing(config, config.pool, config.mode)
     check_adapters(config.pool, config.trained)
-    validation.check_held_out(config, dataset)
+    validation.check_validation(config, dataset)
     prompt_stream(config, dataset)
     check_order_counts(config, dataset)
     levels = {dataset.address(i).level for i in range(len(dataset))}
@@ -244,12 +244,13 @@ def check(config: GrpoConfig, dataset: Samples) -> None:
 
 def demand_of(settings: GrpoSettings, dataset: Samples, lengths: TokenLengths) -> Demand:
     """Return the most that a run asks of its engines; the canary asks for completions of its own length."""
-    guard = settings.guards
+    limit, max_tokens = settings.longest_completion
     return Demand.of_data(
         dataset,
         lengths,
         instruction=settings.instruction,
-        max_tokens=max(settings.max_tokens, guard.canary_tokens if guard.canary_every else 0),
+        max_tokens=max_tokens,
+        limit=limit,
         num_prompts=settings.prompts_per_step,
         num_rollouts=settings.group_size,
     )
@@ -274,7 +275,8 @@ def run_with(config: GrpoConfig, pool: Pool, *, engines_s: float | None = None) 
     finished = run_dir.summary()
     if finished is not None:
         return finished
-    for said in filter(None, [rate_change(config, run_dir.earlier), *left_out(config, dataset)]):
+    changed = rate_change(config, run_dir.earlier, steps_done(config))
+    for said in filter(None, [changed, *left_out(config, dataset)]):
         print(f"{STAGE}: {said}", flush=True)
     if UNUSED[config.mode]:
         print(f"grpo: mode {config.mode} has no use for {', '.join(UNUSED[config.mode])}", flush=True)
@@ -292,12 +294,14 @@ def run(config: GrpoConfig) -> dict[str, Any]:
     """Start engines, improve the policy, and return what summary.json holds.
 
     Raises:
-        UserError: data, model or settings are not valid, or a guard stopped the run.
+        UserError: data, model or settings are not valid, ``out`` cannot be written, or a guard stopped the run.
     """
+    check_writable(config.out)
     dataset = opened(config.data, config)
     check(config, dataset)
     if finished := finished_summary(config.out, config, kind=STAGE, may_change=MAY_CHANGE):
         return finished
+    check_weights(config.model)
     if config.mode == "from_rollouts":
         with ray_session():
             await_room(needs(config, None, read_cluster()))

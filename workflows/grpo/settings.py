@@ -1,9 +1,9 @@
 """What a run of GRPO can be told, from the groups it samples to the guards that may stop it."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from temporay.models.losses._base import GrpoLossSettings
 from temporay.operators.advantages._base import AdvantageName
 from temporay.operators.reinforcement.curriculum import CurriculumSettings
@@ -80,9 +80,26 @@ class GrpoSettings(TrainingSettings):
     best_metric: GrpoBestMetric = "ordered_accuracy"  # the weights with the best one are kept in OUT/best
     keep_rollouts_every: int = Field(default=10, ge=1)  # steps; others' rollouts go when no checkpoint needs them
 
+    @model_validator(mode="after")
+    def _every_update_has_a_group(self) -> Self:
+        if self.mini_batches > self.prompts_per_step:
+            raise ValueError(
+                f"mini_batches is {self.mini_batches}, but a step has {self.prompts_per_step} groups of rollouts "
+                "(prompts_per_step), which are not cut; give at most as many"
+            )
+        return self
+
     def validates_after(self, steps_done: int) -> bool:
         """Return whether validation is due after so many steps, where there is a dataset to validate on."""
         return steps_done % self.validate_every == 0 or steps_done == self.num_steps
+
+    @property
+    def longest_completion(self) -> tuple[str, int]:
+        """The setting that allows the longest completions, and their tokens: the canary's may be longer."""
+        guards = self.guards
+        if guards.canary_every and guards.canary_tokens > self.max_tokens:
+            return "guards.canary_tokens", guards.canary_tokens
+        return "max_tokens", self.max_tokens
 
     @property
     def updates_per_step(self) -> int:

@@ -2,6 +2,8 @@
 
 from temporay.operators.errors import UserError
 from temporay.workflows.grpo.settings import GrpoMode, GrpoSettings
+from temporay.workflows.placement import TOLERANCE
+from temporay.workflows.rollouts.gpu_shares import shares_of
 from temporay.workflows.rollouts.settings import PoolConfig
 
 
@@ -26,6 +28,14 @@ def check_sharing(settings: GrpoSettings, pool: PoolConfig, mode: GrpoMode = "tr
         raise UserError(
             f"pool.placement is {pool.placement}, but an engine with tensor_parallel {pool.settings.tensor_parallel} "
             "needs whole GPUs; give tensor_parallel 1, or placement apart"
+        )
+    shares = shares_of(pool)
+    engine = shares.engine_gpus if pool.num_gpus is None else pool.num_gpus
+    worker = shares.worker_gpus if settings.gpus_per_worker is None else settings.gpus_per_worker
+    if engine + worker > 1 + TOLERANCE:
+        raise UserError(
+            f"pool.placement is {pool.placement}, which puts an engine ({engine:g} GPU) and a worker ({worker:g} GPU) "
+            "on one GPU, but together they need more; lower --pool.num-gpus or --gpus-per-worker, or leave both out"
         )
     if {pool.num_engines, pool.max_engines or pool.num_engines} != {settings.num_workers}:
         raise UserError(

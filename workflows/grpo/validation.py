@@ -26,7 +26,8 @@ from temporay.workflows.evaluation.asking import ask, demand_of, greedy
 from temporay.workflows.evaluation.benchmark_questions import BenchmarkQuestions
 from temporay.workflows.evaluation.questions import SampleQuestions
 from temporay.workflows.grpo.settings import GrpoConfig
-from temporay.workflows.learner.best import check_metric
+from temporay.workflows.learner.best import check_metric, check_no_metric
+from temporay.workflows.learner.held_out import check_held_out
 from temporay.workflows.rollouts.defaults import Demand
 from temporay.workflows.rollouts.pool import Pool
 
@@ -81,32 +82,22 @@ def _chosen(num_questions: int, config: GrpoConfig) -> list[int]:
     return sorted(order[: config.validation_samples].tolist())
 
 
-def check_held_out(config: GrpoConfig, dataset: Samples) -> None:
+def check_validation(config: GrpoConfig, dataset: Samples) -> None:
     """Refuse a validation that says nothing, before anything starts.
 
     Raises:
-        UserError: its dataset is not there, is empty or shares samples with the training data, or the arms do not give
-            the metric.
+        UserError: its dataset is not there, is empty or shares samples with the training data, the arms do not give
+            the metric, or a metric was chosen and there is nothing to validate on.
     """
     if config.validation is None:
         if config.validation_benchmark is not None:
             raise UserError(f"validation_benchmark is {config.validation_benchmark}; give its folder with --validation")
+        check_no_metric(config.best_metric, GrpoConfig)
         return
     check_metric(config.best_metric, config.validation_arms)
     if config.validation_benchmark is not None:
         return  # `temporay overlap` compares its videos and questions with the training data
-    held_out = opened(config.validation, config)
-    if len(held_out) == 0:
-        raise UserError(f"validation {config.validation} has no samples; generate some first")
-    trained_on, asked = (  # a sample and its twin share their pair
-        [samples.address(i).pair_id for i in range(len(samples))] for samples in (dataset, held_out)
-    )
-    shared = sorted(set(trained_on).intersection(asked))
-    if shared:
-        raise UserError(
-            f"{len(shared)} of {len(held_out)} samples of validation {config.validation} are in {config.data} too, as "
-            f"they are or as twins, e.g. {shared[0]}; give other samples, such as those of --split test"
-        )
+    check_held_out(config.validation, opened(config.validation, config), [dataset])
 
 
 def measures(rows: Sequence[EvaluationRow]) -> dict[str, Any]:
@@ -139,4 +130,13 @@ def terminal_line(steps_done: int, found: Mapping[str, Any]) -> str:
         if name.endswith(("_accuracy", "_gap")):
             low, high = found.get(f"{name}_interval", (math.nan, math.nan))
             said.append(f"{name.replace('_', ' ')} {value:.1%} ({low:.0%} to {high:.0%})")
-    return f"validation after {steps_done} steps: {', '.join(said)}"
+    return f"validation after {steps_done} steps: {', '.join(said)}{unread_words(found)}"
+
+
+def unread_words(found: Mapping[str, Any]) -> str:
+    """Say what answers count for that name no option, where there are some; "" elsewhere."""
+    unread = {name.removesuffix("_unread"): share for name, share in found.items() if name.endswith("_unread")}
+    if not any(unread.values()):
+        return ""
+    shares = ", ".join(f"{arm.replace('_', ' ')} {share:.0%}" for arm, share in unread.items())
+    return f"; unread: {shares} (wrong on ordered frames, a guess in the other arms)"

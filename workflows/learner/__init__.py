@@ -3,6 +3,7 @@
 settings       what both can be told
 learner        what every training worker does, whatever the loss
 best           the best weights so far, by a metric of validation
+held_out       whether samples to validate on are not trained on
 scaling        what workers get of a cluster, and the wait for room
 passes         how the work of a step is cut into passes of all ranks
 ahead          batches made in a thread before they are asked for

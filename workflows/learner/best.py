@@ -14,6 +14,7 @@ from temporay.models.export import export
 from temporay.operators.errors import UserError
 from temporay.operators.files import write_json
 from temporay.operators.scoring.arms import Arm
+from temporay.operators.settings import Settings
 from temporay.workflows.learner.learner import Learner
 
 BEST = "best"  # the finished run's model with the best metric
@@ -41,6 +42,22 @@ def check_metric(metric: str, arms: Sequence[Arm]) -> None:
         raise UserError(
             f"best_metric {metric} needs the arms {', '.join(sorted(needed))}, and validation_arms lacks "
             f"{', '.join(sorted(missing))}; add it or choose another metric"
+        )
+
+
+def check_no_metric(metric: str, kind: type[Settings]) -> None:
+    """Refuse a metric that was chosen for a run without validation, where it would choose nothing.
+
+    Args:
+        kind: the settings of the run, which have the metric that is there where nobody chose one.
+
+    Raises:
+        UserError: another metric than that was chosen.
+    """
+    if metric != kind.model_fields["best_metric"].default:
+        raise UserError(
+            f"best_metric is {metric}, but nothing is validated, so that no weights are the best; give --validation "
+            "DATA, or leave --best-metric out"
         )
 
 

@@ -19,7 +19,7 @@ from ray import train
 from ray.train import FailureConfig, RunConfig
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 from temporay.models.checkpoint import CheckpointWriter, Saved, load
-from temporay.models.checkpoint_folder import latest
+from temporay.models.checkpoint_folder import finished, latest
 from temporay.models.collate import Batch, StepSize
 from temporay.models.cost.footprint import Flops
 from temporay.models.cost.host_memory import check_loading, host_bytes, spare_bytes
@@ -214,6 +214,12 @@ class Learner:
         """Write OUT/model, which transformers and vLLM load."""
         with self.timed("export"):
             export(self.policy, self.config.model, self.config.out / MODEL)
+
+
+def steps_done(config: TrainingConfig) -> int:
+    """Return how many batches the newest checkpoint of a run is done with; 0 if it has none."""
+    checkpoints = finished(config.out / CHECKPOINTS)
+    return checkpoints[0][0] // config.updates_per_step if checkpoints else 0
 
 
 def _settings(config: TrainingConfig, temperature: float) -> PolicySettings:

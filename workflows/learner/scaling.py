@@ -25,8 +25,14 @@ def worker_need(settings: TrainingSettings, cluster: ClusterState, share: float 
         share: GPUs of a worker where nothing was set and the cluster has GPUs or can start nodes with some.
     """
     gpus = (share if cluster.has("GPU") else 0.0) if settings.gpus_per_worker is None else settings.gpus_per_worker
-    each = {"CPU": 1.0, "GPU": gpus, **settings.worker_resources}
-    return RoleNeed(role="training worker", count=settings.num_workers, each=each, change="num_workers")
+    own = settings.worker_resources
+    return RoleNeed(
+        role="training worker",
+        count=settings.num_workers,
+        each={"CPU": 1.0, "GPU": gpus, **own},
+        change="num_workers",
+        amounts={"GPU": "gpus_per_worker", **dict.fromkeys(own, "worker_resources")},
+    )
 
 
 def tell(need: RoleNeed, cluster: ClusterState) -> None:

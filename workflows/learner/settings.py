@@ -83,20 +83,24 @@ class TrainingConfig(TrainingSettings):
         return self.model_copy(update={**changed, "video_reading": self.video_reading.absolute()})
 
 
-def rate_change(config: TrainingConfig, earlier: Mapping[str, Any]) -> str:
+def rate_change(config: TrainingConfig, earlier: Mapping[str, Any], steps_done: int) -> str:
     """Say how another number of steps changes the learning rate of steps that are left; empty when it does not.
 
     Args:
         earlier: the settings of the call before, as JSON values.
+        steps_done: steps that are not taken again.
     """
     num_steps = earlier.get("num_steps", config.num_steps)
     optimizer = config.optimizer
     if num_steps == config.num_steps or optimizer.schedule == "constant":
         return ""
-    last = num_steps * config.updates_per_step - 1
+    step = max(steps_done + 1, min(num_steps, config.num_steps))  # from 1
     totals = (num_steps * config.updates_per_step, config.num_steps * config.updates_per_step)
-    before, now = (optimizer.lr * lr_factor(optimizer, last, total) for total in totals)
+    last = step * config.updates_per_step - 1
+    before, now = (f"{optimizer.lr * lr_factor(optimizer, last, total):.3g}" for total in totals)
+    if step > config.num_steps or before == now:
+        return ""
     return (
         f"the {optimizer.schedule} schedule of optimizer.lr now ends at step {config.num_steps}, so that the rate of "
-        f"step {num_steps} is {now:.3g} instead of {before:.3g}; the steps that are done stay as they are"
+        f"step {step} is {now} instead of {before}; the steps that are done stay as they are"
     )

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field
 from temporay.models.collate import Batch, collate_groups
 from temporay.models.cost.kv_cache import blocks_of, kv_shape_of, least_blocks
+from temporay.models.engines._base import check_length
 from temporay.models.engines._tensor_parallel import check_divides
 from temporay.models.families._base import Family
 from temporay.operators.errors import UserError
@@ -53,10 +54,16 @@ class EnginePlan:
 
 
 def plan_engine(config: GrpoPlanConfig, trainer: TrainerPlan, machine: Machine) -> EnginePlan:
-    """Count weights and cache in bfloat16."""
+    """Count weights and cache in bfloat16.
+
+    Raises:
+        UserError: the longest prompt and its completion do not fit into ``max_model_len``.
+    """
+    limit, max_tokens = config.longest_completion
     ranks = config.pool.settings.tensor_parallel
     shape = kv_shape_of(config.model)
-    longest = config.pool.settings.max_model_len or trainer.prompt_tokens + config.max_tokens
+    longest = config.pool.settings.max_model_len or trainer.prompt_tokens + max_tokens
+    check_length("of the longest clip", trainer.prompt_tokens, max_tokens, longest, limit=limit)
     weight_bytes = 2.0 * trainer.num_weights / ranks
     room = ENGINE_SHARE * machine.device_bytes - weight_bytes
     num_blocks = int(room * ranks / shape.bytes_of_blocks(1, "bfloat16"))
@@ -70,7 +77,7 @@ def run(config: GrpoPlanConfig) -> dict[str, Any]:
 
     Raises:
         UserError: engines and trainer share GPUs or have too few, the model's heads do not divide into
-            ``tensor_parallel``, or passes are limited by tokens.
+            ``tensor_parallel``, the longest request does not fit ``max_model_len``, or passes are limited by tokens.
     """
     machine = machine_of(config.machine)
     check_devices(config, machine)

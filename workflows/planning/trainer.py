@@ -43,7 +43,8 @@ class TrainerPlan:
 
     num_weights: int
     size: BatchSize  # of a micro-batch
-    bytes_by_purpose: dict[str, float]  # of one rank
+    bytes_by_purpose: dict[str, float]  # of one rank, on its device
+    host_bytes: dict[str, float]  # the same in host memory; empty where nothing is offloaded
     flops: Flops  # operations of a micro-batch
     prompt_tokens: int
 
@@ -101,6 +102,7 @@ def plan_trainer(
         num_weights=sum(p.numel() for p in model.parameters()),
         size=size_of(forecast.policy, batch),
         bytes_by_purpose=forecast.bytes(batch),
+        host_bytes=forecast.host_bytes,
         flops=FlopCounter(model, family).count(batch),
         prompt_tokens=len(family.encode(processor, [prompt]).prompt_ids[0]),
     )
@@ -143,6 +145,19 @@ def memory_lines(
         f"trainer, each of {settings.num_workers} ranks: {sums} = {plan.total_bytes / GB:.1f} of "
         f"{machine.usable_bytes / GB:.1f} GB: {'fits' if fits else 'does not fit'}",
         *([] if fits else [f"  give {', or '.join(advice)}"]),
+        *host_lines(plan, settings.num_workers),
+    ]
+
+
+def host_lines(plan: TrainerPlan, num_workers: int) -> list[str]:
+    """Say what offloading takes of host memory, which the name of a machine does not tell; none without it."""
+    if not plan.host_bytes:
+        return []
+    each = sum(plan.host_bytes.values())
+    sums = " + ".join(f"{name} {count / GB:.1f}" for name, count in plan.host_bytes.items())
+    return [
+        f"host memory, each of {num_workers} ranks: {sums} = {each / GB:.1f} GB; together "
+        f"{num_workers * each / GB:.1f} GB, which the hosts must have (hardware.offload)"
     ]
 
 
@@ -169,7 +184,9 @@ def assumed_mfu(mfu: float) -> str:
 
 def as_record(plan: TrainerPlan) -> dict[str, float]:
     """Return the numbers that a caller may want."""
-    return {**plan.bytes_by_purpose, "total_bytes": plan.total_bytes, **dataclasses.asdict(plan.size)}
+    host = sum(plan.host_bytes.values())
+    sums = {"total_bytes": plan.total_bytes, "host_bytes": host}
+    return {**plan.bytes_by_purpose, **sums, **dataclasses.asdict(plan.size)}
 
 
 def check_fits(result: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ from temporay.operators.pages.charts import Bar, bar_chart, interval_mark, perce
 from temporay.operators.pages.page import escape, page, section, tiles, why, write_page
 from temporay.operators.scoring.metrics import ConfidenceInterval
 from temporay.operators.settings import Settings
-from temporay.workflows.grpo.log import trend_words
+from temporay.workflows.grpo.log import ends_words, trend_words
 from temporay.workflows.reports import learned, stage_report
 from temporay.workflows.reports.curves import GRPO_CURVES, curve, logged
 from temporay.workflows.reports.rollout_cards import section_of
@@ -94,7 +94,7 @@ def first_figures(result: Mapping[str, Any], answers: Answers) -> str:
     rl = result["grpo"]
     values = [f"{100 * answers.mean(name, 'ordered').value:.1f}" for name in MODELS]
     low, high = rl["reward_last_interval"]
-    steps = f"first and last quarter of {rl['steps']} steps (last: {low:.3f} to {high:.3f})"
+    steps = f"{ends_words(rl['steps'])} (last: {low:.3f} to {high:.3f})"
     figures = [
         (" → ".join(values), f"mean accuracy in %: before, after SFT, after GRPO (chance {mean_chance(result):.1%})"),
         (

@@ -10,7 +10,7 @@ from typing import Any
 
 from temporay.operators.pages.page import section, table, tiles, why
 from temporay.operators.pages.shares import shares_table
-from temporay.workflows.grpo.log import trend_words
+from temporay.workflows.grpo.log import ends_words, trend_words
 from temporay.workflows.reports.curves import (
     GRPO_CURVES,
     SFT_CURVES,
@@ -60,7 +60,7 @@ def sft_figures(rows: MetricRows) -> list[tuple[str, str]]:
     """Return the main figures of SFT."""
     first, last = quarters(rows)
     return [
-        (f"{mean(first, 'loss'):.3f} → {mean(last, 'loss'):.3f}", f"loss, first and last quarter of {len(rows)} steps"),
+        (f"{mean(first, 'loss'):.3f} → {mean(last, 'loss'):.3f}", f"loss, {ends_words(len(rows))}"),
         (f"{mean(rows, 'tokens_per_s'):,.0f}", "tokens per second"),
         (f"{mean(rows, 'wait'):.1%}", "of the time waiting for data"),
     ]
@@ -113,7 +113,7 @@ def grpo_figures(rows: MetricRows, summary: Mapping[str, Any]) -> list[tuple[str
     return [
         (
             f"{mean(first, 'reward'):.3f} → {mean(last, 'reward'):.3f}",
-            f"reward, first and last quarter of {len(rows)} steps{trend_words(summary)}",
+            f"reward, {ends_words(len(rows))}{trend_words(summary)}",
         ),
         (f"{mean(rows, 'useful_groups'):.0%}", "of the groups had rewards that differ, so something to learn from"),
         (f"{worst:.1e}", f"nats at most between engine and trainer; mean KL {mean(rows, 'engine_kl'):.1e}"),

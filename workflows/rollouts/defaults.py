@@ -49,6 +49,7 @@ class Demand:
     key: str  # of the longest prompt
     prompt_tokens: int  # of the longest prompt, video tokens included
     max_tokens: int  # of a completion
+    limit: str = "max_tokens"  # the setting that this number comes from
     num_prompts: int
     num_rollouts: int  # of each prompt
 
@@ -62,6 +63,7 @@ class Demand:
         max_tokens: int,
         num_prompts: int,
         num_rollouts: int,
+        limit: str = "max_tokens",
     ) -> Self:
         """Count every prompt of a dataset, without decoding a clip.
 
@@ -80,12 +82,19 @@ class Demand:
             for sample in map(dataset.sample, range(len(dataset)))
         ]
         return cls.of_prompts(
-            shapes, lengths, max_tokens=max_tokens, num_prompts=num_prompts, num_rollouts=num_rollouts
+            shapes, lengths, max_tokens=max_tokens, num_prompts=num_prompts, num_rollouts=num_rollouts, limit=limit
         )
 
     @classmethod
     def of_prompts(
-        cls, prompts: Sequence[Prompt], lengths: TokenLengths, *, max_tokens: int, num_prompts: int, num_rollouts: int
+        cls,
+        prompts: Sequence[Prompt],
+        lengths: TokenLengths,
+        *,
+        max_tokens: int,
+        num_prompts: int,
+        num_rollouts: int,
+        limit: str = "max_tokens",
     ) -> Self:
         """Find the longest of some prompts. Of their frames, only the shape counts."""
         tokens = lengths.of(prompts)
@@ -96,16 +105,19 @@ class Demand:
             max_tokens=max_tokens,
             num_prompts=num_prompts,
             num_rollouts=num_rollouts,
+            limit=limit,
         )
 
 
 def largest(demands: Sequence[Demand]) -> Demand:
     """Return what serves every one of some demands."""
     longest = max(demands, key=lambda one: one.prompt_tokens)
+    most = max(demands, key=lambda one: one.max_tokens)
     return Demand(
         key=longest.key,
         prompt_tokens=longest.prompt_tokens,
-        max_tokens=max(one.max_tokens for one in demands),
+        max_tokens=most.max_tokens,
+        limit=most.limit,
         num_prompts=max(one.num_prompts for one in demands),
         num_rollouts=max(one.num_rollouts for one in demands),
     )
@@ -131,12 +143,12 @@ def resolve(config: PoolConfig, nodes: Nodes, model: KvShape, demand: Demand) ->
     on_node = engines_per_node(config, nodes, num_gpus)
     dtype: KvDtype = given.dtype or ("bfloat16" if on_gpu else "float32")
     max_model_len = given.max_model_len or demand.prompt_tokens + demand.max_tokens
-    check_length(demand.key, demand.prompt_tokens, demand.max_tokens, max_model_len)
+    check_length(demand.key, demand.prompt_tokens, demand.max_tokens, max_model_len, limit=demand.limit)
     if max_model_len > model.max_position:
         raise UserError(
             f"max_model_len is {max_model_len} (the longest prompt, {demand.key}, has {demand.prompt_tokens} tokens, "
-            f"and max_tokens is {demand.max_tokens}), but the model has {model.max_position} positions; use data with "
-            "fewer frames or pixels, a smaller max_tokens, or another model"
+            f"and {demand.limit} is {demand.max_tokens}), but the model has {model.max_position} positions; use data "
+            f"with fewer frames or pixels, a smaller {demand.limit}, or another model"
         )
     per_call = min(demand.num_prompts, config.prompts_per_call) * demand.num_rollouts
     max_num_seqs = given.max_num_seqs or min(MAX_NUM_SEQS["gpu" if on_gpu else "cpu"], per_call)

@@ -3,15 +3,16 @@
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
-from temporay.models.engines._settings import ENGINES, EngineSettings, OpenEngineSettings
+from temporay.models.engines._settings import ENGINES, EngineSettings, OpenEngineSettings, refuse_workers
 from temporay.operators.components import available, load
-from temporay.operators.errors import unknown_name
+from temporay.operators.errors import UserError, unknown_name
 from temporay.operators.scoring.scores import load_rewards
 from temporay.operators.settings import Settings
 from temporay.workflows.config import NamedFields, Weights
 from temporay.workflows.placement import RoleNeed
 
 BUCKET_MIB = 512
+LOCAL = "local"  # the name of the engine that computes in one process
 AUTO = "auto"  # the name of the engine that is chosen by what can be imported
 
 
@@ -62,6 +63,12 @@ class PoolConfig(Settings):
             raise ValueError(f"max_engines is {self.max_engines}; give at least num_engines ({self.num_engines})")
         return self
 
+    @model_validator(mode="after")
+    def _can_be_cut(self) -> Self:
+        if self.engine == LOCAL:  # others say so when they start
+            refuse_workers(self.engine, self.settings.tensor_parallel)
+        return self
+
 
 class ResolvedPool(PoolConfig):
     """A pool's settings with nothing left open; as they stand, those of a small model on two cores."""
@@ -75,7 +82,17 @@ class ResolvedPool(PoolConfig):
         """What the engines need that must be up before the run starts."""
         each = {"CPU": self.num_cpus, "GPU": self.num_gpus, **self.resources}
         share = "pool.placement together" if self.placement == "apart" and self.num_gpus else ""
-        return RoleNeed(role="engine", count=self.num_engines, each=each, change="pool.num_engines", share=share)
+        ranks = self.settings.tensor_parallel
+        of_gpus = "pool.settings.tensor_parallel" if self.num_gpus == ranks > 1 else "pool.num_gpus"
+        asked_by = {"CPU": "pool.num_cpus", "GPU": of_gpus, **dict.fromkeys(self.resources, "pool.resources")}
+        return RoleNeed(
+            role="engine",
+            count=self.num_engines,
+            each=each,
+            change="pool.num_engines",
+            share=share,
+            amounts=asked_by,
+        )
 
 
 class RewardConfig(Settings):
@@ -91,4 +108,10 @@ class RewardConfig(Settings):
     @model_validator(mode="after")
     def _all_exist(self) -> Self:
         load_rewards(self.weights, self.settings)  # or a misspelt name would be found after the engines have started
+        if not any(self.weights.values()):
+            given = " ".join(f"{name}={weight:g}" for name, weight in self.weights.items())
+            raise UserError(
+                f"weights is {given}, so that every rollout gets 0 and nothing is learned; give at least one "
+                "another weight than 0"
+            )
         return self

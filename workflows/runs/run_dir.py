@@ -6,13 +6,15 @@ Running a command again on the same folder resumes; with another configuration i
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from temporay.operators.errors import UserError
@@ -25,6 +27,7 @@ METRICS, SECONDS, SUMMARY = "metrics.jsonl", "seconds.json", "summary.json"
 TIME = "time"  # the stage of lines in metrics.jsonl about time that was spent; they stay when steps are taken again
 WHERE = "out"  # a setting that says where the run is and not what it is: a moved folder goes on
 BEGIN_AGAIN = "restore it, or begin again with another --out"  # advice about a damaged file of a run
+MAX_DIFFERENCES = 10  # settings that a message shows
 VERSIONED = ("temporay", "torch", "transformers", "ray", "trl")
 
 
@@ -58,7 +61,7 @@ class RunDir:
             if config_path.exists():
                 found = read_json(config_path, BEGIN_AGAIN)
                 if all_changed := _changed_settings(path, found, wanted, may_change):
-                    print(f"{kind}: goes on with other settings: {'; '.join(all_changed)}", flush=True)
+                    print(f"{kind}: goes on with other settings: {shortly(all_changed)}", flush=True)
                 if _has_more_steps(path / SUMMARY, found, wanted):
                     (path / SUMMARY).unlink()
                 clock = path / SECONDS
@@ -68,9 +71,7 @@ class RunDir:
                 return cls(path=path, resumed=True, seconds=seconds, earlier=found, is_run=True)
             write_json(config_path, wanted)
         except OSError as error:
-            raise UserError(
-                f"cannot write to {path}: {error.strerror}; give --out a folder you may write to"
-            ) from error
+            raise _not_writable(path, error) from error
         return cls(path=path, resumed=False, is_run=True)
 
     @property
@@ -109,13 +110,13 @@ class RunDir:
         self.log({"stage": TIME, "part": part, "seconds": round(seconds, 3)})
 
     def log(self, row: Mapping[str, Any]) -> None:
-        """Append one line to metrics.jsonl. A line that a kill cut short is ended first."""
+        """Append one line to metrics.jsonl, of finite numbers. A line that a kill cut short is ended first."""
         with self.metrics_path.open("a+b") as file:
             if file.tell() > 0:
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":
                     file.write(b"\n")
-            file.write(json.dumps(row).encode() + b"\n")
+            file.write(json.dumps(finite(row), allow_nan=False).encode() + b"\n")
 
     def rows(self, *stages: str) -> list[dict[str, Any]]:
         """Return the lines of metrics.jsonl that some stages wrote, in order. Torn lines are left out."""
@@ -140,6 +141,48 @@ class RunDir:
         summary = {**result, "seconds": self.seconds, "versions": {name: version(name) for name in VERSIONED}}
         write_json(self.summary_path, summary)
         return summary
+
+
+def finite(value: Any) -> Any:
+    """Return a value without numbers that JSON does not have: in a table they are left out, in a list they are null."""
+    if isinstance(value, Mapping):
+        return {name: finite(inner) for name, inner in value.items() if not _is_no_number(inner)}
+    if isinstance(value, list | tuple):
+        return [None if _is_no_number(inner) else finite(inner) for inner in value]
+    return value
+
+
+def _is_no_number(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def shortly(lines: Sequence[str]) -> str:
+    """Return the first of some lines as one, and how many are left."""
+    left = len(lines) - MAX_DIFFERENCES
+    return "; ".join([*lines[:MAX_DIFFERENCES], *([f"and {left} more"] if left > 0 else [])])
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a folder that cannot be written, before anything starts. It is left as it was.
+
+    Raises:
+        UserError: it cannot be made, or no file can be written there.
+    """
+    missing: list[Path] = []
+    try:
+        missing += [folder for folder in (path, *path.parents) if not folder.exists()]
+        path.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=path).close()
+    except OSError as error:
+        raise _not_writable(path, error) from error
+    finally:
+        for folder in missing:
+            with suppress(OSError):  # it was not made, or another process has written there
+                folder.rmdir()
+
+
+def _not_writable(path: Path, error: OSError) -> UserError:
+    return UserError(f"cannot write to {path}: {error.strerror}; give --out a folder you may write to")
 
 
 def part_of(stage: str, part: str) -> str:
@@ -173,15 +216,20 @@ def _changed_settings(
     """Return the differences of two runs, a line each.
 
     Raises:
-        UserError: one is of a setting that may not change.
+        UserError: they are of different commands, or one is of a setting that may not change.
     """
+    if found.get("command") != wanted["command"]:
+        raise UserError(
+            f"{path} holds a run of {found.get('command', 'no known command')}, not of {wanted['command']}; give "
+            "another --out"
+        )
     before, after = ({name: tree[name] for name in tree if name != WHERE} for tree in (found, wanted))
     all_changed = difference(before, after)
     changed = [line for line in all_changed if not _is_below(line.partition(":")[0], may_change)]
     if changed:
         raise UserError(
             f"{path} holds a run with other settings; give another --out, or the same settings. "
-            f"Different: {'; '.join(changed)}"
+            f"Different: {shortly(changed)}"
         )
     return all_changed
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from temporay.models.families._base import family_of
+from temporay.models.families._base import check_weights, family_of
 from temporay.operators.dataset.opening import check_dropped
 from temporay.operators.errors import UserError
 from temporay.operators.seeding import rng_at
+from temporay.workflows.learner.held_out import check_held_out
 from temporay.workflows.sft.mixture import Mixture, Part, parts_of, row_order
 from temporay.workflows.sft.schedule import Numbers, Schedule, make_schedule
 from temporay.workflows.sft.settings import SftConfig
@@ -32,8 +33,11 @@ class Inputs:
     held_out: HeldOut | None
 
 
-def prepare(config: SftConfig, parts: tuple[Part, ...]) -> Inputs:
+def prepare(config: SftConfig, parts: tuple[Part, ...], held_out: Part | None) -> Inputs:
     """Count tokens, leave out what is too long and say so on the terminal, and settle every step.
+
+    Args:
+        held_out: what is validated on.
 
     Raises:
         UserError: too much is too long.
@@ -55,7 +59,7 @@ def prepare(config: SftConfig, parts: tuple[Part, ...]) -> Inputs:
         schedule=schedule,
         frame_bytes_N=counts.frame_bytes_N,
         dropped=tuple(dropped),
-        held_out=hold_out(config, limits),
+        held_out=None if held_out is None else hold_out(held_out, config, limits),
     )
 
 
@@ -110,16 +114,36 @@ def kept_rows(mixture: Mixture, dropped: list[TooLong]) -> list[list[int]]:
     return kept
 
 
-def hold_out(config: SftConfig, limits: dict[str, int | None]) -> HeldOut | None:
-    """Choose samples to validate on, once for all steps; the limits of training hold for them too.
+def check_model(config: SftConfig, parts: tuple[Part, ...]) -> None:
+    """Refuse a model that cannot learn from these samples, before a folder is written or a process starts.
 
     Raises:
-        UserError: there is no such dataset, or all chosen samples are too long.
+        UserError: its files lack weights, or its chat template makes no prompt of the first sample.
+    """
+    check_weights(config.model)
+    count_rows(parts, config, [0])
+
+
+def held_out_part(config: SftConfig, parts: tuple[Part, ...]) -> Part | None:
+    """Open what is validated on; None for a run without validation.
+
+    Raises:
+        UserError: there is no such dataset, or it shares samples or twins with what is trained on.
     """
     if config.validation is None:
         return None
     (part,) = parts_of(config.validation, (), config.video_reading, config.out)
     check_dropped(part.path, part.num_rows, part.dropped, config.max_dropped_share)
+    check_held_out(config.validation, Mixture.open((part,)).datasets[0], Mixture.open(parts).datasets)
+    return part
+
+
+def hold_out(part: Part, config: SftConfig, limits: dict[str, int | None]) -> HeldOut:
+    """Choose samples to validate on, once for all steps; the limits of training hold for them too.
+
+    Raises:
+        UserError: too many of the chosen samples are too long.
+    """
     chosen = rng_at("sft/validation", config.seed).permutation(part.num_rows)[: config.validation_samples].tolist()
     counted = count_rows((part,), config, chosen).tokens_N
     dropped = leave_out(Mixture.open((part,)), chosen, counted, limits, config)

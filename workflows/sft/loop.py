@@ -14,8 +14,8 @@ from temporay.models.families._base import family_of
 from temporay.operators.dataset.opening import check_dropped
 from temporay.operators.videos.reading import KEPT_WHERE
 from temporay.workflows.data.own_data import tell_dropped
-from temporay.workflows.learner.best import best_phrase, best_summary, check_metric
-from temporay.workflows.learner.learner import RAY_STORAGE, fit, make_trainer
+from temporay.workflows.learner.best import best_phrase, best_summary, check_metric, check_no_metric
+from temporay.workflows.learner.learner import RAY_STORAGE, fit, make_trainer, steps_done
 from temporay.workflows.learner.scaling import DATA_TASK, worker_need
 from temporay.workflows.learner.scaling import tell as tell_need
 from temporay.workflows.learner.settings import MAY_CHANGE, rate_change
@@ -27,7 +27,7 @@ from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.runs.trackers import check_trackers, mirrored
 from temporay.workflows.session import ray_session
 from temporay.workflows.sft.begun_lines import as_begun
-from temporay.workflows.sft.inputs import Inputs, prepare
+from temporay.workflows.sft.inputs import Inputs, check_model, held_out_part, prepare
 from temporay.workflows.sft.learner import STAGE, train_loop
 from temporay.workflows.sft.log import summarize
 from temporay.workflows.sft.mixture import parts_of
@@ -51,13 +51,15 @@ def run(config: SftConfig, *, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]
     check(config)
     for part in parts:
         check_dropped(part.path, part.num_rows, part.dropped, config.max_dropped_share)
+    held_out = held_out_part(config, parts)
+    check_model(config, parts)
     run_dir = RunDir.open(config.out, config, kind=STAGE, may_change=MAY_CHANGE_OF_SFT)
     tell_dropped(STAGE, config.out, {part.path: part.dropped for part in parts})
     finished = run_dir.summary()
     if finished is not None:
         return finished
     parts = as_begun(parts, config.out)
-    if change := rate_change(config, run_dir.earlier):
+    if change := rate_change(config, run_dir.earlier, steps_done(config)):
         print(f"{STAGE}: {change}", flush=True)
     with (
         ray_session(),
@@ -69,7 +71,7 @@ def run(config: SftConfig, *, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]
         tell_need(need, read_cluster())
         refuse_what_never_fits([need, DATA_TASK])  # before tokens are counted
         with run_dir.timed("counting tokens"):
-            inputs = prepare(config, parts)
+            inputs = prepare(config, parts, held_out)
         with stop_on_sigterm(config.out, config.stop_grace_s):
             learn(config, inputs, need, callbacks)
     shutil.rmtree(config.out / RAY_STORAGE, ignore_errors=True)
@@ -87,11 +89,14 @@ def check(config: SftConfig) -> None:
     """Refuse what cannot work, before anything starts.
 
     Raises:
-        UserError: there is no such model, the arms do not give the metric, or the package of a tracker is missing.
+        UserError: there is no such model, the arms do not give the metric, a metric was chosen and there is nothing to
+            validate on, or the package of a tracker is missing.
     """
     family_of(config.model)
     if config.validation is not None:
         check_metric(config.best_metric, config.validation_arms)
+    else:
+        check_no_metric(config.best_metric, SftConfig)
     check_trackers(config.trackers)
 
 

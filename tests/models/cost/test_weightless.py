@@ -72,7 +72,12 @@ def test_the_forecast_of_a_rank_is_what_torch_tracks(
 def test_what_is_offloaded_is_not_on_the_device(tiny_model: Path, family: Family) -> None:
     settings = dataclasses.replace(make_policy(tiny_model).settings, hardware=Hardware(offload="cpu"))
     share = RankShare.on_gpus(2, settings.hardware)
-    assert set(MemoryForecast(tiny_model, family, settings, share, reference=True).bytes(None)) == {"gathered"}
+    offloaded = MemoryForecast(tiny_model, family, settings, share, reference=True)
+    assert set(offloaded.bytes(None)) == {"gathered"}
+    on_device = MemoryForecast(
+        tiny_model, family, dataclasses.replace(settings, hardware=Hardware()), share, reference=True
+    )
+    assert on_device.bytes(None) == {**offloaded.host_bytes, **offloaded.bytes(None)} and not on_device.host_bytes
 
 
 def test_a_forecast_refuses_where_it_has_been_compared() -> None:

@@ -14,7 +14,7 @@ from temporay.operators.scoring.evaluation import EvaluationRow
 from temporay.workflows.config import validated
 from temporay.workflows.grpo.mailbox import Mailbox
 from temporay.workflows.grpo.settings import GrpoConfig
-from temporay.workflows.grpo.validation import HeldOutQuestions, check_held_out, measures, terminal_line
+from temporay.workflows.grpo.validation import HeldOutQuestions, check_validation, measures, terminal_line
 
 from tests.small_data import write_dataset
 
@@ -47,7 +47,10 @@ def test_a_gap_is_taken_by_pairs_and_an_unread_control_is_a_guess() -> None:
     low, high = found["shuffled_gap_interval"]
     assert low < 0.875 < high and high - low < 0.5  # differences of 0.75 and 1
     assert "ordered_gap" not in found
-    assert terminal_line(20, found).startswith("validation after 20 steps: ordered accuracy 100.0% (34% to 100%), shuf")
+    line = terminal_line(20, found)
+    assert line.startswith("validation after 20 steps: ordered accuracy 100.0% (34% to 100%), shuf")
+    assert line.endswith("; unread: ordered 0%, shuffled 50% (wrong on ordered frames, a guess in the other arms)")
+    assert "unread" not in terminal_line(20, measures(rows[:2]))
 
 
 def test_one_sample_has_no_interval_of_a_gap() -> None:
@@ -72,15 +75,16 @@ def test_validation_is_due_at_the_start_and_at_the_end(data: Path) -> None:
     ("changes", "message"),
     [
         ({"best_metric": "blind_gap"}, "best_metric blind_gap needs the arms blind, ordered"),
+        ({"validation": None, "best_metric": "shuffled_gap"}, "best_metric is shuffled_gap, but nothing is validated"),
         ({"validation": Path("/no/data")}, "/no/data is not a dataset"),
     ],
 )
 def test_a_validation_that_cannot_be_is_refused(
     data: Path, held_out: Path, changes: dict[str, Any], message: str
 ) -> None:
-    check_held_out(config(data, validation=held_out), Dataset.open(data))
+    check_validation(config(data, validation=held_out), Dataset.open(data))
     with pytest.raises(UserError, match=message):
-        check_held_out(config(data, **{"validation": held_out, **changes}), Dataset.open(data))
+        check_validation(config(data, **{"validation": held_out, **changes}), Dataset.open(data))
 
 
 def test_samples_that_are_trained_on_are_not_held_out(tmp_path: Path) -> None:
@@ -89,7 +93,7 @@ def test_samples_that_are_trained_on_are_not_held_out(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"\d+ of 24 samples of validation .* as twins, e\.g\. motion_direction-rl-0-1-\d+; give other"
     ):
-        check_held_out(config(data, validation=twins), Dataset.open(data))
+        check_validation(config(data, validation=twins), Dataset.open(data))
 
 
 def test_workers_wait_for_the_value_of_their_weights_or_for_the_end() -> None:

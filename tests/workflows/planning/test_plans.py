@@ -56,6 +56,14 @@ def test_fine_tuning_is_planned_by_memory_and_hours(config_only: Path, capsys: p
     assert code == 2 and "8xH100-80GB" in text and "RTX-4090" in text
 
 
+def test_what_is_offloaded_is_told(config_only: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ("sft", "tiny", "--model", config_only, *CLIP, "--num-workers", 2)
+    code, text = planned(capsys, *given)
+    assert code == 0 and "host memory" not in text
+    code, text = planned(capsys, *given, "--hardware.offload", "cpu")
+    assert code == 0 and "host memory, each of 2 ranks: weights 0.0 + gradients 0.0 + AdamW 0.0 = 0.0 GB; " in text
+
+
 def test_grpo_is_planned_by_role(config_only: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = ("grpo", "tiny", "--model", config_only, *CLIP)
     code, text = planned(capsys, *given, "--machine", "2xA100-1GB", "--loss.beta", "0.1")
@@ -98,6 +106,12 @@ def test_engines_without_devices_are_refused(config_only: Path, capsys: pytest.C
     assert code == 2 and "devices: 1 for the trainer and 1 for engines, but 1xH100-80GB has 1; " in text
     code, text = planned(capsys, *given, "--pool.settings.tensor-parallel", 3)
     assert code == 2 and "tensor_parallel is 3, but" in text and "give 1, 2" in text
+
+
+def test_a_request_that_no_engine_takes_is_refused(config_only: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ("grpo", "tiny", "--model", config_only, *CLIP, "--machine", "8xH100-80GB")
+    code, text = planned(capsys, *given, "--pool.settings.max-model-len", 50)
+    assert code == 2 and "guards.canary_tokens is 256, but max_model_len is 50; set it to at least " in text
 
 
 def test_machines_have_a_form() -> None:

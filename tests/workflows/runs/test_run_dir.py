@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from pydantic import Field
 from temporay.operators.errors import UserError
 from temporay.operators.settings import Settings
-from temporay.workflows.runs.run_dir import TIME, RunDir, finished_summary
+from temporay.workflows.runs.run_dir import TIME, RunDir, check_writable, finished_summary, shortly
 
 TORN = (b'{"stage": "grpo", "st', b'{"stage": "grpo", "step": 3', b'{"stage": "gr\xc3', b"1")
 
@@ -46,6 +47,13 @@ def test_what_workers_said_when_they_started_stays(run_dir: RunDir) -> None:
     run_dir.log({"stage": "grpo", "step": 2, "pid": 7})
     run_dir.drop_from("grpo", 1)
     assert [(row["step"], row.get("pid")) for row in run_dir.rows("grpo")] == [(0, None), (2, 7)]
+
+
+def test_lines_hold_no_number_that_json_has_not(run_dir: RunDir) -> None:
+    inner = {"a": math.nan, "b": [1.0, -math.inf, (math.nan,)]}
+    run_dir.log({"stage": "grpo", "step": 3, "loss": math.inf, "reward": 0.5, "exact": inner})
+    last = run_dir.metrics_path.read_text().splitlines()[-1]
+    assert last == '{"stage": "grpo", "step": 3, "reward": 0.5, "exact": {"b": [1.0, null, [null]]}}'
 
 
 def test_a_line_of_another_process_does_not_cut_one(run_dir: RunDir) -> None:
@@ -140,6 +148,27 @@ def test_a_run_is_compared_and_its_result_found_without_opening_it(tmp_path: Pat
     assert found(Config(num_steps=6)) is None and run_dir.summary_path.exists()
     with pytest.raises(UserError, match="has finished 4 steps, and num_steps is now 3"):
         found(Config(num_steps=3))
+
+
+def test_a_run_of_another_command_is_told_as_such(tmp_path: Path) -> None:
+    reopened(tmp_path, Config())
+    with pytest.raises(UserError, match=r"holds a run of grpo, not of sft; give another --out$"):
+        RunDir.open(tmp_path, Config(seed=1), kind="sft")
+
+
+def test_ten_differences_are_shown() -> None:
+    assert shortly(["a", "b"]) == "a; b"
+    assert shortly([*"abcdefghijkl"]) == "a; b; c; d; e; f; g; h; i; j; and 2 more"
+
+
+def test_a_folder_is_left_as_it_was_by_a_look_at_it(tmp_path: Path) -> None:
+    check_writable(tmp_path / "runs" / "one")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    for path in (Path("/proc/x"), tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(UserError, match=f"cannot write to {path}: .*; give --out a folder"):
+            check_writable(path)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 class Moved(Settings):

@@ -10,14 +10,16 @@ import pytest
 from temporay.models.families._base import family_of
 from temporay.models.tiny import TinyShape, build
 
-from tests.small_data import write_dataset
+from tests.small_data import renamed_copy, write_dataset
 from tests.small_runs import write_model
 
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write ten clips of drawn motion."""
-    return write_dataset(tmp_path_factory.mktemp("data"), num_samples=10)
+    """Write ten clips of drawn motion, and beside them the same ones as ``held_out``."""
+    folder = write_dataset(tmp_path_factory.mktemp("data") / "trained_on", num_samples=10)
+    renamed_copy(folder, folder.with_name("held_out"))
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ def config(data: Path, model: Path, out: Path, **changes: object) -> SftConfig:
         "optimizer": {"lr": 5e-4, "warmup_steps": 2, "weight_decay": 0.1},
         "threads": 1,
         "checkpoint_every": KILL_AFTER,
-        "validation": data,
+        "validation": data.with_name("held_out"),
         "validate_every": 4,
         "validation_samples": 5,
         "best_metric": "shuffled_gap",
@@ -141,7 +141,7 @@ def test_a_finished_run_is_not_run_again_and_another_config_is_refused(
 
 
 def test_other_data_than_the_run_began_with_is_refused(data: Path, model: Path, tmp_path: Path) -> None:
-    inputs = prepare(config(data, model, tmp_path), parts_of(data, (), VideoReading()))
+    inputs = prepare(config(data, model, tmp_path), parts_of(data, (), VideoReading()), None)
     check_cursor({}, cursor_of(inputs, 3))
     check_cursor(json.loads(json.dumps(cursor_of(inputs, 3))), cursor_of(inputs, 3))
     changed = dataclasses.replace(inputs, parts=(dataclasses.replace(inputs.parts[0], fingerprint="other"),))
@@ -153,25 +153,25 @@ def test_too_long_samples_are_left_out_by_name(
     data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parts, plain = parts_of(data, (), VideoReading()), {"validation": None}
-    tokens = prepare(config(data, model, tmp_path, **plain), parts).schedule.tokens_N
+    tokens = prepare(config(data, model, tmp_path, **plain), parts, None).schedule.tokens_N
     limit = int(sorted(tokens)[-3])  # so that two are longer, unless lengths are equal
     gone = [row for row, n in enumerate(tokens.tolist()) if n > limit]
     assert 0 < len(gone) < 10
-    inputs = prepare(config(data, model, tmp_path, max_length=limit, max_dropped_share=0.5, **plain), parts)
+    inputs = prepare(config(data, model, tmp_path, max_length=limit, max_dropped_share=0.5, **plain), parts, None)
     assert set(inputs.schedule.rows.tolist()) == set(range(10)) - set(gone)
     assert "samples left out, over_max_length: " in capsys.readouterr().out
     (account,) = accounts(inputs)
     keys = {Dataset.open(data).sample(row).key: int(tokens[row]) for row in gone}
     assert account["dropped_samples"] == {"over_max_length": {"count": len(gone), "tokens": keys}}
     with pytest.raises(UserError, match=rf"{len(gone)} of 10 samples are too long .*max_dropped_share is 0"):
-        prepare(config(data, model, tmp_path, max_length=limit, **plain), parts)
+        prepare(config(data, model, tmp_path, max_length=limit, **plain), parts, None)
 
 
 def test_a_diverged_run_ends_at_once_and_names_its_samples(
     ray_cluster: None, data: Path, model: Path, tmp_path: Path
 ) -> None:
     """Steps without a finite gradient are left out, up to a limit; then nothing is tried again."""
-    wild = {"optimizer": {"lr": 1e30}, "validation": None, "max_not_finite_steps": 3}
+    wild = {"optimizer": {"lr": 1e30}, "validation": None, "best_metric": "ordered_loss", "max_not_finite_steps": 3}
     with pytest.raises(UserError, match="so it was in 3 optimizer steps in a row: the loss has diverged; lower"):
         run(config(data, model, tmp_path, **wild))
     assert len(logged(tmp_path, "pid")) == 1  # max_failures is 3
@@ -326,7 +326,7 @@ def test_search_stops_bad_trials_and_keeps_the_best(ray_cluster: None, data: Pat
                 "data": data,
                 "model": model,
                 "out": tmp_path / "search",
-                "validation": data,
+                "validation": data.with_name("held_out"),
                 "sft": {**shared, "best_metric": "ordered_loss"},
                 "search": ("optimizer.lr=3e-3,1e-5,1e-6",),
             }

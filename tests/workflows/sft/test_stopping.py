@@ -38,7 +38,7 @@ def config(data: Path, model: Path, out: Path, **changes: Any) -> SftConfig:
         "optimizer": {"lr": 3e-3, "schedule": "constant"},
         "threads": 1,
         "checkpoint_every": NUM_STEPS,
-        "validation": data,
+        "validation": data.with_name("held_out"),
         "validate_every": 10,
         "validation_samples": 10,
         "validation_arms": ["ordered"],
@@ -109,7 +109,7 @@ def test_an_opening_is_learned_alone(data: Path, model: Path, tmp_path: Path) ->
     """The model learns to answer at once, and nothing about the answer."""
     settings = config(data, model, tmp_path, answer_only_share=1.0, answer_only_learns="opening")
     part = parts_of(data, (), VideoReading())
-    inputs = prepare(settings, part)
+    inputs = prepare(settings, part, None)
     family = family_of(model)
     processor = family.load_processor(model)
     collate = Collate(
