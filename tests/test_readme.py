@@ -25,6 +25,7 @@ EVERYTHING = "\n".join(TEXTS.values())
 MAX_README_WORDS = 1200
 PACKAGES = ("operators", "models", "workflows", "cluster")
 OPEN_FOLDERS = (
+    "benchmarks",
     "primitives",
     "rewards",
     "advantages",
