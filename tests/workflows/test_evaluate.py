@@ -13,7 +13,9 @@ from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
 from temporay.operators.records import Prompt
 from temporay.workflows.config import validated
-from temporay.workflows.evaluate import EvaluateConfig, EvaluateSettings, evaluate, run
+from temporay.workflows.evaluate import EvaluateConfig, run
+from temporay.workflows.evaluation.asking import ask, greedy
+from temporay.workflows.evaluation.questions import SampleQuestions
 from temporay.workflows.grpo.guards import CanaryQuestions
 from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.rollouts.media import ClipSource, StoredPrompt
@@ -65,10 +67,9 @@ def test_a_damaged_clip_is_one_sentence_that_names_it_and_its_shard(tmp_path: Pa
     data = write_dataset(tmp_path / "data")
     name = damage_clip(data, 2)
     dataset, pool = Dataset.open(data), SimpleNamespace(processor=None)  # which is not asked before frames are there
-    settings = EvaluateSettings(arms=("ordered",))
     told = rf"clip {name} of {data}/shard-000000\.tar: .*clip_undecodable.*`temporay lint` lists every fault"
     with pytest.raises(UserError, match=told):
-        asyncio.run(evaluate(cast(Any, pool), dataset, [2], settings.arms, settings))
+        asyncio.run(ask(cast(Any, pool), SampleQuestions.of(dataset, [2], ""), ("ordered",), greedy(4)))
     questions = validated(
         GrpoConfig, {"data": data, "model": tmp_path, "out": tmp_path, "guards": {"canary_prompts": 8}}
     )
