@@ -12,6 +12,7 @@ import pytest
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
 from temporay.operators.records import Prompt
+from temporay.operators.videos.reading import VideoReading
 from temporay.workflows.config import validated
 from temporay.workflows.evaluate import EvaluateConfig, run
 from temporay.workflows.evaluation.asking import ask, greedy
@@ -77,4 +78,4 @@ def test_a_damaged_clip_is_one_sentence_that_names_it_and_its_shard(tmp_path: Pa
         CanaryQuestions.open(dataset, None, questions)
     prompt = Prompt(key=name, text="", frames_THWC=None, fps=4.0)
     with pytest.raises(UserError, match=told):
-        StoredPrompt(prompt=prompt, frames_ref=None, source=ClipSource(data=data, row=2)).load()
+        StoredPrompt(prompt=prompt, frames_ref=None, source=ClipSource(data=data, row=2, videos=VideoReading())).load()
