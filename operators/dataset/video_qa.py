@@ -19,7 +19,7 @@ from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.own_data.forms._base import Form
 from temporay.operators.own_data.lines import CLIP, form_of, load_forms, read_entries
 from temporay.operators.primitives._base import primitive_of
-from temporay.operators.records import Address, Frames, Sample
+from temporay.operators.records import Address, Frames, Question, Sample
 from temporay.operators.scoring.answers import read_answer
 from temporay.operators.seeding import digest
 from temporay.operators.videos.reading import TIMELINE_FPS, VideoReading, Window
@@ -27,6 +27,7 @@ from temporay.operators.videos.sampled_video import SampledVideo
 
 TASK = "video_qa"
 MAX_DROPPED_SHOWN = 3  # lines named in an error
+SPAN_SLACK_S = 1.0  # annotations are rounded, and durations of files differ from those of players
 MAX_INDEX = 10**15  # the index of a line is a hash of what it asks: it stays when lines are added or a folder is moved
 
 
@@ -135,6 +136,7 @@ def read_line(line: Mapping[str, Any], number: int, settings: VideoQaSettings, f
     facts = {"video": str(path.absolute()), "line": number, **window.facts()}
     taken = video_of(facts, settings).taken()
     question = asked.question
+    _check_span(question, video_of(facts, settings).header().duration_s)
     content = digest(video, question.text, list(question.options), question.answer_index, *window.facts().values())
     sample = Sample(
         address=Address(task=_own_task(asked.task), split="own", index=content % MAX_INDEX, seed=0, level=0),
@@ -154,6 +156,15 @@ def read_line(line: Mapping[str, Any], number: int, settings: VideoQaSettings, f
     if read_answer(sample.target, question).index != question.answer_index:
         raise SampleRejected("bad_answer", f"{question.answer!r:.80} cannot be told from other answers when it is read")
     return sample
+
+
+def _check_span(question: Question, duration_s: float) -> None:
+    """Refuse a span of time that the video does not have."""
+    if question.kind != "interval":
+        return
+    start_s, end_s = question.values[question.answer_index]
+    if not 0 <= float(start_s) < float(end_s) <= duration_s + SPAN_SLACK_S:
+        raise SampleRejected("bad_answer", f"the span {start_s} to {end_s} s is not in a video of {duration_s:g} s")
 
 
 def _own_task(category: str) -> str:

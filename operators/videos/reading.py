@@ -24,6 +24,7 @@ TIMELINE_FPS = 1000.0  # a user's video is described on a timeline of millisecon
 DEFAULT_FPS = 2.0
 MAX_SIDES_RATIO = 200  # longer by shorter side; transformers' ``smart_resize`` of all Qwen models raises above it
 MIN_SIDE = 4  # px of a frame that is read; transformers takes a height of 1 or 3 for the number of colors
+UNCLEAR_BOUNDS = ("start", "end", "start_time", "end_time", "start_frame", "end_frame")  # of lines made elsewhere
 EDGE_S = 1e-6  # how far the middle of a span may miss a frame's time by rounding
 
 Places = npt.NDArray[np.int64]
@@ -74,6 +75,9 @@ class Window:
         Raises:
             SampleRejected: ``bad_window``.
         """
+        unclear = [name for name in UNCLEAR_BOUNDS if isinstance(tree.get(name), int | float)]
+        if unclear:
+            raise SampleRejected("bad_window", f"{', '.join(unclear)} may be seconds or frames: write start_s, end_s")
         start_s, end_s = tree.get("start_s"), tree.get("end_s")
         for value in (start_s, end_s):
             is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < np.inf

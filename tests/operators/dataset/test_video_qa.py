@@ -68,11 +68,28 @@ def test_a_line_may_be_about_a_part_of_its_video(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "window",
-    [{"start_s": -1}, {"end_s": 0}, {"start_s": 1, "end_s": 1}, {"start_s": "1"}, {"start_s": 2.5}, {"end_s": True}],
+    [
+        {"start_s": -1},
+        {"end_s": 0},
+        {"start_s": 1, "end_s": 1},
+        {"start_s": "1"},
+        {"start_s": 2.5},
+        {"end_s": True},
+        {"start": 0.5, "end": 1},  # of seconds or of frames
+    ],
 )
 def test_a_part_that_a_video_does_not_have_is_no_line(folder: Path, window: dict[str, object]) -> None:
     (dropped,) = opened(folder, plain(), plain(**window)).dropped
     assert dropped.reason == "bad_window"
+
+
+@pytest.mark.parametrize(
+    ("span", "taken"), [([0.5, 1.5], True), ([0.5, 2.9], True), ([1, 30], False), ([10, 70], False)]
+)
+def test_a_span_must_be_in_its_video(folder: Path, span: list[float], taken: bool) -> None:
+    line = {"video": plain()["video"], "question": "When does it get light?", "answer": span}
+    data = opened(folder, plain(), line)
+    assert (len(data) == 2) == taken and [one.reason for one in data.dropped] == ([] if taken else ["bad_answer"])
 
 
 def test_a_video_that_is_exchanged_is_not_taken_for_the_old_one(folder: Path) -> None:

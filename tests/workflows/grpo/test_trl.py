@@ -28,6 +28,7 @@ from temporay.workflows.rollouts.media import StoredPrompt
 from tests.benchmarks.trl_sides import Experiment, as_trl_takes, ours, peer, write_clips, write_start
 
 ASKED = Experiment(steps=2, prompts=3, group_size=4, max_tokens=6)
+MAX_SEEDS = 20  # tried until no group is flat
 Answered = list[tuple[StoredPrompt, ScoredGroup]]
 
 
@@ -40,22 +41,25 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> GrpoConfig:
 
 @pytest.fixture(scope="module")
 def batches(config: GrpoConfig) -> list[Answered]:
-    """Sample and score the rollouts of every step, all under the first weights."""
+    """Sample and score the rollouts of every step, all under the first weights, so that each group has a signal."""
     engine = Local(config.model, EngineSettings())
     processor = family_of(config.model).load_processor(config.model)
     dataset, rewards = Dataset.open(config.data), load_rewards(config.rewards.weights, {})
     chosen, _ = prompt_stream(config, dataset).choose(Cursor(), ASKED.steps * ASKED.prompts)
     rows = [one.row for one in chosen]
     prompts = [to_prompt(processor, dataset.sample(r), dataset.frames(r), instruction="") for r in rows]
-    sampling = Sampling(
-        num_rollouts=ASKED.group_size, temperature=config.temperature, max_tokens=ASKED.max_tokens, seed=0
-    )
-    answered = []
-    for one, prompt, group in zip(chosen, prompts, engine.generate(prompts, sampling), strict=True):
-        sample, stored = dataset.sample(one.row), StoredPrompt(prompt=prompt, frames_ref=None)
-        scores = score_group(group, sample, rewards)
-        found = AnsweredPrompt(chosen=one, sample=sample, prompt=stored, group=group, scores=scores)
-        answered.append((stored, found.scored(config, 0, TaskScales())))
+    for seed in range(MAX_SEEDS):
+        sampling = Sampling(
+            num_rollouts=ASKED.group_size, temperature=config.temperature, max_tokens=ASKED.max_tokens, seed=seed
+        )
+        answered = []
+        for one, prompt, group in zip(chosen, prompts, engine.generate(prompts, sampling), strict=True):
+            sample, stored = dataset.sample(one.row), StoredPrompt(prompt=prompt, frames_ref=None)
+            scores = score_group(group, sample, rewards)
+            found = AnsweredPrompt(chosen=one, sample=sample, prompt=stored, group=group, scores=scores)
+            answered.append((stored, found.scored(config, 0, TaskScales())))
+        if all(scored.outcome == Outcome.TRAINED for _, scored in answered):
+            break
     return [answered[i : i + ASKED.prompts] for i in range(0, len(answered), ASKED.prompts)]
 
 

@@ -101,7 +101,7 @@ def test_every_number_of_every_stage_is_a_curve(run: RunDir) -> None:
         run.log({"stage": "sft", "step": 3, "loss": math.nan})
     found = curves(run.path)
     assert found.keys() == {"sft/loss", "sft/seconds/train", "sft_validation/ordered"}
-    assert found["sft/loss"][:3] == expected((range(3), 1.0)) and math.isnan(found["sft/loss"][3][1])
+    assert found["sft/loss"] == expected((range(3), 1.0))  # a value that is not finite is left out
     assert found["sft_validation/ordered"] == [(2, 0.5)]
 
 
