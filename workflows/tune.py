@@ -199,8 +199,13 @@ def table(trials: Sequence[Trial], metric: str = "") -> str:
 
 
 def _rank(trial: Trial, metric: str) -> tuple[bool, float, float]:
-    badness = -goodness(metric, trial.validated) if trial.validated is not None else math.inf
-    return trial.status != "finished", badness if metric else 0.0, math.inf if trial.loss is None else trial.loss
+    badness = _finite(-goodness(metric, trial.validated) if trial.validated is not None else None)
+    return trial.status != "finished", badness if metric else 0.0, _finite(trial.loss)
+
+
+def _finite(value: float | None) -> float:
+    """Return a value that sorts behind all others where there is none, or it is not a number."""
+    return math.inf if value is None or math.isnan(value) else value
 
 
 def run(config: TuneConfig) -> dict[str, Any]:

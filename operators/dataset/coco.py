@@ -14,7 +14,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from temporay.operators.seeding import fraction
 MAX_PIXELS = 40_000_000
 MAX_FILE_BYTES = 50 << 20
 MAX_CAPTION_CHARS = 500  # COCO's longest caption has about 250
+FILLER = re.compile(r"\bthere is no image\b.*\bcaption\b", re.IGNORECASE)  # COCO's annotators wrote it now and then
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP")
 CACHE_BYTES = 64 << 20
 OBJECT_NAME = re.compile(r"<[^<>]*>")  # Pillow's messages name the file object, its memory address or its folder
@@ -88,7 +89,13 @@ def clean_caption(text: str) -> str:
     text = unicodedata.normalize("NFC", text)
     text = "".join(" " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c)[0] != "C")
     text = " ".join(text.translate(BRACKETS).split()).rstrip(".").rstrip()
-    return text[:1].lower() + text[1:]
+    return text[:1].lower() + text[1:] if _begins_a_sentence(text) else text
+
+
+def _begins_a_sentence(text: str) -> bool:
+    """Tell a capital that begins a sentence from abbreviations and texts in capitals, which stay as they are."""
+    first, _, rest = text.partition(" ")
+    return first[1:].islower() or (len(first) == 1 and not rest.isupper())
 
 
 def load_image(scene: Scene, side: int) -> Frames:
@@ -109,7 +116,9 @@ def load_image(scene: Scene, side: int) -> Frames:
                 return _to_rgb(image, path.name, side)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise SampleRejected("image_too_large", f"{path.name}: {error}") from error
-    except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises for broken files
+    except (SampleRejected, MemoryError):
+        raise
+    except Exception as error:  # Pillow raises errors of many kinds for broken files and damaged EXIF blocks
         detail = OBJECT_NAME.sub(path.name, str(error))
         raise SampleRejected("image_corrupt", f"{path.name}: {detail}") from error
 
@@ -174,16 +183,19 @@ def _captions_by_image(annotations: list[Any], dropped: Counter[str]) -> dict[in
     by_image: dict[int, list[str]] = {}
     seen: set[int] = set()
     for entry in annotations:
-        image_id = entry.get("image_id") if isinstance(entry, dict) else None
-        if not isinstance(image_id, int) or not isinstance(entry.get("caption"), str):
+        image_id = _number(entry.get("image_id")) if isinstance(entry, dict) else None
+        if image_id is None or not isinstance(entry.get("caption"), str):
             dropped["malformed_annotation"] += 1
             continue
-        if entry.get("id") in seen:
-            dropped["duplicate_annotation"] += 1
-            continue
-        if "id" in entry:
-            seen.add(entry["id"])
+        if (own_id := _number(entry.get("id"))) is not None:
+            if own_id in seen:
+                dropped["duplicate_annotation"] += 1
+                continue
+            seen.add(own_id)
         caption = clean_caption(entry["caption"])
+        if FILLER.search(caption):
+            dropped["filler_caption"] += 1
+            continue
         if not caption or len(caption) > MAX_CAPTION_CHARS:
             dropped["caption_too_long" if caption else "empty_caption"] += 1
             continue
@@ -192,24 +204,35 @@ def _captions_by_image(annotations: list[Any], dropped: Counter[str]) -> dict[in
 
 
 def _scene(entry: Any, texts: Mapping[int, list[str]], images: Path, dropped: Counter[str]) -> Scene | None:
-    image_id = entry.get("id") if isinstance(entry, dict) else None
-    if not isinstance(image_id, int) or not isinstance(entry.get("file_name"), str):
+    image_id = _number(entry.get("id")) if isinstance(entry, dict) else None
+    if image_id is None or not isinstance(entry.get("file_name"), str):
         dropped["malformed_image"] += 1
         return None
     if image_id not in texts:
         dropped["image_without_caption"] += 1
         return None
-    path = images / entry["file_name"]
-    if not path.resolve().is_relative_to(images.resolve()):
+    name = PurePath(entry["file_name"])
+    if name.is_absolute() or ".." in name.parts:  # a link that lies in the folder is followed
         dropped["image_outside_folder"] += 1
+        return None
+    license_id = _number(entry.get("license"))
+    if license_id is None and entry.get("license") is not None:
+        dropped["malformed_license"] += 1
         return None
     return Scene(
         image_id=image_id,
-        path=str(path),
+        path=str(images / name),
         captions=tuple(dict.fromkeys(texts[image_id])),
-        license_id=entry.get("license"),
+        license_id=license_id,
         source_url=str(entry.get("flickr_url") or entry.get("coco_url") or ""),
     )
+
+
+def _number(value: Any) -> int | None:
+    """Return an id that is a whole number, or a text of its digits; else None."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def counts(dropped: Mapping[str, int]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,14 @@ def test_every_combination_times_the_draws() -> None:
         ["batch_size=8,16", "optimizer.schedule=linear,cosine", "optimizer.lr=1e-4..1e-2"], 3, 0
     )
     assert trial_settings(["num_steps=5"], 4, 0) == [{"num_steps": 5}]
+
+
+@pytest.mark.parametrize("metric", ["", "ordered_loss"])
+def test_a_trial_without_a_number_is_never_the_best(metric: str) -> None:
+    lost = Trial(settings={"seed": 1}, loss=math.nan, steps=9, status="finished", validated=math.nan)
+    found = Trial(settings={"seed": 2}, loss=0.7, steps=9, status="finished", validated=0.7)
+    for order in ([lost, found], [found, lost]):
+        assert table(order, metric).splitlines()[1].split()[0] == "2"
 
 
 @pytest.mark.parametrize("entry", ["optimizer.lr", "optimizer.lr=1e-2..1e-4", "optimizer.lr=0..1", "seed=a..b"])

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 from temporay.operators.dataset.coco import clean_caption, image_loader, load_image, read_scenes, split_scenes
 from temporay.operators.dataset.recipe import CocoPaths
 from temporay.operators.errors import SampleRejected, UserError
@@ -41,6 +41,11 @@ def scene_at(path: Path) -> Scene:
         ("[INST] a dog", "(INST) a dog"),
         ("a cafe\u0301\u202e\x00", "a caf\u00e9"),
         (" . ", ""),
+        ("NYC street at night", "NYC street at night"),
+        ("A DOG RUNS", "A DOG RUNS"),
+        ("THERE ARE DOGS", "THERE ARE DOGS"),
+        ("TVs on a wall", "TVs on a wall"),
+        ("I", "i"),
     ],
 )
 def test_captions_are_cleaned(given: str, cleaned: str) -> None:
@@ -190,3 +195,54 @@ def test_the_test_split_has_its_share_of_images_and_the_others_the_rest(test_fra
     assert parts["train"] == parts["rl"]
     assert sorted(one.image_id for one in parts["train"] + parts["test"]) == list(range(2000))
     assert len(parts["test"]) / 2000 == pytest.approx(test_fraction, abs=0.04)
+
+
+def test_a_link_that_lies_in_the_folder_is_followed(tmp_path: Path) -> None:
+    """As the caches of Hugging Face, DVC and git-annex keep images."""
+    annotations = [{"id": 1, "image_id": 1, "caption": "A dog."}]
+    captions, images = write_coco(tmp_path, [{"id": 1, "file_name": "a.png"}], annotations)
+    blob = tmp_path / "blobs" / "0123"
+    blob.parent.mkdir()
+    Image.new("RGB", (4, 4), (200, 0, 0)).save(blob, format="PNG")
+    (images / "a.png").symlink_to(Path("..") / "blobs" / "0123")
+    (scene,) = read_scenes(captions, images).scenes
+    assert load_image(scene, 4)[0, 0].tolist() == [200, 0, 0]
+
+
+def test_ids_and_licenses_that_are_texts_are_numbers_where_that_is_clear(tmp_path: Path) -> None:
+    images = [
+        {"id": "1", "file_name": "a.png", "license": "4"},
+        {"id": 2, "file_name": "a.png", "license": {"id": 4}},
+        {"id": 3, "file_name": "a.png"},
+        {"id": [4], "file_name": "a.png"},
+    ]
+    annotations = [{"id": [n], "image_id": str(n), "caption": "A dog."} for n in (1, 2, 3, 4)]
+    captions, folder = write_coco(tmp_path, images, annotations)
+    Image.new("RGB", (4, 4)).save(folder / "a.png")
+    found = read_scenes(captions, folder)
+    assert [(scene.image_id, scene.license_id) for scene in found.scenes] == [(1, 4), (3, None)]
+    assert found.dropped["malformed_license"] == 1 and found.dropped["malformed_image"] == 1
+
+
+def test_what_annotators_wrote_for_want_of_an_image_is_no_caption(tmp_path: Path) -> None:
+    filler = "There is no image here to provide a caption for."
+    annotations = [{"id": n, "image_id": 1, "caption": text} for n, text in enumerate((filler, "A dog."))]
+    captions, folder = write_coco(tmp_path, [{"id": 1, "file_name": "a.png"}], annotations)
+    Image.new("RGB", (4, 4)).save(folder / "a.png")
+    found = read_scenes(captions, folder)
+    assert found.scenes[0].captions == ("a dog",) and found.dropped == {"filler_caption": 1}
+
+
+@pytest.mark.parametrize("error", [TypeError("not a number"), struct.error("short"), AttributeError("tag")])
+def test_whatever_an_image_library_raises_is_the_files_fault(
+    tmp_path: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Damaged EXIF blocks let such errors escape from Pillow."""
+
+    def broken(image: Image.Image) -> Image.Image:
+        raise error
+
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    monkeypatch.setattr(ImageOps, "exif_transpose", broken)
+    with pytest.raises(SampleRejected, match=r"image_corrupt: a\.png"):
+        load_image(scene_at(tmp_path / "a.png"), 4)
