@@ -20,6 +20,7 @@ _LETTER, _END = rf"[{LETTERS}{LETTERS.lower()}]", r"[.):：、．）]"
 _SPACED = re.compile(rf"\s*(?:[(（]({_LETTER})[)）]|({_LETTER}){_END})\s+(\S.*?)\s*", re.DOTALL)
 _TIGHT = re.compile(rf"\s*(?:[(（]({_LETTER})[)）]|({_LETTER}){_END})\s*(\S.*?)\s*", re.DOTALL)
 _NUMBERED = re.compile(r"\s*(?:\(([0-9]{1,2})\)|([0-9]{1,2})[.):])\s+(\S.*?)\s*", re.DOTALL)
+_INLINE = re.compile(rf"(?<!\S)\(([{LETTERS}])\)(?=\s)")
 _KEY = re.compile(rf"[(（]?({_LETTER}|[0-9]{{1,2}})[)）.:]?")
 
 
@@ -59,19 +60,29 @@ def read_options(given: Any) -> Options:
 
 
 def listed_in(text: str) -> tuple[str, Options] | None:
-    """Return a question and the options that stand below it, one per line; None where none do.
+    """Return a question and the options that stand below it, or ``(A) up (B) down`` in one line; None where none do.
 
     What stands below the options, usually how to answer, is left out.
 
     Raises:
         SampleRejected: ``bad_labels``.
     """
-    lines = text.split("\n")
+    lines = [part for line in text.split("\n") for part in _taken_apart(line)]
     found = [_TIGHT.fullmatch(line) for line in lines]
     rows = [n for n, match in enumerate(found) if match]
     if len(rows) < MIN_OPTIONS:
         return None
     return "\n".join(lines[: rows[0]]).strip(), read_options([lines[n] for n in rows])
+
+
+def _taken_apart(line: str) -> list[str]:
+    """Return the options of a line that holds several, after what stands before them; else the line itself."""
+    labels = "".join(_INLINE.findall(line))
+    if len(labels) < MIN_OPTIONS or labels != LETTERS[: len(labels)]:
+        return [line]
+    starts = [match.start() for match in _INLINE.finditer(line)]
+    parts = [line[start:end] for start, end in zip([0, *starts], [*starts, len(line)], strict=True)]
+    return [part for part in parts if part.strip()]
 
 
 def label_and_words(text: str) -> tuple[str, str] | None:
