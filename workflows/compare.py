@@ -47,6 +47,11 @@ def run(config: CompareConfig) -> list[Compared]:
     Raises:
         UserError: one of them cannot be read, or they have no question in common.
     """
+    for path in (config.first, config.second):
+        if not path.exists():
+            raise UserError(
+                f"{path} does not exist; give a finished run of `temporay evaluate`, or results of lmms-eval"
+            )
     first, second = config.first / ROWS, config.second / ROWS
     if first.exists() and second.exists():
         found = compare_runs(read_rows(first), read_rows(second))
