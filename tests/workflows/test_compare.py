@@ -75,7 +75,7 @@ def test_a_run_is_compared_with_a_log_of_lmms_eval(tmp_path: Path) -> None:
     assert found.result.only_first == 1
     with pytest.raises(UserError, match=r"has no scores called 'exact' \(it has: acc\)"):
         compared(ours, theirs, metric="exact")
-    with pytest.raises(UserError, match=r"nothing does not exist; give a finished run of `temporay evaluate`"):
+    with pytest.raises(UserError, match=r"nothing does not exist; give a run of `temporay evaluate`"):
         compared(ours, tmp_path / "nothing")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="has no results of lmms-eval"):
