@@ -49,9 +49,7 @@ def run(config: CompareConfig) -> list[Compared]:
     """
     for path in (config.first, config.second):
         if not path.exists():
-            raise UserError(
-                f"{path} does not exist; give a run of `temporay evaluate`, or results of lmms-eval"
-            )
+            raise UserError(f"{path} does not exist; give a run of `temporay evaluate`, or results of lmms-eval")
     first, second = config.first / ROWS, config.second / ROWS
     if first.exists() and second.exists():
         found = compare_runs(read_rows(first), read_rows(second))
