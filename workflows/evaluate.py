@@ -1,6 +1,6 @@
-"""Accuracy by primitive on held-out samples, by generation only, under arms that take the time out of the video.
+"""What a model answers to held-out samples, own data or a public benchmark, under arms that take away what it needs.
 
-sample → frames of an arm → prompt → engine (greedy) → parsed answer → row → accuracy with interval
+question → frames and options of an arm → prompt → engine → answer as it is read → row → accuracy with interval
 """
 
 import asyncio
@@ -43,9 +43,10 @@ from temporay.workflows.rollouts.defaults import lengths_of, resolved
 from temporay.workflows.rollouts.pool import RolloutPool
 from temporay.workflows.rollouts.settings import PoolConfig
 from temporay.workflows.room import await_room
-from temporay.workflows.runs.run_dir import RunDir
+from temporay.workflows.runs.run_dir import RunDir, finished_summary
 from temporay.workflows.session import ray_session
 
+KIND = "evaluate"
 ROWS, LEFT_OUT = "samples.jsonl", "left_out.jsonl"
 
 
@@ -72,12 +73,12 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
             pool that only training has a use for.
     """
     check(config)
+    if (finished := finished_summary(config.out, config, kind=KIND, may_change=())) is not None:
+        return finished
     questions = questions_of(config)
     check_weights(config.model)
     demand = demand_of(questions, config.arms, config.sampling, lengths_of(config.model))
-    run_dir = RunDir.open(config.out, config, kind="evaluate")
-    if (finished := run_dir.summary()) is not None:
-        return finished
+    run_dir = RunDir.open(config.out, config, kind=KIND)
     tell_left_out(config, questions)
     kept, started = KeptRows(run_dir.path / ROWS), datetime.now(UTC)
     with ray_session():
