@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Literal
 from temporay.operators.benchmarks._base import Benchmark, BenchmarkItem, ScoredItem, ScoringProtocol, by_task, percent
 from temporay.operators.benchmarks._choice import gold_letter, letter_index, lettered, without_letters
 from temporay.operators.benchmarks._files import find_file, read_rows
+from temporay.operators.benchmarks._mixed import choice_or_closeness
 from temporay.operators.records import LETTERS
 from temporay.operators.scoring.lenient import lenient_choice, plain_choice, plain_span
-from temporay.operators.scoring.mra import mean_relative_accuracy, published_mra
 
 DIRECTIONS = ("object_rel_direction_easy", "object_rel_direction_medium", "object_rel_direction_hard")
 SIZES = {
@@ -103,12 +103,7 @@ class VsiBench(Benchmark):
         return LETTERS[answer] if item.options else f"{answer:g}"
 
     def score(self, item: BenchmarkItem, answer: Any | None, protocol: ScoringProtocol) -> dict[str, float]:
-        if answer is None:
-            return {"score": 0.0}
-        if item.options:
-            return {"score": float(answer == item.gold)}
-        closeness = published_mra if protocol == "official" else mean_relative_accuracy
-        return {"score": closeness(answer, item.gold)}
+        return choice_or_closeness(item, answer, protocol)
 
     def table(self, scored: Sequence[ScoredItem], protocol: ScoringProtocol) -> dict[str, float]:
         tasks = {task: percent(one.values["score"] for one in found) for task, found in by_task(scored).items()}

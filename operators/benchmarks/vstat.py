@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 from temporay.operators.benchmarks._base import Benchmark, BenchmarkItem, ScoredItem, ScoringProtocol, by_task, percent
 from temporay.operators.benchmarks._choice import letter_index, mmmu_choice, without_letters
 from temporay.operators.benchmarks._files import Row, find_file, read_object
+from temporay.operators.benchmarks._mixed import choice_or_closeness
 from temporay.operators.records import LETTERS
 from temporay.operators.scoring.lenient import lenient_choice, plain_choice, plain_span
-from temporay.operators.scoring.mra import mean_relative_accuracy, published_mra
 
 INTEGER_POST = "Return only the final count as a single integer.\nAnswer:"
 COUNTING_TASKS = ("packing_order", "showing_card_count")  # how their names begin
@@ -94,12 +94,7 @@ class Vstat(Benchmark):
         return LETTERS[answer] if item.options else f"{answer:.0f}"
 
     def score(self, item: BenchmarkItem, answer: Any | None, protocol: ScoringProtocol) -> dict[str, float]:
-        if answer is None:
-            return {"score": 0.0}
-        if item.options:
-            return {"score": float(answer == item.gold)}
-        closeness = published_mra if protocol == "official" else mean_relative_accuracy
-        return {"score": closeness(answer, item.gold)}
+        return choice_or_closeness(item, answer, protocol)
 
     def table(self, scored: Sequence[ScoredItem], protocol: ScoringProtocol) -> dict[str, float]:
         tasks = {task: percent(one.values["score"] for one in found) for task, found in by_task(scored).items()}

@@ -9,8 +9,7 @@ where its last line alone states the answer. An evaluation tells both readings, 
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from temporay.operators.records import ANSWER_CLOSE, ANSWER_OPEN, LETTERS, THINK_CLOSE, THINK_OPEN
 from temporay.operators.scoring.answers import MAX_COMPLETION_CHARS, ParseFailure, answer_span, options_in_words
@@ -34,27 +33,6 @@ _NAMED = re.compile(
     r"|\b([AI])\b(?=\s*(?:[,/?;]|or\b|and\b|$))",
     re.ASCII | re.MULTILINE,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BothReadings:
-    """How many answers of an evaluation each reader reads, and where the two differ."""
-
-    n: int
-    strict: int  # read by the strict reader
-    lenient: int
-    differ: int  # read by one alone, or as different options
-
-
-def compare_readings(strict: Iterable[object | None], lenient: Iterable[object | None]) -> BothReadings:
-    """Count how often two readings of the same texts differ; None stands for nothing read."""
-    pairs = list(zip(strict, lenient, strict=True))
-    return BothReadings(
-        n=len(pairs),
-        strict=sum(one is not None for one, _ in pairs),
-        lenient=sum(other is not None for _, other in pairs),
-        differ=sum(one != other for one, other in pairs),
-    )
 
 
 def plain_span(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 from temporay.operators.scoring.answers import parse_answer
-from temporay.operators.scoring.lenient import compare_readings, lenient_choice, plain_choice, plain_span
+from temporay.operators.scoring.lenient import lenient_choice, plain_choice, plain_span
 
 OPTIONS = ("left", "right", "up and to the left", "down")
 
@@ -116,10 +116,3 @@ def test_plain_span() -> None:
 def test_long_texts_take_linear_time() -> None:
     for text in ("(" * 150_000, "answer " * 30_000, "A. " * 60_000, " " * 190_000 + "B", "\\boxed{" * 25_000):
         lenient_choice(text, OPTIONS)
-
-
-def test_how_often_two_readings_differ() -> None:
-    counted = compare_readings([0, None, 1, None], [0, 2, 2, None])
-    assert (counted.n, counted.strict, counted.lenient, counted.differ) == (4, 2, 3, 2)
-    with pytest.raises(ValueError, match="longer"):
-        compare_readings([0], [0, 1])
