@@ -111,6 +111,11 @@ def check(config: EvaluateConfig) -> None:
         raise UserError(f"asking is {config.asking}, but no benchmark is named; leave it out, or name one")
     if config.benchmark is not None and config.instruction and config.asking == "published":
         raise UserError("a benchmark in its published words takes no instruction; give --asking own, or leave it out")
+    if config.benchmark is not None and config.video_reading.videos is not None:
+        raise UserError(
+            f"video_reading.videos is {config.video_reading.videos}, but a benchmark's videos are below its own folder "
+            f"{config.data}; leave it out"
+        )
     check_adapters(config.pool, EVERYTHING)
     family_of(config.model)
 

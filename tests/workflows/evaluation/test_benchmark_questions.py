@@ -190,6 +190,8 @@ def test_a_benchmark_without_its_videos_is_refused(folder: Path, model: Path, tm
     given = {"data": folder, "model": model, "out": tmp_path / "run", "benchmark": "tvbench", "max_dropped_share": 0.0}
     with pytest.raises(UserError, match=r"1 of 30 questions of TVBench cannot be asked, .* \(1 video_missing, such as"):
         run(validated(EvaluateConfig, given))
+    with pytest.raises(UserError, match="videos are below its own folder"):
+        run(validated(EvaluateConfig, {**given, "video_reading": {"videos": tmp_path}}))
     with pytest.raises(UserError, match="unknown benchmark 'tv_bench'; did you mean 'tvbench'"):
         run(validated(EvaluateConfig, {**given, "benchmark": "tv_bench"}))
     assert not (tmp_path / "run").exists()
