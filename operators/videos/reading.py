@@ -122,10 +122,16 @@ def taken_frames(header: VideoHeader, reading: VideoReading, window: Window = WH
     """Choose the frames of a video.
 
     Raises:
-        SampleRejected: ``bad_window``, ``video_too_short`` or ``video_too_narrow``.
+        SampleRejected: ``bad_window``, ``video_cut_off``, ``video_too_short`` or ``video_too_narrow``.
     """
     width, height = _size(header, reading.max_side)
     end_s = header.duration_s if window.end_s is None else min(window.end_s, header.duration_s)
+    if header.lost_s and (window.end_s is None or window.end_s > header.duration_s):
+        raise SampleRejected(
+            "video_cut_off",
+            f"the file says that it goes on for {header.lost_s:.1f} s after {header.duration_s:.1f} s, and ends there; "
+            "get it again, or ask about a part before that with end_s",
+        )
     if window.start_s >= end_s:
         raise SampleRejected("bad_window", f"it starts at {window.start_s:g} s of a video of {header.duration_s:g} s")
     places = _places(header, reading, window.start_s, end_s)

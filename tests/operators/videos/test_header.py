@@ -15,7 +15,7 @@ from temporay.operators.errors import SampleRejected
 from temporay.operators.videos.decoding import frames_of
 from temporay.operators.videos.header import VideoHeader, probe
 from temporay.operators.videos.orientation import AS_STORED
-from temporay.operators.videos.reading import VideoReading, taken_frames
+from temporay.operators.videos.reading import WHOLE, VideoReading, Window, taken_frames
 
 from tests.odd_videos import noisy, numbers, trim, turn, write_video
 
@@ -38,7 +38,7 @@ FORMATS: list[tuple[str, dict[str, Any], str]] = [
     ("a.ts", {"options": {"bf": "3"}}, "frames"),
     ("a.flv", {}, "frames"),
     ("a.gif", {"codec": "gif", "pixels": "rgb8"}, "frames"),
-    ("audio first.mp4", {"audio_first": True}, "frames"),
+    ("audio first.mp4", {"beside": ["sound"]}, "frames"),
     ("Übung 動画 1.mp4", {}, "frames"),
     ("odd sizes.mp4", {"size": (49, 33), "pixels": "yuv444p"}, "frames"),
     ("odd sizes.webm", {"size": (49, 33), "codec": "libvpx-vp9"}, "frames"),
@@ -54,13 +54,33 @@ FORMATS: list[tuple[str, dict[str, Any], str]] = [
 def test_each_format_shows_its_frames_at_their_times(tmp_path: Path, name: str, given: Any, clock: str) -> None:
     header, found = shown(write_video(tmp_path / name, **given))
     assert (header.width, header.height) == given.get("size", (64, 48)) and header.clock == clock
+    assert header.lost_s == 0
     assert np.allclose(header.times_s, np.arange(20) / 10, atol=2e-3) and header.duration_s == pytest.approx(2.0)
     assert np.abs(np.subtract(found, np.arange(20))).max() <= 1  # the colors of some formats are coarse
 
 
-def test_a_file_without_times_is_read_by_its_rate_and_says_so(tmp_path: Path) -> None:
-    header, found = shown(write_video(tmp_path / "a.h264", fps=25, kind="h264"), VideoReading(fps=25.0))
-    assert header.clock == "rate" and np.allclose(header.times_s, np.arange(20) / 25) and found == [*range(20)]
+@pytest.mark.parametrize(("codec", "kind"), [("libx264", "h264"), ("libx265", "hevc"), ("mpeg4", "m4v")])
+@pytest.mark.parametrize("fps", [10, 30])
+def test_a_raw_stream_is_read_by_the_rate_that_it_states(tmp_path: Path, codec: str, kind: str, fps: int) -> None:
+    quiet = {"x265-params": "log-level=none"} if codec == "libx265" else {}
+    path = write_video(tmp_path / f"a.{kind}", fps=fps, codec=codec, kind=kind, options=quiet)
+    header, found = shown(path, VideoReading(fps=fps))
+    assert np.allclose(header.times_s, np.arange(20) / fps)
+    assert np.abs(np.subtract(found, np.arange(20))).max() <= 1
+
+
+RATELESS: list[tuple[str, dict[str, Any]]] = [
+    ("mjpeg", {"codec": "mjpeg", "pixels": "yuvj420p"}),
+    ("obu", {"codec": "libsvtav1"}),
+    ("hevc", {"codec": "libx265", "options": {"x265-params": "log-level=none:no-vui-timing-info=1"}}),
+]
+
+
+@pytest.mark.parametrize(("kind", "given"), RATELESS)
+def test_a_raw_stream_that_states_no_rate_is_refused(tmp_path: Path, kind: str, given: dict[str, Any]) -> None:
+    path = write_video(tmp_path / f"a.{kind}", kind=kind, **given)
+    with pytest.raises(SampleRejected, match=rf"video_without_times: .*-framerate 30 -i a\.{kind} -c copy a\.mp4"):
+        probe(path)
 
 
 @pytest.mark.parametrize("start_s", [0.0, 1.0, 1.3])
@@ -99,7 +119,7 @@ def test_a_turned_video_with_flat_pixels_is_upright_and_square(tmp_path: Path) -
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
 def test_cover_art_is_no_video(tmp_path: Path, name: str) -> None:
-    header, found = shown(write_video(tmp_path / name, cover=name == "a.mp4", picture_first=name == "a.mkv"))
+    header, found = shown(write_video(tmp_path / name, beside=["cover" if name == "a.mp4" else "picture"]))
     assert (header.width, header.height) == (64, 48) and found == [*range(20)]
 
 
@@ -121,12 +141,6 @@ def test_repeated_times_are_one_frame(tmp_path: Path) -> None:
     assert header.times_s.tolist() == [0, 0.1, 0.2, 0.3, 0.4] and found == [0, 1, 3, 4, 5]
 
 
-def truncated(path: Path) -> Path:
-    data = write_video(path, 40, draw=noisy, container={"movflags": "faststart"}).read_bytes()
-    path.write_bytes(data[: len(data) * 2 // 3])
-    return path
-
-
 def text(path: Path) -> Path:
     path.write_text("This is no video.\n" * 100)
     return path
@@ -138,7 +152,7 @@ def empty(path: Path) -> Path:
 
 
 def sound(path: Path) -> Path:
-    return write_video(path, 0, audio_first=True, codec="mpeg4")
+    return write_video(path, 0, beside=["sound"], codec="mpeg4")
 
 
 def headless(path: Path) -> Path:
@@ -158,12 +172,74 @@ def test_a_missing_video_is_named(tmp_path: Path) -> None:
             probe(path)
 
 
-def test_a_truncated_video_has_the_frames_that_are_left(tmp_path: Path) -> None:
-    path = truncated(tmp_path / "a.mp4")
+CUT: list[tuple[str, dict[str, Any], float]] = [
+    ("a.mp4", {"container": {"movflags": "faststart"}}, 4.0),
+    ("a.mp4", {"container": {"movflags": "frag_keyframe+empty_moov"}, "options": {"g": "10"}}, 3.0),  # three fragments
+    ("a.mkv", {"options": {"bf": "2"}}, 4.0),
+    ("a.mkv", {"beside": ["sound"]}, 4.0),
+    ("a.webm", {"codec": "libvpx-vp9"}, 4.0),
+    ("a.flv", {}, 4.0),
+    ("a.avi", {"codec": "mpeg4", "options": {"g": "5"}}, 4.0),
+]
+
+
+@pytest.mark.parametrize(("name", "given", "promised_s"), CUT)
+def test_a_file_that_was_cut_off_shows_what_it_holds_and_nothing_else(
+    tmp_path: Path, name: str, given: dict[str, Any], promised_s: float
+) -> None:
+    path = write_video(tmp_path / name, 40, draw=noisy, **given)
+    whole = probe(path)
+    assert whole.lost_s == 0
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 7 // 10])
     header = probe(path)
-    frames_THWC = frames_of(path, header, taken_frames(header, EVERY))
-    assert 10 < header.num_frames < 30 and 10 < len(frames_THWC) <= header.num_frames
-    assert len(np.unique(frames_THWC.reshape(len(frames_THWC), -1), axis=0)) == len(frames_THWC)
+    assert header.lost_s > 0.3 and header.duration_s + header.lost_s == pytest.approx(promised_s, abs=0.25)
+    for window in (WHOLE, Window(start_s=0.5), Window(end_s=header.duration_s + 0.2)):
+        with pytest.raises(SampleRejected, match=r"video_cut_off: .* ask about a part before that with end_s"):
+            taken_frames(header, EVERY, window)
+    held = Window(end_s=header.duration_s - 0.2)
+    frames_THWC = frames_of(path, header, taken_frames(header, EVERY, held))
+    assert len(np.unique(frames_THWC.reshape(len(frames_THWC), -1), axis=0)) == len(frames_THWC) > 3
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
+def test_sound_that_goes_on_longer_is_no_lost_end(tmp_path: Path, name: str) -> None:
+    header, found = shown(write_video(tmp_path / name, 5, beside=["sound"]))
+    assert header.lost_s == 0 and header.duration_s == pytest.approx(0.5) and found == [*range(5)]
+
+
+@pytest.mark.parametrize("num_frames", [10, 40, 60])
+def test_files_that_were_joined_byte_by_byte_are_refused(tmp_path: Path, num_frames: int) -> None:
+    parts = [write_video(tmp_path / f"{n}.ts", n).read_bytes() for n in (40, num_frames)]
+    path = tmp_path / "joined.ts"
+    path.write_bytes(b"".join(parts))
+    with pytest.raises(SampleRejected, match=r"video_joined: .*joined\.ts: after 3\.\d s its times begin again"):
+        probe(path)
+
+
+def without_first(path: Path, num_frames: int) -> Path:
+    """Write a video again without its first packets, as a recording that begins at any moment."""
+    written = path.with_stem("begun")
+    with av.open(str(path)) as source, av.open(str(written), "w") as target:
+        stream: Any = target.add_stream_from_template(source.streams.video[0])
+        for packet in [packet for packet in source.demux(video=0) if packet.size][num_frames:]:
+            packet.stream = stream
+            target.mux(packet)
+    return written
+
+
+@pytest.mark.parametrize("bframes", ["0", "2"])
+@pytest.mark.parametrize("name", ["a.mkv", "a.ts", "a.mp4"])
+def test_a_recording_begins_with_its_first_key_frame(tmp_path: Path, name: str, bframes: str) -> None:
+    whole = write_video(tmp_path / name, 40, options={"g": "12", "bf": bframes, "sc_threshold": "0"})
+    header, found = shown(without_first(whole, 5))
+    assert found == [*range(12, 40)] and header.times_s[0] == 0 and header.duration_s == pytest.approx(2.8)
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.ts", "a.mp4"])
+def test_a_recording_whose_first_seconds_cannot_be_decoded_is_refused(tmp_path: Path, name: str) -> None:
+    path = without_first(write_video(tmp_path / name, 60, options={"g": "30", "bf": "0", "sc_threshold": "0"}), 5)
+    with pytest.raises(SampleRejected, match=r"video_without_start: .* its first 2\.5 s cannot be decoded"):
+        probe(path)
 
 
 def test_a_header_is_kept_until_its_file_changes(tmp_path: Path) -> None:
