@@ -12,13 +12,14 @@ import re
 import unicodedata
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.markup import BRACKETS
 from temporay.operators.records import Frames, Scene
@@ -74,14 +75,19 @@ def read_scenes(captions: Path, images: Path) -> CocoScenes:
     return CocoScenes(scenes=ordered, dropped={reason: n for reason, n in sorted(dropped.items()) if n})
 
 
-def split_scenes(scenes: tuple[Scene, ...], split: str, test_fraction: float) -> tuple[Scene, ...]:
-    """Return the scenes of one split. ``test`` has its own images; the other splits share the rest.
+def split_scenes(
+    scenes: tuple[Scene, ...], split: str, test_fraction: float, picture_of: Callable[[int], int] = int
+) -> tuple[Scene, ...]:
+    """Return the scenes of one split. ``test`` has its own pictures; the other splits share the rest.
 
     Without a fraction all splits share all images: clips of ``test`` are new, but what they show was trained on.
+
+    Args:
+        picture_of: gives an id that all images of one picture share, by an image's own.
     """
     if test_fraction == 0:
         return scenes
-    return tuple(s for s in scenes if (fraction("photo", s.image_id) < test_fraction) == (split == "test"))
+    return tuple(s for s in scenes if (fraction("photo", picture_of(s.image_id)) < test_fraction) == (split == "test"))
 
 
 def clean_caption(text: str) -> str:
@@ -104,6 +110,24 @@ def load_image(scene: Scene, side: int) -> Frames:
     Raises:
         SampleRejected: ``image_missing``, ``image_too_large`` or ``image_corrupt``.
     """
+    with _opened(scene) as image:
+        return _to_rgb(image, Path(scene.path).name, side)
+
+
+def stored_shape(scene: Scene) -> tuple[int, int, int]:
+    """Return width and height of an image as it is stored, and its EXIF orientation, from 1 to 8; nothing is decoded.
+
+    Raises:
+        SampleRejected: ``image_missing``, ``image_too_large`` or ``image_corrupt``.
+    """
+    with _opened(scene) as image:
+        said = image.getexif().get(ExifTags.Base.Orientation)
+        return image.width, image.height, said if isinstance(said, int) and 1 <= said <= 8 else 1
+
+
+@contextmanager
+def _opened(scene: Scene) -> Iterator[Image.Image]:
+    """Open an image file; whatever the library raises inside is the file's fault."""
     path = Path(scene.path)
     if not path.is_file():
         raise SampleRejected("image_missing", path.name)
@@ -113,7 +137,7 @@ def load_image(scene: Scene, side: int) -> Frames:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with path.open("rb") as file, Image.open(file, formats=IMAGE_FORMATS) as image:
-                return _to_rgb(image, path.name, side)
+                yield image
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise SampleRejected("image_too_large", f"{path.name}: {error}") from error
     except (SampleRejected, MemoryError):
