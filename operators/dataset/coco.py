@@ -19,7 +19,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.markup import BRACKETS
 from temporay.operators.records import Frames, Scene
@@ -68,7 +68,7 @@ def read_scenes(captions: Path, images: Path) -> CocoScenes:
     dropped["annotation_of_unknown_image"] += len(texts.keys() - scenes.keys())
     if not scenes:
         raise UserError(f"{captions} holds no image with a caption ({counts(dropped)}); give a COCO captions file")
-    if not any(Path(scene.path).is_file() for scene in scenes.values()):
+    if not any(is_there(Path(scene.path)) for scene in scenes.values()):
         name = Path(next(iter(scenes.values())).path).name
         raise UserError(f"none of the {len(scenes)} images of {captions} is in {images} (looked for {name} and others)")
     ordered = tuple(scenes[image_id] for image_id in sorted(scenes))
@@ -125,11 +125,19 @@ def stored_shape(scene: Scene) -> tuple[int, int, int]:
         return image.width, image.height, said if isinstance(said, int) and 1 <= said <= 8 else 1
 
 
+def is_there(path: Path) -> bool:
+    """Return whether there is a file of this name. Names that no file can have are those of none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 @contextmanager
 def _opened(scene: Scene) -> Iterator[Image.Image]:
     """Open an image file; whatever the library raises inside is the file's fault."""
     path = Path(scene.path)
-    if not path.is_file():
+    if not is_there(path):
         raise SampleRejected("image_missing", path.name)
     if path.stat().st_size > MAX_FILE_BYTES:
         raise SampleRejected("image_too_large", f"{path.name}: over {MAX_FILE_BYTES >> 20} MiB")
@@ -142,6 +150,8 @@ def _opened(scene: Scene) -> Iterator[Image.Image]:
         raise SampleRejected("image_too_large", f"{path.name}: {error}") from error
     except (SampleRejected, MemoryError):
         raise
+    except UnidentifiedImageError as error:
+        raise SampleRejected("image_corrupt", f"{path.name} is no {', '.join(IMAGE_FORMATS)}") from error
     except Exception as error:  # Pillow raises errors of many kinds for broken files and damaged EXIF blocks
         detail = OBJECT_NAME.sub(path.name, str(error))
         raise SampleRejected("image_corrupt", f"{path.name}: {detail}") from error
@@ -188,6 +198,8 @@ def load_annotations(path: Path, what: str, lists: tuple[str, ...]) -> dict[str,
         tree = json.loads(path.read_bytes())
     except OSError as error:
         raise UserError(f"cannot read COCO {what} {path}: {error.strerror}") from error
+    except RecursionError as error:
+        raise UserError(f"{path} is nested too deeply; give a COCO {what} file") from error
     except json.JSONDecodeError as error:
         raise UserError(
             f"{path} is not valid JSON at character {error.pos} (line {error.lineno}): {error.msg}; was it cut short?"

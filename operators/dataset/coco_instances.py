@@ -16,6 +16,7 @@ import numpy.typing as npt
 from temporay.operators.dataset.coco import CocoScenes, clean_caption, counts, load_annotations, stored_shape
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.records import Cutout, Instance, Scene, ScenePlan
+from temporay.operators.videos.orientation import same_shape
 
 LISTS = ("images", "annotations", "categories")
 AREA_RANGE = (0.01, 0.25)  # share of the image: smaller objects blur when shown, larger ones are scenery
@@ -82,8 +83,8 @@ def _upright(cutout: Cutout) -> Cutout:
     if annotated is None:
         return cutout
     swaps = orientation in SWAPPING
-    is_upright = _same_shape(annotated, (height, width) if swaps else (width, height))
-    is_stored = _same_shape(annotated, (width, height))
+    is_upright = same_shape(annotated, (height, width) if swaps else (width, height))
+    is_stored = same_shape(annotated, (width, height))
     name = Path(scene.path).name
     if not is_upright and not is_stored:
         told = f"{name} is {width} x {height} px, and its instances say {annotated[0]} x {annotated[1]}"
@@ -97,11 +98,6 @@ def _upright(cutout: Cutout) -> Cutout:
         return cutout
     polygons = tuple(_turned(flat, orientation) for flat in cutout.instance.polygons)
     return replace(cutout, instance=replace(cutout.instance, polygons=polygons))
-
-
-def _same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Return whether two sizes, width and height in px, have one shape but for rounding."""
-    return abs(one[0] * other[1] - one[1] * other[0]) <= max(*one, *other)
 
 
 def _turned(flat: tuple[float, ...], orientation: int) -> tuple[float, ...]:

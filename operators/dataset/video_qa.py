@@ -134,7 +134,7 @@ def read_line(line: Mapping[str, Any], number: int, settings: VideoQaSettings, f
     form = form_of(line, forms)
     asked = form.ask(line)
     video, window = clip or form.video(line), Window.read(line)
-    path = (settings.videos or settings.file.parent) / Path(video).expanduser()
+    path = _path_of(video, settings.videos or settings.file.parent)
     facts = {"video": str(path.absolute()), "line": number, **window.facts()}
     sampled = video_of(facts, settings)
     taken, header = sampled.taken(), sampled.header()
@@ -160,6 +160,13 @@ def read_line(line: Mapping[str, Any], number: int, settings: VideoQaSettings, f
     if read_answer(sample.target, question).index != question.answer_index:
         raise SampleRejected("bad_answer", f"{question.answer!r:.80} cannot be told from other answers when it is read")
     return sample
+
+
+def _path_of(video: str, folder: Path) -> Path:
+    """Return where a video is. A path that Windows wrote counts where it leads to a file."""
+    path = folder / Path(video).expanduser()
+    windows = folder / video.replace("\\", "/")
+    return windows if "\\" in video and not path.exists() and windows.is_file() else path
 
 
 def _check_end(window: Window, header: VideoHeader) -> None:

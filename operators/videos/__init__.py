@@ -2,6 +2,8 @@
 
 sampled_video  path, settings -> which frames a sample shows, and their pixels
 header         file -> the time of every shown frame, size, orientation; nothing is decoded but the first frame
+lost_parts     what a file lacks of its end, its beginning and its times
+mistaken       files that are taken for videos
 orientation    display matrix -> which way a frame is turned
 reading        settings, header -> which frames are taken, at which size, told at which times
 decoding       frames at chosen times, sought and turned upright

@@ -13,6 +13,7 @@ from temporay.operators.videos.colors import decoder_of, rgb_of
 from temporay.operators.videos.faults import UNDECODABLE, blamed_on
 from temporay.operators.videos.header import VideoHeader, is_usable
 from temporay.operators.videos.interlacing import of_one_moment
+from temporay.operators.videos.orientation import same_shape
 from temporay.operators.videos.reading import TakenFrames
 
 MIN_SOUGHT = 12  # frames; so few are decoded and passed over as fast as a seek takes
@@ -22,17 +23,26 @@ def frames_of(path: Path, header: VideoHeader, taken: TakenFrames) -> Frames:
     """Decode the frames of a video that are taken: frames_THWC uint8 RGB, upright, with square pixels.
 
     Raises:
-        SampleRejected: ``video_undecodable``.
+        SampleRejected: ``video_undecodable`` or ``video_changes_shape``.
     """
     frames_THWC: Frames = np.empty((len(taken.places), taken.height, taken.width, 3), np.uint8)
     stored_size = header.orientation.size(taken.width, taken.height)
     with Player(path, header) as player:
         for t, place in enumerate(taken.places):
             frame = player.frame_at(place)
+            _check_shape(path, header, frame, taken.times_s[t])
             with blamed_on(path):
                 frame_HWC = rgb_of(frame, stored_size)
             frames_THWC[t] = header.orientation.upright(frame_HWC)
     return frames_THWC
+
+
+def _check_shape(path: Path, header: VideoHeader, frame: Any, time_s: float) -> None:
+    """Refuse a frame that would have to be squeezed, because its video changes its shape."""
+    size = (frame.width, frame.height)
+    if header.stored_size is not None and not same_shape(size, header.stored_size):
+        begun = f"begins with {header.stored_size[0]} x {header.stored_size[1]} px and has {size[0]} x {size[1]}"
+        raise SampleRejected("video_changes_shape", f"{path} {begun} at {time_s:.1f} s; cut it there")
 
 
 class Player:

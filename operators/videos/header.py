@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -19,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.errors import SampleRejected
 from temporay.operators.videos.faults import UNDECODABLE, blamed_on
+from temporay.operators.videos.lost_parts import check_gap, check_lead, check_order, lost_s, promised_s
+from temporay.operators.videos.mistaken import check_kind, mistaken_for
 from temporay.operators.videos.orientation import AS_STORED, Orientation, orientation_of
 
 Ticks = npt.NDArray[np.int64]  # times in units of a stream's time base
@@ -31,14 +32,8 @@ NOT_A_VIDEO = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_t
 # end between key frames, where some decoders make up what they lack.
 INDEXED_BY = {"mov,mp4,m4a,3gp,3g2,mj2": "dts", "matroska,webm": "pts"}
 TIMED_BY_PACKETS = ("avi",)
-# What a format promises of its end: how long a stream lasts, how many frames it has, or when the last stream ends.
-PROMISES = {"mov,mp4,m4a,3gp,3g2,mj2": "stream", "avi": "frames", "matroska,webm": "file", "flv": "file"}
 # The rate that is told to readers of raw streams, which would take 25 without a word; the stream itself may state one.
 UNSTATED_RATE = 997
-MAX_LEAD_S = (
-    1.0  # of a recording that begins between two key frames; players wait for the first one, and so is done here
-)
-MAX_STEP_BACK_S = 0.5  # from one packet to the next; more is the begin of another recording
 MAX_HEADERS = 1024  # kept in memory; one of an hour at 30 fps takes 0.9 MB
 
 
@@ -56,6 +51,7 @@ class VideoHeader:
     orientation: Orientation
     key_pts_K: Ticks  # when each key frame is shown, ascending; some may not be shown themselves
     key_index_K: Ticks  # what the format's index leads to each by; empty if the format is not sought in
+    stored_size: tuple[int, int] | None = None  # px, of the first frame as it is stored; None: of all alike
     lost_s: float = 0.0  # of its end: what the file promises and does not hold
 
     @property
@@ -73,8 +69,8 @@ def probe(path: Path) -> VideoHeader:
     """Read the header of a video. It is kept until the file changes.
 
     Raises:
-        SampleRejected: ``video_missing``, ``video_undecodable``, ``video_without_times``, ``video_without_start`` or
-            ``video_joined``.
+        SampleRejected: ``video_missing``, ``video_undecodable``, ``no_video``, ``video_without_times``,
+            ``video_without_start``, ``video_joined`` or ``video_with_a_jump``.
     """
     try:
         stat = path.stat()
@@ -82,7 +78,13 @@ def probe(path: Path) -> VideoHeader:
         raise SampleRejected("video_missing", f"{path}: {error.strerror}") from error
     if not path.is_file():
         raise SampleRejected("video_missing", f"{path} is not a file")
-    return _header(path, stat.st_mtime_ns, stat.st_size)
+    try:
+        return _header(path, stat.st_mtime_ns, stat.st_size)
+    except SampleRejected as error:
+        what = mistaken_for(path) if error.reason == UNDECODABLE else None
+        if what is None:
+            raise
+        raise SampleRejected(UNDECODABLE, f"{path} is {what}") from error
 
 
 class _Packet(NamedTuple):
@@ -129,9 +131,12 @@ def _header(path: Path, mtime_ns: int, num_bytes: int) -> VideoHeader:
     first = _first_frame(path, stream)
     packets_s = float((pts_N[-1] - pts_N[0] + _last_ticks(shown, pts_N, stream)) * time_base)
     if clock == "frames" and first.pts is not None:
-        pts_N = _without_lead(path, pts_N, first.pts, time_base)
+        check_lead(path, float((first.pts - pts_N[0]) * time_base))
+        pts_N = pts_N[pts_N >= first.pts]
     width, height = _upright_size(first, stream.pixel_aspect)
     duration_s = float((pts_N[-1] - pts_N[0] + _last_ticks(shown, pts_N, stream)) * time_base)
+    longest_gap_s = float(np.diff(pts_N).max(initial=0) * time_base)
+    check_gap(path, longest_gap_s, duration_s)
     by_pts = sorted((p for p in stream.packets if p.is_key and p.pts is not None), key=lambda packet: packet.pts or 0)
     keys = by_pts if clock == "frames" else []
     indexed_by = INDEXED_BY.get(stream.format)
@@ -147,7 +152,8 @@ def _header(path: Path, mtime_ns: int, num_bytes: int) -> VideoHeader:
         orientation=first.orientation,
         key_pts_K=np.array([packet.pts for packet in keys], np.int64),
         key_index_K=np.array([] if None in entries else entries, np.int64),
-        lost_s=_lost_s(stream, packets_s, float(np.diff(pts_N).max(initial=0) * time_base)),
+        stored_size=(first.width, first.height),
+        lost_s=lost_s(stream.format, stream.promised_s, packets_s, stream.end_s, longest_gap_s),
     )
 
 
@@ -155,6 +161,7 @@ def _demuxed(path: Path) -> _Stream:
     packets: dict[int, list[_Packet]] = defaultdict(list)
     ends: dict[int, int] = defaultdict(int)  # in ticks of the stream
     with blamed_on(path), av.open(str(path), options={"framerate": str(UNSTATED_RATE)}) as container:
+        check_kind(path, container.format.name)
         moving = [stream for stream in container.streams.video if not stream.disposition & NOT_A_VIDEO]
         if not moving:
             raise SampleRejected(UNDECODABLE, f"{path} has no video stream")
@@ -172,7 +179,7 @@ def _demuxed(path: Path) -> _Stream:
             raise SampleRejected(
                 "video_without_times", f"{path} says neither times nor a rate; state the right one: {advice}"
             )
-        _check_order(path, packets[best.index], best.time_base)
+        check_order(path, [packet.dts for packet in packets[best.index] if packet.dts is not None], best.time_base)
         return _Stream(
             place=best.index,
             format=container.format.name,
@@ -180,53 +187,9 @@ def _demuxed(path: Path) -> _Stream:
             rate=best.guessed_rate or best.average_rate,
             pixel_aspect=Fraction(best.sample_aspect_ratio or 1),
             packets=packets[best.index],
-            promised_s=_promised_s(container, best),
+            promised_s=promised_s(container, best),
             end_s=max((float(end * container.streams[i].time_base) for i, end in ends.items()), default=0.0),
         )
-
-
-def _promised_s(container: Any, stream: Any) -> float:
-    """Return how long a file says that the stream lasts, or the whole file, by what its format tells; else 0."""
-    match PROMISES.get(container.format.name):
-        case "stream":
-            return float((stream.duration or 0) * stream.time_base)
-        case "frames":
-            return float(stream.frames / stream.average_rate) if stream.average_rate else 0.0
-        case "file":
-            return float((container.duration or 0) / av.time_base)
-        case _:
-            return 0.0
-
-
-def _lost_s(stream: _Stream, packets_s: float, longest_gap_s: float) -> float:
-    """Return how much is missing of the end that a file promises. So little that no frame need be missing is none."""
-    held_s = packets_s if PROMISES.get(stream.format) == "stream" else stream.end_s
-    lost_s = stream.promised_s - held_s
-    return lost_s if lost_s > 2 * longest_gap_s else 0.0
-
-
-def _check_order(path: Path, packets: Sequence[_Packet], time_base: Fraction) -> None:
-    """Refuse files that were joined byte by byte: the times of the second one cover those of the first."""
-    decoded_at = [packet.dts for packet in packets if packet.dts is not None]
-    for before, after in pairwise(decoded_at):
-        if (before - after) * time_base > MAX_STEP_BACK_S:
-            raise SampleRejected(
-                "video_joined",
-                f"{path}: after {float((before - decoded_at[0]) * time_base):.1f} s its times begin again, as in files "
-                "that were joined byte by byte; join them with ffmpeg -f concat",
-            )
-
-
-def _without_lead(path: Path, pts_N: Ticks, first_pts: int, time_base: Fraction) -> Ticks:
-    """Leave out the frames before the first one that can be decoded: they need a key frame that the file lacks."""
-    lead_s = float((first_pts - pts_N[0]) * time_base)
-    if lead_s > MAX_LEAD_S:
-        raise SampleRejected(
-            "video_without_start",
-            f"{path}: its first {lead_s:.1f} s cannot be decoded, because it does not begin with a key frame; cut it "
-            "at one, or encode it again",
-        )
-    return pts_N[pts_N >= first_pts]
 
 
 def is_usable(packet: Any) -> bool:
