@@ -8,6 +8,7 @@ from temporay.operators.audit.readings.changes import read_changes, read_spans
 from temporay.operators.audit.readings.courses import read_figures, read_speeds
 from temporay.operators.audit.readings.flashes import read_flashes
 from temporay.operators.audit.readings.motions import read_arrow, read_halves, read_rounds
+from temporay.operators.audit.readings.paces import read_paces
 from temporay.operators.audit.readings.patterns import read_pattern
 from temporay.operators.audit.readings.places import read_pieces, read_sides
 from temporay.operators.audit.readings.reading import OptionScores, Reader, Shown
@@ -17,6 +18,7 @@ from temporay.operators.primitives.scenes._question import PseudoVideo
 from temporay.operators.primitives.sequences._flashes import FlashSequence
 
 OF_TASK: dict[str, Reader] = {
+    "acceleration": read_paces,
     "attribute_change": read_changes,
     "clip_jigsaw": read_pieces,
     "event_span": read_spans,
