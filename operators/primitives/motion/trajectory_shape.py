@@ -54,7 +54,6 @@ class TrajectoryShape(DrawnMotion[str]):
         "few_frames": (0.7, 0.7, 0.75, 0.75, 0.75),
         "two_frames": (0.65, 0.65, 0.4, 0.5, 0.5),
         "bag_of_frames": (1.0, 1.0, 0.55, 0.6, 0.6),
-        "every_frame": (0.9, 0.9, 0.5, 0.3, 0.3),  # what a learner makes of all frames
     }
     gaps_by_level = tuple(FIGURE_GAPS * figures for figures in NUM_FIGURES_BY_LEVEL)
     concise = "{paths}. The path is {answer}."

@@ -29,6 +29,7 @@ PACES = "acceleration"
 DECIDES = {
     "acceleration": ("all changes of speed",),
     "attribute_change": ("near", "early changes"),
+    "bounce_count": ("near the visits in view",),
     "cell_count": ("share of sequences",),
     "clip_jigsaw": ("pieces that meet",),
     "event_span": ("agreeing frames",),
@@ -198,6 +199,17 @@ def change_in_the_middle(one: PlannedSample) -> PlannedSample:
     return restated(one, with_frames(one.plan, takes), one.row["options"], one.row["answer_text"])
 
 
+def one_swing_alone(one: PlannedSample) -> PlannedSample:
+    """Cut the clip so that its middle is the turn of one swing and it shows no other: a bounce, or none."""
+    swings = [event for event in one.plan.events if event.subject == one.plan.facts["name"]]
+    turns = [int(event.start_ms * one.plan.fps / 1000) for event in swings]
+    chosen = one.plan.address.index % len(swings)
+    before, turn, after = [0, *turns, one.plan.num_frames][chosen : chosen + 3]
+    reach = min(turn - before, after - turn) - 1
+    answer = str(int(swings[chosen].kind == "bounce"))
+    return restated(one, with_frames(one.plan, np.arange(turn - reach, turn + reach + 1)), ["0", "1"], answer)
+
+
 def turn_in_the_middle(one: PlannedSample) -> PlannedSample:
     """Show a turn of the left half, and what the right half does then, in the three frames of the middle."""
     turn = next(event for event in one.plan.events if event.kind == "turns" and event.subject == "left half")
@@ -267,6 +279,7 @@ PLANTED: dict[str, tuple[str, int, str, Callable[[ScenePlan], bool], Callable[[P
         all_others_go_on_with_the_first_piece,
     ),
     "patterns": ("partial_views", 0, "first_frame", lambda p: p.facts["mode"] == "whole", own_color_at_the_start),
+    "visits": ("bounce_count", 1, "middle_three_frames", lambda plan: True, one_swing_alone),
     "sides": ("relative_position", 0, "middle_three_frames", lambda plan: True, flash_in_the_middle),
 }
 
