@@ -17,6 +17,7 @@ from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives.motion.motion_direction import MotionDirection
 from temporay.operators.primitives.states._course import State
+from temporay.operators.primitives.states.card_stack import CardStack
 from temporay.operators.primitives.states.shell_game import ShellGame
 from temporay.operators.records import Address, Backdrop, Question, ScenePlan, Track
 
@@ -190,6 +191,26 @@ def test_a_game_whose_reveal_tells_is_found(game: ShellGame) -> None:
     assert cell["solved"] == 1.0
     assert ("reveal" in failed(result)) == (type(game) is Frank)
     assert not {"operations", "bag_of_frames"} & failed(result) or type(game) is Frank
+
+
+def test_a_size_of_answers_that_the_operations_show_is_found() -> None:
+    """How many cards lie in a stack is seen, though no face is. So wrong stacks must be as high as the right one."""
+    samples: list[PlannedSample] = []
+    for index in range(500):
+        plan = CardStack().plan((), CANVAS, Address(task="card_stack", split="rl", index=index, seed=0, level=3))
+        if plan.facts["ask"] == "order":
+            row = to_row(make_sample(CardStack(), plan, "concise"), recipe_hash="", content_hash="", instruction="")
+            cards = row["answer_text"].split(", ")
+            row["options"] = [", ".join(cards[n:] + cards[:n]) for n in range(2)]
+            row["options"] += [", ".join(cards[n : n + len(cards) - 1]) for n in range(2)]
+            samples.append(PlannedSample(row=row, plan=plan))
+        if len(samples) == 110:
+            break
+    result = audit_ideal(samples, {"card_stack": CardStack()})
+    (cell,) = result["cells"]
+    found = next(attack for attack in cell["attacks"] if attack["attack"] == "operations")
+    assert not found["passed"] and 0.4 < found["accuracy"] < 0.6
+    assert cell["solved"] == 1.0
 
 
 def test_a_declaration_is_looked_up_from_the_special_to_the_general() -> None:
