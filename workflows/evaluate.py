@@ -33,7 +33,7 @@ from temporay.operators.videos.reading import VideoReading
 from temporay.workflows.config import to_json
 from temporay.workflows.data.own_data import opened, tell_dropped
 from temporay.workflows.evaluation import lmms_log
-from temporay.workflows.evaluation.asking import ask, demand_of
+from temporay.workflows.evaluation.asking import ask, demand_of, not_asked, tell_not_asked
 from temporay.workflows.evaluation.benchmark_questions import Asking, BenchmarkQuestions, told
 from temporay.workflows.evaluation.kept_rows import KeptRows
 from temporay.workflows.evaluation.questions import SampleQuestions, first_of_each_task
@@ -76,6 +76,7 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
     if (finished := finished_summary(config.out, config, kind=KIND, may_change=())) is not None:
         return finished
     questions = questions_of(config)
+    unasked = not_asked(questions, config.arms)
     check_weights(config.model)
     demand = demand_of(questions, config.arms, config.sampling, lengths_of(config.model))
     run_dir = RunDir.open(config.out, config, kind=KIND)
@@ -94,6 +95,7 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
         times = {"started": started, "ended": datetime.now(UTC)}
         lmms_log.write(config.out, str(config.benchmark), questions, rows, to_json(config), **times)
     result = {"engine": pool.engine_name, **measured(rows), **of_benchmark(questions, rows), "rows": len(rows)}
+    result["not_asked"] = unasked
     return run_dir.finish({**result, "pool": pool.settings()})
 
 
@@ -224,7 +226,8 @@ def tell(summary: Mapping[str, Any]) -> None:
             for arm, interval in entry["arms"].items()
         )
         print(f"{task}  chance {entry['chance']:.1%}  {arms}{claims_told(entry)}")
-    print("an answer that names no option is wrong on ordered frames and counts as a guess in the other arms")
+    tell_not_asked(summary["not_asked"])
+    print("an answer that names no option is wrong where the whole clip is shown, and counts as a guess in other arms")
     for arm, gap in summary["gaps"].items():
         interval = f"{gap['low']:+.1%} to {gap['high']:+.1%}" if gap["n"] > 1 else "one question"
         print(f"ordered less {arm}: {gap['value']:+.1%} ({interval}, p {gap['p_value']:.2g})")
