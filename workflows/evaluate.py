@@ -5,6 +5,7 @@ question → frames and options of an arm → prompt → engine → answer as it
 
 import asyncio
 import json
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
@@ -29,6 +30,7 @@ from temporay.operators.scoring.evaluation import (
     lenient_scores,
     taken_shares,
 )
+from temporay.operators.scoring.power import told_before
 from temporay.operators.videos.reading import VideoReading
 from temporay.workflows.config import to_json
 from temporay.workflows.data.own_data import opened, tell_dropped
@@ -81,6 +83,8 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
     demand = demand_of(questions, config.arms, config.sampling, lengths_of(config.model))
     run_dir = RunDir.open(config.out, config, kind=KIND)
     tell_left_out(config, questions)
+    num_videos = len({questions.cluster_of(i) for i in range(len(questions))})
+    print(f"evaluate: {told_before(len(questions), num_videos)}", flush=True)
     kept, started = KeptRows(run_dir.path / ROWS), datetime.now(UTC)
     with ray_session():
         pool_config = resolved(config.pool, config.model, demand)
@@ -180,10 +184,14 @@ def tell_left_out(config: EvaluateConfig, questions: SampleQuestions | Benchmark
 
 
 def of_benchmark(questions: SampleQuestions | BenchmarkQuestions, rows: Sequence[EvaluationRow]) -> dict[str, Any]:
-    """Return a benchmark's own metrics for every arm and both protocols, and how it was asked; else nothing."""
+    """Return a benchmark's own metrics for every arm and both protocols, and how it was asked; else nothing.
+
+    The headline of ordered frames has an interval.
+    """
     if isinstance(questions, SampleQuestions):
         return {}
-    benchmark = questions.benchmark
+    benchmark, arms = questions.benchmark, by_arm(rows)
+    headlines = questions.headlines(arms["ordered"]) if "ordered" in arms else {}
     return {
         "benchmark": {
             "title": benchmark.title,
@@ -192,7 +200,8 @@ def of_benchmark(questions: SampleQuestions | BenchmarkQuestions, rows: Sequence
             "reading": to_json(questions.reading),
             "left_out": len(questions.left_out),
             "priors": [asdict(prior) for prior in priors(benchmark, questions.items)],
-            "metrics": {arm: questions.tables(some) for arm, some in by_arm(rows).items()},
+            "metrics": {arm: questions.tables(some) for arm, some in arms.items()},
+            "headlines": {protocol: asdict(found) for protocol, found in headlines.items()},
         }
     }
 
@@ -256,6 +265,10 @@ def tell_benchmark(found: Mapping[str, Any]) -> None:
         strict = tables["strict"].get(name)
         strictly = "" if strict is None or strict == official else f", strict {strict:.2f}"
         print(f"{found['title']}, {arm}: {name} {official:.2f}{strictly}")
+    for protocol, headline in found["headlines"].items():
+        interval = headline["interval"]
+        if math.isfinite(interval["low"]):
+            print(f"  {protocol}: {interval['low']:.2f} to {interval['high']:.2f} ({headline['by']}, by video)")
     prior = found["priors"][-1]
     if prior["best"] is not None:
         print(f"without looking: a guess {prior['chance']:.1%}, the best single position {prior['best']:.1%}")

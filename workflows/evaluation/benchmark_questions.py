@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from temporay.models.chat import text_prompt
-from temporay.operators.benchmarks._base import PROTOCOLS, Benchmark, BenchmarkItem, ScoringProtocol
+from temporay.operators.benchmarks._base import PROTOCOLS, Benchmark, BenchmarkItem, ScoredItem, ScoringProtocol
+from temporay.operators.benchmarks._intervals import Headline, headline
 from temporay.operators.errors import SampleRejected, UserError, refusal
 from temporay.operators.markup import without_markers
 from temporay.operators.records import Address, Frames, Prompt, Question, Rollout
@@ -111,6 +112,9 @@ class BenchmarkQuestions:
     def clip_of(self, i: int) -> int:
         return self.clips[i]
 
+    def cluster_of(self, i: int) -> str:
+        return self.items[i].cluster
+
     def shape_shown(self, clip: int) -> tuple[int, int, int]:
         taken = self.taken[clip]
         return len(taken.places), taken.height, taken.width
@@ -169,11 +173,11 @@ class BenchmarkQuestions:
             text=rollout.text,
             chance=benchmark.chance(item) or 0.0,
             lenient_score=benchmark.score(item, lenient, "strict")["score"],
-            cluster=item.cluster,
+            cluster=self.cluster_of(i),
         )
 
-    def tables(self, rows: Sequence[EvaluationRow]) -> dict[ScoringProtocol, dict[str, float]]:
-        """Return the benchmark's own metrics by both protocols, of the rows of one arm. What is left out is in none.
+    def scored(self, rows: Sequence[EvaluationRow], protocol: ScoringProtocol) -> list[ScoredItem]:
+        """Score the rows of one arm. What is left out is not among them.
 
         A group of questions is left out whole where the arm could not ask all of it.
         """
@@ -181,12 +185,15 @@ class BenchmarkQuestions:
         broken = {item.group for item in self.items if item.group and item.id not in by_id}
         asked = [i for i, item in enumerate(self.items) if item.id in by_id and item.group not in broken]
         read = [self._read(i, arm, by_id[self.items[i].id].text) for i in asked]
-        return {
-            protocol: self.benchmark.table(
-                [self.benchmark.score_text(item, text, protocol) for text, item in read], protocol
-            )
-            for protocol in PROTOCOLS
-        }
+        return [self.benchmark.score_text(item, text, protocol) for text, item in read]
+
+    def tables(self, rows: Sequence[EvaluationRow]) -> dict[ScoringProtocol, dict[str, float]]:
+        """Return the benchmark's own metrics by both protocols, of the rows of one arm."""
+        return {protocol: self.benchmark.table(self.scored(rows, protocol), protocol) for protocol in PROTOCOLS}
+
+    def headlines(self, rows: Sequence[EvaluationRow]) -> dict[ScoringProtocol, Headline]:
+        """Return the first metric by both protocols, with intervals, of the rows of one arm."""
+        return {protocol: headline(self.benchmark, self.scored(rows, protocol), protocol) for protocol in PROTOCOLS}
 
     def _writer(self, item: BenchmarkItem) -> Callable[[str, tuple[str, ...]], str]:
         """Return what writes a question and options as the benchmark asks this one, with the user's instruction."""

@@ -30,6 +30,10 @@ class Questions(Protocol):
         """Return the number of the clip that a question is about."""
         ...
 
+    def cluster_of(self, i: int) -> str:
+        """Return the name that questions share which are not independent: that of their video."""
+        ...
+
     def shape_shown(self, clip: int) -> tuple[int, int, int]:
         """Return number, height and width of the frames of a clip that a model is shown."""
         ...
@@ -91,6 +95,10 @@ class SampleQuestions:
     def clip_of(self, i: int) -> int:
         return self.clips[i]
 
+    def cluster_of(self, i: int) -> str:
+        sample = self.samples.sample(self.indices[i])
+        return str(sample.facts.get("video") or sample.address.pair_id)
+
     def shape_shown(self, clip: int) -> tuple[int, int, int]:
         sample = self.samples.sample(self.indices[clip])
         return sample.num_shown, sample.height, sample.width
@@ -135,7 +143,7 @@ class SampleQuestions:
             chance=sample.question.chance,
             lenient_score=lenient_score(text, read),
             claims=CLAIMS.score(rollout, sample) if arm == "ordered" else None,
-            cluster=str(sample.facts.get("video") or sample.address.pair_id),
+            cluster=self.cluster_of(i),
         )
 
     def _asked(self, i: int, arm: Arm) -> Sample:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,8 @@ def test_evaluate_runs_a_benchmark_through_every_arm(
     tell(summary)
     said = capsys.readouterr().out
     assert "TVBench, reversed: accuracy" in said and "protocols: official takes" in said
+    assert "evaluate: 20 questions about 20 videos show a difference of two models from" in said
+    assert re.search(r"  strict: \d+\.\d\d to \d+\.\d\d \(wilson, by video\)", said)
     assert "without looking: a guess 50.0%, the best single position 50.0%" in said
     found = summary["benchmark"]
     assert found["reading"]["count"] == 16 and found["metrics"].keys() == {"ordered", "reversed", "blind"}
