@@ -38,10 +38,10 @@ def headline(
     """Return the headline of some scored questions, with its interval."""
     name, value = next(iter(benchmark.table(scored, protocol).items()))
     scores = [one.values["score"] for one in scored]
-    if abs(value - percent(scores)) < ROUNDING:
+    if _is_mean(benchmark, scored, protocol) and _is_mean(benchmark, _first_of_groups_right(scored), protocol):
         share = clustered_interval(scores, [one.item.cluster for one in scored])
-        bounds = {"low": PERCENT * share.low, "high": PERCENT * share.high}
-        return Headline(name=name, interval=replace(share, value=value, **bounds), by="wilson")
+        interval = replace(share, value=value, low=PERCENT * share.low, high=PERCENT * share.high)
+        return Headline(name=name, interval=interval, by="wilson")
     units = independent_units(scored)
     copies: dict[tuple[int, int], list[ScoredItem]] = {}
 
@@ -57,6 +57,22 @@ def headline(
 
     interval = cluster_bootstrap(range(len(units)), of_units, num_resamples=num_resamples)
     return Headline(name=name, interval=interval, by="bootstrap")
+
+
+def _is_mean(benchmark: Benchmark, scored: Sequence[ScoredItem], protocol: ScoringProtocol) -> bool:
+    value = next(iter(benchmark.table(scored, protocol).values()))
+    return abs(value - percent(one.values["score"] for one in scored)) < ROUNDING
+
+
+def _first_of_groups_right(scored: Sequence[ScoredItem]) -> list[ScoredItem]:
+    """Return questions of which one of each group is right: where all or none are, a group's score is the mean too."""
+    seen: set[str] = set()
+    found = []
+    for one in scored:
+        is_first = not one.item.group or one.item.group not in seen
+        seen.add(one.item.group)
+        found.append(replace(one, values={**one.values, "score": float(is_first)}))
+    return found
 
 
 def independent_units(scored: Sequence[ScoredItem]) -> list[list[ScoredItem]]:

@@ -49,6 +49,8 @@ async def ask(
     Raises:
         UserError: a clip cannot be decoded, or a prompt does not fit the engines.
     """
+    if kept and kept.is_whole:
+        return kept.whole()
     chunks = chunks_of(questions, max(1, CHUNK // len(arms)))
     found = [kept.of_chunk(n) if kept else None for n in range(len(chunks))]
     missing = [n for n, rows in enumerate(found) if rows is None]

@@ -152,4 +152,6 @@ def test_a_killed_evaluation_gives_the_same_file(tmp_path: Path, killed_at: int)
     assert pool.calls == NUM_CHUNKS - killed_at  # chunks that were answered are not asked again
     assert again.path.read_bytes() == whole.path.read_bytes()
     assert read_rows(again.path) == again.whole()
+    assert asked(pool, ThreeAClip(50), again) == again.whole()  # killed after the last chunk: nothing is asked again
+    assert pool.calls == NUM_CHUNKS - killed_at
     assert sorted(path.name for path in tmp_path.iterdir()) == ["again.jsonl", "whole.jsonl"]
