@@ -19,16 +19,13 @@ from typing import ClassVar
 import cv2
 import numpy as np
 import numpy.typing as npt
-from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.pixels.shapes import outline
-from temporay.operators.primitives._base import Facts, Inherent
-from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives._plan import event_in
+from temporay.operators.primitives._base import Facts, Inherent, Phrases
 from temporay.operators.primitives.motion._courses import choose_spans
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._stage import EDGES, Actor, followed, to_track
-from temporay.operators.records import Event, Question, ScenePlan
+from temporay.operators.records import Event, ScenePlan
 
 NUM_SWINGS_BY_LEVEL = (4, 4, 6, 6, 8)  # even: then the middle frame is more often between two swings than in one
 COUNTS_BY_LEVEL = ((1, 3), (1, 3), (1, 5), (2, 6), (3, 7))
@@ -69,8 +66,7 @@ class BounceCount(DrawnMotion[int]):
     task = "bounce_count"
     free_form = True
     answer_kind = "number"
-    order_dependent = True
-    twin = "restaged"
+    told_as_logged = True
     inherent: ClassVar[Inherent] = {
         "num_events": 1.0,  # each bounce is an event
         "bag_of_frames": 0.75,
@@ -115,9 +111,9 @@ class BounceCount(DrawnMotion[int]):
         for actor in actors:
             count = truth if actor is actors[0] else counts[int(len(counts) * rng.uniform())]
             swings = _choose_swings(setting, count)
-            xy_T2 = _swinging(rng, actor, swings, setting.num_frames, setting.canvas, slanted=level >= SLANTED_LEVEL)
+            xy_T2 = _swinging(setting, actor, swings)
             tracks.append(to_track(actor, xy_T2, wraps=False))
-            events.extend(_told(actor.name, swings, setting.canvas))
+            events.extend(_told(setting, actor.name, swings))
         # the ball asked about is painted last
         return MotionClip(tracks[::-1], events, {"name": actors[0].name, "options": [str(n) for n in counts]})
 
@@ -127,26 +123,17 @@ class BounceCount(DrawnMotion[int]):
     def seen(self, witness: Witness, facts: Facts) -> int | None:
         """Count how often what has the ball's color comes near an edge, as if a circle of its radius were seen."""
         seen_T3 = followed(witness.frames_THWC, facts["name"])
-        if seen_T3 is None:
-            return None
         area, middle_xy = _mass(facts["name"].partition(" ")[2])
         radius_px = float(np.sqrt(np.median(seen_T3[:, 2]) / area))
-        size, xy_T2 = np.array(witness.frames_THWC.shape[2:0:-1]), seen_T3[:, :2] - radius_px * middle_xy
-        near_T4 = np.concatenate([(xy_T2 - radius_px) / size, (size - radius_px - xy_T2) / size], axis=1)
-        few, many = (_visits(near_T4, limit) for limit in SEEN_LIMITS)
+        away_T4 = _away(seen_T3[:, :2] - radius_px * middle_xy, radius_px, witness.frames_THWC.shape[2:0:-1])
+        few, many = (_visits(away_T4, limit) for limit in SEEN_LIMITS)
         return few if few == many else None
 
     def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
         """Return whether the ball is shown near an edge at every bounce, and away from it in between."""
         track = next(track for track in plan.tracks if track.name == plan.facts["name"])
-        xy_T2, size = track.xy_T2[list(frames)], np.array([plan.width, plan.height])
-        low_T2, high_T2 = (xy_T2 - track.radius_px) / size, (size - track.radius_px - xy_T2) / size
-        near_T4 = np.stack([low_T2[:, 0], high_T2[:, 0], low_T2[:, 1], high_T2[:, 1]], axis=1)
-        return _visits(near_T4 + NEAR / 4) == self.logged(plan.events, plan.facts)
-
-    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
-        """Tell every swing of the ball."""
-        return [event for event in plan.events if event.subject == plan.facts["name"]]
+        away_T4 = _away(track.xy_T2[list(frames)], track.radius_px, (plan.width, plan.height))
+        return _visits(away_T4 + NEAR / 4) == self.logged(plan.events, plan.facts)
 
 
 def _choose_swings(setting: Setting, count: int) -> list[Swing]:
@@ -164,11 +151,10 @@ def _choose_swings(setting: Setting, count: int) -> list[Swing]:
     ]
 
 
-def _swinging(
-    rng: np.random.Generator, actor: Actor, swings: Sequence[Swing], num_frames: int, canvas: Canvas, *, slanted: bool
-) -> npt.NDArray[np.float64]:
+def _swinging(setting: Setting, actor: Actor, swings: Sequence[Swing]) -> npt.NDArray[np.float64]:
     """Return where the ball is, (T, 2) px; between swings it rests."""
-    place_T2 = np.tile(rng.uniform(*MIDDLE, 2), (num_frames, 1))
+    rng, slanted = setting.rng, setting.level >= SLANTED_LEVEL
+    place_T2 = np.tile(rng.uniform(*MIDDLE, 2), (setting.num_frames, 1))
     across = 1 - swings[0].axis
     if not slanted:
         place_T2[:, across] = rng.uniform(*CLEAR)
@@ -179,21 +165,17 @@ def _swinging(
         if slanted:
             place_T2[during, side] = np.linspace(middle[side], drifted, swing.end - swing.start + 1)
             place_T2[swing.end :, side] = drifted
-    size = np.array([canvas.width, canvas.height], dtype=np.float64)
-    return np.asarray(actor.radius_px + place_T2 * (size - 2 * actor.radius_px))
+    return np.asarray(actor.radius_px + place_T2 * (setting.size_xy - 2 * actor.radius_px))
 
 
-def _told(name: str, swings: Sequence[Swing], canvas: Canvas) -> list[Event]:
+def _told(setting: Setting, name: str, swings: Sequence[Swing]) -> list[Event]:
     """Log every swing: a bounce at its turn, or the edge that is not reached."""
-    events: list[Event] = []
-    count = 0
+    events, count = list[Event](), 0
     for swing in swings:
         edge, turn = EDGES[swing.axis][swing.side], (swing.start + swing.end) / 2
-        if swing.bounces:
-            count += 1
-            events.append(event_in(canvas, "bounce", name, turn, turn + 1, f"{count} {edge}"))
-        else:
-            events.append(event_in(canvas, "turns", name, turn, turn + 1, f"{count} {edge}"))
+        count += swing.bounces
+        kind = "bounce" if swing.bounces else "turns"
+        events.append(setting.event_in(kind, name, turn, turn + 1, f"{count} {edge}"))
     return events
 
 
@@ -203,6 +185,11 @@ def _mass(shape: str) -> tuple[float, npt.NDArray[np.float64]]:
         return np.pi, np.zeros(2)
     found = cv2.moments(outline(shape, 1.0).astype(np.float32))
     return found["m00"], np.array([found["m10"], found["m01"]]) / found["m00"]
+
+
+def _away(xy_T2: npt.NDArray[np.float64], radius_px: float, size: Sequence[int]) -> npt.NDArray[np.float64]:
+    """Return how far a circle is from each edge, (T, 4), in parts of the frame, whose width and height are given."""
+    return np.concatenate([(xy_T2 - radius_px) / size, (np.array(size) - radius_px - xy_T2) / size], axis=1)
 
 
 def _visits(away_T4: npt.NDArray[np.float64], limit: float = NEAR) -> int:
