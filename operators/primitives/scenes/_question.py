@@ -87,6 +87,7 @@ class PseudoVideo(Primitive[Sequence[str]]):
         return compose(chosen.order, lengths, choices, self.worded(chosen.facts, choices))
 
     def logged(self, events: Sequence[Event], facts: Facts) -> Sequence[str]:
+        """Return the captions of the shots in their order."""
         return [event.subject for event in by_start(events)]
 
     def seen(self, witness: Witness, facts: Facts) -> Sequence[str] | None:

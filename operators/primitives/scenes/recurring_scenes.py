@@ -5,6 +5,7 @@ their order tell what comes again. The first scene and the last one are chosen b
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 from numpy.random import Generator
@@ -25,38 +26,6 @@ MIN_SCENES_OF_WHICH = 4  # with fewer, the first or the last scene would tell
 MAX_OPTIONS = 4
 SPARE_SHOTS = 4  # shots beyond one per scene when they are counted: room for any count, first and last scene
 GAPS = ("first and second", "second and third")
-WORDINGS = {
-    "count": (
-        'How many separate times does the scene "{anchor}" appear?',
-        'How often does the video come to the scene "{anchor}"?',
-        'Count the appearances of "{anchor}". How many are there?',
-        'In how many separate stretches of the video is "{anchor}" shown?',
-        'The scene "{anchor}" may come, go and come again. How many times does it come?',
-        'How many times does the video cut to, or begin with, "{anchor}"?',
-        'What is the number of appearances of the scene "{anchor}"?',
-        'Watch for "{anchor}". How many times is it on the screen, with other scenes between?',
-    ),
-    "which": (
-        "One scene comes again after another scene was shown. Which one?",
-        "Which scene appears twice?",
-        "All scenes but one are shown once. Which one comes back?",
-        "To which scene does the video return?",
-        "Which of these scenes is the one that recurs?",
-        "Which scene is shown, leaves, and is shown again?",
-        "The video shows one of its scenes a second time. Which is it?",
-        "Which scene has two separate appearances?",
-    ),
-    "between": (
-        'What is shown between the {gap} appearance of "{anchor}"?',
-        'The scene "{anchor}" comes several times. Which scene lies between its {gap} appearance?',
-        'Between the {gap} time that "{anchor}" is on the screen, what does the video show?',
-        'Which scene separates the {gap} appearance of the scene "{anchor}"?',
-        'Look at the {gap} appearance of "{anchor}". Which scene comes between them?',
-        'What interrupts "{anchor}" between its {gap} appearance?',
-        'From "{anchor}" the video goes elsewhere and back. What does it show between the {gap} appearance?',
-        'Which of these scenes is seen after one and before the other of the {gap} appearance of "{anchor}"?',
-    ),
-}
 
 
 class RecurringScenes(PseudoVideo):
@@ -65,7 +34,38 @@ class RecurringScenes(PseudoVideo):
     task = "recurring_scenes"
     answer_kind = "number"
     scenes_recur = True
-    wordings_by_mode = WORDINGS
+    wordings_by_mode: ClassVar = {
+        "count": (
+            'How many separate times does the scene "{anchor}" appear?',
+            'How often does the video come to the scene "{anchor}"?',
+            'Count the appearances of "{anchor}". How many are there?',
+            'In how many separate stretches of the video is "{anchor}" shown?',
+            'The scene "{anchor}" may come, go and come again. How many times does it come?',
+            'How many times does the video cut to, or begin with, "{anchor}"?',
+            'What is the number of appearances of the scene "{anchor}"?',
+            'Watch for "{anchor}". How many times is it on the screen, with other scenes between?',
+        ),
+        "which": (
+            "One scene comes again after another scene was shown. Which one?",
+            "Which scene appears twice?",
+            "All scenes but one are shown once. Which one comes back?",
+            "To which scene does the video return?",
+            "Which of these scenes is the one that recurs?",
+            "Which scene is shown, leaves, and is shown again?",
+            "The video shows one of its scenes a second time. Which is it?",
+            "Which scene has two separate appearances?",
+        ),
+        "between": (
+            'What is shown between the {gap} appearance of "{anchor}"?',
+            'The scene "{anchor}" comes several times. Which scene lies between its {gap} appearance?',
+            'Between the {gap} time that "{anchor}" is on the screen, what does the video show?',
+            'Which scene separates the {gap} appearance of the scene "{anchor}"?',
+            'Look at the {gap} appearance of "{anchor}". Which scene comes between them?',
+            'What interrupts "{anchor}" between its {gap} appearance?',
+            'From "{anchor}" the video goes elsewhere and back. What does it show between the {gap} appearance?',
+            'Which of these scenes is seen after one and before the other of the {gap} appearance of "{anchor}"?',
+        ),
+    }
 
     def arrange(self, choices: Choices) -> Arrangement:
         rng, picked = choices.rng, choose_scenes(choices, minimum=MIN_SCENES)

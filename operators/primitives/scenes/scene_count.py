@@ -28,28 +28,6 @@ from temporay.operators.primitives.scenes._shots import (
 MAX_OPTIONS = 3
 SHOTS_FROM_LEVEL = 2
 FEWEST_BY_LEVEL = (1, 1, 2, 3, 4)  # scenes that may be shown, as far as the canvas leaves three numbers to choose from
-WORDINGS = {
-    "scenes": (
-        "How many different scenes appear in the video?",
-        "What is the number of different scenes in the video?",
-        "Count the different scenes of the video. How many are there?",
-        "The video is made of how many different scenes?",
-        "How many different scenes does the video have?",
-        "From start to end, how many different scenes are shown?",
-        "Give the number of different scenes that can be seen in the video.",
-        "How many different scenes can be told apart in the video?",
-    ),
-    "shots": (
-        "How many shots does the video have? A scene that comes back starts a new shot.",
-        "What is the number of shots in the video, if a scene that returns counts again?",
-        "Count the shots of the video, each return of a scene as one more. How many are there?",
-        "The video cuts from shot to shot and may come back to a scene. How many shots are there in total?",
-        "Into how many shots is the video cut? Scenes that are shown again count each time.",
-        "From start to end, how many shots are there, repeated scenes included?",
-        "Give the number of shots. Every time a scene comes back, it is another shot.",
-        "How many separate shots follow one another in the video, counting each return to a scene?",
-    ),
-}
 
 
 class SceneCount(PseudoVideo):
@@ -68,7 +46,28 @@ class SceneCount(PseudoVideo):
     order_dependent = False
     twin = "restaged"
     scenes_recur = True
-    wordings_by_mode = WORDINGS
+    wordings_by_mode: ClassVar = {
+        "scenes": (
+            "How many different scenes appear in the video?",
+            "What is the number of different scenes in the video?",
+            "Count the different scenes of the video. How many are there?",
+            "The video is made of how many different scenes?",
+            "How many different scenes does the video have?",
+            "From start to end, how many different scenes are shown?",
+            "Give the number of different scenes that can be seen in the video.",
+            "How many different scenes can be told apart in the video?",
+        ),
+        "shots": (
+            "How many shots does the video have? A scene that comes back starts a new shot.",
+            "What is the number of shots in the video, if a scene that returns counts again?",
+            "Count the shots of the video, each return of a scene as one more. How many are there?",
+            "The video cuts from shot to shot and may come back to a scene. How many shots are there in total?",
+            "Into how many shots is the video cut? Scenes that are shown again count each time.",
+            "From start to end, how many shots are there, repeated scenes included?",
+            "Give the number of shots. Every time a scene comes back, it is another shot.",
+            "How many separate shots follow one another in the video, counting each return to a scene?",
+        ),
+    }
 
     def arrange(self, choices: Choices) -> Arrangement:
         rng, (_, most) = choices.rng, scene_limits(choices)

@@ -106,6 +106,7 @@ class CardStack(FaceGame):
         return Setup(revealed=(*numbers[num_aside:], ASIDE, *numbers[:num_aside]), facts=asked, num_answers=num_cards)
 
     def propose(self, rng: np.random.Generator, setup: Setup, facts: Facts) -> Course:
+        """Choose draws and insertions that can be done one after the other from the shown state."""
 
         def choose_step(state: State) -> Operation:
             kind, cut = choose_one(rng, ("draw", "insert")), state.index(ASIDE)

@@ -122,6 +122,7 @@ class ChipContainers(OperationsGame):
         return Setup(revealed=revealed, facts=chosen, num_answers=num_containers if asks_where else len(names) + 1)
 
     def propose(self, rng: np.random.Generator, setup: Setup, facts: Facts) -> Course:
+        """Choose moves that can be made in at least one order, going from the shown state step by step."""
 
         def choose_step(state: State) -> Operation:
             a, b = (int(i) for i in rng.choice(len(state), 2, replace=False))
