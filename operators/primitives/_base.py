@@ -216,6 +216,10 @@ class Primitive(ABC, Generic[Measured]):
         """Return the events that a chain of thought tells, in the order in which it tells them."""
         return by_start(plan.events)
 
+    def deciding(self, plan: ScenePlan) -> Sequence[Event]:
+        """Return the events that have to be seen for the answer: those that a chain of thought tells, in any order."""
+        return self.told(plan)
+
     def claims(self, text: str, names: Sequence[str] = ()) -> list[Claim]:
         """Read back which events a chain of thought in this primitive's phrases claims.
 
