@@ -75,6 +75,7 @@ class Scene:
     license_id: int | None
     source_url: str
     instances: tuple[Instance, ...] = field(default=(), compare=False)  # none unless the recipe names the file
+    annotated_size: tuple[int, int] | None = field(default=None, compare=False)  # px, that outlines are shares of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,14 +7,16 @@ and which way up.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 import numpy as np
 import numpy.typing as npt
+from av.video.reformatter import ColorPrimaries, ColorTrc
 
 LEVEL = 5  # from one frame to the next
 BLOCK = 16  # px of the white block
@@ -41,73 +43,80 @@ def noisy(n: int, width: int, height: int) -> npt.NDArray[np.uint8]:
     return np.roll(scene_HWC, n % 3, axis=0)
 
 
-def write_video(
-    path: Path,
-    num_frames: int = 20,
-    *,
-    draw: Callable[[int, int, int], npt.NDArray[np.uint8]] = drawn,
-    fps: int = 10,
-    times_ms: Sequence[int] | None = None,
-    size: tuple[int, int] = (64, 48),
-    codec: str = "libx264",
-    pixels: str = "yuv420p",
-    options: dict[str, str] | None = None,
-    container: dict[str, str] | None = None,
-    kind: str | None = None,
-    aspect: Fraction | None = None,
-    audio_first: bool = False,
-    cover: bool = False,
-    picture_first: bool = False,
-) -> Path:
-    """Write a video.
+@dataclass(frozen=True, kw_only=True)
+class VideoOptions:
+    """What a video shows, how it is encoded, and what else is in its file."""
 
-    Args:
-        draw: gives the n-th frame by its number, width and height, frame_HWC.
-        times_ms: when each frame is shown; None: ``fps`` frames per second.
-        options: of the encoder.
-        container: options of the container.
-        kind: of the container; None: what the name ends in.
-        aspect: of a pixel, width by height.
-        audio_first: whether a second of silence is the first stream.
-        cover: whether there is cover art.
-        picture_first: whether a still picture, larger than the video, is the first stream.
-    """
-    unit = Fraction(1, fps) if times_ms is None else Fraction(1, 1000)
-    with av.open(str(path), "w", format=kind, options=container or {}) as file:
-        sound = file.add_stream("aac", rate=16_000) if audio_first else None
-        pictures = [_picture_stream(file, "mjpeg", "yuvj420p")] if picture_first else []
-        stream: Any = file.add_stream(codec, rate=fps)
-        stream.width, stream.height, stream.pix_fmt = *size, pixels
-        stream.options = {"crf": "8", **(options or {})} if codec == "libx264" else options or {}
-        stream.codec_context.thread_count = 1
-        stream.codec_context.time_base = unit
-        if aspect is not None:
-            stream.codec_context.sample_aspect_ratio = aspect
-        if cover:
-            pictures.append(_picture_stream(file, "png", "rgb24"))
-            pictures[-1].disposition = av.stream.Disposition.attached_pic
-        for picture in pictures:
-            file.mux([*picture.encode(_frame(np.full((400, 400, 3), 90, np.uint8), 0, Fraction(1))), *picture.encode()])
-        if sound is not None:
-            silence = av.AudioFrame.from_ndarray(np.zeros((1, 16_000), np.float32), format="fltp", layout="mono")
-            silence.rate = 16_000
-            file.mux([*sound.encode(silence), *sound.encode()])
+    draw: Callable[[int, int, int], npt.NDArray[np.uint8]] = drawn  # number, width, height → frame_HWC, RGB or RGBA
+    fps: int = 10
+    times_ms: Sequence[int] | None = None  # when each frame is shown; None: ``fps`` frames per second
+    size: tuple[int, int] = (64, 48)
+    codec: str = "libx264"
+    pixels: str = "yuv420p"
+    options: Mapping[str, str] = field(default_factory=dict)  # of the encoder
+    container: Mapping[str, str] = field(default_factory=dict)  # of the container
+    kind: str | None = None  # of the container; None: what the name ends in
+    aspect: Fraction | None = None  # of a pixel, width by height
+    light: ColorTrc | None = None  # how codes mean light; None: the file does not say
+    beside: Sequence[Literal["sound", "cover", "picture"]] = ()  # before the video, but cover art, which is after it
+
+
+def write_video(path: Path, num_frames: int = 20, **options: Any) -> Path:
+    """Write a video; return its path. ``options`` are fields of ``VideoOptions``."""
+    given = VideoOptions(**options)
+    unit = Fraction(1, given.fps) if given.times_ms is None else Fraction(1, 1000)
+    with av.open(str(path), "w", format=given.kind, options=dict(given.container)) as file:
+        beside: list[Any] = [_stream_beside(file, name) for name in ("sound", "picture") if name in given.beside]
+        stream = _video_stream(file, given, unit)
+        beside += [_stream_beside(file, "cover")] if "cover" in given.beside else []
+        for other in beside:
+            file.mux([*other.encode(_silence() if other.type == "audio" else _picture()), *other.encode()])
         for n in range(num_frames):
-            file.mux(stream.encode(_frame(draw(n, *size), n if times_ms is None else times_ms[n], unit)))
+            time = n if given.times_ms is None else given.times_ms[n]
+            file.mux(stream.encode(_frame(given.draw(n, *given.size), time, unit)))
         file.mux(stream.encode())
     return path
 
 
+def _video_stream(file: Any, given: VideoOptions, unit: Fraction) -> Any:
+    stream = file.add_stream(given.codec, rate=given.fps)
+    stream.width, stream.height, stream.pix_fmt = *given.size, given.pixels
+    stream.options = {**({"crf": "8"} if given.codec == "libx264" else {}), **given.options}
+    stream.codec_context.thread_count = 1
+    stream.codec_context.time_base = unit
+    if given.aspect is not None:
+        stream.codec_context.sample_aspect_ratio = given.aspect
+    if given.light is not None:
+        stream.codec_context.color_trc = given.light
+        stream.codec_context.color_primaries = ColorPrimaries.BT2020
+    return stream
+
+
+def _stream_beside(file: Any, name: str) -> Any:
+    if name == "sound":
+        return file.add_stream("aac", rate=16_000)
+    stream = file.add_stream("png" if name == "cover" else "mjpeg", rate=1)
+    stream.width, stream.height, stream.pix_fmt = 400, 400, "rgb24" if name == "cover" else "yuvj420p"
+    if name == "cover":
+        stream.disposition = av.stream.Disposition.attached_pic
+    return stream
+
+
 def _frame(frame_HWC: npt.NDArray[np.uint8], time: int, unit: Fraction) -> Any:
-    frame = av.VideoFrame.from_ndarray(frame_HWC, format="rgb24")
+    frame = av.VideoFrame.from_ndarray(frame_HWC, format="rgb24" if frame_HWC.shape[-1] == 3 else "rgba")
     frame.pts, frame.time_base = time, unit
     return frame
 
 
-def _picture_stream(file: Any, codec: str, pixels: str) -> Any:
-    stream = file.add_stream(codec, rate=1)
-    stream.width, stream.height, stream.pix_fmt = 400, 400, pixels
-    return stream
+def _picture() -> Any:
+    """Return a still picture that is larger than the video."""
+    return _frame(np.full((400, 400, 3), 90, np.uint8), 0, Fraction(1))
+
+
+def _silence() -> Any:
+    sound = av.AudioFrame.from_ndarray(np.zeros((1, 16_000), np.float32), format="fltp", layout="mono")
+    sound.rate = 16_000
+    return sound
 
 
 def turn(path: Path, a: int, b: int, c: int, d: int) -> Path:

@@ -12,15 +12,12 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-import cv2
 import numpy as np
 import numpy.typing as npt
+from temporay.operators.pixels.likeness import MAX_BITS, hash_of
 from temporay.operators.records import Frames
 
 NUM_FRAMES = 5  # of each clip, evenly spread
-HASH_SIDE = 8  # a hash has as many bits as this squared
-MAX_BITS = 6  # that may differ between near-equal frames: a re-encoded or scaled frame changes fewer
-MIN_SPREAD = 8.0  # standard deviation of gray levels; a flatter frame looks like any other flat one
 MIN_SHARE = 0.5  # of a tested clip's frames that must be in one trained clip
 WORD = re.compile(r"\w+")
 
@@ -63,20 +60,10 @@ def fingerprint(key: str, video: str, text: str, options: Sequence[str], frames_
 
 
 def frame_hashes(frames_THWC: Frames) -> Hashes:
-    """Hash some frames of a clip so that frames which look alike have hashes that differ in few bits.
-
-    Each bit says whether a small gray picture gets lighter from one pixel to the next one on its right ("dHash",
-    Krawetz 2013, https://www.hackerfactor.com/blog/?/archives/529-Kind-of-Like-That.html). Flat frames have no hash.
-    """
-    hashes = []
+    """Hash some frames of a clip. Flat frames have no hash."""
     places = np.linspace(0, len(frames_THWC) - 1, min(NUM_FRAMES, len(frames_THWC))).round().astype(int)
-    for frame_HWC in frames_THWC[places]:
-        gray_HW = cv2.cvtColor(frame_HWC, cv2.COLOR_RGB2GRAY)
-        if gray_HW.std() >= MIN_SPREAD:
-            small_HW = cv2.resize(gray_HW, (HASH_SIDE + 1, HASH_SIDE), interpolation=cv2.INTER_AREA).astype(int)
-            bits = np.packbits(small_HW[:, 1:] > small_HW[:, :-1])
-            hashes.append(int.from_bytes(bits.tobytes(), "big"))
-    return np.array(hashes, np.uint64)
+    found = [hash_of(frame_HWC) for frame_HWC in frames_THWC[places]]
+    return np.array([one for one in found if one is not None], np.uint64)
 
 
 def overlaps(trained: Sequence[Fingerprint], tested: Sequence[Fingerprint]) -> list[Overlap]:

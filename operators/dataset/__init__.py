@@ -15,6 +15,7 @@ lint            is a dataset what it says it is
 card            the dataset card
 ideal_table     the table of an ideal audit
 coco            captions JSON and image folder -> captioned scenes
+copies          images of one picture under several ids
 coco_instances  COCO instances JSON -> what can be cut out
 drawn_coco      a drawn stand-in, written as a genuine COCO folder
 video_qa        a user's own questions about their own videos

@@ -12,13 +12,14 @@ import re
 import unicodedata
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.markup import BRACKETS
 from temporay.operators.records import Frames, Scene
@@ -67,21 +68,26 @@ def read_scenes(captions: Path, images: Path) -> CocoScenes:
     dropped["annotation_of_unknown_image"] += len(texts.keys() - scenes.keys())
     if not scenes:
         raise UserError(f"{captions} holds no image with a caption ({counts(dropped)}); give a COCO captions file")
-    if not any(Path(scene.path).is_file() for scene in scenes.values()):
+    if not any(is_there(Path(scene.path)) for scene in scenes.values()):
         name = Path(next(iter(scenes.values())).path).name
         raise UserError(f"none of the {len(scenes)} images of {captions} is in {images} (looked for {name} and others)")
     ordered = tuple(scenes[image_id] for image_id in sorted(scenes))
     return CocoScenes(scenes=ordered, dropped={reason: n for reason, n in sorted(dropped.items()) if n})
 
 
-def split_scenes(scenes: tuple[Scene, ...], split: str, test_fraction: float) -> tuple[Scene, ...]:
-    """Return the scenes of one split. ``test`` has its own images; the other splits share the rest.
+def split_scenes(
+    scenes: tuple[Scene, ...], split: str, test_fraction: float, picture_of: Callable[[int], int] = int
+) -> tuple[Scene, ...]:
+    """Return the scenes of one split. ``test`` has its own pictures; the other splits share the rest.
 
     Without a fraction all splits share all images: clips of ``test`` are new, but what they show was trained on.
+
+    Args:
+        picture_of: gives an id that all images of one picture share, by an image's own.
     """
     if test_fraction == 0:
         return scenes
-    return tuple(s for s in scenes if (fraction("photo", s.image_id) < test_fraction) == (split == "test"))
+    return tuple(s for s in scenes if (fraction("photo", picture_of(s.image_id)) < test_fraction) == (split == "test"))
 
 
 def clean_caption(text: str) -> str:
@@ -104,8 +110,34 @@ def load_image(scene: Scene, side: int) -> Frames:
     Raises:
         SampleRejected: ``image_missing``, ``image_too_large`` or ``image_corrupt``.
     """
+    with _opened(scene) as image:
+        return _to_rgb(image, Path(scene.path).name, side)
+
+
+def stored_shape(scene: Scene) -> tuple[int, int, int]:
+    """Return width and height of an image as it is stored, and its EXIF orientation, from 1 to 8; nothing is decoded.
+
+    Raises:
+        SampleRejected: ``image_missing``, ``image_too_large`` or ``image_corrupt``.
+    """
+    with _opened(scene) as image:
+        said = image.getexif().get(ExifTags.Base.Orientation)
+        return image.width, image.height, said if isinstance(said, int) and 1 <= said <= 8 else 1
+
+
+def is_there(path: Path) -> bool:
+    """Return whether there is a file of this name. Names that no file can have are those of none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+@contextmanager
+def _opened(scene: Scene) -> Iterator[Image.Image]:
+    """Open an image file; whatever the library raises inside is the file's fault."""
     path = Path(scene.path)
-    if not path.is_file():
+    if not is_there(path):
         raise SampleRejected("image_missing", path.name)
     if path.stat().st_size > MAX_FILE_BYTES:
         raise SampleRejected("image_too_large", f"{path.name}: over {MAX_FILE_BYTES >> 20} MiB")
@@ -113,11 +145,13 @@ def load_image(scene: Scene, side: int) -> Frames:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with path.open("rb") as file, Image.open(file, formats=IMAGE_FORMATS) as image:
-                return _to_rgb(image, path.name, side)
+                yield image
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise SampleRejected("image_too_large", f"{path.name}: {error}") from error
     except (SampleRejected, MemoryError):
         raise
+    except UnidentifiedImageError as error:
+        raise SampleRejected("image_corrupt", f"{path.name} is no {', '.join(IMAGE_FORMATS)}") from error
     except Exception as error:  # Pillow raises errors of many kinds for broken files and damaged EXIF blocks
         detail = OBJECT_NAME.sub(path.name, str(error))
         raise SampleRejected("image_corrupt", f"{path.name}: {detail}") from error
@@ -164,6 +198,8 @@ def load_annotations(path: Path, what: str, lists: tuple[str, ...]) -> dict[str,
         tree = json.loads(path.read_bytes())
     except OSError as error:
         raise UserError(f"cannot read COCO {what} {path}: {error.strerror}") from error
+    except RecursionError as error:
+        raise UserError(f"{path} is nested too deeply; give a COCO {what} file") from error
     except json.JSONDecodeError as error:
         raise UserError(
             f"{path} is not valid JSON at character {error.pos} (line {error.lineno}): {error.msg}; was it cut short?"

@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from temporay.operators.dataset.coco import CocoScenes, clean_caption, counts, load_annotations
-from temporay.operators.errors import UserError
-from temporay.operators.records import Instance, Scene
+from temporay.operators.dataset.coco import CocoScenes, clean_caption, counts, load_annotations, stored_shape
+from temporay.operators.errors import SampleRejected, UserError
+from temporay.operators.records import Cutout, Instance, Scene, ScenePlan
+from temporay.operators.videos.orientation import same_shape
 
 LISTS = ("images", "annotations", "categories")
 AREA_RANGE = (0.01, 0.25)  # share of the image: smaller objects blur when shown, larger ones are scenery
 MAX_ASPECT = 2.5  # longer over shorter side of the box: thinner objects cannot be seen when small
+SWAPPING = range(5, 9)  # EXIF orientations that make rows columns
 BORDER = 0.004  # share of the image's side; an object nearer to the edge is probably cut off
 
 
@@ -53,8 +55,56 @@ def attach_instances(found: CocoScenes, instances: Path) -> CocoScenes:
             f"{instances} holds no object that can be cut out of the images of the captions file "
             f"({counts(dropped)}); give the instances file of the same images"
         )
-    scenes = tuple(replace(s, instances=tuple(by_image.get(s.image_id, ()))) for s in found.scenes)
+    scenes = tuple(
+        replace(s, instances=tuple(by_image.get(s.image_id, ())), annotated_size=sizes.get(s.image_id))
+        for s in found.scenes
+    )
     return CocoScenes(scenes=scenes, dropped=dict(sorted(dropped.items())))
+
+
+def with_upright_outlines(plan: ScenePlan) -> ScenePlan:
+    """Turn the outlines of a plan's cut-outs as their image files say that the images are to be turned.
+
+    Some annotations are made on images as they are stored, others on upright ones. The size that they state tells
+    which, unless turning leaves the size as it is.
+
+    Raises:
+        SampleRejected: ``instance_of_other_size`` or ``instance_of_turned_image``, or an image cannot be opened.
+    """
+    if all(track.cutout is None for track in plan.tracks):
+        return plan
+    tracks = (t if t.cutout is None else replace(t, cutout=_upright(t.cutout)) for t in plan.tracks)
+    return replace(plan, tracks=tuple(tracks))
+
+
+def _upright(cutout: Cutout) -> Cutout:
+    scene, annotated = cutout.scene, cutout.scene.annotated_size
+    width, height, orientation = stored_shape(scene)
+    if annotated is None:
+        return cutout
+    swaps = orientation in SWAPPING
+    is_upright = same_shape(annotated, (height, width) if swaps else (width, height))
+    is_stored = same_shape(annotated, (width, height))
+    name = Path(scene.path).name
+    if not is_upright and not is_stored:
+        told = f"{name} is {width} x {height} px, and its instances say {annotated[0]} x {annotated[1]}"
+        raise SampleRejected("instance_of_other_size", told)
+    if is_upright and is_stored and orientation != 1:
+        raise SampleRejected(
+            "instance_of_turned_image",
+            f"{name} has EXIF orientation {orientation}; whether its outlines are turned too cannot be told from sizes",
+        )
+    if is_upright:
+        return cutout
+    polygons = tuple(_turned(flat, orientation) for flat in cutout.instance.polygons)
+    return replace(cutout, instance=replace(cutout.instance, polygons=polygons))
+
+
+def _turned(flat: tuple[float, ...], orientation: int) -> tuple[float, ...]:
+    """Return the points of an outline on a stored image as they are on the upright one (EXIF 2.32, 4.6.5)."""
+    x_N, y_N = np.array(flat).reshape(-1, 2).T
+    points = {5: (y_N, x_N), 6: (1 - y_N, x_N), 7: (1 - y_N, 1 - x_N), 8: (y_N, 1 - x_N)}[orientation]
+    return tuple(np.stack(points, axis=1).ravel().tolist())
 
 
 def cuttable(scene: Scene) -> list[object]:

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
+from temporay.operators.dataset.copies import Copies
 from temporay.operators.dataset.recipe import Recipe
 from temporay.operators.dataset.rows import address_of, from_row
 from temporay.operators.dataset.samples import Source, open_source, render_address
@@ -49,6 +50,11 @@ def recorded_in(folder: Path) -> dict[str, Any]:
     if lacking := [name for name in ("identity", "coco", "recipe_hash") if name not in tree]:
         raise UserError(f"{folder / RECIPE_FILE} lacks {', '.join(lacking)}; {RESTORE}")
     return tree
+
+
+def recorded_copies(folder: Path) -> Copies:
+    """Read which images show the same picture. Datasets that do not say it were split by ids alone."""
+    return Copies.of(recorded_in(folder).get("copies", []))
 
 
 @dataclass(frozen=True)
@@ -181,7 +187,7 @@ class Dataset:
         Raises:
             UserError: they have changed since the dataset was made.
         """
-        source = open_source(self.recipe, self.path / DRAWN_FOLDER)
+        source = open_source(self.recipe, self.path / DRAWN_FOLDER, recorded_copies(self.path))
         if source.fingerprint != self.recorded["identity"]["source_fingerprint"]:
             raise UserError(f"the images of {self.path} have changed since it was made; restore them or generate again")
         return source

@@ -20,8 +20,9 @@ from temporay.operators.dataset.attempts import (
     FailedAddress,
 )
 from temporay.operators.dataset.coco import image_loader, read_scenes, split_scenes
-from temporay.operators.dataset.coco_instances import attach_instances, cuttable
+from temporay.operators.dataset.coco_instances import attach_instances, cuttable, with_upright_outlines
 from temporay.operators.dataset.content_hash import content_hash, split_of
+from temporay.operators.dataset.copies import NO_COPIES, Copies, find_copies
 from temporay.operators.dataset.drawn_coco import CAPTIONS_FILE, IMAGES_FOLDER
 from temporay.operators.dataset.label_check import Verdict, check_pixels
 from temporay.operators.dataset.licenses import allowed_scenes
@@ -47,6 +48,7 @@ class Source:
     scenes: tuple[Scene, ...]
     load_image: ImageLoader
     fingerprint: str  # hash of ids, file names and captions; the folder does not matter
+    copies: Copies
     dropped: Mapping[str, int]  # entries of the source files that are not used, by reason
 
 
@@ -63,11 +65,12 @@ class MadeSample:
     failures: tuple[FailedAddress, ...] = ()  # addresses that failed before this one
 
 
-def open_source(recipe: Recipe, drawn_folder: Path) -> Source:
+def open_source(recipe: Recipe, drawn_folder: Path, copies: Copies | None = None) -> Source:
     """Read the scenes of the recipe's split.
 
     Args:
         drawn_folder: where drawn scenes were written; used when the recipe names no COCO files.
+        copies: which images show the same picture; None: it is not known yet, and every image is looked at.
 
     Raises:
         UserError: files are missing or broken, or the split has too few images for a task.
@@ -83,10 +86,20 @@ def open_source(recipe: Recipe, drawn_folder: Path) -> Source:
             found = attach_instances(found, recipe.coco.instances)
         of_others = recipe.coco.captions is not None  # anybody may use drawn scenes
         allowed, left_out = allowed_scenes(found.scenes, recipe.coco.licenses) if of_others else (found.scenes, {})
-        scenes, dropped = split_scenes(allowed, recipe.split, recipe.test_fraction), {**found.dropped, **left_out}
+        if copies is None and of_others and recipe.test_fraction > 0:
+            copies = find_copies(found.scenes)
+        picture_of = (copies or NO_COPIES).picture_of
+        scenes = split_scenes(allowed, recipe.split, recipe.test_fraction, picture_of)
+        dropped = {**found.dropped, **left_out}
         _check_enough_images(recipe, len(scenes), len(allowed))
     content = [(scene.image_id, Path(scene.path).name, scene.captions, *cuttable(scene)) for scene in scenes]
-    return Source(scenes=scenes, load_image=image_loader(side), fingerprint=f"{digest(content):032x}", dropped=dropped)
+    return Source(
+        scenes=scenes,
+        load_image=image_loader(side),
+        fingerprint=f"{digest(content):032x}",
+        copies=copies or NO_COPIES,
+        dropped=dropped,
+    )
 
 
 def make_sample_at(recipe: Recipe, source: Source, i: int, taken: Set[str] = frozenset()) -> MadeSample:
@@ -141,6 +154,7 @@ def _finish(recipe: Recipe, source: Source, primitive: Primitive, plan: ScenePla
         SampleRejected: an image is missing or broken, or the frames lead to another answer than the log.
     """
     sample = make_sample(primitive, plan, recipe.style, recipe.answer_format)
+    plan = with_upright_outlines(plan)
     clip = None
     if recipe.storage == "mp4":
         clip = encode(render_i420(plan, source.load_image), plan.fps, recipe.codec)
@@ -198,7 +212,7 @@ def _check_shown(canvas: Canvas, primitive: Primitive, plan: ScenePlan) -> None:
 def render_address(recipe: Recipe, source: Source, address: Address) -> Frames:
     """Render the frames of an address again: frames_THWC uint8 RGB."""
     plan, _ = plan_sample(recipe, source, address)
-    return render(plan, source.load_image)
+    return render(with_upright_outlines(plan), source.load_image)
 
 
 def _candidates(scenes: tuple[Scene, ...], address: Address) -> tuple[Scene, ...]:

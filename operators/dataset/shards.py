@@ -161,6 +161,7 @@ def recipe_json(recipe: Recipe, source: Source) -> dict[str, Any]:
         "num_source_images": len(source.scenes),
         "dropped_from_source": dict(source.dropped),
         "coco": json.loads(recipe.coco.model_dump_json()),
+        "copies": source.copies.groups(),
     }
 
 

@@ -3,8 +3,9 @@
     lines (``own_data``) -> what is asked, and a path -> header of the video -> Sample -> frames
 
 Paths are relative to the file unless a folder is given. ``start_s`` and ``end_s``, in seconds after the video's first
-frame, name the part of it that is shown; ``temporay.operators.videos.reading`` says how it is read. Without a chain of
-thought the target is the answer alone (SynRL, arXiv 2603.17693, mixes 1,000 such samples into 6,700 that have one).
+frame, name the part of it that is shown. It may end a frame after the video, because ends are rounded;
+``temporay.operators.videos.reading`` says how it is read. Without a chain of thought the target is the answer alone
+(SynRL, arXiv 2603.17693, mixes 1,000 such samples into 6,700 that have one).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from temporay.operators.primitives._base import primitive_of
 from temporay.operators.records import Address, Frames, Question, Sample
 from temporay.operators.scoring.answers import read_answer
 from temporay.operators.seeding import digest
+from temporay.operators.videos.header import VideoHeader
 from temporay.operators.videos.reading import TIMELINE_FPS, VideoReading, Window
 from temporay.operators.videos.sampled_video import SampledVideo
 
@@ -132,11 +134,13 @@ def read_line(line: Mapping[str, Any], number: int, settings: VideoQaSettings, f
     form = form_of(line, forms)
     asked = form.ask(line)
     video, window = clip or form.video(line), Window.read(line)
-    path = (settings.videos or settings.file.parent) / Path(video).expanduser()
+    path = _path_of(video, settings.videos or settings.file.parent)
     facts = {"video": str(path.absolute()), "line": number, **window.facts()}
-    taken = video_of(facts, settings).taken()
+    sampled = video_of(facts, settings)
+    taken, header = sampled.taken(), sampled.header()
+    _check_end(window, header)
     question = asked.question
-    _check_span(question, video_of(facts, settings).header().duration_s)
+    _check_span(question, header.duration_s)
     content = digest(video, question.text, list(question.options), question.answer_index, *window.facts().values())
     sample = Sample(
         address=Address(task=_own_task(asked.task), split="own", index=content % MAX_INDEX, seed=0, level=0),
@@ -156,6 +160,22 @@ def read_line(line: Mapping[str, Any], number: int, settings: VideoQaSettings, f
     if read_answer(sample.target, question).index != question.answer_index:
         raise SampleRejected("bad_answer", f"{question.answer!r:.80} cannot be told from other answers when it is read")
     return sample
+
+
+def _path_of(video: str, folder: Path) -> Path:
+    """Return where a video is. A path that Windows wrote counts where it leads to a file."""
+    path = folder / Path(video).expanduser()
+    windows = folder / video.replace("\\", "/")
+    return windows if "\\" in video and not path.exists() and windows.is_file() else path
+
+
+def _check_end(window: Window, header: VideoHeader) -> None:
+    """Refuse a part of a video that ends after the video, by more than the length of a frame."""
+    frame_s = header.duration_s / header.num_frames
+    if window.end_s is not None and window.end_s > header.duration_s + frame_s:
+        raise SampleRejected(
+            "bad_window", f"'end_s' is {window.end_s:g} s, and the video ends at {header.duration_s:g} s"
+        )
 
 
 def _check_span(question: Question, duration_s: float) -> None:

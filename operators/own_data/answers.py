@@ -6,7 +6,6 @@
 Nothing here guesses: what could mean two things is rejected by name.
 """
 
-import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +26,7 @@ from temporay.operators.records import (
 )
 from temporay.operators.scoring.answers import ParseFailure, answer_span
 
+MAX_NUMBER = 1e15  # of an answer; floats count by ones below it
 _DIGITS = re.compile(r"[+-]?[0-9]{1,9}(?:\.[0-9]{1,6})?", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]{1,6})?", re.ASCII)
 _SECONDS = r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?(?:s|sec|seconds)?"
@@ -172,7 +172,7 @@ def _order(answer: Any) -> tuple[str, AnswerValue]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MAX_NUMBER
 
 
 _READERS = {"choice": _words, "number": _number, "interval": _interval, "order": _order}

@@ -9,6 +9,7 @@ Text is UTF-8. A line is an object with names, which a form reads.
 
 import json
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,11 @@ def _object(value: Any) -> Entry:
 
 
 def _without_nulls(value: Any) -> Any:
-    """Leave out names without a value: tables give every row all names."""
+    """Leave out names without a value: tables give every row all names. Maps and decimals of tables are as in JSON."""
+    if isinstance(value, list) and value and all(isinstance(one, tuple) for one in value):
+        value = dict(value)
     if isinstance(value, dict):
         return {name: _without_nulls(one) for name, one in value.items() if one is not None}
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
     return [_without_nulls(one) for one in value] if isinstance(value, list) else value

@@ -9,4 +9,5 @@ render       plan -> frames
 clip         frames <-> mp4, bit-stable
 colors_seen  where a color is, and what somebody who only watches is given
 silhouettes  which outline is seen, and how far it is turned
+likeness     hashes that differ in few bits where pictures look alike
 """

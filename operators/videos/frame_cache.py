@@ -20,7 +20,7 @@ from temporay.operators.seeding import digest
 
 SUFFIX, UNFINISHED = ".npy", ".tmp"
 ABANDONED_S = 3600.0  # after which an unfinished file is that of a process that was killed
-READING_VERSION = 1  # changes whenever the same file and settings would give other frames
+READING_VERSION = 2  # changes whenever the same file and settings would give other frames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """What a player shows of a video file: packets → the time of every shown frame, size, orientation.
 
 Edit lists, B-frames, frames that are only decoded for the sake of others, cover art, rotation, and pixels that are not
-square are taken into account. Only the first frame is decoded. Names: N frames that are shown, K key frames.
+square are taken into account. Only the first frame is decoded. What a file lacks is told: its end, its beginning, the
+times of its frames. Names: N frames that are shown, K key frames.
 """
 
 import functools
@@ -17,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.errors import SampleRejected
 from temporay.operators.videos.faults import UNDECODABLE, blamed_on
+from temporay.operators.videos.lost_parts import check_gap, check_lead, check_order, lost_s, promised_s
+from temporay.operators.videos.mistaken import check_kind, mistaken_for
 from temporay.operators.videos.orientation import AS_STORED, Orientation, orientation_of
 
 Ticks = npt.NDArray[np.int64]  # times in units of a stream's time base
@@ -29,6 +32,8 @@ NOT_A_VIDEO = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_t
 # end between key frames, where some decoders make up what they lack.
 INDEXED_BY = {"mov,mp4,m4a,3gp,3g2,mj2": "dts", "matroska,webm": "pts"}
 TIMED_BY_PACKETS = ("avi",)
+# The rate that is told to readers of raw streams, which would take 25 without a word; the stream itself may state one.
+UNSTATED_RATE = 997
 MAX_HEADERS = 1024  # kept in memory; one of an hour at 30 fps takes 0.9 MB
 
 
@@ -46,6 +51,8 @@ class VideoHeader:
     orientation: Orientation
     key_pts_K: Ticks  # when each key frame is shown, ascending; some may not be shown themselves
     key_index_K: Ticks  # what the format's index leads to each by; empty if the format is not sought in
+    stored_size: tuple[int, int] | None = None  # px, of the first frame as it is stored; None: of all alike
+    lost_s: float = 0.0  # of its end: what the file promises and does not hold
 
     @property
     def num_frames(self) -> int:
@@ -62,7 +69,8 @@ def probe(path: Path) -> VideoHeader:
     """Read the header of a video. It is kept until the file changes.
 
     Raises:
-        SampleRejected: ``video_missing`` or ``video_undecodable``.
+        SampleRejected: ``video_missing``, ``video_undecodable``, ``no_video``, ``video_without_times``,
+            ``video_without_start``, ``video_joined`` or ``video_with_a_jump``.
     """
     try:
         stat = path.stat()
@@ -70,7 +78,13 @@ def probe(path: Path) -> VideoHeader:
         raise SampleRejected("video_missing", f"{path}: {error.strerror}") from error
     if not path.is_file():
         raise SampleRejected("video_missing", f"{path} is not a file")
-    return _header(path, stat.st_mtime_ns, stat.st_size)
+    try:
+        return _header(path, stat.st_mtime_ns, stat.st_size)
+    except SampleRejected as error:
+        what = mistaken_for(path) if error.reason == UNDECODABLE else None
+        if what is None:
+            raise
+        raise SampleRejected(UNDECODABLE, f"{path} is {what}") from error
 
 
 class _Packet(NamedTuple):
@@ -90,6 +104,17 @@ class _Stream(NamedTuple):
     rate: Fraction | None  # frames per second
     pixel_aspect: Fraction  # width of a pixel by its height
     packets: list[_Packet]
+    promised_s: float  # how long it lasts, or when the last stream of the file ends; 0: the format does not say
+    end_s: float  # when the last packet of all streams ends
+
+
+class _FirstFrame(NamedTuple):
+    """The first frame that can be decoded."""
+
+    pts: int | None
+    width: int  # px, as it is stored
+    height: int
+    orientation: Orientation
 
 
 @functools.lru_cache(maxsize=MAX_HEADERS)
@@ -103,7 +128,15 @@ def _header(path: Path, mtime_ns: int, num_bytes: int) -> VideoHeader:
         if not shown or not stream.rate:
             raise SampleRejected(UNDECODABLE, f"{path}: no frames, or neither times nor a rate")
         time_base = 1 / stream.rate
-    width, height, orientation = _shape(path, stream)
+    first = _first_frame(path, stream)
+    packets_s = float((pts_N[-1] - pts_N[0] + _last_ticks(shown, pts_N, stream)) * time_base)
+    if clock == "frames" and first.pts is not None:
+        check_lead(path, float((first.pts - pts_N[0]) * time_base))
+        pts_N = pts_N[pts_N >= first.pts]
+    width, height = _upright_size(first, stream.pixel_aspect)
+    duration_s = float((pts_N[-1] - pts_N[0] + _last_ticks(shown, pts_N, stream)) * time_base)
+    longest_gap_s = float(np.diff(pts_N).max(initial=0) * time_base)
+    check_gap(path, longest_gap_s, duration_s)
     by_pts = sorted((p for p in stream.packets if p.is_key and p.pts is not None), key=lambda packet: packet.pts or 0)
     keys = by_pts if clock == "frames" else []
     indexed_by = INDEXED_BY.get(stream.format)
@@ -113,33 +146,49 @@ def _header(path: Path, mtime_ns: int, num_bytes: int) -> VideoHeader:
         height=height,
         pts_N=pts_N,
         time_base=time_base,
-        duration_s=float((pts_N[-1] - pts_N[0] + _last_ticks(shown, pts_N, stream)) * time_base),
+        duration_s=duration_s,
         clock=clock,
         stream=stream.place,
-        orientation=orientation,
+        orientation=first.orientation,
         key_pts_K=np.array([packet.pts for packet in keys], np.int64),
         key_index_K=np.array([] if None in entries else entries, np.int64),
+        stored_size=(first.width, first.height),
+        lost_s=lost_s(stream.format, stream.promised_s, packets_s, stream.end_s, longest_gap_s),
     )
 
 
 def _demuxed(path: Path) -> _Stream:
     packets: dict[int, list[_Packet]] = defaultdict(list)
-    with blamed_on(path), av.open(str(path)) as container:
+    ends: dict[int, int] = defaultdict(int)  # in ticks of the stream
+    with blamed_on(path), av.open(str(path), options={"framerate": str(UNSTATED_RATE)}) as container:
+        check_kind(path, container.format.name)
         moving = [stream for stream in container.streams.video if not stream.disposition & NOT_A_VIDEO]
         if not moving:
             raise SampleRejected(UNDECODABLE, f"{path} has no video stream")
-        for packet in container.demux(moving):
-            if is_usable(packet):
+        are_moving = {stream.index for stream in moving}
+        for packet in container.demux():
+            place, at = packet.stream_index, packet.dts if packet.pts is None else packet.pts
+            if at is not None:
+                ends[place] = max(ends[place], at + (packet.duration or 0))
+            if place in are_moving and is_usable(packet):
                 one = _Packet(packet.pts, packet.dts, packet.duration or 0, packet.is_keyframe, not packet.is_discard)
-                packets[packet.stream_index].append(one)
+                packets[place].append(one)
         best = max(moving, key=lambda stream: _rank(stream, len(packets[stream.index])))
+        if best.average_rate == UNSTATED_RATE and not best.codec_context.framerate:
+            advice = f"ffmpeg -framerate 30 -i {path.name} -c copy {path.stem}.mp4"
+            raise SampleRejected(
+                "video_without_times", f"{path} says neither times nor a rate; state the right one: {advice}"
+            )
+        check_order(path, [packet.dts for packet in packets[best.index] if packet.dts is not None], best.time_base)
         return _Stream(
             place=best.index,
             format=container.format.name,
             time_base=best.time_base,
-            rate=best.average_rate or best.guessed_rate,
+            rate=best.guessed_rate or best.average_rate,
             pixel_aspect=Fraction(best.sample_aspect_ratio or 1),
             packets=packets[best.index],
+            promised_s=promised_s(container, best),
+            end_s=max((float(end * container.streams[i].time_base) for i, end in ends.items()), default=0.0),
         )
 
 
@@ -176,16 +225,19 @@ def _last_ticks(shown: Sequence[_Packet], pts_N: Ticks, stream: _Stream) -> Frac
     return 1 / (stream.rate * stream.time_base) if stream.rate else Fraction(0)
 
 
-def _shape(path: Path, stream: _Stream) -> tuple[int, int, Orientation]:
-    """Decode the first frame and return its upright width and height, and its orientation."""
+def _first_frame(path: Path, stream: _Stream) -> _FirstFrame:
     with blamed_on(path), av.open(str(path)) as container:
         container.streams[stream.place].codec_context.thread_count = 1
         frame = next(container.decode(container.streams[stream.place]), None)
         if frame is None:
             raise SampleRejected(UNDECODABLE, f"{path}: no frame can be decoded")
         matrices = [bytes(data) for data in frame.side_data if data.type.name == "DISPLAYMATRIX"]
-        width, height = frame.width, frame.height
-    orientation = orientation_of(matrices[0]) if matrices else AS_STORED
-    aspect = stream.pixel_aspect if stream.pixel_aspect > 0 else Fraction(1)
-    square = round(width * max(aspect, 1)), round(height / min(aspect, 1))  # the shorter side of pixels grows
-    return *orientation.size(*square), orientation
+        orientation = orientation_of(matrices[0]) if matrices else AS_STORED
+        return _FirstFrame(frame.pts, frame.width, frame.height, orientation)
+
+
+def _upright_size(first: _FirstFrame, pixel_aspect: Fraction) -> tuple[int, int]:
+    """Return width and height of an upright frame with square pixels: the shorter side of pixels grows."""
+    one = Fraction(1)
+    aspect = pixel_aspect if pixel_aspect > 0 else one
+    return first.orientation.size(round(first.width * max(aspect, one)), round(first.height / min(aspect, one)))

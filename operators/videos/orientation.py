@@ -34,6 +34,11 @@ class Orientation:
 AS_STORED = Orientation()
 
 
+def same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Return whether two sizes, width and height in px, have one shape but for rounding."""
+    return abs(one[0] * other[1] - one[1] * other[0]) <= max(*one, *other)
+
+
 def orientation_of(display_matrix: bytes) -> Orientation:
     """Return the orientation that a display matrix asks for. Any other angle is taken as the nearest of these."""
     a, b, _, c, d, *_ = MATRIX.unpack(display_matrix)

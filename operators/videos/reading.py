@@ -25,6 +25,7 @@ DEFAULT_FPS = 2.0
 MAX_SIDES_RATIO = 200  # longer by shorter side; transformers' ``smart_resize`` of all Qwen models raises above it
 MIN_SIDE = 4  # px of a frame that is read; transformers takes a height of 1 or 3 for the number of colors
 UNCLEAR_BOUNDS = ("start", "end", "start_time", "end_time", "start_frame", "end_frame")  # of lines made elsewhere
+MAX_S = 1e9  # of a window; more is a mistake
 EDGE_S = 1e-6  # how far the middle of a span may miss a frame's time by rounding
 
 Places = npt.NDArray[np.int64]
@@ -80,7 +81,7 @@ class Window:
             raise SampleRejected("bad_window", f"{', '.join(unclear)} may be seconds or frames: write start_s, end_s")
         start_s, end_s = tree.get("start_s"), tree.get("end_s")
         for value in (start_s, end_s):
-            is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < np.inf
+            is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < MAX_S
             if value is not None and not is_number:
                 raise SampleRejected("bad_window", f"'start_s' and 'end_s' must be seconds from 0 on, not {value!r}")
         if end_s is not None and end_s <= (start_s or 0.0):
@@ -122,10 +123,16 @@ def taken_frames(header: VideoHeader, reading: VideoReading, window: Window = WH
     """Choose the frames of a video.
 
     Raises:
-        SampleRejected: ``bad_window``, ``video_too_short`` or ``video_too_narrow``.
+        SampleRejected: ``bad_window``, ``video_cut_off``, ``video_too_short`` or ``video_too_narrow``.
     """
     width, height = _size(header, reading.max_side)
     end_s = header.duration_s if window.end_s is None else min(window.end_s, header.duration_s)
+    if header.lost_s and (window.end_s is None or window.end_s > header.duration_s):
+        raise SampleRejected(
+            "video_cut_off",
+            f"the file says that it goes on for {header.lost_s:.1f} s after {header.duration_s:.1f} s, and ends there; "
+            "get it again, or ask about a part before that with end_s",
+        )
     if window.start_s >= end_s:
         raise SampleRejected("bad_window", f"it starts at {window.start_s:g} s of a video of {header.duration_s:g} s")
     places = _places(header, reading, window.start_s, end_s)

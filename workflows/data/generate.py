@@ -20,6 +20,7 @@ from temporay.operators.dataset.card import write_card, write_sheet
 from temporay.operators.dataset.drawn_coco import write_drawn_coco
 from temporay.operators.dataset.label_check import Verdict
 from temporay.operators.dataset.markers import counts_of, labels_checked, marker_path, read_marker, read_markers
+from temporay.operators.dataset.reader import recorded_copies
 from temporay.operators.dataset.recipe import Recipe, check
 from temporay.operators.dataset.replacing import settle
 from temporay.operators.dataset.samples import Source, open_source
@@ -55,7 +56,7 @@ class ShardMaker:
     def __init__(self, recipe: Recipe, recipe_hash: str, folder: Path) -> None:
         cv2.setNumThreads(1)  # workers are the parallelism
         self.recipe, self.recipe_hash, self.folder = recipe, recipe_hash, folder
-        self.source = open_source(recipe, folder / DRAWN_FOLDER)
+        self.source = open_source(recipe, folder / DRAWN_FOLDER, recorded_copies(folder))
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
         """Make the shards in column ``shard``; return their counts.
@@ -94,7 +95,8 @@ def build(recipe: Recipe, out: Path, num_workers: int | None = None) -> dict[str
     with run_dir.stage("source"):
         if recipe.shows_images and recipe.coco.captions is None:
             write_drawn_coco(folder / DRAWN_FOLDER, recipe.drawn)
-        source = open_source(recipe, folder / DRAWN_FOLDER)
+        copies = recorded_copies(folder) if run_dir.resumed else None
+        source = open_source(recipe, folder / DRAWN_FOLDER, copies)
         recipe_hash = _settle_recipe(recipe, source, folder)
     pending = [shard for shard in range(recipe.num_shards) if not _is_done(folder, shard, recipe_hash)]
     if pending:
@@ -135,6 +137,7 @@ def complete(
             "counts": dict(sorted(counts.items())),
             "labels_checked": labels_checked(read_markers(folder, recipe.num_shards)),
             "dropped_from_source": dict(source.dropped),
+            "num_copied_images": len(source.copies.first),
         }
     )
 
@@ -220,6 +223,8 @@ def print_summary(summary: Mapping[str, Any], folder: Path) -> None:
     lost = {k: n for k, n in summary["counts"].items() if k != "ok"} | summary["dropped_from_source"]
     if lost:
         print("left out or replaced: " + ", ".join(f"{reason} {n}" for reason, n in sorted(lost.items())))
+    if summary["num_copied_images"]:
+        print(f"{summary['num_copied_images']} images show a picture that others show too; all of one are in one split")
     verdicts: Counter[str] = Counter()
     for by_verdict in summary["labels_checked"].values():
         verdicts.update(by_verdict)

@@ -6,6 +6,7 @@ A line is an object with names. A form says whether a line is one of its own, wh
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
 from temporay.operators.errors import SampleRejected
 from temporay.operators.markup import encodable
@@ -14,6 +15,8 @@ from temporay.operators.own_data.asked import Asked
 Line = Mapping[str, Any]
 MAX_PATH_CHARS, MAX_NAME_BYTES = 4_000, 255  # of Linux and macOS
 ONE_VIDEO = "a sample shows one video"
+IN_LINE = "the line holds the bytes of its video; write them to a file and give its path"
+FILE = "file://"
 CUT = ("video_start", "video_end", "start_time", "end_time")  # a video that is shown in part, by other programs
 
 
@@ -62,19 +65,25 @@ def one_video(videos: Sequence[Any], images: Sequence[Any] = ()) -> str:
     if not videos:
         raise SampleRejected("bad_video", "no video is named; give the path of its file")
     (video,) = videos
-    if isinstance(video, Mapping):
-        cut = [name for name in CUT if video.get(name) is not None]
-        if cut:
-            raise SampleRejected(
-                "video_cut", f"{', '.join(cut)} asks for a part of the video; give that part as a file"
-            )
-        video = next((video[name] for name in ("video", "video_url", "path", "url") if video.get(name)), None)
-        video = video.get("url") if isinstance(video, Mapping) else video
+    video = _in_object(video) if isinstance(video, Mapping) else video
+    if isinstance(video, bytes):
+        raise SampleRejected("video_in_line", IN_LINE)
     if not isinstance(video, str) or not video.strip() or "\0" in video:
         raise SampleRejected("bad_video", f"a video must be given as the path of a file, not {video!r:.80}")
     if video.startswith(("http://", "https://", "s3://", "gs://", "data:")):
         raise SampleRejected("video_remote", f"{video!r:.80} is no local file; download it and give its path")
-    path = encodable(video).removeprefix("file://")
+    path = unquote(encodable(video)[len(FILE) :]) if video.startswith(FILE) else encodable(video)
     if len(path) > MAX_PATH_CHARS or any(len(part.encode()) > MAX_NAME_BYTES for part in path.split("/")):
         raise SampleRejected("bad_video", f"{path!r:.80} is too long for a path")
     return path
+
+
+def _in_object(video: Mapping[str, Any]) -> Any:
+    """Return what an object says its video is."""
+    cut = [name for name in CUT if video.get(name) is not None]
+    if cut:
+        raise SampleRejected("video_cut", f"{', '.join(cut)} asks for a part of the video; give that part as a file")
+    given = [value for value in video.values() if isinstance(value, bytes)]
+    given += [video[name] for name in ("video", "video_url", "path", "url") if video.get(name)]
+    value = given[0] if given else None
+    return value.get("url") if isinstance(value, Mapping) else value

@@ -51,6 +51,8 @@ def _answer(line: Line) -> object:
     index, options = line["answer_index"], _options(line)
     if "answer" in line:
         raise SampleRejected("bad_answer", "answer and answer_index are both given; leave out one")
+    if isinstance(index, float) and index.is_integer():  # as tables with gaps keep whole numbers
+        index = int(index)
     if isinstance(index, bool) or not isinstance(index, int) or not isinstance(options, list):
         raise SampleRejected("bad_answer", f"answer_index must be the place of an option in a list, not {index!r:.80}")
     if not 0 <= index < len(options):

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from temporay.operators.dataset.coco import CocoScenes
-from temporay.operators.dataset.coco_instances import attach_instances
+from PIL import Image
+from temporay.operators.dataset.coco import CocoScenes, load_image
+from temporay.operators.dataset.coco_instances import attach_instances, with_upright_outlines
 from temporay.operators.dataset.recipe import CocoPaths, Recipe
-from temporay.operators.dataset.samples import make_sample_at, open_source
-from temporay.operators.errors import UserError
-from temporay.operators.records import Scene
+from temporay.operators.dataset.samples import make_sample_at, open_source, render_address
+from temporay.operators.errors import SampleRejected, UserError
+from temporay.operators.pixels.render import render
+from temporay.operators.records import Address, Backdrop, Cutout, Instance, Scene, ScenePlan, Track
 
 SCENES = CocoScenes(
     scenes=tuple(Scene(image_id=i, path="", captions=("a",), license_id=4, source_url="") for i in (1, 2)),
@@ -114,3 +116,120 @@ def test_a_recipe_that_names_instances_shows_cut_outs_with_decoys(
         assert len(one.sample.sources) == len({track.cutout.scene.image_id for track in cut if track.cutout})
     asked = {one.plan.facts["name"] for one in made}
     assert asked & {"dog", "cat", "cup", "bus"}
+
+
+PATCH = (0.35, 0.1, 0.6, 0.1, 0.6, 0.3, 0.35, 0.3)  # of an upright picture: a red object in its upper part
+
+
+def turned_image(folder: Path, orientation: int, size: tuple[int, int]) -> Path:
+    """Write an image of which the upright picture shows a red object, stored in one of the eight ways of EXIF."""
+    upright = Image.new("RGB", size, (0, 0, 200))
+    x, y = np.array(PATCH).reshape(-1, 2).T * np.array(size)[:, None]
+    upright.paste((200, 0, 0), (round(x.min()), round(y.min()), round(x.max()), round(y.max())))
+    stored = upright if orientation == 1 else upright.transpose(BACK[orientation])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(folder / "a.png", exif=exif)
+    return folder / "a.png"
+
+
+BACK = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+# Where the object is on the image as it is stored, worked out by hand.
+ON_STORED = {
+    5: (0.1, 0.35, 0.1, 0.6, 0.3, 0.6, 0.3, 0.35),
+    6: (0.1, 0.65, 0.1, 0.4, 0.3, 0.4, 0.3, 0.65),
+    7: (0.9, 0.65, 0.9, 0.4, 0.7, 0.4, 0.7, 0.65),
+    8: (0.9, 0.35, 0.9, 0.6, 0.7, 0.6, 0.7, 0.35),
+}
+
+
+def plan_of(path: Path, polygon: tuple[float, ...], annotated: tuple[int, int]) -> ScenePlan:
+    instance = Instance(category="dog", polygons=(polygon,))
+    facts: dict[str, Any] = {"captions": ("a",), "license_id": 4, "source_url": ""}
+    scene = Scene(image_id=1, path=str(path), instances=(instance,), annotated_size=annotated, **facts)
+    track = Track(
+        name="dog",
+        shape="cutout",
+        color=(0, 0, 0),
+        radius_px=16.0,
+        xy_T2=np.full((1, 2), 32.0),
+        visible_T=np.ones(1, np.bool_),
+        cutout=Cutout(scene=scene, instance=instance),
+    )
+    address = Address(task="motion_direction", split="train", index=0, seed=0, level=0)
+    return ScenePlan(
+        address=address, width=64, height=64, fps=1.0, num_frames=1, backdrop=Backdrop(), tracks=(track,), facts={}
+    )
+
+
+def middle(plan: ScenePlan) -> list[int]:
+    """Return red, green and blue of the middle of what is cut out."""
+    return [int(level) for level in render(plan, lambda scene: load_image(scene, 256))[0, 32, 32]]
+
+
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_an_outline_on_the_stored_image_shows_the_object(tmp_path: Path, orientation: int) -> None:
+    path = turned_image(tmp_path, orientation, (160, 240))
+    plan = plan_of(path, ON_STORED[orientation], (240, 160))
+    red, _, blue = middle(with_upright_outlines(plan))
+    assert red > blue + 50
+    red, _, blue = middle(plan)
+    assert blue > red + 50, "the outline as it is would show the background"
+
+
+@pytest.mark.parametrize("orientation", [1, 5, 6, 7, 8])
+def test_an_outline_on_the_upright_image_stays(tmp_path: Path, orientation: int) -> None:
+    plan = plan_of(turned_image(tmp_path, orientation, (160, 240)), PATCH, (320, 480))
+    assert with_upright_outlines(plan).tracks[0].cutout == plan.tracks[0].cutout
+    red, _, blue = middle(with_upright_outlines(plan))
+    assert red > blue + 50
+
+
+@pytest.mark.parametrize(
+    ("orientation", "size", "annotated", "reason"),
+    [
+        (1, (160, 240), (240, 160), "instance_of_other_size: a.png is 160 x 240 px, and its instances say 240 x 160"),
+        (6, (160, 240), (200, 200), "instance_of_other_size"),
+        (2, (160, 240), (160, 240), "instance_of_turned_image"),
+        (3, (160, 240), (160, 240), "instance_of_turned_image: a.png has EXIF orientation 3"),
+        (4, (160, 240), (160, 240), "instance_of_turned_image"),
+        (6, (200, 200), (200, 200), "instance_of_turned_image"),
+    ],
+)
+def test_an_outline_that_cannot_be_placed_is_rejected(
+    tmp_path: Path, orientation: int, size: tuple[int, int], annotated: tuple[int, int], reason: str
+) -> None:
+    plan = plan_of(turned_image(tmp_path, orientation, size), PATCH, annotated)
+    with pytest.raises(SampleRejected, match=reason):
+        with_upright_outlines(plan)
+
+
+def test_a_sample_whose_cut_out_cannot_be_placed_is_replaced_and_counted(
+    tmp_path: Path, recipe: Recipe, drawn_coco: CocoPaths
+) -> None:
+    """A third of the images have other sizes than the instances file says."""
+    assert drawn_coco.captions is not None
+    images = json.loads(drawn_coco.captions.read_text())["images"]
+    annotations = [
+        annotation(image_id=image["id"], category_id=i % 2 + 1, segmentation=[box(12, 12, 20, 16)])
+        for i, image in enumerate(images)
+    ]
+    sizes = [{"id": image["id"], "width": 48 if i % 3 else 96, "height": 48} for i, image in enumerate(images)]
+    path = write(tmp_path, annotations, images=sizes)
+    changes = {"tasks": ("motion_direction",), "coco": drawn_coco.model_copy(update={"instances": path})}
+    asked = recipe.model_copy(update={**changes, "check_pixels": False})
+    source = open_source(asked, tmp_path)
+    made = [make_sample_at(asked, source, i) for i in range(asked.num_samples)]
+    assert sum(one.rejected.get("instance_of_other_size", 0) for one in made) > 0
+    shown = [track.cutout.scene for one in made for track in one.plan.tracks if track.cutout is not None]
+    assert shown and {scene.annotated_size for scene in shown} == {(48, 48)}
+    again = render_address(asked, source, made[0].plan.address)
+    assert len(again) == made[0].plan.num_frames

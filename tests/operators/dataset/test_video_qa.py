@@ -75,12 +75,18 @@ def test_a_line_may_be_about_a_part_of_its_video(folder: Path) -> None:
         {"start_s": "1"},
         {"start_s": 2.5},
         {"end_s": True},
+        {"start_s": 1, "end_s": 2.2},  # of a video of 2 s
         {"start": 0.5, "end": 1},  # of seconds or of frames
     ],
 )
 def test_a_part_that_a_video_does_not_have_is_no_line(folder: Path, window: dict[str, object]) -> None:
     (dropped,) = opened(folder, plain(), plain(**window)).dropped
     assert dropped.reason == "bad_window"
+
+
+def test_a_part_may_end_one_frame_after_its_video(folder: Path) -> None:
+    data = opened(folder, plain(start_s=1.0, end_s=2.1), fps=4.0)
+    assert not data.dropped and data.sample(0).shown.indices == (1100, 1300, 1600, 1800)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from temporay.operators.videos.header import VideoHeader, probe
 from temporay.operators.videos.orientation import AS_STORED
 from temporay.operators.videos.reading import VideoReading, taken_frames
 
-from tests.odd_videos import noisy, numbers, trim, turn, write_video
+from tests.odd_videos import numbers, trim, turn, write_video
 
 EVERY = VideoReading(fps=10.0)
 
@@ -38,7 +38,7 @@ FORMATS: list[tuple[str, dict[str, Any], str]] = [
     ("a.ts", {"options": {"bf": "3"}}, "frames"),
     ("a.flv", {}, "frames"),
     ("a.gif", {"codec": "gif", "pixels": "rgb8"}, "frames"),
-    ("audio first.mp4", {"audio_first": True}, "frames"),
+    ("audio first.mp4", {"beside": ["sound"]}, "frames"),
     ("Übung 動画 1.mp4", {}, "frames"),
     ("odd sizes.mp4", {"size": (49, 33), "pixels": "yuv444p"}, "frames"),
     ("odd sizes.webm", {"size": (49, 33), "codec": "libvpx-vp9"}, "frames"),
@@ -54,13 +54,33 @@ FORMATS: list[tuple[str, dict[str, Any], str]] = [
 def test_each_format_shows_its_frames_at_their_times(tmp_path: Path, name: str, given: Any, clock: str) -> None:
     header, found = shown(write_video(tmp_path / name, **given))
     assert (header.width, header.height) == given.get("size", (64, 48)) and header.clock == clock
+    assert header.lost_s == 0
     assert np.allclose(header.times_s, np.arange(20) / 10, atol=2e-3) and header.duration_s == pytest.approx(2.0)
     assert np.abs(np.subtract(found, np.arange(20))).max() <= 1  # the colors of some formats are coarse
 
 
-def test_a_file_without_times_is_read_by_its_rate_and_says_so(tmp_path: Path) -> None:
-    header, found = shown(write_video(tmp_path / "a.h264", fps=25, kind="h264"), VideoReading(fps=25.0))
-    assert header.clock == "rate" and np.allclose(header.times_s, np.arange(20) / 25) and found == [*range(20)]
+@pytest.mark.parametrize(("codec", "kind"), [("libx264", "h264"), ("libx265", "hevc"), ("mpeg4", "m4v")])
+@pytest.mark.parametrize("fps", [10, 30])
+def test_a_raw_stream_is_read_by_the_rate_that_it_states(tmp_path: Path, codec: str, kind: str, fps: int) -> None:
+    quiet = {"x265-params": "log-level=none"} if codec == "libx265" else {}
+    path = write_video(tmp_path / f"a.{kind}", fps=fps, codec=codec, kind=kind, options=quiet)
+    header, found = shown(path, VideoReading(fps=fps))
+    assert np.allclose(header.times_s, np.arange(20) / fps)
+    assert np.abs(np.subtract(found, np.arange(20))).max() <= 1
+
+
+RATELESS: list[tuple[str, dict[str, Any]]] = [
+    ("mjpeg", {"codec": "mjpeg", "pixels": "yuvj420p"}),
+    ("obu", {"codec": "libsvtav1"}),
+    ("hevc", {"codec": "libx265", "options": {"x265-params": "log-level=none:no-vui-timing-info=1"}}),
+]
+
+
+@pytest.mark.parametrize(("kind", "given"), RATELESS)
+def test_a_raw_stream_that_states_no_rate_is_refused(tmp_path: Path, kind: str, given: dict[str, Any]) -> None:
+    path = write_video(tmp_path / f"a.{kind}", kind=kind, **given)
+    with pytest.raises(SampleRejected, match=rf"video_without_times: .*-framerate 30 -i a\.{kind} -c copy a\.mp4"):
+        probe(path)
 
 
 @pytest.mark.parametrize("start_s", [0.0, 1.0, 1.3])
@@ -99,7 +119,7 @@ def test_a_turned_video_with_flat_pixels_is_upright_and_square(tmp_path: Path) -
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
 def test_cover_art_is_no_video(tmp_path: Path, name: str) -> None:
-    header, found = shown(write_video(tmp_path / name, cover=name == "a.mp4", picture_first=name == "a.mkv"))
+    header, found = shown(write_video(tmp_path / name, beside=["cover" if name == "a.mp4" else "picture"]))
     assert (header.width, header.height) == (64, 48) and found == [*range(20)]
 
 
@@ -121,12 +141,6 @@ def test_repeated_times_are_one_frame(tmp_path: Path) -> None:
     assert header.times_s.tolist() == [0, 0.1, 0.2, 0.3, 0.4] and found == [0, 1, 3, 4, 5]
 
 
-def truncated(path: Path) -> Path:
-    data = write_video(path, 40, draw=noisy, container={"movflags": "faststart"}).read_bytes()
-    path.write_bytes(data[: len(data) * 2 // 3])
-    return path
-
-
 def text(path: Path) -> Path:
     path.write_text("This is no video.\n" * 100)
     return path
@@ -138,7 +152,7 @@ def empty(path: Path) -> Path:
 
 
 def sound(path: Path) -> Path:
-    return write_video(path, 0, audio_first=True, codec="mpeg4")
+    return write_video(path, 0, beside=["sound"], codec="mpeg4")
 
 
 def headless(path: Path) -> Path:
@@ -156,14 +170,6 @@ def test_a_missing_video_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "none.mp4", tmp_path):
         with pytest.raises(SampleRejected, match=f"video_missing: {path}"):
             probe(path)
-
-
-def test_a_truncated_video_has_the_frames_that_are_left(tmp_path: Path) -> None:
-    path = truncated(tmp_path / "a.mp4")
-    header = probe(path)
-    frames_THWC = frames_of(path, header, taken_frames(header, EVERY))
-    assert 10 < header.num_frames < 30 and 10 < len(frames_THWC) <= header.num_frames
-    assert len(np.unique(frames_THWC.reshape(len(frames_THWC), -1), axis=0)) == len(frames_THWC)
 
 
 def test_a_header_is_kept_until_its_file_changes(tmp_path: Path) -> None:
