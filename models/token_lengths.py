@@ -52,7 +52,8 @@ class TokenLengths:
         return [len(ids) for ids in encoded]
 
     def _added_by(self, prompt: Prompt, num_text_tokens: int) -> int:
-        assert prompt.frames_THWC is not None
+        if prompt.frames_THWC is None:
+            return 0
         num_frames, height, width, _ = prompt.frames_THWC.shape
         shape = num_frames, height, width, prompt.fps, prompt.shown
         if shape not in self._added:

@@ -14,12 +14,10 @@ from temporay.operators.errors import UserError
 from temporay.operators.scoring.evaluation import EvaluationRow, compare_rows, read_rows
 from temporay.operators.scoring.lmms_eval import LoggedTask, common_scores, read_log
 from temporay.operators.scoring.paired import PairedComparison, compare_paired
-from temporay.operators.scoring.power import questions_needed
+from temporay.operators.scoring.power import EXAMPLE_DIFFERENCE, questions_needed
 from temporay.operators.settings import Settings
 from temporay.workflows.evaluate import ROWS
 from temporay.workflows.evaluation import lmms_log
-
-EXAMPLE_DIFFERENCE = 0.02  # for which the number of questions is told
 
 
 class CompareConfig(Settings):

@@ -9,7 +9,7 @@ from temporay.operators.dataset.rows import INSTRUCTIONS
 from temporay.operators.errors import UserError, first_fault, unknown_name
 from temporay.operators.markup import MARKER
 from temporay.operators.records import TAGS
-from temporay.operators.scoring.arms import ARMS, Arm
+from temporay.operators.scoring.arms import EVERY_ARM, Arm
 from temporay.operators.settings import Settings
 from tyro.constructors import PrimitiveConstructorSpec
 
@@ -103,7 +103,7 @@ def each_once(arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
         ValueError: there is none, or one is named twice.
     """
     if not arms or len(set(arms)) < len(arms):
-        raise ValueError(f"arms are named once each, and there is at least one (valid: {', '.join(ARMS)})")
+        raise ValueError(f"arms are named once each, and there is at least one (valid: {', '.join(EVERY_ARM)})")
     return arms
 
 

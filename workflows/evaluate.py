@@ -5,6 +5,7 @@ question → frames and options of an arm → prompt → engine → answer as it
 
 import asyncio
 import json
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
@@ -29,11 +30,12 @@ from temporay.operators.scoring.evaluation import (
     lenient_scores,
     taken_shares,
 )
+from temporay.operators.scoring.power import told_before
 from temporay.operators.videos.reading import VideoReading
 from temporay.workflows.config import to_json
 from temporay.workflows.data.own_data import opened, tell_dropped
 from temporay.workflows.evaluation import lmms_log
-from temporay.workflows.evaluation.asking import ask, demand_of
+from temporay.workflows.evaluation.asking import ask, demand_of, not_asked, tell_not_asked
 from temporay.workflows.evaluation.benchmark_questions import Asking, BenchmarkQuestions, told
 from temporay.workflows.evaluation.kept_rows import KeptRows
 from temporay.workflows.evaluation.questions import SampleQuestions, first_of_each_task
@@ -76,10 +78,13 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
     if (finished := finished_summary(config.out, config, kind=KIND, may_change=())) is not None:
         return finished
     questions = questions_of(config)
+    unasked = not_asked(questions, config.arms)
     check_weights(config.model)
     demand = demand_of(questions, config.arms, config.sampling, lengths_of(config.model))
     run_dir = RunDir.open(config.out, config, kind=KIND)
     tell_left_out(config, questions)
+    num_videos = len({questions.cluster_of(i) for i in range(len(questions))})
+    print(f"evaluate: {told_before(len(questions), num_videos)}", flush=True)
     kept, started = KeptRows(run_dir.path / ROWS), datetime.now(UTC)
     with ray_session():
         pool_config = resolved(config.pool, config.model, demand)
@@ -94,6 +99,7 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
         times = {"started": started, "ended": datetime.now(UTC)}
         lmms_log.write(config.out, str(config.benchmark), questions, rows, to_json(config), **times)
     result = {"engine": pool.engine_name, **measured(rows), **of_benchmark(questions, rows), "rows": len(rows)}
+    result["not_asked"] = unasked
     return run_dir.finish({**result, "pool": pool.settings()})
 
 
@@ -178,10 +184,14 @@ def tell_left_out(config: EvaluateConfig, questions: SampleQuestions | Benchmark
 
 
 def of_benchmark(questions: SampleQuestions | BenchmarkQuestions, rows: Sequence[EvaluationRow]) -> dict[str, Any]:
-    """Return a benchmark's own metrics for every arm and both protocols, and how it was asked; else nothing."""
+    """Return a benchmark's own metrics for every arm and both protocols, and how it was asked; else nothing.
+
+    The headline of ordered frames has an interval.
+    """
     if isinstance(questions, SampleQuestions):
         return {}
-    benchmark = questions.benchmark
+    benchmark, arms = questions.benchmark, by_arm(rows)
+    headlines = questions.headlines(arms["ordered"]) if "ordered" in arms else {}
     return {
         "benchmark": {
             "title": benchmark.title,
@@ -190,7 +200,8 @@ def of_benchmark(questions: SampleQuestions | BenchmarkQuestions, rows: Sequence
             "reading": to_json(questions.reading),
             "left_out": len(questions.left_out),
             "priors": [asdict(prior) for prior in priors(benchmark, questions.items)],
-            "metrics": {arm: questions.tables(some) for arm, some in by_arm(rows).items()},
+            "metrics": {arm: questions.tables(some) for arm, some in arms.items()},
+            "headlines": {protocol: asdict(found) for protocol, found in headlines.items()},
         }
     }
 
@@ -224,7 +235,8 @@ def tell(summary: Mapping[str, Any]) -> None:
             for arm, interval in entry["arms"].items()
         )
         print(f"{task}  chance {entry['chance']:.1%}  {arms}{claims_told(entry)}")
-    print("an answer that names no option is wrong on ordered frames and counts as a guess in the other arms")
+    tell_not_asked(summary["not_asked"])
+    print("an answer that names no option is wrong where the whole clip is shown, and counts as a guess in other arms")
     for arm, gap in summary["gaps"].items():
         interval = f"{gap['low']:+.1%} to {gap['high']:+.1%}" if gap["n"] > 1 else "one question"
         print(f"ordered less {arm}: {gap['value']:+.1%} ({interval}, p {gap['p_value']:.2g})")
@@ -253,6 +265,10 @@ def tell_benchmark(found: Mapping[str, Any]) -> None:
         strict = tables["strict"].get(name)
         strictly = "" if strict is None or strict == official else f", strict {strict:.2f}"
         print(f"{found['title']}, {arm}: {name} {official:.2f}{strictly}")
+    for protocol, headline in found["headlines"].items():
+        interval = headline["interval"]
+        if math.isfinite(interval["low"]):
+            print(f"  {protocol}: {interval['low']:.2f} to {interval['high']:.2f} ({headline['by']}, by video)")
     prior = found["priors"][-1]
     if prior["best"] is not None:
         print(f"without looking: a guess {prior['chance']:.1%}, the best single position {prior['best']:.1%}")

@@ -18,6 +18,8 @@ from temporay.operators.records import ScenePlan
 from temporay.operators.seeding import rng_at
 
 NUM_DRAWN = 60  # games that are drawn for each sample and view
+# Whole states are too many to be drawn by chance. Of options that were drawn as often, the best has the usual size.
+SIZE = 1e-3
 # Operations are counted from the revealed state on, and the others are drawn.
 NUM_KNOWN = {"reveal": 0, "first_operation": 1, "first_two_operations": 2}
 WHOLE_GAME = "whole_game"
@@ -43,8 +45,16 @@ def game_credits(game: OperationsGame, rows: Rows, plans: Sequence[ScenePlan], v
             hidden = _hidden(view, len(course), plan, rng)
             games = (game.drawn_anew(rng, revealed, plan.facts, course, hidden) for _ in range(NUM_DRAWN))
             answers = Counter(game.answer(plan.facts, revealed, other) for other in games if other)
-        found.append(credit(row, [float(answers[option]) for option in row["options"]]))
+        sizes = Counter[int]()
+        for answer, count in answers.items():
+            sizes[_size(answer)] += count
+        found.append(credit(row, [answers[option] + SIZE * sizes[_size(option)] for option in row["options"]]))
     return np.array(found)
+
+
+def _size(answer: str | None) -> int:
+    """Return how many words an answer has; 0 for none."""
+    return 0 if answer is None else len(answer.split())
 
 
 def course_of(plan: ScenePlan) -> Course:

@@ -1,14 +1,13 @@
 """What a benchmark gives those who do not look: a guess among the options, and always the same position.
 
-Items → priors, by task → a plain table. A model that is not above the best position has shown nothing.
+Items → priors, by task. A model that is not above the best position has shown nothing.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from temporay.operators.benchmarks._base import PERCENT, Benchmark, BenchmarkData, BenchmarkItem
-from temporay.operators.scoring.metrics import aligned
+from temporay.operators.benchmarks._base import Benchmark, BenchmarkItem
 
 ALL = "all"  # all questions alike
 MEAN_OF_TASKS = "mean of tasks"
@@ -66,26 +65,6 @@ def _score_of(benchmark: Benchmark, item: BenchmarkItem, position: int) -> float
     if position >= len(item.options):
         return 0.0
     return benchmark.score(item, benchmark.choose(item, position), "strict")["score"]
-
-
-def priors_table(found: Sequence[tuple[Benchmark, BenchmarkData]]) -> str:
-    """Return one line per benchmark: questions, chance, first and best position, in percent, and missing videos.
-
-    ``-`` stands where there are no options. Figures are of all questions that have options.
-    """
-    header = ("benchmark", "questions", "published", "chance", "first", "best", "position", "missing videos")
-    body = []
-    for benchmark, data in found:
-        row = priors(benchmark, data.items)[-1]
-        position = "-" if row.best_position is None else str(row.best_position + 1)
-        shares = [_cell(row.chance), _cell(row.first), _cell(row.best), position]
-        published = str(benchmark.size or "-")
-        body.append((benchmark.title, str(row.n), published, *shares, str(len(data.missing_videos))))
-    return aligned([header, *body])
-
-
-def _cell(share: float | None) -> str:
-    return "-" if share is None else f"{PERCENT * share:.1f}"
 
 
 def _mean(shares: Sequence[float | None]) -> float | None:

@@ -151,6 +151,10 @@ class Primitive(ABC):
         """Return the events that a chain of thought tells, in the order in which it tells them."""
         return sorted(plan.events, key=lambda event: event.start_ms)
 
+    def deciding(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
+        """Return the events that have to be seen for the answer: those that a chain of thought tells, in any order."""
+        return self.told(plan, question)
+
     def claims(self, text: str, names: Sequence[str] = ()) -> list[Claim]:
         """Read back which events a chain of thought in this primitive's phrases claims.
 

@@ -10,22 +10,29 @@ from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
+from temporay.operators.errors import SampleRejected
 from temporay.operators.records import Address, Frames, Question
 from temporay.operators.seeding import rng_at
 
 FrameArm = Literal["ordered", "shuffled", "reversed", "single_frame", "blind"]
-OptionArm = Literal["options_shuffled", "right_removed"]
-Arm = FrameArm | OptionArm
+OptionArm = Literal["options_shuffled", "right_removed", "numbered"]
+LogArm = Literal["caption_only", "oracle_frames", "slow_motion"]
+Arm = FrameArm | OptionArm | LogArm
 ARMS: tuple[Arm, ...] = ("ordered", "shuffled", "single_frame", "blind")  # without a choice of the user's
+FRAME_ARMS: tuple[Arm, ...] = get_args(FrameArm)
 OPTION_ARMS: tuple[Arm, ...] = get_args(OptionArm)
-WHOLE_CLIP: frozenset[Arm] = frozenset({"ordered", *OPTION_ARMS})  # arms that show every frame in its place
+LOG_ARMS: tuple[Arm, ...] = get_args(LogArm)
+EVERY_ARM: tuple[Arm, ...] = (*FRAME_ARMS, *OPTION_ARMS, *LOG_ARMS)
+WHOLE_CLIP: frozenset[Arm] = frozenset({"ordered", *OPTION_ARMS, "slow_motion"})  # they show every frame in its place
+NO_VIDEO: frozenset[Arm] = frozenset({"blind", "caption_only"})
 NONE_OF_THEM = "none of the other options"
 
 
 def apply_arm(arm: Arm, frames_THWC: Frames, address: Address) -> Frames | None:
-    """Return the frames of one arm, which depend on the address alone; None for ``blind``.
+    """Return the frames of one arm, which depend on the address alone; None where no video is shown.
 
-    A clip of one frame, which only a user's own video can be, is shown as it is by every arm but ``blind``.
+    A clip of one frame, which only a user's own video can be, is shown as it is by every arm with a video.
+    ``oracle_frames`` takes frames by the event log (``log_arms.deciding_places``) and not here.
     """
     num_frames = len(frames_THWC)
     if arm == "shuffled":
@@ -36,13 +43,17 @@ def apply_arm(arm: Arm, frames_THWC: Frames, address: Address) -> Frames | None:
     if arm == "single_frame":
         frame = int(rng_at(*address.parts(), "single_frame").integers(num_frames))
         return np.repeat(frames_THWC[frame : frame + 1], num_frames, axis=0)
-    return None if arm == "blind" else frames_THWC
+    return None if arm in NO_VIDEO else frames_THWC
 
 
 def asked_under(arm: Arm, question: Question, address: Address) -> Question:
-    """Return the question of one arm. A question that lists no options stays as it is."""
-    if arm not in OPTION_ARMS or not question.lists_options:
-        return question
+    """Return the question of one arm. Numbers in place of letters change how it is written and read, and not itself.
+
+    Raises:
+        SampleRejected: the arm changes options, and the question lists none.
+    """
+    if arm in OPTION_ARMS and not question.lists_options:
+        raise SampleRejected("no_options", "its prompt lists no options")
     if arm == "options_shuffled":
         order = _permutation(len(question.options), address.parts(), "options").tolist()
         return replace(
@@ -51,6 +62,8 @@ def asked_under(arm: Arm, question: Question, address: Address) -> Question:
             values=tuple(question.values[i] for i in order) if question.values else (),
             answer_index=order.index(question.answer_index),
         )
+    if arm != "right_removed":
+        return question
     options = list(question.options)
     options[question.answer_index] = NONE_OF_THEM
     return replace(question, options=tuple(options), kind="choice", values=())

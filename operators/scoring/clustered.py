@@ -7,14 +7,16 @@ the same number. Values stand in the order of their clusters' names: ``values[i]
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.scoring.metrics import UNKNOWN, ConfidenceInterval, normal_quantile, wilson_interval
 from temporay.operators.seeding import rng_at
 
-NUM_RESAMPLES = 2_000
+NUM_RESAMPLES = 1_000
+Unit = TypeVar("Unit")
 
 
 def clustered_error(values: Sequence[float], clusters: Sequence[str]) -> float:
@@ -57,21 +59,29 @@ def clustered_interval(values: Sequence[float], clusters: Sequence[str], *, leve
 
 
 def cluster_bootstrap(
-    values: Sequence[float],
-    clusters: Sequence[str],
+    units: Sequence[Unit],
+    metric: Callable[[list[Unit]], float],
     *,
     level: float = 0.95,
     num_resamples: int = NUM_RESAMPLES,
     seed: int = 0,
 ) -> ConfidenceInterval:
-    """Return the mean with the percentile interval of resamples of whole clusters."""
-    if not values:
+    """Return any metric of some units with the percentile interval of resamples of whole units; ``n`` counts units.
+
+    For a mean of scores, ``clustered_interval`` holds near 0 and 1 too. A single unit says nothing of others.
+
+    Args:
+        units: all that depends on each other, such as the questions of a video, or of a group that is scored together.
+        metric: of units, some of which come several times.
+    """
+    if not units:
         return UNKNOWN
-    mean = math.fsum(values) / len(values)
-    sums_C, sizes_C = cluster_sums(values, clusters)
-    means_R = _resampled_means(sums_C, sizes_C, num_resamples, seed)
-    low, high = np.quantile(means_R, [(1 - level) / 2, (1 + level) / 2])
-    return ConfidenceInterval(value=mean, low=mean + float(low), high=mean + float(high), n=len(values))
+    value, rng = metric(list(units)), rng_at(seed, "cluster_bootstrap")
+    if len(units) == 1:
+        return ConfidenceInterval(value=value, low=-math.inf, high=math.inf, n=1)
+    found = [metric([units[i] for i in rng.integers(len(units), size=len(units))]) for _ in range(num_resamples)]
+    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
+    return ConfidenceInterval(value=value, low=float(low), high=float(high), n=len(units))
 
 
 def half_width(values: Sequence[float], clusters: Sequence[str], *, level: float = 0.95) -> float:
@@ -93,15 +103,3 @@ def cluster_sums(
     index_N = np.array([numbers[name] for name in clusters], dtype=np.int64)
     distances_N = np.asarray(values, dtype=np.float64) - (np.mean(values) if values else 0.0)
     return np.bincount(index_N, distances_N).astype(np.float64), np.bincount(index_N).astype(np.float64)
-
-
-def _resampled_means(
-    sums_C: npt.NDArray[np.float64], sizes_C: npt.NDArray[np.float64], num_resamples: int, seed: int
-) -> npt.NDArray[np.float64]:
-    """Return the mean of every resample; one resample at a time, because many videos times 2,000 fill the memory."""
-    rng = rng_at(seed, "cluster_bootstrap")
-    means = np.empty(num_resamples)
-    for r in range(num_resamples):
-        chosen = rng.integers(len(sums_C), size=len(sums_C))
-        means[r] = sums_C[chosen].sum() / sizes_C[chosen].sum()
-    return means

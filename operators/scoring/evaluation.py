@@ -63,7 +63,7 @@ def by_arm(rows: Sequence[EvaluationRow]) -> dict[Arm, list[EvaluationRow]]:
 
 
 def by_task(columns: Mapping[Any, Sequence[EvaluationRow]]) -> dict[str, dict[str, Any]]:
-    """Return for every primitive its chance, and for every column an interval and shares of answers.
+    """Return for every primitive its chance, and for every column that asks it an interval and shares of answers.
 
     Chance is what a uniform guess among the options gets. An answer is unread when it names no option, and reasoned
     when a chain of thought comes before it. ``claims`` is what these are worth by the event log, on average, and
@@ -71,7 +71,8 @@ def by_task(columns: Mapping[Any, Sequence[EvaluationRow]]) -> dict[str, dict[st
     """
     table = {}
     for task in sorted({row.task for rows in columns.values() for row in rows}):
-        asked = {name: [row for row in rows if row.task == task] for name, rows in columns.items()}
+        every = {name: [row for row in rows if row.task == task] for name, rows in columns.items()}
+        asked = {name: rows for name, rows in every.items() if rows}
         table[task] = {
             "chance": fmean(row.chance for rows in asked.values() for row in rows),
             "intervals": {name: asdict(interval_of(rows)) for name, rows in asked.items()},

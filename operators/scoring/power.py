@@ -12,6 +12,8 @@ from statistics import NormalDist
 
 from temporay.operators.scoring.metrics import normal_quantile
 
+EXAMPLE_DIFFERENCE = 0.02  # for which the number of questions is told
+
 
 def questions_needed(
     difference: float, *, discordant: float, power: float = 0.8, level: float = 0.95, design_effect: float = 1.0
@@ -50,6 +52,22 @@ def difference_seen(
 def independent_discordant(first: float, second: float) -> float:
     """Return the share of questions on which exactly one is right, if the two accuracies have nothing in common."""
     return first * (1 - second) + second * (1 - first)
+
+
+def told_before(num_questions: int, num_videos: int) -> str:
+    """Say which difference of two accuracies so many questions will show, before anything is answered.
+
+    Both accuracies are taken to be near one half, and right on questions that have nothing in common: the worst case.
+    Questions about one video count as independent ones at best, and as a single one at worst.
+    """
+    discordant = independent_discordant(0.5, 0.5)
+    best, worst = (difference_seen(max(2, n), discordant=discordant) for n in (num_questions, num_videos))
+    seen = f"{best:.1%}" + (f" ({worst:.1%} if those about one video are all alike)" if worst > best else "")
+    needed = questions_needed(EXAMPLE_DIFFERENCE, discordant=discordant)
+    return (
+        f"{num_questions} questions about {num_videos} videos show a difference of two models from {seen} on (power "
+        f"80 %); {EXAMPLE_DIFFERENCE:.0%} would take {needed} independent questions"
+    )
 
 
 def _standard_errors(power: float, level: float) -> float:

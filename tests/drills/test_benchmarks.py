@@ -12,6 +12,8 @@ import cv2
 import pytest
 from temporay.models.tiny import build
 from temporay.operators.benchmarks._base import benchmark_called
+from temporay.operators.errors import UserError
+from temporay.operators.scoring.arms import EVERY_ARM, FRAME_ARMS, OPTION_ARMS
 from temporay.operators.scoring.evaluation import by_arm, read_rows
 from temporay.workflows.config import validated
 from temporay.workflows.evaluate import EvaluateConfig, run
@@ -20,7 +22,7 @@ from tests.odd_videos import drawn, write_video
 from tests.operators.benchmarks import layouts
 from tests.small_runs import SHAPE
 
-ARMS = ("ordered", "shuffled", "reversed", "single_frame", "blind", "options_shuffled", "right_removed")
+ANSWERED_BY_LETTER = ("tvbench", "mvbench", "vsi_bench")  # alone, and with the options listed in the prompt
 BENCHMARKS = {
     "tvbench": layouts.tvbench,
     "mvbench": layouts.mvbench,
@@ -54,18 +56,29 @@ def test_a_benchmark_is_asked_under_every_arm(name: str, model: Path, ray_cluste
     for item in items:
         for video in item.videos:
             write_one(data / video, is_folder=item.fps is not None)
-    given = {"data": data, "model": model, "out": tmp_path / "run", "benchmark": name, "arms": ARMS, "max_tokens": 8}
-    reading = {"rule": "count", "count": 4, "max_side": 64}
-    summary = run(validated(EvaluateConfig, {**given, "video_reading": reading}))
+    arms = (*FRAME_ARMS, *OPTION_ARMS) if name in ANSWERED_BY_LETTER else FRAME_ARMS
+    given = {"data": data, "model": model, "out": tmp_path / "run", "benchmark": name, "max_tokens": 8}
+    given["video_reading"] = {"rule": "count", "count": 4, "max_side": 64}
+    for arm in {*EVERY_ARM} - {*arms}:
+        with pytest.raises(UserError, match=f"arm {arm} can ask none of {len(items)} questions"):
+            run(validated(EvaluateConfig, {**given, "arms": ("ordered", arm)}))
+    summary = run(validated(EvaluateConfig, {**given, "arms": arms}))
     found = by_arm(read_rows(tmp_path / "run" / "samples.jsonl"))
-    assert found.keys() == set(ARMS) and summary["benchmark"]["left_out"] == 0
-    assert all([row.key for row in rows] == [row.key for row in found["ordered"]] for rows in found.values())
-    assert {row.key for row in found["ordered"]} == {item.id for item in items}
-    for arm in ARMS:
+    assert found.keys() == set(arms) and summary["benchmark"]["left_out"] == 0
+    keys = {item.id for item in items}
+    for arm, rows in found.items():
+        num_not_asked = sum(summary["not_asked"].get(arm, {}).values())
+        assert {row.key for row in rows} <= keys and len(rows) == len(items) - num_not_asked
+        assert num_not_asked == 0 or arm in OPTION_ARMS
+    for arm in arms:
         official, strict = (summary["benchmark"]["metrics"][arm][protocol] for protocol in ("official", "strict"))
         assert official.keys() == strict.keys() and len(official) > 0
     headline = next(iter(summary["benchmark"]["metrics"]["ordered"]["strict"].items()))
-    print(f"{name}: {len(items)} questions, {len(ARMS)} arms, {summary['rows']} replies; strict {headline}")
+    print(f"{name}: {len(items)} questions, {len(arms)} arms, {summary['rows']} replies; strict {headline}")
+    for arm, rows in found.items():
+        unread = sum(row.parsed is None for row in rows)
+        strict, lenient = (sum(getattr(row, name) or 0 for row in rows) for name in ("score", "lenient_score"))
+        print(f"  {arm}: {len(rows)} replies, {unread} unread, worth {strict:g}, to a lenient reader {lenient:g}")
 
 
 def write_one(path: Path, *, is_folder: bool) -> None:

@@ -6,10 +6,12 @@ chunk k + 1  clips → frames, in threads, meanwhile
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from temporay.models.token_lengths import TokenLengths, shape_alone
+from temporay.operators.errors import UserError
 from temporay.operators.records import Frames, Sampling
 from temporay.operators.scoring.arms import WHOLE_CLIP, Arm
 from temporay.operators.scoring.evaluation import EvaluationRow
@@ -47,6 +49,8 @@ async def ask(
     Raises:
         UserError: a clip cannot be decoded, or a prompt does not fit the engines.
     """
+    if kept and kept.is_whole:
+        return kept.whole()
     chunks = chunks_of(questions, max(1, CHUNK // len(arms)))
     found = [kept.of_chunk(n) if kept else None for n in range(len(chunks))]
     missing = [n for n, rows in enumerate(found) if rows is None]
@@ -63,12 +67,39 @@ async def ask(
     return [row for rows in found for row in rows or ()]
 
 
+def not_asked(questions: Questions, arms: Sequence[Arm]) -> dict[Arm, dict[str, int]]:
+    """Count the questions that arms cannot ask, by arm and reason. Arms that can ask all are not in it.
+
+    Raises:
+        UserError: an arm can ask none.
+    """
+    counts: dict[Arm, dict[str, int]] = {}
+    for arm in arms:
+        found = [error for i in range(len(questions)) if (error := questions.obstacle(i, arm)) is not None]
+        if found and len(found) == len(questions):
+            raise UserError(
+                f"arm {arm} can ask none of {len(questions)} questions: {found[0].detail} ({found[0].reason}); leave "
+                "it out, or give questions for which it means something"
+            )
+        if found:
+            counts[arm] = dict(Counter(error.reason for error in found))
+    return counts
+
+
+def tell_not_asked(counts: Mapping[Arm, Mapping[str, int]]) -> None:
+    """Print a line for each arm that cannot ask all questions."""
+    for arm, reasons in counts.items():
+        print(f"{arm}: not asked of {', '.join(f'{n} ({reason})' for reason, n in reasons.items())}", flush=True)
+
+
 def demand_of(questions: Questions, arms: Sequence[Arm], sampling: Sampling, lengths: TokenLengths) -> Demand:
-    """Return the most that ``ask`` asks of its engines. Whole clips make the longest prompts."""
+    """Return the most that ``ask`` asks of its engines. Whole clips and captions make the longest prompts."""
+    longest = [arm for arm in arms if arm in WHOLE_CLIP or arm == "caption_only"]
     prompts = [
         questions.prompt(lengths.processor, i, arm, shape_alone(*questions.shape_shown(questions.clip_of(i))))
-        for arm in dict.fromkeys(["ordered", *(arm for arm in arms if arm in WHOLE_CLIP)])
+        for arm in dict.fromkeys(["ordered", *longest])
         for i in range(len(questions))
+        if questions.obstacle(i, arm) is None
     ]
     return Demand.of_prompts(
         prompts, lengths, max_tokens=sampling.max_tokens, num_prompts=CHUNK, num_rollouts=sampling.num_rollouts
@@ -107,9 +138,9 @@ async def ask_chunk(
     pool: Pool, questions: Questions, chunk: Sequence[int], clips: Clips, arms: Sequence[Arm], sampling: Sampling
 ) -> list[EvaluationRow]:
     """Return the rows of a chunk, arm by arm. All prompts go to the engines at once."""
-    cells = [(arm, i) for arm in arms for i in chunk]
+    cells = [(arm, i) for arm in arms for i in chunk if questions.obstacle(i, arm) is None]
     prompts = [questions.prompt(pool.processor, i, arm, clips[questions.clip_of(i)]) for arm, i in cells]
-    groups = await pool.generate(prompts, sampling)
+    groups = await pool.generate(prompts, sampling) if prompts else []
     return [
         replace(questions.row(i, arm, rollout), answer=n)
         for (arm, i), group in zip(cells, groups, strict=True)

@@ -1,20 +1,22 @@
 """Questions of a public benchmark: its folder → questions by video → prompts in its words, rows, and its own tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from temporay.models.chat import text_prompt
-from temporay.operators.benchmarks._base import PROTOCOLS, Benchmark, BenchmarkItem, ScoringProtocol
+from temporay.operators.benchmarks._base import PROTOCOLS, Benchmark, BenchmarkItem, ScoredItem, ScoringProtocol
+from temporay.operators.benchmarks._intervals import Headline, headline
 from temporay.operators.errors import SampleRejected, UserError, refusal
 from temporay.operators.markup import without_markers
 from temporay.operators.records import Address, Frames, Prompt, Question, Rollout
-from temporay.operators.scoring.arms import OPTION_ARMS, Arm, apply_arm, asked_under
+from temporay.operators.scoring.arms import LOG_ARMS, OPTION_ARMS, Arm, apply_arm, asked_under
 from temporay.operators.scoring.evaluation import EvaluationRow
+from temporay.operators.scoring.numbered import exchanged, written_with_numbers
 from temporay.operators.videos.reading import TIMELINE_FPS, TakenFrames, VideoReading, Window
 from temporay.operators.videos.sampled_video import SampledVideo
-from temporay.workflows.evaluation.questions import first_of_each_task
+from temporay.workflows.evaluation.questions import first_of_each_task, number_clash
 
 Asking = Literal["published", "own"]
 BENCHMARK_SPLIT = "benchmark"
@@ -110,6 +112,9 @@ class BenchmarkQuestions:
     def clip_of(self, i: int) -> int:
         return self.clips[i]
 
+    def cluster_of(self, i: int) -> str:
+        return self.items[i].cluster
+
     def shape_shown(self, clip: int) -> tuple[int, int, int]:
         taken = self.taken[clip]
         return len(taken.places), taken.height, taken.width
@@ -125,13 +130,28 @@ class BenchmarkQuestions:
         except SampleRejected as error:
             raise refusal(error, "get it again, or move it away, so that its questions are left out") from error
 
+    def obstacle(self, i: int, arm: Arm) -> SampleRejected | None:
+        item = self.items[i]
+        if arm in LOG_ARMS:
+            return SampleRejected("no_event_log", f"{self.benchmark.title} brings neither captions nor a log of events")
+        if arm not in OPTION_ARMS:
+            return None
+        if not (item.options and item.lettered and isinstance(item.gold, int)):
+            return SampleRejected("no_lettered_options", "its answer is not the letter of an option")
+        if written_with_numbers(self._writer(item), item.question, item.options) is None:
+            return SampleRejected("options_in_question", "its options stand in the question as it is published")
+        return number_clash(item.options) if arm == "numbered" else None
+
     def prompt(self, processor: Any, i: int, arm: Arm, frames_THWC: Frames) -> Prompt:
         item, published = self._asked(i, arm), self.asking == "published"
-        text = without_markers(self.benchmark.prompt(item))
+        write = self._writer(item)
+        text = write(item.question, item.options)
+        if arm == "numbered":
+            text = written_with_numbers(write, item.question, item.options) or text
         return text_prompt(
             processor,
             key=item.id,
-            text=text if published or not self.instruction else f"{text}\n{self.instruction}",
+            text=without_markers(text),
             system_text=self.benchmark.system_text if published else "",
             answer_start=self.benchmark.answer_start if published else "",
             frames_THWC=apply_arm(arm, frames_THWC, address_of(item)),
@@ -140,40 +160,62 @@ class BenchmarkQuestions:
         )
 
     def row(self, i: int, arm: Arm, rollout: Rollout) -> EvaluationRow:
-        item, benchmark = self._asked(i, arm), self.benchmark
-        strict = benchmark.score_text(item, rollout.text, "strict")
-        lenient = benchmark.read_leniently(item, rollout.text)
+        (text, item), benchmark = self._read(i, arm, rollout.text), self.benchmark
+        strict = benchmark.score_text(item, text, "strict")
+        lenient = benchmark.read_leniently(item, text)
+        said = None if strict.answer is None else benchmark.write_answer(item, strict.answer)
         return EvaluationRow(
             key=item.id,
             task=item.task,
             arm=arm,
             score=strict.values["score"],
-            parsed=None if strict.answer is None else benchmark.write_answer(item, strict.answer),
+            parsed=said and (exchanged(said) if arm == "numbered" else said),
             text=rollout.text,
             chance=benchmark.chance(item) or 0.0,
             lenient_score=benchmark.score(item, lenient, "strict")["score"],
-            cluster=item.cluster,
+            cluster=self.cluster_of(i),
         )
 
+    def scored(self, rows: Sequence[EvaluationRow], protocol: ScoringProtocol) -> list[ScoredItem]:
+        """Score the rows of one arm. What is left out is not among them.
+
+        A group of questions is left out whole where the arm could not ask all of it.
+        """
+        by_id, arm = {row.key: row for row in rows}, rows[0].arm
+        broken = {item.group for item in self.items if item.group and item.id not in by_id}
+        asked = [i for i, item in enumerate(self.items) if item.id in by_id and item.group not in broken]
+        read = [self._read(i, arm, by_id[self.items[i].id].text) for i in asked]
+        return [self.benchmark.score_text(item, text, protocol) for text, item in read]
+
     def tables(self, rows: Sequence[EvaluationRow]) -> dict[ScoringProtocol, dict[str, float]]:
-        """Return the benchmark's own metrics by both protocols, of the rows of one arm. What is left out is in none."""
-        by_id = {row.key: row for row in rows}
-        arm = rows[0].arm
-        return {
-            protocol: self.benchmark.table(
-                [
-                    self.benchmark.score_text(self._asked(i, arm), by_id[item.id].text, protocol)
-                    for i, item in enumerate(self.items)
-                ],
-                protocol,
-            )
-            for protocol in PROTOCOLS
-        }
+        """Return the benchmark's own metrics by both protocols, of the rows of one arm."""
+        return {protocol: self.benchmark.table(self.scored(rows, protocol), protocol) for protocol in PROTOCOLS}
+
+    def headlines(self, rows: Sequence[EvaluationRow]) -> dict[ScoringProtocol, Headline]:
+        """Return the first metric by both protocols, with intervals, of the rows of one arm."""
+        return {protocol: headline(self.benchmark, self.scored(rows, protocol), protocol) for protocol in PROTOCOLS}
+
+    def _writer(self, item: BenchmarkItem) -> Callable[[str, tuple[str, ...]], str]:
+        """Return what writes a question and options as the benchmark asks this one, with the user's instruction."""
+
+        def write(question: str, options: tuple[str, ...]) -> str:
+            text = self.benchmark.prompt(replace(item, question=question, options=options))
+            return f"{text}\n{self.instruction}" if self.asking == "own" and self.instruction else text
+
+        return write
+
+    def _read(self, i: int, arm: Arm, text: str) -> tuple[str, BenchmarkItem]:
+        """Return a reply and its question as their readers take them: with letters for the numbers of an arm."""
+        item = self._asked(i, arm)
+        if arm != "numbered":
+            return text, item
+        return exchanged(text), replace(item, options=tuple(map(exchanged, item.options)))
 
     def _asked(self, i: int, arm: Arm) -> BenchmarkItem:
         item = self.items[i]
-        if arm not in OPTION_ARMS or not (item.options and item.lettered and isinstance(item.gold, int)):
+        if arm not in OPTION_ARMS:
             return item
+        assert isinstance(item.gold, int), "an arm that changes options asks only where an option is right"
         question = Question(text=item.question, options=item.options, answer_index=item.gold)
         asked = asked_under(arm, question, address_of(item))
         return replace(item, options=asked.options, gold=asked.answer_index)

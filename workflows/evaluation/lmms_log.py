@@ -1,5 +1,6 @@
 """The answers to a benchmark's own questions in the log layout of lmms-eval, for its viewers and for comparisons."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -35,6 +36,7 @@ def write(
     Raises:
         UserError: the folder cannot be written.
     """
+    shutil.rmtree(out / FOLDER, ignore_errors=True)  # of a call that was killed after it had written it
     first = {row.key: row for row in rows if row.arm == "ordered" and row.answer == 0}
     by_task: dict[str, list[LoggedSample]] = {}
     for item, doc_id in zip(questions.items, questions.doc_ids, strict=True):

@@ -4,16 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
-from temporay.models.chat import to_prompt
+from temporay.models.chat import text_prompt
 from temporay.operators.dataset.opening import Samples, frames_needed
 from temporay.operators.dataset.reader import Dataset
-from temporay.operators.errors import UserError
+from temporay.operators.dataset.rows import question_text
+from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.records import Frames, Prompt, Question, Rollout, Sample
 from temporay.operators.rewards.process import Process
 from temporay.operators.scoring.answers import read_answer
 from temporay.operators.scoring.arms import Arm, apply_arm, asked_under
 from temporay.operators.scoring.evaluation import EvaluationRow
 from temporay.operators.scoring.lenient import lenient_choice
+from temporay.operators.scoring.log_arms import by_log, deciding_places
+from temporay.operators.scoring.numbered import are_numbers, exchanged, written_with_numbers
 
 CLAIMS = Process()
 
@@ -25,6 +28,10 @@ class Questions(Protocol):
 
     def clip_of(self, i: int) -> int:
         """Return the number of the clip that a question is about."""
+        ...
+
+    def cluster_of(self, i: int) -> str:
+        """Return the name that questions share which are not independent: that of their video."""
         ...
 
     def shape_shown(self, clip: int) -> tuple[int, int, int]:
@@ -39,8 +46,12 @@ class Questions(Protocol):
         """
         ...
 
+    def obstacle(self, i: int, arm: Arm) -> SampleRejected | None:
+        """Return why a question cannot be asked under an arm; None: it can."""
+        ...
+
     def prompt(self, processor: Any, i: int, arm: Arm, frames_THWC: Frames) -> Prompt:
-        """Return the prompt of a question under an arm.
+        """Return the prompt of a question under an arm that can ask it.
 
         Args:
             frames_THWC: what ``frames_shown`` gave for its clip, or their shape alone.
@@ -84,6 +95,10 @@ class SampleQuestions:
     def clip_of(self, i: int) -> int:
         return self.clips[i]
 
+    def cluster_of(self, i: int) -> str:
+        sample = self.samples.sample(self.indices[i])
+        return str(sample.facts.get("video") or sample.address.pair_id)
+
     def shape_shown(self, clip: int) -> tuple[int, int, int]:
         sample = self.samples.sample(self.indices[clip])
         return sample.num_shown, sample.height, sample.width
@@ -91,14 +106,32 @@ class SampleQuestions:
     def frames_shown(self, clip: int) -> Frames:
         return frames_needed(self.samples, self.indices[clip])
 
+    def obstacle(self, i: int, arm: Arm) -> SampleRejected | None:
+        try:
+            question = self._asked(i, arm).question
+        except SampleRejected as error:
+            return error
+        return number_clash(question.options) if arm == "numbered" else None
+
     def prompt(self, processor: Any, i: int, arm: Arm, frames_THWC: Frames) -> Prompt:
         sample = self._asked(i, arm)
-        shown_THWC = apply_arm(arm, frames_THWC, sample.address)
-        return to_prompt(processor, sample, shown_THWC, instruction=self.instruction)
+        if arm == "oracle_frames":
+            shown_THWC: Frames | None = frames_THWC[deciding_places(self.samples.sample(self.indices[i]))]
+        else:
+            shown_THWC = apply_arm(arm, frames_THWC, sample.address)
+        return text_prompt(
+            processor,
+            key=sample.key,
+            text=self._text(sample.question, arm),
+            frames_THWC=shown_THWC,
+            fps=sample.fps,
+            shown=sample.shown,
+        )
 
     def row(self, i: int, arm: Arm, rollout: Rollout) -> EvaluationRow:
         sample = self._asked(i, arm)
-        parsed = read_answer(rollout.text, sample.question)
+        text, read = as_read(rollout.text, sample.question, arm)
+        parsed = read_answer(text, read)
         words = parsed.said if parsed.index is None else sample.question.options[parsed.index]
         return EvaluationRow(
             key=sample.key,
@@ -108,14 +141,38 @@ class SampleQuestions:
             parsed=words if parsed.failure is None else None,
             text=rollout.text,
             chance=sample.question.chance,
-            lenient_score=lenient_score(rollout.text, sample.question),
+            lenient_score=lenient_score(text, read),
             claims=CLAIMS.score(rollout, sample) if arm == "ordered" else None,
-            cluster=str(sample.facts.get("video") or sample.address.pair_id),
+            cluster=self.cluster_of(i),
         )
 
     def _asked(self, i: int, arm: Arm) -> Sample:
-        sample = self.samples.sample(self.indices[i])
+        sample = by_log(arm, self.samples.sample(self.indices[i]))
         return replace(sample, question=asked_under(arm, sample.question, sample.address))
+
+    def _text(self, question: Question, arm: Arm) -> str:
+        def write(text: str, options: tuple[str, ...]) -> str:
+            return question_text(replace(question, text=text, options=options), self.instruction)
+
+        if arm != "numbered":
+            return write(question.text, question.options)
+        numbered = written_with_numbers(write, question.text, question.options)
+        assert numbered is not None, "a question that lists options writes them into its text"
+        return numbered
+
+
+def as_read(text: str, question: Question, arm: Arm) -> tuple[str, Question]:
+    """Return a completion and its question as their readers take them: with letters for the numbers of an arm."""
+    if arm != "numbered":
+        return text, question
+    return exchanged(text), replace(question, options=tuple(map(exchanged, question.options)))
+
+
+def number_clash(options: Sequence[str]) -> SampleRejected | None:
+    """Return why options cannot be numbered; None: they can."""
+    if not are_numbers(options):
+        return None
+    return SampleRejected("options_are_numbers", "an option is the number of another one")
 
 
 def lenient_score(text: str, question: Question) -> float | None:

@@ -24,6 +24,7 @@ from temporay.operators.reinforcement import ledger
 from temporay.operators.reinforcement.rollout_buffer import RolloutBuffer
 from temporay.operators.reinforcement.rollout_files import steps_in
 from temporay.workflows.data.own_data import opened, tell_dropped
+from temporay.workflows.evaluation.asking import tell_not_asked
 from temporay.workflows.grpo import guards, validation
 from temporay.workflows.grpo.learner import NoTrainer, PolicyLearner, Trainer, trainer_needs
 from temporay.workflows.grpo.log import STAGE, StepLines, reward_phrase, summarize
@@ -71,6 +72,8 @@ class Loop:
     ) -> Loop:
         """Set up a loop that goes on after ``first_step`` batches."""
         looks = config.mode != "from_rollouts" and config.guards.canary_every > 0
+        held_out = validation.HeldOutQuestions.open(config)
+        tell_not_asked(held_out.not_asked if held_out else {})
         return cls(
             config=config,
             producer=Producer.open(config, dataset, pool),
@@ -79,7 +82,7 @@ class Loop:
             buffer=RolloutBuffer(max_staleness=config.max_staleness, updates_done=first_step),
             lines=StepLines.open(config, run_dir, dataset, first_step),
             canary=guards.CanaryQuestions.open(dataset, pool.processor, config) if looks else None,
-            held_out=validation.HeldOutQuestions.open(config),
+            held_out=held_out,
         )
 
 

@@ -22,7 +22,7 @@ from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, gaps, h
 from temporay.operators.scoring.metrics import ConfidenceInterval
 from temporay.operators.seeding import rng_at
 from temporay.workflows.data.own_data import opened
-from temporay.workflows.evaluation.asking import ask, demand_of, greedy
+from temporay.workflows.evaluation.asking import ask, demand_of, greedy, not_asked
 from temporay.workflows.evaluation.benchmark_questions import BenchmarkQuestions
 from temporay.workflows.evaluation.questions import SampleQuestions
 from temporay.workflows.grpo.settings import GrpoConfig
@@ -40,6 +40,7 @@ class HeldOutQuestions:
 
     questions: SampleQuestions | BenchmarkQuestions
     arms: tuple[Arm, ...]
+    not_asked: Mapping[Arm, Mapping[str, int]]  # how many questions an arm cannot ask, by reason
     max_tokens: int
 
     @classmethod
@@ -47,7 +48,7 @@ class HeldOutQuestions:
         """Choose questions once for all steps; None where a run does not validate.
 
         Raises:
-            UserError: they cannot be read.
+            UserError: they cannot be read, or an arm can ask none of them.
         """
         if config.validation is None or not config.validates:
             return None
@@ -66,7 +67,8 @@ class HeldOutQuestions:
                 num_samples=None,
             )
             questions = whole.some(_chosen(len(whole), config))
-        return cls(questions=questions, arms=config.validation_arms, max_tokens=config.max_tokens)
+        arms = config.validation_arms
+        return cls(questions=questions, arms=arms, not_asked=not_asked(questions, arms), max_tokens=config.max_tokens)
 
     def demand(self, lengths: TokenLengths) -> Demand:
         """Return the most that a validation asks of the engines."""

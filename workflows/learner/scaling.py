@@ -9,13 +9,14 @@ from typing import Any
 from ray.train import ScalingConfig
 from ray.train.v2._internal.exceptions import WorkerGroupStartupFailedError, WorkerGroupStartupTimeoutError
 from ray.train.v2.api.exceptions import ControllerError
+from temporay.operators.errors import UserError
 from temporay.workflows.learner.settings import TrainingSettings
 from temporay.workflows.placement import ClusterState, RoleNeed, roles
 from temporay.workflows.room import await_room
 
-DATA_TASK = RoleNeed(
-    role="data task", count=1, each={"CPU": 1.0}, change="num_workers"
-)  # more start where there is room
+# More start where there is room.
+DATA_TASK = RoleNeed(role="data task", count=1, each={"CPU": 1.0}, change="num_workers")
+NO_NCCL = "have NCCL built in"  # torch says so of a group for GPUs where it was built without CUDA
 
 
 def worker_need(settings: TrainingSettings, cluster: ClusterState, share: float = 1.0) -> RoleNeed:
@@ -60,7 +61,7 @@ def fit_where_there_is_room(make_trainer: Callable[[], Any], needs: Sequence[Rol
         max_failures: how often workers may be lost while they start.
 
     Raises:
-        UserError: what is needed can never be placed.
+        UserError: what is needed can never be placed, or workers have GPUs that their torch cannot use.
         Exception: any other fault of the workers.
     """
     num_lost = 0
@@ -69,9 +70,23 @@ def fit_where_there_is_room(make_trainer: Callable[[], Any], needs: Sequence[Rol
         try:
             make_trainer().fit()
         except ControllerError as error:
+            check_cuda(error)
             num_lost += isinstance(error.controller_failure, WorkerGroupStartupFailedError)
             placed_too_late = isinstance(error.controller_failure, WorkerGroupStartupTimeoutError)
             if not (placed_too_late or 0 < num_lost <= max_failures):
                 raise
         else:
             return
+
+
+def check_cuda(error: Exception) -> None:
+    """Raise what to say of workers that have GPUs and a torch that cannot use them.
+
+    Raises:
+        UserError: this is what the workers failed of.
+    """
+    if NO_NCCL in str(error):
+        raise UserError(
+            "training workers were given GPUs, but torch on their nodes is built without CUDA; install one that has "
+            "it there (`make setup ENGINE=gpu`), or train on CPUs: --gpus-per-worker 0"
+        ) from error

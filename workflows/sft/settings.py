@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from temporay.operators.dataset.rows import ANSWER_ONLY_INSTRUCTION
 from temporay.operators.records import Sample
+from temporay.operators.scoring.arms import FRAME_ARMS
 from temporay.operators.seeding import fraction
 from temporay.workflows.config import OwnText
 from temporay.workflows.learner.settings import TrainingConfig, TrainingSettings
@@ -35,6 +36,15 @@ class SftSettings(TrainingSettings):
             raise ValueError(
                 "a step is measured in samples or in tokens: give one of batch_size and tokens_per_step, and None to "
                 f"the other (batch_size {self.batch_size}, tokens_per_step {self.tokens_per_step})"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _arms_change_frames(self) -> Self:
+        if others := [arm for arm in self.validation_arms if arm not in FRAME_ARMS]:
+            raise ValueError(
+                f"validation of SFT gives the target and takes away frames, so that {', '.join(others)} means nothing "
+                f"there; give some of {', '.join(FRAME_ARMS)}"
             )
         return self
 

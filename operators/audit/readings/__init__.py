@@ -13,6 +13,8 @@ scenes     scenes in turn
 changes    what changes, and from when to when
 courses    which figure a path is, and how fast one motion is played twice
 motions    what goes farthest, forwards, or ahead
+paces      where a speed rises and falls
 places     where shapes are at a flash, and which pieces of a path meet
+visits     how often a shape comes to an edge
 patterns   colored cells that are seen one by one
 """

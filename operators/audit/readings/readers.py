@@ -8,16 +8,20 @@ from temporay.operators.audit.readings.changes import read_changes, read_spans
 from temporay.operators.audit.readings.courses import read_figures, read_speeds
 from temporay.operators.audit.readings.flashes import read_flashes
 from temporay.operators.audit.readings.motions import read_arrow, read_halves, read_rounds
+from temporay.operators.audit.readings.paces import read_paces
 from temporay.operators.audit.readings.patterns import read_pattern
 from temporay.operators.audit.readings.places import read_pieces, read_sides
 from temporay.operators.audit.readings.reading import OptionScores, Reader, Shown
 from temporay.operators.audit.readings.scenes import read_scenes
+from temporay.operators.audit.readings.visits import read_visits
 from temporay.operators.primitives._base import Primitive
 from temporay.operators.primitives.scenes._question import PseudoVideo
 from temporay.operators.primitives.sequences._flashes import FlashSequence
 
 OF_TASK: dict[str, Reader] = {
+    "acceleration": read_paces,
     "attribute_change": read_changes,
+    "bounce_count": read_visits,
     "clip_jigsaw": read_pieces,
     "event_span": read_spans,
     "largest_motion": read_rounds,

@@ -39,7 +39,9 @@ SWING_GAPS = 3.2  # of the shortest swing: then it is shown within an eighth of 
 FOLD = 0.75  # of the way to the edge: where a swing without a bounce turns at most
 MIDDLE = (0.49, 0.51)  # where a swing begins, in parts of the room
 CLEAR = (0.2, 0.8)  # where its line is across, clear of the edges along it
-NEAR = 0.075  # parts of the frame: nearer to an edge than a turn before it, farther than a bounce that is shown
+NEAR = (
+    0.05625  # parts of the frame: surely nearer to an edge than a turn before it, farther than a bounce that is shown
+)
 SEEN_LIMITS = (0.068, 0.078)  # the same in frames: counts that differ at the two leave a doubt
 
 
@@ -72,11 +74,9 @@ class BounceCount(DrawnMotion[int]):
     order_dependent = True
     twin = "restaged"
     inherent: ClassVar[Inherent] = {
-        "num_events": 1.0,  # each bounce is an event
-        "bag_of_frames": 0.75,
+        "bag_of_frames": (0.65, 0.65, 0.5, 0.45, 0.45),
         "few_frames": 0.4,
         "two_frames": 0.37,
-        "every_frame": 0.45,  # what a learner makes of all frames; the exact rule solves it
     }
     gaps_by_level = tuple(1.12 * SWING_GAPS * swings + 1 for swings in NUM_SWINGS_BY_LEVEL)
 
@@ -132,17 +132,14 @@ class BounceCount(DrawnMotion[int]):
         area, middle_xy = _mass(facts["name"].partition(" ")[2])
         radius_px = float(np.sqrt(np.median(seen_T3[:, 2]) / area))
         size, xy_T2 = np.array(witness.frames_THWC.shape[2:0:-1]), seen_T3[:, :2] - radius_px * middle_xy
-        near_T4 = np.concatenate([(xy_T2 - radius_px) / size, (size - radius_px - xy_T2) / size], axis=1)
-        few, many = (_visits(near_T4, limit) for limit in SEEN_LIMITS)
+        few, many = (visits(xy_T2, radius_px, size, limit) for limit in SEEN_LIMITS)
         return few if few == many else None
 
     def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
         """Return whether the ball is shown near an edge at every bounce, and away from it in between."""
         track = next(track for track in plan.tracks if track.name == plan.facts["name"])
-        xy_T2, size = track.xy_T2[list(frames)], np.array([plan.width, plan.height])
-        low_T2, high_T2 = (xy_T2 - track.radius_px) / size, (size - track.radius_px - xy_T2) / size
-        near_T4 = np.stack([low_T2[:, 0], high_T2[:, 0], low_T2[:, 1], high_T2[:, 1]], axis=1)
-        return _visits(near_T4 + NEAR / 4) == self.logged(plan.events, plan.facts)
+        size = np.array([plan.width, plan.height])
+        return visits(track.xy_T2[list(frames)], track.radius_px, size) == self.logged(plan.events, plan.facts)
 
     def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
         """Tell every swing of the ball."""
@@ -205,6 +202,14 @@ def _mass(shape: str) -> tuple[float, npt.NDArray[np.float64]]:
     return found["m00"], np.array([found["m10"], found["m01"]]) / found["m00"]
 
 
-def _visits(away_T4: npt.NDArray[np.float64], limit: float = NEAR) -> int:
-    """Count how often something comes near an edge; (T, 4) is its distance from each, in parts of the frame."""
+def visits(
+    xy_T2: npt.NDArray[np.float64], radius_px: float, size_px: npt.NDArray[np.int64], limit: float = NEAR
+) -> int:
+    """Count how often a circle comes near an edge of the frame.
+
+    Args:
+        xy_T2: its center, px.
+        limit: how near, in parts of the frame.
+    """
+    away_T4 = np.concatenate([(xy_T2 - radius_px) / size_px, (size_px - radius_px - xy_T2) / size_px], axis=1)
     return sum(key for near_T in (away_T4 < limit).T for key, _ in groupby(near_T))

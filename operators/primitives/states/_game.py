@@ -232,6 +232,11 @@ class OperationsGame(Operations):
         beside = {event.start_ms: event for event in plan.events if event.kind == kind}
         return [reveal, *(event for step in walk for event in (step, beside.get(step.start_ms)) if event is not None)]
 
+    def deciding(self, plan: ScenePlan, question: Question) -> list[Event]:
+        """Return the reveal and all operations, because they are counted to the one that the question names."""
+        reveal, operations = read_log(plan)
+        return [reveal, *operations]
+
     def what(self, kind: str, detail: str) -> Mapping[str, Value]:
         """Return the parts of a state, each for itself, or an operation's arguments."""
         return {"state": self.cells(detail)} if kind == "reveal" or _tells_state(kind) else words_of(detail)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from temporay.operators.audit.game_views import game_credits
 from temporay.operators.audit.ideal import PlannedSample, audit_ideal
 from temporay.operators.audit.ideal_states import steps_between, watch
 from temporay.operators.audit.inherent import limit_of
@@ -17,6 +18,7 @@ from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives.motion.motion_direction import MotionDirection
 from temporay.operators.primitives.states._course import State
+from temporay.operators.primitives.states.card_stack import CardStack
 from temporay.operators.primitives.states.shell_game import ShellGame
 from temporay.operators.records import Address, Backdrop, Question, ScenePlan, Track
 
@@ -190,6 +192,22 @@ def test_a_game_whose_reveal_tells_is_found(game: ShellGame) -> None:
     assert cell["solved"] == 1.0
     assert ("reveal" in failed(result)) == (type(game) is Frank)
     assert not {"operations", "bag_of_frames"} & failed(result) or type(game) is Frank
+
+
+def test_a_size_of_answers_that_the_operations_show_is_guessed_from() -> None:
+    """How many cards lie in a stack is seen, though no face is. So wrong stacks must be as high as the right one."""
+    rows, plans = [], []
+    for index in range(100):
+        plan = CardStack().plan((), CANVAS, Address(task="card_stack", split="rl", index=index, seed=0, level=3))
+        if plan.facts["ask"] == "order":
+            row = to_row(make_sample(CardStack(), plan, "concise"), recipe_hash="", content_hash="", instruction="")
+            cards = row["answer_text"].split(", ")
+            as_high = [", ".join(cards[n:] + cards[:n]) for n in range(2)]
+            row["options"] = [*as_high, ", ".join(cards[1:]), ", ".join(cards[:-1])]
+            rows.append(row)
+            plans.append(plan)
+    credits_N = game_credits(CardStack(), rows, plans, "operations")
+    assert 0.45 < credits_N.mean() < 0.55 and len(rows) > 30
 
 
 def test_a_declaration_is_looked_up_from_the_special_to_the_general() -> None:

@@ -18,14 +18,18 @@ from temporay.operators.dataset.rows import make_sample, to_row
 from temporay.operators.errors import SampleRejected
 from temporay.operators.primitives._base import Primitive
 from temporay.operators.records import ScenePlan, Track
+from temporay.operators.sampling import TWO_PER_SECOND
 
-from tests.operators.primitives.planning import TASKS, make_plan, make_primitive
+from tests.operators.primitives.planning import CANVAS, TASKS, make_plan, make_primitive
 
 NUM_READ, NUM_AUDITED, MAX_TRIES = 24, 120, 2000
 LEVELS = (0, 2, 4)
+PACES = "acceleration"
 # The score that decides where all is shown; of several, the first that the question has.
 DECIDES = {
+    "acceleration": ("all changes of speed",),
     "attribute_change": ("near", "early changes"),
+    "bounce_count": ("near the visits in view",),
     "cell_count": ("share of sequences",),
     "clip_jigsaw": ("pieces that meet",),
     "event_span": ("agreeing frames",),
@@ -85,6 +89,28 @@ def test_the_whole_clip_gives_the_right_option_the_best_score(task: str, level: 
         right = one.row["options"].index(one.row["answer_text"])
         num_right += bool(values[right] > np.delete(values, right).max())
     assert num_right >= 0.9 * NUM_READ
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_changes_of_speed_are_read_from_the_frames_that_a_model_is_shown(level: int) -> None:
+    canvas, primitive, num_read = (
+        replace(CANVAS, num_frames=(24, 48), sampling=TWO_PER_SECOND),
+        make_primitive(PACES),
+        0,
+    )
+    for index in range(NUM_READ):
+        plan = make_plan(PACES, index, level, canvas)
+        row = to_row(make_sample(primitive, plan, "concise"), recipe_hash="", content_hash="", instruction="")
+        for frames in canvas.sampling.choices(plan.num_frames, plan.fps):
+            shown = Shown(frames=frames, num_frames=plan.num_frames)
+            scores = read(primitive, watch(row, plan), shown)["all changes of speed"]
+            assert len(frames) < plan.num_frames / 3
+            if primitive.survives(plan, frames):
+                assert [option for option, score in zip(row["options"], scores, strict=True) if score] == [
+                    row["answer_text"]
+                ]
+                num_read += 1
+    assert num_read > NUM_READ
 
 
 def scrambled(watched: Watched, frames: Sequence[int], rng: np.random.Generator) -> Watched:
@@ -166,6 +192,24 @@ def flash_in_the_middle(one: PlannedSample) -> PlannedSample:
     return restated(one, with_frames(one.plan, takes), one.row["options"], one.row["answer_text"])
 
 
+def change_in_the_middle(one: PlannedSample) -> PlannedSample:
+    """Cut the clip so that its middle is where its speed rises or falls for the first time."""
+    change = round(one.plan.facts["times"][2] * (one.plan.num_frames - 1))
+    takes = np.arange(max(0, 2 * change - one.plan.num_frames + 1), min(2 * change + 1, one.plan.num_frames))
+    return restated(one, with_frames(one.plan, takes), one.row["options"], one.row["answer_text"])
+
+
+def one_swing_alone(one: PlannedSample) -> PlannedSample:
+    """Cut the clip so that its middle is the turn of one swing and it shows no other: a bounce, or none."""
+    swings = [event for event in one.plan.events if event.subject == one.plan.facts["name"]]
+    turns = [int(event.start_ms * one.plan.fps / 1000) for event in swings]
+    chosen = one.plan.address.index % len(swings)
+    before, turn, after = [0, *turns, one.plan.num_frames][chosen : chosen + 3]
+    reach = min(turn - before, after - turn) - 1
+    answer = str(int(swings[chosen].kind == "bounce"))
+    return restated(one, with_frames(one.plan, np.arange(turn - reach, turn + reach + 1)), ["0", "1"], answer)
+
+
 def turn_in_the_middle(one: PlannedSample) -> PlannedSample:
     """Show a turn of the left half, and what the right half does then, in the three frames of the middle."""
     turn = next(event for event in one.plan.events if event.kind == "turns" and event.subject == "left half")
@@ -226,6 +270,7 @@ PLANTED: dict[str, tuple[str, int, str, Callable[[ScenePlan], bool], Callable[[P
         lambda plan: plan.facts["mode"] == "whether" and any(e.subject == "left half" for e in plan.events[:-1]),
         turn_in_the_middle,
     ),
+    "paces": (PACES, 0, "middle_three_frames", lambda plan: True, change_in_the_middle),
     "pieces": (
         "clip_jigsaw",
         1,
@@ -234,6 +279,7 @@ PLANTED: dict[str, tuple[str, int, str, Callable[[ScenePlan], bool], Callable[[P
         all_others_go_on_with_the_first_piece,
     ),
     "patterns": ("partial_views", 0, "first_frame", lambda p: p.facts["mode"] == "whole", own_color_at_the_start),
+    "visits": ("bounce_count", 1, "middle_three_frames", lambda plan: True, one_swing_alone),
     "sides": ("relative_position", 0, "middle_three_frames", lambda plan: True, flash_in_the_middle),
 }
 

@@ -47,10 +47,10 @@ def candidates(
     }
 
 
-def tvbench(folder: Path) -> None:
+def tvbench(folder: Path, per_task: int = 3) -> None:
     for task in benchmark_called("tvbench").sizes:
         bounds = {"start": 1.5, "end": 8.0} if task in ("action_localization", "action_sequence") else {}
-        write_json(folder / f"json/{task}.json", [candidates(n, n % 2) | bounds for n in range(3)])
+        write_json(folder / f"json/{task}.json", [candidates(n, n % 2) | bounds for n in range(per_task)])
 
 
 def mvbench(folder: Path) -> None:

@@ -6,7 +6,8 @@ from statistics import fmean
 
 import pytest
 from temporay.operators.benchmarks._base import BENCHMARKS, PROTOCOLS, Benchmark, BenchmarkData, benchmark_called
-from temporay.operators.benchmarks._priors import ALL, MEAN_OF_TASKS, priors, priors_table
+from temporay.operators.benchmarks._intervals import headline, independent_units
+from temporay.operators.benchmarks._priors import ALL, MEAN_OF_TASKS, priors
 from temporay.operators.components import available
 from temporay.operators.errors import UserError
 
@@ -162,11 +163,21 @@ def test_items_survive_pickling(benchmark: Benchmark, data: BenchmarkData) -> No
     assert pickle.loads(pickle.dumps((benchmark, data))) == (benchmark, data)
 
 
-def test_the_table_of_priors_has_a_line_for_each(benchmark: Benchmark, data: BenchmarkData) -> None:
-    lines = priors_table([(benchmark, data)]).splitlines()
-    assert lines[0].split()[:2] == ["benchmark", "questions"]
-    assert lines[1].startswith(benchmark.title)
-    assert lines[1].split()[-1] == str(len(data.missing_videos))
+def test_a_headline_has_an_interval_around_it(benchmark: Benchmark, data: BenchmarkData) -> None:
+    texts = [benchmark.write_answer(item, item.gold) if n % 3 else "" for n, item in enumerate(data.items)]
+    for protocol in PROTOCOLS:
+        scored = [benchmark.score_text(i, t, protocol) for i, t in zip(data.items, texts, strict=True)]
+        found = headline(benchmark, scored, protocol, num_resamples=20)
+        assert (found.name, found.interval.value) == next(iter(benchmark.table(scored, protocol).items()))
+        assert found.interval.low <= found.interval.value <= found.interval.high
+        units = independent_units(scored)
+        assert sorted(one.item.id for unit in units for one in unit) == sorted(item.id for item in data.items)
+        for name in ("cluster", "group"):
+            holders = [{getattr(one.item, name) for one in unit} - {""} for unit in units]
+            assert sum(map(len, holders)) == len(set().union(*holders))
+        if found.by == "bootstrap":
+            assert found.interval.n == len(units)
+            assert headline(benchmark, scored, protocol, num_resamples=20) == found
 
 
 def test_an_unknown_benchmark_or_setting_is_refused() -> None:

@@ -7,8 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from temporay.operators.errors import SampleRejected
 from temporay.operators.records import Address, Frames, Question
-from temporay.operators.scoring.arms import ARMS, NONE_OF_THEM, OPTION_ARMS, Arm, apply_arm, asked_under
+from temporay.operators.scoring.arms import (
+    EVERY_ARM,
+    FRAME_ARMS,
+    LOG_ARMS,
+    NONE_OF_THEM,
+    OPTION_ARMS,
+    Arm,
+    apply_arm,
+    asked_under,
+)
 
 
 def make_frames(num_frames: int) -> Frames:
@@ -79,12 +89,20 @@ def test_the_right_option_is_taken_out() -> None:
     assert asked.options == ("a, b", NONE_OF_THEM) and asked.answer_index == 1 and asked.values == ()
 
 
-@pytest.mark.parametrize("arm", [*ARMS, "reversed"])
-def test_arms_of_frames_ask_the_same_question(arm: Arm) -> None:
+@pytest.mark.parametrize("arm", [*FRAME_ARMS, *LOG_ARMS, "numbered"])
+def test_other_arms_ask_with_the_same_options(arm: Arm) -> None:
     assert asked_under(arm, ORDER, make_address(0)) is ORDER
 
 
 @pytest.mark.parametrize("arm", OPTION_ARMS)
-def test_a_question_without_options_stays_as_it_is(arm: Arm) -> None:
-    free = replace(ORDER, answer_format="free")
-    assert asked_under(arm, free, make_address(0)) is free
+def test_a_question_without_options_has_none_to_change(arm: Arm) -> None:
+    with pytest.raises(SampleRejected, match="no_options"):
+        asked_under(arm, replace(ORDER, answer_format="free"), make_address(0))
+
+
+def test_every_arm_is_of_one_kind_and_two_show_no_video() -> None:
+    assert sorted(EVERY_ARM) == sorted({*FRAME_ARMS, *OPTION_ARMS, *LOG_ARMS}) and len(EVERY_ARM) == 11
+    assert [arm for arm in EVERY_ARM if apply_arm(arm, make_frames(4), make_address(0)) is None] == [
+        "blind",
+        "caption_only",
+    ]

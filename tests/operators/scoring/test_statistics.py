@@ -13,7 +13,7 @@ from temporay.operators.scoring.clustered import (
 )
 from temporay.operators.scoring.metrics import accuracy_interval
 from temporay.operators.scoring.paired import compare_paired, mcnemar_p, sign_flip_p
-from temporay.operators.scoring.power import difference_seen, independent_discordant, questions_needed
+from temporay.operators.scoring.power import difference_seen, independent_discordant, questions_needed, told_before
 from temporay.operators.scoring.repeated import repeated
 
 
@@ -34,6 +34,14 @@ def correlated(rng: np.random.Generator, num_clusters: int = 80, size: int = 4) 
     return values.ravel().tolist(), [str(c) for c in range(num_clusters) for _ in range(size)]
 
 
+def by_cluster(values: list[float], clusters: list[str]) -> list[list[float]]:
+    return [[v for v, name in zip(values, clusters, strict=True) if name == one] for one in dict.fromkeys(clusters)]
+
+
+def mean_of(units: list[list[float]]) -> float:
+    return float(np.mean([value for unit in units for value in unit]))
+
+
 def test_intervals_cover_the_truth_although_questions_share_videos() -> None:
     rng = np.random.default_rng(5)
     hits = {"clustered": 0, "bootstrap": 0, "independent": 0}
@@ -41,7 +49,7 @@ def test_intervals_cover_the_truth_although_questions_share_videos() -> None:
         values, clusters = correlated(rng)
         found = {
             "clustered": clustered_interval(values, clusters),
-            "bootstrap": cluster_bootstrap(values, clusters, num_resamples=200),
+            "bootstrap": cluster_bootstrap(by_cluster(values, clusters), mean_of, num_resamples=200),
             "independent": accuracy_interval(values),
         }
         for name, interval in found.items():
@@ -56,13 +64,23 @@ def test_scores_that_are_all_the_same_are_not_certain() -> None:
     assert interval.value == 1.0
     assert interval.low == accuracy_interval([1.0, 1.0]).low  # two videos
     assert design_effect([1.0] * 8, list("aaaabbbb")) == 4
-    assert clustered_interval([], []).n == cluster_bootstrap([], []).n == 0
+    assert clustered_interval([], []).n == cluster_bootstrap([], mean_of).n == 0
 
 
 def test_the_bootstrap_is_the_same_in_every_run() -> None:
-    values, clusters = correlated(np.random.default_rng(1))
-    assert cluster_bootstrap(values, clusters, seed=3) == cluster_bootstrap(values, clusters, seed=3)
-    assert cluster_bootstrap(values, clusters, seed=3) != cluster_bootstrap(values, clusters, seed=4)
+    units = by_cluster(*correlated(np.random.default_rng(1)))
+    assert cluster_bootstrap(units, mean_of, seed=3) == cluster_bootstrap(units, mean_of, seed=3)
+    assert cluster_bootstrap(units, mean_of, seed=3) != cluster_bootstrap(units, mean_of, seed=4)
+
+
+def test_the_bootstrap_of_means_is_that_of_scipy() -> None:
+    units = [[float(n)] for n in range(30)]
+    found = cluster_bootstrap(units, mean_of, num_resamples=4_000)
+    expected = stats.bootstrap(([float(n) for n in range(30)],), np.mean, n_resamples=4_000, method="percentile", rng=0)
+    assert found.low == pytest.approx(expected.confidence_interval.low, abs=0.25)
+    assert found.high == pytest.approx(expected.confidence_interval.high, abs=0.25)
+    assert (found.value, found.n) == (14.5, 30)
+    assert cluster_bootstrap(units[:1], mean_of).high == math.inf  # one video says nothing of others
 
 
 @pytest.mark.parametrize(("wins", "losses"), [(0, 0), (5, 0), (7, 2), (2, 7), (30, 12), (10, 10)])
@@ -154,3 +172,14 @@ def test_as_many_questions_do_find_the_difference_as_often() -> None:
     shares = [(discordant + difference) / 2, (discordant - difference) / 2, 1 - discordant]
     found = [mcnemar_p(int(wins), int(losses)) < 0.05 for wins, losses, _ in rng.multinomial(n, shares, size=400)]
     assert 0.70 <= np.mean(found) <= 0.88  # the exact test is a little cautious
+
+
+def test_what_questions_will_show_is_told_before_they_are_asked() -> None:
+    seen, needed = difference_seen(400, discordant=0.5), questions_needed(0.02, discordant=0.5)
+    assert told_before(400, 400).startswith(
+        f"400 questions about 400 videos show a difference of two models from {seen:.1%} on"
+    )
+    assert f"2% would take {needed} independent questions" in told_before(400, 400) and needed == 9804
+    alike = difference_seen(100, discordant=0.5)
+    assert f"from {seen:.1%} ({alike:.1%} if those about one video are all alike) on" in told_before(400, 100)
+    assert "1 questions about 1 videos" in told_before(1, 1)

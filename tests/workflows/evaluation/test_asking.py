@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.records import FinishReason, Frames, Group, Prompt, Rollout, Sampling
 from temporay.operators.scoring.arms import Arm
 from temporay.operators.scoring.evaluation import EvaluationRow, read_rows
-from temporay.workflows.evaluation.asking import ask, chunks_of, greedy
+from temporay.workflows.evaluation.asking import ask, chunks_of, greedy, not_asked, tell_not_asked
 from temporay.workflows.evaluation.kept_rows import KeptRows
 
 ARMS: tuple[Arm, ...] = ("ordered", "reversed", "blind")
@@ -23,8 +24,8 @@ NUM_CHUNKS = 8  # of 50 clips: 21 questions under three arms, 64 prompts and tho
 class ThreeAClip:
     """Three questions about each of some clips, which count how often they are decoded."""
 
-    def __init__(self, num_clips: int) -> None:
-        self.num_clips = num_clips
+    def __init__(self, num_clips: int, even_only: Sequence[Arm] = ()) -> None:
+        self.num_clips, self.even_only = num_clips, even_only
         self.decodes: Counter[int] = Counter()
 
     def __len__(self) -> int:
@@ -37,12 +38,28 @@ class ThreeAClip:
         self.decodes[clip] += 1
         return np.full((2, 2, 2, 3), clip, np.uint8)
 
+    def shape_shown(self, clip: int) -> tuple[int, int, int]:
+        return 2, 2, 2
+
+    def obstacle(self, i: int, arm: Arm) -> SampleRejected | None:
+        return SampleRejected("is_odd", "its number is odd") if arm in self.even_only and i % 2 else None
+
     def prompt(self, processor: Any, i: int, arm: Arm, frames_THWC: Frames) -> Prompt:
         assert frames_THWC[0, 0, 0, 0] == self.clip_of(i)
         return Prompt(key=str(i), text=f"{i} {arm}", frames_THWC=frames_THWC, fps=1.0)
 
     def row(self, i: int, arm: Arm, rollout: Rollout) -> EvaluationRow:
         return EvaluationRow(key=str(i), task="t", arm=arm, score=1.0, parsed="", text=rollout.text, chance=0.5)
+
+
+class OneOdd(ThreeAClip):
+    """A single question, whose number is odd."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def obstacle(self, i: int, arm: Arm) -> SampleRejected | None:
+        return super().obstacle(2 * i + 1, arm)
 
 
 class Echo:
@@ -107,6 +124,21 @@ def test_every_clip_is_decoded_once_for_all_arms_and_questions() -> None:
     assert all(row.text == f"{row.key} {row.arm}" for row in rows)
 
 
+def test_what_an_arm_cannot_ask_is_counted_and_not_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    questions = ThreeAClip(50, even_only=("reversed",))
+    counts = not_asked(questions, ARMS)
+    assert counts == {"reversed": {"is_odd": 75}}
+    tell_not_asked(counts)
+    assert capsys.readouterr().out == "reversed: not asked of 75 (is_odd)\n"
+    asked_of = Counter(row.arm for row in asked(Echo(), questions))
+    assert asked_of == {"ordered": 150, "reversed": 75, "blind": 150}
+
+
+def test_an_arm_that_can_ask_nothing_is_refused() -> None:
+    with pytest.raises(UserError, match=r"arm reversed can ask none of 1 questions: its number is odd \(is_odd\)"):
+        not_asked(OneOdd(1, even_only=("reversed",)), ARMS)
+
+
 @pytest.mark.parametrize("killed_at", range(NUM_CHUNKS))
 def test_a_killed_evaluation_gives_the_same_file(tmp_path: Path, killed_at: int) -> None:
     whole = KeptRows(tmp_path / "whole.jsonl")
@@ -120,4 +152,6 @@ def test_a_killed_evaluation_gives_the_same_file(tmp_path: Path, killed_at: int)
     assert pool.calls == NUM_CHUNKS - killed_at  # chunks that were answered are not asked again
     assert again.path.read_bytes() == whole.path.read_bytes()
     assert read_rows(again.path) == again.whole()
+    assert asked(pool, ThreeAClip(50), again) == again.whole()  # killed after the last chunk: nothing is asked again
+    assert pool.calls == NUM_CHUNKS - killed_at
     assert sorted(path.name for path in tmp_path.iterdir()) == ["again.jsonl", "whole.jsonl"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,15 @@ import numpy as np
 import pytest
 from temporay.models.families._base import family_of
 from temporay.models.tiny import build
-from temporay.operators.benchmarks._base import benchmark_called
+from temporay.operators.benchmarks._base import BENCHMARKS, benchmark_called
+from temporay.operators.components import available
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
 from temporay.operators.records import FinishReason, Rollout
-from temporay.operators.scoring.arms import NONE_OF_THEM, Arm
+from temporay.operators.scoring.arms import LOG_ARMS, NONE_OF_THEM, OPTION_ARMS, Arm
 from temporay.operators.scoring.evaluation import by_arm, read_rows
 from temporay.operators.scoring.lmms_eval import read_log
-from temporay.operators.videos.reading import TIMELINE_FPS, VideoReading
+from temporay.operators.videos.reading import TIMELINE_FPS, TakenFrames, VideoReading
 from temporay.workflows.config import validated
 from temporay.workflows.evaluate import EvaluateConfig, run, tell
 from temporay.workflows.evaluation.benchmark_questions import BenchmarkQuestions
@@ -108,7 +110,7 @@ def test_the_prompt_has_the_published_words_and_the_times_of_the_frames(folder: 
     assert NONE_OF_THEM in removed and item.options[item.gold] not in removed
 
 
-@pytest.mark.parametrize("arm", ["ordered", "options_shuffled", "right_removed"])
+@pytest.mark.parametrize("arm", ["ordered", "options_shuffled", "right_removed", "numbered"])
 def test_gold_answers_are_right_under_every_arm_and_others_are_not(folder: Path, arm: Arm) -> None:
     questions = opened(folder)
     for answer, expected in (("right", 100.0), ("wrong", 0.0)):
@@ -116,10 +118,63 @@ def test_gold_answers_are_right_under_every_arm_and_others_are_not(folder: Path,
         for i in range(len(questions)):
             item = questions._asked(i, arm)
             index = item.gold if answer == "right" else (item.gold + 1) % len(item.options)
-            rows.append(questions.row(i, arm, written(questions.benchmark.write_answer(item, index))))
+            said = str(index + 1) if arm == "numbered" else questions.benchmark.write_answer(item, index)
+            rows.append(questions.row(i, arm, written(said)))
+            assert rows[-1].parsed == said
         tables = questions.tables(rows)
         assert {tables[protocol]["accuracy"] for protocol in tables} == {expected}
         assert {row.score for row in rows} == {row.lenient_score for row in rows} == {expected / 100}
+
+
+def test_numbers_stand_where_letters_stood(folder: Path, model: Path) -> None:
+    questions, processor = opened(folder), family_of(model).load_processor(model)
+    i = place(questions, "moving_direction")
+    frames = questions.frames_shown(questions.clip_of(i))
+    ordered, numbered = (questions.prompt(processor, i, arm, frames) for arm in ("ordered", "numbered"))
+    expected = ordered.text
+    for n, letter in enumerate("ABCD", start=1):
+        expected = expected.replace(f"({letter}) ", f"({n}) ")
+    assert numbered.text == expected != ordered.text
+    assert questions.row(i, "numbered", written("B")).parsed is None  # a letter was not on offer
+
+
+@pytest.mark.parametrize("name", available(BENCHMARKS))
+def test_options_change_only_where_the_prompt_lists_them(name: str, model: Path, tmp_path: Path) -> None:
+    getattr(layouts, name)(tmp_path)
+    benchmark = benchmark_called(name)
+    items, processor = benchmark.read(tmp_path).items, family_of(model).load_processor(model)
+    taken = TakenFrames(places=(0, 1), times_s=(0.0, 1.0), width=32, height=32)
+    questions = BenchmarkQuestions(
+        benchmark=benchmark,
+        items=items,
+        doc_ids=tuple(range(len(items))),
+        clips=(0,) * len(items),
+        videos=(),
+        taken=(taken,),
+        left_out=(),
+        reading=VideoReading(),
+        asking="published",
+        instruction="",
+    )
+    frames, reasons = np.zeros((2, 32, 32, 3), np.uint8), set[str]()
+    for i, item in enumerate(items):
+        ordered = questions.prompt(processor, i, "ordered", frames).text
+        for arm in OPTION_ARMS:
+            if (obstacle := questions.obstacle(i, arm)) is not None:
+                reasons.add(obstacle.reason)
+                continue
+            text = questions.prompt(processor, i, arm, frames).text
+            asked = questions._asked(i, arm)
+            assert text != ordered or asked.options == item.options
+            assert all(option.strip() in text for option in asked.options)
+        assert all(questions.obstacle(i, arm) is not None for arm in LOG_ARMS)
+    assert reasons <= {"no_lettered_options", "options_in_question", "options_are_numbers"}
+    listed = {"cvbench", "mvbench", "next_qa", "tomato", "tvbench", "video_holmes", "video_mme", "video_mme_v2"}
+    assert ("options_in_question" in reasons) == (
+        name in {"aotbench", "tempcompass", "temporalbench", "timeblind", "vinoground", "vstat"}
+    )
+    if name in listed:
+        assert any(questions.obstacle(i, arm) is None for i in range(len(items)) for arm in OPTION_ARMS)
 
 
 def test_both_protocols_and_both_readers_are_told_where_they_differ(folder: Path) -> None:
@@ -142,6 +197,8 @@ def test_evaluate_runs_a_benchmark_through_every_arm(
     tell(summary)
     said = capsys.readouterr().out
     assert "TVBench, reversed: accuracy" in said and "protocols: official takes" in said
+    assert "evaluate: 20 questions about 20 videos show a difference of two models from" in said
+    assert re.search(r"  strict: \d+\.\d\d to \d+\.\d\d \(wilson, by video\)", said)
     assert "without looking: a guess 50.0%, the best single position 50.0%" in said
     found = summary["benchmark"]
     assert found["reading"]["count"] == 16 and found["metrics"].keys() == {"ordered", "reversed", "blind"}

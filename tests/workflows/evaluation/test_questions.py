@@ -7,17 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from temporay.models.families._base import family_of
+from temporay.models.families._base import family_of, video_metadata
+from temporay.models.token_lengths import TokenLengths
 from temporay.operators.dataset.opening import open_samples
 from temporay.operators.dataset.reader import Dataset
+from temporay.operators.errors import UserError
 from temporay.operators.records import FinishReason, Rollout
-from temporay.operators.scoring.arms import NONE_OF_THEM
+from temporay.operators.scoring.arms import NONE_OF_THEM, Arm
 from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, by_task
 from temporay.operators.videos.reading import VideoReading
+from temporay.workflows.evaluation.asking import demand_of, greedy, not_asked
 from temporay.workflows.evaluation.questions import SampleQuestions
 
 from tests.own_lines import LINE, write_lines
-from tests.small_data import write_dataset
+from tests.small_data import CANVAS, write_dataset
 from tests.small_runs import write_model
 
 
@@ -77,3 +80,67 @@ def test_own_lines_about_one_video_share_its_frames(tmp_path: Path) -> None:
     assert [questions.clip_of(i) for i in range(4)] == [0, 0, 2, 2]
     row = questions.row(3, "ordered", written("<answer>A</answer>"))
     assert row.cluster == str(tmp_path / "b.mp4") and row.claims is None
+
+
+def test_numbered_options_are_answered_by_number(data: Path, questions: SampleQuestions, tmp_path: Path) -> None:
+    model = write_model(data, tmp_path / "model")
+    processor = family_of(model).load_processor(model)
+    frames, question = questions.frames_shown(0), questions.samples.sample(3).question
+    text = questions.prompt(processor, 0, "numbered", frames).text
+    assert all(f"({n}) {option}" in text for n, option in enumerate(question.options, start=1)) and "(A)" not in text
+    gold, words = question.answer_index + 1, question.options[question.answer_index]
+    wrong = gold % len(question.options) + 1
+    replies = (str(gold), f"{gold}. {words}", f"({gold}) {words}", words, str(wrong), question.letter)
+    rows = [questions.row(0, "numbered", written(f"<answer>{reply}</answer>")) for reply in replies]
+    assert [row.score for row in rows] == [1, 1, 1, 1, 0, 0]
+    assert [row.parsed for row in rows] == [words] * 4 + [question.options[wrong - 1], None]
+    assert [row.lenient_score for row in rows] == [1, 1, 1, 1, 0, 0]
+    assert questions.row(0, "ordered", written(f"<answer>{gold}</answer>")).parsed is None
+
+
+def test_slow_motion_shows_the_same_frames_at_later_times(
+    data: Path, questions: SampleQuestions, tmp_path: Path
+) -> None:
+    model = write_model(data, tmp_path / "model")
+    processor = family_of(model).load_processor(model)
+    frames = questions.frames_shown(0)
+    ordered, slow = (questions.prompt(processor, 0, arm, frames) for arm in ("ordered", "slow_motion"))
+    assert slow.frames_THWC is frames and (slow.text, slow.shown) == (ordered.text, ordered.shown)
+    times = [video_metadata(prompt)["duration"] for prompt in (ordered, slow)]
+    assert slow.fps == ordered.fps / 2 and times[1] == 2 * times[0]
+
+
+def test_oracle_frames_and_captions_need_what_the_data_have(data: Path, tmp_path: Path) -> None:
+    model = write_model(data, tmp_path / "model")
+    processor = family_of(model).load_processor(model)
+    canvas = replace(CANVAS, num_frames=(24, 32))
+    bounces = SampleQuestions.of(
+        Dataset.open(write_dataset(tmp_path / "bounces", tasks=("bounce_count",), canvas=canvas)), range(8), ""
+    )
+    found = [i for i in range(8) if bounces.obstacle(i, "oracle_frames") is None]
+    assert found and not_asked(bounces, ["ordered"]) == {}
+    for i in found:
+        frames = bounces.frames_shown(i)
+        ordered, oracle = (bounces.prompt(processor, i, arm, frames) for arm in ("ordered", "oracle_frames"))
+        assert oracle.text == ordered.text and oracle.fps == ordered.fps and oracle.shown is not None
+        assert oracle.frames_THWC is not None and len(oracle.frames_THWC) < len(frames)
+        assert np.array_equal(oracle.frames_THWC, frames[list(oracle.shown.indices)])
+    with pytest.raises(UserError, match=r"caption_only can ask none of 8 questions: .*\(no_captions\); leave it out"):
+        not_asked(bounces, ["ordered", "caption_only"])
+
+
+def test_captions_stand_for_the_video(tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data", tasks=("scene_order",), num_samples=4)
+    model = write_model(data, tmp_path / "model")
+    family = family_of(model)
+    processor, questions = family.load_processor(model), SampleQuestions.of(Dataset.open(data), range(4), "")
+    prompt = questions.prompt(processor, 0, "caption_only", questions.frames_shown(0))
+    sample = questions.samples.sample(0)
+    assert prompt.frames_THWC is None and processor.video_token not in prompt.text
+    assert all(event.subject in prompt.text.partition(sample.question.text)[0] for event in sample.events)
+    right = questions.row(0, "caption_only", written(f"<answer>{sample.question.letter}</answer>"))
+    assert (right.score, right.claims) == (1.0, None)
+    arms: tuple[Arm, ...] = ("ordered", "caption_only")
+    demand = demand_of(questions, arms, greedy(4), TokenLengths(family, processor))
+    texts = [questions.prompt(processor, i, "caption_only", questions.frames_shown(i)).text for i in range(4)]
+    assert demand.prompt_tokens >= max(len(processor.tokenizer(text)["input_ids"]) for text in texts)

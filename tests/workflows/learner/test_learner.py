@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from temporay.models.collate import Batch
 from temporay.models.families._base import family_of
 from temporay.models.parallel import Hardware
 from temporay.models.policy import OptimizerConfig, Policy, PolicySettings
 from temporay.models.tiny import TinyShape, build
 from temporay.operators.errors import UserError
+from temporay.workflows.learner.learner import backend_of
+from temporay.workflows.learner.scaling import check_cuda
 from temporay.workflows.learner.step_cost import StepCost
 
 
@@ -57,3 +60,12 @@ def test_a_step_is_forecast_and_rated(tmp_path: Path) -> None:
     reporting.available = 0.0
     assert reporting.check([text_batch(5)])[0]["forecast_bytes"] > forecast["forecast_bytes"]
     assert "mfu" not in reporting.rates([reporting.count(text_batch(1))], num_tokens=15.0, seconds=1.0)
+
+
+@pytest.mark.skipif(dist.is_nccl_available(), reason="this torch can use GPUs")
+def test_gpus_for_a_torch_without_cuda_are_a_users_error(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError) as raised:
+        dist.init_process_group(backend_of(use_gpu=True), init_method=f"file://{tmp_path}/group", rank=0, world_size=1)
+    with pytest.raises(UserError, match="gpus-per-worker 0"):
+        check_cuda(raised.value)
+    check_cuda(RuntimeError("CUDA out of memory"))
