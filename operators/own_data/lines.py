@@ -1,6 +1,6 @@
 r"""Files of lines -> lines, each by its number, or why one cannot be read.
 
-    a.jsonl    one JSON object per line; lines end at "\n" alone
+    a.jsonl    one JSON object per line; lines end at "\n" alone. One value over several lines is read as a.json
     a.json     a list of objects, by itself or below one of ``WRAPPERS``; one object; or JSON lines
     a.parquet  one object per row
 
@@ -76,7 +76,8 @@ def _rows(file: Path) -> Iterator[tuple[int, Entry]]:
 
 def _objects(file: Path) -> Iterator[tuple[int, Entry]]:
     text = file.read_bytes().decode("utf-8-sig")
-    listed = _listed(text, file) if file.suffix.lower() == ".json" else None
+    is_one_value = file.suffix.lower() == ".json" or _is_one_value(text)
+    listed = _listed(text, file) if is_one_value else None
     if listed is not None:
         yield from ((number, _object(entry)) for number, entry in enumerate(listed, start=1))
         return
@@ -84,6 +85,12 @@ def _objects(file: Path) -> Iterator[tuple[int, Entry]]:
         if line.strip():
             parsed = _parsed(line)
             yield number, parsed if isinstance(parsed, SampleRejected) else _object(parsed)
+
+
+def _is_one_value(text: str) -> bool:
+    """Return whether JSON lines are one JSON value in truth, written over several lines."""
+    first = next((line for line in text.split("\n") if line.strip()), "")
+    return first.strip() in ("{", "[") and not isinstance(_parsed(text), SampleRejected)
 
 
 def _listed(text: str, file: Path) -> list[Any] | None:

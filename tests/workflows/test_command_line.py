@@ -216,6 +216,14 @@ def test_an_evaluation_has_each_arm_once(arms: list[str]) -> None:
         config_of("evaluate", ["--data", "d", "--model", "m", "--out", "o", "--arms", *arms])
 
 
+@pytest.mark.parametrize(("flag", "value"), [("num-samples", "0"), ("num-samples", "-3"), ("max-tokens", "0")])
+def test_an_evaluation_of_nothing_is_refused(flag: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert program.main(["evaluate", "--data", "d", "--model", "m", "--out", "o", f"--{flag}", value]) == program.USER
+    said = capsys.readouterr().err
+    name = flag.replace("-", "_")
+    assert said == f"temporay: {name}: Input should be greater than or equal to 1 (given: {value})\n"
+
+
 def test_a_home_folder_is_found_behind_an_equals_sign() -> None:
     """A shell replaces the ``~`` of ``--out ~/x``, and leaves that of ``--out=~/x``."""
     paths = ["--data=~/d", "--model", "m", "--out=~/o", "--video-reading.videos=~/v"]

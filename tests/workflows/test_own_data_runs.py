@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from temporay.models.tiny import build
@@ -117,3 +118,6 @@ def test_evaluate_measures_own_lines(ray_cluster: None, file: Path, model: Path,
     assert summary["accuracy"].keys() == {"light", "video_qa"}
     rows = read_rows(tmp_path / "run" / "samples.jsonl")
     assert len(rows) == 2 * TAKEN and {row.chance for row in rows} == {0.0, 0.5}
+    with patch("temporay.workflows.evaluate.RolloutPool.start", side_effect=AssertionError("it is finished")):
+        again = evaluate(validated(EvaluateConfig, {**where, **settings, "max_dropped_share": 0.2}))
+    assert again["accuracy"] == summary["accuracy"]

@@ -106,6 +106,9 @@ def test_broken_annotation_files_are_user_errors(tmp_path: Path, drawn_coco: Coc
     cut.write_bytes(b'{"images": "\xff"}')
     with pytest.raises(UserError, match="not UTF-8 text at byte 12"):
         read_scenes(cut, drawn_coco.images)
+    cut.write_text("[" * 200_000)
+    with pytest.raises(UserError, match="is nested too deeply"):
+        read_scenes(cut, drawn_coco.images)
     cut.write_text(json.dumps({"images": [], "annotations": [{"bbox": [0, 0, 1, 1]}]}))
     with pytest.raises(UserError, match="holds no captions"):
         read_scenes(cut, drawn_coco.images)
@@ -195,6 +198,41 @@ def test_the_test_split_has_its_share_of_images_and_the_others_the_rest(test_fra
     assert parts["train"] == parts["rl"]
     assert sorted(one.image_id for one in parts["train"] + parts["test"]) == list(range(2000))
     assert len(parts["test"]) / 2000 == pytest.approx(test_fraction, abs=0.04)
+
+
+def test_names_that_no_file_can_have_are_those_of_missing_images(tmp_path: Path) -> None:
+    names = ["a" * 300 + ".png", "a\0.png", "a.png"]
+    images = [{"id": n, "file_name": name} for n, name in enumerate(names)]
+    annotations = [{"id": n, "image_id": n, "caption": "A dog."} for n in range(3)]
+    captions, folder = write_coco(tmp_path, images, annotations)
+    Image.new("RGB", (4, 4)).save(folder / "a.png")
+    found = read_scenes(captions, folder)
+    for scene in found.scenes[:2]:
+        with pytest.raises(SampleRejected, match="image_missing"):
+            load_image(scene, 4)
+    assert load_image(found.scenes[2], 4).shape == (4, 4, 3)
+
+
+@pytest.mark.parametrize("kind", ["BMP", "GIF", "TIFF"])
+def test_an_image_of_another_format_is_named_as_such(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(SampleRejected, match=r"image_corrupt: a\.jpg is no JPEG, PNG, WEBP"):
+        load_image(save(tmp_path / "a.jpg", Image.new("RGB", (8, 8)), format=kind), 8)
+
+
+def test_images_of_odd_kinds_show_what_they_show(tmp_path: Path) -> None:
+    """Several pictures in one file, colors for print, an extension of another format, bytes behind the end."""
+    red, others = Image.new("RGB", (80, 60), (200, 40, 40)), [Image.new("RGB", (80, 60), (0, 200, 0))]
+    scenes = [
+        save(tmp_path / "several.jpg", red, format="MPO", save_all=True, append_images=others),
+        save(tmp_path / "several.png", red, save_all=True, append_images=others),
+        save(tmp_path / "several.webp", red, save_all=True, append_images=others, lossless=True),
+        save(tmp_path / "print.jpg", red.convert("CMYK")),
+        save(tmp_path / "other.png", red, format="JPEG"),
+        save(tmp_path / "longer.jpg", red),
+    ]
+    (tmp_path / "longer.jpg").write_bytes((tmp_path / "longer.jpg").read_bytes() + b"x" * 1000)
+    for scene in scenes:
+        assert np.abs(load_image(scene, 64).astype(int) - (200, 40, 40)).max() <= 3, scene.path
 
 
 def test_a_link_that_lies_in_the_folder_is_followed(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from temporay.operators.dataset.video_qa import VideoQa, VideoQaSettings
 from temporay.operators.errors import SampleRejected, UserError
@@ -112,6 +114,48 @@ def test_a_shape_that_no_processor_takes_is_no_line(folder: Path) -> None:
     data = opened(folder, plain(video="strip.mp4"), plain(video="flat.mp4"))
     assert [(line.line, line.reason) for line in data.dropped] == [(1, "video_too_narrow")]
     assert "strip.mp4: 900 x 4 px" in data.dropped[0].detail and data.frames_shown(0).shape == (4, 4, 400, 3)
+
+
+@pytest.mark.parametrize("video", ["videos\\a.mp4", "file://{folder}/videos/a%20b.mp4", ".\\videos\\a b.mp4"])
+def test_paths_of_windows_and_of_addresses_lead_to_their_files(folder: Path, video: str) -> None:
+    (folder / "videos").mkdir()
+    for name in ("a.mp4", "a b.mp4"):
+        (folder / "videos" / name).write_bytes((folder / "a.mp4").read_bytes())
+    assert len(opened(folder, plain(video=video.format(folder=folder)))) == 1
+    kept = folder / "videos\\a.mp4"  # which is a name of a file here
+    kept.write_bytes(b"")
+    data = opened(folder, plain(), plain(video="videos\\a.mp4"))
+    assert [one.reason for one in data.dropped] == ["video_undecodable"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"answer": 10**400, "options": None}, "bad_answer"),
+        ({"start_s": 10**400}, "bad_window"),
+        ({"end_s": 1e300}, "bad_window"),
+        ({"video": "a" * 300 + ".mp4"}, "bad_video"),
+        ({"video": "a\0.mp4"}, "bad_video"),
+        ({"answer": None, "answer_index": 0.5}, "bad_answer"),
+        ({"answer": None, "answer_index": 1.0}, ""),  # as tables with gaps keep whole numbers
+    ],
+)
+def test_numbers_and_names_that_nothing_can_have_are_no_line(
+    folder: Path, changes: dict[str, object], reason: str
+) -> None:
+    line = {name: value for name, value in plain(**changes).items() if value is not None}
+    data = opened(folder, plain(question="First?"), line)
+    assert [one.reason for one in data.dropped] == ([reason] if reason else [])
+    if not reason:
+        assert data.sample(1).question.answer_index == 1
+
+
+@pytest.mark.parametrize("video", [{"bytes": b"xx", "path": "a.mp4"}, b"xx"])
+def test_bytes_in_a_line_are_not_taken_for_a_file_of_that_name(folder: Path, video: object) -> None:
+    columns = {name: [value] for name, value in plain(video=video).items()}
+    pq.write_table(pa.table(columns), folder / "a.parquet")
+    with pytest.raises(UserError, match=r"video_in_line, .* write them to a file and give its path"):
+        VideoQa.open(VideoQaSettings(file=folder / "a.parquet"))
 
 
 def test_a_missing_video_is_named(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,21 @@ def test_a_byte_order_mark_is_taken_off(tmp_path: Path) -> None:
 )
 def test_what_is_no_line_is_named_and_the_next_is_read(tmp_path: Path, line: str) -> None:
     assert entries(tmp_path / "a.jsonl", f"{line}\n{json.dumps(LINE)}") == ["not_json", LINE]
+
+
+def test_one_value_over_several_lines_is_read_as_such(tmp_path: Path) -> None:
+    other = {**LINE, "question": "Down?"}
+    assert entries(tmp_path / "a.jsonl", json.dumps(LINE, indent=2)) == [LINE]
+    assert entries(tmp_path / "b.jsonl", json.dumps([LINE, other], indent=1)) == [LINE, other]
+    assert entries(tmp_path / "c.jsonl", json.dumps(LINE, indent=2)[:-1])[0] == "not_json"
+
+
+def test_decimals_and_maps_of_tables_are_as_in_json(tmp_path: Path) -> None:
+    maps = pa.array([[("A", "yes"), ("B", "no")], None], pa.map_(pa.string(), pa.string()))
+    pq.write_table(pa.table({"answer": [Decimal("3.5"), Decimal("4.0")], "options": maps}), tmp_path / "a.parquet")
+    found = [entry for _, entry in read_entries(tmp_path / "a.parquet")]
+    assert found == [{"answer": 3.5, "options": {"A": "yes", "B": "no"}}, {"answer": 4}]
+    assert isinstance(found[1]["answer"], int)  # type: ignore[index]
 
 
 def test_numbers_are_those_of_an_editor(tmp_path: Path) -> None:
