@@ -29,6 +29,7 @@ ON_ONE_MACHINE = {
 }
 ADDRESS = re.compile(r"(?:ray://)?(?P<host>\[[0-9a-fA-F:]+\]|[^\s:/]+):(?P<port>\d{1,5})")
 ANSWER_TIMEOUT_S = 10.0
+TOO_LATE = "timed out during startup"  # in what Ray says when its own processes do not get up
 # Where tasks run. Left to itself, Ray Tune keeps what a trial starts in the trial's placement group, whose CPUs
 # are taken: the tasks would wait for ever.
 ANYWHERE = "SPREAD"
@@ -67,12 +68,38 @@ def check_answers(address: str) -> None:
         raise UserError(f"no cluster answers at RAY_ADDRESS {address} ({why}); start it, {otherwise}") from error
 
 
+def start_own() -> None:
+    """Start a cluster of this machine's size.
+
+    Raises:
+        UserError: Ray's processes do not get up in the time that Ray gives them.
+    """
+    import ray
+
+    try:
+        ray.init(
+            address="local",  # without it, Ray joins whatever cluster `ray start` has left on this machine
+            num_cpus=max(LOCAL_MIN_CPUS, LOCAL_CPU_FACTOR * (os.cpu_count() or 1)),
+            include_dashboard=False,
+            logging_level="ERROR",
+            log_to_driver=False,
+        )
+    except Exception as error:  # Ray has no class of its own for it
+        if TOO_LATE not in str(error):
+            raise
+        end_leftovers(descendants(RAY_PROCESSES))
+        raise UserError(
+            f"Ray did not start in time on this machine, whose {os.cpu_count()} cores have {os.getloadavg()[0]:.0f} "
+            "programs to run; give the same command again when fewer run"
+        ) from error
+
+
 @contextmanager
 def ray_session() -> Iterator[None]:
     """Ray is ready inside; a cluster started here is ended after, one that was joined is left alone.
 
     Raises:
-        UserError: the environment names a cluster, and nobody answers there.
+        UserError: the environment names a cluster, and nobody answers there; or this machine is too busy for its own.
     """
     address = os.environ.get("RAY_ADDRESS", "")
     if not address:
@@ -96,13 +123,7 @@ def ray_session() -> Iterator[None]:
             raise UserError(f"RAY_ADDRESS is {address}, and no cluster was found ({error}); start one first") from error
     else:
         shared_memory_bytes = shutil.disk_usage(SHARED_MEMORY).free if SHARED_MEMORY.exists() else None
-        ray.init(
-            address="local",  # without it, Ray joins whatever cluster `ray start` has left on this machine
-            num_cpus=max(LOCAL_MIN_CPUS, LOCAL_CPU_FACTOR * (os.cpu_count() or 1)),
-            include_dashboard=False,
-            logging_level="ERROR",
-            log_to_driver=False,
-        )
+        start_own()
         if said := store_in_files(ray.cluster_resources()["object_store_memory"], shared_memory_bytes):
             print(said, flush=True)
     if threading.current_thread() is threading.main_thread():

@@ -25,6 +25,23 @@ def test_without_an_address_a_cluster_of_its_own_is_started(monkeypatch: pytest.
         assert asked[0]["address"] == "local"
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"), [("The current node timed out during startup. This", UserError), ("no such thing", Exception)]
+)
+def test_a_machine_that_is_too_busy_for_ray_is_one_sentence(
+    said: str, expected: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def init(**arguments: Any) -> None:
+        raise Exception(said)
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(session, "descendants", lambda names: [])
+    with pytest.raises(expected) as caught:
+        session.start_own()
+    assert type(caught.value) is expected
+    assert ("give the same command again" in str(caught.value)) == (expected is UserError)
+
+
 def test_a_store_that_does_not_fit_into_shared_memory_is_told() -> None:
     assert store_in_files(8e9, 24_000_000_000) == ""
     assert store_in_files(8e9, None) == ""  # a system without such a folder
