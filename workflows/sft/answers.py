@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 from temporay.models.cost.host_memory import spare_bytes
-from temporay.models.engines._settings import EngineSettings
-from temporay.models.engines.local import Local
+from temporay.models.engines._base import Engine
+from temporay.models.engines._settings import ENGINES, EngineSettings
 from temporay.models.parallel import pass_dtype
+from temporay.operators.components import load
 from temporay.operators.errors import UserError
 from temporay.operators.records import Group, Prompt, Sampling
 from temporay.workflows.evaluation.during_training import measures
@@ -34,7 +35,7 @@ class AnswerValidation(Validation):
         super().__init__(learner, config)
         self._asked, self.processor = asked, learner.processor
         self._dtype = pass_dtype(learner.policy.parallel.device, "auto")
-        self._engine: Local | None = None
+        self._engine: Engine | None = None
 
     def measure(self) -> dict[str, Any]:
         """Return accuracies and gaps of all ranks' answers (``during_training.measures``)."""
@@ -50,7 +51,7 @@ class AnswerValidation(Validation):
         assert self._engine is not None
         return self._engine.generate(prompts, sampling)
 
-    def _with_weights(self) -> Local:
+    def _with_weights(self) -> Engine:
         """Return the engine with the policy's weights. Every rank must call it, because they gather each together."""
         policy = self._learner.policy
         if self._engine is None:
@@ -60,7 +61,7 @@ class AnswerValidation(Validation):
                 max_model_len=self._asked.max_model_len,
                 max_num_seqs=self._config.micro_batch_size,
             )
-            self._engine = Local(self._config.model, settings)
+            self._engine = load(ENGINES, "local")(self._config.model, settings)
         weights = ({name: weight} for name, weight in policy.whole_weights(self._dtype))
         self._engine.load_weights(weights, self._learner.step)
         return self._engine
