@@ -6,7 +6,7 @@ Shape suffixes: T frames, H height, W width, C channels, G rollouts of a group. 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
@@ -177,6 +177,10 @@ class ScenePlan:
     @property
     def duration_ms(self) -> float:
         return 1000.0 * self.num_frames / self.fps
+
+    def shown_ms(self, frames: Sequence[int]) -> npt.NDArray[np.float64]:
+        """Return when each of these frames starts."""
+        return 1000.0 * np.array(frames) / self.fps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

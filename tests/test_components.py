@@ -26,7 +26,6 @@ from temporay.operators.dataset.rows import SampleRow, make_sample, to_row
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.pixels.clip import Codec, decode, encode
 from temporay.operators.pixels.render import render
-from temporay.operators.primitives._base import Primitive
 from temporay.operators.primitives._claims import holds
 from temporay.operators.records import Address, Question, Scene, ScenePlan
 from temporay.operators.sampling import EVERY_FRAME
@@ -272,8 +271,7 @@ def test_decoded_pixels_never_contradict_the_answer(task: str, level: int) -> No
         clip = encode(render(plan, load_scene), plan.fps, Codec(crf=18))
         verdicts[check_pixels(primitive, plan, primitive.ask(plan), decode(clip.data), load_scene)] += 1
     assert verdicts[Verdict.DIFFERS] == 0
-    if type(primitive).recover is not Primitive.recover:
-        assert verdicts[Verdict.AGREES] >= AGREEING_SHARE * num_clips, verdicts
+    assert verdicts[Verdict.AGREES] >= AGREEING_SHARE * num_clips, verdicts
 
 
 @pytest.mark.parametrize("task", EACH_TASK)

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from temporay.operators.audit.gate import Credits, Rows
 from temporay.operators.audit.priors import credit
-from temporay.operators.primitives.states._course import Course, State
-from temporay.operators.primitives.states._game import OperationsGame, read_log
+from temporay.operators.primitives.states._game import OperationsGame
+from temporay.operators.primitives.states._play import State
 from temporay.operators.records import ScenePlan
 from temporay.operators.seeding import rng_at
 
@@ -28,23 +28,23 @@ GAME_VIEWS = (*NUM_KNOWN, "all_but_one", "operations", "bag_of_frames")
 
 def game_credits(game: OperationsGame, rows: Rows, plans: Sequence[ScenePlan], view: str) -> Credits:
     """Return (N,) what the best guess from one view earns."""
-    reveals = [game.parsed(read_log(plan)[0].detail) for plan in plans]
+    played = [game.logged(plan.events, plan.facts) for plan in plans]
     found = []
-    for row, plan, revealed in zip(rows, plans, reveals, strict=True):
-        course = course_of(plan)
+    for row, plan, (revealed, course) in zip(rows, plans, played, strict=True):
         rng = rng_at("game_view", view, row["id"])
         if view == WHOLE_GAME:
-            answers = Counter([game.answer(plan.facts, revealed, course)])
+            answers = Counter([game.answer((revealed, course), plan.facts)])
         elif view == "bag_of_frames":
             orders = (game.reordered(rng, revealed, course, plan.facts["at_start"]) for _ in range(NUM_DRAWN))
-            reached = {game.answer(plan.facts, revealed, order) for order in orders if order}
+            reached = {game.answer((revealed, order), plan.facts) for order in orders if order}
             answers = Counter(dict.fromkeys(reached, 1))  # each is made true as often as any other
         elif view == "operations":
-            answers = Counter(game.answer(plan.facts, s, course) for s in _reveals(rng, revealed, reveals))
+            states = _reveals(rng, revealed, [other for other, _ in played])
+            answers = Counter(game.answer((state, course), plan.facts) for state in states)
         else:
             hidden = _hidden(view, len(course), plan, rng)
             games = (game.drawn_anew(rng, revealed, plan.facts, course, hidden) for _ in range(NUM_DRAWN))
-            answers = Counter(game.answer(plan.facts, revealed, other) for other in games if other)
+            answers = Counter(game.answer((revealed, other), plan.facts) for other in games if other)
         sizes = Counter[int]()
         for answer, count in answers.items():
             sizes[_size(answer)] += count
@@ -55,11 +55,6 @@ def game_credits(game: OperationsGame, rows: Rows, plans: Sequence[ScenePlan], v
 def _size(answer: str | None) -> int:
     """Return how many words an answer has; 0 for none."""
     return 0 if answer is None else len(answer.split())
-
-
-def course_of(plan: ScenePlan) -> Course:
-    """Return the operations of a plan in their order, as its primitive chose them."""
-    return tuple((event.kind, *event.detail.split()) for event in read_log(plan)[1])
 
 
 def _hidden(view: str, length: int, plan: ScenePlan, rng: np.random.Generator) -> slice:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import ValidationError
+from temporay.operators.benchmarks._files import Row, find_file, read_rows
 from temporay.operators.components import load
 from temporay.operators.errors import UserError, first_fault
 from temporay.operators.records import LETTERS, TimeSpan
@@ -84,11 +85,12 @@ class Benchmark(Settings, ABC):
     max_tokens: ClassVar[int | None] = None  # that the official run lets a model write; None: not stated
     system_text: ClassVar[str] = ""  # that the official run puts before the video
     answer_start: ClassVar[str] = ""  # with which the official run makes every answer begin
+    published_sizes: ClassVar[Mapping[str, int]] = {}  # questions by task, where no setting chooses among them
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        """Published number of questions by task; empty where the authors give none."""
-        return {}
+        """Published number of questions by task; empty where the authors give none, for these settings."""
+        return self.published_sizes
 
     @property
     def size(self) -> int | None:
@@ -159,6 +161,14 @@ class Benchmark(Settings, ABC):
             raise UserError(f"{folder} has question {double!r} of {self.title} twice; keep one release in the folder")
         videos = sorted({video for item in items for video in item.videos})
         return BenchmarkData(items=items, missing_videos=tuple(v for v in videos if not (folder / v).exists()))
+
+    def rows(self, folder: Path, *names: str) -> list[Row]:
+        """Read the rows of the first of these files, or patterns of names, that is in a folder.
+
+        Raises:
+            UserError: there is none of them, or it is damaged.
+        """
+        return read_rows(find_file(folder, names, self.how_to_get))
 
     def score_text(self, item: BenchmarkItem, text: str | None, protocol: ScoringProtocol) -> ScoredItem:
         """Score what a model wrote; None: it wrote nothing, because there is no prediction."""

@@ -7,11 +7,9 @@ options change when the same video is played backward (the paper's TDS).
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
 
 from temporay.operators.benchmarks._base import BenchmarkItem
 from temporay.operators.benchmarks._choice import ChoiceBenchmark, first_letter, gold_letter, options_in_question
-from temporay.operators.benchmarks._files import find_file, read_rows
 
 SETS = ("ReverseFilm", "UCF101", "Rtime_t2v", "Rtime_v2t", "AoTBench_QA")
 
@@ -19,19 +17,19 @@ SETS = ("ReverseFilm", "UCF101", "Rtime_t2v", "Rtime_v2t", "AoTBench_QA")
 class Aotbench(ChoiceBenchmark):
     """Five sets: reversed films, actions, video and text matched in both directions, and chosen questions."""
 
-    title: ClassVar[str] = "AoTBench"
-    source: ClassVar[str] = "https://huggingface.co/datasets/sherryxzh/AoTBench"
-    license: ClassVar[str] = "as the page of the dataset states"
-    how_to_get: ClassVar[str] = "download the dataset sherryxzh/AoTBench from the Hub as the folder data"
-    metric: ClassVar[str] = "accuracy of every set"
-    differs: ClassVar[str] = "official reads the first character alone; strict reads one option or none"
-    num_frames: ClassVar[int | None] = 16
-    max_tokens: ClassVar[int | None] = 1024
+    title = "AoTBench"
+    source = "https://huggingface.co/datasets/sherryxzh/AoTBench"
+    license = "as the page of the dataset states"
+    how_to_get = "download the dataset sherryxzh/AoTBench from the Hub as the folder data"
+    metric = "accuracy of every set"
+    differs = "official reads the first character alone; strict reads one option or none"
+    num_frames = 16
+    max_tokens = 1024
 
     def read_items(self, folder: Path) -> Iterator[BenchmarkItem]:
         for name in SETS:
             places = (f"data_files/input/{name}.json", f"data/data_files/input/{name}.json", f"{name}.json")
-            for row in read_rows(find_file(folder, places, self.how_to_get)):
+            for row in self.rows(folder, *places):
                 question = row.text("question")
                 options = options_in_question(question)
                 yield BenchmarkItem(

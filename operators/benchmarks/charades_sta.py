@@ -6,7 +6,7 @@ The official protocol is that of lmms-eval, whose prompt and reader follow TimeC
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -32,23 +32,20 @@ _FIRST_NUMBER = re.compile(r"\b\d+(?:\.\d+)?\b")
 class CharadesSta(SpanBenchmark):
     """3,720 queries over 1,334 videos of actions at home."""
 
-    title: ClassVar[str] = "Charades-STA"
-    source: ClassVar[str] = "https://github.com/jiyanggao/TALL"
-    license: ClassVar[str] = "none stated by its authors; the videos are those of Charades, for research only"
-    how_to_get: ClassVar[str] = (
+    title = "Charades-STA"
+    source = "https://github.com/jiyanggao/TALL"
+    license = "none stated by its authors; the videos are those of Charades, for research only"
+    how_to_get = (
         "download charades_sta_test.txt from github.com/jiyanggao/TALL, or the dataset lmms-lab/charades_sta from the "
         "Hub, and the videos Charades_v1_480 of the Charades dataset"
     )
-    metric: ClassVar[str] = "mean tIoU, and the share of queries with tIoU of at least 0.3, 0.5 and 0.7"
-    differs: ClassVar[str] = (
+    metric = "mean tIoU, and the share of queries with tIoU of at least 0.3, 0.5 and 0.7"
+    differs = (
         "official turns a reversed span round and takes the first span or pair of numbers that a reply has; "
         "strict wants exactly one span that starts before it ends"
     )
-    max_tokens: ClassVar[int | None] = 50
-
-    @property
-    def sizes(self) -> Mapping[str, int]:
-        return {"grounding": 3720}
+    max_tokens = 50
+    published_sizes: ClassVar = {"grounding": 3720}
 
     def read_items(self, folder: Path) -> Iterator[BenchmarkItem]:
         path = find_file(folder, FILES, self.how_to_get)

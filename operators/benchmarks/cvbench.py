@@ -5,13 +5,12 @@ answer that must be the letter or the word itself.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
 
 from temporay.operators.benchmarks._base import BenchmarkItem
 from temporay.operators.benchmarks._choice import YES_NO, ChoiceBenchmark, gold_letter, lettered, without_letters
-from temporay.operators.benchmarks._files import Row, find_file, placed, read_rows
+from temporay.operators.benchmarks._files import Row, placed
 from temporay.operators.records import ANSWER_CLOSE, ANSWER_OPEN, LETTERS
 
 SIZES = {
@@ -39,28 +38,21 @@ _TAGGED = re.compile(rf"{ANSWER_OPEN}\s*(.*?)\s*{ANSWER_CLOSE}", re.DOTALL)
 class Cvbench(ChoiceBenchmark):
     """1,000 questions about two to four videos, with four options or yes and no."""
 
-    title: ClassVar[str] = "CVBench (cross-video)"
-    source: ClassVar[str] = "https://huggingface.co/datasets/Dongyh35/CVBench"
-    license: ClassVar[str] = "as the page of the dataset states"
-    how_to_get: ClassVar[str] = (
-        "download the dataset Dongyh35/CVBench from the Hub: CVBench.json and its folders of videos"
-    )
-    metric: ClassVar[str] = "accuracy over all questions, and by task"
-    differs: ClassVar[str] = (
+    title = "CVBench (cross-video)"
+    source = "https://huggingface.co/datasets/Dongyh35/CVBench"
+    license = "as the page of the dataset states"
+    how_to_get = "download the dataset Dongyh35/CVBench from the Hub: CVBench.json and its folders of videos"
+    metric = "accuracy over all questions, and by task"
+    differs = (
         "official wants exactly the letter or word between answer tags, or as the whole reply; "
         "strict also reads it with a period, brackets or the option's words"
     )
-    num_frames: ClassVar[int | None] = 8
-    max_tokens: ClassVar[int | None] = 1024
-
-    @property
-    def sizes(self) -> Mapping[str, int]:
-        return SIZES
+    num_frames = 8
+    max_tokens = 1024
+    published_sizes = SIZES
 
     def read_items(self, folder: Path) -> Iterator[BenchmarkItem]:
-        for row in read_rows(
-            find_file(folder, ("CVBench.json", "**/CVBench.json", "**/test-*.parquet"), self.how_to_get)
-        ):
+        for row in self.rows(folder, "CVBench.json", "**/CVBench.json", "**/test-*.parquet"):
             options = _options(row)
             videos = [row.text(f"video_{n + 1}") for n in range(MAX_VIDEOS) if row.fields.get(f"video_{n + 1}")]
             videos = [video.replace("\\", "/") for video in videos]

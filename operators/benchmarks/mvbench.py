@@ -5,10 +5,9 @@ that part is shown, or already cut, in folders whose name ends with "segment".
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
 
 from temporay.operators.benchmarks._base import BenchmarkItem, ScoredItem, ScoringProtocol
 from temporay.operators.benchmarks._choice import ChoiceBenchmark, accuracies, letter_index, lettered
@@ -52,21 +51,18 @@ _ALONE = re.compile(r"\b[A-E]\b", re.IGNORECASE)
 class Mvbench(ChoiceBenchmark):
     """4,000 questions with one to five options."""
 
-    title: ClassVar[str] = "MVBench"
-    source: ClassVar[str] = "https://huggingface.co/datasets/OpenGVLab/MVBench"
-    license: ClassVar[str] = "MIT"
-    how_to_get: ClassVar[str] = "download the dataset OpenGVLab/MVBench from the Hub and unpack the archives in video"
-    metric: ClassVar[str] = "mean of the accuracies of 20 tasks"
-    differs: ClassVar[str] = (
+    title = "MVBench"
+    source = "https://huggingface.co/datasets/OpenGVLab/MVBench"
+    license = "MIT"
+    how_to_get = "download the dataset OpenGVLab/MVBench from the Hub and unpack the archives in video"
+    metric = "mean of the accuracies of 20 tasks"
+    differs = (
         "official takes the first lone letter of a reply, also the article a, and leaves empty replies out of the "
         "count; strict reads one option or none and counts an empty reply as wrong"
     )
-    num_frames: ClassVar[int | None] = 16
-    max_tokens: ClassVar[int | None] = 16
-
-    @property
-    def sizes(self) -> Mapping[str, int]:
-        return dict.fromkeys(FOLDERS, NUM_QUESTIONS)
+    num_frames = 16
+    max_tokens = 16
+    published_sizes = dict.fromkeys(FOLDERS, NUM_QUESTIONS)
 
     def read_items(self, folder: Path) -> Iterator[BenchmarkItem]:
         for task, places in FOLDERS.items():

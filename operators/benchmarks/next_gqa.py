@@ -6,7 +6,7 @@ writes needs a prompt: it is VideoAuto-R1's, which lmms-eval has too.
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from temporay.operators.benchmarks._base import Benchmark, BenchmarkItem, ScoredItem, ScoringProtocol, percent
 from temporay.operators.benchmarks._choice import lettered, same_option
@@ -31,14 +31,14 @@ class NextGqa(Benchmark):
 
     split: Literal["test", "val"] = "test"
 
-    title: ClassVar[str] = "NExT-GQA"
-    source: ClassVar[str] = "https://github.com/doc-doc/NExT-GQA"
-    license: ClassVar[str] = "MIT"
-    how_to_get: ClassVar[str] = (
+    title = "NExT-GQA"
+    source = "https://github.com/doc-doc/NExT-GQA"
+    license = "MIT"
+    how_to_get = (
         "copy datasets/nextgqa from github.com/doc-doc/NExT-GQA, and the videos of NExT-QA into videos/<video_id>.mp4"
     )
-    metric: ClassVar[str] = "Acc@GQA: the right option with an IoP of at least 0.5; mean IoP and IoU"
-    differs: ClassVar[str] = (
+    metric = "Acc@GQA: the right option with an IoP of at least 0.5; mean IoP and IoU"
+    differs = (
         "official skips questions without a span, and gives a span without length an IoP of 1 if it is inside; "
         "strict counts both as 0"
     )

@@ -6,11 +6,11 @@ draw is the same in every run.
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 from temporay.operators.benchmarks._base import BenchmarkItem, ScoredItem, ScoringProtocol, percent
 from temporay.operators.benchmarks._choice import ChoiceBenchmark, accuracies, guessed, lettered, mmmu_choice
-from temporay.operators.benchmarks._files import Row, find_file, placed, read_rows
+from temporay.operators.benchmarks._files import Row, placed
 
 NUM_OPTIONS = 5
 SIZES = {"CW": 3329, "TN": 1399, "CH": 1173, "TC": 1165, "DO": 600, "DL": 483, "DC": 322, "TP": 93}
@@ -24,15 +24,15 @@ class NextQa(ChoiceBenchmark):
 
     split: Literal["test", "val"] = "test"
 
-    title: ClassVar[str] = "NExT-QA"
-    source: ClassVar[str] = "https://github.com/doc-doc/NExT-QA"
-    license: ClassVar[str] = "MIT"
-    how_to_get: ClassVar[str] = (
+    title = "NExT-QA"
+    source = "https://github.com/doc-doc/NExT-QA"
+    license = "MIT"
+    how_to_get = (
         "copy dataset/nextqa from github.com/doc-doc/NExT-QA, or download lmms-lab/NExTQA from the Hub, and the videos "
         "into NExTVideo/<video>.mp4"
     )
-    metric: ClassVar[str] = "accuracy over all questions, and of causal, temporal and descriptive ones"
-    differs: ClassVar[str] = "official guesses an option for a reply without one; strict counts that reply as wrong"
+    metric = "accuracy over all questions, and of causal, temporal and descriptive ones"
+    differs = "official guesses an option for a reply without one; strict counts that reply as wrong"
 
     @property
     def sizes(self) -> Mapping[str, int]:
@@ -45,7 +45,7 @@ class NextQa(ChoiceBenchmark):
     def read_items(self, folder: Path) -> Iterator[BenchmarkItem]:
         places = ("", "nextqa/", "dataset/nextqa/")
         names = [f"MC/{self.split}-*.parquet", *(f"{place}{self.split}.csv" for place in places)]
-        rows = read_rows(find_file(folder, names, self.how_to_get))
+        rows = self.rows(folder, *names)
         numbered = all(str(row.fields.get("answer")) in "01234" for row in rows)  # one release has the words instead
         for row in rows:
             video = row.text("video", "video_id")

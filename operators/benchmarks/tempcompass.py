@@ -7,7 +7,7 @@ share of such replies is told.
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from temporay.operators.benchmarks._base import BenchmarkItem, ScoredItem, ScoringProtocol, percent
 from temporay.operators.benchmarks._choice import (
@@ -39,19 +39,19 @@ class Tempcompass(ChoiceBenchmark):
 
     form: Wording = "multi-choice"
 
-    title: ClassVar[str] = "TempCompass"
-    source: ClassVar[str] = "https://huggingface.co/datasets/lmms-lab/TempCompass"
-    license: ClassVar[str] = "CC-BY-NC-4.0"
-    how_to_get: ClassVar[str] = (
+    title = "TempCompass"
+    source = "https://huggingface.co/datasets/lmms-lab/TempCompass"
+    license = "CC-BY-NC-4.0"
+    how_to_get = (
         "download the dataset lmms-lab/TempCompass from the Hub, or copy the folder questions of "
         "github.com/llyx97/TempCompass, and its videos into videos"
     )
-    metric: ClassVar[str] = "accuracy over all questions, and by temporal aspect"
-    differs: ClassVar[str] = (
+    metric = "accuracy over all questions, and by temporal aspect"
+    differs = (
         "official wants capital letters and takes A for the answer of a reply such as 'A. or B.'; "
         "strict reads one option or none"
     )
-    max_tokens: ClassVar[int | None] = 128
+    max_tokens = 128
 
     @property
     def sizes(self) -> Mapping[str, int]:

@@ -6,7 +6,7 @@ videos whose questions are all right (MBA). The third part, captioning, needs an
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 from temporay.operators.benchmarks._base import BenchmarkItem, ScoredItem, ScoringProtocol, percent
 from temporay.operators.benchmarks._choice import (
@@ -16,7 +16,6 @@ from temporay.operators.benchmarks._choice import (
     gold_letter,
     options_in_question,
 )
-from temporay.operators.benchmarks._files import find_file, read_rows
 from temporay.operators.benchmarks._groups import all_right, grouped
 
 SHORT_SIZES = {
@@ -36,17 +35,13 @@ class Temporalbench(ChoiceBenchmark):
 
     part: Literal["short", "long"] = "short"
 
-    title: ClassVar[str] = "TemporalBench"
-    source: ClassVar[str] = "https://huggingface.co/datasets/microsoft/TemporalBench"
-    license: ClassVar[str] = "MIT"
-    how_to_get: ClassVar[str] = (
-        "clone the dataset microsoft/TemporalBench from the Hub and unpack its archives of videos"
-    )
-    metric: ClassVar[str] = "MBA: share of videos with all questions right; BA: accuracy over all questions"
-    differs: ClassVar[str] = (
-        "official reads the first character alone and leaves missing replies out; strict counts them as wrong"
-    )
-    max_tokens: ClassVar[int | None] = 16
+    title = "TemporalBench"
+    source = "https://huggingface.co/datasets/microsoft/TemporalBench"
+    license = "MIT"
+    how_to_get = "clone the dataset microsoft/TemporalBench from the Hub and unpack its archives of videos"
+    metric = "MBA: share of videos with all questions right; BA: accuracy over all questions"
+    differs = "official reads the first character alone and leaves missing replies out; strict counts them as wrong"
+    max_tokens = 16
 
     @property
     def sizes(self) -> Mapping[str, int]:
@@ -54,7 +49,7 @@ class Temporalbench(ChoiceBenchmark):
 
     def read_items(self, folder: Path) -> Iterator[BenchmarkItem]:
         names = (f"temporalbench_{self.part}_qa.json", f"**/test_{self.part}_qa-*.parquet")
-        for row in read_rows(find_file(folder, names, self.how_to_get)):
+        for row in self.rows(folder, *names):
             question, video = row.text("question"), row.text("video_name")
             options = options_in_question(question)
             yield BenchmarkItem(

@@ -6,7 +6,6 @@ The official protocol is that of ``Baiqi-Li/TimeBlind``. Its reader searches the
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
 
 from temporay.operators.benchmarks._base import BenchmarkItem, ScoredItem, ScoringProtocol, percent
 from temporay.operators.benchmarks._choice import (
@@ -16,7 +15,7 @@ from temporay.operators.benchmarks._choice import (
     letter_index,
     options_in_question,
 )
-from temporay.operators.benchmarks._files import Row, find_file, placed, read_rows
+from temporay.operators.benchmarks._files import Row, placed
 from temporay.operators.benchmarks._groups import all_right, grouped
 
 NUM_QUESTIONS = 2400
@@ -41,12 +40,12 @@ _A_B = tuple(
 class Timeblind(ChoiceBenchmark):
     """2,400 questions: 600 instances of two videos times two questions."""
 
-    title: ClassVar[str] = "TimeBlind"
-    source: ClassVar[str] = "https://huggingface.co/datasets/BaiqiL/TimeBlind"
-    license: ClassVar[str] = "as the page of the dataset states"
-    how_to_get: ClassVar[str] = "clone the dataset BaiqiL/TimeBlind from the Hub: data.jsonl and the folder videos"
-    metric: ClassVar[str] = "I-Acc: share of instances with all four answers right"
-    differs: ClassVar[str] = (
+    title = "TimeBlind"
+    source = "https://huggingface.co/datasets/BaiqiL/TimeBlind"
+    license = "as the page of the dataset states"
+    how_to_get = "clone the dataset BaiqiL/TimeBlind from the Hub: data.jsonl and the folder videos"
+    metric = "I-Acc: share of instances with all four answers right"
+    differs = (
         "official takes the first yes, no, A or B of a reply, also the article a, and counts all four answers of an "
         "instance as wrong if one is missing; strict reads one option or none and counts the missing one alone"
     )
@@ -56,7 +55,7 @@ class Timeblind(ChoiceBenchmark):
         return NUM_QUESTIONS
 
     def read_items(self, folder: Path) -> Iterator[BenchmarkItem]:
-        for row in read_rows(find_file(folder, ("data.jsonl", "TimeBlind/data.jsonl"), self.how_to_get)):
+        for row in self.rows(folder, "data.jsonl", "TimeBlind/data.jsonl"):
             index, kind, question = int(row.number("index")), row.text("type"), row.text("question")
             if kind not in SUFFIXES:
                 raise row.fault(f"its type is {kind!r}, which is none of {', '.join(SUFFIXES)}")

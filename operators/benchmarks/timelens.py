@@ -6,7 +6,7 @@ The official protocol is that of ``TencentARC/TimeLens``.
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from temporay.operators.benchmarks._base import BenchmarkItem, ScoredItem, ScoringProtocol, by_task
 from temporay.operators.benchmarks._files import Row, find_file, read_object
@@ -23,14 +23,12 @@ _NUMBER = re.compile(r"\b\d+(?:\.\d+)?\b")
 class Timelens(SpanBenchmark):
     """Queries of three sets, each with one span."""
 
-    title: ClassVar[str] = "TimeLens-Bench"
-    source: ClassVar[str] = "https://huggingface.co/datasets/TencentARC/TimeLens-Bench"
-    license: ClassVar[str] = "as the page of the dataset states"
-    how_to_get: ClassVar[str] = (
-        "download the dataset TencentARC/TimeLens-Bench from the Hub and unpack video_shards into videos"
-    )
-    metric: ClassVar[str] = "mean tIoU, and the share of queries with tIoU of at least 0.3, 0.5 and 0.7, of every set"
-    differs: ClassVar[str] = (
+    title = "TimeLens-Bench"
+    source = "https://huggingface.co/datasets/TencentARC/TimeLens-Bench"
+    license = "as the page of the dataset states"
+    how_to_get = "download the dataset TencentARC/TimeLens-Bench from the Hub and unpack video_shards into videos"
+    metric = "mean tIoU, and the share of queries with tIoU of at least 0.3, 0.5 and 0.7, of every set"
+    differs = (
         "official takes the first span or pair of numbers that a reply has; "
         "strict wants exactly one span that starts before it ends"
     )

@@ -5,9 +5,8 @@ capital letter of an option anywhere, and "A" for a reply without one.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
 
 from pydantic import Field
 from temporay.operators.benchmarks._base import BenchmarkItem, ScoredItem, ScoringProtocol
@@ -40,21 +39,18 @@ class Tomato(ChoiceBenchmark):
 
     frames: int = Field(default=16, ge=1)  # how many are shown: the prompt tells it
 
-    title: ClassVar[str] = "TOMATO"
-    source: ClassVar[str] = "https://github.com/yale-nlp/TOMATO"
-    license: ClassVar[str] = "none stated in its repository"
-    how_to_get: ClassVar[str] = "copy the folder data of github.com/yale-nlp/TOMATO, and unpack its videos into videos"
-    metric: ClassVar[str] = "accuracy over all questions, by kind of reasoning and by who moves"
-    differs: ClassVar[str] = (
+    title = "TOMATO"
+    source = "https://github.com/yale-nlp/TOMATO"
+    license = "none stated in its repository"
+    how_to_get = "copy the folder data of github.com/yale-nlp/TOMATO, and unpack its videos into videos"
+    metric = "accuracy over all questions, by kind of reasoning and by who moves"
+    differs = (
         "official takes any capital letter for an answer, and A for a reply without one; "
         "strict reads one option or none"
     )
-    num_frames: ClassVar[int | None] = 16
-    system_text: ClassVar[str] = "You are an expert in understanding dynamics of objects."
-
-    @property
-    def sizes(self) -> Mapping[str, int]:
-        return SIZES
+    num_frames = 16
+    system_text = "You are an expert in understanding dynamics of objects."
+    published_sizes = SIZES
 
     def read_items(self, folder: Path) -> Iterator[BenchmarkItem]:
         for task in SIZES:

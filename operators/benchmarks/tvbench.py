@@ -5,10 +5,9 @@ made to begin with "Best option:(". Of two tasks only a part of the video is sho
 all of it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
 
 from temporay.operators.benchmarks._base import BenchmarkItem
 from temporay.operators.benchmarks._choice import ChoiceBenchmark, first_token_fits, lettered
@@ -31,30 +30,27 @@ SIZES = {
 class Tvbench(ChoiceBenchmark):
     """2,525 questions with two to four options."""
 
-    title: ClassVar[str] = "TVBench"
-    source: ClassVar[str] = "https://huggingface.co/datasets/FunAILab/TVBench"
-    license: ClassVar[str] = "CC-BY-4.0"
-    how_to_get: ClassVar[str] = (
+    title = "TVBench"
+    source = "https://huggingface.co/datasets/FunAILab/TVBench"
+    license = "CC-BY-4.0"
+    how_to_get = (
         "download the dataset FunAILab/TVBench from the Hub, with its folders json and video (the videos of "
         "action_antonym are those of NTU RGB+D, whose authors give them on request)"
     )
-    metric: ClassVar[str] = "accuracy over all questions, and by task"
-    differs: ClassVar[str] = (
+    metric = "accuracy over all questions, and by task"
+    differs = (
         "official takes the first word of a reply for right if it fits the right letter, even an empty one; "
         "strict reads one option or none"
     )
-    num_frames: ClassVar[int | None] = 16
-    max_tokens: ClassVar[int | None] = 200
-    system_text: ClassVar[str] = (
+    num_frames = 16
+    max_tokens = 200
+    system_text = (
         "Carefully watch the video and pay attention to the cause and sequence of events, the detail and movement of "
         "objects, and the action and pose of persons. Based on your observations, select the best option that "
         "accurately addresses the question.\n"
     )
-    answer_start: ClassVar[str] = "Best option:("
-
-    @property
-    def sizes(self) -> Mapping[str, int]:
-        return SIZES
+    answer_start = "Best option:("
+    published_sizes = SIZES
 
     def read_items(self, folder: Path) -> Iterator[BenchmarkItem]:
         for task in SIZES:

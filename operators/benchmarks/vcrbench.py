@@ -6,7 +6,7 @@ rounds every figure to two decimals, also before it takes a mean of figures.
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,7 +17,7 @@ from temporay.operators.benchmarks._base import (
     ScoringProtocol,
     percent,
 )
-from temporay.operators.benchmarks._files import Row, find_file, read_rows
+from temporay.operators.benchmarks._files import Row
 from temporay.operators.scoring.lenient import plain_span
 
 FILES = ("data.json", "response_*[0-9].json")
@@ -30,25 +30,22 @@ ClipOrder = tuple[int, ...]  # numbers of the clips, from 1, in the order of the
 class Vcrbench(Benchmark):
     """365 questions of three to seven clips. ``score`` is 1 for the whole order."""
 
-    title: ClassVar[str] = "VCRBench"
-    source: ClassVar[str] = "https://huggingface.co/datasets/pritamqu/VCRBench"
-    license: ClassVar[str] = "MIT"
-    how_to_get: ClassVar[str] = (
+    title = "VCRBench"
+    source = "https://huggingface.co/datasets/pritamqu/VCRBench"
+    license = "MIT"
+    how_to_get = (
         "download the dataset pritamqu/VCRBench from the Hub: data.json and the folder videos (the questions are also "
         "in the files output/*/response_1.json of github.com/pritamqu/VCRBench)"
     )
-    metric: ClassVar[str] = "share of orders that are right throughout, and of places that are right"
-    differs: ClassVar[str] = (
+    metric = "share of orders that are right throughout, and of places that are right"
+    differs = (
         "official takes the first sentence that has every clip once and rounds the figures of goals before their mean; "
         "strict wants one order throughout the reply and rounds nothing"
     )
-
-    @property
-    def sizes(self) -> Mapping[str, int]:
-        return {"3 clips": 126, "4 clips": 105, "5 clips": 80, "6 clips": 30, "7 clips": 24}
+    published_sizes: ClassVar = {"3 clips": 126, "4 clips": 105, "5 clips": 80, "6 clips": 30, "7 clips": 24}
 
     def read_items(self, folder: Path) -> Iterator[BenchmarkItem]:
-        for row in read_rows(find_file(folder, FILES, self.how_to_get)):
+        for row in self.rows(folder, *FILES):
             order, goal = _order(row), _goal(row)
             yield BenchmarkItem(
                 id=row.text("qid"),

@@ -4,13 +4,12 @@ The official protocol is that of lmms-eval, whose reader draws an option at rand
 draw is the same in every run.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
 
 from temporay.operators.benchmarks._base import BenchmarkItem
 from temporay.operators.benchmarks._choice import ChoiceBenchmark, gold_letter, guessed, lettered, mmmu_choice
-from temporay.operators.benchmarks._files import Row, find_file, placed, read_rows
+from temporay.operators.benchmarks._files import Row, placed
 from temporay.operators.records import LETTERS
 
 FILES = ("test_Video-Holmes.json", "**/test_Video-Holmes.json")
@@ -21,20 +20,17 @@ SUFFIXES = (".mp4", ".MP4", ".mkv", ".webm")
 class VideoHolmes(ChoiceBenchmark):
     """1,837 questions with six options over 270 films."""
 
-    title: ClassVar[str] = "Video-Holmes"
-    source: ClassVar[str] = "https://huggingface.co/datasets/TencentARC/Video-Holmes"
-    license: ClassVar[str] = "as the page of the dataset states"
-    how_to_get: ClassVar[str] = "download the dataset TencentARC/Video-Holmes from the Hub and unpack videos.zip"
-    metric: ClassVar[str] = "accuracy over all questions, and by kind of question"
-    differs: ClassVar[str] = "official guesses an option for a reply without one; strict counts that reply as wrong"
-    max_tokens: ClassVar[int | None] = 64
-
-    @property
-    def sizes(self) -> Mapping[str, int]:
-        return SIZES
+    title = "Video-Holmes"
+    source = "https://huggingface.co/datasets/TencentARC/Video-Holmes"
+    license = "as the page of the dataset states"
+    how_to_get = "download the dataset TencentARC/Video-Holmes from the Hub and unpack videos.zip"
+    metric = "accuracy over all questions, and by kind of question"
+    differs = "official guesses an option for a reply without one; strict counts that reply as wrong"
+    max_tokens = 64
+    published_sizes = SIZES
 
     def read_items(self, folder: Path) -> Iterator[BenchmarkItem]:
-        for row in read_rows(find_file(folder, FILES, self.how_to_get)):
+        for row in self.rows(folder, *FILES):
             video, options = row.text("video ID"), _options(row)
             yield BenchmarkItem(
                 id=f"{video}/{row.text('Question ID')}",

@@ -3,9 +3,8 @@
 The official protocol is the authors' for frames without subtitles.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
 
 from temporay.operators.benchmarks._base import BenchmarkItem, ScoredItem, ScoringProtocol
 from temporay.operators.benchmarks._choice import (
@@ -17,7 +16,7 @@ from temporay.operators.benchmarks._choice import (
     lettered,
     without_letters,
 )
-from temporay.operators.benchmarks._files import find_file, placed, read_rows
+from temporay.operators.benchmarks._files import placed
 
 FILES = ("videomme/test-*.parquet", "**/test-*.parquet")
 SIZES = {
@@ -39,22 +38,19 @@ SIZES = {
 class VideoMme(ChoiceBenchmark):
     """2,700 questions with four options."""
 
-    title: ClassVar[str] = "Video-MME"
-    source: ClassVar[str] = "https://huggingface.co/datasets/lmms-lab/Video-MME"
-    license: ClassVar[str] = "for academic research only, as its authors state"
-    how_to_get: ClassVar[str] = "download the dataset lmms-lab/Video-MME from the Hub and unpack its videos into data"
-    metric: ClassVar[str] = "accuracy over all questions, by length of the video and by task"
-    differs: ClassVar[str] = (
+    title = "Video-MME"
+    source = "https://huggingface.co/datasets/lmms-lab/Video-MME"
+    license = "for academic research only, as its authors state"
+    how_to_get = "download the dataset lmms-lab/Video-MME from the Hub and unpack its videos into data"
+    metric = "accuracy over all questions, by length of the video and by task"
+    differs = (
         "official takes the first capital letter of an option, also inside a word; strict reads one option or none"
     )
-    max_tokens: ClassVar[int | None] = 16
-
-    @property
-    def sizes(self) -> Mapping[str, int]:
-        return SIZES
+    max_tokens = 16
+    published_sizes = SIZES
 
     def read_items(self, folder: Path) -> Iterator[BenchmarkItem]:
-        for row in read_rows(find_file(folder, FILES, self.how_to_get)):
+        for row in self.rows(folder, *FILES):
             options, video = row.texts("options"), row.text("videoID")
             yield BenchmarkItem(
                 id=row.text("question_id"),

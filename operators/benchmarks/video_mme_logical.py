@@ -8,11 +8,11 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from temporay.operators.benchmarks._base import Benchmark, BenchmarkItem, ScoredItem, ScoringProtocol
 from temporay.operators.benchmarks._choice import accuracies, accuracies_by
-from temporay.operators.benchmarks._files import find_file, placed, read_rows
+from temporay.operators.benchmarks._files import placed
 from temporay.operators.records import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE
 
 FILES = ("three_level_testset.json", "**/three_level_testset.json")
@@ -24,14 +24,14 @@ _LETTER = re.compile(r"([A-Za-z])[.)]")
 class VideoMmeLogical(Benchmark):
     """3,750 questions with open answers of a fixed form. ``score`` is 1 for an equal normal form."""
 
-    title: ClassVar[str] = "Video-MME-Logical"
-    source: ClassVar[str] = "https://huggingface.co/datasets/marcuskwan/video-mme-logical"
-    license: ClassVar[str] = "CC-BY-4.0"
-    how_to_get: ClassVar[str] = (
+    title = "Video-MME-Logical"
+    source = "https://huggingface.co/datasets/marcuskwan/video-mme-logical"
+    license = "CC-BY-4.0"
+    how_to_get = (
         "download the dataset marcuskwan/video-mme-logical from the Hub: three_level_testset.json and its videos"
     )
-    metric: ClassVar[str] = "share of answers whose normal form is equal to the right one"
-    differs: ClassVar[str] = (
+    metric = "share of answers whose normal form is equal to the right one"
+    differs = (
         "official reads a reply without answer tags as a whole, thought included; strict reads what follows the thought"
     )
 
@@ -40,7 +40,7 @@ class VideoMmeLogical(Benchmark):
         return NUM_QUESTIONS
 
     def read_items(self, folder: Path) -> Iterator[BenchmarkItem]:
-        for row in read_rows(find_file(folder, FILES, self.how_to_get)):
+        for row in self.rows(folder, *FILES):
             video, answer = row.text("video_path", "path"), row.value("answer")
             gold = normal_form(answer if isinstance(answer, str) else json.dumps(answer))
             yield BenchmarkItem(

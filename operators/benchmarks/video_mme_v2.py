@@ -7,7 +7,6 @@ nothing behind its first wrong answer. The official protocol is that of lmms-eva
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
 
 from temporay.operators.benchmarks._base import BenchmarkItem, ScoredItem, ScoringProtocol, percent
 from temporay.operators.benchmarks._choice import (
@@ -18,7 +17,7 @@ from temporay.operators.benchmarks._choice import (
     lettered,
     without_letters,
 )
-from temporay.operators.benchmarks._files import Row, find_file, placed, read_rows
+from temporay.operators.benchmarks._files import Row, placed
 from temporay.operators.benchmarks._groups import grouped
 
 FILES = ("test-*.parquet", "**/test-*.parquet", "**/test.parquet")
@@ -35,24 +34,22 @@ CHAINS: dict[str, tuple[tuple[float, ...], int | None]] = {
 class VideoMmeV2(ChoiceBenchmark):
     """3,200 questions over 800 videos."""
 
-    title: ClassVar[str] = "Video-MME-v2"
-    source: ClassVar[str] = "https://huggingface.co/datasets/MME-Benchmarks/Video-MME-v2"
-    license: ClassVar[str] = "as the page of the dataset states"
-    how_to_get: ClassVar[str] = (
-        "download the dataset MME-Benchmarks/Video-MME-v2 from the Hub and unpack its videos into videos"
-    )
-    metric: ClassVar[str] = "mean score of the groups of four questions"
-    differs: ClassVar[str] = (
+    title = "Video-MME-v2"
+    source = "https://huggingface.co/datasets/MME-Benchmarks/Video-MME-v2"
+    license = "as the page of the dataset states"
+    how_to_get = "download the dataset MME-Benchmarks/Video-MME-v2 from the Hub and unpack its videos into videos"
+    metric = "mean score of the groups of four questions"
+    differs = (
         "official takes the first capital letter of an option, also inside a word; strict reads one option or none"
     )
-    max_tokens: ClassVar[int | None] = 64
+    max_tokens = 64
 
     @property
     def size(self) -> int:
         return NUM_QUESTIONS
 
     def read_items(self, folder: Path) -> Iterator[BenchmarkItem]:
-        for row in read_rows(find_file(folder, FILES, self.how_to_get)):
+        for row in self.rows(folder, *FILES):
             video, options = row.text("video_id"), _options(row)
             yield BenchmarkItem(
                 id=row.text("question_id"),

@@ -4,9 +4,8 @@ Of every pair four questions are asked: which caption fits each video (text), an
 the other, fits each caption (video). Chance is 25 for the text and the video score of pairs, and 16.7 for the group.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
 
 from temporay.operators.benchmarks._base import BenchmarkItem, ScoredItem, ScoringProtocol
 from temporay.operators.benchmarks._choice import (
@@ -16,7 +15,6 @@ from temporay.operators.benchmarks._choice import (
     gold_letter,
     options_in_question,
 )
-from temporay.operators.benchmarks._files import find_file, read_rows
 from temporay.operators.benchmarks._groups import all_right, grouped
 
 NUM_PAIRS = 500
@@ -29,27 +27,22 @@ FILES = {
 class Vinoground(ChoiceBenchmark):
     """2,000 questions about 500 pairs."""
 
-    title: ClassVar[str] = "Vinoground"
-    source: ClassVar[str] = "https://huggingface.co/datasets/HanSolo9682/Vinoground"
-    license: ClassVar[str] = "as the page of the dataset states"
-    how_to_get: ClassVar[str] = (
-        "download the dataset HanSolo9682/Vinoground from the Hub and unpack both archives of videos"
-    )
-    metric: ClassVar[str] = "share of pairs with both text questions, both video questions, and all four right"
-    differs: ClassVar[str] = "official reads the first character alone; strict reads one option or none"
-    max_tokens: ClassVar[int | None] = 16
-
-    @property
-    def sizes(self) -> Mapping[str, int]:
-        return dict.fromkeys(FILES, 2 * NUM_PAIRS)
+    title = "Vinoground"
+    source = "https://huggingface.co/datasets/HanSolo9682/Vinoground"
+    license = "as the page of the dataset states"
+    how_to_get = "download the dataset HanSolo9682/Vinoground from the Hub and unpack both archives of videos"
+    metric = "share of pairs with both text questions, both video questions, and all four right"
+    differs = "official reads the first character alone; strict reads one option or none"
+    max_tokens = 16
+    published_sizes = dict.fromkeys(FILES, 2 * NUM_PAIRS)
 
     def read_items(self, folder: Path) -> Iterator[BenchmarkItem]:
         categories = {
             row.text("index"): [row.text("major"), *filter(None, str(row.fields.get("minor") or "").split(";"))]
-            for row in read_rows(find_file(folder, ("vinoground.csv",), self.how_to_get))
+            for row in self.rows(folder, "vinoground.csv")
         }
         for task, names in FILES.items():
-            for row in read_rows(find_file(folder, names, self.how_to_get)):
+            for row in self.rows(folder, *names):
                 pair, _, side = row.text("idx").partition("_")
                 question = row.text("question")
                 options = options_in_question(question)

@@ -7,11 +7,10 @@ the first number anywhere instead.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from temporay.operators.benchmarks._base import Benchmark, BenchmarkItem, ScoredItem, ScoringProtocol, by_task, percent
 from temporay.operators.benchmarks._choice import gold_letter, letter_index, lettered, without_letters
-from temporay.operators.benchmarks._files import find_file, read_rows
 from temporay.operators.benchmarks._mixed import choice_or_closeness
 from temporay.operators.records import LETTERS
 from temporay.operators.scoring.lenient import lenient_choice, plain_choice, plain_span
@@ -43,26 +42,26 @@ class VsiBench(Benchmark):
 
     part: Literal["full", "debiased", "pruned"] = "full"
 
-    title: ClassVar[str] = "VSI-Bench"
-    source: ClassVar[str] = "https://huggingface.co/datasets/nyu-visionx/VSI-Bench"
-    license: ClassVar[str] = "Apache-2.0"
-    how_to_get: ClassVar[str] = (
+    title = "VSI-Bench"
+    source = "https://huggingface.co/datasets/nyu-visionx/VSI-Bench"
+    license = "Apache-2.0"
+    how_to_get = (
         "download the dataset nyu-visionx/VSI-Bench from the Hub: test.jsonl, and the archives of the three folders of "
         "videos, unpacked"
     )
-    metric: ClassVar[str] = "mean of eight tasks: accuracy, or mean relative accuracy where the answer is a number"
-    differs: ClassVar[str] = (
+    metric = "mean of eight tasks: accuracy, or mean relative accuracy where the answer is a number"
+    differs = (
         "official reads the first word and counts a relative error that is exactly a threshold as below it; "
         "strict reads one number or option, and no more"
     )
-    max_tokens: ClassVar[int | None] = 16
+    max_tokens = 16
 
     @property
     def sizes(self) -> Mapping[str, int]:
         return SIZES if self.part == "full" else {}
 
     def read_items(self, folder: Path) -> Iterator[BenchmarkItem]:
-        for row in read_rows(find_file(folder, FILES[self.part], self.how_to_get)):
+        for row in self.rows(folder, *FILES[self.part]):
             video = f"{row.text('dataset')}/{row.text('scene_name')}.mp4"
             options = without_letters(row.texts("options")) if row.fields.get("options") else ()
             yield BenchmarkItem(

@@ -13,11 +13,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any, ClassVar
+from typing import Any
 
 from temporay.operators.benchmarks._base import Benchmark, BenchmarkItem, ScoredItem, ScoringProtocol, percent
 from temporay.operators.benchmarks._boxes import Box, box_iou, boxes_in
-from temporay.operators.benchmarks._files import Row, find_file, read_rows
+from temporay.operators.benchmarks._files import Row
 from temporay.operators.benchmarks._span import recalls
 from temporay.operators.records import TimeSpan
 from temporay.operators.scoring.lenient import plain_span
@@ -34,21 +34,18 @@ ChainAnswer = str | TimeSpan | Mapping[str, Box]
 class Vstar(Benchmark):
     """Five questions a row. ``score`` is tIoU of when, vIoU of where, and 1 for the words of what."""
 
-    title: ClassVar[str] = "V-STaR"
-    source: ClassVar[str] = "https://huggingface.co/datasets/V-STaR-Bench/V-STaR"
-    license: ClassVar[str] = "as the page of the dataset states"
-    how_to_get: ClassVar[str] = "download the dataset V-STaR-Bench/V-STaR from the Hub: V_STaR_test.json and videos"
-    metric: ClassVar[str] = "mean tIoU of when and mean vIoU of where, for both chains; what is not judged"
-    differs: ClassVar[str] = (
+    title = "V-STaR"
+    source = "https://huggingface.co/datasets/V-STaR-Bench/V-STaR"
+    license = "as the page of the dataset states"
+    how_to_get = "download the dataset V-STaR-Bench/V-STaR from the Hub: V_STaR_test.json and videos"
+    metric = "mean tIoU of when and mean vIoU of where, for both chains; what is not judged"
+    differs = (
         "official reads a time from a reply with exactly two numbers; strict wants one span that starts before it ends"
     )
-
-    @property
-    def sizes(self) -> Mapping[str, int]:
-        return dict.fromkeys(["what", *CHAINS[0], *CHAINS[1]], NUM_ROWS)
+    published_sizes = dict.fromkeys(["what", *CHAINS[0], *CHAINS[1]], NUM_ROWS)
 
     def read_items(self, folder: Path) -> Iterator[BenchmarkItem]:
-        for number, row in enumerate(read_rows(find_file(folder, FILES, self.how_to_get))):
+        for number, row in enumerate(self.rows(folder, *FILES)):
             yield from _items(number, row)
 
     def prompt(self, item: BenchmarkItem) -> str:

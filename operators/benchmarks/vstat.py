@@ -6,7 +6,7 @@ The official protocol is that of lmms-eval. Its reader takes the last integer of
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from temporay.operators.benchmarks._base import Benchmark, BenchmarkItem, ScoredItem, ScoringProtocol, by_task, percent
 from temporay.operators.benchmarks._choice import letter_index, mmmu_choice, without_letters
@@ -24,19 +24,19 @@ _INTEGER = re.compile(r"-?\d+")
 class Vstat(Benchmark):
     """Questions about state. ``score`` is accuracy, or MRA for a number."""
 
-    title: ClassVar[str] = "VSTAT"
-    source: ClassVar[str] = "https://huggingface.co/datasets/nyu-visionx/vstat"
-    license: ClassVar[str] = "as the page of the dataset states"
-    how_to_get: ClassVar[str] = (
+    title = "VSTAT"
+    source = "https://huggingface.co/datasets/nyu-visionx/vstat"
+    license = "as the page of the dataset states"
+    how_to_get = (
         "download the dataset nyu-visionx/vstat from the Hub: vstat_qa_clean.json and videos (those of YouTube are "
         "made by the scripts in it)"
     )
-    metric: ClassVar[str] = "mean of all scores: accuracy with options, mean relative accuracy of numbers"
-    differs: ClassVar[str] = (
+    metric = "mean of all scores: accuracy with options, mean relative accuracy of numbers"
+    differs = (
         "official takes the last integer of a reply, searches it for a letter, and counts an error that is exactly a "
         "threshold as below it; strict reads one number or option, and no more"
     )
-    max_tokens: ClassVar[int | None] = 64
+    max_tokens = 64
 
     def read_items(self, folder: Path) -> Iterator[BenchmarkItem]:
         path = find_file(folder, ("vstat_qa_clean.json",), self.how_to_get)

@@ -64,7 +64,7 @@ def deciding_places(sample: Sample) -> list[int]:
     primitive, plan = _primitive(sample), plan_of(sample)
     shown_ms = 1000.0 * np.asarray(_indices(sample)) / sample.fps
     around = np.zeros(len(shown_ms), np.bool_)
-    for event in primitive.deciding(plan, primitive.ask(plan)):
+    for event in primitive.deciding(plan):
         around[_around(event, shown_ms)] = True
     pairs = {place // PAIR for place in np.flatnonzero(around).tolist()}
     places = [place for place in range(len(shown_ms)) if place // PAIR in pairs]

@@ -9,17 +9,17 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any, Protocol
 
 from temporay.models.token_lengths import TokenLengths, shape_alone
 from temporay.operators.errors import UserError
-from temporay.operators.records import Frames, Sampling
+from temporay.operators.records import Frames, Group, Prompt, Sampling
 from temporay.operators.scoring.arms import WHOLE_CLIP, Arm
 from temporay.operators.scoring.evaluation import EvaluationRow
 from temporay.workflows.evaluation.kept_rows import KeptRows
 from temporay.workflows.evaluation.questions import Questions
 from temporay.workflows.rollouts.defaults import Demand
 from temporay.workflows.rollouts.media import MediaStore
-from temporay.workflows.rollouts.pool import Pool
 
 CHUNK = 64  # prompts in flight at a time; the frames of two chunks are held
 ANSWERS, CLIPS = "answers", "waiting for clips"  # parts of the time that asking takes
@@ -27,23 +27,33 @@ ANSWERS, CLIPS = "answers", "waiting for clips"  # parts of the time that asking
 Clips = dict[int, Frames]  # by number
 
 
+class Engines(Protocol):
+    """What answers: the engines of a pool, or one in this process."""
+
+    processor: Any  # makes prompts for the model's family
+
+    async def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Group]: ...
+
+
 def _no_log(part: str, seconds: float) -> None:
     """Log nothing."""
 
 
 async def ask(
-    pool: Pool,
+    pool: Engines,
     questions: Questions,
     arms: Sequence[Arm],
     sampling: Sampling,
     *,
     kept: KeptRows | None = None,
+    share: tuple[int, int] = (0, 1),
     log_seconds: Callable[[str, float], None] = _no_log,
 ) -> list[EvaluationRow]:
     """Return rows for every question and arm, chunk by chunk. The engines keep whatever weights they hold.
 
     Args:
         kept: where answered chunks are kept, so that the same call after a kill goes on; None: nowhere.
+        share: rank, number of ranks: each asks every so many chunks, and returns the rows of those.
         log_seconds: told how long engines took to answer, and how long they waited for clips.
 
     Raises:
@@ -51,7 +61,7 @@ async def ask(
     """
     if kept and kept.is_whole:
         return kept.whole()
-    chunks = chunks_of(questions, max(1, CHUNK // len(arms)))
+    chunks = chunks_of(questions, max(1, CHUNK // len(arms)))[share[0] :: share[1]]
     found = [kept.of_chunk(n) if kept else None for n in range(len(chunks))]
     missing = [n for n, rows in enumerate(found) if rows is None]
     began, answering_s = time.monotonic(), 0.0
@@ -135,7 +145,7 @@ async def clips_ahead(
 
 
 async def ask_chunk(
-    pool: Pool, questions: Questions, chunk: Sequence[int], clips: Clips, arms: Sequence[Arm], sampling: Sampling
+    pool: Engines, questions: Questions, chunk: Sequence[int], clips: Clips, arms: Sequence[Arm], sampling: Sampling
 ) -> list[EvaluationRow]:
     """Return the rows of a chunk, arm by arm. All prompts go to the engines at once."""
     cells = [(arm, i) for arm in arms for i in chunk if questions.obstacle(i, arm) is None]

@@ -25,6 +25,7 @@ from temporay.operators.reinforcement.rollout_buffer import RolloutBuffer
 from temporay.operators.reinforcement.rollout_files import steps_in
 from temporay.workflows.data.own_data import opened, tell_dropped
 from temporay.workflows.evaluation.asking import tell_not_asked
+from temporay.workflows.evaluation.during_training import HeldOutQuestions, measures, terminal_line
 from temporay.workflows.grpo import guards, validation
 from temporay.workflows.grpo.learner import NoTrainer, PolicyLearner, Trainer, trainer_needs
 from temporay.workflows.grpo.log import STAGE, StepLines, reward_phrase, summarize
@@ -63,7 +64,7 @@ class Loop:
     buffer: RolloutBuffer[Produced]
     lines: StepLines
     canary: guards.CanaryQuestions | None
-    held_out: validation.HeldOutQuestions | None
+    held_out: HeldOutQuestions | None
     updating: bool = False  # a batch is being learned, and its line is not written yet
 
     @classmethod
@@ -72,7 +73,7 @@ class Loop:
     ) -> Loop:
         """Set up a loop that goes on after ``first_step`` batches."""
         looks = config.mode != "from_rollouts" and config.guards.canary_every > 0
-        held_out = validation.HeldOutQuestions.open(config)
+        held_out = validation.held_out_questions(config)
         tell_not_asked(held_out.not_asked if held_out else {})
         return cls(
             config=config,
@@ -160,9 +161,9 @@ async def look_if_due(loop: Loop, steps_done: int) -> None:
             rows = await unless_asked_to_stop(loop, loop.held_out.ask(loop.pool))
         if rows is None:
             return  # the run that goes on from here begins with it
-        found = validation.measures(rows)
+        found = measures(rows)
         loop.lines.run_dir.log({"stage": validation.STAGE, "step": steps_done, **found})
-        print(validation.terminal_line(steps_done, found), flush=True)
+        print(terminal_line(steps_done, found), flush=True)
         await loop.trainer.mark_validated(steps_done, found[loop.config.best_metric])
 
 
@@ -310,7 +311,7 @@ def run(config: GrpoConfig) -> dict[str, Any]:
             await_room(needs(config, None, read_cluster()))
             return run_with(config, NoPool(family_of(config.model).load_processor(config.model)))
     lengths = lengths_of(config.model)
-    held_out = validation.HeldOutQuestions.open(config)
+    held_out = validation.held_out_questions(config)
     demand = largest([demand_of(config, dataset, lengths), *([held_out.demand(lengths)] if held_out else [])])
     with ray_session():
         engines = resolved(config.pool, config.model, demand)

@@ -67,7 +67,7 @@ class Learner:
             reference: whether a second, frozen model will be loaded too.
             shares_metrics: the driver writes metrics.jsonl too, so that it must not be rewritten meanwhile.
         """
-        ranks_on_host = train.get_context().get_local_world_size()
+        self.ranks_on_host = ranks_on_host = train.get_context().get_local_world_size()
         torch.set_num_threads(config.threads or max(1, (os.cpu_count() or 1) // ranks_on_host))
         parallel = this_process(get_device(), config.hardware, all_are_trained=config.trained.is_everything)
         self.config, self.stage = config, stage

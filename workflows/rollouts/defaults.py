@@ -142,14 +142,7 @@ def resolve(config: PoolConfig, nodes: Nodes, model: KvShape, demand: Demand) ->
     on_gpu = num_gpus > 0
     on_node = engines_per_node(config, nodes, num_gpus)
     dtype: KvDtype = given.dtype or ("bfloat16" if on_gpu else "float32")
-    max_model_len = given.max_model_len or demand.prompt_tokens + demand.max_tokens
-    check_length(demand.key, demand.prompt_tokens, demand.max_tokens, max_model_len, limit=demand.limit)
-    if max_model_len > model.max_position:
-        raise UserError(
-            f"max_model_len is {max_model_len} (the longest prompt, {demand.key}, has {demand.prompt_tokens} tokens, "
-            f"and {demand.limit} is {demand.max_tokens}), but the model has {model.max_position} positions; use data "
-            f"with fewer frames or pixels, a smaller {demand.limit}, or another model"
-        )
+    max_model_len = checked_length(demand, model, given.max_model_len)
     per_call = min(demand.num_prompts, config.prompts_per_call) * demand.num_rollouts
     max_num_seqs = given.max_num_seqs or min(MAX_NUM_SEQS["gpu" if on_gpu else "cpu"], per_call)
     kv_cache_mib = given.kv_cache_mib
@@ -172,6 +165,23 @@ def resolve(config: PoolConfig, nodes: Nodes, model: KvShape, demand: Demand) ->
         "settings": EngineSettings.model_validate({**dict(given), **settings}),
     }
     return ResolvedPool.model_validate({**dict(config), **pool})
+
+
+def checked_length(demand: Demand, model: KvShape, max_model_len: int | None = None) -> int:
+    """Return the tokens of prompt and completion together that an engine has room for; None: of the longest.
+
+    Raises:
+        UserError: the longest prompt and its completion fit neither ``max_model_len`` nor the model.
+    """
+    length = max_model_len or demand.prompt_tokens + demand.max_tokens
+    check_length(demand.key, demand.prompt_tokens, demand.max_tokens, length, limit=demand.limit)
+    if length > model.max_position:
+        raise UserError(
+            f"max_model_len is {length} (the longest prompt, {demand.key}, has {demand.prompt_tokens} tokens, and "
+            f"{demand.limit} is {demand.max_tokens}), but the model has {model.max_position} positions; use data with "
+            f"fewer frames or pixels, a smaller {demand.limit}, or another model"
+        )
+    return length
 
 
 def engines_per_node(config: PoolConfig, nodes: Nodes, num_gpus: float) -> int:

@@ -13,5 +13,6 @@ clips         clips of every step, made by tasks
 collation     clips into batches, ahead of the learner
 unread        what cannot be read while a run goes on
 validation    held-out loss under every arm, and the best weights
+answers       the same by what the model itself answers
 log           what a run says of itself
 """

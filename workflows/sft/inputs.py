@@ -5,14 +5,18 @@ parts → token counts → rows that are not too long → schedule; held-out row
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from temporay.models.cost.kv_cache import kv_shape_of
 from temporay.models.families._base import check_weights, family_of
 from temporay.operators.dataset.opening import check_dropped
 from temporay.operators.errors import UserError
 from temporay.operators.seeding import rng_at
+from temporay.workflows.evaluation.asking import tell_not_asked
+from temporay.workflows.evaluation.during_training import HeldOutQuestions
 from temporay.workflows.learner.held_out import check_held_out
+from temporay.workflows.rollouts.defaults import checked_length, lengths_of
 from temporay.workflows.sft.mixture import Mixture, Part, parts_of, row_order
 from temporay.workflows.sft.schedule import Numbers, Schedule, make_schedule
 from temporay.workflows.sft.settings import SftConfig
@@ -23,6 +27,14 @@ SHOWN = 3  # samples that are named in a line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskedWhileTraining:
+    """What is asked, and the most tokens that a prompt and its answer have."""
+
+    held_out: HeldOutQuestions
+    max_model_len: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
     """What every worker is given. Rows are those of the mixture."""
 
@@ -30,14 +42,18 @@ class Inputs:
     schedule: Schedule
     frame_bytes_N: Numbers  # by row
     dropped: tuple[TooLong, ...]
-    held_out: HeldOut | None
+    held_out: HeldOut | None  # targets that are given
+    asked: AskedWhileTraining | None = None  # questions that the model answers
 
 
-def prepare(config: SftConfig, parts: tuple[Part, ...], held_out: Part | None) -> Inputs:
+def prepare(
+    config: SftConfig, parts: tuple[Part, ...], held_out: Part | None, asked: AskedWhileTraining | None = None
+) -> Inputs:
     """Count tokens, leave out what is too long and say so on the terminal, and settle every step.
 
     Args:
-        held_out: what is validated on.
+        held_out: whose targets are validated on.
+        asked: what is answered in their place.
 
     Raises:
         UserError: too much is too long.
@@ -60,6 +76,7 @@ def prepare(config: SftConfig, parts: tuple[Part, ...], held_out: Part | None) -
         frame_bytes_N=counts.frame_bytes_N,
         dropped=tuple(dropped),
         held_out=None if held_out is None else hold_out(held_out, config, limits),
+        asked=asked,
     )
 
 
@@ -125,17 +142,34 @@ def check_model(config: SftConfig, parts: tuple[Part, ...]) -> None:
 
 
 def held_out_part(config: SftConfig, parts: tuple[Part, ...]) -> Part | None:
-    """Open what is validated on; None for a run without validation.
+    """Open what is validated on; None for a run without validation, or on a benchmark.
 
     Raises:
         UserError: there is no such dataset, or it shares samples or twins with what is trained on.
     """
-    if config.validation is None:
-        return None
+    if config.validation is None or config.validation_benchmark is not None:
+        return None  # `temporay overlap` compares a benchmark's videos and questions with the training data
     (part,) = parts_of(config.validation, (), config.video_reading, config.out)
     check_dropped(part.path, part.num_rows, part.dropped, config.max_dropped_share)
     check_held_out(config.validation, Mixture.open((part,)).datasets[0], Mixture.open(parts).datasets)
     return part
+
+
+def questions_to_ask(config: SftConfig) -> AskedWhileTraining | None:
+    """Choose the questions that the model answers while it trains; None where it is given targets, or nothing.
+
+    Raises:
+        UserError: they cannot be read, an arm can ask none of them, or the longest does not fit the model.
+    """
+    if not config.has_answers:
+        return None
+    held_out = HeldOutQuestions.open(
+        config, benchmark=config.validation_benchmark, max_tokens=config.validation_tokens, command="sft"
+    )
+    assert held_out is not None, "settings with answers have something to validate on"
+    tell_not_asked(held_out.not_asked)
+    demand = replace(held_out.demand(lengths_of(config.model)), limit="validation_tokens")
+    return AskedWhileTraining(held_out=held_out, max_model_len=checked_length(demand, kv_shape_of(config.model)))
 
 
 def hold_out(part: Part, config: SftConfig, limits: dict[str, int | None]) -> HeldOut:

@@ -12,13 +12,14 @@ import ray
 from temporay.models.losses._supervised import supervised
 from temporay.operators.errors import UserError
 from temporay.workflows.learner.learner import Learner
+from temporay.workflows.sft.answers import AnswerValidation
 from temporay.workflows.sft.clips import RankSteps, clips
 from temporay.workflows.sft.collation import Collate, StepBatches, collated_steps
 from temporay.workflows.sft.inputs import Inputs
 from temporay.workflows.sft.mixture import Mixture, Part
 from temporay.workflows.sft.settings import SftConfig
 from temporay.workflows.sft.unread import UnreadSamples
-from temporay.workflows.sft.validation import Validation
+from temporay.workflows.sft.validation import TargetValidation, Validation
 
 STAGE = "sft"
 
@@ -44,10 +45,8 @@ def take_steps(learner: Learner, inputs: Inputs, config: SftConfig) -> None:
     lock = Lock()
     collate = make_collate(learner, inputs.parts, inputs.schedule.tokens_N, config, lock)
     batches = collated_steps(clips(steps.blocks(inputs.frame_bytes_N), inputs.parts), steps, collate)
-    validation, held_out = None, inputs.held_out
-    if held_out is not None:
-        held_out_collate = make_collate(learner, (held_out.part,), held_out.tokens_N, config, lock)
-        validation = Validation(learner, held_out, held_out_collate, config)
+    validation = validation_of(learner, inputs, config, lock)
+    if validation is not None:
         validation.run_before_training()
         learner.has_learned = validation.has_stopped()
     losses: list[float] = []
@@ -63,6 +62,16 @@ def take_steps(learner: Learner, inputs: Inputs, config: SftConfig) -> None:
             losses.clear()
         if learner.stopping:
             return
+
+
+def validation_of(learner: Learner, inputs: Inputs, config: SftConfig, lock: Any) -> Validation | None:
+    """Set up what the run validates by; None where there is nothing to validate on."""
+    if inputs.asked is not None:
+        return AnswerValidation(learner, inputs.asked, config)
+    if (held_out := inputs.held_out) is None:
+        return None
+    collate = make_collate(learner, (held_out.part,), held_out.tokens_N, config, lock)
+    return TargetValidation(learner, held_out, collate, config)
 
 
 def make_collate(learner: Learner, parts: tuple[Part, ...], tokens_N: Any, config: SftConfig, lock: Any) -> Collate:

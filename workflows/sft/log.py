@@ -39,7 +39,8 @@ def summarize(config: SftConfig, inputs: Inputs, rows: Sequence[Mapping[str, Any
         "data": accounts(inputs, unread),
         "unread": len(unread),
     }
-    return summary if inputs.held_out is None else {**summary, "validation": validation_account(inputs)}
+    account = validation_account(config, inputs)
+    return {**summary, "validation": account} if account else summary
 
 
 def mean_shares(steps: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -78,9 +79,18 @@ def accounts(inputs: Inputs, unread: Sequence[Mapping[str, Any]] = ()) -> list[d
     return summary
 
 
-def validation_account(inputs: Inputs) -> dict[str, Any]:
-    """Return how many samples were validated on, and which were left out."""
-    assert inputs.held_out is not None
+def validation_account(config: SftConfig, inputs: Inputs) -> dict[str, Any]:
+    """Return how many samples were validated on, and which were left out; empty where nothing was."""
+    if inputs.asked is not None:
+        held_out = inputs.asked.held_out
+        return {
+            "path": str(config.validation),
+            "benchmark": config.validation_benchmark,
+            "num_samples": len(held_out.questions),
+            "not_asked": held_out.not_asked,
+        }
+    if inputs.held_out is None:
+        return {}
     mixture = Mixture.open((inputs.held_out.part,))
     return {
         "path": str(inputs.held_out.part.path),

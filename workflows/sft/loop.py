@@ -27,7 +27,7 @@ from temporay.workflows.runs.run_dir import RunDir
 from temporay.workflows.runs.trackers import check_trackers, mirrored
 from temporay.workflows.session import ray_session
 from temporay.workflows.sft.begun_lines import as_begun
-from temporay.workflows.sft.inputs import Inputs, check_model, held_out_part, prepare
+from temporay.workflows.sft.inputs import Inputs, check_model, held_out_part, prepare, questions_to_ask
 from temporay.workflows.sft.learner import STAGE, train_loop
 from temporay.workflows.sft.log import summarize
 from temporay.workflows.sft.mixture import parts_of
@@ -53,6 +53,7 @@ def run(config: SftConfig, *, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]
         check_dropped(part.path, part.num_rows, part.dropped, config.max_dropped_share)
     held_out = held_out_part(config, parts)
     check_model(config, parts)
+    asked = questions_to_ask(config)
     run_dir = RunDir.open(config.out, config, kind=STAGE, may_change=MAY_CHANGE_OF_SFT)
     tell_dropped(STAGE, config.out, {part.path: part.dropped for part in parts})
     finished = run_dir.summary()
@@ -71,7 +72,7 @@ def run(config: SftConfig, *, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]
         tell_need(need, read_cluster())
         refuse_what_never_fits([need, DATA_TASK])  # before tokens are counted
         with run_dir.timed("counting tokens"):
-            inputs = prepare(config, parts, held_out)
+            inputs = prepare(config, parts, None if asked else held_out, asked)
         with stop_on_sigterm(config.out, config.stop_grace_s):
             learn(config, inputs, need, callbacks)
     shutil.rmtree(config.out / RAY_STORAGE, ignore_errors=True)

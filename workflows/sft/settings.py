@@ -14,7 +14,8 @@ from temporay.workflows.learner.settings import TrainingConfig, TrainingSettings
 from temporay.workflows.sft.mixture import absolute_entry
 
 ANSWER_ONLY = "answer_only"  # samples that are taught without their chain of thought, in names of metrics
-BestMetric = Literal["ordered_loss", "shuffled_gap", "single_frame_gap", "blind_gap"]  # a loss is to fall, gaps to grow
+# A loss is to fall, all others to grow. Accuracy is known where the model answers (``validation_answers``).
+BestMetric = Literal["ordered_loss", "ordered_accuracy", "shuffled_gap", "single_frame_gap", "blind_gap"]
 
 
 class SftSettings(TrainingSettings):
@@ -39,12 +40,30 @@ class SftSettings(TrainingSettings):
             )
         return self
 
+    @property
+    def has_answers(self) -> bool:
+        """Whether the model answers held-out questions. Otherwise their targets are given to it."""
+        return False
+
+    @model_validator(mode="after")
+    def _metric_is_measured(self) -> Self:
+        known, other = ("accuracy", "loss") if self.has_answers else ("loss", "accuracy")
+        if self.best_metric == f"ordered_{other}":
+            how = "has the model answer" if self.has_answers else "gives the model its targets"
+            raise ValueError(
+                f"best_metric is {self.best_metric}, but validation {how} (validation_answers {self.has_answers}), "
+                f"which has no {other}; give ordered_{known} or a gap"
+            )
+        return self
+
     @model_validator(mode="after")
     def _arms_change_frames(self) -> Self:
+        if self.has_answers:
+            return self
         if others := [arm for arm in self.validation_arms if arm not in FRAME_ARMS]:
             raise ValueError(
                 f"validation of SFT gives the target and takes away frames, so that {', '.join(others)} means nothing "
-                f"there; give some of {', '.join(FRAME_ARMS)}"
+                f"there; give some of {', '.join(FRAME_ARMS)}, or --validation-answers True"
             )
         return self
 
@@ -86,7 +105,27 @@ class SftSettings(TrainingSettings):
 class SftConfig(SftSettings, TrainingConfig):
     """Settings of ``temporay sft``."""
 
+    # The model answers held-out questions every ``validate_every`` steps, in place of being given their targets.
+    validation_answers: bool = False
+    validation_tokens: int = Field(default=256, ge=1)  # most tokens of each such answer
+    validation_benchmark: str | None = None  # whose files are in ``validation``: it is always answered
     mixture: tuple[str, ...] = ()  # other datasets as PATH=SHARE of all samples; ``data`` has what they leave
+
+    @property
+    def has_answers(self) -> bool:
+        return self.validation_answers or self.validation_benchmark is not None
+
+    @model_validator(mode="after")
+    def _answers_are_to_something(self) -> Self:
+        if self.has_answers and self.validation is None:
+            name = "validation_answers" if self.validation_answers else "validation_benchmark"
+            raise ValueError(f"{name} is given, but nothing to validate on: give its folder with --validation")
+        if self.has_answers and self.stop_when_exact is not None:
+            raise ValueError(
+                f"stop_when_exact ({self.stop_when_exact}) is measured on targets that are given: leave it out, or "
+                "validation_answers and validation_benchmark"
+            )
+        return self
 
     @model_validator(mode="after")
     def _stops_by_validation(self) -> Self:

@@ -1,9 +1,13 @@
-"""Validation during training: the loss of held-out targets under every arm, and the best weights so far.
+"""Validation during training: every so many steps a measure of held-out samples, and the best weights so far.
 
-    samples of ``validation`` → frames of an arm → log-probabilities of the target → loss by arm, gaps → OUT/best
+    measure → row of metrics.jsonl → OUT/best
 
-The targets are given, not generated: no engine is needed. With the chain of thought given, ranking the options would
-read the answer off it, so accuracy is left to ``temporay evaluate``; what the order of the frames is worth shows in the
+``TargetValidation`` measures the loss of held-out targets under every arm; ``answers.AnswerValidation`` has the model
+answer instead.
+
+    samples of ``validation`` → frames of an arm → log-probabilities of the target → loss by arm, gaps
+
+The targets are given, not generated, so that no accuracy is known. What the order of the frames is worth shows in the
 gap between the loss of an arm and that of the ordered frames, which is 0 for a model that does not watch.
 
 A target is exact if each of its tokens has a probability above one half: greedy decoding then gives just this target.
@@ -12,8 +16,10 @@ tag that opens it. A run may stop once all shares of exact targets are high enou
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from temporay.operators.errors import SampleRejected, refusal
@@ -39,62 +45,76 @@ class HeldOut:
     dropped: tuple[TooLong, ...]
 
 
-class Validation:
+class Validation(ABC):
     """One rank's part in validating; every rank must make the same calls."""
 
-    def __init__(self, learner: Learner, held_out: HeldOut, collate: Collate, config: SftConfig) -> None:
-        """Take one rank's share of the passes; ``collate`` is that of the held-out part alone."""
-        self._learner, self._held_out, self._collate, self._config = learner, held_out, collate, config
-        parallel = learner.policy.parallel
-        passes = pack(held_out.rows, held_out.tokens_N, config.pass_limits, parallel.world_size)
-        self._passes: list[Pass] = passes[parallel.rank :: parallel.world_size]
-        self._samples = [config.as_taught(collate.mixture.sample(row)) for row in held_out.rows]
-        self._skipped_S = [collate.num_opening_tokens(s) if s.rationale else 0 for s in self._samples]
+    def __init__(self, learner: Learner, config: SftConfig) -> None:
+        """Take back what was logged behind the step that the run goes on from."""
+        self._learner, self._config = learner, config
         self._stage = f"{learner.stage}_validation"
-        self._run_dir = RunDir(path=learner.config.out, resumed=True) if parallel.rank == 0 else None
+        is_first = learner.policy.parallel.rank == 0
+        self._run_dir = RunDir(path=learner.config.out, resumed=True) if is_first else None
         if self._run_dir is not None:
             self._run_dir.drop_from(self._stage, learner.step + 1 if learner.step else 0)
+
+    @abstractmethod
+    def measure(self) -> dict[str, Any]:
+        """Return the values of a row of metrics.jsonl, ``best_metric`` among them; the same on every rank."""
 
     def run_before_training(self) -> None:
         """Validate the starting model and log it; its weights are not kept, because they are there already."""
         if self._learner.step == 0:
             with self._learner.timed("validation"):
-                self._log(*self.measure())
+                self._log(self.measure())
 
     def run_if_due(self) -> None:
         """Validate if it is due, log it, keep the weights if none were better, and end the run if it may stop here."""
-        learner = self._learner
+        learner, metric = self._learner, self._config.best_metric
         if learner.step % self._config.validate_every and not learner.finished:
             return
         with learner.timed("validation"):
-            metrics, exact = self.measure()
-            self._log(metrics, exact)
-            keep_if_best(learner, self._config.best_metric, metrics[self._config.best_metric])
-            learner.has_learned = self._config.may_stop(exact)
+            found = self.measure()
+            self._log(found)
+            keep_if_best(learner, metric, found[metric])
+            learner.has_learned = self._config.may_stop(found.get("exact", {}))
 
     def has_stopped(self) -> bool:
         """Return whether the run stopped early at the step that it resumes from."""
         learner = self._learner
         rows = self._run_dir.rows(self._stage) if self._run_dir is not None else []
-        here = [row["exact"] for row in rows if row["step"] == learner.step > 0]
+        here = [row.get("exact", {}) for row in rows if row["step"] == learner.step > 0]
         return bool(learner.policy.parallel.from_rank_0(bool(here) and self._config.may_stop(here[-1])))
 
-    def _log(self, metrics: Mapping[str, float], exact: Mapping[str, float]) -> None:
+    def _log(self, found: Mapping[str, Any]) -> None:
         if self._run_dir is not None:
-            self._run_dir.log({"stage": self._stage, "step": self._learner.step, **metrics, "exact": exact})
+            self._run_dir.log({"stage": self._stage, "step": self._learner.step, **found})
 
-    def measure(self) -> tuple[dict[str, float], dict[str, float]]:
+
+class TargetValidation(Validation):
+    """Validation by held-out targets that are given."""
+
+    def __init__(self, learner: Learner, held_out: HeldOut, collate: Collate, config: SftConfig) -> None:
+        """Take one rank's share of the passes; ``collate`` is that of the held-out part alone."""
+        super().__init__(learner, config)
+        self._held_out, self._collate = held_out, collate
+        parallel = learner.policy.parallel
+        passes = pack(held_out.rows, held_out.tokens_N, config.pass_limits, parallel.world_size)
+        self._passes: list[Pass] = passes[parallel.rank :: parallel.world_size]
+        self._samples = [config.as_taught(collate.mixture.sample(row)) for row in held_out.rows]
+        self._skipped_S = [collate.num_opening_tokens(s) if s.rationale else 0 for s in self._samples]
+
+    def measure(self) -> dict[str, Any]:
         """Measure every arm.
 
         Returns:
-            Losses and what is made of them, and the shares of exact targets. ``ARM_loss`` is in nats per token.
-            ``ARM_gap`` is this loss less that of ordered frames. ``ARM_wins`` is the share of samples that are likelier
-            in order: a half or less, if the model does not watch. The shares are those of chains of thought and answers
-            by task; those of targets without a chain of thought have ``answer_only`` in front. There, only what is
-            learned counts.
+            Losses and what is made of them, and under ``exact`` the shares of exact targets. ``ARM_loss`` is in nats
+            per token. ``ARM_gap`` is this loss less that of ordered frames. ``ARM_wins`` is the share of samples that
+            are likelier in order: a half or less, if the model does not watch. The shares are those of chains of
+            thought and answers by task; those of targets without a chain of thought have ``answer_only`` in front.
+            There, only what is learned counts.
         """
         nats_AS, tokens_AS, doubtful_AS = self._sums()
-        return self._losses(nats_AS, tokens_AS), self._exact_shares(doubtful_AS)
+        return {**self._losses(nats_AS, tokens_AS), "exact": self._exact_shares(doubtful_AS)}
 
     def _exact_shares(self, doubtful_AS: torch.Tensor) -> dict[str, float]:
         exact_S = doubtful_AS[self._config.validation_arms.index("ordered")] == 0

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.shapes import COLORS, EASY_COLORS, SHAPES
-from temporay.operators.primitives._plan import event_in
+from temporay.operators.primitives._plan import event_in, shape_track
 from temporay.operators.primitives.motion._drawn_motion import Setting
 from temporay.operators.primitives.motion._layout import CORNER, cell_room_px, place_apart
 from temporay.operators.primitives.motion._stage import EASY_LEVEL
@@ -74,19 +74,15 @@ def tracks_of(shapes: ShapeSet, i: int, change: Change | None, num_frames: int) 
     changed_T = np.searchsorted(turns, np.arange(num_frames), side="right") % 2 == 1
     sizes = (1.0, SMALL) if shapes.large[i] else (SMALL, 1.0)
     away_T = changed_T & (attribute == "place")
-    track = Track(
-        name=f"{shapes.colors[i]} {shapes.forms[i]}",
-        shape=shapes.forms[i],
-        color=COLORS[shapes.colors[i]],
-        radius_px=shapes.radius_px,
-        xy_T2=np.where(away_T[:, None], shapes.centers[-1], shapes.centers[i]),
-        visible_T=~changed_T if attribute == "form" else np.ones(num_frames, np.bool_),
-        scale_T=np.where(changed_T & (attribute == "size"), sizes[1], sizes[0]),
-    )
+    color_name, form = shapes.colors[i], shapes.forms[i]
+    xy_T2 = np.where(away_T[:, None], shapes.centers[-1], shapes.centers[i])
+    track = shape_track(f"{color_name} {form}", form, COLORS[color_name], shapes.radius_px, xy_T2)
+    track = replace(track, scale_T=np.where(changed_T & (attribute == "size"), sizes[1], sizes[0]))
     if change is None or attribute in ("size", "place"):
         return [track]
     if attribute == "form":
-        return [track, replace(track, shape=shapes.forms[shapes.num_shapes], visible_T=changed_T)]
+        new_form = shapes.forms[shapes.num_shapes]
+        return [replace(track, visible_T=~changed_T), replace(track, shape=new_form, visible_T=changed_T)]
     colors_23 = np.array([track.color, COLORS[change.new_color]], np.uint8)
     return [replace(track, color_T3=colors_23[changed_T.astype(int)])]
 
@@ -103,6 +99,6 @@ def events_of(shapes: ShapeSet, change: Change, canvas: Canvas) -> list[Event]:
         "form": (shapes.forms[i], shapes.forms[shapes.num_shapes]),
         "place": sides if forward else sides[::-1],
     }[change.attribute]
-    name, times = shapes.name(i, change.attribute), list(enumerate(change.frames))
-    details = (" ".join((change.attribute, *states)), " ".join((change.attribute, *states[::-1])))
-    return [event_in(canvas, "change", name, at, at + 1, details[n % 2]) for n, at in times]
+    details = [" ".join((change.attribute, *states)), " ".join((change.attribute, *states[::-1]))]
+    name = shapes.name(i, change.attribute)
+    return [event_in(canvas, "change", name, at, at + 1, details[n % 2]) for n, at in enumerate(change.frames)]

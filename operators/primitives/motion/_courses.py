@@ -55,13 +55,7 @@ def choose_cuts(rng: np.random.Generator, num_steps: int, num_parts: int, shorte
 
 
 def choose_bouts(
-    rng: np.random.Generator,
-    tenths: int,
-    num_bouts: int,
-    num_steps: int,
-    gap: int,
-    *,
-    back: bool,
+    rng: np.random.Generator, tenths: int, num_bouts: int, num_steps: int, gap: int, *, back: bool
 ) -> list[Bout]:
     """Choose bouts that add up to this way, with rests between them. The first starts the clip.
 

@@ -1,23 +1,16 @@
-"""What the questions about drawn motion share: a clip is arranged, logged, asked about, explained and seen.
-
-    options and truth -> arrange -> tracks, events, facts -> logged(events) -> answer -> option
-                                    decoded frames        -> seen(witness)  -> answer -> option
-
-``logged`` and ``seen`` measure the same thing, and one rule, ``answer``, turns it into an option. So the question and
-its check on the pixels cannot disagree about the rule.
-"""
+"""What the questions about drawn motion share: how a clip is arranged, followed from frame to frame and told."""
 
 import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 from temporay.operators.canvas import Canvas
-from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts, Primitive, Style, choose_truth, choose_wording
-from temporay.operators.primitives._claims import Claim, Phrases, read_claims
+from temporay.operators.primitives._base import Choices, Facts, Measured, Phrases, Primitive, Style, TwinKind
+from temporay.operators.primitives._claims import Claim, read_claims
 from temporay.operators.primitives._plan import MIN_FRAMES, choose_num_frames, drawn_plan, event_in
 from temporay.operators.primitives._stated import Value, words_of
 from temporay.operators.primitives.motion._stage import Actor, can_be_followed, choose_actors, frames_of_gaps
@@ -28,23 +21,13 @@ from temporay.operators.seeding import rng_at
 ON_THE_WAY = ("at", "leaves")  # kinds of events that are read off the way from one shown frame to the next
 EARLIER_MS = 0.01  # before the end of an event, which is exclusive
 SIGNS = re.compile(r"[+=] ?")
-Measured = TypeVar("Measured")  # what the log and the pixels say: a speed, an order, a number …
-Option = TypeVar("Option")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class Setting(Choices):
     """What one clip is arranged with."""
 
-    rng: np.random.Generator  # all choices that a sample and its twin share, in the order of the code
-    canvas: Canvas
-    address: Address
     num_frames: int
-    scenes: tuple[Scene, ...]  # photographs whose objects may take the place of shapes
-
-    @property
-    def level(self) -> int:
-        return self.address.level
 
     @property
     def side_px(self) -> int:
@@ -52,20 +35,25 @@ class Setting:
         return min(self.canvas.width, self.canvas.height)
 
     @property
+    def size_xy(self) -> npt.NDArray[np.int64]:
+        """The frame's width and height, (2,) px."""
+        return np.array([self.canvas.width, self.canvas.height])
+
+    @property
     def gap(self) -> int:
         """The most frames from one frame that a model is shown to the next. What lasts as long is seen."""
         return self.canvas.longest_gap(self.num_frames)
-
-    def choose_truth(self, options: Sequence[Option]) -> Option:
-        """Choose the option that is made true; a twin gets another one."""
-        return options[choose_truth(self.rng, len(options), self.address)]
 
     def choose_actors(self, num_actors: int, *, cutouts: bool = False) -> list[Actor]:
         return choose_actors(self.rng, self.canvas, num_actors, self.level, self.scenes if cutouts else ())
 
     def event(self, kind: str, subject: str, detail: str = "") -> Event:
         """Return an event that lasts for the whole clip."""
-        return event_in(self.canvas, kind, subject, 0, self.num_frames, detail)
+        return self.event_in(kind, subject, 0, self.num_frames, detail)
+
+    def event_in(self, kind: str, subject: str, start: float, end: float, detail: str = "") -> Event:
+        """Return an event that lasts from the start of one frame to the start of another."""
+        return event_in(self.canvas, kind, subject, start, end, detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,86 +65,58 @@ class MotionClip:
     facts: Facts  # the same for a sample and its twin; the wording is chosen after them
 
 
-class DrawnMotion(Primitive, Generic[Measured]):
+class DrawnMotion(Primitive[Measured]):
     """A question about shapes that move or change."""
 
     family = "shapes"
+    order_dependent: ClassVar[bool] = True
     needs_time = True
-    wordings_by_mode: ClassVar[Mapping[str, Sequence[str]]] = {}  # if ``facts["mode"]`` says which question is asked
+    twin: ClassVar[TwinKind] = "restaged"
     concise: ClassVar[str] = ""  # concise reasoning of {paths} and {answer}; without it, of ``concise_phrases``
     concluding: ClassVar[Phrases] = {}  # conclusions that hold times, which are claims too
-    unlisted: ClassVar[int | None] = None  # what ``recover`` returns if a sure answer is no option
     notes: ClassVar[Sequence[str]] = ()  # what the question says after its wording: joined edges, units
+    notes_by_mode: ClassVar[Mapping[str, Sequence[str]]] = {}  # what it says then, by ``facts["mode"]``
     gaps_by_level: ClassVar[Sequence[float]] = ()  # length of the course, in the longest gaps between shown frames
-    moments: ClassVar[frozenset[str]] = frozenset()  # kinds of events that are changes: seen if both sides are shown
+    fields: ClassVar[Sequence[str]] = ()  # what the words of a detail say; a single one is about the whole detail
+    told_as_logged: ClassVar[bool] = False  # else by their times: reasoning on one shape, and then on the next
     bouts: ClassVar[frozenset[str]] = frozenset()  # kinds of events after which a shape rests: seen if it is shown then
 
     @abstractmethod
     def arrange(self, setting: Setting) -> MotionClip:
         """Choose the options, then the truth, then a clip in which that truth holds."""
 
-    @abstractmethod
-    def logged(self, events: Sequence[Event], facts: Facts) -> Measured:
-        """Measure by the event log."""
-
-    @abstractmethod
-    def seen(self, witness: Witness, facts: Facts) -> Measured | None:
-        """Measure the same by the frames alone; None if they are not clear."""
-
-    def answer(self, measured: Measured, facts: Facts) -> str:
-        """Return the answer to what was measured; without a rule, what was measured is the answer."""
-        return str(measured)
-
     def min_frames(self, canvas: Canvas, level: int) -> int:
         """Return the length of the shortest clip that has room for the course of this level."""
         return frames_of_gaps(canvas, self.gaps_by_level[level]) if self.gaps_by_level else MIN_FRAMES
 
-    def wordings_of(self, facts: Facts) -> Sequence[str]:
-        return self.wordings_by_mode[facts["mode"]] if self.wordings_by_mode else self.wordings
-
     def text(self, facts: Facts) -> str:
-        return " ".join([super().text(facts), *self.notes])
+        notes = (*self.notes, *self.notes_by_mode.get(facts.get("mode", ""), ()))
+        return " ".join([super().text(facts), *(note.format(**facts) for note in notes)])
 
     def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
         """Return whether all that is told can be followed from each of these frames to the next.
 
         The shapes that are told about are seen on their way (``can_be_followed``). What lasts is shown at least once.
-        Between two changes of a kind there is a frame that is shown, and so there is after a bout of motion and before
-        the next. Places are read off the way between frames.
+        After a bout of motion a frame is shown before the next. Places are read off the way between frames.
         """
-        told = self.told(plan, self.ask(plan))
+        told = self.told(plan)
         subjects = {event.subject for event in told}
         if not all(can_be_followed(track, frames, plan) for track in plan.tracks if track.name in subjects):
             return False
-        shown_ms = 1000.0 * np.array(frames) / plan.fps
-        needed_ms: list[tuple[float, float]] = []  # from, to: a frame must be shown in each of these
-        by_kind: dict[tuple[str, str], list[Event]] = {}
-        for event in told:
-            by_kind.setdefault((event.kind, event.subject), []).append(event)
-        for (kind, _), events in by_kind.items():
-            following_ms = [*(event.start_ms for event in events[1:]), plan.duration_ms]
-            if kind in self.moments:
-                needed_ms.append((0.0, events[0].start_ms - EARLIER_MS))
-                needed_ms += [(e.start_ms, end - EARLIER_MS) for e, end in zip(events, following_ms, strict=True)]
-            elif kind in self.bouts:
-                needed_ms += [(e.end_ms, start) for e, start in zip(events, following_ms, strict=True)]
-            if kind not in self.moments and kind not in ON_THE_WAY:
-                needed_ms += [(e.start_ms, e.end_ms - EARLIER_MS) for e in events]
+        needed_ms = [(e.start_ms, e.end_ms - EARLIER_MS) for e in told if e.kind not in ON_THE_WAY]  # from, to
+        for i, bout in enumerate(told):
+            if bout.kind in self.bouts:
+                later_ms = [e.start_ms for e in told[i + 1 :] if (e.kind, e.subject) == (bout.kind, bout.subject)]
+                needed_ms.append((bout.end_ms, later_ms[0] if later_ms else plan.duration_ms))
+        shown_ms = plan.shown_ms(frames)
         return all(((start - 1e-6 <= shown_ms) & (shown_ms <= end + 1e-6)).any() for start, end in needed_ms)
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
         rng = rng_at(*address.parts(), "plan")
         num_frames = choose_num_frames(address, canvas, self.min_frames(canvas, address.level))
         setting = Setting(rng=rng, canvas=canvas, address=address, num_frames=num_frames, scenes=scenes)
-        arranged = self.arrange(setting)
-        facts = arranged.facts
-        if "wording" not in facts:
-            facts = {**facts, "wording": choose_wording(rng, self.wordings_of(facts))}
-        num_frames = len(arranged.tracks[0].xy_T2)
-        return drawn_plan(address, canvas, num_frames, tracks=arranged.tracks, events=arranged.events, facts=facts)
-
-    def ask(self, plan: ScenePlan) -> Question:
-        return self.question(plan, self.answer(self.logged(plan.events, plan.facts), plan.facts))
+        clip = self.arrange(setting)
+        return drawn_plan(setting, clip.tracks, clip.events, self.worded(clip.facts, setting))
 
     def explain(self, plan: ScenePlan, question: Question, style: Style) -> str:
         if style == "detailed" or not self.concise:
@@ -168,6 +128,12 @@ class DrawnMotion(Primitive, Generic[Measured]):
         """Tell in digits where the shapes are, for concise reasoning."""
         return tell_paths(plan.events)
 
+    def told(self, plan: ScenePlan) -> Sequence[Event]:
+        if not self.told_as_logged:
+            return super().told(plan)
+        name = plan.facts.get("name")  # of the shape asked about, if it is one
+        return [event for event in plan.events if name in (None, event.subject)]
+
     def claims(self, text: str, names: Sequence[str] = ()) -> list[Claim]:
         paths = read_paths(text) if "at" in self.phrases else []
         return paths or read_claims(text, (self.phrases, self.concise_phrases, self.concluding), names)
@@ -177,11 +143,11 @@ class DrawnMotion(Primitive, Generic[Measured]):
 
     def what_happens(self, kind: str, detail: str) -> Mapping[str, Value]:
         """Return what the detail of an event that is no position says, by field; of a sum, its numbers."""
+        if self.fields:
+            return dict(zip(self.fields, [detail] if len(self.fields) == 1 else detail.split(), strict=False))
         return words_of(SIGNS.sub("", detail))
 
-    def recover(self, witness: Witness) -> int | None:
-        measured = self.seen(witness, witness.facts)
-        if measured is None:
-            return None
-        answer = self.answer(measured, witness.facts)
-        return witness.options.index(answer) if answer in witness.options else self.unlisted
+
+def shown_between(plan: ScenePlan, frames: Sequence[int], times_ms: Sequence[float]) -> npt.NDArray[np.int64]:
+    """Return how many of these frames are shown from each of these times to the next."""
+    return np.asarray(np.histogram(plan.shown_ms(frames) + 1e-6, times_ms)[0])

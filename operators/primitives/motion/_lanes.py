@@ -8,13 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts
-from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives._base import Facts, Phrases
 from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives.motion._courses import choose_bouts, gone_along, told_sum
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._stage import Actor, followed_steps, to_track
-from temporay.operators.records import Event, Question, ScenePlan, Track
+from temporay.operators.records import Event, Track
 
 LANE_FILL = 0.45  # radius over the lane's width, at most
 WAYS = (("left", "right"), ("up", "down"))  # along the width and along the height
@@ -40,6 +39,12 @@ class Lanes:
         return to_track(replace(actor, radius_px=radius_px), xy_T2, wraps=True)
 
 
+def steps_along(witness: Witness, name: str, facts: Facts) -> npt.NDArray[np.float64]:
+    """Return the (T-1,) steps of a shape's color along ``facts["unit"]`` of the frame, in parts of it."""
+    axis = UNITS.index(facts["unit"])
+    return np.asarray(followed_steps(witness.frames_THWC, name)[:, axis] / witness.frames_THWC.shape[2 - axis])
+
+
 class LaneRace(DrawnMotion[dict[str, float]]):
     """A question about shapes in lanes, whose ways are their speeds on the whole: tenths of the frame by name.
 
@@ -47,7 +52,7 @@ class LaneRace(DrawnMotion[dict[str, float]]):
     """
 
     order_dependent = False
-    twin = "restaged"
+    told_as_logged = True
     bouts = frozenset({"gets"})
     phrases: ClassVar[Phrases] = {
         "gets": (
@@ -68,20 +73,10 @@ class LaneRace(DrawnMotion[dict[str, float]]):
 
     def seen(self, witness: Witness, facts: Facts) -> dict[str, float] | None:
         """Add up the steps of every color around the joined edges, in both directions; None unless whole tenths."""
-        axis, seen = UNITS.index(facts["unit"]), {}
-        for name in facts["names"]:
-            step_xy_T2 = followed_steps(witness.frames_THWC, name)
-            if step_xy_T2 is None:
-                return None
-            way = 10 * float(np.abs(step_xy_T2[:, axis]).sum()) / witness.frames_THWC.shape[2 - axis]
-            if abs(way - round(way)) > SURE_TENTHS:
-                return None
-            seen[name] = float(round(way))
-        return seen
-
-    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
-        """Tell one shape after the other: its bouts, then their sum."""
-        return plan.events
+        ways = {name: 10 * float(np.abs(steps_along(witness, name, facts)).sum()) for name in facts["names"]}
+        if any(abs(way - round(way)) > SURE_TENTHS for way in ways.values()):
+            return None
+        return {name: float(round(way)) for name, way in ways.items()}
 
 
 def run_in_lanes(

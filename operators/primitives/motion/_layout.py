@@ -11,6 +11,9 @@ from math import ceil
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
+from temporay.operators.primitives.motion._drawn_motion import Setting
+from temporay.operators.primitives.motion._stage import Actor, still_track
+from temporay.operators.records import Track
 
 CORNER = 1.28  # how far the farthest corner of an outline is from its center, in radii
 MARGIN_PX = 1.0  # between a shape's room and the border of its cell
@@ -40,6 +43,12 @@ def place_apart(rng: np.random.Generator, canvas: Canvas, rooms_px: Sequence[flo
         middle = size * (np.array([cell % columns, cell // columns]) + 0.5)
         places.append(middle + rng.uniform(-slack, slack))
     return places
+
+
+def stand_apart(setting: Setting, actors: Sequence[Actor], room: float = CORNER) -> list[Track]:
+    """Let every actor stand in a place of its own, with ``room`` times its radius around it."""
+    centers = place_apart(setting.rng, setting.canvas, [room * actor.radius_px for actor in actors])
+    return [still_track(actor, center, setting.num_frames) for actor, center in zip(actors, centers, strict=True)]
 
 
 def _grid(canvas: Canvas, num_shapes: int) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from temporay.operators.canvas import Canvas
+from temporay.operators.primitives._plan import shape_track
 from temporay.operators.records import Frames, Track
 
 LINE_COLOR = (110, 110, 110)
@@ -62,18 +63,9 @@ def lines(panels: Sequence[Panel], canvas: Canvas, num_frames: int) -> list[Trac
     upright = [(x - half_px, 0, x + half_px, canvas.height) for x in sorted({panel.left for panel in panels} - {0})]
     level = [(0, y - half_px, canvas.width, y + half_px) for y in sorted({panel.top for panel in panels} - {0})]
     middle = np.array([canvas.width, canvas.height]) / 2
-    return [
-        Track(
-            name="line",
-            shape="square",
-            color=LINE_COLOR,
-            radius_px=float(max(canvas.width, canvas.height)),
-            xy_T2=np.tile(middle, (num_frames, 1)),
-            visible_T=np.ones(num_frames, np.bool_),
-            window_px=window_px,
-        )
-        for window_px in (*upright, *level)
-    ]
+    radius_px = float(max(canvas.width, canvas.height))
+    line = shape_track("line", "square", LINE_COLOR, radius_px, np.tile(middle, (num_frames, 1)))
+    return [replace(line, window_px=window_px) for window_px in (*upright, *level)]
 
 
 def _cell_name(down: str, across: str) -> str:

@@ -69,25 +69,37 @@ class Runs:
 NUM_RUNS = int(1 / (LIFE[0] + PAUSE)) + 2  # the most a clip can show, whatever its phase is
 
 
-def name_of(kind: ProcessKind, actor: Actor) -> str:
-    """Return what chains of thought call the source."""
+def show(
+    kind: ProcessKind, rng: np.random.Generator, actor: Actor, canvas: Canvas, num_frames: int, num_turns: int
+) -> ShownProcess:
+    """Show a process, and then others of its kind elsewhere.
+
+    Args:
+        num_turns: bounces of a ball, or how fast a weight swings: half a swing takes about as long as such a bounce.
+    """
     noun = {"drop": "drop", "burst": "pieces", "ball": "ball", "swing": "weight"}[kind]
-    return f"{actor.color_name} {noun}"
+    name, runs = f"{actor.color_name} {noun}", _choose_runs(rng, num_frames)
+    drawn = PROCESSES[kind](rng, actor, canvas, runs, num_turns)
+    numbers = [f" {i}" for i in range(1, len(drawn) + 1)] if len(drawn) > 1 else [""]
+    tracks = [
+        replace(track, name=f"{name}{number}", visible_T=runs.visible_T)
+        for track, number in zip(drawn, numbers, strict=True)
+    ]
+    return ShownProcess(tracks=tuple(tracks), events=_log(kind, name, runs, canvas))
 
 
-def spread(rng: np.random.Generator, actor: Actor, canvas: Canvas, num_frames: int, num_turns: int) -> ShownProcess:
-    """Show a drop whose area grows evenly, then another one elsewhere."""
-    runs, side = _choose_runs(rng, num_frames), _side(canvas)
-    first, last = max(MIN_RADIUS_PX, DROP_RADIUS[0] * side), DROP_RADIUS[1] * side
+def _spread(rng: np.random.Generator, actor: Actor, canvas: Canvas, runs: Runs, num_turns: int) -> list[Track]:
+    """Let the area of a drop grow evenly."""
+    first, last = max(MIN_RADIUS_PX, DROP_RADIUS[0] * _side(canvas)), DROP_RADIUS[1] * _side(canvas)
     places_T2 = runs.places(rng, (last, last), (canvas.width - last, canvas.height - last))
     radius_T = np.sqrt(first**2 + (last**2 - first**2) * np.minimum(1, runs.phase_T))
-    track = _track("drop", replace(actor, shape="circle", radius_px=last), places_T2, runs)
-    return ShownProcess(tracks=(replace(track, scale_T=radius_T / last),), events=_log("drop", actor, runs, canvas))
+    track = to_track(replace(actor, shape="circle", radius_px=last), places_T2, wraps=False)
+    return [replace(track, scale_T=radius_T / last)]
 
 
-def scatter(rng: np.random.Generator, actor: Actor, canvas: Canvas, num_frames: int, num_turns: int) -> ShownProcess:
-    """Show pieces that fly from one place to all sides and slow down, then others from elsewhere."""
-    runs, side = _choose_runs(rng, num_frames), _side(canvas)
+def _scatter(rng: np.random.Generator, actor: Actor, canvas: Canvas, runs: Runs, num_turns: int) -> list[Track]:
+    """Let pieces fly from one place to all sides and slow down."""
+    side = _side(canvas)
     reach, radius_px = REACH * side, max(MIN_RADIUS_PX, PIECE_RADIUS * side)
     margin = min(reach + radius_px, side / 2 - 1)
     places_T2 = runs.places(rng, (margin, margin), (canvas.width - margin, canvas.height - margin))
@@ -97,37 +109,29 @@ def scatter(rng: np.random.Generator, actor: Actor, canvas: Canvas, num_frames: 
     for i in range(NUM_PIECES):
         angle_T = turn_T + 2 * np.pi * i / NUM_PIECES
         offset_T2 = distance_T[:, None] * np.stack([np.cos(angle_T), np.sin(angle_T)], axis=1)
-        track = _track("burst", replace(actor, radius_px=radius_px), places_T2 + offset_T2, runs)
-        tracks.append(replace(track, name=f"{track.name} {i + 1}"))
-    return ShownProcess(tracks=tuple(tracks), events=_log("burst", actor, runs, canvas))
+        tracks.append(to_track(replace(actor, radius_px=radius_px), places_T2 + offset_T2, wraps=False))
+    return tracks
 
 
-def lose_height(
-    rng: np.random.Generator, actor: Actor, canvas: Canvas, num_frames: int, num_turns: int
-) -> ShownProcess:
-    """Show a ball that jumps from the floor as many times, ever lower, then another one elsewhere."""
-    runs, side, radius_px = _choose_runs(rng, num_frames), _side(canvas), actor.radius_px
+def _lose_height(rng: np.random.Generator, actor: Actor, canvas: Canvas, runs: Runs, num_turns: int) -> list[Track]:
+    """Let a ball jump from the floor as many times, ever lower."""
+    side, radius_px = _side(canvas), actor.radius_px
     floor, height = canvas.height - radius_px - 1, canvas.height - 2 * radius_px - 2
     room = DRIFT * side + radius_px
     start_T, way_T = runs.places(rng, (room, -1.0), (canvas.width - room, 1.0)).T
     x_T = start_T + DRIFT * side * way_T * (runs.phase_T - 0.5)
     xy_T2 = np.stack([x_T, floor - height * _bounce_height(runs.phase_T, num_turns)], axis=1)
-    track = _track("ball", replace(actor, shape="circle"), xy_T2, runs)
-    return ShownProcess(tracks=(track,), events=_log("ball", actor, runs, canvas))
+    return [to_track(replace(actor, shape="circle"), xy_T2, wraps=False)]
 
 
-def die_down(rng: np.random.Generator, actor: Actor, canvas: Canvas, num_frames: int, num_turns: int) -> ShownProcess:
-    """Show a weight on a thread that swings to and fro, ever less far, then another one elsewhere.
-
-    Half a swing takes about as long as a bounce of a ball with as many turns.
-    """
-    runs, reach = _choose_runs(rng, num_frames), SWING * _side(canvas)
+def _die_down(rng: np.random.Generator, actor: Actor, canvas: Canvas, runs: Runs, num_turns: int) -> list[Track]:
+    """Let a weight on a thread swing to and fro, ever less far."""
+    reach = SWING * _side(canvas)
     room = min(reach + actor.radius_px, canvas.width / 2 - 1)
     lowest = canvas.height - reach / 2 - actor.radius_px
     x_T, y_T, start_T = runs.places(rng, (room, actor.radius_px + 1, 0.0), (canvas.width - room, lowest, 1.0)).T
     off_T = np.exp(-DAMPING * runs.phase_T) * np.sin(2 * np.pi * start_T + np.pi * (num_turns + 2) * runs.phase_T)
-    xy_T2 = np.stack([x_T + reach * off_T, y_T + reach * (1 - off_T**2) / 2], axis=1)
-    return ShownProcess(tracks=(_track("swing", actor, xy_T2, runs),), events=_log("swing", actor, runs, canvas))
+    return [to_track(actor, np.stack([x_T + reach * off_T, y_T + reach * (1 - off_T**2) / 2], axis=1), wraps=False)]
 
 
 def backwards(process: ShownProcess, canvas: Canvas, num_frames: int) -> ShownProcess:
@@ -200,11 +204,11 @@ def are_turns_shown(kind: ProcessKind, measured_T: npt.NDArray[np.float64], fram
     return all(any(start <= frame < end for frame in frames) for start, end in in_one_run)
 
 
-PROCESSES: dict[ProcessKind, Callable[[np.random.Generator, Actor, Canvas, int, int], ShownProcess]] = {
-    "drop": spread,
-    "burst": scatter,
-    "ball": lose_height,
-    "swing": die_down,
+PROCESSES: dict[ProcessKind, Callable[[np.random.Generator, Actor, Canvas, Runs, int], list[Track]]] = {
+    "drop": _spread,
+    "burst": _scatter,
+    "ball": _lose_height,
+    "swing": _die_down,
 }
 
 
@@ -220,17 +224,13 @@ def _choose_runs(rng: np.random.Generator, num_frames: int) -> Runs:
     return Runs(run_T=run_T, phase_T=phase_T, num_frames_each=num_frames_each)
 
 
-def _track(kind: ProcessKind, actor: Actor, xy_T2: npt.NDArray[np.float64], runs: Runs) -> Track:
-    return replace(to_track(actor, xy_T2, wraps=False), name=name_of(kind, actor), visible_T=runs.visible_T)
-
-
-def _log(kind: ProcessKind, actor: Actor, runs: Runs, canvas: Canvas) -> tuple[Event, ...]:
+def _log(kind: ProcessKind, name: str, runs: Runs, canvas: Canvas) -> tuple[Event, ...]:
     """Log every run of which enough is seen."""
     change = {"drop": "wider", "burst": "apart", "ball": "lower", "swing": "less far"}[kind]
     frames_of_runs = [np.flatnonzero((runs.run_T == run) & runs.visible_T) for run in np.unique(runs.run_T)]
     least = max(2.0, MIN_TOLD * runs.num_frames_each)
     return tuple(
-        event_in(canvas, kind, name_of(kind, actor), int(frames[0]), int(frames[-1]) + 1, change)
+        event_in(canvas, kind, name, int(frames[0]), int(frames[-1]) + 1, change)
         for frames in frames_of_runs
         if len(frames) >= least
     )

@@ -12,6 +12,8 @@ from temporay.operators.errors import UserError
 from temporay.operators.pixels.colors_seen import follow, steps
 from temporay.operators.pixels.cutouts import choose_cutouts, cutout_radius_px
 from temporay.operators.pixels.shapes import COLORS, EASY_COLORS, EASY_SHAPES, OUTLINES, SHAPES
+from temporay.operators.primitives._base import Doubt
+from temporay.operators.primitives._plan import shape_track
 from temporay.operators.records import Cutout, Frames, Scene, ScenePlan, Track
 
 MAX_JUMP = 0.45  # of the joined frame from one frame that is shown to the next; half of it could be either way round
@@ -41,6 +43,11 @@ OPPOSITE = {
 OPPOSITE |= {there: here for here, there in OPPOSITE.items()}
 
 
+def to_the(direction: str) -> str:
+    """Return a direction as the word "goes" wants it: "to the left", but "up" and "down and to the left"."""
+    return f"to the {direction}" if direction in ("left", "right") else direction
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
     """A shape before it is given a path, or an object of a photograph in its place."""
@@ -55,10 +62,16 @@ class Actor:
         return f"{self.color_name} {self.shape}" if self.cutout is None else self.cutout.instance.category
 
 
-def color_of(name: str) -> tuple[int, int, int] | None:
-    """Return the RGB color of a shape by its name; None for cut-outs, which have no one color."""
+def color_of(name: str) -> tuple[int, int, int]:
+    """Return the RGB color of a shape by its name.
+
+    Raises:
+        Doubt: it is a cut-out, which has no one color.
+    """
     color_name, _, shape = name.partition(" ")
-    return COLORS.get(color_name) if shape else None
+    if not shape or color_name not in COLORS:
+        raise Doubt
+    return COLORS[color_name]
 
 
 def choose_actors(
@@ -122,16 +135,8 @@ def choose_way(rng: np.random.Generator, actor: Actor, step_xy_T2: npt.NDArray[n
 
 def to_track(actor: Actor, xy_T2: npt.NDArray[np.float64], *, wraps: bool) -> Track:
     """Return the actor's track along these places, visible in every frame."""
-    return Track(
-        name=actor.name,
-        shape=actor.shape,
-        color=COLORS[actor.color_name],
-        radius_px=actor.radius_px,
-        xy_T2=xy_T2,
-        visible_T=np.ones(len(xy_T2), np.bool_),
-        wraps=wraps,
-        cutout=actor.cutout,
-    )
+    track = shape_track(actor.name, actor.shape, COLORS[actor.color_name], actor.radius_px, xy_T2)
+    return replace(track, wraps=wraps, cutout=actor.cutout)
 
 
 @functools.lru_cache(maxsize=256)
@@ -184,9 +189,7 @@ def _between(
 
 def square_track(name: str, color: tuple[int, int, int], side_px: float, xy_T2: npt.NDArray[np.float64]) -> Track:
     """Return the track of an upright square: a wall, a frame, a cell."""
-    visible_T = np.ones(len(xy_T2), np.bool_)
-    radius_px = side_px / 2 / SQUARE_SIDE
-    return Track(name=name, shape="square", color=color, radius_px=radius_px, xy_T2=xy_T2, visible_T=visible_T)
+    return shape_track(name, "square", color, side_px / 2 / SQUARE_SIDE, xy_T2)
 
 
 def still_track(actor: Actor, center_xy: npt.NDArray[np.float64], num_frames: int) -> Track:
@@ -194,18 +197,18 @@ def still_track(actor: Actor, center_xy: npt.NDArray[np.float64], num_frames: in
     return to_track(actor, np.tile(center_xy, (num_frames, 1)), wraps=False)
 
 
-def followed(frames_THWC: Frames, name: str) -> npt.NDArray[np.float64] | None:
+def followed(frames_THWC: Frames, name: str) -> npt.NDArray[np.float64]:
     """Follow a shape by the color in its name: (T, 3) of x, y in px and area in px².
 
-    Returns:
-        None if it is a cut-out or if it is not seen in every frame.
+    Raises:
+        Doubt: it is a cut-out, or it is not seen in every frame.
     """
-    color = color_of(name)
-    seen_T3 = None if color is None else follow(frames_THWC, color)
-    return None if seen_T3 is None or np.isnan(seen_T3).any() else seen_T3
+    seen_T3 = follow(frames_THWC, color_of(name))
+    if np.isnan(seen_T3).any():
+        raise Doubt
+    return seen_T3
 
 
-def followed_steps(frames_THWC: Frames, name: str) -> npt.NDArray[np.float64] | None:
-    """Return the (T-1, 2) px steps of a shape around the joined edges; None if ``followed`` gives None."""
-    seen_T3 = followed(frames_THWC, name)
-    return None if seen_T3 is None else steps(seen_T3, frames_THWC.shape[2], frames_THWC.shape[1])
+def followed_steps(frames_THWC: Frames, name: str) -> npt.NDArray[np.float64]:
+    """Return the (T-1, 2) px steps of a shape around the joined edges. Raises as ``followed`` does."""
+    return steps(followed(frames_THWC, name), frames_THWC.shape[2], frames_THWC.shape[1])

@@ -26,13 +26,15 @@ def spread_frames(num_frames: int, count: int = NUM_LISTED_POSITIONS) -> list[in
     return [int(f) for f in np.rint(np.linspace(0, num_frames - 1, count))]
 
 
+def in_tenths(xy_T2: npt.NDArray[np.float64], canvas: Canvas) -> npt.NDArray[np.int64]:
+    """Return places in tenths of the frame, (T, 2)."""
+    return np.asarray(np.clip(10 * xy_T2 / np.array([canvas.width, canvas.height]), 0, 9), np.int64)
+
+
 def at_events(name: str, xy_T2: npt.NDArray[np.float64], canvas: Canvas, frames: Iterable[int]) -> list[Event]:
     """Log where a shape is in these frames; ``detail`` is the position in tenths of the frame, "x y"."""
-    tenths_T2 = np.clip(10 * xy_T2 / np.array([canvas.width, canvas.height]), 0, 9).astype(int)
-    return [
-        event_in(canvas, "at", name, frame, frame + 1, f"{tenths_T2[frame, 0]} {tenths_T2[frame, 1]}")
-        for frame in frames
-    ]
+    tenths_T2 = in_tenths(xy_T2, canvas)
+    return [event_in(canvas, "at", name, frame, frame + 1, "{} {}".format(*tenths_T2[frame])) for frame in frames]
 
 
 def edge_events(name: str, xy_T2: npt.NDArray[np.float64], canvas: Canvas) -> list[Event]:

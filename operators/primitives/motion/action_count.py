@@ -19,13 +19,11 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts
-from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives._plan import event_in
+from temporay.operators.primitives._base import Facts, Phrases, by_start
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._stage import followed, frames_of_gaps, to_track
 from temporay.operators.records import Event, ScenePlan
-from temporay.operators.seeding import choose_one, random_cuts, rng_at, shuffled
+from temporay.operators.seeding import choose_one, random_cuts, shuffled
 
 MOST_COUNTED_BY_LEVEL = (4, 5, 5, 6, 7)
 MOST_HALVES_BY_LEVEL = (0, 0, 0, 1, 2)
@@ -59,8 +57,6 @@ class ActionCount(DrawnMotion[list[Act]]):
     task = "action_count"
     free_form = True
     answer_kind = "number"
-    order_dependent = True
-    twin = "restaged"
     wordings = (
         "How many times does the {name} {do}?",
         "How often does the {name} {do}?",
@@ -114,13 +110,12 @@ class ActionCount(DrawnMotion[list[Act]]):
         num_strokes = (most, most + 1 - fewest, num_halves)  # of actions that count, of others, and halves
         shortest = max(3, 2 * gap)  # of a stroke: it stays at its end for a gap
         spare = setting.num_frames - shortest * sum(num_strokes) - gap * (most + 2 + num_halves)
-        num_frames = [
-            n * shortest + int(spare * share) for n, share in zip(num_strokes, rng.dirichlet(np.ones(4)), strict=False)
-        ]
+        shares = rng.dirichlet(np.ones(4))
+        num_frames = [n * shortest + int(spare * share) for n, share in zip(num_strokes, shares, strict=False)]
         ramp = 1 + int(rng.integers(max(1, gap // 2)))
         reach, half = float(rng.uniform(*REACH)), float(rng.uniform(*HALF))
         truth = setting.choose_truth(options)
-        course = rng_at(*setting.address.parts(), "course", truth)
+        course = setting.rng_for("course", truth)
         acts: list[tuple[Act, list[int]]] = []
         wanted = ((truth, asked, True), (most + 1 - truth, others, True), (num_halves, asked, False))
         for (count, verbs, whole), strokes, frames in zip(wanted, num_strokes, num_frames, strict=True):
@@ -130,8 +125,7 @@ class ActionCount(DrawnMotion[list[Act]]):
         steps = [(*acts[i], rest) for i, rest in zip(course.permutation(len(acts)), rests, strict=False)]
         state_T3, events = _play(setting, actor.name, steps, ramp, half)
         state_T3 *= reach
-        middle = np.array([setting.canvas.width, setting.canvas.height]) / 2
-        track = to_track(actor, middle + setting.side_px * state_T3[:, :2], wraps=False)
+        track = to_track(actor, setting.size_xy / 2 + setting.side_px * state_T3[:, :2], wraps=False)
         facts = {
             "name": actor.name,
             "verbs": asked,
@@ -143,14 +137,11 @@ class ActionCount(DrawnMotion[list[Act]]):
         return MotionClip([replace(track, scale_T=1 + state_T3[:, 2])], _numbered(events, facts), facts)
 
     def logged(self, events: Sequence[Event], facts: Facts) -> list[Act]:
-        told = sorted(events, key=lambda event: event.start_ms)
-        return [Act(event.detail.split()[0].removesuffix("s"), event.kind != "half") for event in told]
+        return [Act(event.detail.split()[0].removesuffix("s"), event.kind != "half") for event in by_start(events)]
 
-    def seen(self, witness: Witness, facts: Facts) -> list[Act] | None:
+    def seen(self, witness: Witness, facts: Facts) -> list[Act]:
         """Measure how far the shape is from where it was at first, and how much larger."""
         seen_T3 = followed(witness.frames_THWC, facts["name"])
-        if seen_T3 is None:
-            return None
         side_px = min(witness.frames_THWC.shape[1:3])
         moved_T2 = (seen_T3[:, :2] - seen_T3[0, :2]) / side_px
         return _acts_in(np.column_stack([moved_T2, np.sqrt(seen_T3[:, 2] / seen_T3[0, 2]) - 1]))
@@ -213,20 +204,20 @@ def _play(
             state_T3[end : end + length] = far * share_T[:, None] * VERBS[act.verb]
             end += length
         kind = "act" if act.whole else "half"
-        events.append(event_in(setting.canvas, kind, name, start, end, f"{act.verb}s"))
+        events.append(setting.event_in(kind, name, start, end, f"{act.verb}s"))
         start = end
     return state_T3, events
 
 
 def _numbered(events: Sequence[Event], facts: Facts) -> list[Event]:
     """Return the log with a number for each action that counts, and with those that are not asked for as others."""
-    numbered, count = [], 0
-    for event in events:
+    numbered, count = list(events), 0
+    for i, event in enumerate(events):
         if event.kind == "act" and event.detail.removesuffix("s") in facts["verbs"]:
             count += 1
-            numbered.append(replace(event, detail=f"{event.detail} {count}"))
-        else:
-            numbered.append(replace(event, kind="other") if event.kind == "act" else event)
+            numbered[i] = replace(event, detail=f"{event.detail} {count}")
+        elif event.kind == "act":
+            numbered[i] = replace(event, kind="other")
     return numbered
 
 

@@ -10,17 +10,16 @@ change counts. Changes are two shown frames apart or more.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.pixels.silhouettes import places_seen
-from temporay.operators.primitives._base import CONCLUSIONS, Facts, Inherent, choose_wording
-from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives._base import CONCLUSIONS, Facts, Inherent, Phrases, by_start
 from temporay.operators.primitives._plan import frame_ms
 from temporay.operators.primitives.motion._changes import ATTRIBUTES, Change, choose_shapes, events_of, tracks_of
-from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
+from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting, shown_between
 from temporay.operators.records import Event, ScenePlan
 from temporay.operators.seeding import choose_one, random_cuts, shuffled
 
@@ -64,7 +63,6 @@ class AttributeChange(DrawnMotion[SeenChange]):
         **{f"{mode} bag_of_frames": 0.55 for mode in FIRST.values()},
     }
     order_dependent = False
-    twin = "restaged"
     gaps_by_level = tuple(2 * num_times + 1.5 for num_times in NUM_TIMES_BY_LEVEL)
     concluding: ClassVar[Phrases] = {"change": tuple(text.format(answer="at {start} s") for text in CONCLUSIONS)}
 
@@ -138,7 +136,7 @@ class AttributeChange(DrawnMotion[SeenChange]):
         times = _choose_times(setting)
         order = [int(i) for i in rng.permutation(shapes.num_shapes)]  # the one asked about comes first
         attributes = shuffled(rng, ATTRIBUTES)
-        facts: dict[str, Any] = {"mode": mode, "wording": choose_wording(rng, self.wordings_by_mode[mode])}
+        facts = self.worded({"mode": mode}, setting)
         changed = [asked, *[DECOY[asked]] * (len(order) - 1)]
         if mode in ("which", "first"):
             facts |= {"attribute": asked, "options": [f"the {shapes.name(i, asked)}" for i in order]}
@@ -168,21 +166,19 @@ class AttributeChange(DrawnMotion[SeenChange]):
         return MotionClip([track for own_tracks in tracks for track in own_tracks], events, facts)
 
     def text(self, facts: Facts) -> str:
-        wording = self.wordings_of(facts)[facts["wording"]]
         note = " A change that is undone does not count." if facts["undone"] else ""
-        return wording.format(name=facts.get("name", ""), change=f"its {facts.get('attribute', '')}") + note
+        return super().text({"name": "", **facts, "change": f"its {facts.get('attribute', '')}"}) + note
 
     def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
         """Return whether a frame is shown before, between and after all changes, or all times that are options."""
         options = self.options_of(plan.facts)
         asks_when = plan.facts["mode"] == "when"
-        ms = sorted(1000 * _seconds(one) for one in options) if asks_when else [event.start_ms for event in plan.events]
-        shown_ms = 1000.0 * np.array(frames) / plan.fps + 1e-6
-        return bool(np.histogram(shown_ms, [0.0, *sorted(ms), np.inf])[0].all())
+        ms = [1000 * _seconds(one) for one in options] if asks_when else [event.start_ms for event in plan.events]
+        return bool(shown_between(plan, frames, [0.0, *sorted(ms), np.inf]).all())
 
     def logged(self, events: Sequence[Event], facts: Facts) -> SeenChange:
         """Return the first change that is asked about and lasts: the last one of its shape."""
-        lasting = {event.subject: event for event in sorted(events, key=lambda event: event.start_ms)}
+        lasting = {event.subject: event for event in by_start(events)}
         changes = [SeenChange(name, event.detail.split()[0], event.start_ms / 1000) for name, event in lasting.items()]
         return min((one for one in changes if one.is_asked(facts)), key=lambda one: one.time_s)
 

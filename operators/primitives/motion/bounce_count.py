@@ -19,16 +19,13 @@ from typing import ClassVar
 import cv2
 import numpy as np
 import numpy.typing as npt
-from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.pixels.shapes import outline
-from temporay.operators.primitives._base import Facts, Inherent
-from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives._plan import event_in
+from temporay.operators.primitives._base import Facts, Inherent, Phrases
 from temporay.operators.primitives.motion._courses import choose_spans
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._stage import EDGES, Actor, followed, to_track
-from temporay.operators.records import Event, Question, ScenePlan
+from temporay.operators.records import Event, ScenePlan
 
 NUM_SWINGS_BY_LEVEL = (4, 4, 6, 6, 8)  # even: then the middle frame is more often between two swings than in one
 COUNTS_BY_LEVEL = ((1, 3), (1, 3), (1, 5), (2, 6), (3, 7))
@@ -39,9 +36,7 @@ SWING_GAPS = 3.2  # of the shortest swing: then it is shown within an eighth of 
 FOLD = 0.75  # of the way to the edge: where a swing without a bounce turns at most
 MIDDLE = (0.49, 0.51)  # where a swing begins, in parts of the room
 CLEAR = (0.2, 0.8)  # where its line is across, clear of the edges along it
-NEAR = (
-    0.05625  # parts of the frame: surely nearer to an edge than a turn before it, farther than a bounce that is shown
-)
+NEAR = 0.05625  # parts of the frame: nearer than a turn before an edge, farther than a bounce that is shown
 SEEN_LIMITS = (0.068, 0.078)  # the same in frames: counts that differ at the two leave a doubt
 
 
@@ -71,8 +66,7 @@ class BounceCount(DrawnMotion[int]):
     task = "bounce_count"
     free_form = True
     answer_kind = "number"
-    order_dependent = True
-    twin = "restaged"
+    told_as_logged = True
     inherent: ClassVar[Inherent] = {
         "bag_of_frames": (0.65, 0.65, 0.5, 0.45, 0.45),
         "few_frames": 0.4,
@@ -115,9 +109,9 @@ class BounceCount(DrawnMotion[int]):
         for actor in actors:
             count = truth if actor is actors[0] else counts[int(len(counts) * rng.uniform())]
             swings = _choose_swings(setting, count)
-            xy_T2 = _swinging(rng, actor, swings, setting.num_frames, setting.canvas, slanted=level >= SLANTED_LEVEL)
+            xy_T2 = _swinging(setting, actor, swings)
             tracks.append(to_track(actor, xy_T2, wraps=False))
-            events.extend(_told(actor.name, swings, setting.canvas))
+            events.extend(_told(setting, actor.name, swings))
         # the ball asked about is painted last
         return MotionClip(tracks[::-1], events, {"name": actors[0].name, "options": [str(n) for n in counts]})
 
@@ -127,8 +121,6 @@ class BounceCount(DrawnMotion[int]):
     def seen(self, witness: Witness, facts: Facts) -> int | None:
         """Count how often what has the ball's color comes near an edge, as if a circle of its radius were seen."""
         seen_T3 = followed(witness.frames_THWC, facts["name"])
-        if seen_T3 is None:
-            return None
         area, middle_xy = _mass(facts["name"].partition(" ")[2])
         radius_px = float(np.sqrt(np.median(seen_T3[:, 2]) / area))
         size, xy_T2 = np.array(witness.frames_THWC.shape[2:0:-1]), seen_T3[:, :2] - radius_px * middle_xy
@@ -140,10 +132,6 @@ class BounceCount(DrawnMotion[int]):
         track = next(track for track in plan.tracks if track.name == plan.facts["name"])
         size = np.array([plan.width, plan.height])
         return visits(track.xy_T2[list(frames)], track.radius_px, size) == self.logged(plan.events, plan.facts)
-
-    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
-        """Tell every swing of the ball."""
-        return [event for event in plan.events if event.subject == plan.facts["name"]]
 
 
 def _choose_swings(setting: Setting, count: int) -> list[Swing]:
@@ -161,11 +149,10 @@ def _choose_swings(setting: Setting, count: int) -> list[Swing]:
     ]
 
 
-def _swinging(
-    rng: np.random.Generator, actor: Actor, swings: Sequence[Swing], num_frames: int, canvas: Canvas, *, slanted: bool
-) -> npt.NDArray[np.float64]:
+def _swinging(setting: Setting, actor: Actor, swings: Sequence[Swing]) -> npt.NDArray[np.float64]:
     """Return where the ball is, (T, 2) px; between swings it rests."""
-    place_T2 = np.tile(rng.uniform(*MIDDLE, 2), (num_frames, 1))
+    rng, slanted = setting.rng, setting.level >= SLANTED_LEVEL
+    place_T2 = np.tile(rng.uniform(*MIDDLE, 2), (setting.num_frames, 1))
     across = 1 - swings[0].axis
     if not slanted:
         place_T2[:, across] = rng.uniform(*CLEAR)
@@ -176,21 +163,17 @@ def _swinging(
         if slanted:
             place_T2[during, side] = np.linspace(middle[side], drifted, swing.end - swing.start + 1)
             place_T2[swing.end :, side] = drifted
-    size = np.array([canvas.width, canvas.height], dtype=np.float64)
-    return np.asarray(actor.radius_px + place_T2 * (size - 2 * actor.radius_px))
+    return np.asarray(actor.radius_px + place_T2 * (setting.size_xy - 2 * actor.radius_px))
 
 
-def _told(name: str, swings: Sequence[Swing], canvas: Canvas) -> list[Event]:
+def _told(setting: Setting, name: str, swings: Sequence[Swing]) -> list[Event]:
     """Log every swing: a bounce at its turn, or the edge that is not reached."""
-    events: list[Event] = []
-    count = 0
+    events, count = list[Event](), 0
     for swing in swings:
         edge, turn = EDGES[swing.axis][swing.side], (swing.start + swing.end) / 2
-        if swing.bounces:
-            count += 1
-            events.append(event_in(canvas, "bounce", name, turn, turn + 1, f"{count} {edge}"))
-        else:
-            events.append(event_in(canvas, "turns", name, turn, turn + 1, f"{count} {edge}"))
+        count += swing.bounces
+        kind = "bounce" if swing.bounces else "turns"
+        events.append(setting.event_in(kind, name, turn, turn + 1, f"{count} {edge}"))
     return events
 
 

@@ -17,17 +17,13 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness, follow
-from temporay.operators.primitives._base import NOT_AN_OPTION, Facts, Inherent
-from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives._plan import event_in
-from temporay.operators.primitives._stated import Stated
-from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
+from temporay.operators.primitives._base import NOT_AN_OPTION, Facts, Inherent, Phrases, by_start
+from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting, shown_between
 from temporay.operators.primitives.motion._stage import JOINED, choose_place, color_of, to_track, torus_path
-from temporay.operators.primitives.motion._told_paths import TENTHS
+from temporay.operators.primitives.motion._told_paths import TENTHS, in_tenths
 from temporay.operators.records import Event, ScenePlan, Track
-from temporay.operators.seeding import choose_one
+from temporay.operators.seeding import choose_one, shuffled
 
 NUM_SEGMENTS_BY_LEVEL = (3, 4, 4, 5, 6)
 NUM_DISTRACTORS_BY_LEVEL = (0, 0, 1, 1, 2)  # they move on paths of their own, cut and shuffled with the frames
@@ -42,10 +38,10 @@ class ClipJigsaw(DrawnMotion[Sequence[int]]):
     """Question about the order of shuffled segments."""
 
     task = "clip_jigsaw"
+    numbered = frozenset({"segment"})
     # Frames at the first cut show one jump.
     inherent: ClassVar[Inherent] = {"few_frames": 0.55}
     answer_kind = "order"
-    order_dependent = True
     twin = "reordered"
     notes = (JOINED, TENTHS)
     gaps_by_level = tuple((SEGMENT_GAPS + 1) * count for count in NUM_SEGMENTS_BY_LEVEL)
@@ -80,7 +76,7 @@ class ClipJigsaw(DrawnMotion[Sequence[int]]):
     }
 
     def arrange(self, setting: Setting) -> MotionClip:
-        rng, canvas, level, num_frames = setting.rng, setting.canvas, setting.level, setting.num_frames
+        rng, level, num_frames = setting.rng, setting.level, setting.num_frames
         num_segments = NUM_SEGMENTS_BY_LEVEL[level]
         listed = _choose_orders(rng, num_segments)
         shown = setting.choose_truth(listed)  # shown[j]: which part of the clip is segment j
@@ -91,9 +87,7 @@ class ClipJigsaw(DrawnMotion[Sequence[int]]):
         for start, part in zip(starts, shown, strict=True):
             frames_T[start : start + length] = part * (length - 1) + np.arange(length)
             visible_T[start : start + length] = True
-        paths = [
-            _smooth_path(rng, canvas, (length - 1) * num_segments + 1, MAX_TURN_DEG_BY_LEVEL[level]) for _ in actors
-        ]
+        paths = [_smooth_path(setting, (length - 1) * num_segments + 1) for _ in actors]
         tracks = [
             replace(to_track(actor, path[frames_T], wraps=True), visible_T=visible_T)
             for actor, path in zip(actors, paths, strict=True)
@@ -101,35 +95,22 @@ class ClipJigsaw(DrawnMotion[Sequence[int]]):
         name = actors[0].name
         return MotionClip(
             tracks=tracks[::-1],  # the shape asked about is painted last
-            events=_segments(tracks[0], starts, length, shown, canvas),
+            events=_segments(setting, tracks[0], starts, length, shown),
             facts={"name": name, "count": num_segments, "options": [_numbers(_played(order)) for order in listed]},
         )
 
     def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
         """Return whether two frames of each segment are shown, and an empty one between any two."""
-        shown_ms = 1000.0 * np.array(frames) / plan.fps + 1e-6
-        ends_ms = [ms for event in plan.events for ms in (event.start_ms, event.end_ms)]
-        num_shown = np.histogram(shown_ms, ends_ms)[0]
+        num_shown = shown_between(plan, frames, [ms for event in plan.events for ms in (event.start_ms, event.end_ms)])
         return bool((num_shown[::2] >= 2).all() and (num_shown[1::2] >= 1).all())
-
-    def stated(self, kind: str, subject: str | None, detail: str | None) -> Stated:
-        """Return the segment as what is meant, and its places and its number in the clip as what is seen."""
-        stated = super().stated(kind, subject, detail)
-        segment = stated.what.get("1", "")
-        places = {name: value for name, value in stated.what.items() if name != "1"}
-        return Stated(about=stated.about | {f"segment {segment}"}, what=places)
 
     def logged(self, events: Sequence[Event], facts: Facts) -> Sequence[int]:
         """Return the segments in the order that restores the clip."""
-        segments = sorted(events, key=lambda event: event.start_ms)
-        return _played([int(event.detail.split()[-1]) - 1 for event in segments])
+        return _played([int(event.detail.split()[-1]) - 1 for event in by_start(events)])
 
     def seen(self, witness: Witness, facts: Facts) -> Sequence[int] | None:
         """Find the order, of all there are, that leaves the smallest gaps in the path of the color."""
-        count, color = facts["count"], color_of(facts["name"])
-        if color is None:
-            return None
-        seen_T3 = follow(witness.frames_THWC, color)
+        count, seen_T3 = facts["count"], follow(witness.frames_THWC, color_of(facts["name"]))
         runs = [list(run) for is_seen, run in groupby(seen_T3[:, :2], lambda xy: not np.isnan(xy[0])) if is_seen]
         if len(runs) != count or min(map(len, runs)) < 2:
             return None
@@ -149,7 +130,7 @@ def _choose_orders(rng: np.random.Generator, num_segments: int) -> list[tuple[in
     alike = _alike_orders(num_segments)
     most = min(MAX_OPTIONS, max(map(len, alike)))
     orders = choose_one(rng, [orders for orders in alike if len(orders) >= most])
-    return [orders[i] for i in rng.permutation(len(orders))[:most]]
+    return shuffled(rng, orders)[:most]
 
 
 @functools.cache
@@ -171,25 +152,24 @@ def _numbers(segments: Sequence[int]) -> str:
     return ", ".join(str(segment + 1) for segment in segments)
 
 
-def _smooth_path(
-    rng: np.random.Generator, canvas: Canvas, num_frames: int, max_turn_deg: float
-) -> npt.NDArray[np.float64]:
+def _smooth_path(setting: Setting, num_frames: int) -> npt.NDArray[np.float64]:
     """Choose an arc of constant speed from anywhere, around the joined edges: (T, 2) px."""
-    start = choose_place(rng, canvas)
-    step_px = min(canvas.width, canvas.height) * float(rng.uniform(*TRAVEL_RANGE)) / (num_frames - 1)
+    rng, max_turn_deg = setting.rng, MAX_TURN_DEG_BY_LEVEL[setting.level]
+    start = choose_place(rng, setting.canvas)
+    step_px = setting.side_px * float(rng.uniform(*TRAVEL_RANGE)) / (num_frames - 1)
     turn_rad = np.deg2rad(float(rng.uniform(-max_turn_deg, max_turn_deg)))
     angle_T = float(rng.uniform(0, 2 * np.pi)) + turn_rad * np.linspace(0, 1, num_frames - 1)
-    return torus_path(start, step_px * np.stack([np.cos(angle_T), np.sin(angle_T)], axis=1), canvas)
+    return torus_path(start, step_px * np.stack([np.cos(angle_T), np.sin(angle_T)], axis=1), setting.canvas)
 
 
-def _segments(track: Track, starts: Sequence[int], length: int, shown: Sequence[int], canvas: Canvas) -> list[Event]:
+def _segments(setting: Setting, track: Track, starts: Sequence[int], length: int, shown: Sequence[int]) -> list[Event]:
     """Log every segment; positions are in tenths of the frame."""
-    tenths_T2 = np.clip(10 * track.xy_T2 / np.array([canvas.width, canvas.height]), 0, 9).astype(int)
+    tenths_T2 = in_tenths(track.xy_T2, setting.canvas)
     events = []
     for number, (start, part) in enumerate(zip(starts, shown, strict=True)):
         (x, y), (end_x, end_y) = tenths_T2[start], tenths_T2[start + length - 1]
         detail = f"{number + 1} {x} {y} {end_x} {end_y} {part + 1}"
-        events.append(event_in(canvas, "segment", track.name, start, start + length, detail))
+        events.append(setting.event_in("segment", track.name, start, start + length, detail))
     return events
 
 

@@ -16,13 +16,11 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.errors import SampleRejected
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts, Inherent
-from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives._plan import event_in
+from temporay.operators.primitives._base import Facts, Inherent, Phrases
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._stage import DARK_COLOR, WALL_COLOR, followed, square_track, to_track
 from temporay.operators.records import Event, ScenePlan
-from temporay.operators.seeding import random_cuts, rng_at, shuffled
+from temporay.operators.seeding import random_cuts, shuffled
 
 
 class Difficulty(NamedTuple):
@@ -68,8 +66,6 @@ class CollisionCount(DrawnMotion[list[str]]):
     # Each collision is an event.
     inherent: ClassVar[Inherent] = {"num_events": 1.0}
     answer_kind = "number"
-    order_dependent = True
-    twin = "restaged"
     gaps_by_level = tuple(d.moving_gaps + d.most_collisions + d.num_rests for d in DIFFICULTIES)
     notes = ("All circles stand still for a moment when two of them touch.",)
     wordings = (
@@ -103,26 +99,21 @@ class CollisionCount(DrawnMotion[list[str]]):
         """Choose circles and counts, then the truth, then a flight with so many collisions."""
         rng, rules = setting.rng, DIFFICULTIES[setting.level]
         side_px = BOX_SIDE * setting.side_px
-        actors = [
-            replace(actor, shape="circle", radius_px=RADIUS * side_px)
-            for actor in setting.choose_actors(rules.num_circles)
-        ]
+        chosen = setting.choose_actors(rules.num_circles)
+        actors = [replace(actor, shape="circle", radius_px=RADIUS * side_px) for actor in chosen]
         names = [actor.name for actor in actors]
         asked = _pair(names, (0, 1)) if setting.level >= PAIR_LEVEL and rng.integers(2) else ""
         facts = {"names": names, "asked": asked, "who": f"the {asked or 'circles'}"}
         options = shuffled(rng, PAIR_COUNTS if asked else rules.counts)
         truth = setting.choose_truth(options)
-        course = rng_at(*setting.address.parts(), "course", truth)
+        course = setting.rng_for("course", truth)
         xy_TN2, events = self._choose_flight(course, setting, facts, truth)
-        middle = np.array([setting.canvas.width, setting.canvas.height]) / 2
+        middle = setting.size_xy / 2
         still_T2 = np.tile(middle, (setting.num_frames, 1))
-        box = [
-            square_track("box", color, share * setting.side_px, still_T2)
-            for color, share in ((WALL_COLOR, WALL_SIDE), (DARK_COLOR, BOX_SIDE))
-        ]
-        circles = [
-            to_track(actor, middle + side_px * (xy_TN2[:, i] - 0.5), wraps=False) for i, actor in enumerate(actors)
-        ]
+        sides = ((WALL_COLOR, WALL_SIDE), (DARK_COLOR, BOX_SIDE))
+        box = [square_track("box", color, share * setting.side_px, still_T2) for color, share in sides]
+        places_NT2 = middle + side_px * (xy_TN2.transpose(1, 0, 2) - 0.5)
+        circles = [to_track(actor, xy_T2, wraps=False) for actor, xy_T2 in zip(actors, places_NT2, strict=True)]
         return MotionClip([*box, *circles], events, {**facts, "options": [str(count) for count in options]})
 
     def _choose_flight(
@@ -137,7 +128,7 @@ class CollisionCount(DrawnMotion[list[str]]):
             SampleRejected: none of many flights has.
         """
         rules, names = DIFFICULTIES[setting.level], facts["names"]
-        pace = rng_at(*setting.address.parts(), "pace")  # the same for every count
+        pace = setting.rng_for("pace")  # the same for every count
         num_still = setting.gap * (rules.most_collisions + rules.num_rests) + int(pace.integers(4 * setting.gap))
         num_moving, way = setting.num_frames - num_still, rules.moving_gaps * float(pace.uniform(*STEP))
         shown = [*setting.canvas.sampling.choices(setting.num_frames, setting.canvas.fps), range(setting.num_frames)]
@@ -169,10 +160,7 @@ class CollisionCount(DrawnMotion[list[str]]):
 
     def seen(self, witness: Witness, facts: Facts) -> list[str] | None:
         """Follow the circles by their colors and find which of them touch; None where two limits find others."""
-        followed_N = [followed(witness.frames_THWC, name) for name in facts["names"]]
-        places = [seen_T3[:, :2] for seen_T3 in followed_N if seen_T3 is not None]
-        if len(places) < len(followed_N):
-            return None
+        places = [followed(witness.frames_THWC, name)[:, :2] for name in facts["names"]]
         side_px = BOX_SIDE * min(witness.frames_THWC.shape[1:3])
         near, far = (_touching(np.stack(places, axis=1) / side_px, facts["names"], limit) for limit in SEEN_LIMITS)
         return near if near == far else None
@@ -262,5 +250,5 @@ def _log(
         counts = subject == asked or not asked
         count += counts
         kind, detail = ("collision", str(count)) if counts else ("other", "")
-        events.append(event_in(setting.canvas, kind, subject, start, start + length, detail))
+        events.append(setting.event_in(kind, subject, start, start + length, detail))
     return events

@@ -14,15 +14,13 @@ from typing import ClassVar
 
 import numpy as np
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts, Inherent
-from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives._plan import event_in
+from temporay.operators.primitives._base import Facts, Inherent, Phrases
 from temporay.operators.primitives._stated import Value, direction_of, words_of
 from temporay.operators.primitives.motion._courses import choose_bouts, gaps_of_bouts, gone_along, told_sum
 from temporay.operators.primitives.motion._drawn_motion import SIGNS, DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._lanes import UNITS, WAYS, LaneRace
-from temporay.operators.primitives.motion._stage import JOINED, choose_way, followed_steps, straight_steps
-from temporay.operators.records import AnswerValue, Event, Question, ScenePlan
+from temporay.operators.primitives.motion._lanes import UNITS, WAYS, LaneRace, steps_along
+from temporay.operators.primitives.motion._stage import JOINED, choose_way, straight_steps
+from temporay.operators.records import AnswerValue, Event
 
 OPTION_TENTHS_BY_LEVEL = (4, 4, 4, 2, 2)  # between neighboring options; an odd number would show at the end
 FIRST_TENTHS_BY_LEVEL = ((10, 10), (10, 13), (11, 15), (15, 20), (17, 24))  # range of the shortest option
@@ -48,6 +46,7 @@ class DistanceEstimation(DrawnMotion[float]):
         "few_frames": 0.36,
     }
     notes = (JOINED,)
+    told_as_logged = True
     bouts = frozenset({"gets"})
     gaps_by_level = tuple(
         gaps_of_bouts(first[1] + (NUM_OPTIONS - 1) * step, bouts)
@@ -92,7 +91,7 @@ class DistanceEstimation(DrawnMotion[float]):
             if actor is actors[0]:
                 for bout in bouts:
                     detail = f"{bout.tenths} {WAYS[axis][(sign > 0) != bout.back]}"
-                    events.append(event_in(canvas, "gets", actor.name, bout.start, bout.end, detail))
+                    events.append(setting.event_in("gets", actor.name, bout.start, bout.end, detail))
                 events.append(setting.event("sum", actor.name, told_sum([bout.tenths for bout in bouts])))
         # the one asked about is painted last
         return MotionClip(tracks[::-1], events, {"name": actors[0].name, "tenths": ways, "unit": UNITS[axis]})
@@ -113,19 +112,10 @@ class DistanceEstimation(DrawnMotion[float]):
 
     def seen(self, witness: Witness, facts: Facts) -> float | None:
         """Add up the steps of the shape's color between frames, around the joined edges and in both directions."""
-        step_xy_T2 = followed_steps(witness.frames_THWC, facts["name"])
-        if step_xy_T2 is None:
-            return None
-        axis = UNITS.index(facts["unit"])
-        share_T = step_xy_T2[:, axis] / witness.frames_THWC.shape[2 - axis]
-        way = 10 * float(np.abs(share_T).sum())
+        way = 10 * float(np.abs(steps_along(witness, facts["name"], facts)).sum())
         step = float(np.diff(np.sort(facts["tenths"])).min())
         return way if np.abs(np.array(facts["tenths"]) - way).min() < SURE_SHARE * step else None
 
     def answer(self, measured: float, facts: Facts) -> str:
         nearest = min(facts["tenths"], key=lambda way: abs(way - measured))
         return f"{nearest / 10:g} {facts['unit']}s"
-
-    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
-        """Tell every bout, then their sum."""
-        return plan.events

@@ -13,17 +13,14 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 from temporay.operators.pixels.colors_seen import Witness, color_masks
-from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.pixels.silhouettes import MIN_AREA_PX
-from temporay.operators.primitives._base import Facts, Inherent
-from temporay.operators.primitives._claims import Claim, Phrases, read_lists
-from temporay.operators.primitives._plan import event_in
-from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._layout import CORNER, cell_room_px, place_apart
-from temporay.operators.primitives.motion._stage import Actor, still_track
-from temporay.operators.records import Event, Question, ScenePlan, Track
+from temporay.operators.primitives._base import Facts, Inherent, Phrases, by_start
+from temporay.operators.primitives._claims import Claim, read_lists
+from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting, shown_between
+from temporay.operators.primitives.motion._layout import CORNER, cell_room_px, stand_apart
+from temporay.operators.primitives.motion._stage import color_of
+from temporay.operators.records import Event, ScenePlan
 from temporay.operators.seeding import choose_one, random_cuts, shuffled
 
 NUM_SHAPES_BY_LEVEL = (3, 4, 3, 4, 5)
@@ -41,8 +38,6 @@ class EventOrder(DrawnMotion[list[str]]):
     # Who is in the middle is not at an end.
     inherent: ClassVar[Inherent] = {"few_frames": 0.73}
     answer_kind = "order"
-    order_dependent = True
-    twin = "restaged"
     gaps_by_level = tuple(2 * n * r + r + 0.5 for n, r in zip(NUM_SHAPES_BY_LEVEL, NUM_ROUNDS_BY_LEVEL, strict=True))
     concise = "The order is {answer}."
 
@@ -78,9 +73,9 @@ class EventOrder(DrawnMotion[list[str]]):
     }
 
     def arrange(self, setting: Setting) -> MotionClip:
-        rng, canvas = setting.rng, setting.canvas
+        rng = setting.rng
         num_shapes, num_rounds = NUM_SHAPES_BY_LEVEL[setting.level], NUM_ROUNDS_BY_LEVEL[setting.level]
-        room_px = cell_room_px(canvas, num_shapes) / CORNER
+        room_px = cell_room_px(setting.canvas, num_shapes) / CORNER
         actors = [replace(one, radius_px=min(one.radius_px, room_px)) for one in setting.choose_actors(num_shapes)]
         mode, asked = choose_one(rng, tuple(self.wordings_by_mode)), int(rng.integers(num_rounds))
         orders = _choose_orders(rng, num_shapes, num_rounds)
@@ -96,19 +91,20 @@ class EventOrder(DrawnMotion[list[str]]):
             for i, actor in enumerate(actors):
                 start, end = frames[coming.index(i)], frames[num_shapes + going.index(i)]
                 visible_NT[i, start:end] = True
-                events.append(event_in(canvas, "appears", actor.name, start, end))
+                events.append(setting.event_in("appears", actor.name, start, end))
         facts = {"mode": mode, "round": asked, "time": TIMES[num_rounds][asked]}
         options = [", ".join(actors[i].name for i in order) for order in orders]
-        return MotionClip(_standing(setting, actors, visible_NT), events, {**facts, "options": options})
+        still = zip(stand_apart(setting, actors), visible_NT, strict=True)
+        tracks = [replace(track, visible_T=visible_T) for track, visible_T in still]
+        return MotionClip(tracks, events, {**facts, "options": options})
 
-    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
+    def told(self, plan: ScenePlan) -> Sequence[Event]:
         return self._ordered(plan.events, plan.facts)
 
     def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
         """Return whether a frame is shown before, between and after all comings and goings."""
         changes_ms = sorted(ms for event in plan.events for ms in (event.start_ms, event.end_ms))
-        shown_ms = 1000.0 * np.array(frames) / plan.fps + 1e-6
-        return bool(np.histogram(shown_ms, [0.0, *changes_ms, np.inf])[0].all())
+        return bool(shown_between(plan, frames, [0.0, *changes_ms, np.inf]).all())
 
     def claims(self, text: str, names: Sequence[str] = ()) -> list[Claim]:
         """Read the sentence that lists the shapes too: its order is what it claims."""
@@ -121,7 +117,7 @@ class EventOrder(DrawnMotion[list[str]]):
         """Order the shapes by when their color comes into view, or goes, for the time that is asked for."""
         when: dict[str, int] = {}
         for name in facts["options"][0].split(", "):
-            area_T = color_masks(witness.frames_THWC, COLORS[name.split()[0]]).sum(axis=(1, 2))
+            area_T = color_masks(witness.frames_THWC, color_of(name)).sum(axis=(1, 2))
             if area_T.max() < MIN_AREA_PX:
                 return None
             steps_T = np.diff((area_T > area_T.max() / 2).astype(int))
@@ -137,7 +133,7 @@ class EventOrder(DrawnMotion[list[str]]):
     def _ordered(self, events: Sequence[Event], facts: Facts) -> list[Event]:
         """Return the event of every shape for the time that is asked for, in the order asked for."""
         by_name: dict[str, list[Event]] = {}
-        for event in sorted(events, key=lambda event: event.start_ms):
+        for event in by_start(events):
             by_name.setdefault(event.subject, []).append(event)
         asked = [of_shape[facts["round"]] for of_shape in by_name.values()]
         return sorted(asked, key=lambda event: event.start_ms if facts["mode"] == "appear" else event.end_ms)
@@ -167,12 +163,3 @@ def _choose_rounds(
     if left:
         rounds.insert(1 - asked, (left[0], left[1][::-1]))
     return rounds
-
-
-def _standing(setting: Setting, actors: Sequence[Actor], visible_NT: npt.NDArray[np.bool_]) -> list[Track]:
-    """Let every shape stand in a place of its own."""
-    centers = place_apart(setting.rng, setting.canvas, [CORNER * actor.radius_px for actor in actors])
-    return [
-        replace(still_track(actor, center, setting.num_frames), visible_T=visible_T)
-        for actor, center, visible_T in zip(actors, centers, visible_NT, strict=True)
-    ]

@@ -15,15 +15,13 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.pixels.colors_seen import Witness, color_masks
-from temporay.operators.pixels.shapes import COLORS, TURNED_SHAPES
+from temporay.operators.pixels.shapes import TURNED_SHAPES
 from temporay.operators.pixels.silhouettes import MIN_AREA_PX
-from temporay.operators.primitives._base import CONCLUSIONS, Facts
-from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives._plan import event_in
+from temporay.operators.primitives._base import CONCLUSIONS, Facts, Phrases
 from temporay.operators.primitives._stated import Stated
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._layout import CORNER, cell_room_px, place_apart
-from temporay.operators.primitives.motion._stage import Actor, still_track
+from temporay.operators.primitives.motion._layout import CORNER, cell_room_px, stand_apart
+from temporay.operators.primitives.motion._stage import Actor, color_of
 from temporay.operators.records import Event, ScenePlan, TimeSpan, Track
 from temporay.operators.seeding import choose_one, shuffled
 
@@ -45,7 +43,6 @@ class EventSpan(DrawnMotion[TimeSpan]):
 
     task = "event_span"
     answer_kind = "interval"
-    order_dependent = True
     twin = "restaged"  # spans overlap, so other spans show other frames
     gaps_by_level = tuple(
         shared + 2 * STEP_GAPS * (count - 1) + 3.5
@@ -76,18 +73,16 @@ class EventSpan(DrawnMotion[TimeSpan]):
     concise_phrases: ClassVar[Phrases] = {"span": ("The {subject} is {detail}: {start} s, {end} s.",)}
 
     def arrange(self, setting: Setting) -> MotionClip:
-        rng, canvas, num_frames = setting.rng, setting.canvas, setting.num_frames
+        rng, canvas = setting.rng, setting.canvas
         state = choose_one(rng, STATES)
         spans = _choose_spans(setting)
         truth = setting.choose_truth(spans)
         actors = _resting_actors(setting, state, 1 + NUM_DISTRACTORS_BY_LEVEL[setting.level])
-        centers = place_apart(rng, canvas, [actor.radius_px * (CORNER + REACH) for actor in actors])
-        tracks, events = [], []
-        for i, (actor, center) in enumerate(zip(actors, centers, strict=True)):
-            start, end = choose_one(rng, spans) if i else truth
-            still, angle = still_track(actor, center, num_frames), float(rng.uniform(0, 2 * np.pi))
-            tracks.append(_acting(still, state, start, end, angle))
-            events.append(event_in(canvas, "span", actor.name, start, end, state))
+        tracks, events = list[Track](), []
+        for still in stand_apart(setting, actors, CORNER + REACH):
+            start, end = choose_one(rng, spans) if tracks else truth
+            tracks.append(_acting(still, state, start, end, float(rng.uniform(0, 2 * np.pi))))
+            events.append(setting.event_in("span", still.name, start, end, state))
         options = [_told(start / canvas.fps, end / canvas.fps) for start, end in spans]
         return MotionClip(tracks, events, {"name": actors[0].name, "state": state, "options": options})
 
@@ -121,7 +116,7 @@ class EventSpan(DrawnMotion[TimeSpan]):
 
     def seen(self, witness: Witness, facts: Facts) -> TimeSpan | None:
         """Find the frames in which the mask of the shape's color is not what it is in the first frame."""
-        masks_THW = color_masks(witness.frames_THWC, COLORS[facts["name"].split()[0]])
+        masks_THW = color_masks(witness.frames_THWC, color_of(facts["name"]))
         changed_T = (masks_THW ^ masks_THW[0]).sum(axis=(1, 2))
         if changed_T.max() < MIN_AREA_PX:
             return None

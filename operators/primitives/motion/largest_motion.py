@@ -17,13 +17,12 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts, Inherent
-from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives._base import Facts, Inherent, Phrases
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._panels import Panel, cells, lines
 from temporay.operators.primitives.motion._stage import Actor, can_be_followed, choose_actors, followed, to_track
-from temporay.operators.records import Event, Question, ScenePlan, Track
-from temporay.operators.seeding import choose_one, random_cuts, rng_at, shuffled
+from temporay.operators.records import Event, ScenePlan, Track
+from temporay.operators.seeding import choose_one, random_cuts, shuffled
 
 NUM_ROWS_BY_LEVEL = (2, 2, 2, 3, 3)
 STOP_LEVEL = 2  # from this one on shapes stop on their way
@@ -57,9 +56,8 @@ class LargestMotion(DrawnMotion[tuple[str, str]]):
         "net_displacement": (1.0, 1.0, 0.3, 0.3, 0.3),
         "bag_of_frames": 0.55,  # the time for which a shape goes
     }
-    order_dependent = True
-    twin = "restaged"
     gaps_by_level = (8.0, 10.0, 25.0, 28.0, 30.0)
+    notes_by_mode: ClassVar = {"cell": ("The shapes turn back: all of their way counts.",)}
 
     wordings_by_mode: ClassVar[Mapping[str, Sequence[str]]] = {
         "direction": (
@@ -104,7 +102,7 @@ class LargestMotion(DrawnMotion[tuple[str, str]]):
         actors = choose_actors(rng, grid[0].canvas(canvas), len(grid), level)
         tracks, events = lines(grid, canvas, setting.num_frames), []
         ways_deg = _choose_ways_deg(setting, len(grid), largest).tolist()
-        going = rng_at(*setting.address.parts(), "going")  # how much it draws depends on the ways, so on the truth
+        going = setting.rng_for("going")  # how much it draws depends on the ways, so on the truth
         for cell, actor, way, way_deg in zip(grid, actors, ways, ways_deg, strict=True):
             gone_deg_T = _choose_going(going, setting, way_deg)
             tracks.append(_circling(setting, actor, cell, gone_deg_T if way == WAYS[0] else -gone_deg_T))
@@ -118,15 +116,11 @@ class LargestMotion(DrawnMotion[tuple[str, str]]):
         }
         return MotionClip(tracks, events, facts)
 
-    def text(self, facts: Facts) -> str:
-        note = " The shapes turn back: all of their way counts." if facts["mode"] == "cell" else ""
-        return super().text(facts) + note
-
     def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
         """Return whether each shape can be followed round its circle: it turns as it goes."""
         return all(can_be_followed(track, frames, plan) for track in plan.tracks)
 
-    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
+    def told(self, plan: ScenePlan) -> Sequence[Event]:
         return [event for event in plan.events if event.subject in plan.facts["cells"]]
 
     def logged(self, events: Sequence[Event], facts: Facts) -> tuple[str, str]:
@@ -134,16 +128,12 @@ class LargestMotion(DrawnMotion[tuple[str, str]]):
         largest = max(events, key=lambda event: float(event.detail.split()[0]))
         return largest.subject, largest.detail.split()[1]
 
-    def seen(self, witness: Witness, facts: Facts) -> tuple[str, str] | None:
+    def seen(self, witness: Witness, facts: Facts) -> tuple[str, str]:
         """Follow the color of the shape in each cell asked about around the middle of the cell."""
         height, width = witness.frames_THWC.shape[1:3]
         turned_deg: dict[str, tuple[float, float]] = {}
-        for cell in cells(width, height, facts["n"]):
-            if cell.name not in facts["cells"]:
-                continue
+        for cell in (cell for cell in cells(width, height, facts["n"]) if cell.name in facts["cells"]):
             seen_T3 = followed(cell.crop(witness.frames_THWC), facts["shapes"][cell.name])
-            if seen_T3 is None:
-                return None
             x_T, y_T = (seen_T3[:, :2] - np.array([cell.right - cell.left - 1, cell.bottom - cell.top - 1]) / 2).T
             angle_deg_T = np.rad2deg(np.unwrap(np.arctan2(y_T, x_T)))
             turned_deg[cell.name] = _way_deg(angle_deg_T), angle_deg_T[-1] - angle_deg_T[0]

@@ -15,14 +15,11 @@ from typing import ClassVar
 
 import numpy as np
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts, Inherent
-from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives._plan import event_in
-from temporay.operators.primitives._stated import Value
+from temporay.operators.primitives._base import Facts, Inherent, Phrases
 from temporay.operators.primitives.motion._courses import choose_spans
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._lanes import UNITS, WAYS, Lanes
-from temporay.operators.primitives.motion._stage import JOINED, followed_steps
+from temporay.operators.primitives.motion._lanes import UNITS, WAYS, Lanes, steps_along
+from temporay.operators.primitives.motion._stage import JOINED
 from temporay.operators.records import Event
 from temporay.operators.seeding import choose_one
 
@@ -38,6 +35,7 @@ class MotionCount(DrawnMotion[int]):
     """Question about the number of moving shapes, or of moves in one direction."""
 
     task = "motion_count"
+    fields = ("direction", "so far")
     free_form = True
     answer_kind = "number"
     order_dependent = False
@@ -51,6 +49,7 @@ class MotionCount(DrawnMotion[int]):
         "shapes two_frames": 0.45,
     }
     bouts = frozenset({"moves"})
+    notes_by_mode: ClassVar = {"shapes": (JOINED,), "moves": (ACROSS,)}
     gaps_by_level = tuple(1.15 * (MOVE_GAPS + 1) * moves + 1 for moves in NUM_MOVES_BY_LEVEL)
 
     wordings_by_mode: ClassVar[Mapping[str, Sequence[str]]] = {
@@ -80,7 +79,7 @@ class MotionCount(DrawnMotion[int]):
             "The {subject} moves {d1}: {d2} so far.",
             "Next the {subject} goes {d1}, which makes {d2} so far.",
             "Then the {subject} travels {d1}, so the count is {d2}.",
-        ),
+        )
     }
     concise_phrases: ClassVar[Phrases] = {"moves": ("The {subject} {d1}, {d2}.",)}
 
@@ -103,7 +102,7 @@ class MotionCount(DrawnMotion[int]):
             counted.append(shape if mode == "shapes" else (shape, ahead))
             so_far = len(set(counted)) if mode == "shapes" else counted.count((0, 1))
             detail = f"{WAYS[lanes.axis][ahead]} {so_far}"
-            events.append(event_in(setting.canvas, "moves", actors[shape].name, start, end, detail))
+            events.append(setting.event_in("moves", actors[shape].name, start, end, detail))
         tracks = []
         for lane, shape in enumerate(rng.permutation(num_shapes)):
             gone_T = np.concatenate([[0.0], steps_NT[shape].cumsum()])
@@ -112,29 +111,18 @@ class MotionCount(DrawnMotion[int]):
         facts |= {"name": actors[0].name, "way": WAYS[lanes.axis][1], "options": [str(n) for n in counts]}
         return MotionClip(tracks, events, facts)
 
-    def text(self, facts: Facts) -> str:
-        return f"{super().text(facts)} {JOINED if facts['mode'] == 'shapes' else ACROSS}"
-
-    def what_happens(self, kind: str, detail: str) -> Mapping[str, Value]:
-        return dict(zip(("direction", "so far"), detail.split(), strict=False))
-
     def logged(self, events: Sequence[Event], facts: Facts) -> int:
         moves = [event for event in events if event.kind == "moves"]
         if facts["mode"] == "shapes":
             return len({event.subject for event in moves})
         return sum((e.subject, e.detail.split()[0]) == (facts["name"], facts["way"]) for e in moves)
 
-    def seen(self, witness: Witness, facts: Facts) -> int | None:
+    def seen(self, witness: Witness, facts: Facts) -> int:
         """Count the colors that get across the joined edges, or how often one does it one way."""
-        axis, asked = UNITS.index(facts["unit"]), facts["names"] if facts["mode"] == "shapes" else [facts["name"]]
-        count = 0
-        for name in asked:
-            step_xy_T2 = followed_steps(witness.frames_THWC, name)
-            if step_xy_T2 is None:
-                return None
-            gone = step_xy_T2[:, axis] / witness.frames_THWC.shape[2 - axis]
-            count += bool(np.abs(gone).sum() > 0.5) if facts["mode"] == "shapes" else round(float(gone[gone > 0].sum()))
-        return count
+        if facts["mode"] == "shapes":
+            return sum(bool(np.abs(steps_along(witness, name, facts)).sum() > 0.5) for name in facts["names"])
+        gone = steps_along(witness, facts["name"], facts)
+        return round(float(gone[gone > 0].sum()))
 
 
 def _moves_of(rng: np.random.Generator, count: int, num_shapes: int, num_moves: int) -> list[tuple[int, int]]:

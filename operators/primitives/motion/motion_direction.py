@@ -17,13 +17,11 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts, Inherent
-from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives._plan import event_in
+from temporay.operators.primitives._base import Facts, Inherent, Phrases, by_start
 from temporay.operators.primitives._stated import Value, direction_of
 from temporay.operators.primitives.motion._courses import choose_cuts
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._stage import JOINED, OPPOSITE, VECTORS, choose_way, followed_steps
+from temporay.operators.primitives.motion._stage import JOINED, OPPOSITE, VECTORS, choose_way, followed_steps, to_the
 from temporay.operators.primitives.motion._told_paths import (
     PLACE_PHRASES,
     TENTHS,
@@ -31,7 +29,7 @@ from temporay.operators.primitives.motion._told_paths import (
     edge_events,
     spread_frames,
 )
-from temporay.operators.records import Event, Question, ScenePlan
+from temporay.operators.records import Event, ScenePlan
 from temporay.operators.seeding import choose_one, shuffled
 
 NUM_DIRECTIONS_BY_LEVEL = (4, 4, 8, 8, 8)
@@ -62,8 +60,6 @@ class MotionDirection(DrawnMotion[list[str]]):
     """Question about the direction of a way, or of its legs."""
 
     task = "motion_direction"
-    order_dependent = True
-    twin = "restaged"
     inherent: ClassVar[Inherent] = {
         "two_frames": (1.0, 1.0, 0.55, 0.55, 0.55),
         "few_frames": (1.0, 1.0, 0.75, 0.6, 0.6),
@@ -107,14 +103,15 @@ class MotionDirection(DrawnMotion[list[str]]):
             shortest = int(LEG_GAPS * setting.gap)
             ends = [0, *choose_cuts(rng, num_frames - 1, num_legs, shortest), num_frames - 1]
             steps = [
-                np.tile(_frames_of(leg) * float(rng.uniform(*WAY_RANGE)) / (end - start), (end - start, 1))
+                # Each axis that a leg goes along counts as a whole frame.
+                np.tile(np.sign(VECTORS[leg]) * float(rng.uniform(*WAY_RANGE)) / (end - start), (end - start, 1))
                 for leg, (start, end) in zip(legs, pairwise(ends), strict=True)
             ]
-            track = choose_way(rng, actor, np.concatenate(steps) * (canvas.width, canvas.height), canvas)
+            track = choose_way(rng, actor, np.concatenate(steps) * setting.size_xy, canvas)
             tracks.append(track)
             if actor is actors[0]:
                 for leg, (start, end) in zip(legs, pairwise(ends), strict=True):
-                    events.append(event_in(canvas, "moves", actor.name, start, end, leg))
+                    events.append(setting.event_in("moves", actor.name, start, end, leg))
                 listed = {start + frame for start, end in pairwise(ends) for frame in spread_frames(end - start + 1)}
                 events.extend(edge_events(actor.name, track.xy_T2, canvas))
                 events.extend(at_events(actor.name, track.xy_T2, canvas, sorted(listed)))
@@ -132,7 +129,7 @@ class MotionDirection(DrawnMotion[list[str]]):
 
     def logged(self, events: Sequence[Event], facts: Facts) -> list[str]:
         legs = [event for event in events if event.kind == "moves" and event.subject == facts["name"]]
-        return [leg.detail for leg in sorted(legs, key=lambda event: event.start_ms)]
+        return [leg.detail for leg in by_start(legs)]
 
     def seen(self, witness: Witness, facts: Facts) -> list[str] | None:
         """Add up the steps of the shape's color between frames, around the joined edges.
@@ -141,8 +138,6 @@ class MotionDirection(DrawnMotion[list[str]]):
         way.
         """
         step_xy_T2 = followed_steps(witness.frames_THWC, facts["name"])
-        if step_xy_T2 is None:
-            return None
         step_xy_T2 /= witness.frames_THWC.shape[2:0:-1]
         along = [_along(step_xy_T2, legs) for legs in facts["legs"]]
         second, best = np.sort(along)[-2:]
@@ -152,7 +147,7 @@ class MotionDirection(DrawnMotion[list[str]]):
     def answer(self, measured: list[str], facts: Facts) -> str:
         return _option(measured)
 
-    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
+    def told(self, plan: ScenePlan) -> Sequence[Event]:
         """Tell where the shape is on every leg, then the leg's direction."""
         return sorted(plan.events, key=lambda event: (event.end_ms, event.kind == "moves"))
 
@@ -160,7 +155,7 @@ class MotionDirection(DrawnMotion[list[str]]):
 def _option(legs: Sequence[str]) -> str:
     if len(legs) == 1:
         return legs[0]
-    first, *others = (f"to the {leg}" if leg in ("left", "right") else leg for leg in legs)
+    first, *others = map(to_the, legs)
     return ", ".join([f"first {first}", *(f"then {leg}" for leg in others)])
 
 
@@ -172,18 +167,11 @@ def _choose_options(rng: np.random.Generator, names: list[str], num_legs: int) -
     if num_legs == 1:
         return shuffled(rng, [(leg,) for axis in (one, other) for leg in (axis, OPPOSITE[axis])])
     along = [one, other] * num_legs
-    return shuffled(
-        rng,
-        [
-            tuple(axis if sign > 0 else OPPOSITE[axis] for axis, sign in zip(along, signs, strict=False))
-            for signs in LEG_SIGNS[num_legs]
-        ],
-    )
-
-
-def _frames_of(leg: str) -> npt.NDArray[np.float64]:
-    """Return the leg's direction, of which each axis that it goes along counts as a whole frame."""
-    return np.sign(VECTORS[leg])
+    ways = [
+        tuple(axis if sign > 0 else OPPOSITE[axis] for axis, sign in zip(along, signs, strict=False))
+        for signs in LEG_SIGNS[num_legs]
+    ]
+    return shuffled(rng, ways)
 
 
 def _along(step_xy_T2: npt.NDArray[np.float64], legs: Sequence[str]) -> float:

@@ -23,12 +23,10 @@ import numpy as np
 from temporay.operators.errors import SampleRejected
 from temporay.operators.pixels.colors_seen import Witness, color_masks, mask_centers
 from temporay.operators.pixels.shapes import COLORS, EASY_COLORS
-from temporay.operators.primitives._base import Facts, Inherent
-from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives._plan import event_in
+from temporay.operators.primitives._base import Facts, Inherent, Phrases, by_start
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._stage import DARK_COLOR, EASY_LEVEL, WALL_COLOR, square_track
-from temporay.operators.records import Event, Question, ScenePlan, Track
+from temporay.operators.records import Event, ScenePlan, Track
 from temporay.operators.seeding import choose_one, random_cuts, shuffled
 
 GRID_BY_LEVEL = ((2, 2), (2, 3), (2, 4), (3, 3), (3, 4))  # rows and columns; as many views as cells
@@ -77,10 +75,9 @@ class PartialViews(DrawnMotion[list[View]]):
     # its colors repeat, and its moves are the same for every answer.
     inherent: ClassVar[Inherent] = {"whole bag_of_frames": 1.0, "beside bag_of_frames": 1.0}
     order_dependent = False
-    twin = "restaged"
     gaps_by_level = tuple(3.0 * rows * columns for rows, columns in GRID_BY_LEVEL)
     wordings_by_mode: ClassVar = {m: [f"{intro} {ask}" for intro in INTROS for ask in ASKS[m]] for m in ASKS}
-    legend = "The pattern has {rows} rows and {columns} columns. The window starts at row {row}, column {column}."
+    notes = ("The pattern has {rows} rows and {columns} columns. The window starts at row {row}, column {column}.",)
     phrases: ClassVar[Phrases] = {
         "first": (
             "From {start} s to {end} s row {d1}, column {d2} is {d3}.",
@@ -97,9 +94,6 @@ class PartialViews(DrawnMotion[list[View]]):
         "first": ("Row {d1}, column {d2}: {d3}.",),
         "view": ("Then {d1}, row {d2}, column {d3}: {d4}.",),
     }
-
-    def text(self, facts: Facts) -> str:
-        return f"{super().text(facts)} {self.legend.format(**facts)}"
 
     def arrange(self, setting: Setting) -> MotionClip:
         """Choose what is asked and an order of colors, then the truth among the answers of its ways, then a way."""
@@ -146,7 +140,7 @@ class PartialViews(DrawnMotion[list[View]]):
         return max(alike.values(), key=len, default={})
 
     def logged(self, events: Sequence[Event], facts: Facts) -> list[View]:
-        words = [event.detail.split() for event in sorted(events, key=lambda event: event.start_ms)]
+        words = [event.detail.split() for event in by_start(events)]
         return [View(word[0] if len(word) == 4 else "", word[-1]) for word in words]
 
     def seen(self, witness: Witness, facts: Facts) -> list[View] | None:
@@ -179,7 +173,7 @@ class PartialViews(DrawnMotion[list[View]]):
         down, across = MOVES[SIDES[facts["side"]]]
         return cells.get((row + down, column + across), "")
 
-    def summary(self, plan: ScenePlan, question: Question) -> str:
+    def summary(self, plan: ScenePlan) -> str:
         """Say where the cells lie that the answer follows from."""
         facts, cells = plan.facts, _cells(self.logged(plan.events, plan.facts), plan.facts)
         mine = [cell for cell, color in cells.items() if color == facts["color"]]
@@ -192,9 +186,8 @@ class PartialViews(DrawnMotion[list[View]]):
 
     def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
         """Return whether every view, and every move with both of its cells, is seen in one of these frames."""
-        shown_ms = 1000.0 * np.array(frames) / plan.fps
-        frame_ms = 1000.0 / plan.fps
-        for one, other in pairwise(sorted(plan.events, key=lambda event: event.start_ms)):
+        shown_ms, frame_ms = plan.shown_ms(frames), 1000.0 / plan.fps
+        for one, other in pairwise(by_start(plan.events)):
             share = (shown_ms - one.end_ms + frame_ms) / (other.start_ms - one.end_ms + frame_ms)
             if not ((share > CLEAR) & (share < 1 - CLEAR)).any():
                 return False
@@ -270,7 +263,7 @@ def _place(cell: Cell) -> str:
 
 def _event(setting: Setting, span: tuple[int, int], view: View, cell: Cell) -> Event:
     detail = f"{view.move} {cell[0] + 1} {cell[1] + 1} {view.color}".strip()
-    return event_in(setting.canvas, "view" if view.move else "first", "window", *span, detail)
+    return setting.event_in("view" if view.move else "first", "window", *span, detail)
 
 
 def _window_px(width: int, height: int) -> tuple[int, int, int, int]:
@@ -280,15 +273,10 @@ def _window_px(width: int, height: int) -> tuple[int, int, int, int]:
 
 def _tracks(setting: Setting, walk: Walk, order: Sequence[str], spans: Sequence[tuple[int, int]]) -> list[Track]:
     """Lay out the window's frame, and in it the cells as they pass."""
-    window_px = _window_px(setting.canvas.width, setting.canvas.height)
-    center, pitch_px = (
-        np.array([window_px[0] + window_px[2], window_px[1] + window_px[3]]) / 2,
-        window_px[2] - window_px[0],
-    )
-    knots = np.array([(start, end - 1) for start, end in spans]).ravel()
-    at_T2 = np.stack(
-        [np.interp(np.arange(setting.num_frames), knots, np.repeat(axis, 2)) for axis in np.array(walk).T], 1
-    )
+    window_px = left, top, right, bottom = _window_px(setting.canvas.width, setting.canvas.height)
+    center, pitch_px = np.array([left + right, top + bottom]) / 2, right - left
+    knots, frames_T = np.array([(start, end - 1) for start, end in spans]).ravel(), np.arange(setting.num_frames)
+    at_T2 = np.stack([np.interp(frames_T, knots, np.repeat(axis, 2)) for axis in np.array(walk).T], axis=1)
     still_T2 = np.tile(center, (setting.num_frames, 1))
     frame = [(WALL_COLOR, FRAME_SIDE / WINDOW_SIDE), (DARK_COLOR, 1.0)]
     tracks = [square_track("frame", color, share * pitch_px, still_T2) for color, share in frame]

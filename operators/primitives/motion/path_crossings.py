@@ -14,12 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.errors import SampleRejected
 from temporay.operators.pixels.colors_seen import Witness, follow
-from temporay.operators.primitives._base import Facts, Inherent
-from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives._base import Facts, Inherent, Phrases, by_start
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._stage import Actor, color_of, to_track
 from temporay.operators.primitives.motion._told_paths import AT_PHRASES, TENTHS, at_events
-from temporay.operators.records import Event, Question, ScenePlan, Track
+from temporay.operators.records import Event, ScenePlan, Track
 from temporay.operators.seeding import random_cuts, shuffled
 
 NUM_MOVES_BY_LEVEL = (4, 5, 6, 7, 8)
@@ -51,8 +50,8 @@ class PathCrossings(DrawnMotion[int]):
     # Each crossing is an event.
     inherent: ClassVar[Inherent] = {"num_events": 1.0}
     answer_kind = "number"
+    told_as_logged = True
     order_dependent = False  # the paths are the same backwards
-    twin = "restaged"
     gaps_by_level = tuple(GAPS_PER_MOVE * moves + 1.0 for moves in NUM_MOVES_BY_LEVEL)
     notes = ("Paths cross wherever both shapes have been, at the same time or not.", TENTHS)
     concise = "{paths}. The number of crossings is {answer}."
@@ -84,10 +83,8 @@ class PathCrossings(DrawnMotion[int]):
         counts = shuffled(rng, sorted(other_of_count))
         truth = setting.choose_truth(counts)
         actors = setting.choose_actors(2 + NUM_DISTRACTORS_BY_LEVEL[level])
-        names, radius_px = (
-            shuffled(rng, [actor.name for actor in actors[:2]]),
-            max(MIN_RADIUS_PX, RADIUS * setting.side_px),
-        )
+        names = shuffled(rng, [actor.name for actor in actors[:2]])
+        radius_px = max(MIN_RADIUS_PX, RADIUS * setting.side_px)
         courses = [one_K, other_of_count[truth], *(rng.integers(TOP + 1, size=len(one_K)) for _ in actors[2:])]
         tracks: list[Track] = []
         at: list[list[Event]] = []
@@ -107,8 +104,7 @@ class PathCrossings(DrawnMotion[int]):
         """Follow both shapes by their colors, wherever they are not hidden."""
         paths = []
         for name in (facts["one"], facts["other"]):
-            color = color_of(name)
-            seen_T3 = np.empty((0, 3)) if color is None else follow(witness.frames_THWC, color)
+            seen_T3 = follow(witness.frames_THWC, color_of(name))
             seen_T3 = seen_T3[seen_T3[:, 2] > WHOLE * seen_T3[:, 2].max(initial=1.0)]
             if len(seen_T3) < 2:
                 return None
@@ -120,10 +116,6 @@ class PathCrossings(DrawnMotion[int]):
         of_name = {track.name: track.xy_T2[list(frames)] for track in plan.tracks}
         paths = [of_name[plan.facts[name]] for name in ("one", "other")]
         return num_crossings(paths, CLEAR * plan.height) == self.logged(plan.events, plan.facts)
-
-    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
-        """Tell the one path, the other path, and then where they change sides."""
-        return plan.events
 
 
 def num_crossings(paths: Sequence[npt.NDArray[np.float64]], clear_px: float) -> int:
@@ -156,13 +148,11 @@ def _choose_courses(rng: np.random.Generator, num_moves: int, wanted: int) -> tu
 def _crossings(at: Sequence[Event], above_K: npt.NDArray[np.bool_]) -> list[Event]:
     """Log the crossings from the left to the right, each between two places that one path goes through."""
     by_x = sorted(at, key=lambda event: int(event.detail.split()[0]))
-    moves = np.flatnonzero(np.diff(above_K)).tolist()
     crossings = []
-    for number, move in enumerate(moves, start=1):
-        start, end = sorted(by_x[move : move + 2], key=lambda event: event.start_ms)
+    for number, move in enumerate(np.flatnonzero(np.diff(above_K)).tolist(), start=1):
+        start, end = by_start(by_x[move : move + 2])
         where = " ".join(event.detail.split()[0] for event in by_x[move : move + 2])
-        crossing = replace(start, kind="cross", end_ms=end.start_ms, detail=f"{where} {number}")
-        crossings.append(crossing)
+        crossings.append(replace(start, kind="cross", end_ms=end.start_ms, detail=f"{where} {number}"))
     return crossings
 
 

@@ -18,15 +18,13 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.pixels.colors_seen import Witness, follow
-from temporay.operators.primitives._base import Facts, Inherent
-from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives._plan import event_in
+from temporay.operators.primitives._base import Facts, Inherent, Phrases
 from temporay.operators.primitives._stated import Value, words_of
 from temporay.operators.primitives.motion._curves import COURSE_POINTS, choose_closed_course
-from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
+from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting, shown_between
 from temporay.operators.primitives.motion._panels import Panel, halves, lines
 from temporay.operators.primitives.motion._stage import Actor, choose_actors, color_of, to_track
-from temporay.operators.records import Event, Frames, Question, ScenePlan, Track
+from temporay.operators.records import Event, Frames, ScenePlan, Track
 from temporay.operators.seeding import choose_one, random_cuts, shuffled
 
 NUM_SHAPES_BY_LEVEL = (1, 1, 1, 2, 3)
@@ -48,7 +46,6 @@ class PlaybackSpeed(DrawnMotion[float]):
 
     task = "playback_speed"
     order_dependent = False
-    twin = "restaged"
     inherent: ClassVar[Inherent] = {
         "two_frames": (0.9, 0.9, 0.45, 0.45, 0.45),
         "few_frames": (0.85, 0.85, 0.45, 0.45, 0.45),
@@ -120,7 +117,7 @@ class PlaybackSpeed(DrawnMotion[float]):
             for start, end in moves:
                 going_T[start + 1 : end] = step
                 first = showing.first_frame
-                events.append(event_in(canvas, "moves", showing.place, first + start, first + end))
+                events.append(setting.event_in("moves", showing.place, first + start, first + end))
             phase_T = rng.uniform(0.0, 1.0) + np.cumsum(going_T)
             tracks.extend(_tracks(actors, course, phase_T, showing, setting.num_frames))
             two_widths_s = 2 * width_px / (step * round_px * canvas.fps)
@@ -136,21 +133,17 @@ class PlaybackSpeed(DrawnMotion[float]):
 
     def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
         """Return whether two frames or more of a time without a stop are shown in each half."""
-        shown_ms = 1000.0 * np.array(frames) / plan.fps + 1e-6
-        seen = {
-            event.subject
-            for event in plan.events
-            if event.kind == "moves" and ((event.start_ms <= shown_ms) & (shown_ms < event.end_ms)).sum() >= 2
-        }
-        return len(seen) == 2
+        moves = [event for event in plan.events if event.kind == "moves"]
+        seen = [move for move in moves if shown_between(plan, frames, [move.start_ms, move.end_ms])[0] >= 2]
+        return len({move.subject for move in seen}) == 2
 
-    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
+    def told(self, plan: ScenePlan) -> Sequence[Event]:
         """Tell both speeds, then how they compare."""
         return [event for kind in ("plays", "ratio") for event in plan.events if event.kind == kind]
 
     def text(self, facts: Facts) -> str:
         a, b = facts["places"]
-        return self.wordings_of(facts)[facts["wording"]].format(a=a, b=b)
+        return super().text({**facts, "a": a, "b": b})
 
     def logged(self, events: Sequence[Event], facts: Facts) -> float:
         """Return how many times as fast the first place is as the second."""
@@ -177,7 +170,7 @@ class PlaybackSpeed(DrawnMotion[float]):
         return f"the {facts['places'][0 if measured > 1 else 1]}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Showing:
     """Where and when the motion is shown once."""
 
@@ -193,17 +186,11 @@ class Showing:
 def _showings(layout: str, width: int, height: int, num_frames: int, empty: int) -> list[Showing]:
     """Return both showings; if one comes after the other, with so many empty frames between them."""
     if layout == "beside":
-        return [
-            Showing(place=panel.name, panel=panel, first_frame=0, num_frames=num_frames)
-            for panel in halves(width, height)
-        ]
+        return [Showing(half.name, half, 0, num_frames) for half in halves(width, height)]
     whole = Panel(name="frame", left=0, top=0, right=width, bottom=height)
     first, second = PLACES["after"]
     length = (num_frames - empty) // 2
-    return [
-        Showing(place=first, panel=whole, first_frame=0, num_frames=length),
-        Showing(place=second, panel=whole, first_frame=num_frames - length, num_frames=length),
-    ]
+    return [Showing(first, whole, 0, length), Showing(second, whole, num_frames - length, length)]
 
 
 def _choose_moves(setting: Setting, showings: Sequence[Showing]) -> list[list[tuple[int, int]]]:
@@ -221,10 +208,8 @@ def _choose_moves(setting: Setting, showings: Sequence[Showing]) -> list[list[tu
     parts = [_parts(rng, frames, count, gap) for frames in ((going[0], room - going[0]) if in_turns else going)]
     begins = int(rng.integers(2))
     if in_turns:
-        cuts = np.cumsum(
-            [0, *(length for pair in zip(parts[begins], parts[1 - begins], strict=True) for length in pair)]
-        )
-        spans = list(pairwise(cuts.tolist()))
+        lengths = [length for pair in zip(parts[begins], parts[1 - begins], strict=True) for length in pair]
+        spans = list(pairwise(np.cumsum([0, *lengths]).tolist()))
         return [spans[n != begins :: 2] for n in range(2)]
     moves = []
     for own in parts:
@@ -282,10 +267,7 @@ def _tracks(
 
 def _steady_step(frames_THWC: Frames, name: str) -> float | None:
     """Return the way of a shape from one frame to the next while it goes, in px."""
-    color = color_of(name)
-    seen_T3 = None if color is None else follow(frames_THWC, color)
-    if seen_T3 is None:
-        return None
+    seen_T3 = follow(frames_THWC, color_of(name))
     for stride in STRIDES:
         steps_px = np.linalg.norm(seen_T3[stride:, :2] - seen_T3[:-stride, :2], axis=1)
         steps_px = steps_px[~np.isnan(steps_px)]

@@ -14,15 +14,13 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts
-from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives._plan import event_in
+from temporay.operators.primitives._base import Facts, Phrases, by_start
+from temporay.operators.primitives._plan import shape_track
 from temporay.operators.primitives._stated import Value
-from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
+from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting, shown_between
 from temporay.operators.primitives.motion._stage import followed, to_track
-from temporay.operators.records import Event, Question, ScenePlan, Track
+from temporay.operators.records import Event, ScenePlan
 from temporay.operators.seeding import choose_one, random_cuts
 
 SIDES = (  # 45 degrees apart, clockwise
@@ -40,11 +38,7 @@ NUM_OPTIONS_BY_LEVEL = (2, 4, 4, 4, 4)
 NUM_STOPS_BY_LEVEL = (3, 5, 5, 6, 8)
 NUM_FLASHES_BY_LEVEL = (1, 1, 2, 2, 3)
 NUM_DISTRACTORS_BY_LEVEL = (0, 0, 1, 2, 3)
-TIMES = {
-    1: ("",),
-    2: (" for the first time", " for the second time"),
-    3: (" for the first time", " for the second time", " for the third time"),
-}
+ORDINALS = ("first", "second", "third")
 FLASH_COLOR = (255, 255, 255)
 FLASH_LEVEL = 200  # mean of the darkest channel, reached only in a flash
 OFF_DEG = 10.0  # from the middle of a side
@@ -65,7 +59,6 @@ class RelativePosition(DrawnMotion[str]):
     """Question about the side on which a shape is at a moment."""
 
     task = "relative_position"
-    order_dependent = True
     twin = "reordered"
     gaps_by_level = tuple(
         2.5 * stops + flashes + 1 for stops, flashes in zip(NUM_STOPS_BY_LEVEL, NUM_FLASHES_BY_LEVEL, strict=True)
@@ -96,7 +89,7 @@ class RelativePosition(DrawnMotion[str]):
     concise_phrases: ClassVar[Phrases] = {"flash": ("At the flash the {subject} is {detail}.",)}
 
     def arrange(self, setting: Setting) -> MotionClip:
-        rng, canvas, level = setting.rng, setting.canvas, setting.level
+        rng, level = setting.rng, setting.level
         num_flashes = NUM_FLASHES_BY_LEVEL[level]
         asked = int(rng.integers(num_flashes))
         sides = _choose_sides(rng, level)
@@ -108,26 +101,28 @@ class RelativePosition(DrawnMotion[str]):
         flashing_T = np.insert(np.zeros(len(angle_deg_T), np.bool_), np.repeat(flashes, setting.gap), True)
         actors = setting.choose_actors(2 + NUM_DISTRACTORS_BY_LEVEL[level])
         tracks = []
-        for actor, xy_T2 in zip(actors, _choose_paths(rng, canvas, angle_deg_T, len(actors)), strict=True):
+        for actor, xy_T2 in zip(actors, _choose_paths(setting, angle_deg_T, len(actors)), strict=True):
             radius_px = max(4.0, min(actor.radius_px, MAX_RADIUS * setting.side_px))
             shown_T2 = xy_T2[np.maximum(0, np.cumsum(~flashing_T) - 1)]
             tracks.append(replace(to_track(actor, shown_T2, wraps=False), radius_px=radius_px, visible_T=~flashing_T))
         name, anchor = actors[0].name, actors[1].name
-        facts = {"name": name, "anchor": anchor, "flash": asked, "time": TIMES[num_flashes][asked]}
+        facts = {"name": name, "anchor": anchor, "flash": asked}
+        facts["time"] = f" for the {ORDINALS[asked]} time" if num_flashes > 1 else ""
+        middle_T2 = np.tile(setting.size_xy / 2, (len(flashing_T), 1))
+        flash = shape_track("flash", "square", FLASH_COLOR, float(max(setting.size_xy)), middle_T2, flashing_T)
         return MotionClip(
-            tracks=(*tracks[::-1], _flash_track(flashing_T, canvas)),  # the two asked about over the distractors
+            tracks=(*tracks[::-1], flash),  # the two asked about over the distractors
             events=_log(facts, stops, flashes, setting),
             facts={**facts, "options": [f"{SIDES[side]} the {anchor}" for side in sides]},
         )
 
     def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
         """Return whether each flash is shown, and the stop on either side of it."""
-        shown_ms = 1000.0 * np.array(frames) / plan.fps + 1e-6
         stops = [event for event in plan.events if event.kind == "side"]
-        for flash in (event for event in plan.events if event.kind == "flash"):
+        for flash in _flashes(plan.events):
             stop = next(one for one in stops if one.start_ms < flash.start_ms and flash.end_ms < one.end_ms)
-            times = [stop.start_ms, flash.start_ms, flash.end_ms, stop.end_ms]
-            if not np.histogram(shown_ms, times)[0].all():
+            times_ms = [stop.start_ms, flash.start_ms, flash.end_ms, stop.end_ms]
+            if not shown_between(plan, frames, times_ms).all():
                 return False
         return True
 
@@ -137,8 +132,7 @@ class RelativePosition(DrawnMotion[str]):
         return {f"side of the {anchor}": side}
 
     def logged(self, events: Sequence[Event], facts: Facts) -> str:
-        flashes = sorted((event for event in events if event.kind == "flash"), key=lambda event: event.start_ms)
-        return flashes[facts["flash"]].detail.removesuffix(f" the {facts['anchor']}")
+        return _flashes(events)[facts["flash"]].detail.removesuffix(f" the {facts['anchor']}")
 
     def seen(self, witness: Witness, facts: Facts) -> str | None:
         """Find both colors beside the frames that are white all over."""
@@ -149,8 +143,6 @@ class RelativePosition(DrawnMotion[str]):
             return None
         beside_THWC = frames_THWC[[starts[facts["flash"]], ends[facts["flash"]] + 1]]
         seen, anchor = (followed(beside_THWC, facts[key]) for key in ("name", "anchor"))
-        if seen is None or anchor is None:
-            return None
         x, y = (seen - anchor)[:, :2].mean(axis=0)
         sides = [SIDES.index(option.removesuffix(f" the {facts['anchor']}")) for option in facts["options"]]
         off_deg = [abs((np.rad2deg(np.arctan2(y, x)) - 45 * side + 180) % 360 - 180) for side in sides]
@@ -159,11 +151,10 @@ class RelativePosition(DrawnMotion[str]):
     def answer(self, measured: str, facts: Facts) -> str:
         return f"{measured} the {facts['anchor']}"
 
-    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
+    def told(self, plan: ScenePlan) -> Sequence[Event]:
         """Tell the stops and flashes up to the flash that is asked about."""
-        flashes_ms = sorted(event.start_ms for event in plan.events if event.kind == "flash")
-        until_ms = flashes_ms[plan.facts["flash"]]
-        return [event for event in super().told(plan, question) if event.start_ms <= until_ms]
+        asked = _flashes(plan.events)[plan.facts["flash"]]
+        return [event for event in super().told(plan) if event.start_ms <= asked.start_ms]
 
 
 def _choose_sides(rng: np.random.Generator, level: int) -> list[int]:
@@ -215,10 +206,10 @@ def _choose_course(setting: Setting, sides: list[int]) -> tuple[list[Stop], npt.
 
 
 def _choose_paths(
-    rng: np.random.Generator, canvas: Canvas, angle_deg_T: npt.NDArray[np.float64], num_actors: int
+    setting: Setting, angle_deg_T: npt.NDArray[np.float64], num_actors: int
 ) -> list[npt.NDArray[np.float64]]:
     """Choose paths, (T, 2) px each: A and B around a middle that drifts, distractors straight between two places."""
-    size, side = np.array([canvas.width, canvas.height]), min(canvas.width, canvas.height)
+    rng, size, side = setting.rng, setting.size_xy, setting.side_px
     share_T1 = np.linspace(0, 1, len(angle_deg_T))[:, None]
     radius_px = MAX_RADIUS * side
     half_px = side * float(rng.uniform(*APART)) / 2
@@ -234,16 +225,8 @@ def _choose_paths(
     return paths
 
 
-def _flash_track(flashing_T: npt.NDArray[np.bool_], canvas: Canvas) -> Track:
-    middle = np.array([canvas.width, canvas.height]) / 2
-    return Track(
-        name="flash",
-        shape="square",
-        color=FLASH_COLOR,
-        radius_px=float(max(canvas.width, canvas.height)),
-        xy_T2=np.tile(middle, (len(flashing_T), 1)),
-        visible_T=flashing_T,
-    )
+def _flashes(events: Sequence[Event]) -> list[Event]:
+    return by_start(event for event in events if event.kind == "flash")
 
 
 def _log(facts: Facts, stops: Sequence[Stop], flashes: Sequence[int], setting: Setting) -> list[Event]:
@@ -252,9 +235,9 @@ def _log(facts: Facts, stops: Sequence[Stop], flashes: Sequence[int], setting: S
     for stop in stops:
         detail = f"{SIDES[stop.side]} the {facts['anchor']}"
         start, end = (frame + gap * sum(flash < frame for flash in flashes) for frame in (stop.start, stop.end))
-        events.append(event_in(setting.canvas, "side", facts["name"], start, end, detail))
+        events.append(setting.event_in("side", facts["name"], start, end, detail))
         for n, flash in enumerate(flashes):
             if stop.start < flash < stop.end:
                 start = flash + gap * n
-                events.append(event_in(setting.canvas, "flash", facts["name"], start, start + gap, detail))
+                events.append(setting.event_in("flash", facts["name"], start, start + gap, detail))
     return events

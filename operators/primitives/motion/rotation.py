@@ -22,15 +22,12 @@ import numpy as np
 from temporay.operators.pixels.colors_seen import Witness, color_masks
 from temporay.operators.pixels.shapes import COLORS, TURNED_SHAPES
 from temporay.operators.pixels.silhouettes import most_like
-from temporay.operators.primitives._base import Facts, Inherent
-from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives._plan import event_in
-from temporay.operators.primitives._stated import Stated
+from temporay.operators.primitives._base import Facts, Inherent, Phrases
 from temporay.operators.primitives.motion._courses import choose_spans
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._layout import CORNER, cell_room_px, place_apart
-from temporay.operators.primitives.motion._stage import Actor, still_track
-from temporay.operators.records import Event, Question, ScenePlan
+from temporay.operators.primitives.motion._layout import CORNER, cell_room_px, stand_apart
+from temporay.operators.primitives.motion._stage import Actor
+from temporay.operators.records import Event
 from temporay.operators.seeding import choose_one, shuffled
 
 NUM_SPELLS_BY_LEVEL = (3, 3, 5, 6, 7)
@@ -52,7 +49,8 @@ class Rotation(DrawnMotion[list[int]]):
     """Question about the directions or the number of full turns. Each is measured: 1 clockwise, -1 the other way."""
 
     task = "rotation"
-    order_dependent = True
+    numbered = frozenset({"turn"})
+    told_as_logged = True
     twin = "restaged"  # half a turn and back shows other angles than a full turn
     inherent: ClassVar[Inherent] = {
         "direction two_frames": (0.67, 0.67, 0.5, 0.5, 0.5),  # one step shows the direction that it has then
@@ -103,17 +101,16 @@ class Rotation(DrawnMotion[list[int]]):
     }
 
     def arrange(self, setting: Setting) -> MotionClip:
-        rng, canvas, num_frames, level = setting.rng, setting.canvas, setting.num_frames, setting.level
+        rng, num_frames, level = setting.rng, setting.num_frames, setting.level
         mode = choose_one(rng, tuple(self.wordings_by_mode))
         low, high = COUNTS_BY_LEVEL[level]
         counts = [low + int(i) for i in rng.permutation(high - low + 1)[:MAX_OPTIONS]]
-        directions = shuffled(rng, list(_directions(level)))
+        directions = shuffled(rng, _directions(level))
         options = directions if mode == "direction" else [str(n) for n in counts]
         truth = setting.choose_truth(options)
         actors = _turned_actors(setting)
-        centers = place_apart(rng, canvas, [CORNER * actor.radius_px for actor in actors])
         tracks, events = [], []
-        for actor, center in zip(actors, centers, strict=True):
+        for actor, still in zip(actors, stand_apart(setting, actors), strict=True):
             asked = truth if actor is actors[0] else options[int(len(options) * rng.uniform())]
             spells = _choose_spells(rng, asked, NUM_SPELLS_BY_LEVEL[level], both_ways=level >= BOTH_WAYS_LEVEL)
             shortest = ceil(SPELL_GAPS * setting.gap) + 1  # so that half a turn never takes a single step
@@ -126,19 +123,11 @@ class Rotation(DrawnMotion[list[int]]):
                 turned_T[start : end + 1] += way * np.interp(np.arange(start, end + 1), *corners)
                 turned_T[end + 1 :] = turned_T[end]
                 detail = f"{1 + sum(event.kind == 'turn' for event in own)} {NAMES[way]}" if turns else ""
-                own.append(event_in(canvas, "turn" if turns else "swing", actor.name, start, end, detail))
+                own.append(setting.event_in("turn" if turns else "swing", actor.name, start, end, detail))
             angle_deg_T = np.mod(float(rng.uniform(0, 360)) + turned_T, 360.0)
-            tracks.append(replace(still_track(actor, center, num_frames), angle_deg_T=angle_deg_T))
+            tracks.append(replace(still, angle_deg_T=angle_deg_T))
             events.extend(own)
         return MotionClip(tracks, events, {"mode": mode, "name": actors[0].name, "options": options})
-
-    def stated(self, kind: str, subject: str | None, detail: str | None) -> Stated:
-        """Return the number of a turn as what is meant, and its direction as what is seen."""
-        stated = super().stated(kind, subject, detail)
-        if kind != "turn":
-            return stated
-        ways = {name: value for name, value in stated.what.items() if name != "1"}
-        return Stated(about=stated.about | {f"turn {stated.what.get('1', '')}"}, what=ways)
 
     def logged(self, events: Sequence[Event], facts: Facts) -> list[int]:
         own = [event for event in events if event.kind == "turn" and event.subject == facts["name"]]
@@ -166,14 +155,10 @@ class Rotation(DrawnMotion[list[int]]):
             return str(len(measured))
         return _told_ways(measured, brief=BOTH in facts["options"]) if measured else ""
 
-    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
-        """Tell every spell."""
-        return [event for event in plan.events if event.subject == plan.facts["name"]]
 
-
-def _directions(level: int) -> tuple[str, ...]:
+def _directions(level: int) -> list[str]:
     """Return all that can be said of the directions at this level."""
-    return tuple(dict.fromkeys(_told_ways(pair, brief=level < ORDERED_LEVEL) for pair in product(NAMES, NAMES)))
+    return list(dict.fromkeys(_told_ways(pair, brief=level < ORDERED_LEVEL) for pair in product(NAMES, NAMES)))
 
 
 def _told_ways(ways: Sequence[int], *, brief: bool) -> str:

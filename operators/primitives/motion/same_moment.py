@@ -7,6 +7,7 @@ differ in number more often where the halves are not in step: guesses by these n
 where chance is 42 %.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import ceil
@@ -16,14 +17,11 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts, Inherent
-from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives._plan import event_in
-from temporay.operators.primitives._stated import Value
-from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
+from temporay.operators.primitives._base import Facts, Inherent, Phrases
+from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting, shown_between
 from temporay.operators.primitives.motion._panels import halves, lines
-from temporay.operators.primitives.motion._stage import VECTORS, choose_actors, followed_steps, to_track
-from temporay.operators.records import Event, Question, ScenePlan
+from temporay.operators.primitives.motion._stage import VECTORS, choose_actors, followed_steps, to_the, to_track
+from temporay.operators.records import Event, ScenePlan
 from temporay.operators.seeding import choose_one, shuffled
 
 SAME, LEFT, RIGHT, OTHER = "they are in step", "the left half is ahead", "the right half is ahead", "out of step"
@@ -42,9 +40,9 @@ class SameMoment(DrawnMotion[float]):
     """Question about whether two views are in step."""
 
     task = "same_moment"
+    fields = ("way",)
     # Halves that are out of step often have other numbers of turns.
     inherent: ClassVar[Inherent] = {"num_events": 0.52}
-    order_dependent = True
     twin = "restaged"  # no order of the frames parts two halves that are in step
 
     gaps_by_level = (14.0, 16.0, 19.0, 22.0, 26.0)
@@ -112,7 +110,7 @@ class SameMoment(DrawnMotion[float]):
             for turn, heading in zip(own_turns, headings, strict=True):
                 if first + setting.gap <= turn < first + num_frames - setting.gap:  # those at the ends are not seen
                     frame = turn - first
-                    events.append(event_in(canvas, "turns", panel.name, frame, frame + 1, _way(heading)))
+                    events.append(setting.event_in("turns", panel.name, frame, frame + 1, to_the(heading)))
         if lead:
             ahead = panels[int(lead > 0)].name
             events.append(setting.event("leads", ahead, f"{shift / canvas.fps:.1f}"))
@@ -121,18 +119,13 @@ class SameMoment(DrawnMotion[float]):
         facts = {"name": actor.name, "mode": mode, "options": options, "shift_s": shift / canvas.fps}
         return MotionClip(tracks, events, facts)
 
-    def what_happens(self, kind: str, detail: str) -> Mapping[str, Value]:
-        return {"way": detail}
-
     def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
         """Return whether two turns or more of each half are shown, and a frame between any two turns."""
-        shown_ms = 1000.0 * np.array(frames) / plan.fps + 1e-6
-        turns = [(event.subject, event.start_ms) for event in plan.events if event.kind == "turns"]
-        times_ms = sorted({ms for _, ms in turns})
-        halves_of = [half for half, _ in turns]
-        return all(halves_of.count(half) >= 2 for half in set(halves_of)) and bool(
-            len(set(halves_of)) == 2 and np.histogram(shown_ms, [0.0, *times_ms, np.inf])[0].all()
-        )
+        turns = [event for event in plan.events if event.kind == "turns"]
+        num_turns = Counter(turn.subject for turn in turns)
+        times_ms = sorted({turn.start_ms for turn in turns})
+        are_shown = shown_between(plan, frames, [0.0, *times_ms, np.inf]).all()
+        return bool(len(num_turns) == 2 and min(num_turns.values()) >= 2 and are_shown)
 
     def logged(self, events: Sequence[Event], facts: Facts) -> float:
         """Return by how much the right half is ahead, in shifts; below 0 it is behind."""
@@ -142,10 +135,8 @@ class SameMoment(DrawnMotion[float]):
     def seen(self, witness: Witness, facts: Facts) -> float | None:
         """Compare each turn on the left with the nearest one on the right."""
         height, width = witness.frames_THWC.shape[1:3]
-        left, right = (
-            _turns_seen(followed_steps(panel.crop(witness.frames_THWC), facts["name"]))
-            for panel in halves(width, height)
-        )
+        views = [half.crop(witness.frames_THWC) for half in halves(width, height)]
+        left, right = (_turns_seen(followed_steps(view_THWC, facts["name"])) for view_THWC in views)
         if not len(left) or not len(right):
             return None
         shift = facts["shift_s"] * witness.fps  # in shown frames
@@ -162,13 +153,9 @@ class SameMoment(DrawnMotion[float]):
             return f"they are {OTHER}"
         return RIGHT if measured > 0 else LEFT
 
-    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
+    def told(self, plan: ScenePlan) -> Sequence[Event]:
         """Tell the turns in their order, then how they compare."""
         return sorted(plan.events, key=lambda event: (event.kind != "turns", event.start_ms))
-
-
-def _way(heading: str) -> str:
-    return f"to the {heading}" if heading in ("left", "right") else heading
 
 
 def _choose_turns(setting: Setting, shift: int) -> list[int]:
@@ -204,13 +191,11 @@ def _choose_path(
     return headings[1:], np.stack(path, axis=1) + radius_px + 2
 
 
-def _turns_seen(step_xy_T2: npt.NDArray[np.float64] | None) -> npt.NDArray[np.float64]:
-    """Return when a path turns from across to down or back, in frames with parts; none if it is not seen.
+def _turns_seen(step_xy_T2: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return when a path turns from across to down or back, in frames with parts.
 
     A step in which it turns goes a part across and a part down, which says when.
     """
-    if step_xy_T2 is None:
-        return np.empty(0)
     across_T = np.abs(step_xy_T2[:, 0]) / np.maximum(1e-6, np.abs(step_xy_T2).sum(axis=1))
     turned = np.flatnonzero(np.diff((across_T > 0.5).astype(int)))
     before_T = np.where(across_T[turned] > 0.5, across_T[turned] + across_T[turned + 1], 0)

@@ -13,20 +13,20 @@ from typing import ClassVar
 import numpy as np
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts, Inherent, Style
-from temporay.operators.primitives._claims import Phrases
+from temporay.operators.pixels.shapes import COLORS
+from temporay.operators.primitives._base import Facts, Inherent, Phrases, Style
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._processes import (
     BACKWARDS,
-    PROCESSES,
     ProcessKind,
     are_turns_shown,
     arrow,
     backwards,
     measured_in,
     measured_of,
+    show,
 )
-from temporay.operators.primitives.motion._stage import Actor, color_of, to_track
+from temporay.operators.primitives.motion._stage import Actor, to_track
 from temporay.operators.records import Event, Question, ScenePlan, Track
 from temporay.operators.seeding import choose_one, shuffled
 
@@ -63,7 +63,6 @@ class TimeArrow(DrawnMotion[bool]):
     task = "time_arrow"
     # Up to level 1 two moments of a run tell.
     inherent: ClassVar[Inherent] = {"two_frames": (1.0, 1.0, 0.0, 0.0, 0.0), "few_frames": (1.0, 1.0, 0.0, 0.0, 0.0)}
-    order_dependent = True
     twin = "reversed"
     gaps_by_level = (10.0, 10.0, 15.0, 22.0, 29.0)
 
@@ -113,9 +112,8 @@ class TimeArrow(DrawnMotion[bool]):
         kind = choose_one(rng, KINDS_BY_LEVEL[level])
         num_sources = NUM_SOURCES_BY_LEVEL[level]
         actors = setting.choose_actors(num_sources + NUM_DISTRACTORS_BY_LEVEL[level])
-        shown = [
-            PROCESSES[kind](rng, actor, canvas, num_frames, NUM_TURNS_BY_LEVEL[level]) for actor in actors[:num_sources]
-        ]
+        num_turns = NUM_TURNS_BY_LEVEL[level]
+        shown = [show(kind, rng, actor, canvas, num_frames, num_turns) for actor in actors[:num_sources]]
         drifting = [_even_track(setting, actor) for actor in actors[num_sources:]]
         if truth == "backwards":
             shown = [backwards(one, canvas, num_frames) for one in shown]
@@ -152,20 +150,18 @@ class TimeArrow(DrawnMotion[bool]):
 
     def seen(self, witness: Witness, facts: Facts) -> bool | None:
         """Find whether what is measured by the colors runs forwards or backwards."""
-        kind, colors = facts["kind"], [color_of(f"{name} shape") for name in facts["colors"]]
-        arrows = [arrow(kind, measured_in(kind, witness.frames_THWC, color)) for color in colors if color is not None]
-        mean = float(np.mean(arrows)) if arrows else 0.0
+        kind, colors = facts["kind"], [COLORS[name] for name in facts["colors"]]
+        mean = float(np.mean([arrow(kind, measured_in(kind, witness.frames_THWC, color)) for color in colors]))
         return None if abs(mean) < MIN_ARROW else mean > 0
 
     def answer(self, measured: bool, facts: Facts) -> str:
         return OPTIONS[0] if measured else OPTIONS[1]
 
-    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
+    def told(self, plan: ScenePlan) -> Sequence[Event]:
         return sorted(plan.events, key=lambda event: (event.start_ms, event.subject))
 
 
 def _even_track(setting: Setting, actor: Actor) -> Track:
     """Let a shape go evenly from one place to another."""
-    size, radius_px = np.array([setting.canvas.width, setting.canvas.height]), actor.radius_px
-    start, end = setting.rng.uniform(radius_px, size - radius_px, (2, 2))
+    start, end = setting.rng.uniform(actor.radius_px, setting.size_xy - actor.radius_px, (2, 2))
     return to_track(actor, np.linspace(start, end, setting.num_frames), wraps=False)

@@ -8,15 +8,13 @@ way round the figure is gone, and from level 3 on which of two figures comes fir
 right in 0.5; chance is 0.25.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import Facts, Inherent
-from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives._plan import event_in
-from temporay.operators.primitives._stated import Value
+from temporay.operators.primitives._base import Facts, Inherent, Phrases
 from temporay.operators.primitives.motion._curves import CURVES, choose_curve, curve_error, is_clockwise
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._stage import JOINED, choose_way, followed_steps
@@ -27,7 +25,7 @@ from temporay.operators.primitives.motion._told_paths import (
     edge_events,
     spread_frames,
 )
-from temporay.operators.records import Event, Question, ScenePlan
+from temporay.operators.records import Event, ScenePlan
 from temporay.operators.seeding import choose_one, shuffled
 
 CONVEX = ("circle", "square", "triangle")  # they are gone round one way or the other
@@ -46,8 +44,8 @@ class TrajectoryShape(DrawnMotion[str]):
     """Question about the form of a path."""
 
     task = "trajectory_shape"
+    fields = ("curve",)
     order_dependent = False  # up to level 1
-    twin = "restaged"
     inherent: ClassVar[Inherent] = {
         "first_and_last_frame": (0.9, 0.9, 0.4, 0.4, 0.4),  # a line and a zigzag end elsewhere
         "net_displacement": (1.0, 1.0, 0.0, 0.0, 0.0),
@@ -90,24 +88,22 @@ class TrajectoryShape(DrawnMotion[str]):
             figures = _figures(option)
             ends = spread_frames(num_frames, len(figures) + 1)
             way_px = setting.side_px * float(rng.uniform(*WAY_RANGE))
+            parts = list(zip(figures, pairwise(ends), strict=True))
             steps_T2 = [
                 way_px * np.diff(choose_curve(rng, figure, end - start + 1, _sense(option)), axis=0)
-                for figure, start, end in zip(figures, ends[:-1], ends[1:], strict=True)
+                for figure, (start, end) in parts
             ]
             tracks.append(choose_way(rng, actor, np.concatenate(steps_T2), canvas))
             if actor is not actors[0]:
                 continue
-            for figure, start, end in zip(figures, ends[:-1], ends[1:], strict=True):
+            for figure, (start, end) in parts:
                 detail = f"a {figure}" if len(figures) > 1 else option
-                events.append(event_in(canvas, "moves", actor.name, start, end, detail))
+                events.append(setting.event_in("moves", actor.name, start, end, detail))
                 listed = [start + frame for frame in spread_frames(end - start + 1, min(NUM_LISTED, end - start))]
                 events.extend(at_events(actor.name, tracks[0].xy_T2, canvas, listed[start > 0 :]))
             events.extend(edge_events(actor.name, tracks[0].xy_T2, canvas))
         facts = {"name": actors[0].name, "options": options}
         return MotionClip(tracks[::-1], events, facts)  # the one asked about is painted last
-
-    def what_happens(self, kind: str, detail: str) -> Mapping[str, Value]:
-        return {"curve": detail}
 
     def logged(self, events: Sequence[Event], facts: Facts) -> str:
         figures = [e.detail for e in events if e.kind == "moves" and e.subject == facts["name"]]
@@ -119,8 +115,6 @@ class TrajectoryShape(DrawnMotion[str]):
         The last frame that is shown may be the clip's last one, or one step before its end.
         """
         steps_T2 = followed_steps(witness.frames_THWC, facts["name"])
-        if steps_T2 is None:
-            return None
         path_T2 = np.concatenate([np.zeros((1, 2)), np.cumsum(steps_T2, axis=0)])
         sense = 1 if is_clockwise(path_T2) else -1
         options = [option for option in facts["options"] if _sense(option) in (0, sense)]
@@ -136,7 +130,7 @@ class TrajectoryShape(DrawnMotion[str]):
         best, second = sorted(errors, key=errors.__getitem__)[:2]
         return best if errors[best] < min(MAX_LEFT_OVER, errors[second] / 2) else None
 
-    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
+    def told(self, plan: ScenePlan) -> Sequence[Event]:
         """Tell the positions of each figure, then what they make."""
         return sorted(plan.events, key=lambda event: (event.end_ms, event.kind == "moves"))
 

@@ -8,19 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from numpy.random import Generator
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness
 from temporay.operators.primitives._base import (
     NOT_AN_OPTION,
+    Choices,
     Facts,
+    Phrases,
     Primitive,
     Style,
     TwinKind,
-    choose_wording,
-    index_in,
+    by_start,
 )
-from temporay.operators.primitives._claims import Claim, Phrases, read_lists, tell
+from temporay.operators.primitives._claims import Claim, read_lists, tell
 from temporay.operators.primitives._stated import Stated
 from temporay.operators.primitives.scenes._recognize import captions_seen
 from temporay.operators.primitives.scenes._shots import (
@@ -29,7 +29,6 @@ from temporay.operators.primitives.scenes._shots import (
     CaptionedScene,
     choose_shot_lengths,
     compose,
-    shown,
     tell_order,
 )
 from temporay.operators.records import Address, AnswerKind, Event, Question, Scene, ScenePlan
@@ -44,7 +43,8 @@ NONE_OF_THE_OTHERS_BY_LEVEL = (False, False, False, True, True)
 class Arrangement:
     """Scenes in the order in which they are shown, and the facts of the question.
 
-    Facts need ``options``. Without ``wording`` or ``lengths`` (frames of each shot) the base class chooses them.
+    Facts need ``options``. If they have ``listed``, a chain of thought tells these scenes alone. Without ``wording`` or
+    ``lengths`` (frames of each shot) the base class chooses them.
     """
 
     order: Sequence[CaptionedScene]
@@ -52,7 +52,7 @@ class Arrangement:
     lengths: Sequence[int] | None = None
 
 
-class PseudoVideo(Primitive):
+class PseudoVideo(Primitive[Sequence[str]]):
     """A question whose answer follows from the captions of the shots in their order."""
 
     family = "pseudo_video"
@@ -60,6 +60,7 @@ class PseudoVideo(Primitive):
     needs_time = True
     twin: ClassVar[TwinKind] = "reordered"
     answer_kind: ClassVar[AnswerKind] = "choice"
+    unlisted = NOT_AN_OPTION
     scenes_recur: ClassVar[bool] = False  # True: a scene may be shown more than once
     phrases: ClassVar[Phrases] = {
         "scene": (
@@ -72,28 +73,26 @@ class PseudoVideo(Primitive):
     concise_phrases: ClassVar[Phrases] = {"scene": ("Scene {d1}: {subject}.",)}  # how options list scenes
 
     @abstractmethod
-    def arrange(self, rng: Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address) -> Arrangement:
+    def arrange(self, choices: Choices) -> Arrangement:
         """Choose the options, then the truth, then an order of scenes in which it holds."""
-
-    @abstractmethod
-    def answer(self, order: Sequence[str], facts: Facts) -> str | None:
-        """Return the right option when the shots' captions are ``order``; None when they allow none."""
 
     def conclude(self, facts: Facts, answer: str) -> str:
         """Return the last sentence of a chain of thought, which ends in the answer."""
         return answer
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
-        rng = rng_at(*address.parts(), "plan")
-        chosen = self.arrange(rng, scenes, canvas, address)
-        facts = dict(chosen.facts)
-        if "wording" not in facts:
-            facts["wording"] = choose_wording(rng, self.wordings_of(facts))
-        lengths = chosen.lengths or choose_shot_lengths(chosen.order, canvas, address)
-        return compose(chosen.order, lengths, canvas, address, facts)
+        choices = Choices(rng=rng_at(*address.parts(), "plan"), canvas=canvas, address=address, scenes=scenes)
+        chosen = self.arrange(choices)
+        lengths = chosen.lengths or choose_shot_lengths(chosen.order, choices)
+        return compose(chosen.order, lengths, choices, self.worded(chosen.facts, choices))
 
-    def ask(self, plan: ScenePlan) -> Question:
-        return self.question(plan, self.answer([event.subject for event in shown(plan)], plan.facts))
+    def logged(self, events: Sequence[Event], facts: Facts) -> Sequence[str]:
+        """Return the captions of the shots in their order."""
+        return [event.subject for event in by_start(events)]
+
+    def seen(self, witness: Witness, facts: Facts) -> Sequence[str] | None:
+        """Recognize the pictures."""
+        return captions_seen(witness)
 
     def claims(self, text: str, names: Sequence[str] = ()) -> list[Claim]:
         """Read the order told in one sentence too: without times, its order is what it claims."""
@@ -104,11 +103,12 @@ class PseudoVideo(Primitive):
         what = {} if subject is None else {"scene": subject}
         return Stated(what=what, when={} if detail is None else {"place": detail})
 
-    def told(self, plan: ScenePlan, question: Question) -> list[Event]:
-        return shown(plan)
+    def told(self, plan: ScenePlan) -> list[Event]:
+        listed = plan.facts.get("listed")
+        return [event for event in by_start(plan.events) if listed is None or event.subject in listed]
 
     def explain(self, plan: ScenePlan, question: Question, style: Style) -> str:
-        told, answer = self.told(plan, question), question.options[question.answer_index]
+        told, answer = self.told(plan), question.options[question.answer_index]
         conclusion = self.conclude(plan.facts, answer)
         if style == "concise":  # an answer that is all of the conclusion tells the order itself
             order = tell_order([event.subject for event in told])
@@ -117,13 +117,10 @@ class PseudoVideo(Primitive):
         phrase = phrases[int(rng_at(*plan.address.parts(), "phrasing").integers(len(phrases)))]
         return " ".join([*(tell(event, phrase) for event in told), conclusion])
 
-    def recover(self, witness: Witness) -> int | None:
-        """Recognize the pictures. ``NOT_AN_OPTION`` where the frames show something that no option says."""
-        order = captions_seen(witness)
-        if order is None:
-            return None
-        seen = index_in(witness.options, self.answer(order, witness.facts))
-        return NOT_AN_OPTION if seen is None else seen
+
+def quoted(captions: Sequence[str]) -> str:
+    """List captions in a question."""
+    return ", ".join(f'"{caption}"' for caption in captions)
 
 
 def with_none(options: list[str], level: int) -> list[str]:

@@ -9,19 +9,19 @@ is not shown every frame, shots last longer than ``frames_per_scene`` says, so t
 import functools
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas, Jitter
 from temporay.operators.errors import SampleRejected, UserError
+from temporay.operators.primitives._base import Choices, Facts
 from temporay.operators.primitives._plan import event_in
-from temporay.operators.records import Address, Backdrop, Event, Scene, ScenePlan, Shot
-from temporay.operators.seeding import random_cuts, rng_at
+from temporay.operators.records import Backdrop, Scene, ScenePlan, Shot
+from temporay.operators.seeding import random_cuts
 
 MIN_SCENES_BY_LEVEL = (2, 2, 3, 4, 5)  # as far as the canvas and the second line allow
 MAX_SCENES_BY_LEVEL = (3, 4, 5, 6, 8)
@@ -35,6 +35,7 @@ tennis; baseball batter; frisbee; kite; pizza; cake; sandwich; banana; broccoli;
 television tv; phone cellphone; toilet bathroom restroom bathtub; kitchen stove oven refrigerator fridge; bed bedroom
 sofa couch; clock; umbrella; beach
 """
+MAX_SHOTS_PER_SCENE = 3  # where scenes come again
 MAX_ROTATION_DEG = 15.0
 MAX_SCALE_CHANGE = 0.1
 MAX_TRANSLATION = 0.1  # share of the frame's width and height
@@ -52,45 +53,38 @@ class CaptionedScene:
     caption: str
 
 
-def scene_limits(canvas: Canvas, level: int, minimum: int) -> tuple[int, int]:
+def scene_limits(choices: Choices, minimum: int = 2) -> tuple[int, int]:
     """Return the fewest and the most scenes of a video at this level; ``minimum`` is what the question needs.
 
     Raises:
         UserError: the canvas allows fewer scenes than the question needs.
     """
-    low = max(minimum, canvas.num_scenes[0])
-    if canvas.num_scenes[1] < low:
+    few, many = choices.canvas.num_scenes
+    low = max(minimum, few)
+    if many < low:
         raise UserError(
-            f"canvas.num_scenes={canvas.num_scenes} gives at most {canvas.num_scenes[1]} scenes, but this task needs "
+            f"canvas.num_scenes={choices.canvas.num_scenes} gives at most {many} scenes, but this task needs "
             f"{low}; raise its second number to {low} or more"
         )
-    high = max(low, min(canvas.num_scenes[1], MAX_SCENES_BY_LEVEL[level]))
-    return min(high, max(low, MIN_SCENES_BY_LEVEL[level])), high
+    high = max(low, min(many, MAX_SCENES_BY_LEVEL[choices.level]))
+    return min(high, max(low, MIN_SCENES_BY_LEVEL[choices.level])), high
 
 
-def choose_scenes(
-    rng: np.random.Generator,
-    scenes: Sequence[Scene],
-    canvas: Canvas,
-    address: Address,
-    *,
-    minimum: int = 2,
-    num_spare: int = 0,
-) -> list[CaptionedScene]:
+def choose_scenes(choices: Choices, *, minimum: int = 2, num_spare: int = 0) -> list[CaptionedScene]:
     """Choose how many scenes are shown, and pick them and ``num_spare`` more. Raises as ``pick_scenes`` does."""
-    low, high = scene_limits(canvas, address.level, minimum)
-    return pick_scenes(scenes, int(rng.integers(low, high + 1)) + num_spare, address)
+    low, high = scene_limits(choices, minimum)
+    return pick_scenes(choices, int(choices.rng.integers(low, high + 1)) + num_spare)
 
 
-def pick_scenes(scenes: Sequence[Scene], num_scenes: int, address: Address) -> list[CaptionedScene]:
+def pick_scenes(choices: Choices, num_scenes: int) -> list[CaptionedScene]:
     """Pick different images in random order, each with one of its captions; none could be taken for one before it.
 
     Raises:
         SampleRejected: too many of the captions could be taken for each other (``captions_alike``).
         ValueError: there are fewer different images than needed.
     """
-    rng = rng_at(*address.parts(), "scenes")
-    distinct = list({scene.image_id: scene for scene in scenes}.values())
+    rng = choices.rng_for("scenes")
+    distinct = list({scene.image_id: scene for scene in choices.scenes}.values())
     if len(distinct) < num_scenes:
         raise ValueError(f"{num_scenes} different images are needed, {len(distinct)} were given")
     picked: list[CaptionedScene] = []
@@ -145,46 +139,42 @@ def least_shot(canvas: Canvas, num_shots: int, least_extra: int, most_extra: int
         least = gap
 
 
-def choose_shot_lengths(order: Sequence[CaptionedScene], canvas: Canvas, address: Address) -> list[int]:
+def choose_shot_lengths(order: Sequence[CaptionedScene], choices: Choices) -> list[int]:
     """Choose F_j ~ U over ``canvas.frames_per_scene`` for every shot (the paper's rule), or as much longer as is seen.
 
     A length belongs to an image and not to a place, like the jitter: a twin shows the same frames in another order.
     """
-    low, high = canvas.frames_per_scene
-    extra = [
-        int(rng_at(*address.parts(), "shot_length", captioned.scene.image_id).integers(high - low + 1))
-        for captioned in order
-    ]
-    least = least_shot(canvas, len(order), sum(extra), sum(extra))
+    low, high = choices.canvas.frames_per_scene
+    extra = [int(choices.rng_for("shot_length", one.scene.image_id).integers(high - low + 1)) for one in order]
+    least = least_shot(choices.canvas, len(order), sum(extra), sum(extra))
     return [least + more for more in extra]
 
 
-def split_length(num_shots: int, max_shots: int, canvas: Canvas, address: Address) -> list[int]:
+def split_length(num_shots: int, max_shots: int, choices: Choices) -> list[int]:
     """Choose the clip's length first, then the shots' lengths. So the total does not tell how many shots there are.
 
     The total is uniform, from ``max_shots`` of the shortest shots to as many of a middle length. A scene may last
     longer than ``frames_per_scene`` says.
     """
-    low, high = canvas.frames_per_scene
+    low, high = choices.canvas.frames_per_scene
     most_extra = max_shots * (high - low) // 2
-    least = least_shot(canvas, max_shots, 0, most_extra)
-    total = max_shots * least + int(rng_at(*address.parts(), "num_frames").integers(most_extra + 1))
-    return random_cuts(rng_at(*address.parts(), "shot_lengths"), total, num_shots, least)
+    least = least_shot(choices.canvas, max_shots, 0, most_extra)
+    total = max_shots * least + int(choices.rng_for("num_frames").integers(most_extra + 1))
+    return random_cuts(choices.rng_for("shot_lengths"), total, num_shots, least)
 
 
-def divide_lengths(order: Sequence[CaptionedScene], most_each: int, canvas: Canvas, address: Address) -> list[int]:
+def divide_lengths(order: Sequence[CaptionedScene], choices: Choices) -> list[int]:
     """Choose the frames of every shot: those of a scene by its image alone, then divided among its shots.
 
-    Args:
-        most_each: shots that a scene can have; each scene has frames for as many.
+    Each scene has frames for as many shots as it can have.
     """
-    low, high = canvas.frames_per_scene
+    (low, high), most_each = choices.canvas.frames_per_scene, MAX_SHOTS_PER_SCENE
     ids = [captioned.scene.image_id for captioned in order]
     most_extra = max(0, high - most_each * low)
-    extra = {i: int(rng_at(*address.parts(), "frames_of_scene", i).integers(most_extra + 1)) for i in set(ids)}
-    least = least_shot(canvas, most_each * len(extra), sum(extra.values()), sum(extra.values()))
+    extra = {i: int(choices.rng_for("frames_of_scene", i).integers(most_extra + 1)) for i in set(ids)}
+    least = least_shot(choices.canvas, most_each * len(extra), sum(extra.values()), sum(extra.values()))
     parts = {
-        i: random_cuts(rng_at(*address.parts(), "cuts_of_scene", i), most_each * least + more, ids.count(i), least)
+        i: random_cuts(choices.rng_for("cuts_of_scene", i), most_each * least + more, ids.count(i), least)
         for i, more in extra.items()
     }
     return [parts[i].pop(0) for i in ids]
@@ -199,19 +189,13 @@ def shuffled_shots(rng: np.random.Generator, shots: Sequence[int], first: int, l
     return order if all(one != other for one, other in pairwise(order)) else None
 
 
-def compose(
-    order: Sequence[CaptionedScene],
-    shot_lengths: Sequence[int],
-    canvas: Canvas,
-    address: Address,
-    facts: Mapping[str, Any],
-) -> ScenePlan:
+def compose(order: Sequence[CaptionedScene], shot_lengths: Sequence[int], choices: Choices, facts: Facts) -> ScenePlan:
     """Plan the scenes in this order, each for its number of frames, with one ``scene`` event per shot.
 
     ``detail`` of an event is the shot's place, from 1. A scene that comes again continues the jitter of its first shot.
     So the frames of each image are the same in any order and in any number of shots.
     """
-    left_by_image = _affine_by_image(order, shot_lengths, canvas, address)
+    canvas, left_by_image = choices.canvas, _affine_by_image(order, shot_lengths, choices)
     shots, events, start_frame = [], [], 0
     for place, (captioned, num_frames) in enumerate(zip(order, shot_lengths, strict=True), start=1):
         end_frame, image_id = start_frame + num_frames, captioned.scene.image_id
@@ -220,7 +204,7 @@ def compose(
         events.append(event_in(canvas, "scene", captioned.caption, start_frame, end_frame, str(place)))
         start_frame = end_frame
     return ScenePlan(
-        address=address,
+        address=choices.address,
         width=canvas.width,
         height=canvas.height,
         fps=canvas.fps,
@@ -233,16 +217,14 @@ def compose(
 
 
 def _affine_by_image(
-    order: Sequence[CaptionedScene], shot_lengths: Sequence[int], canvas: Canvas, address: Address
+    order: Sequence[CaptionedScene], shot_lengths: Sequence[int], choices: Choices
 ) -> dict[int, npt.NDArray[np.float64]]:
-    totals: Counter[int] = Counter()
+    canvas, totals = choices.canvas, Counter[int]()
     for captioned, num_frames in zip(order, shot_lengths, strict=True):
         totals[captioned.scene.image_id] += num_frames
     return {
-        image_id: choose_affine(
-            rng_at(*address.parts(), "jitter", image_id), canvas.jitter, total, canvas.width, canvas.height
-        )
-        for image_id, total in totals.items()
+        i: choose_affine(choices.rng_for("jitter", i), canvas.jitter, total, canvas.width, canvas.height)
+        for i, total in totals.items()
     }
 
 
@@ -251,15 +233,13 @@ def choose_affine(
 ) -> npt.NDArray[np.float64]:
     """Choose rotation and scale about the frame's center, then translation: (T, 2, 3) matrices in pixels."""
     limits = np.array([np.deg2rad(MAX_ROTATION_DEG), MAX_SCALE_CHANGE, MAX_TRANSLATION, MAX_TRANSLATION])
+    warps_T4 = np.zeros((num_frames, 4))
     if jitter == "paper":
-        angle_T, growth_T, right_T, down_T = rng.uniform(-limits, limits, (num_frames, 4)).T
+        warps_T4 = rng.uniform(-limits, limits, (num_frames, 4))
     elif jitter == "smooth":
         start, end = rng.uniform(-limits, limits, (2, 4))
-        eased_T1 = (1 - np.cos(np.pi * np.linspace(0, 1, num_frames)))[:, None] / 2
-        angle_T, growth_T, right_T, down_T = (start + (end - start) * eased_T1).T
-    else:
-        angle_T, growth_T, right_T, down_T = np.zeros((4, num_frames))
-    return affine_matrices(np.stack([angle_T, growth_T, right_T, down_T], axis=1), width, height)
+        warps_T4 = start + (end - start) * (1 - np.cos(np.pi * np.linspace(0, 1, num_frames)))[:, None] / 2
+    return affine_matrices(warps_T4, width, height)
 
 
 def affine_matrices(warps_T4: npt.NDArray[np.float64], width: int, height: int) -> npt.NDArray[np.float64]:
@@ -271,11 +251,6 @@ def affine_matrices(warps_T4: npt.NDArray[np.float64], width: int, height: int) 
     shift_y_T = center_y + down_T * height + sin_T * center_x - cos_T * center_y
     rows = [np.stack([cos_T, sin_T, shift_x_T], axis=1), np.stack([-sin_T, cos_T, shift_y_T], axis=1)]
     return np.stack(rows, axis=1)
-
-
-def shown(plan: ScenePlan) -> list[Event]:
-    """Return the ``scene`` events in the order in which they are seen."""
-    return sorted((e for e in plan.events if e.kind == "scene"), key=lambda e: e.start_ms)
 
 
 # What ``tell_order`` tells, at the start of a sentence; the first group holds the items. Names are marked before it is

@@ -8,9 +8,7 @@ a scene that is not listed, and then none of the other answers is correct.
 from collections.abc import Sequence
 from typing import ClassVar
 
-from numpy.random import Generator
-from temporay.operators.canvas import Canvas
-from temporay.operators.primitives._base import Facts, Inherent, choose_truth
+from temporay.operators.primitives._base import Choices, Facts, Inherent
 from temporay.operators.primitives.scenes._question import (
     NONE_OF_THE_OTHERS,
     Arrangement,
@@ -20,7 +18,7 @@ from temporay.operators.primitives.scenes._question import (
     with_none,
 )
 from temporay.operators.primitives.scenes._shots import choose_scenes
-from temporay.operators.records import Address, Scene
+from temporay.operators.seeding import choose_one, shuffled
 
 MAX_OPTIONS = 4
 NO_SCENE = "there is no scene {side} it"
@@ -44,20 +42,22 @@ class AdjacentScene(PseudoVideo):
         'No other scene lies between it and "{anchor}", and it comes {side} that one. Which scene is it?',
     )
 
-    def arrange(self, rng: Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address) -> Arrangement:
-        anchor, *others = choose_scenes(rng, scenes, canvas, address)
-        side = ("before", "after")[int(rng.integers(2))]
+    def arrange(self, choices: Choices) -> Arrangement:
+        rng = choices.rng
+        anchor, *others = choose_scenes(choices)
+        side = choose_one(rng, ("before", "after"))
         listed = others[: MAX_OPTIONS - 1]  # the neighbor is one of them, also when the last of them is not named
-        options = with_none([NO_SCENE.format(side=side), *(scene.caption for scene in listed)], address.level)
-        truth = choose_truth(rng, len(options), address)
-        order = [others[i] for i in rng.permutation(len(others))]
+        options = with_none([NO_SCENE.format(side=side), *(scene.caption for scene in listed)], choices.level)
+        truth = choices.choose_truth(range(len(options)))
+        order = shuffled(rng, others)
         if truth == 0:
             place = 0 if side == "before" else len(order)
         else:
             place = order.index(listed[truth - 1]) + (1 if side == "before" else 0)
         order.insert(place, anchor)
-        shuffled = [options[i] for i in rng.permutation(len(options))]
-        return Arrangement(order=order, facts={"anchor": anchor.caption, "side": side, "options": shuffled})
+        return Arrangement(
+            order=order, facts={"anchor": anchor.caption, "side": side, "options": shuffled(rng, options)}
+        )
 
     def answer(self, order: Sequence[str], facts: Facts) -> str | None:
         if facts["anchor"] not in order:
@@ -71,6 +71,5 @@ class AdjacentScene(PseudoVideo):
         anchor, side = facts["anchor"], facts["side"]
         if answer == NO_SCENE.format(side=side):
             return f"{anchor[:1].upper()}{anchor[1:]} is {'first' if side == 'before' else 'last'}: {answer}."
-        if answer == NONE_OF_THE_OTHERS:
-            return conclude_with(f"The scene just {side} {anchor}", answer)
-        return conclude_with(f"Just {side} {anchor}", answer)
+        just = "The scene just" if answer == NONE_OF_THE_OTHERS else "Just"
+        return conclude_with(f"{just} {side} {anchor}", answer)

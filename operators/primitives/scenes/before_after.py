@@ -8,12 +8,9 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-from numpy.random import Generator
-from temporay.operators.canvas import Canvas
-from temporay.operators.primitives._base import Facts, Inherent, choose_truth
-from temporay.operators.primitives.scenes._question import Arrangement, PseudoVideo
-from temporay.operators.primitives.scenes._shots import choose_scenes, shown
-from temporay.operators.records import Address, Event, Question, Scene, ScenePlan
+from temporay.operators.primitives._base import Choices, Facts, Inherent
+from temporay.operators.primitives.scenes._question import Arrangement, PseudoVideo, quoted
+from temporay.operators.primitives.scenes._shots import choose_scenes
 from temporay.operators.seeding import shuffled
 
 NUM_ANCHORS_BY_LEVEL = (1, 1, 2, 3, 4)  # scenes that the asked one is compared with, as far as so many are shown
@@ -21,7 +18,7 @@ ALWAYS_FROM_LEVEL = 4  # below it every second question is about one anchor
 MODES = ("one", "two", "three", "four")  # by the number of anchors
 PAST = ("before all of them", "after just one of them", "after just two of them", "after just three of them")
 PAST_ALL = "after all of them"
-WORDINGS_OF_TWO = (
+OF_TWO = (
     'In the given video, does the scene that can be captioned as "{asked}" happen before or after the scene that '
     'can be captioned as "{anchor}"?',
     'Is "{asked}" shown before or after "{anchor}"?',
@@ -32,7 +29,7 @@ WORDINGS_OF_TWO = (
     'Look for "{asked}" and for "{anchor}". Is the former before or after the latter?',
     'With respect to "{anchor}", at what point does the video show "{asked}"?',
 )
-WORDINGS_OF_SEVERAL = (
+OF_SEVERAL = (
     'Compare "{asked}" with these scenes of the video, given in any order: {anchors}. When is it shown?',
     'Among the scenes are {anchors}, in some order. When does "{asked}" come, compared with them?',
     'Is "{asked}" shown before or after each of these scenes: {anchors}?',
@@ -48,6 +45,7 @@ class BeforeAfter(PseudoVideo):
     """The order of two scenes, or the place of one scene among several."""
 
     task = "before_after"
+    wordings_by_mode: ClassVar = {MODES[0]: OF_TWO, **dict.fromkeys(MODES[1:], OF_SEVERAL)}
     # Of two scenes, the first one seen is before the other, and a cut in the middle may show both. Among several, a
     # scene at an end of the clip is right if it is the asked one, and else leaves one place less. Two moments do so
     # twice. What is shown in the middle of the clip is likely to come after some of the others.
@@ -65,17 +63,17 @@ class BeforeAfter(PseudoVideo):
         **{f"{mode} few_frames": 1.8 / compared for compared, mode in enumerate(MODES[1:], start=3)},
     }
 
-    def arrange(self, rng: Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address) -> Arrangement:
-        asked, *others = choose_scenes(rng, scenes, canvas, address)
-        is_simple = rng.integers(2) and address.level < ALWAYS_FROM_LEVEL
-        num_anchors = 1 if is_simple else min(NUM_ANCHORS_BY_LEVEL[address.level], len(others))
+    def arrange(self, choices: Choices) -> Arrangement:
+        rng, (asked, *others) = choices.rng, choose_scenes(choices)
+        is_simple = rng.integers(2) and choices.level < ALWAYS_FROM_LEVEL
+        num_anchors = 1 if is_simple else min(NUM_ANCHORS_BY_LEVEL[choices.level], len(others))
         anchors, others = others[:num_anchors], others[num_anchors:]
         options = shuffled(rng, options_of_anchors(num_anchors))
-        truth = options[choose_truth(rng, len(options), address)]
-        ranked = [anchors[i] for i in rng.permutation(num_anchors)]
+        truth = choices.choose_truth(options)
+        ranked = shuffled(rng, anchors)
         ranked.insert(options_of_anchors(num_anchors).index(truth), asked)
         places = np.sort(rng.permutation(len(ranked) + len(others))[: len(ranked)])
-        order = [others[i] for i in rng.permutation(len(others))]
+        order = shuffled(rng, others)
         for place, scene in zip(places.tolist(), ranked, strict=True):
             order.insert(place, scene)
         facts = {
@@ -86,21 +84,15 @@ class BeforeAfter(PseudoVideo):
         }
         return Arrangement(order=order, facts=facts)
 
-    def wordings_of(self, facts: Facts) -> Sequence[str]:
-        return WORDINGS_OF_TWO if facts["mode"] == MODES[0] else WORDINGS_OF_SEVERAL
-
     def text(self, facts: Facts) -> str:
         anchors = facts["listed"][1:]
-        return super().text({**facts, "anchor": anchors[0], "anchors": ", ".join(f'"{one}"' for one in anchors)})
+        return super().text({**facts, "anchor": anchors[0], "anchors": quoted(anchors)})
 
     def answer(self, order: Sequence[str], facts: Facts) -> str | None:
         if not set(facts["listed"]) <= set(order):
             return None
         rank = sorted(facts["listed"], key=order.index).index(facts["asked"])
         return options_of_anchors(len(facts["listed"]) - 1)[rank]
-
-    def told(self, plan: ScenePlan, question: Question) -> list[Event]:
-        return [event for event in shown(plan) if event.subject in plan.facts["listed"]]
 
     def conclude(self, facts: Facts, answer: str) -> str:
         return f"It is {answer}."

@@ -6,12 +6,17 @@ From level 3 on one of the listed scenes is no option. Where it is the right one
 from collections.abc import Sequence
 from typing import ClassVar
 
-from numpy.random import Generator
-from temporay.operators.canvas import Canvas
-from temporay.operators.primitives._base import Facts, Inherent, choose_truth, choose_wording
-from temporay.operators.primitives.scenes._question import Arrangement, PseudoVideo, conclude_with, or_none, with_none
-from temporay.operators.primitives.scenes._shots import choose_scenes, in_places, shown
-from temporay.operators.records import Address, Event, Question, Scene, ScenePlan
+from temporay.operators.primitives._base import Choices, Facts, Inherent
+from temporay.operators.primitives.scenes._question import (
+    Arrangement,
+    PseudoVideo,
+    conclude_with,
+    or_none,
+    quoted,
+    with_none,
+)
+from temporay.operators.primitives.scenes._shots import choose_scenes, in_places
+from temporay.operators.seeding import choose_one, shuffled
 
 MAX_LISTED = 4
 
@@ -34,30 +39,26 @@ class FirstLast(PseudoVideo):
         "If {listed} are put in the order in which they are shown, which comes {end}?",
     )
 
-    def arrange(self, rng: Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address) -> Arrangement:
-        picked = choose_scenes(rng, scenes, canvas, address)
-        options = with_none([scene.caption for scene in picked[:MAX_LISTED]], address.level)
-        truth = choose_truth(rng, len(options), address)
-        end = ("first", "last")[int(rng.integers(2))]
+    def arrange(self, choices: Choices) -> Arrangement:
+        rng, picked = choices.rng, choose_scenes(choices)
+        options = with_none([scene.caption for scene in picked[:MAX_LISTED]], choices.level)
+        truth = choices.choose_truth(range(len(options)))
+        end = choose_one(rng, ("first", "last"))
         places = [int(i) for i in rng.permutation(len(picked))]
         extreme = (min if end == "first" else max)(range(len(options)), key=lambda i: places[i])
         places[truth], places[extreme] = places[extreme], places[truth]
-        wording = choose_wording(rng, self.wordings)
-        listed = [picked[i].caption for i in rng.permutation(len(options))]
-        facts = {"end": end, "listed": listed, "options": options, "wording": wording}
+        facts = self.worded({"end": end, "listed": [], "options": options}, choices)
+        facts["listed"] = [scene.caption for scene in shuffled(rng, picked[: len(options)])]
         return Arrangement(order=in_places(picked, places), facts=facts)
 
     def text(self, facts: Facts) -> str:
-        return super().text({**facts, "listed": ", ".join(f'"{caption}"' for caption in facts["listed"])})
+        return super().text({**facts, "listed": quoted(facts["listed"])})
 
     def answer(self, order: Sequence[str], facts: Facts) -> str | None:
         listed = [caption for caption in order if caption in facts["listed"]]
         if len(listed) < len(facts["listed"]):
             return None
         return or_none(listed[0 if facts["end"] == "first" else -1], facts["options"])
-
-    def told(self, plan: ScenePlan, question: Question) -> list[Event]:
-        return [event for event in shown(plan) if event.subject in plan.facts["listed"]]
 
     def conclude(self, facts: Facts, answer: str) -> str:
         return conclude_with(f"The {facts['end']}", answer)

@@ -5,56 +5,27 @@ their order tell what comes again. The first scene and the last one are chosen b
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 from numpy.random import Generator
-from temporay.operators.canvas import Canvas
-from temporay.operators.primitives._base import Facts, choose_truth, choose_wording
+from temporay.operators.primitives._base import Choices, Facts
 from temporay.operators.primitives.scenes._question import Arrangement, PseudoVideo
-from temporay.operators.primitives.scenes._shots import choose_scenes, divide_lengths, shuffled_shots
-from temporay.operators.records import Address, AnswerValue, Scene
+from temporay.operators.primitives.scenes._shots import (
+    MAX_SHOTS_PER_SCENE,
+    choose_scenes,
+    divide_lengths,
+    shuffled_shots,
+)
+from temporay.operators.seeding import choose_one
 
 ALL_MODES = ("count", "between", "which")
 MODES_BY_LEVEL = (("count",), ("count", "between"), ALL_MODES, ALL_MODES, ALL_MODES)
 MIN_SCENES = 3
 MIN_SCENES_OF_WHICH = 4  # with fewer, the first or the last scene would tell
 MAX_OPTIONS = 4
-MAX_SHOTS_PER_SCENE = 3
 SPARE_SHOTS = 4  # shots beyond one per scene when they are counted: room for any count, first and last scene
 GAPS = ("first and second", "second and third")
-WORDINGS = {
-    "count": (
-        'How many separate times does the scene "{anchor}" appear?',
-        'How often does the video come to the scene "{anchor}"?',
-        'Count the appearances of "{anchor}". How many are there?',
-        'In how many separate stretches of the video is "{anchor}" shown?',
-        'The scene "{anchor}" may come, go and come again. How many times does it come?',
-        'How many times does the video cut to, or begin with, "{anchor}"?',
-        'What is the number of appearances of the scene "{anchor}"?',
-        'Watch for "{anchor}". How many times is it on the screen, with other scenes between?',
-    ),
-    "which": (
-        "One scene comes again after another scene was shown. Which one?",
-        "Which scene appears twice?",
-        "All scenes but one are shown once. Which one comes back?",
-        "To which scene does the video return?",
-        "Which of these scenes is the one that recurs?",
-        "Which scene is shown, leaves, and is shown again?",
-        "The video shows one of its scenes a second time. Which is it?",
-        "Which scene has two separate appearances?",
-    ),
-    "between": (
-        'What is shown between the {gap} appearance of "{anchor}"?',
-        'The scene "{anchor}" comes several times. Which scene lies between its {gap} appearance?',
-        'Between the {gap} time that "{anchor}" is on the screen, what does the video show?',
-        'Which scene separates the {gap} appearance of the scene "{anchor}"?',
-        'Look at the {gap} appearance of "{anchor}". Which scene comes between them?',
-        'What interrupts "{anchor}" between its {gap} appearance?',
-        'From "{anchor}" the video goes elsewhere and back. What does it show between the {gap} appearance?',
-        'Which of these scenes is seen after one and before the other of the {gap} appearance of "{anchor}"?',
-    ),
-}
 
 
 class RecurringScenes(PseudoVideo):
@@ -63,36 +34,60 @@ class RecurringScenes(PseudoVideo):
     task = "recurring_scenes"
     answer_kind = "number"
     scenes_recur = True
+    wordings_by_mode: ClassVar = {
+        "count": (
+            'How many separate times does the scene "{anchor}" appear?',
+            'How often does the video come to the scene "{anchor}"?',
+            'Count the appearances of "{anchor}". How many are there?',
+            'In how many separate stretches of the video is "{anchor}" shown?',
+            'The scene "{anchor}" may come, go and come again. How many times does it come?',
+            'How many times does the video cut to, or begin with, "{anchor}"?',
+            'What is the number of appearances of the scene "{anchor}"?',
+            'Watch for "{anchor}". How many times is it on the screen, with other scenes between?',
+        ),
+        "which": (
+            "One scene comes again after another scene was shown. Which one?",
+            "Which scene appears twice?",
+            "All scenes but one are shown once. Which one comes back?",
+            "To which scene does the video return?",
+            "Which of these scenes is the one that recurs?",
+            "Which scene is shown, leaves, and is shown again?",
+            "The video shows one of its scenes a second time. Which is it?",
+            "Which scene has two separate appearances?",
+        ),
+        "between": (
+            'What is shown between the {gap} appearance of "{anchor}"?',
+            'The scene "{anchor}" comes several times. Which scene lies between its {gap} appearance?',
+            'Between the {gap} time that "{anchor}" is on the screen, what does the video show?',
+            'Which scene separates the {gap} appearance of the scene "{anchor}"?',
+            'Look at the {gap} appearance of "{anchor}". Which scene comes between them?',
+            'What interrupts "{anchor}" between its {gap} appearance?',
+            'From "{anchor}" the video goes elsewhere and back. What does it show between the {gap} appearance?',
+            'Which of these scenes is seen after one and before the other of the {gap} appearance of "{anchor}"?',
+        ),
+    }
 
-    def arrange(self, rng: Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address) -> Arrangement:
-        picked = choose_scenes(rng, scenes, canvas, address, minimum=MIN_SCENES)
-        modes = [m for m in MODES_BY_LEVEL[address.level] if m != "which" or len(picked) >= MIN_SCENES_OF_WHICH]
-        mode = modes[int(rng.integers(len(modes)))]
+    def arrange(self, choices: Choices) -> Arrangement:
+        rng, picked = choices.rng, choose_scenes(choices, minimum=MIN_SCENES)
+        modes = [m for m in MODES_BY_LEVEL[choices.level] if m != "which" or len(picked) >= MIN_SCENES_OF_WHICH]
+        mode = choose_one(rng, modes)
         captions = [scene.caption for scene in picked]
-        facts: dict[str, Any] = {"mode": mode, "wording": choose_wording(rng, WORDINGS[mode])}
+        facts = self.worded({"mode": mode}, choices)
         facts["anchor"] = captions[0] if mode != "which" else ""
         if mode == "count":
             counts = [1 + int(i) for i in rng.permutation(MAX_SHOTS_PER_SCENE)]
             facts["options"] = [str(n) for n in counts]
-            order = _count_order(rng, len(picked), counts[choose_truth(rng, len(counts), address)])
+            order = _count_order(rng, len(picked), choices.choose_truth(counts))
         elif mode == "which":
             facts["options"] = captions[:MAX_OPTIONS]
-            order = _which_order(rng, len(picked), choose_truth(rng, MAX_OPTIONS, address))
+            order = _which_order(rng, len(picked), choices.choose_truth(range(MAX_OPTIONS)))
         else:
             facts["gap"] = int(rng.integers(len(GAPS)))
             facts["options"] = captions[1 : 1 + MAX_OPTIONS]
-            truth = 1 + choose_truth(rng, len(facts["options"]), address)
+            truth = 1 + choices.choose_truth(range(len(facts["options"])))
             order = _between_order(rng, len(picked), facts["gap"], truth)
         shown = [picked[i] for i in order]
-        return Arrangement(
-            order=shown, facts=facts, lengths=divide_lengths(shown, MAX_SHOTS_PER_SCENE, canvas, address)
-        )
-
-    def values(self, facts: Facts) -> tuple[AnswerValue, ...]:
-        return super().values(facts) if facts["mode"] == "count" else ()
-
-    def wordings_of(self, facts: Facts) -> Sequence[str]:
-        return WORDINGS[facts["mode"]]
+        return Arrangement(order=shown, facts=facts, lengths=divide_lengths(shown, choices))
 
     def text(self, facts: Facts) -> str:
         return super().text({**facts, "gap": GAPS[facts.get("gap", 0)]})

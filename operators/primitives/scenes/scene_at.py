@@ -6,12 +6,10 @@ From level 3 on the i-th scene may be one that is not listed, and then none of t
 from collections.abc import Sequence
 from typing import ClassVar
 
-from numpy.random import Generator
-from temporay.operators.canvas import Canvas
-from temporay.operators.primitives._base import Facts, Inherent, choose_truth
+from temporay.operators.primitives._base import Choices, Facts, Inherent
 from temporay.operators.primitives.scenes._question import Arrangement, PseudoVideo, conclude_with, or_none, with_none
 from temporay.operators.primitives.scenes._shots import choose_scenes
-from temporay.operators.records import Address, Scene
+from temporay.operators.seeding import shuffled
 
 MAX_OPTIONS = 4
 
@@ -33,12 +31,12 @@ class SceneAt(PseudoVideo):
         "Which of these is scene {number}, if the video has {count} of them?",
     )
 
-    def arrange(self, rng: Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address) -> Arrangement:
-        picked = choose_scenes(rng, scenes, canvas, address)
-        options = with_none([scene.caption for scene in picked[:MAX_OPTIONS]], address.level)
-        truth = picked[choose_truth(rng, len(options), address)]
-        place = int(rng.integers(len(picked)))
-        order = [picked[i] for i in rng.permutation(len(picked))]
+    def arrange(self, choices: Choices) -> Arrangement:
+        picked = choose_scenes(choices)
+        options = with_none([scene.caption for scene in picked[:MAX_OPTIONS]], choices.level)
+        truth = choices.choose_truth(picked[: len(options)])
+        place = int(choices.rng.integers(len(picked)))
+        order = shuffled(choices.rng, picked)
         other = order.index(truth)
         order[place], order[other] = order[other], order[place]
         return Arrangement(order=order, facts={"count": len(picked), "number": place + 1, "options": options})

@@ -12,41 +12,22 @@ a bag of frames tells nothing of it.
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from numpy.random import Generator
-from temporay.operators.canvas import Canvas
-from temporay.operators.primitives._base import Facts, Inherent, choose_truth, choose_wording
+from temporay.operators.primitives._base import Choices, Facts, Inherent
 from temporay.operators.primitives.scenes._question import Arrangement, PseudoVideo
-from temporay.operators.primitives.scenes._shots import divide_lengths, pick_scenes, scene_limits, split_length
-from temporay.operators.records import Address, Scene
+from temporay.operators.primitives.scenes._shots import (
+    MAX_SHOTS_PER_SCENE,
+    divide_lengths,
+    pick_scenes,
+    scene_limits,
+    split_length,
+)
 
 MAX_OPTIONS = 3
 SHOTS_FROM_LEVEL = 2
-MAX_SHOTS_PER_SCENE = 3
 FEWEST_BY_LEVEL = (1, 1, 2, 3, 4)  # scenes that may be shown, as far as the canvas leaves three numbers to choose from
-WORDINGS = {
-    "scenes": (
-        "How many different scenes appear in the video?",
-        "What is the number of different scenes in the video?",
-        "Count the different scenes of the video. How many are there?",
-        "The video is made of how many different scenes?",
-        "How many different scenes does the video have?",
-        "From start to end, how many different scenes are shown?",
-        "Give the number of different scenes that can be seen in the video.",
-        "How many different scenes can be told apart in the video?",
-    ),
-    "shots": (
-        "How many shots does the video have? A scene that comes back starts a new shot.",
-        "What is the number of shots in the video, if a scene that returns counts again?",
-        "Count the shots of the video, each return of a scene as one more. How many are there?",
-        "The video cuts from shot to shot and may come back to a scene. How many shots are there in total?",
-        "Into how many shots is the video cut? Scenes that are shown again count each time.",
-        "From start to end, how many shots are there, repeated scenes included?",
-        "Give the number of shots. Every time a scene comes back, it is another shot.",
-        "How many separate shots follow one another in the video, counting each return to a scene?",
-    ),
-}
 
 
 class SceneCount(PseudoVideo):
@@ -65,30 +46,46 @@ class SceneCount(PseudoVideo):
     order_dependent = False
     twin = "restaged"
     scenes_recur = True
+    wordings_by_mode: ClassVar = {
+        "scenes": (
+            "How many different scenes appear in the video?",
+            "What is the number of different scenes in the video?",
+            "Count the different scenes of the video. How many are there?",
+            "The video is made of how many different scenes?",
+            "How many different scenes does the video have?",
+            "From start to end, how many different scenes are shown?",
+            "Give the number of different scenes that can be seen in the video.",
+            "How many different scenes can be told apart in the video?",
+        ),
+        "shots": (
+            "How many shots does the video have? A scene that comes back starts a new shot.",
+            "What is the number of shots in the video, if a scene that returns counts again?",
+            "Count the shots of the video, each return of a scene as one more. How many are there?",
+            "The video cuts from shot to shot and may come back to a scene. How many shots are there in total?",
+            "Into how many shots is the video cut? Scenes that are shown again count each time.",
+            "From start to end, how many shots are there, repeated scenes included?",
+            "Give the number of shots. Every time a scene comes back, it is another shot.",
+            "How many separate shots follow one another in the video, counting each return to a scene?",
+        ),
+    }
 
-    def arrange(self, rng: Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address) -> Arrangement:
-        _, most = scene_limits(canvas, address.level, minimum=2)
-        few = max(1, min(FEWEST_BY_LEVEL[address.level], most - MAX_OPTIONS + 1))
-        mode = "shots" if address.level >= SHOTS_FROM_LEVEL and rng.integers(2) else "scenes"
-        facts: dict[str, Any] = {"mode": mode, "wording": choose_wording(rng, WORDINGS[mode])}
-        picked = pick_scenes(scenes, most, address)
+    def arrange(self, choices: Choices) -> Arrangement:
+        rng, (_, most) = choices.rng, scene_limits(choices)
+        few = max(1, min(FEWEST_BY_LEVEL[choices.level], most - MAX_OPTIONS + 1))
+        mode = "shots" if choices.level >= SHOTS_FROM_LEVEL and rng.integers(2) else "scenes"
+        facts = self.worded({"mode": mode}, choices)
+        picked = pick_scenes(choices, most)
         if mode == "scenes":
             possible = range(few, most + 1)
             counts = rng.choice(possible, min(MAX_OPTIONS, len(possible)), replace=False).tolist()
-            truth = counts[choose_truth(rng, len(counts), address)]
+            truth = choices.choose_truth(counts)
             facts["options"] = [str(n) for n in counts]
-            return Arrangement(order=picked[:truth], facts=facts, lengths=split_length(truth, most, canvas, address))
+            return Arrangement(order=picked[:truth], facts=facts, lengths=split_length(truth, most, choices))
         num_scenes = int(rng.integers(max(2, few), most)) if most > 2 else most
         counts = [num_scenes + int(i) for i in rng.choice(num_scenes + 1, MAX_OPTIONS, replace=False)]
-        truth = counts[choose_truth(rng, len(counts), address)]
-        order = [picked[i] for i in _shot_order(rng, num_scenes, truth)]
+        order = [picked[i] for i in _shot_order(rng, num_scenes, choices.choose_truth(counts))]
         facts["options"] = [str(n) for n in counts]
-        return Arrangement(
-            order=order, facts=facts, lengths=divide_lengths(order, MAX_SHOTS_PER_SCENE, canvas, address)
-        )
-
-    def wordings_of(self, facts: Facts) -> Sequence[str]:
-        return WORDINGS[facts["mode"]]
+        return Arrangement(order=order, facts=facts, lengths=divide_lengths(order, choices))
 
     def answer(self, order: Sequence[str], facts: Facts) -> str:
         return str(len(order) if facts["mode"] == "shots" else len(set(order)))

@@ -17,11 +17,10 @@ from math import factorial
 from typing import ClassVar
 
 from numpy.random import Generator
-from temporay.operators.canvas import Canvas
-from temporay.operators.primitives._base import Facts, Inherent, choose_truth
+from temporay.operators.primitives._base import Choices, Facts, Inherent
 from temporay.operators.primitives.scenes._question import Arrangement, PseudoVideo
 from temporay.operators.primitives.scenes._shots import choose_scenes
-from temporay.operators.records import Address, AnswerValue, Scene
+from temporay.operators.records import AnswerValue
 
 MAX_OPTIONS = 3
 LISTED = re.compile(r"(?:^|\. )Scene \d+: ")  # before each caption of an option
@@ -52,15 +51,15 @@ class SceneOrder(PseudoVideo):
         "Which sequence of scenes does the video show?",
     )
 
-    def arrange(self, rng: Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address) -> Arrangement:
-        exchanged = EXCHANGED_BY_LEVEL[address.level]
-        fewest = min(MIN_SCENES_TO_EXCHANGE, canvas.num_scenes[1]) if exchanged else 2
-        picked = choose_scenes(rng, scenes, canvas, address, minimum=max(2, fewest))
+    def arrange(self, choices: Choices) -> Arrangement:
+        rng, exchanged = choices.rng, EXCHANGED_BY_LEVEL[choices.level]
+        fewest = min(MIN_SCENES_TO_EXCHANGE, choices.canvas.num_scenes[1]) if exchanged else 2
+        picked = choose_scenes(choices, minimum=max(2, fewest))
         if exchanged and len(picked) >= MIN_SCENES_TO_EXCHANGE:
             orders = _exchanged_orders(rng, len(picked), exchanged == "neighbors")
         else:
             orders = _random_orders(rng, len(picked))
-        truth = orders[choose_truth(rng, len(orders), address)]
+        truth = choices.choose_truth(orders)
         options = [_listing([picked[i].caption for i in listed]) for listed in orders]
         return Arrangement(order=[picked[i] for i in truth], facts={"options": options})
 

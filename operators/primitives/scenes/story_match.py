@@ -14,10 +14,11 @@ from typing import ClassVar
 
 from numpy.random import Generator
 from temporay.operators.canvas import Canvas
-from temporay.operators.primitives._base import Facts, Inherent, choose_truth
+from temporay.operators.primitives._base import Choices, Facts, Inherent
 from temporay.operators.primitives.scenes._question import Arrangement, PseudoVideo
 from temporay.operators.primitives.scenes._shots import CaptionedScene, choose_scenes, split_length, tell_order
-from temporay.operators.records import Address, AnswerValue, Scene
+from temporay.operators.records import AnswerValue
+from temporay.operators.seeding import choose_one, shuffled
 
 MIN_SCENES = 3  # two are exchanged, and another is changed
 NEIGHBORS_FROM_LEVEL = 3
@@ -52,17 +53,17 @@ class StoryMatch(PseudoVideo):
         """Return one more than a video shows: the scene that may replace another."""
         return canvas.num_scenes[1] + 1
 
-    def arrange(self, rng: Generator, scenes: Sequence[Scene], canvas: Canvas, address: Address) -> Arrangement:
-        minimum = min(MIN_SCENES, canvas.num_scenes[1])
-        *told, spare = choose_scenes(rng, scenes, canvas, address, minimum=minimum, num_spare=1)
-        exchanged = _choose_exchanged(rng, len(told), neighbors=address.level >= NEIGHBORS_FROM_LEVEL)
+    def arrange(self, choices: Choices) -> Arrangement:
+        rng, minimum = choices.rng, min(MIN_SCENES, choices.canvas.num_scenes[1])
+        *told, spare = choose_scenes(choices, minimum=minimum, num_spare=1)
+        exchanged = _choose_exchanged(rng, len(told), neighbors=choices.level >= NEIGHBORS_FROM_LEVEL)
         pairs = _with_exchange(_choose_tellings(rng, told, spare, exchanged), exchanged)
-        telling, order = int(rng.integers(2)), choose_truth(rng, 2, address)  # a twin differs in its order alone
+        telling, order = int(rng.integers(2)), choices.choose_truth((0, 1))  # a twin differs in its order alone
         stories = [story for pair in pairs for story in pair]
-        captions = [[scene.caption for scene in stories[i]] for i in rng.permutation(len(stories))]
+        captions = [[scene.caption for scene in story] for story in shuffled(rng, stories)]
         # A length belongs to a scene, not to a place, so that a twin shows the same frames.
         first, shown = pairs[telling][0], pairs[telling][order]
-        lengths = split_length(len(first), len(told), canvas, address)
+        lengths = split_length(len(first), len(told), choices)
         facts = {"stories": captions, "options": [tell_order(story) for story in captions]}
         return Arrangement(order=shown, facts=facts, lengths=[lengths[first.index(scene)] for scene in shown])
 
@@ -96,7 +97,7 @@ def _choose_tellings(
     others = [place for place in range(len(told)) if place not in exchanged]
     between = [place for place in others if 0 < place < len(told) - 1]
     free = between or others or list(exchanged)
-    changed, cut = free[int(rng.integers(len(free)))], bool(rng.integers(2)) and bool(between)
+    changed, cut = choose_one(rng, free), bool(rng.integers(2)) and bool(between)
     if cut:
         return told, [scene for place, scene in enumerate(told) if place != changed]
     return told, [spare if place == changed else scene for place, scene in enumerate(told)]

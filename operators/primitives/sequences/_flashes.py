@@ -17,12 +17,11 @@ import numpy.typing as npt
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import Witness, coverage
 from temporay.operators.pixels.shapes import COLORS
-from temporay.operators.primitives._base import Facts
-from temporay.operators.primitives._plan import event_in
+from temporay.operators.primitives._base import Facts, by_start
+from temporay.operators.primitives._plan import shape_track
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
 from temporay.operators.primitives.motion._stage import frames_of_gaps
 from temporay.operators.records import Event, ScenePlan, Track
-from temporay.operators.seeding import rng_at
 
 MIN_S = 0.2  # a flash or a dark time lasts at least this long
 UNEVEN = 0.3  # parameter of the Dirichlet distribution of what is longer than that
@@ -72,7 +71,7 @@ class FlashSequence(DrawnMotion[Sequenced]):
         """Show these flashes with dark times between them, before things that only stand there."""
         canvas, num_frames = setting.canvas, setting.num_frames
         num_dark = num_frames - sum(length for _, length in flashes)
-        rng = rng_at(*setting.address.parts(), "dark times")  # how many there are may depend on the truth
+        rng = setting.rng_for("dark times")  # how many there are may depend on the truth
         dark = uneven_parts(rng, num_dark, len(flashes) + 1, unit_frames(setting))
         lit_T = np.full(num_frames, "", object)
         events, end, names = [], 0, [name for name, _ in flashes]
@@ -80,12 +79,12 @@ class FlashSequence(DrawnMotion[Sequenced]):
             start, end = end + gap, end + gap + length
             lit_T[start:end] = name
             kind, detail = self.step(names[:i], facts)
-            events.append(event_in(canvas, kind, "key", start, end, f"{name} {detail}"))
+            events.append(setting.event_in(kind, "key", start, end, f"{name} {detail}"))
         tracks = [_painted(key, lit_T == key.name, facts) for key in self.keys(facts, canvas.width, canvas.height)]
         return MotionClip([*others, *tracks], events, facts)
 
     def logged(self, events: Sequence[Event], facts: Facts) -> Sequenced:
-        return tuple(self._name(event) for event in sorted(events, key=lambda event: event.start_ms))
+        return tuple(map(self._name, by_start(events)))
 
     def seen(self, witness: Witness, facts: Facts) -> Sequenced | None:
         """Find the key that is lit in every frame; frames with several leave a doubt."""
@@ -99,10 +98,11 @@ class FlashSequence(DrawnMotion[Sequenced]):
 
     def survives(self, plan: ScenePlan, frames: Sequence[int]) -> bool:
         """Return whether these frames show each flash, and darkness between two of the same key."""
-        shown_ms = [1000.0 * frame / plan.fps for frame in frames]
-        lit = [next((e for e in plan.events if e.start_ms - 1e-6 <= ms < e.end_ms - 1e-6), None) for ms in shown_ms]
-        shown = told_apart(["" if event is None else self._name(event) for event in lit])
-        return shown == self.logged(plan.events, plan.facts)
+        lit = [
+            next((self._name(e) for e in plan.events if e.start_ms - 1e-6 <= shown_ms < e.end_ms - 1e-6), "")
+            for shown_ms in plan.shown_ms(frames)
+        ]
+        return told_apart(lit) == self.logged(plan.events, plan.facts)
 
     def _name(self, event: Event) -> str:
         return " ".join(event.detail.split()[: self.name_words])
@@ -141,26 +141,10 @@ def with_lengths(setting: Setting, names: Sequence[str]) -> list[Flash]:
     return [(name, of_name[name].pop()) for name in names]
 
 
-def grid_of(columns: int, rows: int, width: float, height: float) -> tuple[npt.NDArray[np.float64], float]:
-    """Return the centers of a grid's square cells row by row, (N, 2) px, in the middle of a frame, and half a side."""
-    half_px = min(width / columns, height / rows) / 2
-    down_RC, across_RC = np.mgrid[:rows, :columns]
-    cells_N2 = np.stack([across_RC.ravel() - (columns - 1) / 2, down_RC.ravel() - (rows - 1) / 2], axis=1)
-    return np.array([width / 2, height / 2]) + 2 * half_px * cells_N2, half_px
-
-
 def still(key: Key, color: tuple[int, int, int], num_frames: int) -> Track:
     """Return the track of what stands where a key stands, in one color."""
-    return Track(
-        name=key.name,
-        shape=key.shape,
-        color=color,
-        radius_px=key.radius_px,
-        xy_T2=np.tile(key.xy, (num_frames, 1)),
-        visible_T=np.ones(num_frames, np.bool_),
-        angle_deg_T=np.full(num_frames, key.angle_deg) if key.angle_deg else None,
-        label=key.label,
-    )
+    xy_T2 = np.tile(key.xy, (num_frames, 1))
+    return shape_track(key.name, key.shape, color, key.radius_px, xy_T2, label=key.label, angle_deg=key.angle_deg)
 
 
 def _painted(key: Key, lit_T: npt.NDArray[np.bool_], facts: Facts) -> Track:

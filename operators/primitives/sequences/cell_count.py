@@ -9,8 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 from temporay.operators.pixels.shapes import COLORS
-from temporay.operators.primitives._base import Facts, Inherent
-from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives._base import Facts, Inherent, Phrases
+from temporay.operators.primitives._plan import grid_of
 from temporay.operators.primitives._stated import Stated
 from temporay.operators.primitives.motion._drawn_motion import MotionClip, Setting
 from temporay.operators.primitives.sequences._flashes import (
@@ -18,12 +18,11 @@ from temporay.operators.primitives.sequences._flashes import (
     Key,
     Sequenced,
     choose_lit_frames,
-    grid_of,
     uneven_parts,
     unit_frames,
 )
-from temporay.operators.records import Event, Question, ScenePlan
-from temporay.operators.seeding import choose_one, random_parts, rng_at, shuffled
+from temporay.operators.records import Event, ScenePlan
+from temporay.operators.seeding import choose_one, random_parts, shuffled
 
 COLUMNS_BY_LEVEL = (2, 2, 3, 3, 4)
 NUM_FLASHES_BY_LEVEL = (6, 7, 8, 10, 12)  # at most
@@ -39,7 +38,6 @@ class CellCount(FlashSequence):
     inherent: ClassVar[Inherent] = {"num_events": 1.0, "different bag_of_frames": 1.0}
     answer_kind = "number"
     order_dependent = False  # any order of the frames shows as many different cells
-    twin = "restaged"
     name_words = 2
     notes = ("Rows are counted from the top, columns from the left.",)
 
@@ -117,7 +115,7 @@ class CellCount(FlashSequence):
         spare = num_lit - (most + NUM_OPTIONS - 1) * unit
         num_asked = unit * max(counts) + int(rng.integers(spare + 1))
         truth = setting.choose_truth(counts)
-        rng = rng_at(*setting.address.parts(), "flashes")  # how much it draws depends on the truth
+        rng = setting.rng_for("flashes")  # how much it draws depends on the truth
         if mode == "one":
             flashes = [*zip([cells[0]] * truth, uneven_parts(rng, num_asked, truth, unit), strict=True)]
             names, num_lit = _chosen(rng, cells[1 : 1 + most - max(counts)], most - truth), num_lit - num_asked
@@ -152,10 +150,10 @@ class CellCount(FlashSequence):
         different = {"different": so_far} if kind == "different" else {}
         return Stated(about=frozenset({f"flash {number}"}), what={"row": row, "column": column, **different})
 
-    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
+    def told(self, plan: ScenePlan) -> Sequence[Event]:
         """Leave out the flashes of other cells where one cell is asked for."""
         asked = plan.facts["asked"] if plan.facts["mode"] == "one" else ""
-        return [event for event in super().told(plan, question) if event.detail.startswith(asked)]
+        return [event for event in super().told(plan) if event.detail.startswith(asked)]
 
     def answer(self, measured: Sequenced, facts: Facts) -> str:
         return str(_count(measured, facts))

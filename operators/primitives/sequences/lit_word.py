@@ -9,11 +9,11 @@ from typing import ClassVar
 
 import numpy as np
 from temporay.operators.pixels.shapes import COLORS
-from temporay.operators.primitives._base import Facts
-from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives._base import Facts, Phrases
+from temporay.operators.primitives._plan import grid_of
 from temporay.operators.primitives._stated import Value
 from temporay.operators.primitives.motion._drawn_motion import MotionClip, Setting
-from temporay.operators.primitives.sequences._flashes import FlashSequence, Key, Sequenced, grid_of, with_lengths
+from temporay.operators.primitives.sequences._flashes import FlashSequence, Key, Sequenced, with_lengths
 from temporay.operators.seeding import choose_one, shuffled
 
 NUM_LETTERS_BY_LEVEL = (4, 5, 6, 7, 8)  # consonants and vowels in turn
@@ -28,7 +28,6 @@ class LitWord(FlashSequence):
 
     task = "lit_word"
     free_form = True
-    order_dependent = True
     twin = "reordered"
 
     wordings = (

@@ -11,20 +11,12 @@ from typing import ClassVar
 import numpy as np
 from temporay.operators.errors import SampleRejected
 from temporay.operators.pixels.shapes import COLORS
-from temporay.operators.primitives._base import Facts
-from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives._base import Facts, Phrases
+from temporay.operators.primitives._plan import grid_of
 from temporay.operators.primitives.motion._drawn_motion import MotionClip, Setting
-from temporay.operators.primitives.sequences._flashes import (
-    DARK,
-    FlashSequence,
-    Key,
-    Sequenced,
-    grid_of,
-    still,
-    with_lengths,
-)
-from temporay.operators.records import Event, Question, ScenePlan
-from temporay.operators.seeding import choose_one, rng_at, shuffled
+from temporay.operators.primitives.sequences._flashes import DARK, FlashSequence, Key, Sequenced, still, with_lengths
+from temporay.operators.records import Event, ScenePlan
+from temporay.operators.seeding import choose_one, shuffled
 
 COLUMNS_BY_LEVEL = (3, 3, 4, 4, 5)
 NUM_BLOCKS_BY_LEVEL = (2, 2, 4, 4, 9)
@@ -43,7 +35,6 @@ class MazeWalk(FlashSequence):
 
     task = "maze_walk"
     free_form = True
-    order_dependent = True
     twin = "reordered"
 
     wordings = (
@@ -97,8 +88,7 @@ class MazeWalk(FlashSequence):
         if len(best) < 2:
             raise SampleRejected("order_without_effect", f"{MAX_MAZES} mazes have one answer each")
         options = shuffled(rng, sorted(best))[:NUM_OPTIONS]
-        truth = setting.choose_truth(options)
-        arrows = choose_one(rng_at(*setting.address.parts(), "order"), best[truth])
+        arrows = choose_one(setting.rng_for("order"), best[setting.choose_truth(options)])
         light, block, start_color = shuffled(rng, list(COLORS))[:3]
         facts = {**asked, "light": light, "block": block, "start_color": start_color, "options": options}
         cells = self._cells(facts, setting.canvas.width, setting.canvas.height)
@@ -120,8 +110,8 @@ class MazeWalk(FlashSequence):
         *_, before, after = _walk(lit, facts)
         return ("blocked", before) if before == after else ("goes", f"{before} {after}")
 
-    def told(self, plan: ScenePlan, question: Question) -> Sequence[Event]:
-        return list(super().told(plan, question))[: plan.facts["asked_after"]]
+    def told(self, plan: ScenePlan) -> Sequence[Event]:
+        return list(super().told(plan))[: plan.facts["asked_after"]]
 
     def answer(self, measured: Sequenced, facts: Facts) -> str:
         return _walk(measured[: facts["asked_after"]], facts)[-1]

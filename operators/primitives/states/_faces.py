@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.pixels.colors_seen import coverage
 from temporay.operators.pixels.shapes import COLORS
-from temporay.operators.primitives._base import Facts
-from temporay.operators.primitives.states._course import Operation, State
+from temporay.operators.primitives._base import Doubt, Facts
+from temporay.operators.primitives._plan import shape_track
 from temporay.operators.primitives.states._game import OperationsGame
-from temporay.operators.primitives.states._play import Layout, Play
+from temporay.operators.primitives.states._play import Layout, Operation, Play, State
 from temporay.operators.records import Frames, Track
 
 COLUMNS = 3  # of a grid, and its rows
@@ -39,13 +39,13 @@ class FaceGame(OperationsGame):
         """Return the tracks of the faces."""
         colors = play.facts[self.faces_fact]
         return [
-            Track(
-                name=f"{self.face_prefix}{name}",
-                shape=self.face_shape,
-                color=COLORS[colors[name]],
-                radius_px=play.layout.radius_px,
-                xy_T2=np.tile(xy, (play.timing.num_frames, 1)),
-                visible_T=play.timing.revealed_T,
+            shape_track(
+                f"{self.face_prefix}{name}",
+                self.face_shape,
+                COLORS[colors[name]],
+                play.layout.radius_px,
+                np.tile(xy, (play.timing.num_frames, 1)),
+                play.timing.revealed_T,
                 label=name,
             )
             for name, xy in self.face_places(play).items()
@@ -60,16 +60,16 @@ class FaceGame(OperationsGame):
         """Return the state in which these places have these faces."""
         return tuple(face_at.get(place, self.empty) for place in range(num_places))
 
-    def see(self, frames_THWC: Frames, facts: Facts, layout: Layout) -> tuple[State, list[Operation]] | None:
+    def see(self, frames_THWC: Frames, facts: Facts, layout: Layout) -> tuple[State, list[Operation]]:
         """Find the faces by their colors. Two faces at one place, or no frame with all of them, leave a doubt."""
         names, (places_xy, radius_px) = facts[self.faces_fact], layout
         seen_NTP = np.stack([coverage(frames_THWC, COLORS[c], places_xy, 0.7 * radius_px) for c in names.values()])
         revealed_T = seen_NTP.max(axis=2).min(axis=0) > MIN_FACE_SHARE
         if not revealed_T.any():
-            return None
+            raise Doubt
         face_at = dict(zip(seen_NTP[:, revealed_T].mean(axis=1).argmax(axis=1).tolist(), names, strict=True))
         if len(face_at) < len(names):
-            return None
+            raise Doubt
         shown = self.shown_state(face_at, len(places_xy))
         return shown, self.moves(frames_THWC[~revealed_T], facts, layout, shown)
 

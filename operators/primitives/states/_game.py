@@ -22,29 +22,26 @@ import numpy as np
 from temporay.operators.canvas import Canvas
 from temporay.operators.errors import SampleRejected
 from temporay.operators.pixels.colors_seen import Witness
-from temporay.operators.primitives._base import (
-    Facts,
-    Inherent,
-    TwinKind,
-    choose_truth,
-    choose_wording,
-    index_in,
-)
+from temporay.operators.primitives._base import Choices, Facts, Inherent, TwinKind, by_start
 from temporay.operators.primitives._plan import choose_num_frames, drawn_plan, event_in
 from temporay.operators.primitives._stated import Value, words_of
-from temporay.operators.primitives.states._course import (
+from temporay.operators.primitives.states._operations import Operations, Played
+from temporay.operators.primitives.states._play import (
     EDGE_SHARE,
     Course,
+    Layout,
     Operation,
+    Play,
+    Setup,
     State,
+    check_sides,
+    choose_query,
     choose_timing,
     room_for,
 )
-from temporay.operators.primitives.states._operations import Operations
-from temporay.operators.primitives.states._play import Layout, Play, Setup, check_sides, choose_query
 from temporay.operators.primitives.states._wordings import TimedWordings
-from temporay.operators.records import Address, Event, Frames, Question, Scene, ScenePlan, Track
-from temporay.operators.seeding import rng_at
+from temporay.operators.records import Address, Event, Frames, Scene, ScenePlan, Track
+from temporay.operators.seeding import choose_one, rng_at
 
 MAX_OPTIONS = 4
 GOOD_PROPOSALS = 8  # sets of operations tried for as many answers as there shall be options
@@ -86,9 +83,9 @@ class OperationsGame(Operations):
     def read(self, facts: Facts, states: Sequence[State]) -> str | None:
         """Return the answer, given the states before the first and after each operation; None where there is none."""
 
-    @abstractmethod
     def carried(self, facts: Facts, state: State) -> str:
         """Return what a chain of thought tells of a state, word by word what had to be worked out; "" for nothing."""
+        return self.written(state)
 
     def told_state(self, facts: Facts, beside: str) -> str:
         """Return the kind of the event that tells the state ``beside``, before or after, an operation."""
@@ -103,13 +100,17 @@ class OperationsGame(Operations):
         """Lay out everything that is drawn, from the back to the front."""
 
     @abstractmethod
-    def see(self, frames_THWC: Frames, facts: Facts, layout: Layout) -> tuple[State, list[Operation]] | None:
-        """Return the revealed state and the operations that the frames show; None where they leave a doubt."""
+    def see(self, frames_THWC: Frames, facts: Facts, layout: Layout) -> tuple[State, list[Operation]]:
+        """Return the revealed state and the operations that the frames show.
+
+        Raises:
+            Doubt: they are not clear.
+        """
 
     def plan(self, scenes: tuple[Scene, ...], canvas: Canvas, address: Address) -> ScenePlan:
         check_sides(canvas, self.task)
-        rng = rng_at(*address.parts(), "plan")
-        fewest, most = self.num_operations_by_level[address.level]
+        choices = Choices(rng=rng_at(*address.parts(), "plan"), canvas=canvas, address=address, scenes=scenes)
+        rng, (fewest, most) = choices.rng, self.num_operations_by_level[address.level]
         num_operations = int(rng.integers(fewest, most + 1))
         room = room_for(canvas, num_operations)
         num_frames = choose_num_frames(address, canvas, room.clip)
@@ -118,29 +119,20 @@ class OperationsGame(Operations):
         facts, courses = self.courses(rng, setup, {**query, **setup.facts})
         answers = sorted(courses)
         options = [answers[i] for i in rng.choice(len(answers), min(MAX_OPTIONS, len(answers)), replace=False)]
-        possible = courses[options[choose_truth(rng, len(options), address)]]
-        course = possible[int(rng_at(*address.parts(), "course").integers(len(possible)))]
+        course = choose_one(choices.rng_for("course"), courses[choices.choose_truth(options)])
         states = self.states(setup.revealed, course, facts["at_start"])
-        if states is None:
-            raise ValueError(f"{address.key}: the chosen course has an operation that cannot be done")
-        timing = choose_timing(rng, num_frames, room, canvas.fps, num_operations, facts["at_start"])
+        assert states is not None, f"{address.key}: the chosen course has an operation that cannot be done"
         play = Play(
             facts=facts,
             canvas=canvas,
-            timing=timing,
+            timing=choose_timing(rng, num_frames, room, canvas.fps, num_operations, facts["at_start"]),
             course=course,
             states=states,
             revealed=setup.revealed,
             layout=self.layout(facts, canvas.width, canvas.height),
         )
-        return drawn_plan(
-            address,
-            canvas,
-            num_frames,
-            tracks=self.tracks(play),
-            events=self._events(play),
-            facts={**facts, "options": options, "wording": choose_wording(rng, self.wordings_of(facts))},
-        )
+        facts = self.worded({**facts, "options": options}, choices)
+        return drawn_plan(choices, self.tracks(play), self._events(play), facts)
 
     def courses(self, rng: np.random.Generator, setup: Setup, facts: Facts) -> tuple[Facts, dict[str, list[Course]]]:
         """Find courses by the answer that they lead to: orders of one set of operations.
@@ -154,7 +146,7 @@ class OperationsGame(Operations):
             course, found = self.propose(rng, setup, facts), dict[str, list[Course]]()
             for _ in range(NUM_ORDERS):
                 order = self.reordered(rng, setup.revealed, course, facts["at_start"])
-                answer = self.answer(facts, setup.revealed, order) if order else None
+                answer = self.answer((setup.revealed, order), facts) if order else None
                 if answer is not None:
                     found.setdefault(answer, []).append(order)
                 if len(found) == wanted:
@@ -179,15 +171,20 @@ class OperationsGame(Operations):
         drawn = self.propose(rng, setup, {**facts, "num_operations": len(course[hidden])})
         return (*course[: hidden.start], *drawn, *course[hidden.stop :])
 
-    def answer(self, facts: Facts, revealed: State, course: Course) -> str | None:
-        """Return the answer that follows from the log or from the frames; None where they lead to none."""
-        states = self.states(revealed, course, facts["at_start"])
+    def answer(self, measured: Played, facts: Facts) -> str | None:
+        states = self.states(*measured, facts["at_start"])
         return None if states is None else self.read(facts, states)
 
-    def ask(self, plan: ScenePlan) -> Question:
-        reveal, operations = read_log(plan)
-        course = tuple((event.kind, *event.detail.split()) for event in operations)
-        return self.question(plan, self.answer(plan.facts, self.parsed(reveal.detail), course))
+    def logged(self, events: Sequence[Event], facts: Facts) -> Played:
+        reveal, operations = read_log(events)
+        return self.parsed(reveal.detail), tuple((event.kind, *event.detail.split()) for event in operations)
+
+    def seen(self, witness: Witness, facts: Facts) -> Played | None:
+        height, width = witness.frames_THWC.shape[1:3]
+        revealed, seen = self.see(witness.frames_THWC, facts, self.layout(facts, width, height))
+        if len(seen) != facts["num_operations"]:
+            return None
+        return revealed, self.resolved(revealed, seen, facts["at_start"])
 
     def written(self, state: State) -> str:
         """Write a whole state as the reveal is told."""
@@ -203,19 +200,12 @@ class OperationsGame(Operations):
         All of them have to be seen, because operations are counted.
         """
         middle_ms_T = 1000.0 * (np.asarray(frames) + 0.5) / plan.fps
-        reveal, operations = read_log(plan)
+        reveal, operations = read_log(plan.events)
         spans = [(reveal.start_ms, reveal.end_ms)]
         for event in operations:
             edge_ms = EDGE_SHARE * (event.end_ms - event.start_ms) - 1e-6
             spans.append((event.start_ms + edge_ms, event.end_ms - edge_ms))
         return all(bool(((middle_ms_T >= start) & (middle_ms_T <= end)).any()) for start, end in spans)
-
-    def recover(self, witness: Witness) -> int | None:
-        frames_THWC, facts = witness.frames_THWC, witness.facts
-        height, width = frames_THWC.shape[1:3]
-        revealed, seen = self.see(frames_THWC, facts, self.layout(facts, width, height)) or ((), [])
-        course = self.resolved(revealed, seen, facts["at_start"]) if len(seen) == facts["num_operations"] else None
-        return None if course is None else index_in(witness.options, self.answer(facts, revealed, course))
 
     def wordings_of(self, facts: Facts) -> Sequence[str]:
         return self.timed_wordings[facts.get("ask", "")].of(facts["mode"])
@@ -223,18 +213,18 @@ class OperationsGame(Operations):
     def text(self, facts: Facts) -> str:
         return f"{super().text({**facts, 'number': facts['asked_after']})} {self.legend}".strip()
 
-    def told(self, plan: ScenePlan, question: Question) -> list[Event]:
+    def told(self, plan: ScenePlan) -> list[Event]:
         """Return the events from the revealed state, operation by operation, to the state that is asked for."""
-        reveal, operations = read_log(plan)
+        reveal, operations = read_log(plan.events)
         asked_after, at_start = plan.facts["asked_after"], plan.facts["at_start"]
         walk = operations[:asked_after] if at_start else operations[asked_after:][::-1]
         kind = self.told_state(plan.facts, STATES[at_start])
         beside = {event.start_ms: event for event in plan.events if event.kind == kind}
         return [reveal, *(event for step in walk for event in (step, beside.get(step.start_ms)) if event is not None)]
 
-    def deciding(self, plan: ScenePlan, question: Question) -> list[Event]:
+    def deciding(self, plan: ScenePlan) -> list[Event]:
         """Return the reveal and all operations, because they are counted to the one that the question names."""
-        reveal, operations = read_log(plan)
+        reveal, operations = read_log(plan.events)
         return [reveal, *operations]
 
     def what(self, kind: str, detail: str) -> Mapping[str, Value]:
@@ -258,14 +248,13 @@ class OperationsGame(Operations):
                 for when, state in zip(STATES, states, strict=True)
                 if state
             ]
-        return tuple(sorted(events, key=lambda event: event.start_ms))
+        return tuple(by_start(events))
 
 
-def read_log(plan: ScenePlan) -> tuple[Event, list[Event]]:
+def read_log(events: Sequence[Event]) -> tuple[Event, list[Event]]:
     """Return the reveal, and the operations in their order."""
-    events = sorted(plan.events, key=lambda event: event.start_ms)
-    reveal = next(event for event in events if event.kind == "reveal")
-    return reveal, [event for event in events if event.kind != "reveal" and not _tells_state(event.kind)]
+    (reveal,) = (event for event in events if event.kind == "reveal")
+    return reveal, [e for e in by_start(events) if e is not reveal and not _tells_state(e.kind)]
 
 
 def _tells_state(kind: str) -> bool:

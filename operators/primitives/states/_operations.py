@@ -1,14 +1,16 @@
 """Operations on a hidden state: what they lead to, forward from the first state or backward from the last one."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from temporay.operators.primitives._base import Primitive
-from temporay.operators.primitives.states._course import Course, Operation, State
+from temporay.operators.primitives._base import Doubt, Facts, Primitive
+from temporay.operators.primitives.states._play import Course, Operation, State
+
+Played = tuple[State, Course]  # the state that is shown, and all operations in their order
 
 
-class Operations(Primitive):
+class Operations(Primitive[Played]):
     """A question about a state that is changed by one operation after another."""
 
     @abstractmethod
@@ -19,11 +21,30 @@ class Operations(Primitive):
         """Return the operation that undoes this one: the same with its last two arguments exchanged."""
         return (*operation[:-2], operation[-1], operation[-2])
 
+    def beyond(self, state: State, operation: Operation, at_start: bool) -> State | None:
+        """Return the state on the other side of an operation, as seen from the shown one; None if there is none."""
+        return self.apply(state, operation if at_start else self.inverse(operation))
+
+    def walked(self, revealed: State, facts: Facts, choose: Callable[[State], Operation]) -> Course:
+        """Return operations that can be done one after the other, going from the shown state step by step.
+
+        Args:
+            choose: proposes a step from a state. It is asked again where the step cannot be done.
+        """
+        at_start, state, course = facts["at_start"], revealed, list[Operation]()
+        while len(course) < facts["num_operations"]:
+            step = choose(state)
+            after = self.apply(state, step)
+            if after is not None:
+                course.append(step if at_start else self.inverse(step))
+                state = after
+        return tuple(course if at_start else course[::-1])
+
     def states(self, revealed: State, course: Course, at_start: bool) -> list[State] | None:
         """Return the states before the first operation and after each; None where one of them cannot be done."""
         states = [revealed]
         for operation in course if at_start else course[::-1]:
-            state = self.apply(states[-1], operation if at_start else self.inverse(operation))
+            state = self.beyond(states[-1], operation, at_start)
             if state is None:
                 return None
             states.append(state)
@@ -39,7 +60,7 @@ class Operations(Primitive):
             for operation in left:
                 if done and operation in (done[-1], self.inverse(done[-1])):
                     continue
-                after = self.apply(state, operation if at_start else self.inverse(operation))
+                after = self.beyond(state, operation, at_start)
                 if after is not None:
                     break
             else:
@@ -49,19 +70,22 @@ class Operations(Primitive):
             left.remove(operation)
         return tuple(done if at_start else done[::-1])
 
-    def resolved(self, revealed: State, seen: Sequence[Operation], at_start: bool) -> Course | None:
-        """Return the operations, each in the direction that the state before it allows; None where there is none.
+    def resolved(self, revealed: State, seen: Sequence[Operation], at_start: bool) -> Course:
+        """Return the operations, each in the direction that the state before it allows.
 
         One frame in the middle of an operation looks the same in both directions.
+
+        Raises:
+            Doubt: one of them can be done in neither.
         """
         state, course = revealed, list[Operation]()
         for operation in seen if at_start else reversed(seen):
             for one in (operation, self.inverse(operation)):
-                after = self.apply(state, one if at_start else self.inverse(one))
+                after = self.beyond(state, one, at_start)
                 if after is not None:
                     break
             else:
-                return None
+                raise Doubt
             state = after
             course.append(one)
         return tuple(course if at_start else course[::-1])

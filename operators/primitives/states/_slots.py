@@ -1,19 +1,25 @@
-"""Things that stand in slots and trade them: on which ways they move, and how they are drawn.
+"""Things that stand in slots and trade them: on which ways they move, how they are drawn, and which of them move.
 
 Things that move keep clear of things that stand, so a witness can follow things that look all alike.
 """
 
+from collections.abc import Iterable
+from itertools import groupby
+
 import numpy as np
 import numpy.typing as npt
+from temporay.operators.pixels.colors_seen import coverage
 from temporay.operators.pixels.shapes import COLORS
-from temporay.operators.primitives.states._course import Course, Timing, opened
-from temporay.operators.records import Track
+from temporay.operators.primitives._plan import shape_track
+from temporay.operators.primitives.states._play import Course, Operation, Timing, opened
+from temporay.operators.records import Frames, Track
 
 COVER_COLOR = (160, 160, 160)  # color of all that hides: backs of cards, tiles; no color of the palette is near it
 
 
 ROW_ARC = 3.4  # how far beside their straight way things pass each other in a row, in radii
 GRID_ARC = 1.8  # the same in a grid, where that is half a cell
+FULL = 0.5  # share of the middle of a place from which on something stands there
 OUT = 1.6  # how far from its place something comes out to take part in an operation, in radii
 
 
@@ -25,12 +31,6 @@ def row_of(width: int, height: int, num_slots: int) -> tuple[npt.NDArray[np.floa
     pitch_px = width / num_slots
     xy_N2 = np.stack([(np.arange(num_slots) + 0.5) * pitch_px, np.full(num_slots, height / 2)], axis=1)
     return xy_N2, min(0.3 * pitch_px, 0.111 * height)
-
-
-def grid_xy(across: npt.NDArray[np.float64], down: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the centers of a grid's cells row by row, (N, 2) px, given those along one row and down one column."""
-    down_RC, across_RC = np.meshgrid(down, across, indexing="ij")
-    return np.stack([across_RC.ravel(), down_RC.ravel()], axis=1)
 
 
 def around(
@@ -93,22 +93,35 @@ def alike(
     angle_deg: float = 0.0,
 ) -> list[Track]:
     """Return one track per path, (N, T, 2) px, of things that nobody can tell apart; always visible by default."""
-    visible_T = np.ones(paths.shape[1], np.bool_) if visible_T is None else visible_T
-    angle_deg_T = np.full(paths.shape[1], angle_deg) if angle_deg else None
-    return [
-        Track(
-            name=name,
-            shape=shape,
-            color=color,
-            radius_px=radius_px,
-            xy_T2=path,
-            visible_T=visible_T,
-            angle_deg_T=angle_deg_T,
-        )
-        for path in paths
-    ]
+    return [shape_track(name, shape, color, radius_px, path, visible_T, angle_deg=angle_deg) for path in paths]
 
 
 def choose_colors(rng: np.random.Generator, num_colors: int) -> list[str]:
     """Choose the names of different colors."""
     return [list(COLORS)[int(i)] for i in rng.choice(len(COLORS), num_colors, replace=False)]
+
+
+# Seeing: which two places take part in each operation, frame by frame.
+
+
+def nearest(places_xy: npt.NDArray[np.float64], xy: tuple[float, float]) -> int:
+    """Return the place that is nearest to a point."""
+    return int(np.argmin(np.hypot(*(places_xy - xy).T)))
+
+
+def pairs_seen(
+    frames_THWC: Frames, colors: Iterable[tuple[int, int, int]], places_xy: npt.NDArray[np.float64], half_px: float
+) -> list[tuple[str, str] | None]:
+    """Return the numbers, from 1, of the two places that things of these colors have left; None for another number.
+
+    Args:
+        half_px: half the side of the square that is looked at in each place.
+    """
+    covered_TN = np.max([coverage(frames_THWC, color, places_xy, half_px) for color in colors], axis=0)
+    left = [np.flatnonzero(covered_N < FULL) for covered_N in covered_TN]
+    return [(str(places[0] + 1), str(places[1] + 1)) if len(places) == 2 else None for places in left]
+
+
+def in_turn(seen: Iterable[Operation | None]) -> list[Operation]:
+    """Return the operations that frames show, each once, however many frames show it in a row."""
+    return [operation for operation, _ in groupby(operation for operation in seen if operation is not None)]

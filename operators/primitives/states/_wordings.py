@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from temporay.operators.primitives._claims import Phrases
+from temporay.operators.primitives._base import Phrases
 
 WHEN = {"forward": "at the end", "retrodictive": "at the start", "historical": "right after step {number}"}
 
@@ -13,12 +13,15 @@ class TimedWordings:
     """Texts that ask for the state at a time: those of the paper for each mode, and templates with ``{when}``."""
 
     templates: Sequence[str]
-    paper: Mapping[str, Sequence[str]]
+    forward: Sequence[str] = ()
+    retrodictive: Sequence[str] = ()
+    historical: Sequence[str] = ()
     when: Mapping[str, str] = field(default_factory=lambda: WHEN)
 
     def of(self, mode: str) -> list[str]:
+        paper: Sequence[str] = getattr(self, mode)
         asked = [template.replace("{when}", self.when[mode]) for template in self.templates]
-        return [*self.paper[mode], *(text[0].upper() + text[1:] for text in asked)]
+        return [*paper, *(text[0].upper() + text[1:] for text in asked)]
 
 
 def told_states(clause: str, kind: str = "") -> Phrases:

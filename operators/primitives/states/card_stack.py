@@ -12,15 +12,13 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import color_masks, coverage
-from temporay.operators.primitives._base import Facts
-from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives.states._course import EDGE_SHARE, Course, Operation, State
+from temporay.operators.primitives._base import Facts, Phrases
 from temporay.operators.primitives.states._faces import FaceGame
-from temporay.operators.primitives.states._play import Layout, Play, Setup
-from temporay.operators.primitives.states._recovery import FULL, in_turn
-from temporay.operators.primitives.states._slots import COVER_COLOR, alike, choose_colors
+from temporay.operators.primitives.states._play import EDGE_SHARE, Course, Layout, Operation, Play, Setup, State
+from temporay.operators.primitives.states._slots import COVER_COLOR, FULL, alike, choose_colors, in_turn
 from temporay.operators.primitives.states._wordings import TimedWordings, told_states
-from temporay.operators.records import AnswerValue, Frames, Track
+from temporay.operators.records import Frames, Track
+from temporay.operators.seeding import choose_one
 
 NUM_CARDS_BY_LEVEL = (3, 4, 5, 6, 7)  # in the stack and aside
 MOST_ASIDE = 3
@@ -30,11 +28,9 @@ ROW_SHARE = 0.85  # share of the frame's height in which all cards could lie in 
 YIELD_SHARE = 0.1  # share of an operation in which the cards above make room, or close up
 WORDINGS = {
     "order": TimedWordings(
-        paper={
-            "forward": ("What are the remaining cards from top to bottom?",),
-            "retrodictive": ("What were the cards from top to bottom before the first one was drawn?",),
-            "historical": ("After step {number}, what were the cards from top to bottom?",),
-        },
+        forward=("What are the remaining cards from top to bottom?",),
+        retrodictive=("What were the cards from top to bottom before the first one was drawn?",),
+        historical=("After step {number}, what were the cards from top to bottom?",),
         templates=(
             "what did the stack hold from top to bottom {when}?",
             "in which order did the cards lie, top to bottom, {when}?",
@@ -46,11 +42,9 @@ WORDINGS = {
         ),
     ),
     "card": TimedWordings(
-        paper={
-            "forward": ("Which card is at place {place} of the stack at the end?",),
-            "retrodictive": ("Which card started at place {place} of the stack?",),
-            "historical": ("After step {number}, which card was at place {place} of the stack?",),
-        },
+        forward=("Which card is at place {place} of the stack at the end?",),
+        retrodictive=("Which card started at place {place} of the stack?",),
+        historical=("After step {number}, which card was at place {place} of the stack?",),
         templates=(
             "which card lay at place {place} {when}?",
             "what was the card at place {place} of the stack {when}?",
@@ -105,7 +99,7 @@ class CardStack(FaceGame):
         colors = choose_colors(rng, num_cards)
         num_aside = int(rng.integers(1, min(MOST_ASIDE, num_cards - FEWEST_LEFT) + 1))
         asked = {
-            "ask": ("order", "card")[int(rng.integers(2))],
+            "ask": choose_one(rng, ("order", "card")),
             "place": 1 + int(rng.integers(FEWEST_LEFT)),
             "cards": dict(zip(numbers, colors, strict=True)),
         }
@@ -113,15 +107,12 @@ class CardStack(FaceGame):
 
     def propose(self, rng: np.random.Generator, setup: Setup, facts: Facts) -> Course:
         """Choose draws and insertions that can be done one after the other from the shown state."""
-        at_start, state, course = facts["at_start"], setup.revealed, list[Operation]()
-        while len(course) < facts["num_operations"]:
-            kind, cut = ("draw", "insert")[int(rng.integers(2))], state.index(ASIDE)
-            step = (kind, str(1 + int(rng.integers(cut + 1))), str(cut - 1 if kind == "draw" else cut))
-            after = self.apply(state, step)
-            if after is not None:
-                course.append(step if at_start else self.inverse(step))
-                state = after
-        return tuple(course if at_start else course[::-1])
+
+        def choose_step(state: State) -> Operation:
+            kind, cut = choose_one(rng, ("draw", "insert")), state.index(ASIDE)
+            return kind, str(1 + int(rng.integers(cut + 1))), str(cut - 1 if kind == "draw" else cut)
+
+        return self.walked(setup.revealed, facts, choose_step)
 
     def apply(self, state: State, operation: Operation) -> State | None:
         """Draw a card, or insert the top card of those aside, the first of them. The other cards are told by number.
@@ -153,16 +144,10 @@ class CardStack(FaceGame):
         stack, _, aside = written.removesuffix(")").partition(f" {ASIDE} ")
         return (*stack.split(", "), ASIDE, *(aside.split(", ") if aside else ()))
 
-    def values(self, facts: Facts) -> tuple[AnswerValue, ...]:
-        return super().values(facts) if facts["ask"] == "order" else ()
-
     def read(self, facts: Facts, states: Sequence[State]) -> str:
         state = states[facts["asked_after"]]
         stack = state[: state.index(ASIDE)]
         return ", ".join(stack) if facts["ask"] == "order" else f"card {stack[facts['place'] - 1]}"
-
-    def carried(self, facts: Facts, state: State) -> str:
-        return self.written(state)
 
     def layout(self, facts: Facts, width: int, height: int) -> Layout:
         """Return the rows of both stacks from the bottom: first those of the stack, then those of the one aside."""

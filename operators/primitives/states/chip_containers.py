@@ -12,34 +12,33 @@ import numpy.typing as npt
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import color_masks, mask_centers
 from temporay.operators.pixels.shapes import COLORS
-from temporay.operators.primitives._base import Facts, Inherent
-from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives.states._course import Course, Operation, State, exchanged, opened
+from temporay.operators.primitives._base import Doubt, Facts, Inherent, Phrases
 from temporay.operators.primitives.states._game import OperationsGame
-from temporay.operators.primitives.states._play import Layout, Play, Setup
-from temporay.operators.primitives.states._recovery import in_turn, nearest, pairs_seen
+from temporay.operators.primitives.states._play import Course, Layout, Operation, Play, Setup, State, exchanged, opened
 from temporay.operators.primitives.states._slots import (
     COVER_COLOR,
     OUT,
     ROW_ARC,
     alike,
     choose_colors,
+    in_turn,
+    nearest,
+    pairs_seen,
     row_of,
     trade_places,
 )
 from temporay.operators.primitives.states._wordings import TimedWordings, told_states
-from temporay.operators.records import AnswerValue, Frames, Track
+from temporay.operators.records import Frames, Track
+from temporay.operators.seeding import choose_one
 
 NUM_CONTAINERS_BY_LEVEL = (3, 3, 3, 4, 4)
 NUM_CHIPS_BY_LEVEL = (2, 3, 3, 4, 4)  # at most four, which have room over one container
 NOTHING = "nothing"
 WORDINGS = {
     "where": TimedWordings(
-        paper={
-            "forward": ("In which container is the {chip} chip at the end?",),
-            "retrodictive": ("In which container was the {chip} chip at the start?",),
-            "historical": ("In which container was the {chip} chip right after step {number}?",),
-        },
+        forward=("In which container is the {chip} chip at the end?",),
+        retrodictive=("In which container was the {chip} chip at the start?",),
+        historical=("In which container was the {chip} chip right after step {number}?",),
         templates=(
             "which container held the {chip} chip {when}?",
             "where was the {chip} chip {when}?",
@@ -51,11 +50,9 @@ WORDINGS = {
         ),
     ),
     "count": TimedWordings(
-        paper={
-            "forward": ("How many chips are in container {container} at the end?",),
-            "retrodictive": ("How many chips were in container {container} at the start?",),
-            "historical": ("How many chips were in container {container} right after step {number}?",),
-        },
+        forward=("How many chips are in container {container} at the end?",),
+        retrodictive=("How many chips were in container {container} at the start?",),
+        historical=("How many chips were in container {container} right after step {number}?",),
         templates=(
             "what was the number of chips in container {container} {when}?",
             "the container at position {container}: how many chips did it hold {when}?",
@@ -75,10 +72,7 @@ class ChipContainers(OperationsGame):
     task = "chip_containers"
     free_form = True
     # A chip that flies shows where it was, also without the reveal.
-    inherent: ClassVar[Inherent] = {
-        **OperationsGame.inherent,
-        "operations": (0.95, 0.9, 0.85, 0.8, 0.75),
-    }
+    inherent: ClassVar[Inherent] = {**OperationsGame.inherent, "operations": (0.95, 0.9, 0.85, 0.8, 0.75)}
     answer_kind = "number"
     subject = "containers"
     legend = "Containers are numbered from the left, as they stand at that time; each move or trade is a step."
@@ -119,7 +113,7 @@ class ChipContainers(OperationsGame):
         asks_where = bool(rng.integers(2))
         chosen = {
             "ask": "where" if asks_where else "count",
-            "chip": names[int(rng.integers(len(names)))],
+            "chip": choose_one(rng, names),
             "chips": sorted(names),
             "container": 1 + int(rng.integers(num_containers)),
             "num_containers": num_containers,
@@ -129,22 +123,18 @@ class ChipContainers(OperationsGame):
 
     def propose(self, rng: np.random.Generator, setup: Setup, facts: Facts) -> Course:
         """Choose moves that can be made in at least one order, going from the shown state step by step."""
-        at_start, state = facts["at_start"], setup.revealed
-        course: list[Operation] = []
-        while len(course) < facts["num_operations"]:
+
+        def choose_step(state: State) -> Operation:
             a, b = (int(i) for i in rng.choice(len(state), 2, replace=False))
             inside = _chips(state[a])
             if rng.integers(2) and inside:
-                chip = inside[int(rng.integers(len(inside)))]
-                step: Operation = ("move", chip, str(a + 1), str(b + 1))
-                operation = step if at_start else self.inverse(step)
-            else:
-                operation = step = ("swap", str(min(a, b) + 1), str(max(a, b) + 1))
-            after = self.apply(state, step)
-            if after is not None:
-                course.append(operation)
-                state = after
-        return tuple(course if at_start else course[::-1])
+                return "move", choose_one(rng, inside), str(a + 1), str(b + 1)
+            return "swap", str(min(a, b) + 1), str(max(a, b) + 1)
+
+        return self.walked(setup.revealed, facts, choose_step)
+
+    def inverse(self, operation: Operation) -> Operation:
+        return operation if operation[0] == "swap" else super().inverse(operation)
 
     def apply(self, state: State, operation: Operation) -> State | None:
         start, end = (int(word) - 1 for word in operation[-2:])
@@ -156,9 +146,6 @@ class ChipContainers(OperationsGame):
         held[start] = _joined([name for name in _chips(held[start]) if name != chip])
         held[end] = _joined([*_chips(held[end]), chip])
         return tuple(held)
-
-    def values(self, facts: Facts) -> tuple[AnswerValue, ...]:
-        return super().values(facts) if facts["ask"] == "count" else ()
 
     def read(self, facts: Facts, states: Sequence[State]) -> str:
         state = states[facts["asked_after"]]
@@ -194,7 +181,7 @@ class ChipContainers(OperationsGame):
             chips += alike(chip, "circle", COLORS[chip], chip_px, xy_T2[None], visible_T)
         return (*alike("container", "cup", COVER_COLOR, radius_px, paths, angle_deg=180.0), *chips)
 
-    def see(self, frames_THWC: Frames, facts: Facts, layout: Layout) -> tuple[State, list[Operation]] | None:
+    def see(self, frames_THWC: Frames, facts: Facts, layout: Layout) -> tuple[State, list[Operation]]:
         """Find the chips by their colors, and each operation by the slots that two containers leave."""
         places_xy, radius_px = layout
         chips = facts["chips"]
@@ -202,7 +189,7 @@ class ChipContainers(OperationsGame):
         shown_NT = ~np.isnan(seen_NT2[..., 0])
         revealed_T = shown_NT.all(axis=0)  # one chip flies at a time, and there are two or more
         if not revealed_T.any():
-            return None
+            raise Doubt
         held: list[list[str]] = [[] for _ in places_xy]
         for chip, (x, y) in zip(chips, np.median(seen_NT2[:, revealed_T], axis=1), strict=True):
             held[nearest(places_xy, (x, y))].append(chip)
@@ -234,12 +221,7 @@ def _seat(
 
 
 def _flight(
-    slots_xy: npt.NDArray[np.float64],
-    a: int,
-    b: int,
-    shares: npt.NDArray[np.float64],
-    radius_px: float,
-    chip_px: float,
+    slots_xy: npt.NDArray[np.float64], a: int, b: int, shares: npt.NDArray[np.float64], radius_px: float, chip_px: float
 ) -> npt.NDArray[np.float64]:
     """Return a way on a bow from one container, which has come out, to another, (len(shares), 2) px."""
     straight = slots_xy[a] + shares[:, None] * (slots_xy[b] - slots_xy[a])

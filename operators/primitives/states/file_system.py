@@ -12,18 +12,26 @@ from typing import ClassVar
 import numpy as np
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.shapes import COLORS
-from temporay.operators.primitives._base import Facts
-from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives.states._course import Course, Operation, State, choose_pairs, exchanged
+from temporay.operators.primitives._base import Facts, Phrases
 from temporay.operators.primitives.states._faces import FaceGame
-from temporay.operators.primitives.states._play import Layout, Play, Setup
-from temporay.operators.primitives.states._recovery import in_turn, pairs_seen
+from temporay.operators.primitives.states._play import (
+    Course,
+    Layout,
+    Operation,
+    Play,
+    Setup,
+    State,
+    choose_pairs,
+    exchanged,
+)
 from temporay.operators.primitives.states._slots import (
     ROW_ARC,
     alike,
     around,
     choose_colors,
     come_out,
+    in_turn,
+    pairs_seen,
     row_of,
 )
 from temporay.operators.primitives.states._wordings import TimedWordings, told_states
@@ -36,11 +44,9 @@ BIN = "bin"
 HOLDER, SHEET, PLATE = 1.5, 0.7, 0.75  # radii of a folder or the bin, of a sheet and of a plate, over that of a file
 WORDINGS = {
     "where": TimedWordings(
-        paper={
-            "forward": ("Where is file {file} at the end?",),
-            "retrodictive": ("Where was file {file} at the start?",),
-            "historical": ("Where was file {file} after step {number}?",),
-        },
+        forward=("Where is file {file} at the end?",),
+        retrodictive=("Where was file {file} at the start?",),
+        historical=("Where was file {file} after step {number}?",),
         templates=(
             "which place held file {file} {when}?",
             "in which folder, or was it the bin, was file {file} {when}?",
@@ -52,11 +58,9 @@ WORDINGS = {
         ),
     ),
     "deleted": TimedWordings(  # asked about a file that is not in the bin when it is shown
-        paper={
-            "forward": ("Was file {file} ever deleted?",),
-            "retrodictive": ("Before it is shown at the end, was file {file} ever deleted?",),
-            "historical": ("Was file {file} ever deleted up to step {number}?",),
-        },
+        forward=("Was file {file} ever deleted?",),
+        retrodictive=("Before it is shown at the end, was file {file} ever deleted?",),
+        historical=("Was file {file} ever deleted up to step {number}?",),
         templates=(
             "{when}, was file {file} in the bin?",
             "{when}, did file {file} get into the bin?",

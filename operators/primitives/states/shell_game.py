@@ -11,18 +11,18 @@ import numpy as np
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import follow
 from temporay.operators.pixels.shapes import COLORS
-from temporay.operators.primitives._base import Facts
-from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives.states._course import Course, Operation, State, choose_pairs
+from temporay.operators.primitives._base import Doubt, Facts, Phrases
+from temporay.operators.primitives._plan import grid_of
 from temporay.operators.primitives.states._game import OperationsGame
-from temporay.operators.primitives.states._play import Layout, Play, Setup
-from temporay.operators.primitives.states._recovery import in_turn, nearest, pairs_seen
+from temporay.operators.primitives.states._play import Course, Layout, Operation, Play, Setup, State, choose_pairs
 from temporay.operators.primitives.states._slots import (
     GRID_ARC,
     ROW_ARC,
     alike,
     choose_colors,
-    grid_xy,
+    in_turn,
+    nearest,
+    pairs_seen,
     row_of,
     trade_places,
 )
@@ -34,14 +34,12 @@ GRID_SIDE_PX = 96  # a smaller frame has a row of cups at every level
 LIFT = 1.6  # height of a lifted cup, in radii
 WORDINGS = {
     "": TimedWordings(
-        paper={
-            "forward": ("Where is the ball at the end?", "Follow the ball. At which position is it in the end?"),
-            "retrodictive": ("Where was the ball at the start?", "Trace the ball back. Where was it in the beginning?"),
-            "historical": (
-                "Where was the ball right after swap {number}?",
-                "Which cup hid the ball just after swap {number}?",
-            ),
-        },
+        forward=("Where is the ball at the end?", "Follow the ball. At which position is it in the end?"),
+        retrodictive=("Where was the ball at the start?", "Trace the ball back. Where was it in the beginning?"),
+        historical=(
+            "Where was the ball right after swap {number}?",
+            "Which cup hid the ball just after swap {number}?",
+        ),
         templates=(
             "The cups are swapped. At which position was the ball {when}?",
             "Which cup hid the ball {when}?",
@@ -107,9 +105,8 @@ class ShellGame(OperationsGame):
         columns, rows = facts["columns"], facts["rows"]
         if rows == 1:
             return Layout(*row_of(width, height, columns))
-        pitch_px = min(width / columns, height / rows)
-        offsets = [pitch_px * (np.arange(n) - (n - 1) / 2) for n in (columns, rows)]
-        return Layout(grid_xy(offsets[0] + width / 2, offsets[1] + height / 2), 0.28 * pitch_px)
+        cells_xy, half_px = grid_of(columns, rows, width, height)
+        return Layout(cells_xy, 0.56 * half_px)
 
     def tracks(self, play: Play) -> tuple[Track, ...]:
         """Lay out the ball, seen only while its cup is lifted, and over it the cups."""
@@ -125,13 +122,13 @@ class ShellGame(OperationsGame):
             *alike("cup", "cup", cup, radius_px, paths),
         )
 
-    def see(self, frames_THWC: Frames, facts: Facts, layout: Layout) -> tuple[State, list[Operation]] | None:
+    def see(self, frames_THWC: Frames, facts: Facts, layout: Layout) -> tuple[State, list[Operation]]:
         """Find the slot where the ball is seen, and each swap by the two slots that are empty during it."""
         places_xy, radius_px = layout
         x_T, y_T, area_T = follow(frames_THWC, COLORS[facts["ball"]]).T
         shown_T = area_T > 0.5 * area_T.max()
         if not shown_T.any():
-            return None
+            raise Doubt
         slot = nearest(places_xy, (float(np.median(x_T[shown_T])), float(np.median(y_T[shown_T]))))
         pairs = pairs_seen(frames_THWC[~shown_T], [COLORS[facts["cup"]]], places_xy, 0.4 * radius_px)
         return (str(slot + 1),), in_turn(("swap", *pair) if pair else None for pair in pairs)

@@ -15,16 +15,15 @@ import numpy as np
 from temporay.operators.canvas import Canvas
 from temporay.operators.errors import SampleRejected
 from temporay.operators.pixels.colors_seen import coverage
-from temporay.operators.primitives._base import Facts
-from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives.states._course import Course, Operation, State, exchanged
+from temporay.operators.primitives._base import Facts, Phrases
+from temporay.operators.primitives._plan import grid_of
 from temporay.operators.primitives.states._faces import COLUMNS, GridGame
 from temporay.operators.primitives.states._game import MAX_OPTIONS
-from temporay.operators.primitives.states._play import Layout, Play, Setup
-from temporay.operators.primitives.states._recovery import in_turn
-from temporay.operators.primitives.states._slots import COVER_COLOR, alike, choose_colors, grid_xy
+from temporay.operators.primitives.states._play import Course, Layout, Operation, Play, Setup, State, exchanged
+from temporay.operators.primitives.states._slots import COVER_COLOR, alike, choose_colors, in_turn
 from temporay.operators.primitives.states._wordings import TimedWordings, told_states
 from temporay.operators.records import Frames, Track
+from temporay.operators.seeding import choose_one
 
 NUM_SLIDES_BY_LEVEL = ((8, 8), (9, 9), (10, 10), (12, 12), (14, 14))
 NUM_SETS = 8  # sets of slides that are looked at
@@ -33,11 +32,9 @@ QUICK_START = 0.12  # a tile leaves its cell fast and enters the other one fast,
 WHOLE = 0.92  # share of a cell that is covered where a tile lies in it
 WORDINGS = {
     "": TimedWordings(
-        paper={
-            "forward": ("Which number (shown at the start) is at position {place} at the end?",),
-            "retrodictive": ("Which number (shown at the end) started at position {place}?",),
-            "historical": ("Which number was at position {place} right after step {number}?",),
-        },
+        forward=("Which number (shown at the start) is at position {place} at the end?",),
+        retrodictive=("Which number (shown at the end) started at position {place}?",),
+        historical=("Which number was at position {place} right after step {number}?",),
         templates=(
             "which tile was at position {place} {when}?",
             "what was the number of the tile at position {place} {when}?",
@@ -47,7 +44,7 @@ WORDINGS = {
             "which number would have been seen at position {place} {when}?",
             "follow the blank tiles. Which number did position {place} hold {when}?",
         ),
-    ),
+    )
 }
 
 
@@ -92,7 +89,7 @@ class SlidingPuzzle(GridGame):
     def propose(self, rng: np.random.Generator, setup: Setup, facts: Facts) -> Course:
         """Choose a walk of the gap, whether or not another one has the same slides."""
         walks = _walks(setup.revealed.index(GAP), facts["num_operations"])
-        return self._course(walks[int(rng.integers(len(walks)))], facts["at_start"])
+        return self._course(choose_one(rng, walks), facts["at_start"])
 
     def courses(self, rng: np.random.Generator, setup: Setup, facts: Facts) -> tuple[Facts, dict[str, list[Course]]]:
         """Find walks with the same slides, by the number that they bring to a place where many can be."""
@@ -108,7 +105,7 @@ class SlidingPuzzle(GridGame):
                     asked = {**facts, "place": place, "asked_after": asked_after}
                     found: dict[str, list[Course]] = {}
                     for walk in walks:
-                        if (answer := self.answer(asked, setup.revealed, walk)) is not None:
+                        if (answer := self.answer((setup.revealed, walk), asked)) is not None:
                             found.setdefault(answer, []).append(walk)
                     best = (asked, found) if len(found) > len(best[1]) else best
                 if len(best[1]) >= MAX_OPTIONS:
@@ -131,14 +128,10 @@ class SlidingPuzzle(GridGame):
         number = states[facts["asked_after"]][facts["place"] - 1]
         return None if number == GAP else number
 
-    def carried(self, facts: Facts, state: State) -> str:
-        return self.written(state)
-
     def layout(self, facts: Facts, width: int, height: int) -> Layout:
         """Return the cells row by row, on the largest square in the middle."""
-        pitch_px = min(width, height) / COLUMNS
-        offsets = np.float64(pitch_px) * (np.arange(COLUMNS) - (COLUMNS - 1) / 2)
-        return Layout(grid_xy(offsets + width / 2, offsets + height / 2), 0.48 * pitch_px)
+        cells_xy, half_px = grid_of(COLUMNS, COLUMNS, width, height)
+        return Layout(cells_xy, 0.96 * half_px)
 
     def tracks(self, play: Play) -> tuple[Track, ...]:
         """Lay out blank tiles, which slide, and over them the numbered ones, which show while nothing slides."""

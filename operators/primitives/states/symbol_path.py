@@ -13,15 +13,12 @@ import numpy as np
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.colors_seen import follow
 from temporay.operators.pixels.shapes import COLORS
-from temporay.operators.primitives._base import Facts
-from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives.states._course import Course, Operation, State
+from temporay.operators.primitives._base import Facts, Phrases
 from temporay.operators.primitives.states._faces import COLUMNS, GridGame
 from temporay.operators.primitives.states._game import read_log
-from temporay.operators.primitives.states._play import Layout, Play, Setup
-from temporay.operators.primitives.states._recovery import in_turn, nearest
-from temporay.operators.primitives.states._slots import COVER_COLOR, alike, grid_xy
-from temporay.operators.records import Event, Frames, Question, ScenePlan, Track
+from temporay.operators.primitives.states._play import Course, Layout, Operation, Play, Setup, State
+from temporay.operators.primitives.states._slots import COVER_COLOR, alike, in_turn, nearest
+from temporay.operators.records import Event, Frames, ScenePlan, Track
 
 NUM_VISITS_BY_LEVEL = ((3, 3), (5, 5), (7, 7), (9, 9), (13, 13))  # a digit, and again and again a sign and a digit
 NUM_DIGITS_BY_LEVEL = (2, 4, 5, 5, 5)  # in the grid; the ball may come to one more than once, and to another never
@@ -146,9 +143,9 @@ class SymbolPath(GridGame):
             return ""
         return f"{_left_to_right(state[:-2])} {state[-2]} {state[-1]} = {_left_to_right(state)}"
 
-    def told(self, plan: ScenePlan, question: Question) -> list[Event]:
+    def told(self, plan: ScenePlan) -> list[Event]:
         """Return the reveal and the visits up to the one that is asked for, wherever the reveal is in the clip."""
-        reveal, operations = read_log(plan)
+        reveal, operations = read_log(plan.events)
         last = plan.facts["asked_after"] if plan.facts["mode"] == "historical" else len(operations)
         sums = {event.start_ms: event for event in plan.events if event.kind == "after"}
         return [reveal, *(e for visit in operations[:last] for e in (visit, sums.get(visit.start_ms)) if e is not None)]
@@ -161,8 +158,9 @@ class SymbolPath(GridGame):
 
     def layout(self, facts: Facts, width: int, height: int) -> Layout:
         """Return the cells row by row, spread over the frame."""
-        across, down = ((np.arange(COLUMNS) + 0.5) * side / COLUMNS for side in (width, height))
-        return Layout(grid_xy(across, down), 0.42 * min(width, height) / COLUMNS)
+        down_C2, across_C2 = np.divmod(np.arange(COLUMNS**2), COLUMNS)
+        cells_xy = (np.stack([across_C2, down_C2], axis=1) + 0.5) * (width, height) / COLUMNS
+        return Layout(cells_xy, 0.42 * min(width, height) / COLUMNS)
 
     def tracks(self, play: Play) -> tuple[Track, ...]:
         """Lay out the blank cells, over them the symbols while they are shown, and the ball on its way."""

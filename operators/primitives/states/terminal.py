@@ -14,13 +14,11 @@ from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.lettering import ASPECT, read_text
 from temporay.operators.pixels.render import TEXT
 from temporay.operators.pixels.shapes import COLORS
-from temporay.operators.primitives._base import Facts
-from temporay.operators.primitives._claims import Phrases
-from temporay.operators.primitives.states._course import Course, Operation, State
+from temporay.operators.primitives._base import Doubt, Facts, Phrases
+from temporay.operators.primitives._plan import shape_track
 from temporay.operators.primitives.states._game import OperationsGame
-from temporay.operators.primitives.states._play import Layout, Play, Setup
-from temporay.operators.primitives.states._recovery import in_turn
-from temporay.operators.primitives.states._slots import alike
+from temporay.operators.primitives.states._play import Course, Layout, Operation, Play, Setup, State
+from temporay.operators.primitives.states._slots import alike, in_turn
 from temporay.operators.primitives.states._wordings import TimedWordings, told_states
 from temporay.operators.records import Frames, Track
 from temporay.operators.seeding import choose_one
@@ -28,10 +26,8 @@ from temporay.operators.seeding import choose_one
 NUM_NAMES_BY_LEVEL = (2, 2, 2, 3, 3)  # variables or files
 VARIABLES, FILES, FOLDERS = ("x", "y", "z"), ("p", "q", "r"), ("home", "a", "b")
 LARGEST = 99  # no number gets larger, or below 0
-VARIABLE_SHARE, PRODUCT_SHARE = (
-    0.4,
-    0.25,
-)  # of steps that take another variable, and of those with a number that multiply
+VARIABLE_SHARE = 0.4  # of steps that take another variable
+PRODUCT_SHARE = 0.25  # of those with a number that multiply
 DELETES_SHARE = 0.3  # of shell commands
 GONE = "is gone"
 NUM_ROWS, NUM_COLUMNS = 4, 10  # of letters: the command, and under it the state while it is shown
@@ -64,6 +60,7 @@ ASKS = {
         "what were the contents of folder {name} {when}?",
     ),
 }
+LINES = {"set": "{d1} = {d1} {d2} {d3}", "mv": "mv {d1} {d2}", "rm": "rm {d1}", "touch": "touch {d1}"}
 INTROS = ("", "The terminal shows one command at a time: ")
 
 
@@ -73,11 +70,7 @@ class Terminal(OperationsGame):
     task = "terminal"
     subject = "terminal"
     timed_wordings: ClassVar = {
-        ask: TimedWordings(
-            templates=tuple(intro + text for intro in INTROS for text in texts),
-            paper=dict.fromkeys(WHEN, ()),
-            when=WHEN,
-        )
+        ask: TimedWordings(templates=tuple(intro + text for intro in INTROS for text in texts), when=WHEN)
         for ask, texts in ASKS.items()
     }
     phrases: ClassVar[Phrases] = {
@@ -86,34 +79,19 @@ class Terminal(OperationsGame):
             "Between {start} s and {end} s it says that {detail}.",
             "The lines from {start} s to {end} s say that {detail}.",
         ),
-        "set": (
-            "From {start} s to {end} s the command is {d1} = {d1} {d2} {d3}.",
-            "Between {start} s and {end} s it reads {d1} = {d1} {d2} {d3}.",
-            "The line from {start} s to {end} s is {d1} = {d1} {d2} {d3}.",
-        ),
-        "mv": (
-            "From {start} s to {end} s the command is mv {d1} {d2}.",
-            "Between {start} s and {end} s it reads mv {d1} {d2}.",
-            "The line from {start} s to {end} s is mv {d1} {d2}.",
-        ),
-        "rm": (
-            "From {start} s to {end} s the command is rm {d1}.",
-            "Between {start} s and {end} s it reads rm {d1}.",
-            "The line from {start} s to {end} s is rm {d1}.",
-        ),
-        "touch": (
-            "From {start} s to {end} s the command is touch {d1}.",
-            "Between {start} s and {end} s it reads touch {d1}.",
-            "The line from {start} s to {end} s is touch {d1}.",
-        ),
+        **{
+            kind: (
+                f"From {{start}} s to {{end}} s the command is {line}.",
+                f"Between {{start}} s and {{end}} s it reads {line}.",
+                f"The line from {{start}} s to {{end}} s is {line}.",
+            )
+            for kind, line in LINES.items()
+        },
         **told_states("{detail}"),
     }
     concise_phrases: ClassVar[Phrases] = {
         "reveal": ("It shows {detail}.",),
-        "set": ("Command {d1} = {d1} {d2} {d3}.",),
-        "mv": ("Command mv {d1} {d2}.",),
-        "rm": ("Command rm {d1}.",),
-        "touch": ("Command touch {d1}.",),
+        **{kind: (f"Command {line}.",) for kind, line in LINES.items()},
         **told_states("{detail}"),
     }
 
@@ -130,31 +108,9 @@ class Terminal(OperationsGame):
 
     def propose(self, rng: np.random.Generator, setup: Setup, facts: Facts) -> Course:
         names = [entry[0] for entry in setup.revealed[:-1]]
-        choose = self._choose_step if facts["ask"] == "value" else self._choose_command
         if facts["ask"] == "value":
-            return tuple(choose(rng, names, facts["at_start"]) for _ in range(facts["num_operations"]))
-        course, state = list[Operation](), setup.revealed
-        while len(course) < facts["num_operations"]:
-            command = choose(rng, names, facts["at_start"])
-            after = self.apply(state, command)
-            if after is not None:
-                state = after
-                course.append(command)
-        return tuple(course)
-
-    def _choose_step(self, rng: np.random.Generator, names: Sequence[str], multiplies: bool) -> Operation:
-        name = choose_one(rng, names)
-        if rng.uniform() < VARIABLE_SHARE:
-            return ("set", name, choose_one(rng, "+-"), choose_one(rng, [other for other in names if other != name]))
-        if multiplies and rng.uniform() < PRODUCT_SHARE:
-            return ("set", name, "*", str(rng.integers(2, 4)))
-        return ("set", name, choose_one(rng, "+-"), str(rng.integers(1, 10)))
-
-    def _choose_command(self, rng: np.random.Generator, names: Sequence[str], at_start: bool) -> Operation:
-        name = choose_one(rng, names)
-        if rng.uniform() < DELETES_SHARE:
-            return (choose_one(rng, ("rm", "touch")), name)
-        return ("mv", name, choose_one(rng, FOLDERS))
+            return tuple(_choose_step(rng, names, facts["at_start"]) for _ in range(facts["num_operations"]))
+        return self.walked(setup.revealed, facts, lambda _: _choose_command(rng, names))
 
     def inverse(self, operation: Operation) -> Operation:
         if operation[0] != "set" or operation[2] == "*":
@@ -219,33 +175,42 @@ class Terminal(OperationsGame):
             visible_T = np.zeros(num_frames, np.bool_)
             visible_T[moving] = True
             shown.append((visible_T, rows_xy[0], _command(operation)))
+        ink = COLORS[play.facts["ink"]]
         lines = [
-            Track(
-                name=text,
-                shape=TEXT,
-                color=COLORS[play.facts["ink"]],
-                radius_px=half_px,
-                xy_T2=np.tile(xy, (num_frames, 1)),
-                visible_T=visible_T,
-                label=text,
-            )
+            shape_track(text, TEXT, ink, half_px, np.tile(xy, (num_frames, 1)), visible_T, label=text)
             for visible_T, xy, text in shown
         ]
         return (*screen, *lines)
 
-    def see(self, frames_THWC: Frames, facts: Facts, layout: Layout) -> tuple[State, list[Operation]] | None:
+    def see(self, frames_THWC: Frames, facts: Facts, layout: Layout) -> tuple[State, list[Operation]]:
         """Read every row of letters in every frame; a letter that cannot be read leaves a doubt."""
         rows = []
         for x, y in layout.places_xy:
             row = read_text(frames_THWC, (x, y), layout.radius_px, NUM_COLUMNS, LETTERS)
             if row is None or any("?" in text for text in row):
-                return None
+                raise Doubt
             rows.append(row)
         states = Counter(lines for lines in zip(*rows[1:], strict=True) if lines[0])
         if not states:
-            return None
+            raise Doubt
         revealed = tuple(line for line in states.most_common(1)[0][0] if line)
         return (*revealed, ""), in_turn(_parsed(text) if text else None for text in rows[0])
+
+
+def _choose_step(rng: np.random.Generator, names: Sequence[str], multiplies: bool) -> Operation:
+    name = choose_one(rng, names)
+    if rng.uniform() < VARIABLE_SHARE:
+        return "set", name, choose_one(rng, "+-"), choose_one(rng, [other for other in names if other != name])
+    if multiplies and rng.uniform() < PRODUCT_SHARE:
+        return "set", name, "*", str(rng.integers(2, 4))
+    return "set", name, choose_one(rng, "+-"), str(rng.integers(1, 10))
+
+
+def _choose_command(rng: np.random.Generator, names: Sequence[str]) -> Operation:
+    name = choose_one(rng, names)
+    if rng.uniform() < DELETES_SHARE:
+        return choose_one(rng, ("rm", "touch")), name
+    return "mv", name, choose_one(rng, FOLDERS)
 
 
 def _command(operation: Operation) -> str:

@@ -17,7 +17,7 @@ from temporay.operators.dataset.rows import make_sample, to_row
 from temporay.operators.pixels.shapes import COLORS
 from temporay.operators.primitives._base import Facts, Inherent
 from temporay.operators.primitives.motion.motion_direction import MotionDirection
-from temporay.operators.primitives.states._course import State
+from temporay.operators.primitives.states._play import State
 from temporay.operators.primitives.states.card_stack import CardStack
 from temporay.operators.primitives.states.shell_game import ShellGame
 from temporay.operators.records import Address, Backdrop, Question, ScenePlan, Track

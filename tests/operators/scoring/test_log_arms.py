@@ -79,7 +79,7 @@ def test_frames_around_the_deciding_events_come_in_pairs(task: str, drawn: Path)
         assert asked.shown is not None and asked.shown.indices == tuple(every[place] for place in places)
         assert asked.question == sample.question and len(places) < len(every)
         assert all(place ^ 1 in kept for place in places if place ^ 1 < len(every))
-        for event in primitive.deciding(made.plan, sample.question):
+        for event in primitive.deciding(made.plan):
             for place, frame in enumerate(every):
                 time_ms = 1000.0 * frame / sample.fps
                 if event.start_ms <= time_ms < event.end_ms:

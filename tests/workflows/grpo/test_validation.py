@@ -12,9 +12,10 @@ from temporay.operators.errors import UserError
 from temporay.operators.scoring.arms import Arm
 from temporay.operators.scoring.evaluation import EvaluationRow
 from temporay.workflows.config import validated
+from temporay.workflows.evaluation.during_training import measures, terminal_line
 from temporay.workflows.grpo.mailbox import Mailbox
 from temporay.workflows.grpo.settings import GrpoConfig
-from temporay.workflows.grpo.validation import HeldOutQuestions, check_validation, measures, terminal_line
+from temporay.workflows.grpo.validation import check_validation, held_out_questions
 
 from tests.small_data import write_dataset
 
@@ -59,11 +60,11 @@ def test_one_sample_has_no_interval_of_a_gap() -> None:
 
 
 def test_the_same_rows_are_asked_at_every_validation(data: Path, held_out: Path) -> None:
-    asked = [HeldOutQuestions.open(config(data, validation=held_out, validation_samples=4)) for _ in range(2)]
+    asked = [held_out_questions(config(data, validation=held_out, validation_samples=4)) for _ in range(2)]
     assert asked[0] is not None and asked[1] is not None
     assert asked[0].questions.indices == asked[1].questions.indices and len(asked[0].questions) == 4
-    assert HeldOutQuestions.open(config(data)) is None
-    assert HeldOutQuestions.open(config(data, validation=held_out, mode="rollouts_only")) is None
+    assert held_out_questions(config(data)) is None
+    assert held_out_questions(config(data, validation=held_out, mode="rollouts_only")) is None
 
 
 def test_validation_is_due_at_the_start_and_at_the_end(data: Path) -> None:

@@ -9,9 +9,11 @@ from itertools import groupby, pairwise, permutations
 import numpy as np
 import numpy.typing as npt
 import pytest
+from temporay.operators.dataset.label_check import witness_of
 from temporay.operators.pixels.render import render
+from temporay.operators.primitives._base import Doubt
 from temporay.operators.primitives.motion._curves import CURVES, curve_error
-from temporay.operators.primitives.motion._stage import VECTORS
+from temporay.operators.primitives.motion._stage import VECTORS, followed
 from temporay.operators.primitives.motion.relative_position import SIDES
 from temporay.operators.records import Question, ScenePlan
 
@@ -312,3 +314,15 @@ def test_shapes_are_where_their_tracks_say() -> None:
         assert tuple(frames_THWC[frame, y, x]) == track.color
         hidden = int((~track.visible_T).argmax())
         assert tuple(frames_THWC[hidden, y, x]) != track.color
+
+
+def test_a_shape_that_is_not_seen_decides_nothing() -> None:
+    plan, question = make_question("motion_direction", 0, 0)
+    frames_THWC = render(plan)
+    seen = witness_of(plan, question, frames_THWC, None)
+    primitive = make_primitive("motion_direction")
+    assert primitive.recover(seen) == question.answer_index
+    frames_THWC[0] = 0
+    with pytest.raises(Doubt):
+        followed(frames_THWC, plan.facts["name"])
+    assert primitive.recover(replace(seen, frames_THWC=frames_THWC)) is None

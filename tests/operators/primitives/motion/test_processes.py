@@ -17,6 +17,7 @@ from temporay.operators.primitives.motion._processes import (
     backwards,
     measured_in,
     measured_of,
+    show,
 )
 from temporay.operators.primitives.motion._stage import choose_actors
 from temporay.operators.records import Address, Backdrop, Frames, ScenePlan
@@ -39,10 +40,10 @@ NUM_FRAMES, NUM_TURNS = 48, 4
 def stage(kind: ProcessKind, index: int) -> tuple[ShownProcess, tuple[int, int, int]]:
     rng = rng_at("irreversible", kind, index)
     actor = choose_actors(rng, CANVAS, 1)[0]
-    return PROCESSES[kind](rng, actor, CANVAS, NUM_FRAMES, NUM_TURNS), COLORS[actor.color_name]
+    return show(kind, rng, actor, CANVAS, NUM_FRAMES, NUM_TURNS), COLORS[actor.color_name]
 
 
-def show(process: ShownProcess) -> Frames:
+def render_process(process: ShownProcess) -> Frames:
     address = Address(task="time_arrow", split="train", index=0, seed=0, level=0)
     return render(
         ScenePlan(
@@ -62,8 +63,8 @@ def test_the_pixels_show_which_way_time_runs(kind: ProcessKind) -> None:
     for index in range(12):
         process, color = stage(kind, index)
         reverse = backwards(process, CANVAS, NUM_FRAMES)
-        frames_THWC = show(process)
-        assert np.array_equal(show(reverse), frames_THWC[::-1])
+        frames_THWC = render_process(process)
+        assert np.array_equal(render_process(reverse), frames_THWC[::-1])
         assert arrow(kind, measured_in(kind, frames_THWC, color)) > 0.08
         assert arrow(kind, measured_in(kind, frames_THWC[::-1], color)) < -0.08
         measured_T = measured_of(kind, process.tracks, CANVAS.height)

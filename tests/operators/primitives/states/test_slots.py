@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from temporay.operators.primitives.states._course import choose_timing, middle_shares, room_for, tells
-from temporay.operators.primitives.states._recovery import in_turn, pairs_seen
-from temporay.operators.primitives.states._slots import ROW_ARC, around, row_of
+from temporay.operators.primitives.states._play import choose_timing, middle_shares, room_for, tells
+from temporay.operators.primitives.states._slots import ROW_ARC, around, in_turn, pairs_seen, row_of
 from temporay.operators.sampling import TWO_PER_SECOND
 
 from tests.operators.primitives.planning import LARGE
