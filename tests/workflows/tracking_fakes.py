@@ -6,6 +6,15 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+WANDB_INIT = {
+    *("entity", "project", "dir", "id"),
+    *("name", "notes", "tags", "config"),
+    *("config_exclude_keys", "config_include_keys", "allow_val_change", "group"),
+    *("job_type", "mode", "force", "reinit"),
+    *("resume", "resume_from", "fork_from", "save_code"),
+    *("tensorboard", "sync_tensorboard", "monitor_gym", "settings"),
+}
+
 
 @dataclass
 class FakeWandbRun:
@@ -39,36 +48,13 @@ class FakeWandb:
     def __init__(self) -> None:
         self.runs: list[FakeWandbRun] = []
 
-    def init(
-        self,
-        entity: str | None = None,
-        project: str | None = None,
-        dir: str | None = None,
-        id: str | None = None,
-        name: str | None = None,
-        notes: str | None = None,
-        tags: Any = None,
-        config: dict[str, Any] | None = None,
-        config_exclude_keys: Any = None,
-        config_include_keys: Any = None,
-        allow_val_change: bool | None = None,
-        group: str | None = None,
-        job_type: str | None = None,
-        mode: str | None = None,
-        force: bool | None = None,
-        reinit: Any = None,
-        resume: bool | str | None = None,
-        resume_from: str | None = None,
-        fork_from: str | None = None,
-        save_code: bool | None = None,
-        tensorboard: bool | None = None,
-        sync_tensorboard: bool | None = None,
-        monitor_gym: bool | None = None,
-        settings: Any = None,
-    ) -> FakeWandbRun:
+    def init(self, **settings: Any) -> FakeWandbRun:
+        assert settings.keys() <= WANDB_INIT, f"wandb.init takes no {settings.keys() - WANDB_INIT}"
+        mode = settings.get("mode")
         assert mode in (None, "online", "offline", "disabled", "shared")
-        assert resume in (None, "allow", "never", "must", "auto")
-        run = FakeWandbRun(id=id or f"made{len(self.runs)}", options={"mode": mode, "resume": resume, "dir": dir})
+        assert settings.get("resume") in (None, "allow", "never", "must", "auto")
+        options = {"mode": mode, "resume": settings.get("resume"), "dir": settings.get("dir")}
+        run = FakeWandbRun(id=settings.get("id") or f"made{len(self.runs)}", options=options)
         self.runs.append(run)
         return run
 
