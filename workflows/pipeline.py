@@ -143,8 +143,8 @@ def run_stages(config: PipelineConfig, run_dir: RunDir) -> dict[str, Any]:
         pool_config = resolved_pool(config, data, base)
         refuse_what_never_fits(improving_needs(config, pool_config))
         with run_dir.stage("sft"):
-            places = {"data": data["train"], "validation": data["test"], "model": base, "out": config.out / "sft"}
-            sft.run(converted(SftConfig, config.sft, **places))
+            places = {"data": data["train"], "validation": data["rl"], "model": base, "out": config.out / "sft"}
+            fine_tuned = sft.run(converted(SftConfig, config.sft, **places))
         with run_dir.stage("engine"):
             tuned = config.out / "sft" / MODEL
             await_room(improving_needs(config, pool_config))
@@ -161,6 +161,7 @@ def run_stages(config: PipelineConfig, run_dir: RunDir) -> dict[str, Any]:
     result = {
         "engine": pool.engine_name,
         "accuracy": accuracy(rows),
+        "sft": {name: fine_tuned[name] for name in ("num_steps", "data")},
         "grpo": {name: value for name, value in improved.items() if name not in ("seconds", "versions", "pool")},
         "audit_passed": audited["passed"],
         "pool": pool.settings(),
@@ -282,14 +283,15 @@ def table(summary: Mapping[str, Any]) -> str:
     return (
         f"{render_table(rows, arms=columns)}\nanswers that name no option (wrong; in the last three columns a guess): "
         f"{shares(summary, 'unread', columns)}\nanswers after a chain of thought: "
-        f"{shares(summary, 'reasoned', MODELS)}\ngrpo: {reward_phrase(rl)}; engine {summary['engine']}, parity "
+        f"{shares(summary, 'reasoned', MODELS)}\nread leniently, a thought inside the answer's tag let pass: "
+        f"{shares(summary, 'lenient', MODELS)}\ngrpo: {reward_phrase(rl)}; engine {summary['engine']}, parity "
         f"{rl['parity_max_abs']:.1e}, decodes per prompt {rl['decodes_per_prompt']:g}"
     )
 
 
 def shares(summary: Mapping[str, Any], name: str, columns: Sequence[str]) -> str:
-    """Return a share of the answers of every primitive in some columns, in percent."""
+    """Return a share of the answers of every primitive in some columns, in percent, where it is known."""
     return "; ".join(
-        f"{task} " + ", ".join(f"{column} {100 * entry[name][column]:.0f} %" for column in columns)
+        f"{task} " + ", ".join(f"{c} {100 * entry[name][c]:.0f} %" for c in columns if entry[name][c] is not None)
         for task, entry in summary["accuracy"].items()
     )

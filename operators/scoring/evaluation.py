@@ -66,7 +66,8 @@ def by_task(columns: Mapping[Any, Sequence[EvaluationRow]]) -> dict[str, dict[st
     """Return for every primitive its chance, and for every column that asks it an interval and shares of answers.
 
     Chance is what a uniform guess among the options gets. An answer is unread when it names no option, and reasoned
-    when a chain of thought comes before it. ``claims`` is what these are worth by the event log, on average, and
+    when a chain of thought comes before it. ``lenient`` is what a reader gives that also takes an answer which is not
+    in its tags, or has a thought inside them; None where it reads none. ``claims`` is what these are worth by the event log, on average, and
     ``exact`` the share of answers whose chain of thought says all of it and nothing else; None where it is not known.
     """
     table = {}
@@ -78,6 +79,7 @@ def by_task(columns: Mapping[Any, Sequence[EvaluationRow]]) -> dict[str, dict[st
             "intervals": {name: asdict(interval_of(rows)) for name, rows in asked.items()},
             "unread": {name: fmean(row.parsed is None for row in rows) for name, rows in asked.items()},
             "reasoned": {name: fmean(has_reasoning(row.text) for row in rows) for name, rows in asked.items()},
+            "lenient": {name: lenient_scores(rows).get("score") for name, rows in asked.items()},
             "claims": {name: _mean_claims(rows, lambda worth: worth) for name, rows in asked.items()},
             "exact": {name: _mean_claims(rows, lambda worth: float(worth == 1.0)) for name, rows in asked.items()},
         }

@@ -7,6 +7,7 @@ of temporay sft and grpo: workflows.reports.stage_report                        
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import tyro
@@ -73,14 +74,25 @@ def write_report(run: Path, lead: str, body: str) -> Path:
 
 def lead(run: Path, result: Mapping[str, Any], answers: Answers) -> str:
     """Describe the run in one or two sentences."""
-    num_train = len(Dataset.open(run / DATA / "train"))
+    (fine_tuned,) = result["sft"]["data"]
+    num_train = min(fine_tuned["num_samples"], fine_tuned["drawn"])
+    num_rl = min(len(Dataset.open(run / DATA / "rl")), sum(result["grpo"]["groups"].values()))
     num_test = sum(entry["n"] for entry in result["accuracy"].values())
     tasks = ", ".join(result["accuracy"])
     scores = ", ".join(f"{answers.mean(name, 'ordered').value:.1%} {words}" for name, words in MODELS.items())
     return (
-        f"{tasks}: learned from {num_train:,} videos, measured on {num_test:,} others. Mean accuracy {scores}; "
-        f"chance is {mean_chance(result):.1%}."
+        f"{tasks}: fine-tuned on {num_train:,} videos, improved on {num_rl:,} others, measured on {num_test:,} more. "
+        f"Mean accuracy {scores}; chance is {mean_chance(result):.1%}.{lenient_words(result)}"
     )
+
+
+def lenient_words(result: Mapping[str, Any]) -> str:
+    """Say how much of the gain is the form of answers; "" where some are not read leniently."""
+    known = [entry["lenient"] for entry in result["accuracy"].values()]
+    if any(scores[name] is None for scores in known for name in ("sft", "grpo")):
+        return ""
+    sft, grpo = (f"{fmean(scores[name] for scores in known):.1%}" for name in ("sft", "grpo"))
+    return f" Read leniently, thoughts inside the answer's tag let pass: {sft} after SFT, {grpo} after GRPO."
 
 
 def mean_chance(result: Mapping[str, Any]) -> float:

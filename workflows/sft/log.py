@@ -29,14 +29,15 @@ def summarize(config: SftConfig, inputs: Inputs, rows: Sequence[Mapping[str, Any
         raise UserError("no step had a finite gradient, so nothing was learned; lower optimizer.lr or look at the data")
     skipped = [row for row in rows if "skipped_not_finite" in row]
     unread = logged_unread(rows)
-    reached = (row["step"] for row in rows if "loss" in row or "keys" in row)  # "keys": a step that was left out
+    # "keys": a step that was left out
+    num_steps = 1 + max(row["step"] for row in rows if "loss" in row or "keys" in row)
     summary = {
         "model": str(config.out / MODEL),
-        "num_steps": 1 + max(reached),
+        "num_steps": num_steps,
         "loss": steps[-1]["loss"],
         "skipped_not_finite": len(skipped),
         **mean_shares(steps),
-        "data": accounts(inputs, unread),
+        "data": accounts(inputs, num_steps, unread),
         "unread": len(unread),
     }
     account = validation_account(config, inputs)
@@ -53,14 +54,15 @@ def mean_shares(steps: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     }
 
 
-def accounts(inputs: Inputs, unread: Sequence[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
+def accounts(inputs: Inputs, num_steps: int, unread: Sequence[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
     """Return for every dataset what was taken from it, which lines gave no sample, and which samples were left out.
 
     Args:
+        num_steps: after which training ended.
         unread: samples that could not be read while training went on, as their lines of metrics.jsonl name them.
     """
     mixture = Mixture.open(inputs.parts)
-    taken = samples_drawn(inputs.parts, len(inputs.schedule.rows))
+    taken = samples_drawn(inputs.parts, int(inputs.schedule.starts[num_steps]))
     summary = []
     for p, (part, count) in enumerate(zip(inputs.parts, taken, strict=True)):
         dropped = [one for one in inputs.dropped if mixture.part_of(one.row) == p]

@@ -93,8 +93,9 @@ async function fillStrip(clip) { // every frame side by side, from a second deco
   video.muted = true; video.preload = "auto"; video.src = clip.video.src;
   await once(video, "loadeddata");
   for (let n = 0; n < clip.frames; n++) {
+    const shown = presented(video);
     video.currentTime = (n + 0.5) / clip.fps;
-    await once(video, "seeked");
+    await Promise.all([once(video, "seeked"), shown]);
     const picture = document.createElement("canvas"), scale = Math.min(1, 160 / video.videoWidth);
     picture.width = video.videoWidth * scale; picture.height = video.videoHeight * scale;
     picture.getContext("2d").drawImage(video, 0, 0, picture.width, picture.height);
@@ -102,6 +103,12 @@ async function fillStrip(clip) { // every frame side by side, from a second deco
     clip.strip.append(picture);
   }
   follow(clip, clip.video.currentTime);
+}
+
+function presented(video) { // "seeked" may come before the picture that was sought is there to be drawn
+  const tooLong = new Promise((go) => setTimeout(go, 250)); // the same picture is not presented again
+  if (!video.requestVideoFrameCallback) return tooLong;
+  return Promise.race([new Promise((go) => video.requestVideoFrameCallback(go)), tooLong]);
 }
 
 function seek(clip, frame) {

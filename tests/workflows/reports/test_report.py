@@ -61,6 +61,7 @@ def answer(dataset: Dataset, i: int, model: str, arm: Arm, *, right: bool) -> Ev
         parsed=sample.question.answer if right else None,
         text=f"<think>{model} {ATTACK.format(key=sample.key)}</think>",
         chance=sample.question.chance,
+        lenient_score=1.0 if model == "sft" else float(right),
     )
 
 
@@ -108,7 +109,9 @@ def run(recipe: Recipe, tmp_path: Path) -> Path:
     write_metrics(folder / "sft" / "metrics.jsonl", "sft", loss=0.5)
     logged = {"reward": 0.75, "useful_groups": 0.5, "completion_tokens": 27.5, "decodes_per_prompt": 1.0}
     steps = write_metrics(folder / "grpo" / "metrics.jsonl", "grpo", group_rewards=[0.5, 1.0], **logged)
+    fine_tuned = {"num_steps": 3, "data": [{"num_samples": 16, "drawn": 12}]}
     result = {"engine": "vllm", "accuracy": accuracy(rows), "grpo": summarize(steps), "seconds": SECONDS}
+    result["sft"] = fine_tuned
     write_json(folder / "config.json", {"command": "run"})
     write_json(folder / "summary.json", result)
     return folder
@@ -164,6 +167,8 @@ def test_every_section_is_there_with_its_figures(run: Path) -> None:
     for figure in ("first_last", "motion_direction", "shuffled", "single frame", "blind", "0.750 → 0.750", "300.0"):
         assert figure in text
     assert text.count("4.25 → 4.25 in 30 steps") == 1 and "27.5 → 27.5 in 30 steps" in text
+    assert "fine-tuned on 12 videos, improved on 16 others, measured on 16 more" in text
+    assert "let pass: 100.0% after SFT, 50.0% after GRPO" in text
     assert "No step logged this." in text  # parity: no update was made
     assert "FAILED" in text and text.count("not audited") == 2
 

@@ -160,7 +160,8 @@ def test_too_long_samples_are_left_out_by_name(
     inputs = prepare(config(data, model, tmp_path, max_length=limit, max_dropped_share=0.5, **plain), parts, None)
     assert set(inputs.schedule.rows.tolist()) == set(range(10)) - set(gone)
     assert "samples left out, over_max_length: " in capsys.readouterr().out
-    (account,) = accounts(inputs)
+    (account,) = accounts(inputs, num_steps=1)
+    assert account["drawn"] == len(inputs.schedule.rows_of(0)) < len(inputs.schedule.rows)
     keys = {Dataset.open(data).sample(row).key: int(tokens[row]) for row in gone}
     assert account["dropped_samples"] == {"over_max_length": {"count": len(gone), "tokens": keys}}
     with pytest.raises(UserError, match=rf"{len(gone)} of 10 samples are too long .*max_dropped_share is 0"):
