@@ -16,7 +16,7 @@ from temporay.operators.scoring.metrics import UNKNOWN, ConfidenceInterval, norm
 from temporay.operators.seeding import rng_at
 
 NUM_RESAMPLES = 1_000
-Unit = TypeVar("Unit")
+ClusterT = TypeVar("ClusterT")
 
 
 def clustered_error(values: Sequence[float], clusters: Sequence[str]) -> float:
@@ -59,8 +59,8 @@ def clustered_interval(values: Sequence[float], clusters: Sequence[str], *, leve
 
 
 def cluster_bootstrap(
-    units: Sequence[Unit],
-    metric: Callable[[list[Unit]], float],
+    units: Sequence[ClusterT],
+    metric: Callable[[list[ClusterT]], float],
     *,
     level: float = 0.95,
     num_resamples: int = NUM_RESAMPLES,

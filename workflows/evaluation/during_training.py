@@ -121,4 +121,4 @@ def unread_words(found: Mapping[str, Any]) -> str:
     if not any(unread.values()):
         return ""
     shares = ", ".join(f"{arm.replace('_', ' ')} {share:.0%}" for arm, share in unread.items())
-    return f"; unread: {shares} (wrong on ordered frames, a guess in the other arms)"
+    return f"; unread: {shares} (wrong where the whole clip is shown, a guess elsewhere)"

@@ -50,7 +50,7 @@ def test_a_gap_is_taken_by_pairs_and_an_unread_control_is_a_guess() -> None:
     assert "ordered_gap" not in found
     line = terminal_line(20, found)
     assert line.startswith("validation after 20 steps: ordered accuracy 100.0% (34% to 100%), shuf")
-    assert line.endswith("; unread: ordered 0%, shuffled 50% (wrong on ordered frames, a guess in the other arms)")
+    assert line.endswith("; unread: ordered 0%, shuffled 50% (wrong where the whole clip is shown, a guess elsewhere)")
     assert "unread" not in terminal_line(20, measures(rows[:2]))
 
 
