@@ -24,19 +24,11 @@ from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives._stated import Value
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
+from temporay.operators.primitives.motion._speeds import COURSES
 from temporay.operators.primitives.motion._stage import JOINED, choose_way, followed_steps, straight_steps
 from temporay.operators.records import Event
 from temporay.operators.seeding import choose_one, random_cuts, shuffled
 
-COURSES = {  # of each option: speeds that follow each other, low (-1), medium (0) or high (1), in one or two ways
-    "accelerating": ((-1, -1, 0, 0, 1, 1),),
-    "decelerating": ((1, 1, 0, 0, -1, -1),),
-    "moving at a constant speed": ((0,) * 6,),
-    "speeding up, then slowing down": ((-1, 0, 1, 1, 0, -1),),
-    "slowing down, then speeding up": ((1, 0, -1, -1, 0, 1),),
-    "speeding up, slowing down, then speeding up again": ((-1, 1, 0, -1, 0, 1), (-1, 0, 1, 0, -1, 1)),
-    "slowing down, speeding up, then slowing down again": ((1, -1, 0, 1, 0, -1), (1, 0, -1, 0, 1, -1)),
-}
 NUM_SPEEDS = 6  # in a clip, one after another
 SHORTEST_GAPS = 1.5  # of a time with one speed
 WORDS = {1: "a high", 0: "a medium", -1: "a low"}

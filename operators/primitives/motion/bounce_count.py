@@ -13,7 +13,6 @@ The frames without their order tell more, because near an edge the ball is only 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import ClassVar
 
 import cv2
@@ -24,6 +23,7 @@ from temporay.operators.pixels.shapes import outline
 from temporay.operators.primitives._base import Facts, Inherent, Phrases
 from temporay.operators.primitives.motion._courses import choose_spans
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
+from temporay.operators.primitives.motion._edges import visits
 from temporay.operators.primitives.motion._stage import EDGES, Actor, followed, to_track
 from temporay.operators.records import Event, ScenePlan
 
@@ -36,7 +36,6 @@ SWING_GAPS = 3.2  # of the shortest swing: then it is shown within an eighth of 
 FOLD = 0.75  # of the way to the edge: where a swing without a bounce turns at most
 MIDDLE = (0.49, 0.51)  # where a swing begins, in parts of the room
 CLEAR = (0.2, 0.8)  # where its line is across, clear of the edges along it
-NEAR = 0.05625  # parts of the frame: nearer than a turn before an edge, farther than a bounce that is shown
 SEEN_LIMITS = (0.068, 0.078)  # the same in frames: counts that differ at the two leave a doubt
 
 
@@ -183,16 +182,3 @@ def _mass(shape: str) -> tuple[float, npt.NDArray[np.float64]]:
         return np.pi, np.zeros(2)
     found = cv2.moments(outline(shape, 1.0).astype(np.float32))
     return found["m00"], np.array([found["m10"], found["m01"]]) / found["m00"]
-
-
-def visits(
-    xy_T2: npt.NDArray[np.float64], radius_px: float, size_px: npt.NDArray[np.int64], limit: float = NEAR
-) -> int:
-    """Count how often a circle comes near an edge of the frame.
-
-    Args:
-        xy_T2: its center, px.
-        limit: how near, in parts of the frame.
-    """
-    away_T4 = np.concatenate([(xy_T2 - radius_px) / size_px, (size_px - radius_px - xy_T2) / size_px], axis=1)
-    return sum(key for near_T in (away_T4 < limit).T for key, _ in groupby(near_T))
