@@ -6,7 +6,7 @@ import numpy as np
 from temporay.operators.audit.ideal_states import Doubles, Watched, steps_between
 from temporay.operators.audit.readings.reading import OptionScores, Shown
 from temporay.operators.primitives._base import Primitive
-from temporay.operators.primitives.motion._measured import COURSES
+from temporay.operators.primitives.motion._speeds import COURSES
 
 CHANGED = 0.01  # of the mean speed: a step that differs by less from the one before it is as fast
 

@@ -4,7 +4,7 @@ import numpy as np
 from temporay.operators.audit.ideal_states import Watched
 from temporay.operators.audit.readings.reading import OptionScores, Shown
 from temporay.operators.primitives._base import Primitive
-from temporay.operators.primitives.motion._measured import visits
+from temporay.operators.primitives.motion._edges import visits
 
 
 def read_visits(primitive: Primitive, watched: Watched, shown: Shown) -> OptionScores:

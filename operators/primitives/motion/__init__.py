@@ -2,7 +2,6 @@
 
 _drawn_motion  what all these questions share
 _stage         actors, clip length, paths and what is seen of them
-_measured      what both a question and the audit measure
 _told_paths    paths as events and in words
 _courses       when shapes move and when they rest
 _lanes         lanes across the frame, and questions about the ways that shapes cover in them

@@ -24,7 +24,7 @@ from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives._stated import Value
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._measured import COURSES
+from temporay.operators.primitives.motion._speeds import COURSES
 from temporay.operators.primitives.motion._stage import JOINED, choose_way, followed_steps, straight_steps
 from temporay.operators.records import Event
 from temporay.operators.seeding import choose_one, random_cuts, shuffled

@@ -23,7 +23,7 @@ from temporay.operators.pixels.shapes import outline
 from temporay.operators.primitives._base import Facts, Inherent, Phrases
 from temporay.operators.primitives.motion._courses import choose_spans
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._measured import visits
+from temporay.operators.primitives.motion._edges import visits
 from temporay.operators.primitives.motion._stage import EDGES, Actor, followed, to_track
 from temporay.operators.records import Event, ScenePlan
 
