@@ -67,8 +67,9 @@ def by_task(columns: Mapping[Any, Sequence[EvaluationRow]]) -> dict[str, dict[st
 
     Chance is what a uniform guess among the options gets. An answer is unread when it names no option, and reasoned
     when a chain of thought comes before it. ``lenient`` is what a reader gives that also takes an answer which is not
-    in its tags, or has a thought inside them; None where it reads none. ``claims`` is what these are worth by the event log, on average, and
-    ``exact`` the share of answers whose chain of thought says all of it and nothing else; None where it is not known.
+    in its tags, or has a thought inside them; None where it reads none. ``claims`` is what chains of thought are
+    worth by the event log, on average, and ``exact`` the share of answers whose chain of thought says all of it and
+    nothing else; None where it is not known.
     """
     table = {}
     for task in sorted({row.task for rows in columns.values() for row in rows}):
