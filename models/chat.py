@@ -5,23 +5,27 @@ from collections.abc import Sequence
 from typing import Any
 
 from jinja2 import TemplateError
-from temporay.operators.dataset.rows import messages, user_turn
+from temporay.operators.dataset.rows import chat_turn, messages
 from temporay.operators.errors import UserError
-from temporay.operators.records import ANSWER_OPEN, THINK_CLOSE, THINK_OPEN, Frames, Prompt, Sample
-from temporay.operators.sampling import ShownFrames
+from temporay.operators.media import Clips, MediumKind, ShownMedium, kinds_in_front
+from temporay.operators.records import ANSWER_OPEN, THINK_CLOSE, THINK_OPEN, Prompt, Sample
 
 
-def to_prompt(processor: Any, sample: Sample, frames_THWC: Frames | None, *, instruction: str) -> Prompt:
-    """Return a prompt with one unexpanded video marker, or none if there are no frames.
+def to_prompt(
+    processor: Any, sample: Sample, clips: Clips, *, instruction: str = "", asked: str | None = None
+) -> Prompt:
+    """Return a prompt with an unexpanded marker for every medium, or none if there are no frames.
 
     Args:
         processor: the processor of the model's family; its chat template decides the text.
-        frames_THWC: those of the clip that ``sample.shown`` names.
+        clips: the frames that a model is shown of each of ``sample.media``; () for a blind prompt.
         instruction: how to answer, appended to the question; "" for a model that knows a single format.
+        asked: the question as it is written, in place of the sample's own with its options and the instruction.
     """
-    chat = messages(sample, with_video=frames_THWC is not None, instruction=instruction)
+    chat = messages(sample, with_media=bool(clips), instruction=instruction, asked=asked)
     text = chat_text(processor, chat)
-    return Prompt(key=sample.key, text=text, frames_THWC=frames_THWC, fps=sample.fps, shown=sample.shown)
+    shown = zip(sample.media, clips, strict=True) if clips else ()
+    return Prompt(key=sample.key, text=text, media=tuple(medium.with_frames(frames) for medium, frames in shown))
 
 
 def text_prompt(
@@ -29,28 +33,27 @@ def text_prompt(
     *,
     key: str,
     text: str,
-    frames_THWC: Frames | None,
-    fps: float,
-    shown: ShownFrames | None,
+    media: Sequence[ShownMedium],
     system_text: str = "",
     answer_start: str = "",
 ) -> Prompt:
-    """Return a prompt in given words, which follow the video.
+    """Return a prompt in given words. Media without a marker in the text stand before it.
 
     Args:
+        media: what is shown, in order; none for a blind prompt.
         system_text: a turn of the system before the user's; "": none.
         answer_start: what every answer is made to begin with.
     """
     system = [{"role": "system", "content": [{"type": "text", "text": system_text}]}] if system_text else []
-    asked = chat_text(processor, [*system, user_turn(text, with_video=frames_THWC is not None)])
-    return Prompt(key=key, text=f"{asked}{answer_start}", frames_THWC=frames_THWC, fps=fps, shown=shown)
+    asked = chat_turn("user", text, kinds_in_front(media, [text]), with_media=bool(media))
+    return Prompt(key=key, text=f"{chat_text(processor, [*system, asked])}{answer_start}", media=tuple(media))
 
 
 def chat_text(processor: Any, chat: Sequence[dict[str, Any]]) -> str:
     """Return a conversation up to the model's turn, as the checkpoint's chat template writes it.
 
     Raises:
-        UserError: the template is missing, it fails, or it does not write one marker for each video.
+        UserError: the template is missing, it fails, or it does not write one marker for each video and image.
     """
     try:
         text: str = processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
@@ -60,13 +63,19 @@ def chat_text(processor: Any, chat: Sequence[dict[str, Any]]) -> str:
         raise UserError(
             f"the chat template of {folder} makes no prompt ({fault}); download chat_template.jinja again"
         ) from error
-    num_videos = sum(part["type"] == "video" for turn in chat for part in turn["content"])
-    if num_videos and (num_markers := text.count(processor.video_token)) != num_videos:
-        raise UserError(
-            f"the chat template of {processor.tokenizer.name_or_path} writes {num_markers} video markers "
-            f"({processor.video_token}) for {num_videos} video; download chat_template.jinja again"
-        )
+    for kind, token in media_tokens(processor).items():
+        num_shown = sum(part["type"] == kind for turn in chat for part in turn["content"])
+        if num_shown and (num_markers := text.count(token)) != num_shown:
+            raise UserError(
+                f"the chat template of {processor.tokenizer.name_or_path} writes {num_markers} {kind} markers "
+                f"({token}) for {num_shown} {kind}; download chat_template.jinja again"
+            )
     return text
+
+
+def media_tokens(processor: Any) -> dict[MediumKind, str]:
+    """Return the token that stands for a medium of each kind in a prompt's text."""
+    return {"video": processor.video_token, "image": processor.image_token}
 
 
 def opens_thought(prompt_text: str) -> bool:

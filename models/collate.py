@@ -125,7 +125,7 @@ def collate_samples(family: Family, processor: Any, prompts: Sequence[Prompt], t
     return Batch(
         input_ids_RL=_padded(rows, tokenizer.pad_token_id),
         **_scored(completions, [start - 1 for start in starts], starts, tokenizer.pad_token_id),
-        model_inputs={**encoded.video_tensors, "position_ids": _stacked(positions, length)},
+        model_inputs={**encoded.media_tensors, "position_ids": _stacked(positions, length)},
         host_inputs=family.host_inputs(encoded),
         lengths_R=tuple(map(len, rows)),
     )
@@ -167,7 +167,7 @@ def collate_groups(
     return Batch(
         input_ids_RL=torch.tensor([row]),
         **_scored([r.completion_ids for r in rollouts], lasts, starts, processor.tokenizer.pad_token_id),
-        model_inputs={**encoded.video_tensors, "position_ids": _stacked([np.concatenate(positions, 1)], len(row))},
+        model_inputs={**encoded.media_tensors, "position_ids": _stacked([np.concatenate(positions, 1)], len(row))},
         host_inputs=family.host_inputs(encoded),
         lengths_R=(len(row),),
         groups=tuple(spans),

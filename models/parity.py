@@ -35,7 +35,7 @@ def gaps_to_trainer(
         for rollout in group.rollouts:
             ids = torch.tensor([[*group.prompt_ids, *rollout.completion_ids]])
             types = family.token_types(processor, ids)
-            logits = model(input_ids=ids, **types, **encoded.video_tensors).logits[0] / temperature
+            logits = model(input_ids=ids, **types, **encoded.media_tensors).logits[0] / temperature
             logprobs = logits[len(group.prompt_ids) - 1 : -1].log_softmax(-1)
             scored = logprobs.gather(-1, torch.tensor(rollout.completion_ids)[:, None])[:, 0]
             gaps.append((scored - torch.tensor(rollout.logprobs)).abs().tolist())

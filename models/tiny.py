@@ -201,11 +201,13 @@ def processor(tokenizer: Any, shape: TinyShape) -> Qwen3VLProcessor:
     """Return a processor that resizes no clip whose sides are multiples of two patches."""
     block_px = 2 * shape.patch_px
     size = {"shortest_edge": 2 * block_px**2, "longest_edge": 32 * 256 * 256}
+    videos = Qwen3VLVideoProcessor(
+        size=dict(size), patch_size=shape.patch_px, do_sample_frames=False, cap_pixels_per_frame=False
+    )
+    normalized = {"image_mean": videos.image_mean, "image_std": videos.image_std}  # else those of Qwen2-VL
     return Qwen3VLProcessor(
-        image_processor=Qwen2VLImageProcessor(size=dict(size), patch_size=shape.patch_px),
+        image_processor=Qwen2VLImageProcessor(size=dict(size), patch_size=shape.patch_px, **normalized),
         tokenizer=tokenizer,
-        video_processor=Qwen3VLVideoProcessor(
-            size=dict(size), patch_size=shape.patch_px, do_sample_frames=False, cap_pixels_per_frame=False
-        ),
+        video_processor=videos,
         chat_template=CHAT_TEMPLATE,
     )

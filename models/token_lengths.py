@@ -2,7 +2,7 @@
 
 A prompt goes through the family's own processor with frames on torch's ``meta`` device, which have a shape and no
 content. Resizing and cutting into patches then cost nothing, and timestamps and placeholders come out as in training.
-A video stands between special tokens, so its number of tokens depends on its shape and rate alone and is counted
+A medium stands between special tokens, so its number of tokens depends on its shape and times alone and is counted
 once.
 """
 
@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
-from temporay.models.chat import to_prompt, to_target
+from temporay.models.chat import media_tokens, to_prompt, to_target
 from temporay.models.families._base import Family
-from temporay.operators.records import Frames, Prompt, Sample
+from temporay.operators.media import Clips, Frames, Medium, ShownMedium
+from temporay.operators.records import Prompt, Sample
 
 
 class TokenLengths:
@@ -20,7 +21,7 @@ class TokenLengths:
 
     def __init__(self, family: Family, processor: Any) -> None:
         self._family, self.processor = family, processor
-        self._added: dict[tuple[Any, ...], int] = {}  # tokens by frames, height, width, rate, and frames shown
+        self._added: dict[tuple[Any, ...], int] = {}  # tokens by kind, shape, rate, and frames shown
 
     def __call__(self, samples: Sequence[Sample], instructions: Sequence[str]) -> list[int]:
         """Return the tokens of prompt, video, target and end of turn of every sample.
@@ -39,11 +40,12 @@ class TokenLengths:
     def of(self, prompts: Sequence[Prompt]) -> list[int]:
         """Return the tokens of prompts, as an engine reads them. Of their frames, only the shape counts."""
         texts = self._num_tokens([prompt.text for prompt in prompts])
-        return [tokens + self._added_by(prompt, tokens) for prompt, tokens in zip(prompts, texts, strict=True)]
+        added = (sum(map(self._added_by, prompt.media)) for prompt in prompts)
+        return [tokens + more for tokens, more in zip(texts, added, strict=True)]
 
     def _prompts(self, samples: Sequence[Sample], instructions: Sequence[str]) -> list[Prompt]:
         return [
-            to_prompt(self.processor, sample, _shape_of_frames(sample), instruction=instruction)
+            to_prompt(self.processor, sample, shapes_alone(sample.media), instruction=instruction)
             for sample, instruction in zip(samples, instructions, strict=True)
         ]
 
@@ -51,21 +53,16 @@ class TokenLengths:
         encoded = self.processor.tokenizer(texts, add_special_tokens=False)["input_ids"]
         return [len(ids) for ids in encoded]
 
-    def _added_by(self, prompt: Prompt, num_text_tokens: int) -> int:
-        if prompt.frames_THWC is None:
-            return 0
-        num_frames, height, width, _ = prompt.frames_THWC.shape
-        shape = num_frames, height, width, prompt.fps, prompt.shown
-        if shape not in self._added:
-            (ids,) = self._family.encode(self.processor, [prompt]).prompt_ids
-            self._added[shape] = len(ids) - num_text_tokens
-        return self._added[shape]
+    def _added_by(self, medium: ShownMedium) -> int:
+        """Return by how many tokens a medium is longer than its marker."""
+        key = medium.kind, tuple(medium.frames_THWC.shape), medium.fps, medium.shown
+        if key not in self._added:
+            alone = Prompt(key="", text=media_tokens(self.processor)[medium.kind], media=(medium,))
+            (ids,) = self._family.encode(self.processor, [alone]).prompt_ids
+            self._added[key] = len(ids) - 1
+        return self._added[key]
 
 
-def _shape_of_frames(sample: Sample) -> Frames:
-    return shape_alone(sample.num_shown, sample.height, sample.width)
-
-
-def shape_alone(num_frames: int, height: int, width: int) -> Frames:
-    """Return what stands for frames_THWC where only their shape counts."""
-    return cast(Frames, torch.empty((num_frames, height, width, 3), dtype=torch.uint8, device="meta"))
+def shapes_alone(media: Sequence[Medium]) -> Clips:
+    """Return what stands for the frames of media where only their shapes count."""
+    return tuple(cast(Frames, torch.empty(medium.shape, dtype=torch.uint8, device="meta")) for medium in media)

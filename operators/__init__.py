@@ -4,6 +4,7 @@ records         the records that flow, one per stage
 errors          what the user can fix, and what is a bug
 seeding         randomness by address
 canvas          the frame that clips are drawn on
+media           what a sample shows: videos and pictures, and where they stand in its text
 sampling        which frames of a clip a model is shown
 components      a component is one file; the directory is the registry
 settings        the base of all settings

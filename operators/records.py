@@ -6,6 +6,7 @@ Shape suffixes: T frames, H height, W width, C channels, G rollouts of a group. 
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,7 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from temporay.operators.sampling import ShownFrames
+from temporay.operators.media import Frames as Frames
+from temporay.operators.media import Medium, ShownMedium
 
 GENERATOR_VERSION = "5"  # changes whenever the same address would give another sample
 
@@ -27,7 +29,6 @@ AnswerKind = Literal["choice", "number", "interval", "order"]
 Quantity = tuple[float, str]  # the value of a number: with its unit, which is "" for a count
 TimeSpan = tuple[float, float]  # the value of an interval: start and end, seconds
 AnswerValue = Quantity | TimeSpan | tuple[str, ...]  # the value of an order: the names of its items
-Frames = npt.NDArray[np.uint8]  # (T, H, W, 3), RGB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,31 +237,44 @@ LETTERS = "ABCDEFGHIJ"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """What was said before the question. Its text has a marker wherever a medium stands in it."""
+
+    role: Literal["user", "assistant"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One row of a dataset: the question about a clip, with everything needed to render and to check it again."""
+    """One row of a dataset: the question about a clip, with everything needed to render and to check it again.
+
+    Only a user's own samples may show several media, or none of them a video, and have earlier turns.
+    """
 
     address: Address
     question: Question
     rationale: str  # chain of thought from the event log, without tags; empty for a user's own videos
     order_dependent: bool  # another order of the same frames would change the answer
     needs_time: bool  # no single frame can answer
-    width: int
-    height: int
-    fps: float
-    num_frames: int
+    media: tuple[Medium, ...]  # all that it shows, in order; at least one
     events: tuple[Event, ...]
     sources: tuple[Mapping[str, Any], ...]  # attribution rows of the images shown
     facts: Mapping[str, Any]
-    shown: ShownFrames | None = None  # what a model is shown of its clip; None: every frame
+    earlier: tuple[Turn, ...] = ()  # the conversation before the question
 
     @property
     def key(self) -> str:
         return self.address.key
 
     @property
-    def num_shown(self) -> int:
-        """How many frames of its clip a model is shown."""
-        return self.num_frames if self.shown is None else len(self.shown.indices)
+    def clip(self) -> Medium:
+        """The first of its media: the only one of a sample that was generated."""
+        return self.media[0]
+
+    @property
+    def num_frame_bytes(self) -> int:
+        """How many bytes the frames take that a model is shown."""
+        return sum(math.prod(medium.shape) for medium in self.media)
 
     @property
     def target(self) -> str:
@@ -279,13 +293,11 @@ class FinishReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """What an engine is given: chat text with one unexpanded video marker, and the frames for it."""
+    """What an engine is given: chat text with an unexpanded marker for each medium, and the frames for them."""
 
     key: str
     text: str
-    frames_THWC: Frames | None  # None: a blind prompt, text only
-    fps: float  # of the clip
-    shown: ShownFrames | None = None  # which frames of the clip these are; None: all of them
+    media: tuple[ShownMedium, ...] = ()  # in the order of their markers; (): a blind prompt, text only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,4 +87,4 @@ def reading_prompt(processor: Any, sample: Sample) -> Prompt:
     content = f"{facts}{period.strip()}" if facts else sample.rationale
     chat = [{"role": "user", "content": f"{content}\n{question_text(sample.question)}"}]
     text = processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-    return Prompt(key=sample.key, text=text, frames_THWC=None, fps=sample.fps)
+    return Prompt(key=sample.key, text=text)

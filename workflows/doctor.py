@@ -166,7 +166,7 @@ def dataset(path: Path) -> Iterator[Finding]:
     if not len(opened):
         yield Finding(name="data", said=f"{path} has no samples", advice="generate some")
         return
-    yield Finding(name="data", said=f"{len(opened)} samples; the first has frames {frames_needed(opened, 0).shape}")
+    yield Finding(name="data", said=f"{len(opened)} samples; the first has frames {frames_needed(opened, 0)[0].shape}")
 
 
 def weights(model: Path) -> Iterator[Finding]:
@@ -197,7 +197,7 @@ def template(model: Path) -> Iterator[Finding]:
     family = family_of(model)
     processor = family.load_processor(model)
     sample, frames_THWC = drawn_sample()
-    prompt = to_prompt(processor, sample, frames_THWC, instruction="")
+    prompt = to_prompt(processor, sample, (frames_THWC,), instruction="")
     marker, token_id = processor.video_token, processor.video_token_id
     if not all(words.strip() in prompt.text for words in question_text(sample.question).splitlines()):
         raise UserError(f"the chat template of {model} leaves out the question; download chat_template.jinja again")
@@ -215,7 +215,7 @@ def parity(model: Path, pool_config: PoolConfig) -> Iterator[Finding]:
     family = family_of(model)
     processor = family.load_processor(model)
     sample, frames_THWC = drawn_sample()
-    prompt: Prompt = to_prompt(processor, sample, frames_THWC, instruction="")
+    prompt: Prompt = to_prompt(processor, sample, (frames_THWC,), instruction="")
     [num_tokens] = TokenLengths(family, processor).of_prompts([sample], [""])
     demand = Demand(
         key=sample.key,

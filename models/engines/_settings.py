@@ -45,6 +45,8 @@ class EngineSettings(OpenEngineSettings):
     kv_cache_mib: int | None = Field(default=256, ge=16)  # None: vLLM's own share
     compile: bool = False
     gpu_memory_utilization: float = Field(default=MEMORY_SHARE, gt=0, le=1)
+    max_videos: int = Field(default=1, ge=0)  # of one prompt
+    max_images: int = Field(default=0, ge=0)
     sleep_mode: bool = False  # vLLM on GPUs only: memory is taken in a way that ``sleep`` can give back
     adapters: AppliedAdapters | None = None  # vLLM only; None: it gets whole weights, with adapters added to them
 

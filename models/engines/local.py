@@ -144,7 +144,7 @@ class Local:
         for row, ids in zip(rows, encoded.prompt_ids, strict=True):
             check_length(row.prompt.key, len(ids), sampling.max_tokens, self._settings.max_model_len)
         prefixes = [(*ids, *row.rollout.completion_ids) for row, ids in zip(rows, encoded.prompt_ids, strict=True)]
-        inputs = self._inputs(prefixes, encoded.video_tensors)
+        inputs = self._inputs(prefixes, encoded.media_tensors)
         sampler = GumbelMax(sampling.temperature, [row.seed(sampling) for row in rows])
         tokenizer = self._processor.tokenizer
         limits = [num_new_tokens(sampling, row.offset) for row in rows]
@@ -178,7 +178,7 @@ class Local:
         return written
 
     def _inputs(
-        self, prefixes: Sequence[tuple[int, ...]], video_tensors: Mapping[str, torch.Tensor]
+        self, prefixes: Sequence[tuple[int, ...]], media_tensors: Mapping[str, torch.Tensor]
     ) -> dict[str, torch.Tensor]:
         """Return left-padded ids, so that every row's next token is at the same place."""
         longest = max(len(ids) for ids in prefixes)
@@ -186,7 +186,7 @@ class Local:
         input_ids_BL = torch.tensor([[pad_id] * (longest - len(ids)) + list(ids) for ids in prefixes])
         mask_BL = torch.tensor([[0] * (longest - len(ids)) + [1] * len(ids) for ids in prefixes])
         types = self._family.token_types(self._processor, input_ids_BL)
-        tensors = {"input_ids": input_ids_BL, "attention_mask": mask_BL, **types, **video_tensors}
+        tensors = {"input_ids": input_ids_BL, "attention_mask": mask_BL, **types, **media_tensors}
         return {name: tensor.to(self._model.device) for name, tensor in tensors.items()}
 
 

@@ -13,7 +13,6 @@ Versions are therefore part of every cache key (measured; vllm issues 44910, 450
 
 from __future__ import annotations
 
-import hashlib
 import multiprocessing
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from typing import Any
 
 import torch
 import torch._dynamo
+from PIL import Image
 from temporay.models.adapters import Adapters
 from temporay.models.cost.kv_cache import BLOCK_SIZE
 from temporay.models.engines._base import (
@@ -38,6 +38,7 @@ from temporay.models.engines._base import (
 from temporay.models.engines._settings import EngineSettings
 from temporay.models.engines._shared_tensors import SharedTensors
 from temporay.models.families._base import family_of, video_metadata
+from temporay.operators.media import ShownMedium
 from temporay.operators.records import FinishReason, Group, Prompt, Sampling
 
 # vLLM reads these when it is imported. In one process there is no message to an engine core and no copy of the frames.
@@ -92,7 +93,7 @@ def llm_arguments(path: Path, settings: EngineSettings, banned_ids: Sequence[int
         # vLLM 0.31 sets back the random generator of a seeded request during prefill, which a CPU generator cannot do.
         enable_chunked_prefill=torch.cuda.is_available(),
         max_num_batched_tokens=max(MIN_BATCHED_TOKENS, settings.max_model_len),
-        limit_mm_per_prompt={"video": 1, "image": 0},
+        limit_mm_per_prompt={"video": settings.max_videos, "image": settings.max_images},
         skip_mm_profiling=True,
         mm_processor_cache_gb=MEDIA_CACHE_GIB,
         logprobs_mode="processed_logprobs",
@@ -133,7 +134,7 @@ class Vllm:
             raise RuntimeError(ASLEEP)
         groups = started_groups(prompts, sampling, begun)
         asked = [one for i, group in enumerate(groups) for one in _requests_of(i, group)]
-        uuids = [self._uuid(prompt) for prompt in prompts]
+        uuids = [self._uuids(prompt) for prompt in prompts]
         requests = [self._request(prompts[one.index], uuids[one.index], one) for one in asked]
         params = [self._sampling_params(prompts[one.index], sampling, one) for one in asked]
         shared = {"use_tqdm": False, "lora_request": self._adapters}
@@ -204,19 +205,19 @@ class Vllm:
         for prompt, ids in zip(prompts, encoded.prompt_ids, strict=True):
             check_length(prompt.key, len(ids), sampling.max_tokens, self._settings.max_model_len)
 
-    def _uuid(self, prompt: Prompt) -> str:
-        return f"{_fingerprint(prompt)}@{self.weight_version}" if prompt.frames_THWC is not None else ""
+    def _uuids(self, prompt: Prompt) -> list[str]:
+        """Name the media by their content, because arms of an evaluation show other frames under the same key."""
+        return [f"{medium.fingerprint()}@{self.weight_version}" for medium in prompt.media]
 
-    def _request(self, prompt: Prompt, uuid: str, one: EngineRequest) -> dict[str, Any]:
+    def _request(self, prompt: Prompt, uuids: Sequence[str], one: EngineRequest) -> dict[str, Any]:
         request: dict[str, Any] = {"cache_salt": str(self.weight_version)}
         if one.prefix:
             request["prompt_token_ids"] = [*self._processor.tokenizer(prompt.text)["input_ids"], *one.prefix]
         else:
             request["prompt"] = prompt.text
-        if prompt.frames_THWC is not None:
-            metadata = video_metadata(prompt) | {"do_sample_frames": False}
-            request["multi_modal_data"] = {"video": [(prompt.frames_THWC, metadata)]}
-            request["multi_modal_uuids"] = {"video": [uuid]}
+        for medium, uuid in zip(prompt.media, uuids, strict=True):
+            request.setdefault("multi_modal_data", {}).setdefault(medium.kind, []).append(_as_given(medium))
+            request.setdefault("multi_modal_uuids", {}).setdefault(medium.kind, []).append(uuid)
         return request
 
     def _sampling_params(self, prompt: Prompt, sampling: Sampling, one: EngineRequest) -> Any:
@@ -279,9 +280,8 @@ def _requests_of(index: int, group: Group) -> list[EngineRequest]:
     ]
 
 
-def _fingerprint(prompt: Prompt) -> str:
-    """Hash the content, because arms of an evaluation show other frames under the same key."""
-    assert prompt.frames_THWC is not None
-    digest = hashlib.blake2b(repr((prompt.frames_THWC.shape, prompt.fps, prompt.shown)).encode(), digest_size=16)
-    digest.update(prompt.frames_THWC.tobytes())
-    return digest.hexdigest()
+def _as_given(medium: ShownMedium) -> Any:
+    """Return a video or an image as vLLM takes it. An array might be taken for one with colors first."""
+    if medium.kind == "image":
+        return Image.fromarray(medium.frames_THWC[0])
+    return medium.frames_THWC, video_metadata(medium) | {"do_sample_frames": False}

@@ -1,6 +1,6 @@
 """What temporay needs to know about a model family: one file each, found by the checkpoint's ``model_type``.
 
-Shapes: N vision patches of all videos together, V videos.
+Shapes: N vision patches of all media together, V videos and pictures.
 """
 
 import json
@@ -16,6 +16,7 @@ import torch
 from temporay.models.weight_files import WeightFiles, read_weights
 from temporay.operators.components import available, load
 from temporay.operators.errors import UserError
+from temporay.operators.media import ShownMedium
 from temporay.operators.records import Prompt
 from temporay.operators.sampling import ShownFrames
 from torch import nn
@@ -32,13 +33,15 @@ ModelPart = Literal["vision_tower", "projector", "text", "head"]  # in the order
 class EncodedPrompts:
     """Prompts as the model takes them. Ids are ragged lists: padding belongs to the collator."""
 
-    prompt_ids: tuple[tuple[int, ...], ...]  # one row per prompt, video markers expanded
-    video_tensors: dict[str, torch.Tensor]  # e.g. pixel_values_videos (N, D), video_grid_thw (V, 3); empty if blind
+    prompt_ids: tuple[tuple[int, ...], ...]  # one row per prompt, markers expanded
+    # E.g. pixel_values_videos (N, D), video_grid_thw (V, 3); empty if blind. Pictures are among the videos, in the
+    # order of all markers, so that the vision tower works once for both.
+    media_tensors: dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisionWork:
-    """The amount of work of the vision tower for the videos of one batch."""
+    """The amount of work of the vision tower for the media of one batch."""
 
     num_patches: int  # rows of the tower's matrix products
     num_merged: int  # rows of the projector's matrix products, which are the text part's video tokens
@@ -138,20 +141,19 @@ class Family(ABC):
         """Return the tokens that a policy must never sample: media placeholders."""
 
 
-def video_metadata(prompt: Prompt) -> dict[str, Any]:
+def video_metadata(video: ShownMedium) -> dict[str, Any]:
     """Return transformers' ``VideoMetadata`` of frames that are already chosen.
 
     Without it, processors assume 24 fps. Timestamps follow from the places of the frames in the clip.
     """
-    assert prompt.frames_THWC is not None
-    num_shown, height, width, _ = prompt.frames_THWC.shape
-    shown = prompt.shown or ShownFrames(indices=tuple(range(num_shown)), num_frames=num_shown)
+    num_shown, height, width, _ = video.frames_THWC.shape
+    shown = video.shown or ShownFrames(indices=tuple(range(num_shown)), num_frames=num_shown)
     num_frames = shown.num_frames
     return {
         "total_num_frames": num_frames,
-        "fps": prompt.fps,
+        "fps": video.fps,
         "frames_indices": list(shown.indices),
-        "duration": num_frames / prompt.fps,
+        "duration": num_frames / video.fps,
         "height": height,
         "width": width,
     }

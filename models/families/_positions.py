@@ -1,6 +1,6 @@
 """Positions in time, height and width of a batch's tokens, in place of transformers' ``get_rope_index``.
 
-A family says what cells its videos have. The rest is one rule: every run of text or video tokens begins one after the
+A family says what cells its media have. The rest is one rule: every run of text or media tokens begins one after the
 largest position before it. transformers' own code builds every run of tokens with a dozen tensors, which took a
 twentieth of a training step on a CPU.
 
@@ -40,20 +40,20 @@ def rope_index(
     """Return what ``get_rope_index`` returns.
 
     Args:
-        cells_of: gives ``video_cells`` of every run of video tokens, in order.
+        cells_of: gives ``video_cells`` of every run of video or image tokens, in order.
         backbone: the model that asks.
         input_ids: (B, L), padded on either side where ``attention_mask`` is 0.
-        mm_token_type_ids: (B, L), 0 text, 2 video.
-        video_grid_thw: (V, 3) cells before merging.
+        mm_token_type_ids: (B, L), 0 text, 2 video or image.
+        video_grid_thw: (V, 3) cells before merging; those of images are among them.
 
     Returns:
         ``position_ids`` (3, B, L), 0 on padding, and (B, 1) by how much later positions are ahead of the token count.
 
     Raises:
-        ValueError: there are images, or no videos, or a video has other tokens than cells.
+        ValueError: images come by themselves, or there are no videos, or a video has other tokens than cells.
     """
     if image_grid_thw is not None or video_grid_thw is None:
-        raise ValueError("positions need video_grid_thw and are made for videos only")
+        raise ValueError("positions need video_grid_thw, with images among the videos")
     cells = iter(cells_of(backbone.config.vision_config, video_grid_thw, inputs))
     valid_BL = np.ones(tuple(input_ids.shape), bool) if attention_mask is None else attention_mask.bool().cpu().numpy()
     ids_3BL = np.zeros((3, *input_ids.shape), np.int64)

@@ -1,18 +1,26 @@
 """What Qwen's vision language models have in common, from Qwen2-VL to Qwen3-VL; a file for each says what differs.
 
-Shapes: N patches of all videos together, V videos, B sequences, L positions.
+A picture is patches of one grid, as a pair of frames is. So pictures are handed on as videos with one cell of time, in
+the order in which all media stand in their prompts: the tower works once for both, and every rank of a sharded model
+as often as the others. The tokens of a prompt stay those of the engine.
+
+Shapes: N patches of all media together, V videos and pictures, B sequences, L positions.
 """
 
+import types
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from temporay.models.families._base import EncodedPrompts, Family, VisionWork, read_processor, video_metadata
 from temporay.models.families._positions import Positions, position_by, row_positions
 from temporay.models.families._text_attention import ATTENTION
 from temporay.models.families._vision_attention import attend_in_batches, plan_on_host
+from temporay.operators.errors import UserError
+from temporay.operators.media import MediumKind
 from temporay.operators.records import Prompt
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -23,6 +31,11 @@ from transformers.vision_utils import get_vision_cu_seqlens, get_vision_position
 
 FORBIDDEN_LOGIT = -1e4  # its probability is exactly 0 in every float type, and it has no gradient
 VIDEO_TOKEN_TYPE = 2  # transformers: 0 text, 1 image, 2 video
+# What a processor makes of media of each kind: patches and grids. The model takes those of videos.
+PROCESSED: dict[MediumKind, tuple[str, str]] = {
+    "video": ("pixel_values_videos", "video_grid_thw"),
+    "image": ("pixel_values", "image_grid_thw"),
+}
 MEDIA_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")
 
 
@@ -59,18 +72,18 @@ class QwenVl(Family):
     """A Qwen vision language model of any size."""
 
     model_class: ClassVar[Any]  # transformers' class
-    video_tensors: ClassVar[tuple[str, ...]] = ("pixel_values_videos", "video_grid_thw")  # taken from the processor
+    of_videos: ClassVar[tuple[str, ...]] = ()  # what the processor makes of videos beside patches and grids, (V,) each
     vision_tower: ClassVar[tuple[str, ...]] = ("model.visual.",)
     projector: ClassVar[tuple[str, ...]] = ("model.visual.merger.",)
 
     @abstractmethod
     def video_cells(self, vision: Any, grid_V3: Tensor, inputs: Mapping[str, Any]) -> Iterable[Positions]:
-        """Yield the positions of every run of video tokens, in order.
+        """Yield the positions of every run of video or image tokens, in order.
 
         Args:
             vision: the vision part of the model's config.
-            grid_V3: cells of each video in time, height and width, before merging.
-            inputs: what else the processor made of the videos.
+            grid_V3: cells of each medium in time, height and width, before merging.
+            inputs: what else the processor made of the media.
         """
 
     def build_model(self, path: Path, dtype: torch.dtype) -> nn.Module:
@@ -88,6 +101,7 @@ class QwenVl(Family):
         attend_in_batches(visual)
         plan_on_host(visual, self.tower_plan)
         position_by(model.model, self.video_cells)
+        place_as_videos(model.model)
         forbid_tokens(model.lm_head, self.banned_token_ids(processor))
         return model  # type: ignore[no-any-return]
 
@@ -107,33 +121,58 @@ class QwenVl(Family):
 
     def encode(self, processor: Any, prompts: Sequence[Prompt]) -> EncodedPrompts:
         """Return ids and patches in bytes; ``LinearPatchEmbed`` normalizes them."""
-        videos = [prompt.frames_THWC for prompt in prompts if prompt.frames_THWC is not None]
-        # The processor pads odd clips by appending to frames_indices in place: the lists must be fresh.
-        metadata = [video_metadata(prompt) for prompt in prompts if prompt.frames_THWC is not None]
-        as_bytes = {"do_sample_frames": False, "do_rescale": False, "do_normalize": False}  # floats on the device
-        media = {"videos": videos, "video_metadata": metadata, **as_bytes} if videos else {}
-        encoded = processor(text=[prompt.text for prompt in prompts], padding=False, **media)
+        media = [medium for prompt in prompts for medium in prompt.media]
+        videos = [medium for medium in media if medium.kind == "video"]
+        pictures = [medium.frames_THWC[0] for medium in media if medium.kind == "image"]
+        given: dict[str, Any] = {"do_rescale": False, "do_normalize": False} if media else {}  # floats on the device
+        if videos:
+            # The processor pads odd clips by appending to frames_indices in place: the lists must be fresh.
+            metadata = [video_metadata(video) for video in videos]
+            given |= {"videos": [video.frames_THWC for video in videos], "video_metadata": metadata}
+            given["do_sample_frames"] = False
+        if pictures:
+            check_normalizes_alike(processor)
+            given["images"] = pictures
+        encoded = processor(text=[prompt.text for prompt in prompts], padding=False, **given)
         return EncodedPrompts(
             prompt_ids=tuple(tuple(ids) for ids in encoded["input_ids"]),
-            video_tensors={name: torch.as_tensor(encoded[name]) for name in self.video_tensors if name in encoded},
+            media_tensors=self._in_order(encoded, [medium.kind for medium in media]),
         )
+
+    def _in_order(self, encoded: Mapping[str, Any], kinds: Sequence[MediumKind]) -> dict[str, Tensor]:
+        """Return patches and grids of all media, in the order in which they stand in their prompts."""
+        names = (*PROCESSED["video"], *self.of_videos)
+        if "image" not in kinds:  # nothing to put in order, and no copy of the patches
+            return {name: torch.as_tensor(encoded[name]) for name in names if name in encoded}
+        waiting = {kind: self._each(encoded, kind) for kind in set(kinds)}
+        patches, *others = zip(*(next(waiting[kind]) for kind in kinds), strict=True)
+        return dict(zip(names, (torch.cat(patches), *map(torch.stack, others)), strict=True))
+
+    def _each(self, encoded: Mapping[str, Any], kind: MediumKind) -> Iterator[tuple[Tensor, ...]]:
+        """Yield patches, grid and the rest of every medium of one kind."""
+        patches_ND, grid_V3 = (torch.as_tensor(encoded[name]) for name in PROCESSED[kind])
+        others = [  # a picture has one cell, at the start of its time, whatever a cell lasts
+            torch.as_tensor(encoded[name]) if kind == "video" else torch.ones(len(grid_V3)) for name in self.of_videos
+        ]
+        yield from zip(torch.split(patches_ND, grid_V3.prod(-1).tolist()), grid_V3, *others, strict=True)
 
     def positions(self, processor: Any, encoded: EncodedPrompts) -> list[Positions]:
         """Return (3, tokens) positions of every prompt in time, height and width."""
-        videos = encoded.video_tensors
-        cells = self.video_cells(processor.vision_config, videos["video_grid_thw"], videos) if videos else ()
-        each, video = iter(cells), processor.video_token_id
-        return [row_positions([token == video for token in ids], each) for ids in encoded.prompt_ids]
+        media = encoded.media_tensors
+        cells = self.video_cells(processor.vision_config, media["video_grid_thw"], media) if media else ()
+        each, tokens = iter(cells), {processor.video_token_id, processor.image_token_id}
+        return [row_positions([token in tokens for token in ids], each) for ids in encoded.prompt_ids]
 
     def token_types(self, processor: Any, input_ids_BL: Tensor) -> dict[str, Tensor]:
         """Return ``mm_token_type_ids``. Without it, the model silently takes a video for text."""
-        return {"mm_token_type_ids": (input_ids_BL == processor.video_token_id).int() * VIDEO_TOKEN_TYPE}
+        is_medium_BL = (input_ids_BL == processor.video_token_id) | (input_ids_BL == processor.image_token_id)
+        return {"mm_token_type_ids": is_medium_BL.int() * VIDEO_TOKEN_TYPE}
 
     def host_inputs(self, encoded: EncodedPrompts) -> dict[str, Any]:
         """Return the grids as numbers for ``plan_on_host``; transformers takes the prefix off the name."""
-        if not encoded.video_tensors:
+        if not encoded.media_tensors:
             return {}
-        return {"video_host_grid": tuple(map(tuple, encoded.video_tensors["video_grid_thw"].tolist()))}
+        return {"video_host_grid": tuple(map(tuple, encoded.media_tensors["video_grid_thw"].tolist()))}
 
     def tower_plan(self, visual: Any, grid_V3: Tensor) -> dict[str, Tensor]:
         """Return what the tower's forward derives from the grids, by its own names for it."""
@@ -164,6 +203,32 @@ class QwenVl(Family):
     def banned_token_ids(self, processor: Any) -> tuple[int, ...]:
         vocabulary = processor.tokenizer.get_vocab()
         return tuple(sorted(vocabulary[token] for token in MEDIA_TOKENS if token in vocabulary))
+
+
+def check_normalizes_alike(processor: Any) -> None:
+    """Refuse pictures for a checkpoint that normalizes them in another way than videos: the model has one way.
+
+    Raises:
+        UserError: mean, deviation or factor differ.
+    """
+    for name in ("image_mean", "image_std", "rescale_factor"):
+        of_videos, of_images = (getattr(one, name) for one in (processor.video_processor, processor.image_processor))
+        if np.any(np.asarray(of_videos) != np.asarray(of_images)):
+            raise UserError(
+                f"the processor in {processor.tokenizer.name_or_path} has {name} {of_videos} for videos and "
+                f"{of_images} for images, and no picture can be shown; give both the same in preprocessor_config.json"
+            )
+
+
+def place_as_videos(backbone: Any) -> None:
+    """Let a backbone put what it makes of videos also where a prompt has image tokens."""
+    plain: Any = type(backbone).get_placeholder_mask  # not bound: a copy of the model must use its own config
+
+    def masks(self: Any, input_ids: Tensor, *inputs: Any, **named: Any) -> Any:
+        ids = input_ids.masked_fill(input_ids == self.config.image_token_id, self.config.video_token_id)
+        return plain(self, ids, *inputs, **named)
+
+    backbone.get_placeholder_mask = types.MethodType(masks, backbone)
 
 
 def pairs_within_frames(grid_V3: Tensor) -> int:

@@ -29,15 +29,15 @@ class Qwen25Vl(QwenVl):
 
     model_types: ClassVar[tuple[str, ...]] = ("qwen2_5_vl",)
     model_class: ClassVar[Any] = Qwen2_5_VLForConditionalGeneration
-    video_tensors: ClassVar[tuple[str, ...]] = (*QwenVl.video_tensors, SECONDS)
+    of_videos: ClassVar[tuple[str, ...]] = (SECONDS,)
 
     def encode(self, processor: Any, prompts: Sequence[Prompt]) -> EncodedPrompts:
         """Return ids and tensors of the processor, with the seconds of a temporal cell as ``seconds_to_bits``."""
         encoded = super().encode(processor, prompts)
-        if not encoded.video_tensors:
+        if not encoded.media_tensors:
             return encoded
-        bits_V = seconds_to_bits(encoded.video_tensors[SECONDS])
-        return EncodedPrompts(prompt_ids=encoded.prompt_ids, video_tensors={**encoded.video_tensors, SECONDS: bits_V})
+        bits_V = seconds_to_bits(encoded.media_tensors[SECONDS])
+        return EncodedPrompts(prompt_ids=encoded.prompt_ids, media_tensors={**encoded.media_tensors, SECONDS: bits_V})
 
     def video_cells(self, vision: Any, grid_V3: Tensor, inputs: Mapping[str, Any]) -> Iterable[Positions]:
         """Yield cells as far apart as their seconds say.

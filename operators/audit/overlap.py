@@ -14,8 +14,8 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from temporay.operators.media import Clips, Frames
 from temporay.operators.pixels.likeness import MAX_BITS, hash_of
-from temporay.operators.records import Frames
 
 NUM_FRAMES = 5  # of each clip, evenly spread
 MIN_SHARE = 0.5  # of a tested clip's frames that must be in one trained clip
@@ -44,18 +44,18 @@ class Overlap:
     kind: OverlapKind
 
 
-def fingerprint(key: str, video: str, text: str, options: Sequence[str], frames_THWC: Frames | None) -> Fingerprint:
+def fingerprint(key: str, video: str, text: str, options: Sequence[str], clips: Clips) -> Fingerprint:
     """Return what identifies a question.
 
     Args:
-        video: the path of its video, or "".
-        frames_THWC: what its clip shows, uint8 RGB; None: frames are not compared.
+        video: the path of its first video or picture, or "".
+        clips: what they all show, uint8 RGB; none: frames are not compared.
     """
     return Fingerprint(
         key=key,
         video=PurePosixPath(video).stem.lower(),
         words=" ".join(WORD.findall(" ".join([text, *sorted(options, key=str.lower)]).lower())),
-        hashes_T=np.zeros(0, np.uint64) if frames_THWC is None else frame_hashes(frames_THWC),
+        hashes_T=np.concatenate([np.zeros(0, np.uint64), *map(frame_hashes, clips)]),
     )
 
 

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from temporay.operators.benchmarks._files import Row, find_file, read_rows
 from temporay.operators.components import load
 from temporay.operators.errors import UserError, first_fault
+from temporay.operators.media import MARKERS
 from temporay.operators.records import LETTERS, TimeSpan
 from temporay.operators.settings import Settings
 
@@ -84,6 +85,7 @@ class Benchmark(Settings, ABC):
     num_frames: ClassVar[int | None] = None  # that the official run shows; None: as many as the model takes
     max_tokens: ClassVar[int | None] = None  # that the official run lets a model write; None: not stated
     system_text: ClassVar[str] = ""  # that the official run puts before the video
+    video_titles: ClassVar[tuple[str, str]] = ("", "")  # before and after each of several videos, with {n} from 1
     answer_start: ClassVar[str] = ""  # with which the official run makes every answer begin
     published_sizes: ClassVar[Mapping[str, int]] = {}  # questions by task, where no setting chooses among them
 
@@ -108,6 +110,14 @@ class Benchmark(Settings, ABC):
     @abstractmethod
     def prompt(self, item: BenchmarkItem) -> str:
         """Return the text that follows the video, in the benchmark's own words, because scores depend on them."""
+
+    def behind_videos(self, item: BenchmarkItem, text: str) -> str:
+        """Return a prompt behind a marker for every video, where there are several and they have titles."""
+        if len(item.videos) == 1 or not any(self.video_titles):
+            return text
+        before, after = self.video_titles
+        titled = (f"{before}{MARKERS['video']}{after}".format(n=n + 1) for n in range(len(item.videos)))
+        return f"{''.join(titled)}{text}"
 
     @abstractmethod
     def read_answer(self, item: BenchmarkItem, text: str, protocol: ScoringProtocol) -> Any | None:

@@ -1,7 +1,7 @@
 """CVBench across videos (arXiv 2508.19542): two to four videos are compared, matched or joined.
 
 The official protocol is that of ``Hokhim2/CVBench``: eight frames a video, a title frame before and after each, and an
-answer that must be the letter or the word itself.
+answer that must be the letter or the word itself. Here, titles are words between the videos, not frames.
 """
 
 import re
@@ -49,6 +49,7 @@ class Cvbench(ChoiceBenchmark):
     )
     num_frames = 8
     max_tokens = 1024
+    video_titles = ("The video {n}\n", "\nVideo {n} End\n")
     published_sizes = SIZES
 
     def read_items(self, folder: Path) -> Iterator[BenchmarkItem]:

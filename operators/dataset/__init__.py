@@ -19,5 +19,6 @@ copies          images of one picture under several ids
 coco_instances  COCO instances JSON -> what can be cut out
 drawn_coco      a drawn stand-in, written as a genuine COCO folder
 video_qa        a user's own questions about their own videos
+own_media       the videos and pictures of a user's own sample
 opening         a dataset or own data -> samples, by one protocol
 """

@@ -105,13 +105,18 @@ def _begins_a_sentence(text: str) -> bool:
 
 
 def load_image(scene: Scene, side: int) -> Frames:
+    """Decode the image of a scene, as ``read_picture`` does."""
+    return read_picture(Path(scene.path), side)
+
+
+def read_picture(path: Path, side: int) -> Frames:
     """Decode one image, turn it upright and fit it into a square of ``side`` px: (H, W, 3) uint8 RGB.
 
     Raises:
         SampleRejected: ``image_missing``, ``image_too_large`` or ``image_corrupt``.
     """
-    with _opened(scene) as image:
-        return _to_rgb(image, Path(scene.path).name, side)
+    with _opened(path) as image:
+        return _to_rgb(image, path.name, side)
 
 
 def stored_shape(scene: Scene) -> tuple[int, int, int]:
@@ -120,7 +125,7 @@ def stored_shape(scene: Scene) -> tuple[int, int, int]:
     Raises:
         SampleRejected: ``image_missing``, ``image_too_large`` or ``image_corrupt``.
     """
-    with _opened(scene) as image:
+    with _opened(Path(scene.path)) as image:
         said = image.getexif().get(ExifTags.Base.Orientation)
         return image.width, image.height, said if isinstance(said, int) and 1 <= said <= 8 else 1
 
@@ -134,9 +139,8 @@ def is_there(path: Path) -> bool:
 
 
 @contextmanager
-def _opened(scene: Scene) -> Iterator[Image.Image]:
+def _opened(path: Path) -> Iterator[Image.Image]:
     """Open an image file; whatever the library raises inside is the file's fault."""
-    path = Path(scene.path)
     if not is_there(path):
         raise SampleRejected("image_missing", path.name)
     if path.stat().st_size > MAX_FILE_BYTES:

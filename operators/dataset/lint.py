@@ -110,10 +110,10 @@ def plan_of(sample: Sample) -> ScenePlan:
     """Return the plan of a sample without what is drawn: enough to ask and to explain."""
     return ScenePlan(
         address=sample.address,
-        width=sample.width,
-        height=sample.height,
-        fps=sample.fps,
-        num_frames=sample.num_frames,
+        width=sample.clip.width,
+        height=sample.clip.height,
+        fps=sample.clip.fps,
+        num_frames=sample.clip.num_frames,
         backdrop=Backdrop(),
         events=sample.events,
         facts=sample.facts,

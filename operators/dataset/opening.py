@@ -7,8 +7,9 @@ from typing import Protocol
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.video_qa import DroppedLine, VideoQa, VideoQaSettings, named
 from temporay.operators.errors import SampleRejected, UserError, refusal
+from temporay.operators.media import Clips
 from temporay.operators.own_data.lines import SUFFIXES
-from temporay.operators.records import Address, Frames, Sample
+from temporay.operators.records import Address, Sample
 from temporay.operators.videos.reading import VideoReading
 
 
@@ -38,8 +39,8 @@ class Samples(Protocol):
 
     def sample(self, i: int) -> Sample: ...
 
-    def frames_shown(self, i: int) -> Frames:
-        """Return the frames that a model is shown, frames_THWC uint8 RGB.
+    def frames_shown(self, i: int) -> Clips:
+        """Return the frames that a model is shown of every medium, frames_THWC uint8 RGB each.
 
         Raises:
             SampleRejected: the clip or video cannot be decoded.
@@ -60,7 +61,7 @@ def open_samples(path: Path, videos: VideoReading) -> Samples:
     return Dataset.open(path)
 
 
-def frames_needed(samples: Samples, i: int) -> Frames:
+def frames_needed(samples: Samples, i: int) -> Clips:
     """Return the frames of one sample that a model is shown, where no other sample can take its place.
 
     Raises:

@@ -20,6 +20,7 @@ from temporay.operators.dataset.samples import Source, open_source, render_addre
 from temporay.operators.dataset.shards import DRAWN_FOLDER, METADATA_FILE, RECIPE_FILE
 from temporay.operators.errors import SampleRejected, UserError, first_fault
 from temporay.operators.files import read_json
+from temporay.operators.media import Clips
 from temporay.operators.pixels.clip import decode
 from temporay.operators.records import GENERATOR_VERSION, Address, Frames, Sample
 from temporay.operators.sampling import EVERY_FRAME
@@ -129,7 +130,9 @@ class Dataset:
     def sample(self, i: int) -> Sample:
         """Return one sample, and which frames of its clip the recipe's sampling shows a model."""
         sample = from_row(self.rows[i])
-        return replace(sample, shown=self.recipe.canvas.sampling.shown(sample.num_frames, sample.fps))
+        clip = sample.clip
+        shown = self.recipe.canvas.sampling.shown(clip.num_frames, clip.fps)
+        return replace(sample, media=(replace(clip, shown=shown),))
 
     def clip_bytes(self, i: int) -> bytes:
         """Read the mp4 of one sample; empty in virtual storage.
@@ -162,10 +165,10 @@ class Dataset:
             named = f"clip {row['id']} of {self.path / row['shard']}: {error.detail}"
             raise SampleRejected(error.reason, named) from error
 
-    def frames_shown(self, i: int) -> Frames:
+    def frames_shown(self, i: int) -> Clips:
         """Return the frames of one sample that a model is shown. Raises as ``frames`` does."""
-        shown = self.sample(i).shown
-        return self.frames(i) if shown is None else self.frames(i)[list(shown.indices)]
+        shown = self.sample(i).clip.shown
+        return (self.frames(i) if shown is None else self.frames(i)[list(shown.indices)],)
 
     def rendered(self, sample: Sample) -> Frames:
         """Render the frames of a sample again: frames_THWC uint8 RGB.

@@ -14,6 +14,7 @@ from operator import attrgetter
 from typing import Any
 
 import pyarrow as pa
+from temporay.operators.media import MARKERS, Medium, MediumKind, kinds_in_front, split_at_markers, without_media
 from temporay.operators.primitives._base import Primitive, Style, primitive_of
 from temporay.operators.records import (
     ANSWER_CLOSE,
@@ -28,11 +29,11 @@ from temporay.operators.records import (
     Sample,
     Scene,
     ScenePlan,
+    Turn,
 )
 from temporay.operators.sampling import COMMON_SAMPLINGS
 
 SCHEMA_VERSION = 4  # changes when a column is added, removed or means something else
-VIDEO_MARKER = "<video>"  # verl, ms-swift and LLaMA-Factory replace it with the clip
 _THINK = f"Think step by step between {THINK_OPEN} and {THINK_CLOSE}, then give the"
 _TAGS = f"between {ANSWER_OPEN} and {ANSWER_CLOSE}"
 _WITHIN = f"of the right option {_TAGS}"
@@ -63,10 +64,7 @@ def make_sample(primitive: Primitive, plan: ScenePlan, style: Style, answer_form
         rationale="" if style == "answer_only" else primitive.explain(plan, question, style),
         order_dependent=primitive.order_dependent,
         needs_time=primitive.needs_time,
-        width=plan.width,
-        height=plan.height,
-        fps=plan.fps,
-        num_frames=plan.num_frames,
+        media=(Medium(width=plan.width, height=plan.height, fps=plan.fps, num_frames=plan.num_frames),),
         events=plan.events,
         sources=_sources(plan),
         facts=plan.facts,
@@ -89,20 +87,50 @@ def _fitted(instruction: str, question: Question) -> str:
     return fitted.replace(_BARE, "from … s to … s, in seconds") if question.kind == "interval" else fitted
 
 
-def messages(sample: Sample, *, with_video: bool = True, instruction: str = "") -> list[dict[str, Any]]:
-    """Return the user's turn for a processor's chat template; the video part has no pixels."""
-    return [user_turn(question_text(sample.question, instruction), with_video=with_video)]
+def messages(
+    sample: Sample, *, with_media: bool = True, instruction: str = "", asked: str | None = None
+) -> list[dict[str, Any]]:
+    """Return all turns before the answer for a processor's chat template; parts that show a medium have no pixels.
+
+    Args:
+        asked: the question as it is written, in place of the sample's own with its options and the instruction.
+    """
+    turns, in_front = _said(sample, question_text(sample.question, instruction) if asked is None else asked)
+    return [
+        chat_turn(turn.role, turn.text, () if n else in_front, with_media=with_media) for n, turn in enumerate(turns)
+    ]
 
 
-def user_turn(text: str, *, with_video: bool) -> dict[str, Any]:
-    """Return a turn that shows a video, or none, and then says a text."""
-    return {"role": "user", "content": [*([{"type": "video"}] if with_video else []), {"type": "text", "text": text}]}
+def chat_turn(role: str, text: str, in_front: Sequence[MediumKind] = (), *, with_media: bool = True) -> dict[str, Any]:
+    """Return a turn whose parts are media, where its text has their markers, and words.
+
+    Args:
+        in_front: kinds of the media before the text.
+        with_media: False: its words alone.
+    """
+    if not with_media:
+        return {"role": role, "content": [{"type": "text", "text": without_media(text)}]}
+    parts: list[dict[str, str]] = [{"type": kind} for kind in in_front]
+    for n, piece in enumerate(split_at_markers(text)):
+        if n % 2:
+            parts.append({"type": piece})
+        elif piece:
+            parts.append({"type": "text", "text": piece})
+    return {"role": role, "content": parts}
 
 
 def plain_messages(sample: Sample, *, instruction: str = "") -> list[dict[str, str]]:
-    """Return both turns as plain texts with a literal ``<video>``, as other trainers read them."""
-    user = f"{VIDEO_MARKER}\n{question_text(sample.question, instruction)}"
-    return [{"role": "user", "content": user}, {"role": "assistant", "content": sample.target}]
+    """Return all turns as plain texts with a literal ``<video>`` for the clip, as other trainers read them."""
+    turns, in_front = _said(sample, question_text(sample.question, instruction))
+    lead = "".join(f"{MARKERS[kind]}\n" for kind in in_front)
+    said = [{"role": turn.role, "content": turn.text if n else f"{lead}{turn.text}"} for n, turn in enumerate(turns)]
+    return [*said, {"role": "assistant", "content": sample.target}]
+
+
+def _said(sample: Sample, asked: str) -> tuple[list[Turn], list[MediumKind]]:
+    """Return all turns before the answer, and the kinds of the media that stand before the first of them."""
+    turns = [*sample.earlier, Turn(role="user", text=asked)]
+    return turns, kinds_in_front(sample.media, [turn.text for turn in turns])
 
 
 SampleRow = Mapping[str, Any]  # a stored row, perhaps with the place of its clip
@@ -134,11 +162,11 @@ COLUMNS: dict[str, tuple[pa.DataType, str | Callable[[Sample], Any] | None]] = {
     "messages": (TURNS, None),
     "order_dependent": (FLAG, "order_dependent"),
     "needs_time": (FLAG, "needs_time"),
-    "num_frames": (COUNT, "num_frames"),
-    "fps": (NUMBER, "fps"),
-    "width": (COUNT, "width"),
-    "height": (COUNT, "height"),
-    "duration_ms": (NUMBER, lambda sample: 1000.0 * sample.num_frames / sample.fps),
+    "num_frames": (COUNT, "clip.num_frames"),
+    "fps": (NUMBER, "clip.fps"),
+    "width": (COUNT, "clip.width"),
+    "height": (COUNT, "clip.height"),
+    "duration_ms": (NUMBER, lambda sample: 1000.0 * sample.clip.num_frames / sample.clip.fps),
     "sources_json": (TEXT, lambda sample: _dump(sample.sources)),
     "events_json": (TEXT, lambda sample: _dump([asdict(event) for event in sample.events])),
     "facts_json": (TEXT, lambda sample: _dump(sample.facts)),
@@ -166,7 +194,12 @@ def to_row(
         survives: from ``samplings_survived``.
     """
     messages = plain_messages(sample, instruction=instruction)
-    given = {"recipe_hash": recipe_hash, "param_hash": content_hash, "messages": messages, "fps": float(sample.fps)}
+    given = {
+        "recipe_hash": recipe_hash,
+        "param_hash": content_hash,
+        "messages": messages,
+        "fps": float(sample.clip.fps),
+    }
     given["survives"] = list(survives)
     read = {name: attrgetter(at) if isinstance(at, str) else at for name, (_, at) in COLUMNS.items()}
     return {name: given[name] if name in given or at is None else at(sample) for name, at in read.items()}
@@ -180,6 +213,7 @@ def from_row(row: SampleRow) -> Sample:
         **_attributes(row, ""),
         address=address_of(row),
         question=_typed(question, primitive_of(row["task"]), facts),
+        media=(Medium(**_attributes(row, "clip")),),
         events=tuple(Event(**event) for event in json.loads(row["events_json"])),
         sources=tuple(json.loads(row["sources_json"])),
         facts=facts,

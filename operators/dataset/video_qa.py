@@ -1,10 +1,8 @@
-"""A user's own questions about real videos: lines of a file -> samples and frames like a dataset's.
+"""A user's own questions about real videos and pictures: lines of a file -> samples and frames like a dataset's.
 
-    lines (``own_data``) -> what is asked, and a path -> header of the video -> Sample -> frames
+    lines (``own_data``) -> what is asked, and files (``own_media``) -> header of each -> Sample -> frames
 
-Paths are relative to the file unless a folder is given. ``start_s`` and ``end_s``, in seconds after the video's first
-frame, name the part of it that is shown. It may end a frame after the video, because ends are rounded;
-``temporay.operators.videos.reading`` says how it is read. Without a chain of thought the target is the answer alone
+Paths are relative to the file unless a folder is given. Without a chain of thought the target is the answer alone
 (SynRL, arXiv 2603.17693, mixes 1,000 such samples into 6,700 that have one).
 """
 
@@ -12,20 +10,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from temporay.operators.dataset.own_media import (
+    duration_s,
+    files_in,
+    frames_of,
+    media_in,
+    to_facts,
+    with_window,
+)
 from temporay.operators.errors import SampleRejected, UserError
+from temporay.operators.media import Clips
+from temporay.operators.own_data.asked import Asked
 from temporay.operators.own_data.forms._base import Form
 from temporay.operators.own_data.lines import CLIP, form_of, load_forms, read_entries
+from temporay.operators.own_data.media import MediumFile, files_beside, with_media
 from temporay.operators.primitives._base import primitive_of
-from temporay.operators.records import Address, Frames, Question, Sample
+from temporay.operators.records import Address, Question, Sample
 from temporay.operators.scoring.answers import read_answer
 from temporay.operators.seeding import digest
-from temporay.operators.videos.header import VideoHeader
-from temporay.operators.videos.reading import TIMELINE_FPS, VideoReading, Window
-from temporay.operators.videos.sampled_video import SampledVideo
+from temporay.operators.videos.reading import VideoReading, Window
 
 TASK = "video_qa"
 MAX_DROPPED_SHOWN = 3  # lines named in an error
@@ -100,20 +107,14 @@ class VideoQa:
     def sample(self, i: int) -> Sample:
         return self.samples[i]
 
-    def frames_shown(self, i: int) -> Frames:
-        """Return the frames of one video that its sample names: frames_THWC uint8 RGB.
+    def frames_shown(self, i: int) -> Clips:
+        """Return the frames of the videos and pictures that a sample names: frames_THWC uint8 RGB each.
 
         Raises:
-            SampleRejected: the video can no longer be decoded, or is another one.
+            SampleRejected: a file can no longer be decoded, or is another one.
         """
         sample = self.samples[i]
-        assert sample.shown is not None
-        return video_of(sample.facts, self.settings).frames(sample.shown)
-
-
-def video_of(facts: Mapping[str, Any], reading: VideoReading) -> SampledVideo:
-    """Return the video of a sample's facts."""
-    return SampledVideo(path=Path(facts["video"]), reading=reading, window=Window.read(facts))
+        return frames_of(files_in(sample.facts), sample.media, self.settings)
 
 
 def named(dropped: Sequence[DroppedLine]) -> str:
@@ -127,55 +128,54 @@ def read_line(line: Mapping[str, Any], number: int, settings: VideoQaSettings, f
     """Turn one line into a sample.
 
     Raises:
-        SampleRejected: it is of no known form, a field is missing or wrong, or its video cannot be opened.
+        SampleRejected: it is of no known form, a field is missing or wrong, or a file of it cannot be opened.
     """
     line = dict(line)
     clip = line.pop(CLIP, None)
     form = form_of(line, forms)
     asked = form.ask(line)
-    video, window = clip or form.video(line), Window.read(line)
-    path = _path_of(video, settings.videos or settings.file.parent)
-    facts = {"video": str(path.absolute()), "line": number, **window.facts()}
-    sampled = video_of(facts, settings)
-    taken, header = sampled.taken(), sampled.header()
-    _check_end(window, header)
-    question = asked.question
-    _check_span(question, header.duration_s)
-    content = digest(video, question.text, list(question.options), question.answer_index, *window.facts().values())
+    given = files_beside(clip, line) if clip else form.files(line)
+    asked, ordered = with_media(asked, given)
+    named_files = with_window(ordered, Window.read(line))
+    files = [replace(one, path=_full_path(one.path, settings.videos or settings.file.parent)) for one in named_files]
+    media, question = media_in(files, settings), asked.question
+    _check_span(question, duration_s(files, settings))
+    index = _content(asked, named_files) % MAX_INDEX
     sample = Sample(
-        address=Address(task=_own_task(asked.task), split="own", index=content % MAX_INDEX, seed=0, level=0),
+        address=Address(task=_own_task(asked.task), split="own", index=index, seed=0, level=0),
         question=question,
         rationale=asked.rationale,
         order_dependent=asked.order_dependent,
         needs_time=False,
-        width=taken.width,
-        height=taken.height,
-        fps=TIMELINE_FPS,
-        num_frames=taken.shown.num_frames,
+        media=media,
         events=(),
         sources=(),
-        facts=facts,
-        shown=taken.shown,
+        facts={"media": to_facts(files), "line": number},
+        earlier=asked.earlier,
     )
     if read_answer(sample.target, question).index != question.answer_index:
         raise SampleRejected("bad_answer", f"{question.answer!r:.80} cannot be told from other answers when it is read")
     return sample
 
 
-def _path_of(video: str, folder: Path) -> Path:
-    """Return where a video is. A path that Windows wrote counts where it leads to a file."""
-    path = folder / Path(video).expanduser()
-    windows = folder / video.replace("\\", "/")
-    return windows if "\\" in video and not path.exists() and windows.is_file() else path
+def _content(asked: Asked, files: Sequence[MediumFile]) -> int:
+    """Hash what a line shows, says, asks and answers, with the paths as the line has them."""
+    question = asked.question
+    return digest(
+        *(file.path for file in files),
+        *(part for turn in asked.earlier for part in (turn.role, turn.text)),
+        question.text,
+        list(question.options),
+        question.answer_index,
+        *(value for file in files if file.kind == "video" for value in file.window.facts().values()),
+    )
 
 
-def _check_end(window: Window, header: VideoHeader) -> None:
-    """Refuse a part of a video that ends after the video, by more than the length of a frame."""
-    frame_s = header.duration_s / header.num_frames
-    if window.end_s is not None and window.end_s > header.duration_s + frame_s:
-        raise SampleRejected(
-            "bad_window", f"'end_s' is {window.end_s:g} s, and the video ends at {header.duration_s:g} s"
-        )
+def _full_path(given: str, folder: Path) -> str:
+    """Return where a file is. A path that Windows wrote counts where it leads to a file."""
+    path = folder / Path(given).expanduser()
+    windows = folder / given.replace("\\", "/")
+    return str((windows if "\\" in given and not path.exists() and windows.is_file() else path).absolute())
 
 
 def _check_span(question: Question, duration_s: float) -> None:

@@ -29,12 +29,12 @@ class ExportedSample:
     @property
     def rate(self) -> float:
         """How many frames a second a model is shown."""
-        return float(min(self.sample.fps, self.sampling.fps or self.sample.fps))
+        return float(min(self.sample.clip.fps, self.sampling.fps or self.sample.clip.fps))
 
     @property
     def most_frames(self) -> int:
         """The most frames of the clip that a model is shown."""
-        return min(self.sample.num_frames, self.sampling.max_frames)
+        return min(self.sample.clip.num_frames, self.sampling.max_frames)
 
     @property
     def messages(self) -> list[dict[str, str]]:

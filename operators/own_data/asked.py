@@ -4,14 +4,16 @@ question, options, answer, thought -> Asked (a Question, a chain of thought, the
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from temporay.operators.errors import SampleRejected
 from temporay.operators.markup import encodable, without_markers
+from temporay.operators.media import MARKERS, harmless, kinds_in, without_media
 from temporay.operators.own_data.answers import chosen, open_question, taken_apart
 from temporay.operators.own_data.options import Options, listed_in, read_options
-from temporay.operators.records import THINK_CLOSE, THINK_OPEN, AnswerKind, Question
+from temporay.operators.records import TAGS, THINK_CLOSE, THINK_OPEN, AnswerKind, Question, Turn
 from temporay.operators.seeding import digest
 
 CHOICES = ("choice", "multiple choice", "multiple-choice", "multiple_choice", "mcq")
@@ -23,17 +25,17 @@ KINDS_OF_ANSWER: dict[str, AnswerKind | None] = {
     **dict.fromkeys(("interval", "temporal grounding", "temporal_grounding"), "interval"),
     **dict.fromkeys(("order", "ordering"), "order"),
 }
-MEDIA_MARKER = re.compile(r"<(?:video|image)>[ \t]*\n?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A question about a video, the reasoning that a model is taught, and the category of both."""
+    """A question about videos or images, the reasoning that a model is taught, and the category of both."""
 
     question: Question
     rationale: str  # "": the answer alone is taught
     task: str  # [a-z0-9_]; "" where the line names no category
     order_dependent: bool = False  # stated by the line
+    earlier: tuple[Turn, ...] = ()  # what was said before the question
 
 
 def asked(
@@ -45,8 +47,9 @@ def asked(
     kind: Any = None,
     category: Any = None,
     order_dependent: Any = None,
+    earlier: Sequence[Turn] = (),
 ) -> Asked:
-    """Return what is asked, without special tokens of chat templates.
+    """Return what is asked, without special tokens of chat templates. Only the markers of media stay.
 
     Args:
         text: the question; options may stand below it, one per line.
@@ -55,6 +58,7 @@ def asked(
         thought: the chain of thought, with or without its tags.
         kind: a name in ``KINDS_OF_ANSWER``.
         category: names the task under which accuracies are reported.
+        earlier: what was said before. Of a reply with tags, only its answer is said again.
 
     Raises:
         SampleRejected: a part is missing, cannot be read, or contradicts another one.
@@ -67,7 +71,9 @@ def asked(
         (answer,) = answer
     said = taken_apart(encodable(answer)) if isinstance(answer, str) else None
     value = answer if said is None else said.answer
-    stem, listed = _with_options(_question_text(text), options)
+    whole = _question_text(text)
+    stem, listed = _with_options(whole, options)
+    stem = _with_markers(stem, whole)
     rationale = _one_thought(thought, "" if said is None else said.thought)
     if listed is None and name in CHOICES:
         raise SampleRejected("bad_options", f"the kind is {kind!r}, but there are no options")
@@ -81,7 +87,11 @@ def asked(
     if order_dependent is not None and not isinstance(order_dependent, bool):
         raise SampleRejected("bad_field", f"order_dependent must be true or false, not {order_dependent!r:.80}")
     return Asked(
-        question=question, rationale=rationale, task=task_of(category), order_dependent=order_dependent is True
+        question=question,
+        rationale=rationale,
+        task=task_of(category),
+        order_dependent=order_dependent is True,
+        earlier=tuple(Turn(role=turn.role, text=_said_before(turn)) for turn in earlier),
     )
 
 
@@ -101,10 +111,19 @@ def _given_kind(name: str) -> AnswerKind | None:
 
 
 def _question_text(text: Any) -> str:
-    bare = MEDIA_MARKER.sub("", encodable(text)).strip() if isinstance(text, str) else ""
-    if not bare:
+    asked = encodable(text).strip() if isinstance(text, str) else ""
+    if not without_media(asked).strip():
         raise SampleRejected("bad_question", f"the question must be a text, not {text!r:.80}")
-    return bare.replace("\r\n", "\n")
+    return asked.replace("\r\n", "\n")
+
+
+def _said_before(turn: Turn) -> str:
+    text = encodable(turn.text).replace("\r\n", "\n").strip()
+    if turn.role == "assistant" and any(tag in text for tag in TAGS):
+        text = taken_apart(text).answer
+    if not text:
+        raise SampleRejected("bad_messages", "a turn before the question is empty")
+    return harmless(text)
 
 
 def _with_options(text: str, options: Any) -> tuple[str, Options | None]:
@@ -113,18 +132,30 @@ def _with_options(text: str, options: Any) -> tuple[str, Options | None]:
         read = read_options(options)
         below = listed_in(text) if read.texts[0] in text else None
         if below is None or set(below[1].texts) != set(read.texts):
-            return without_markers(text), read
+            return harmless(text), read
         if below[1] != read:
             raise SampleRejected("bad_options", "the options in the question have other labels than those beside it")
         return _stem(below[0]), read
     below = listed_in(text)
-    return (without_markers(text), None) if below is None else (_stem(below[0]), below[1])
+    return (harmless(text), None) if below is None else (_stem(below[0]), below[1])
 
 
 def _stem(text: str) -> str:
     if not text:
         raise SampleRejected("bad_question", "there are options, but no question above them")
-    return without_markers(text)
+    return harmless(text)
+
+
+def _with_markers(stem: str, whole: str) -> str:
+    """Return a question with the marker that stood below its options, if that is the only one."""
+    kinds = kinds_in(whole)
+    if kinds_in(stem) == kinds:
+        return stem
+    if len(kinds) > 1:
+        raise SampleRejected(
+            "media_in_options", "a marker stands among the options or below them; write all of them above"
+        )
+    return f"{MARKERS[kinds[0]]}{stem}"
 
 
 def _one_thought(given: Any, said: str) -> str:

@@ -61,7 +61,7 @@ def _write(image: Image.Image, sample: Sample) -> int:
     pen = ImageDraw.Draw(image)
     title, font = ImageFont.load_default(TITLE_PX), ImageFont.load_default(TEXT_PX)
     pen.text((0, 8), sample.address.task, fill=MARK, font=title)
-    seconds = f"{sample.num_frames} frames, {sample.num_frames / sample.fps:.1f} s"
+    seconds = f"{sample.clip.num_frames} frames, {sample.clip.num_frames / sample.clip.fps:.1f} s"
     pen.text((pen.textlength(sample.address.task, font=title) + 14, 8), seconds, fill=SOFT, font=title)
     top = 8.0 + LINE_PX
     for line in _wrapped(pen, sample.question.text, font, image.width):

@@ -33,7 +33,7 @@ class ShownSample:
 
     @property
     def seconds(self) -> float:
-        return self.sample.num_frames / self.sample.fps
+        return self.sample.clip.num_frames / self.sample.clip.fps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +55,8 @@ def sample_card(shown: Sequence[ShownSample], *, kicker: str = "", votes: Sequen
         words: HTML below, with what others wrote about the sample.
     """
     sample, is_pair = shown[0].sample, len(shown) > 1
-    facts = [f"level {sample.address.level}", f"{sample.width} × {sample.height} px"]
-    facts.append(f"{sample.num_frames} frames, {shown[0].seconds:.1f} s")
+    facts = [f"level {sample.address.level}", f"{sample.clip.width} × {sample.clip.height} px"]
+    facts.append(f"{sample.clip.num_frames} frames, {shown[0].seconds:.1f} s")
     if is_pair or sample.address.twin:
         facts.append("twin pair" if is_pair else "twin, shown alone")
     names = ROLES if is_pair else ("",)
@@ -94,16 +94,16 @@ def clip(shown: ShownSample, role: str) -> str:
         return f'<section class="clip">{_label(role)}{bad(shown.fault)}{event_log(sample.events)}</section>'
     overlay = script_json(shown.overlay)
     fault = why(f"No tracks: {shown.overlay_fault}") if shown.overlay is None else ""
-    small = " small" if max(sample.width, sample.height) < SMALL_PX else ""
+    small = " small" if max(sample.clip.width, sample.clip.height) < SMALL_PX else ""
     return (
-        f'<section class="clip" data-fps="{sample.fps:g}" data-frames="{sample.num_frames}">{_label(role)}'
+        f'<section class="clip" data-fps="{sample.clip.fps:g}" data-frames="{sample.clip.num_frames}">{_label(role)}'
         f'<script type="application/json">{overlay}</script>'
         f'<script type="text/plain">{base64.b64encode(shown.mp4).decode()}</script>'
-        f'<div class="screen{small}" style="aspect-ratio:{sample.width}/{sample.height}">'
-        f'<video width="{sample.width}" height="{sample.height}" muted loop playsinline '
+        f'<div class="screen{small}" style="aspect-ratio:{sample.clip.width}/{sample.clip.height}">'
+        f'<video width="{sample.clip.width}" height="{sample.clip.height}" muted loop playsinline '
         f'aria-label="clip of {escape(sample.key)}"></video><canvas aria-hidden="true"></canvas></div>'
         f'<div class="controls"><button class="play" aria-label="play or pause"></button><output></output>'
-        f'<input type="range" min="0" max="{sample.num_frames - 1}" value="0" aria-label="frame"></div>'
+        f'<input type="range" min="0" max="{sample.clip.num_frames - 1}" value="0" aria-label="frame"></div>'
         f"{timeline(sample.events, 1000 * shown.seconds)}{fault}{event_log(sample.events)}"
         f'<div class="strip{small}"></div></section>'
     )

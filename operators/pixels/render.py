@@ -5,6 +5,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import numpy.typing as npt
+from temporay.operators.media import Clips
 from temporay.operators.pixels.backdrops import paint_backdrop
 from temporay.operators.pixels.cutouts import Sprite
 from temporay.operators.pixels.lettering import write_text
@@ -87,6 +88,16 @@ def fit(image_HWC: Frames, width: int, height: int) -> Frames:
     top, left = (height - size[1]) // 2, (width - size[0]) // 2
     out[top : top + size[1], left : left + size[0]] = small
     return out
+
+
+def one_after_another(clips: Clips) -> Frames:
+    """Return all media of a sample as one clip of the first one's size, for people and for what looks at one clip.
+
+    Its sides are even, as an encoder needs them.
+    """
+    height, width = (side + side % 2 for side in clips[0].shape[1:3])
+    frames = (one for clip in clips for one in clip)
+    return np.stack([one if one.shape[:2] == (height, width) else fit(one, width, height) for one in frames])
 
 
 def _show(frames_THWC: Frames, shot: Shot, image_HWC: Frames) -> None:

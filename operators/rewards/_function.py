@@ -51,8 +51,8 @@ def columns(sample: Sample) -> dict[str, Any]:
         "rationale": sample.rationale,
         "order_dependent": sample.order_dependent,
         "needs_time": sample.needs_time,
-        "num_frames": sample.num_frames,
-        "fps": sample.fps,
+        "num_frames": sample.clip.num_frames,
+        "fps": sample.clip.fps,
         "events": [asdict(event) for event in sample.events],
         "facts": dict(sample.facts),
     }

@@ -11,7 +11,8 @@ from typing import Literal, get_args
 
 import numpy as np
 from temporay.operators.errors import SampleRejected
-from temporay.operators.records import Address, Frames, Question
+from temporay.operators.media import Clips, Frames
+from temporay.operators.records import Address, Question
 from temporay.operators.seeding import rng_at
 
 FrameArm = Literal["ordered", "shuffled", "reversed", "single_frame", "blind"]
@@ -28,22 +29,29 @@ NO_VIDEO: frozenset[Arm] = frozenset({"blind", "caption_only"})
 NONE_OF_THEM = "none of the other options"
 
 
-def apply_arm(arm: Arm, frames_THWC: Frames, address: Address) -> Frames | None:
-    """Return the frames of one arm, which depend on the address alone; None where no video is shown.
+def apply_arm(arm: Arm, clips: Clips, address: Address) -> Clips:
+    """Return the frames of one arm, which depend on the address alone; none where no video is shown.
 
-    A clip of one frame, which only a user's own video can be, is shown as it is by every arm with a video.
+    Every video is changed by itself. Pictures are shown as they are by every arm that shows something.
     ``oracle_frames`` takes frames by the event log (``log_arms.deciding_places``) and not here.
     """
+    if arm in NO_VIDEO:
+        return ()
+    # The first video draws from the address alone.
+    return tuple(_changed(arm, clip, (*address.parts(), *([n] if n else []))) for n, clip in enumerate(clips))
+
+
+def _changed(arm: Arm, frames_THWC: Frames, parts: tuple[object, ...]) -> Frames:
     num_frames = len(frames_THWC)
     if arm == "shuffled":
-        shuffled_THWC: Frames = frames_THWC[_permutation(num_frames, address.parts(), "shuffle")]
+        shuffled_THWC: Frames = frames_THWC[_permutation(num_frames, parts, "shuffle")]
         return shuffled_THWC
     if arm == "reversed":
         return frames_THWC[::-1]
     if arm == "single_frame":
-        frame = int(rng_at(*address.parts(), "single_frame").integers(num_frames))
+        frame = int(rng_at(*parts, "single_frame").integers(num_frames))
         return np.repeat(frames_THWC[frame : frame + 1], num_frames, axis=0)
-    return None if arm in NO_VIDEO else frames_THWC
+    return frames_THWC
 
 
 def asked_under(arm: Arm, question: Question, address: Address) -> Question:

@@ -33,7 +33,8 @@ def by_log(arm: Arm, sample: Sample) -> Sample:
     if arm == "oracle_frames":
         every = _indices(sample)
         indices = tuple(every[place] for place in deciding_places(sample))
-        return replace(sample, shown=ShownFrames(indices=indices, num_frames=_num_frames(sample)))
+        shown = ShownFrames(indices=indices, num_frames=_num_frames(sample))
+        return replace(sample, media=(replace(sample.clip, shown=shown),))
     return slowed(sample) if arm == "slow_motion" else sample
 
 
@@ -62,7 +63,7 @@ def deciding_places(sample: Sample) -> list[int]:
         SampleRejected: ``no_event_log``, or ``every_frame_decides``.
     """
     primitive, plan = _primitive(sample), plan_of(sample)
-    shown_ms = 1000.0 * np.asarray(_indices(sample)) / sample.fps
+    shown_ms = 1000.0 * np.asarray(_indices(sample)) / sample.clip.fps
     around = np.zeros(len(shown_ms), np.bool_)
     for event in primitive.deciding(plan):
         around[_around(event, shown_ms)] = True
@@ -83,17 +84,17 @@ def slowed(sample: Sample) -> Sample:
     for tempo in TEMPOS:
         if _answer_at(tempo, primitive, plan) != sample.question.answer_index:
             raise SampleRejected("answer_tells_seconds", "its answer depends on how long the video takes")
-    return replace(sample, fps=sample.fps / SLOWED)
+    return replace(sample, media=(replace(sample.clip, fps=sample.clip.fps / SLOWED),))
 
 
 def plan_of(sample: Sample) -> ScenePlan:
     """Return the plan of a sample as far as its log knows it: what happens, and nothing of how it is drawn."""
     return ScenePlan(
         address=sample.address,
-        width=sample.width,
-        height=sample.height,
-        fps=sample.fps,
-        num_frames=sample.num_frames,
+        width=sample.clip.width,
+        height=sample.clip.height,
+        fps=sample.clip.fps,
+        num_frames=sample.clip.num_frames,
         backdrop=Backdrop(),
         events=sample.events,
         facts=sample.facts,
@@ -123,8 +124,8 @@ def _primitive(sample: Sample) -> Primitive:
 
 
 def _num_frames(sample: Sample) -> int:
-    return sample.num_frames if sample.shown is None else sample.shown.num_frames
+    return sample.clip.num_frames if sample.clip.shown is None else sample.clip.shown.num_frames
 
 
 def _indices(sample: Sample) -> tuple[int, ...]:
-    return tuple(range(sample.num_frames)) if sample.shown is None else sample.shown.indices
+    return tuple(range(sample.clip.num_frames)) if sample.clip.shown is None else sample.clip.shown.indices

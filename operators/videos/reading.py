@@ -3,8 +3,8 @@
 Frames are spread evenly in time, not by their number: of each of some equal spans the frame on screen in its middle is
 taken, and none is taken twice. So a slow stretch of a video gives fewer frames than spans, and never a repeated one.
 
-SlowFast sampling (arXiv 2407.15841), a few large frames beside many small ones, is not among the rules: a prompt holds
-one clip, whose frames have one size.
+SlowFast sampling (arXiv 2407.15841), a few large frames beside many small ones, is not among the rules: all frames of a
+video have one size.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 from temporay.operators.errors import SampleRejected
+from temporay.operators.media import Medium
 from temporay.operators.sampling import PAIR, ShownFrames
 from temporay.operators.settings import Settings
 from temporay.operators.videos.header import VideoHeader
@@ -24,6 +25,9 @@ TIMELINE_FPS = 1000.0  # a user's video is described on a timeline of millisecon
 DEFAULT_FPS = 2.0
 MAX_SIDES_RATIO = 200  # longer by shorter side; transformers' ``smart_resize`` of all Qwen models raises above it
 MIN_SIDE = 4  # px of a frame that is read; transformers takes a height of 1 or 3 for the number of colors
+SIDES_ALLOWED = (
+    f"sides must have {MIN_SIDE} px or more, and the longer one may be at most {MAX_SIDES_RATIO} times the shorter"
+)
 UNCLEAR_BOUNDS = ("start", "end", "start_time", "end_time", "start_frame", "end_frame")  # of lines made elsewhere
 MAX_S = 1e9  # of a window; more is a mistake
 EDGE_S = 1e-6  # how far the middle of a span may miss a frame's time by rounding
@@ -118,6 +122,12 @@ class TakenFrames:
             num_frames=max(1, round(TIMELINE_FPS * mean_gap_s * len(self.times_s))),
         )
 
+    @property
+    def medium(self) -> Medium:
+        """What a sample shows of the video."""
+        shown = self.shown
+        return Medium(width=self.width, height=self.height, fps=TIMELINE_FPS, num_frames=shown.num_frames, shown=shown)
+
 
 def taken_frames(header: VideoHeader, reading: VideoReading, window: Window = WHOLE) -> TakenFrames:
     """Choose the frames of a video.
@@ -164,10 +174,14 @@ def _places(header: VideoHeader, reading: VideoReading, start_s: float, end_s: f
 def _size(header: VideoHeader, max_side: int) -> tuple[int, int]:
     scale = min(1.0, max_side / max(header.width, header.height))
     width, height = (max(1, round(side * scale)) for side in (header.width, header.height))
-    if min(width, height) < MIN_SIDE or max(width, height) > MAX_SIDES_RATIO * min(width, height):
+    if is_too_narrow(width, height):
         raise SampleRejected(
             "video_too_narrow",
-            f"{header.width} x {header.height} px, read as {width} x {height}; sides must have {MIN_SIDE} px or more, "
-            f"and the longer one may be at most {MAX_SIDES_RATIO} times the shorter",
+            f"{header.width} x {header.height} px, read as {width} x {height}; {SIDES_ALLOWED}",
         )
     return width, height
+
+
+def is_too_narrow(width: int, height: int) -> bool:
+    """Return whether no processor takes frames of this size, px."""
+    return min(width, height) < MIN_SIDE or max(width, height) > MAX_SIDES_RATIO * min(width, height)

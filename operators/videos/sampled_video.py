@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from temporay.operators.errors import SampleRejected
+from temporay.operators.media import Medium
 from temporay.operators.records import Frames
 from temporay.operators.sampling import ShownFrames
 from temporay.operators.videos.decoding import frames_of
@@ -44,6 +45,11 @@ class SampledVideo:
             if str(self.path) in error.detail:
                 raise
             raise SampleRejected(error.reason, f"{self.path}: {error.detail}") from error
+
+    def frames_of(self, medium: Medium) -> Frames:
+        """Return the frames of what ``taken`` gave when the sample was made. Raises as ``frames`` does."""
+        assert medium.shown is not None
+        return self.frames(medium.shown)
 
     def frames(self, told: ShownFrames) -> Frames:
         """Return the frames, decoded or from the cache: frames_THWC uint8 RGB.

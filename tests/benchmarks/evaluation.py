@@ -101,8 +101,8 @@ async def loop(pool: Any, questions: SampleQuestions) -> int:
     """Decode, ask and wait for every question and arm."""
     for i in range(len(questions)):
         for arm in ARMS:
-            frames_THWC = questions.frames_shown(questions.clip_of(i))
-            await pool.generate([questions.prompt(pool.processor, i, arm, frames_THWC)], greedy(MAX_TOKENS))
+            clips = questions.frames_shown(questions.clip_of(i))
+            await pool.generate([questions.prompt(pool.processor, i, arm, clips)], greedy(MAX_TOKENS))
     return len(questions) * len(ARMS)
 
 

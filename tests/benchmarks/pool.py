@@ -31,6 +31,7 @@ from temporay.models.engines._settings import EngineSettings
 from temporay.models.engines.vllm import LLM, RequestOutputKind, SamplingParams, llm_arguments
 from temporay.models.families._base import family_of, video_metadata
 from temporay.models.tiny import TinyShape, build
+from temporay.operators.media import ShownMedium
 from temporay.operators.records import Prompt, Sampling
 from temporay.workflows.rollouts.pool import RolloutPool
 from temporay.workflows.rollouts.settings import ResolvedPool
@@ -95,7 +96,11 @@ def make_prompts(settings: Settings, processor: Any, repeat: int) -> list[Prompt
     text = processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
     rng = np.random.default_rng([17, repeat + 1])
     return [
-        Prompt(key=f"r{repeat}-{i}", text=text, frames_THWC=rng.integers(0, 256, shape, dtype=np.uint8), fps=4.0)
+        Prompt(
+            key=f"r{repeat}-{i}",
+            text=text,
+            media=(ShownMedium(frames_THWC=rng.integers(0, 256, shape, dtype=np.uint8), fps=4.0),),
+        )
         for i in range(settings.prompts)
     ]
 
@@ -113,7 +118,9 @@ def by_vllm(llm: LLM, processor: Any, prompts: Sequence[Prompt], sampling: Sampl
     requests = [
         {
             "prompt": prompt.text,
-            "multi_modal_data": {"video": [(prompt.frames_THWC, video_metadata(prompt) | {"do_sample_frames": False})]},
+            "multi_modal_data": {
+                "video": [(prompt.media[0].frames_THWC, video_metadata(prompt.media[0]) | {"do_sample_frames": False})]
+            },
         }
         for prompt in prompts
     ]

@@ -122,7 +122,7 @@ def premade(one: One) -> None:
 
 
 def made_batch(family: Family, processor: Any, dataset: Dataset, rows: Sequence[int]) -> Batch:
-    prompts = [to_prompt(processor, dataset.sample(i), dataset.frames(i), instruction="") for i in rows]
+    prompts = [to_prompt(processor, dataset.sample(i), (dataset.frames(i),), instruction="") for i in rows]
     return collate_samples(family, processor, prompts, [dataset.sample(i).target for i in rows])
 
 
@@ -138,7 +138,7 @@ class Clips(torch.utils.data.Dataset[dict[str, Any]]):
     def __getitem__(self, i: int) -> dict[str, Any]:
         sample = self.dataset.sample(i)
         prompt = self.processor.apply_chat_template(messages(sample), tokenize=False, add_generation_prompt=True)
-        return {"text": f"{prompt}{sample.target}<|im_end|>", "frames": self.dataset.frames(i), "fps": sample.fps}
+        return {"text": f"{prompt}{sample.target}<|im_end|>", "frames": self.dataset.frames(i), "fps": sample.clip.fps}
 
 
 @dataclass(frozen=True)

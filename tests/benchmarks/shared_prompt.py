@@ -26,6 +26,7 @@ from temporay.models.collate import Batch, collate_groups
 from temporay.models.families._base import family_of
 from temporay.models.policy import OptimizerConfig, Policy, PolicySettings
 from temporay.models.tiny import TinyShape, build
+from temporay.operators.media import ShownMedium
 from temporay.operators.records import Group, Prompt
 
 from tests.models.repeated_rows import collate_repeated
@@ -66,8 +67,11 @@ def prompt_of(family: Any, processor: Any, num_tokens: int) -> tuple[Prompt, tup
         prompt = Prompt(
             key="p",
             text=processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True),
-            frames_THWC=rng.integers(0, 256, (num_frames, side_px, side_px, 3), dtype=np.uint8),
-            fps=4.0,
+            media=(
+                ShownMedium(
+                    frames_THWC=rng.integers(0, 256, (num_frames, side_px, side_px, 3), dtype=np.uint8), fps=4.0
+                ),
+            ),
         )
         return prompt, family.encode(processor, [prompt]).prompt_ids[0]
 

@@ -185,7 +185,7 @@ def row_for_trl(config: GrpoConfig, dataset: Dataset, row: int, family: Family, 
     sample, frames_THWC = dataset.sample(row), dataset.frames(row)
     if (frames_THWC[::2] != frames_THWC[1::2]).any():
         raise ValueError(f"the pairs of frames of {sample.key} differ, so that they are no images")
-    prompt = to_prompt(processor, sample, frames_THWC, instruction=config.instruction)
+    prompt = to_prompt(processor, sample, (frames_THWC,), instruction=config.instruction)
     text = processor.tokenizer.decode(family.encode(processor, [prompt]).prompt_ids[0])
     parts = IMAGE.split(text.removeprefix(USER).removesuffix(ASSISTANT))
     content = [{"type": "text", "text": parts[0]}]

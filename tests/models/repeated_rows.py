@@ -34,13 +34,13 @@ def collate_repeated(
         mask_BT[r, :num_tokens] = 1.0
         engine_BT[r, :num_tokens] = torch.tensor(rollout.logprobs)
         predictors_BT[r, :num_tokens] = r * shape[1] + len(prompt_ids) - 1 + torch.arange(num_tokens)
-    types = family.token_types(processor, ids_RL) if encoded.video_tensors else {}
+    types = family.token_types(processor, ids_RL) if encoded.media_tensors else {}
     return Batch(
         input_ids_RL=ids_RL,
         completion_ids_BT=labels_BT.long(),
         completion_mask_BT=mask_BT,
         predictors_BT=predictors_BT,
-        model_inputs={**encoded.video_tensors, **types},
+        model_inputs={**encoded.media_tensors, **types},
         host_inputs=family.host_inputs(encoded),
         lengths_R=tuple(map(len, rows)),
         advantages_B=torch.tensor([advantage for values in advantages for advantage in values]),

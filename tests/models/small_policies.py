@@ -17,6 +17,7 @@ from temporay.models.lora import is_factor
 from temporay.models.losses._supervised import supervised
 from temporay.models.parallel import Parallel
 from temporay.models.policy import OptimizerConfig, Policy, PolicySettings
+from temporay.operators.media import ShownMedium
 from temporay.operators.records import Prompt
 from torch import Tensor
 
@@ -69,8 +70,11 @@ def rows(step: int) -> list[tuple[Prompt, str]]:
             Prompt(
                 key=str(i),
                 text=f"<|im_start|>user\n{VIDEO}Which way?<|im_end|>\n<|im_start|>assistant\n",
-                frames_THWC=rng.integers(0, 256, (4 + 2 * (i % 2), 32, 32, 3), dtype=np.uint8),
-                fps=4.0,
+                media=(
+                    ShownMedium(
+                        frames_THWC=rng.integers(0, 256, (4 + 2 * (i % 2), 32, 32, 3), dtype=np.uint8), fps=4.0
+                    ),
+                ),
             ),
             target,
         )

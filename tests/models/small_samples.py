@@ -1,5 +1,6 @@
 """A sample without a clip, for prompts and targets."""
 
+from temporay.operators.media import Medium
 from temporay.operators.records import Address, Question, Sample
 
 ANSWERED = Sample(
@@ -8,10 +9,7 @@ ANSWERED = Sample(
     rationale="It goes down.",
     order_dependent=True,
     needs_time=True,
-    width=32,
-    height=32,
-    fps=4.0,
-    num_frames=4,
+    media=(Medium(width=32, height=32, fps=4.0, num_frames=4),),
     events=(),
     sources=(),
     facts={},

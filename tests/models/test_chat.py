@@ -24,7 +24,8 @@ class Templated:
 
     def __init__(self, processor: Any, template: str) -> None:
         self._processor, self._template = processor, template
-        self.tokenizer, self.video_token = processor.tokenizer, processor.video_token
+        self.tokenizer = processor.tokenizer
+        self.video_token, self.image_token = processor.video_token, processor.image_token
 
     def apply_chat_template(self, chat: Any, **arguments: Any) -> str:
         return str(self._processor.apply_chat_template(chat, chat_template=self._template, **arguments))
@@ -38,7 +39,7 @@ def thinking(processor: Any) -> Templated:
 
 def test_a_thought_is_opened_once(processor: Any, thinking: Templated) -> None:
     for made_by, opened in ((processor, False), (thinking, True)):
-        prompt = to_prompt(made_by, ANSWERED, None, instruction="")
+        prompt = to_prompt(made_by, ANSWERED, (), instruction="")
         assert prompt.text.endswith("<think>\n") == opened
         assert (prompt.text + to_target(prompt, ANSWERED)).count("<think>") == 1
         assert to_target(prompt, ANSWERED).endswith("It goes down.</think><answer>B</answer>")
@@ -46,8 +47,8 @@ def test_a_thought_is_opened_once(processor: Any, thinking: Templated) -> None:
 
 def test_a_thought_that_is_not_given_is_closed(processor: Any, thinking: Templated) -> None:
     answer_alone = replace(ANSWERED, rationale="")
-    assert to_target(to_prompt(processor, ANSWERED, None, instruction=""), answer_alone) == "<answer>B</answer>"
-    after = to_prompt(thinking, ANSWERED, None, instruction="")
+    assert to_target(to_prompt(processor, ANSWERED, (), instruction=""), answer_alone) == "<answer>B</answer>"
+    after = to_prompt(thinking, ANSWERED, (), instruction="")
     assert to_target(after, answer_alone) == "</think><answer>B</answer>"
 
 
@@ -61,18 +62,18 @@ def test_what_an_engine_wrote_reads_as_a_whole_thought(processor: Any, thinking:
             prompt, rollout, token_ids, [0.0] * len(token_ids), version=0, sampling=sampling, tokenizer=tokenizer
         )
 
-    prompt = to_prompt(thinking, ANSWERED, None, instruction="")
+    prompt = to_prompt(thinking, ANSWERED, (), instruction="")
     whole = written(prompt, written(prompt, NOT_BEGUN, ids[:2]), ids[2:])
     assert whole.text == "<think>left</think><answer>B</answer>"
     assert whole.completion_ids == tuple(ids)
-    plain = to_prompt(processor, ANSWERED, None, instruction="")
+    plain = to_prompt(processor, ANSWERED, (), instruction="")
     assert written(plain, NOT_BEGUN, ids).text == "left</think><answer>B</answer>"
 
 
 @pytest.mark.parametrize(("template", "num_markers"), [("hello", 0), ("<|video_pad|><|video_pad|>", 2)])
 def test_a_template_that_does_not_show_the_video_is_refused(processor: Any, template: str, num_markers: int) -> None:
     made_by = Templated(processor, template)
-    assert to_prompt(made_by, ANSWERED, None, instruction="").text == template
+    assert to_prompt(made_by, ANSWERED, (), instruction="").text == template
     frames_THWC = np.zeros((2, 8, 8, 3), np.uint8)
     with pytest.raises(UserError, match=rf"writes {num_markers} video markers \(<\|video_pad\|>\) for 1 video; down"):
-        to_prompt(made_by, ANSWERED, frames_THWC, instruction="")
+        to_prompt(made_by, ANSWERED, (frames_THWC,), instruction="")

@@ -10,6 +10,7 @@ import pytest
 import torch
 from temporay.models.collate import collate_groups, collate_samples
 from temporay.models.families._base import Family
+from temporay.operators.media import ShownMedium
 from temporay.operators.records import FinishReason, Group, Prompt, Rollout
 
 CHAT = "<|im_start|>user\n{video}{question}<|im_end|>\n<|im_start|>assistant\n"
@@ -18,11 +19,11 @@ VIDEO = "<|vision_start|><|video_pad|><|vision_end|>"
 
 def prompt(key: str, *, seed: int | None, question: str = "Which way?", num_frames: int = 4) -> Prompt:
     """Return a prompt with random frames, or a blind one without a seed."""
-    frames = None
+    media: tuple[ShownMedium, ...] = ()
     if seed is not None:
-        frames = np.random.default_rng(seed).integers(0, 256, (num_frames, 32, 48, 3), dtype=np.uint8)
-    text = CHAT.format(video="" if frames is None else VIDEO, question=question)
-    return Prompt(key=key, text=text, frames_THWC=frames, fps=4.0)
+        frames_THWC = np.random.default_rng(seed).integers(0, 256, (num_frames, 32, 48, 3), dtype=np.uint8)
+        media = (ShownMedium(frames_THWC=frames_THWC, fps=4.0),)
+    return Prompt(key=key, text=CHAT.format(video=VIDEO if media else "", question=question), media=media)
 
 
 def test_mask_covers_target_and_end_of_turn_alone(family: Family, processor: Any, tiny_model: Path) -> None:
@@ -98,7 +99,7 @@ def test_groups_are_one_row_with_each_prompt_once(family: Family, processor: Any
         batch.engine_logprobs_BT[mask], torch.tensor([-0.1 * i for i in (7, 8, 9, 10, 11, 13, 14, 15)])
     )
     assert (batch.engine_logprobs_BT[~mask] == 0).all()
-    for name, tensor in family.encode(processor, prompts).video_tensors.items():
+    for name, tensor in family.encode(processor, prompts).media_tensors.items():
         assert torch.equal(batch.model_inputs[name], tensor)
     positions_3L = batch.model_inputs["position_ids"][:, 0]
     start = len(ids[0])

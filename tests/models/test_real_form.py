@@ -67,8 +67,8 @@ def processors(family: Family, path: Path) -> dict[str, Any]:
 
 
 def prompts_of(made_by: dict[str, Any]) -> dict[str, Prompt]:
-    frames_THWC = np.random.default_rng(0).integers(0, 256, (SAMPLE.num_frames, 96, 64, 3), dtype=np.uint8)
-    return {name: to_prompt(one, SAMPLE, frames_THWC, instruction="Think.") for name, one in made_by.items()}
+    frames_THWC = np.random.default_rng(0).integers(0, 256, (SAMPLE.clip.num_frames, 96, 64, 3), dtype=np.uint8)
+    return {name: to_prompt(one, SAMPLE, (frames_THWC,), instruction="Think.") for name, one in made_by.items()}
 
 
 def test_a_thought_is_opened_once_and_lengths_are_counted(real_family: Family, real_form: Path) -> None:

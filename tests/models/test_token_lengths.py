@@ -13,6 +13,7 @@ from temporay.models.collate import collate_samples
 from temporay.models.families._base import FAMILIES, family_of
 from temporay.models.token_lengths import TokenLengths
 from temporay.operators.components import available
+from temporay.operators.media import Medium
 from temporay.operators.records import Address, Question, Sample
 from temporay.operators.sampling import TWO_PER_SECOND, ShownFrames
 
@@ -26,10 +27,7 @@ def sample(num_frames: int, height: int, width: int, fps: float) -> Sample:
         rationale="It goes" * (num_frames % 3),
         order_dependent=True,
         needs_time=True,
-        width=width,
-        height=height,
-        fps=fps,
-        num_frames=num_frames,
+        media=(Medium(width=width, height=height, fps=fps, num_frames=num_frames),),
         events=(),
         sources=(),
         facts={},
@@ -44,10 +42,10 @@ def test_lengths_are_those_of_the_collator(name: str, tiny_models: Callable[[str
     samples = [sample(*shape) for shape in SHAPES]
     samples.append(replace(samples[0], question=replace(samples[0].question, text="Other?")))  # a shape seen before
     shown = ShownFrames(indices=(0, 3, 7, 100, 101, 1199), num_frames=1200)  # as many frames, other timestamps
-    samples.append(replace(samples[0], num_frames=1200, shown=shown))
+    samples.append(replace(samples[0], media=(replace(samples[0].clip, num_frames=1200, shown=shown),)))
     instructions = ["", "Think.", "", "Answer with a letter.", ""]
     prompts = [
-        to_prompt(processor, one, np.zeros((one.num_shown, one.height, one.width, 3), np.uint8), instruction=how)
+        to_prompt(processor, one, tuple(np.zeros(medium.shape, np.uint8) for medium in one.media), instruction=how)
         for one, how in zip(samples, instructions, strict=True)
     ]
     batch = collate_samples(family, processor, prompts, [one.target for one in samples])
@@ -62,10 +60,11 @@ def test_frames_chosen_here_make_the_prompt_that_the_processor_makes_of_the_whol
     family = family_of(path)
     processor = family.load_processor(path)
     one = sample(41, 32, 32, 8.0)
-    one = replace(one, shown=TWO_PER_SECOND.shown(one.num_frames, one.fps))
-    assert one.shown is not None and one.num_shown == 10
+    shown = TWO_PER_SECOND.shown(41, 8.0)
+    one = replace(one, media=(replace(one.clip, shown=shown),))
+    assert shown is not None and one.clip.num_shown == 10
     clip_THWC = np.random.default_rng(0).integers(0, 256, (41, 32, 32, 3), np.uint8)
-    prompt = to_prompt(processor, one, clip_THWC[list(one.shown.indices)], instruction="")
+    prompt = to_prompt(processor, one, (clip_THWC[list(shown.indices)],), instruction="")
     encoded = family.encode(processor, [prompt])
     whole = {"total_num_frames": 41, "fps": 8.0, "duration": 41 / 8, "height": 32, "width": 32}
     own = processor(
@@ -79,4 +78,4 @@ def test_frames_chosen_here_make_the_prompt_that_the_processor_makes_of_the_whol
         return_tensors="pt",
     )
     assert encoded.prompt_ids[0] == tuple(own["input_ids"][0].tolist())
-    assert np.array_equal(encoded.video_tensors["pixel_values_videos"], own["pixel_values_videos"])
+    assert np.array_equal(encoded.media_tensors["pixel_values_videos"], own["pixel_values_videos"])

@@ -50,8 +50,12 @@ def test_every_frame_needs_no_choice() -> None:
 def test_a_dataset_gives_the_frames_shown_and_their_places(tmp_path: Path) -> None:
     dataset = Dataset.open(write_dataset(tmp_path, num_samples=2, canvas=SAMPLED))
     sample = dataset.sample(0)
-    assert sample.shown is not None and sample.num_shown == len(sample.shown.indices) < sample.num_frames
-    assert np.array_equal(dataset.frames_shown(0), dataset.frames(0)[list(sample.shown.indices)])
+    assert (
+        sample.clip.shown is not None
+        and sample.clip.num_shown == len(sample.clip.shown.indices) < sample.clip.num_frames
+    )
+    (shown_THWC,) = dataset.frames_shown(0)
+    assert np.array_equal(shown_THWC, dataset.frames(0)[list(sample.clip.shown.indices)])
 
 
 def test_rows_and_the_card_tell_under_which_samplings_an_answer_is_still_there(tmp_path: Path) -> None:
@@ -100,7 +104,7 @@ def test_a_recipe_without_a_sampling_was_made_for_every_frame(tmp_path: Path) ->
     del recorded["identity"]["canvas"]["sampling"]
     (folder / "recipe.json").write_text(json.dumps(recorded))
     assert read_recipe(folder).canvas.sampling == EVERY_FRAME
-    assert Dataset.open(folder).sample(0).shown is None
+    assert Dataset.open(folder).sample(0).clip.shown is None
 
 
 def test_frames_of_another_generator_version_are_not_rendered(tmp_path: Path) -> None:

@@ -168,6 +168,7 @@ def loop(pool: Any, cluster: Any, node: dict[str, Any]) -> None:
 
 async def one_step(pool: Any, step: int) -> StepRow:
     import torch
+    from temporay.operators.media import ShownMedium
     from temporay.operators.records import Prompt, Sampling
     from temporay.workflows.rollouts.published_weights import publish
 
@@ -175,7 +176,10 @@ async def one_step(pool: Any, step: int) -> StepRow:
     await pool.load_weights(weights)
     frames_THWC = np.full((2, 32, 32, 3), step, dtype=np.uint8)
     text = "<|vision_start|><|video_pad|><|vision_end|>Which way?"
-    prompts = [Prompt(key=f"s{step}-{i}", text=text, frames_THWC=frames_THWC, fps=4.0) for i in range(NUM_PROMPTS)]
+    prompts = [
+        Prompt(key=f"s{step}-{i}", text=text, media=(ShownMedium(frames_THWC=frames_THWC, fps=4.0),))
+        for i in range(NUM_PROMPTS)
+    ]
     sampling = Sampling(num_rollouts=NUM_ROLLOUTS, temperature=1.0, max_tokens=16, seed=step)
     start_s = time.perf_counter()
     running = asyncio.create_task(pool.generate(prompts, sampling))

@@ -76,6 +76,6 @@ def test_a_damaged_clip_is_one_sentence_that_names_it_and_its_shard(tmp_path: Pa
     )
     with pytest.raises(UserError, match=told), patch("temporay.workflows.grpo.guards.to_prompt"):
         CanaryQuestions.open(dataset, None, questions)
-    prompt = Prompt(key=name, text="", frames_THWC=None, fps=4.0)
+    prompt = Prompt(key=name, text="")
     with pytest.raises(UserError, match=told):
-        StoredPrompt(prompt=prompt, frames_ref=None, source=ClipSource(data=data, row=2, videos=VideoReading())).load()
+        StoredPrompt(prompt=prompt, media_ref=None, source=ClipSource(data=data, row=2, videos=VideoReading())).load()

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import cv2
+import numpy as np
 import pytest
 from temporay.models.tiny import build
 from temporay.operators.errors import UserError
@@ -24,13 +26,14 @@ from temporay.workflows.rollouts.pool import RolloutPool
 from temporay.workflows.sft.loop import run as fine_tune
 from temporay.workflows.sft.settings import SftConfig
 
-from tests.own_lines import LINE, write_lines
+from tests.own_lines import LINE, video_bytes, write_lines
 from tests.small_runs import SHAPE
 from tests.workflows.grpo.small_grpo import POOL, config, rewards
 
 READING = {"fps": 5.0, "max_frames": 4, "max_side": 32}
 ASKED = "<video>\nIs it darker?\n(A) yes\n(B) no"
 TURNS = [{"role": "user", "content": ASKED}, {"role": "assistant", "content": "<think>It is not.</think>B"}]
+LATER = [{"role": "user", "content": "And is it\n(A) red\n(B) gray?"}, {"role": "assistant", "content": "B"}]
 LINES: tuple[Any, ...] = (
     LINE,
     {**LINE, "question": "Does it <|im_end|> end <video> white?", "rationale": "It gets brighter.", "task": "Light"},
@@ -39,6 +42,9 @@ LINES: tuple[Any, ...] = (
     {"video": "a.mp4", "question": "When is it gray?", "answer": [0.2, 0.6], "rationale": "Early."},
     {"video": "a.mp4", "question": "In which order?", "answer": ["black", "gray", "white"]},
     {"path": "a.mp4", "problem": "What is it?", "problem_type": "free-form", "solution": "<answer>a wall</answer>"},
+    {"video": ["a.mp4", "b.mp4"], "question": "Which gets brighter, <video> or <video>?", "answer": "both"},
+    {"video": "a.mp4", "image": "c.png", "question": "<image>\nThen <video>\nSame?", "answer": "no", "task": "Mixed"},
+    {"videos": ["a.mp4"], "messages": [*TURNS[:1], {"role": "assistant", "content": "B"}, *LATER]},
     {"text": "not a line"},
 )
 TAKEN = len(LINES) - 1
@@ -46,7 +52,10 @@ TAKEN = len(LINES) - 1
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_lines(tmp_path_factory.mktemp("own") / "qa.jsonl", *LINES)
+    file = write_lines(tmp_path_factory.mktemp("own") / "qa.jsonl", *LINES)
+    (file.parent / "b.mp4").write_bytes(video_bytes())
+    cv2.imwrite(str(file.parent / "c.png"), np.full((48, 32, 3), 128, np.uint8))
+    return file
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +82,7 @@ def test_grpo_learns_from_own_lines(engines: RolloutPool, file: Path, model: Pat
     assert summary["steps"] == 3 and summary["groups"]["trained"] > 0
     assert summary["parity_max_abs"] < 1e-3  # trainer and engine saw the same frames and text
     told = [json.loads(line) for line in (tmp_path / "run" / DROPPED).read_text().split("\n") if line]
-    assert [(one["line"], one["reason"]) for one in told] == [(8, "unknown_form")]
+    assert [(one["line"], one["reason"]) for one in told] == [(len(LINES), "unknown_form")]
     assert "No tracks: own data have no plan of what happens" in section_of(tmp_path / "run")
 
 
@@ -96,9 +105,10 @@ def test_what_own_lines_cannot_give_is_refused(
 
 
 def test_sft_teaches_thoughts_and_answers(ray_cluster: None, file: Path, model: Path, tmp_path: Path) -> None:
-    shutil.copy(file.with_name("a.mp4"), tmp_path / "b.mp4")
+    for name, copy in (("a.mp4", "d.mp4"), ("b.mp4", "b.mp4"), ("c.png", "c.png")):
+        shutil.copy(file.with_name(name), tmp_path / copy)
     asked = tmp_path / "asked.jsonl"
-    asked.write_text(file.read_text().replace("a.mp4", "b.mp4"))  # questions about another video are other samples
+    asked.write_text(file.read_text().replace("a.mp4", "d.mp4"))  # questions about another video are other samples
     settings = {"num_steps": 3, "batch_size": TAKEN, "threads": 1, "max_dropped_share": 0.2, "validation": asked}
     settings |= {"validate_every": 3, "video_reading": READING, "best_metric": "ordered_loss"}
     summary = fine_tune(SftConfig.model_validate({"data": file, "model": model, "out": tmp_path / "run", **settings}))
@@ -111,11 +121,11 @@ def test_sft_teaches_thoughts_and_answers(ray_cluster: None, file: Path, model: 
 def test_evaluate_measures_own_lines(ray_cluster: None, file: Path, model: Path, tmp_path: Path) -> None:
     settings = {"arms": ["ordered", "blind"], "max_tokens": 8, "video_reading": READING, "pool": {"engine": "local"}}
     where = {"data": file, "model": model, "out": tmp_path / "run"}
-    with pytest.raises(UserError, match=r"1 of 8 lines of .* unknown_form"):
+    with pytest.raises(UserError, match=rf"1 of {len(LINES)} lines of .* unknown_form"):
         evaluate(validated(EvaluateConfig, {**where, **settings}))
     assert not (tmp_path / "run").exists()
     summary = evaluate(validated(EvaluateConfig, {**where, **settings, "max_dropped_share": 0.2}))
-    assert summary["accuracy"].keys() == {"light", "video_qa"}
+    assert summary["accuracy"].keys() == {"light", "mixed", "video_qa"}
     rows = read_rows(tmp_path / "run" / "samples.jsonl")
     assert len(rows) == 2 * TAKEN and {row.chance for row in rows} == {0.0, 0.5}
     with patch("temporay.workflows.evaluate.RolloutPool.start", side_effect=AssertionError("it is finished")):

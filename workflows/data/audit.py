@@ -19,6 +19,7 @@ from temporay.operators.audit.thumbnails import Thumbnails, thumbnails_of
 from temporay.operators.dataset.card import write_card
 from temporay.operators.dataset.ideal_table import text
 from temporay.operators.dataset.opening import open_samples
+from temporay.operators.dataset.own_media import first_path
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import Level, primitives_of
 from temporay.operators.dataset.rows import to_row
@@ -26,6 +27,7 @@ from temporay.operators.dataset.shards import AUDIT_FILE
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.files import write_json
 from temporay.operators.own_data.lines import SUFFIXES
+from temporay.operators.pixels.render import one_after_another
 from temporay.operators.primitives._base import Inherent, primitive_of
 from temporay.operators.records import Frames, Sample
 from temporay.operators.settings import Settings
@@ -86,7 +88,7 @@ def audit_own_lines(config: AuditConfig) -> dict[str, Any]:
     unread: Counter[str] = Counter(one.reason for one in samples.dropped)
     for n in clips_to_see(rows, config.num_clips):
         try:
-            thumbnails[rows[n]["id"]] = thumbnails_of(samples.frames_shown(asked[n]), rows[n]["id"])
+            thumbnails[rows[n]["id"]] = thumbnails_of(one_after_another(samples.frames_shown(asked[n])), rows[n]["id"])
         except SampleRejected as error:
             unread[error.reason] += 1
     result = audit(rows, thumbnails)
@@ -104,7 +106,7 @@ def audit_own_lines(config: AuditConfig) -> dict[str, Any]:
 def own_row(sample: Sample) -> dict[str, Any]:
     """Return what the attacks read of a user's own question. Those about one video are always in the same fold."""
     row = to_row(replace(sample, facts={}), recipe_hash="", content_hash="", instruction="")
-    return {**row, "pair_id": sample.facts["video"], "nbytes": 0}
+    return {**row, "pair_id": first_path(sample.facts), "nbytes": 0}
 
 
 def tell_result(result: Mapping[str, Any], path: Path) -> None:

@@ -87,7 +87,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 def _rendered(dataset: Dataset, i: int) -> bytes:
     try:
-        return encode(dataset.frames(i), dataset.sample(i).fps, dataset.recipe.codec).data
+        return encode(dataset.frames(i), dataset.sample(i).clip.fps, dataset.recipe.codec).data
     except SampleRejected as error:
         raise UserError(
             f"{dataset.sample(i).key} of {dataset.path} cannot be rendered ({error}); make the dataset again"

@@ -5,7 +5,7 @@ questions and clips of both sides -> fingerprints -> names, questions and frames
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -14,9 +14,10 @@ import tyro
 from temporay.operators.audit.overlap import Fingerprint, Overlap, fingerprint, overlaps
 from temporay.operators.benchmarks._base import Benchmark, benchmark_called
 from temporay.operators.dataset.opening import open_samples
+from temporay.operators.dataset.own_media import first_path
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.files import write_text
-from temporay.operators.records import Frames
+from temporay.operators.media import Clips
 from temporay.operators.settings import Settings
 from temporay.operators.videos.reading import VideoReading
 from temporay.operators.videos.sampled_video import SampledVideo
@@ -75,7 +76,7 @@ def of_samples(path: Path, config: OverlapConfig, unread: Counter[str]) -> Itera
         question = sample.question
         yield fingerprint(
             sample.key,
-            sample.facts.get("video", ""),
+            first_path(sample.facts),
             question.text,
             question.options if question.lists_options else (),
             _read(partial(samples.frames_shown, i), config, unread),
@@ -83,33 +84,33 @@ def of_samples(path: Path, config: OverlapConfig, unread: Counter[str]) -> Itera
 
 
 def of_benchmark(benchmark: Benchmark, config: OverlapConfig, unread: Counter[str]) -> Iterator[Fingerprint]:
-    """Yield the fingerprints of a benchmark's questions. Questions about several videos are compared by the first.
+    """Yield the fingerprints of a benchmark's questions. Names of several videos are compared by the first.
 
     Raises:
         UserError: an annotation file is missing or damaged.
     """
     for item in benchmark.read(config.tested).items:
-        path = config.tested / item.videos[0]
-        video = SampledVideo(path=path, reading=config.video_reading, folder_fps=item.fps)
-        frames_THWC = _read(partial(frames_in_order, video), config, unread)
-        yield fingerprint(item.id, item.videos[0], item.question, item.options, frames_THWC)
+        paths = [config.tested / name for name in item.videos]
+        videos = [SampledVideo(path=path, reading=config.video_reading, folder_fps=item.fps) for path in paths]
+        clips = _read(partial(frames_in_order, videos), config, unread)
+        yield fingerprint(item.id, item.videos[0], item.question, item.options, clips)
 
 
-def frames_in_order(video: SampledVideo) -> Frames:
-    """Return the frames of a video that its settings choose.
+def frames_in_order(videos: Sequence[SampledVideo]) -> Clips:
+    """Return the frames of videos that their settings choose.
 
     Raises:
-        SampleRejected: it cannot be read.
+        SampleRejected: one cannot be read.
     """
-    return video.frames(video.taken().shown)
+    return tuple(video.frames_of(video.taken().medium) for video in videos)
 
 
-def _read(read: Callable[[], Frames], config: OverlapConfig, unread: Counter[str]) -> Frames | None:
-    """Return the frames of a clip; None, and counted, if it cannot be read."""
+def _read(read: Callable[[], Clips], config: OverlapConfig, unread: Counter[str]) -> Clips:
+    """Return the frames of a question; none, and counted, if they cannot be read."""
     if not config.frames:
-        return None
+        return ()
     try:
         return read()
     except SampleRejected as error:
         unread[error.reason] += 1
-        return None
+        return ()

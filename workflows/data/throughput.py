@@ -140,9 +140,9 @@ def _cost(recipe: Recipe, made: list[MadeSample], seconds: float) -> Cost:
         row = to_row(one.sample, recipe_hash="0" * 16, content_hash=one.content_hash, instruction=recipe.instruction)
         files = [len(json.dumps(row, ensure_ascii=False).encode())] + ([len(one.clip.data)] if one.clip else [])
         sizes += sum(TAR_BLOCK + -(-n // TAR_BLOCK) * TAR_BLOCK for n in files)
-        shown = recipe.canvas.sampling.shown(one.sample.num_frames, one.sample.fps)
-        num_shown = one.sample.num_frames if shown is None else len(shown.indices)
-        video += video_tokens(num_shown, one.sample.height, one.sample.width)
+        shown = recipe.canvas.sampling.shown(one.sample.clip.num_frames, one.sample.clip.fps)
+        num_shown = one.sample.clip.num_frames if shown is None else len(shown.indices)
+        video += video_tokens(num_shown, one.sample.clip.height, one.sample.clip.width)
         text += sum(len(turn["content"]) for turn in row["messages"]) / CHARS_PER_TOKEN
     n = len(made)
     return Cost(seconds=seconds / n, nbytes=sizes / n, video_tokens=video / n, text_tokens=text / n)

@@ -11,9 +11,10 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from temporay.models.token_lengths import TokenLengths, shape_alone
+from temporay.models.token_lengths import TokenLengths, shapes_alone
 from temporay.operators.errors import UserError
-from temporay.operators.records import Frames, Group, Prompt, Sampling
+from temporay.operators.media import Clips
+from temporay.operators.records import Group, Prompt, Sampling
 from temporay.operators.scoring.arms import WHOLE_CLIP, Arm
 from temporay.operators.scoring.evaluation import EvaluationRow
 from temporay.workflows.evaluation.kept_rows import KeptRows
@@ -24,7 +25,7 @@ from temporay.workflows.rollouts.media import MediaStore
 CHUNK = 64  # prompts in flight at a time; the frames of two chunks are held
 ANSWERS, CLIPS = "answers", "waiting for clips"  # parts of the time that asking takes
 
-Clips = dict[int, Frames]  # by number
+DecodedClips = dict[int, Clips]  # by number
 
 
 class Engines(Protocol):
@@ -106,7 +107,7 @@ def demand_of(questions: Questions, arms: Sequence[Arm], sampling: Sampling, len
     """Return the most that ``ask`` asks of its engines. Whole clips and captions make the longest prompts."""
     longest = [arm for arm in arms if arm in WHOLE_CLIP or arm == "caption_only"]
     prompts = [
-        questions.prompt(lengths.processor, i, arm, shape_alone(*questions.shape_shown(questions.clip_of(i))))
+        questions.prompt(lengths.processor, i, arm, shapes_alone(questions.media_shown(questions.clip_of(i))))
         for arm in dict.fromkeys(["ordered", *longest])
         for i in range(len(questions))
         if questions.obstacle(i, arm) is None
@@ -129,10 +130,10 @@ def chunks_of(questions: Questions, size: int) -> list[list[int]]:
 
 async def clips_ahead(
     questions: Questions, chunks: Sequence[Sequence[int]], wanted: Sequence[int]
-) -> AsyncIterator[tuple[int, Clips]]:
+) -> AsyncIterator[tuple[int, DecodedClips]]:
     """Yield the clips of the wanted chunks; those of the next one are decoded in threads meanwhile."""
 
-    def decode(chunk: int) -> Clips:
+    def decode(chunk: int) -> DecodedClips:
         clips = sorted({questions.clip_of(i) for i in chunks[chunk]})
         return dict(zip(clips, MediaStore().decode(questions.frames_shown, clips), strict=True))
 
@@ -145,7 +146,12 @@ async def clips_ahead(
 
 
 async def ask_chunk(
-    pool: Engines, questions: Questions, chunk: Sequence[int], clips: Clips, arms: Sequence[Arm], sampling: Sampling
+    pool: Engines,
+    questions: Questions,
+    chunk: Sequence[int],
+    clips: DecodedClips,
+    arms: Sequence[Arm],
+    sampling: Sampling,
 ) -> list[EvaluationRow]:
     """Return the rows of a chunk, arm by arm. All prompts go to the engines at once."""
     cells = [(arm, i) for arm in arms for i in chunk if questions.obstacle(i, arm) is None]

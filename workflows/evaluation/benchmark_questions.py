@@ -10,11 +10,12 @@ from temporay.operators.benchmarks._base import PROTOCOLS, Benchmark, BenchmarkI
 from temporay.operators.benchmarks._intervals import Headline, headline
 from temporay.operators.errors import SampleRejected, UserError, refusal
 from temporay.operators.markup import without_markers
-from temporay.operators.records import Address, Frames, Prompt, Question, Rollout
+from temporay.operators.media import Clips, Medium
+from temporay.operators.records import Address, Prompt, Question, Rollout
 from temporay.operators.scoring.arms import LOG_ARMS, OPTION_ARMS, Arm, apply_arm, asked_under
 from temporay.operators.scoring.evaluation import EvaluationRow
 from temporay.operators.scoring.numbered import exchanged, written_with_numbers
-from temporay.operators.videos.reading import TIMELINE_FPS, TakenFrames, VideoReading, Window
+from temporay.operators.videos.reading import VideoReading, Window
 from temporay.operators.videos.sampled_video import SampledVideo
 from temporay.workflows.evaluation.questions import first_of_each_task, number_clash
 
@@ -33,14 +34,14 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkQuestions:
-    """The questions of a benchmark, those about one part of a video behind each other."""
+    """The questions of a benchmark, those about the same part of a video or the same videos behind each other."""
 
     benchmark: Benchmark
     items: tuple[BenchmarkItem, ...]
     doc_ids: tuple[int, ...]  # of each item, its place among all questions of its task, as published
     clips: tuple[int, ...]  # of each item, the place in ``videos``
-    videos: tuple[SampledVideo, ...]
-    taken: tuple[TakenFrames, ...]  # of each video
+    videos: tuple[tuple[SampledVideo, ...], ...]  # that are shown together
+    media: tuple[tuple[Medium, ...], ...]  # what is shown of each of them
     left_out: tuple[LeftOut, ...]
     reading: VideoReading
     asking: Asking
@@ -67,17 +68,17 @@ class BenchmarkQuestions:
         """
         found, left_out = benchmark.read(folder).items, []
         doc_ids = places_in_task(found)
-        items: dict[SampledVideo, list[int]] = {}
-        taken: dict[SampledVideo, TakenFrames] = {}
+        items: dict[tuple[SampledVideo, ...], list[int]] = {}
+        media: dict[tuple[SampledVideo, ...], tuple[Medium, ...]] = {}
         for i in first_of_each_task([one.task for one in found], num_samples):
             try:
-                video = video_of(folder, found[i], reading)
-                if video not in taken:
-                    taken[video] = video.taken()
+                videos = videos_of(folder, found[i], reading)
+                if videos not in media:
+                    media[videos] = tuple(video.taken().medium for video in videos)
             except SampleRejected as error:
                 left_out.append(LeftOut(id=found[i].id, reason=error.reason, detail=error.detail))
             else:
-                items.setdefault(video, []).append(i)
+                items.setdefault(videos, []).append(i)
         if not items:
             raise UserError(f"no question of {benchmark.title} in {folder} can be asked: {told(left_out)}")
         return cls(
@@ -86,7 +87,7 @@ class BenchmarkQuestions:
             doc_ids=tuple(doc_ids[i] for some in items.values() for i in some),
             clips=tuple(clip for clip, some in enumerate(items.values()) for _ in some),
             videos=tuple(items),
-            taken=tuple(taken[video] for video in items),
+            media=tuple(media[videos] for videos in items),
             left_out=tuple(left_out),
             reading=reading,
             asking=asking,
@@ -115,18 +116,18 @@ class BenchmarkQuestions:
     def cluster_of(self, i: int) -> str:
         return self.items[i].cluster
 
-    def shape_shown(self, clip: int) -> tuple[int, int, int]:
-        taken = self.taken[clip]
-        return len(taken.places), taken.height, taken.width
+    def media_shown(self, clip: int) -> Sequence[Medium]:
+        return self.media[clip]
 
-    def frames_shown(self, clip: int) -> Frames:
-        """Return the frames of a clip.
+    def frames_shown(self, clip: int) -> Clips:
+        """Return the frames of the videos that are shown together.
 
         Raises:
-            UserError: its video begins well and cannot be decoded further on.
+            UserError: a video begins well and cannot be decoded further on.
         """
+        pairs = zip(self.videos[clip], self.media[clip], strict=True)
         try:
-            return self.videos[clip].frames(self.taken[clip].shown)
+            return tuple(video.frames_of(medium) for video, medium in pairs)
         except SampleRejected as error:
             raise refusal(error, "get it again, or move it away, so that its questions are left out") from error
 
@@ -142,21 +143,21 @@ class BenchmarkQuestions:
             return SampleRejected("options_in_question", "its options stand in the question as it is published")
         return number_clash(item.options) if arm == "numbered" else None
 
-    def prompt(self, processor: Any, i: int, arm: Arm, frames_THWC: Frames) -> Prompt:
+    def prompt(self, processor: Any, i: int, arm: Arm, clips: Clips) -> Prompt:
         item, published = self._asked(i, arm), self.asking == "published"
         write = self._writer(item)
         text = write(item.question, item.options)
         if arm == "numbered":
             text = written_with_numbers(write, item.question, item.options) or text
+        frames = apply_arm(arm, clips, address_of(item))
+        media = zip(self.media_shown(self.clips[i]), frames, strict=True) if frames else ()
         return text_prompt(
             processor,
             key=item.id,
-            text=without_markers(text),
+            text=self.benchmark.behind_videos(item, without_markers(text)),
             system_text=self.benchmark.system_text if published else "",
             answer_start=self.benchmark.answer_start if published else "",
-            frames_THWC=apply_arm(arm, frames_THWC, address_of(item)),
-            fps=TIMELINE_FPS,
-            shown=self.taken[self.clips[i]].shown,
+            media=[medium.with_frames(frames_THWC) for medium, frames_THWC in media],
         )
 
     def row(self, i: int, arm: Arm, rollout: Rollout) -> EvaluationRow:
@@ -231,16 +232,18 @@ def places_in_task(items: Sequence[BenchmarkItem]) -> list[int]:
     return places
 
 
-def video_of(folder: Path, item: BenchmarkItem, reading: VideoReading) -> SampledVideo:
-    """Return the part of a video that a question is about.
+def videos_of(folder: Path, item: BenchmarkItem, reading: VideoReading) -> tuple[SampledVideo, ...]:
+    """Return the part of a video, or the whole videos, that a question is about.
 
     Raises:
-        SampleRejected: it is about several videos.
+        SampleRejected: ``no_video``.
     """
-    if len(item.videos) != 1:
-        raise SampleRejected("several_videos", f"it is about {len(item.videos)} videos; a prompt holds one")
+    if not item.videos:
+        raise SampleRejected("no_video", "it names no video")
     window = Window(start_s=item.start_s or 0.0, end_s=item.end_s)
-    return SampledVideo(path=folder / item.videos[0], reading=reading, window=window, folder_fps=item.fps)
+    return tuple(
+        SampledVideo(path=folder / name, reading=reading, window=window, folder_fps=item.fps) for name in item.videos
+    )
 
 
 def address_of(item: BenchmarkItem) -> Address:

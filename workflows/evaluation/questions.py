@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
-from temporay.models.chat import text_prompt
+from temporay.models.chat import to_prompt
 from temporay.operators.dataset.opening import Samples, frames_needed
+from temporay.operators.dataset.own_media import files_in, first_path
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.rows import question_text
 from temporay.operators.errors import SampleRejected, UserError
-from temporay.operators.records import Frames, Prompt, Question, Rollout, Sample
+from temporay.operators.media import Clips, Medium
+from temporay.operators.records import Prompt, Question, Rollout, Sample
 from temporay.operators.rewards.process import Process
 from temporay.operators.scoring.answers import read_answer
 from temporay.operators.scoring.arms import Arm, apply_arm, asked_under
@@ -22,7 +24,7 @@ CLAIMS = Process()
 
 
 class Questions(Protocol):
-    """Questions by number. Those about one clip have the same clip and follow each other."""
+    """Questions by number. Those about one clip, or the same clips together, share its number and follow each other."""
 
     def __len__(self) -> int: ...
 
@@ -34,12 +36,12 @@ class Questions(Protocol):
         """Return the name that questions share which are not independent: that of their video."""
         ...
 
-    def shape_shown(self, clip: int) -> tuple[int, int, int]:
-        """Return number, height and width of the frames of a clip that a model is shown."""
+    def media_shown(self, clip: int) -> Sequence[Medium]:
+        """Return what a model is shown of the videos and pictures of a clip."""
         ...
 
-    def frames_shown(self, clip: int) -> Frames:
-        """Return the frames of a clip that a model is shown, frames_THWC uint8 RGB.
+    def frames_shown(self, clip: int) -> Clips:
+        """Return the frames that a model is shown of them, frames_THWC uint8 RGB each.
 
         Raises:
             UserError: it cannot be decoded.
@@ -50,11 +52,11 @@ class Questions(Protocol):
         """Return why a question cannot be asked under an arm; None: it can."""
         ...
 
-    def prompt(self, processor: Any, i: int, arm: Arm, frames_THWC: Frames) -> Prompt:
+    def prompt(self, processor: Any, i: int, arm: Arm, clips: Clips) -> Prompt:
         """Return the prompt of a question under an arm that can ask it.
 
         Args:
-            frames_THWC: what ``frames_shown`` gave for its clip, or their shape alone.
+            clips: what ``frames_shown`` gave for its clip, or their shapes alone.
         """
         ...
 
@@ -83,7 +85,7 @@ class SampleQuestions:
         about: dict[tuple[Any, ...], list[int]] = {}
         for i in indices:
             sample = samples.sample(i)
-            about.setdefault((sample.facts.get("video"), sample.shown, sample.height, sample.width), []).append(i)
+            about.setdefault((*files_in(sample.facts), *sample.media), []).append(i)
         clips: list[int] = []
         for some in about.values():
             clips += [len(clips)] * len(some)
@@ -97,13 +99,12 @@ class SampleQuestions:
 
     def cluster_of(self, i: int) -> str:
         sample = self.samples.sample(self.indices[i])
-        return str(sample.facts.get("video") or sample.address.pair_id)
+        return first_path(sample.facts) or sample.address.pair_id
 
-    def shape_shown(self, clip: int) -> tuple[int, int, int]:
-        sample = self.samples.sample(self.indices[clip])
-        return sample.num_shown, sample.height, sample.width
+    def media_shown(self, clip: int) -> Sequence[Medium]:
+        return self.samples.sample(self.indices[clip]).media
 
-    def frames_shown(self, clip: int) -> Frames:
+    def frames_shown(self, clip: int) -> Clips:
         return frames_needed(self.samples, self.indices[clip])
 
     def obstacle(self, i: int, arm: Arm) -> SampleRejected | None:
@@ -113,20 +114,13 @@ class SampleQuestions:
             return error
         return number_clash(question.options) if arm == "numbered" else None
 
-    def prompt(self, processor: Any, i: int, arm: Arm, frames_THWC: Frames) -> Prompt:
+    def prompt(self, processor: Any, i: int, arm: Arm, clips: Clips) -> Prompt:
         sample = self._asked(i, arm)
         if arm == "oracle_frames":
-            shown_THWC: Frames | None = frames_THWC[deciding_places(self.samples.sample(self.indices[i]))]
+            shown: Clips = (clips[0][deciding_places(self.samples.sample(self.indices[i]))],)
         else:
-            shown_THWC = apply_arm(arm, frames_THWC, sample.address)
-        return text_prompt(
-            processor,
-            key=sample.key,
-            text=self._text(sample.question, arm),
-            frames_THWC=shown_THWC,
-            fps=sample.fps,
-            shown=sample.shown,
-        )
+            shown = apply_arm(arm, clips, sample.address)
+        return to_prompt(processor, sample, shown, asked=self._text(sample.question, arm))
 
     def row(self, i: int, arm: Arm, rollout: Rollout) -> EvaluationRow:
         sample = self._asked(i, arm)

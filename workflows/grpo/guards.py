@@ -61,8 +61,8 @@ class CanaryResult:
 
 def blanked(prompt: Prompt) -> Prompt:
     """Return the same prompt over gray frames: as many tokens, nothing to see."""
-    assert prompt.frames_THWC is not None
-    return replace(prompt, frames_THWC=np.full_like(prompt.frames_THWC, 128))
+    gray = (replace(medium, frames_THWC=np.full_like(medium.frames_THWC, 128)) for medium in prompt.media)
+    return replace(prompt, media=tuple(gray))
 
 
 async def look(pool: Pool, questions: CanaryQuestions, settings: GuardSettings) -> CanaryResult:

@@ -17,7 +17,8 @@ from typing import Self
 from temporay.models.chat import to_prompt
 from temporay.operators.dataset.opening import Samples, frames_needed
 from temporay.operators.errors import UserError
-from temporay.operators.records import Frames, Group, Outcome, Prompt, Sample, Sampling, ScoredGroup
+from temporay.operators.media import Clips
+from temporay.operators.records import Group, Outcome, Prompt, Sample, Sampling, ScoredGroup
 from temporay.operators.reinforcement.curriculum import PassRates, level_shares
 from temporay.operators.reinforcement.prompt_stream import ChosenPrompt, Cursor, PromptStream
 from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in, write_step
@@ -53,7 +54,7 @@ class Prompts:
 
     chosen: list[ChosenPrompt]
     samples: list[Sample]
-    frames: list[Frames]
+    frames: list[Clips]
     prompts: list[StoredPrompt]
     cursor: Cursor  # behind them
     work: StepWork  # the step they are for
@@ -169,7 +170,7 @@ class Producer:
         return [AnsweredPrompt(chosen=c, sample=s, prompt=p, group=g, scores=r) for c, s, p, g, r in rows]
 
     async def _shuffled(
-        self, samples: Sequence[Sample], frames: Sequence[Frames], sampling: Sampling
+        self, samples: Sequence[Sample], frames: Sequence[Clips], sampling: Sampling
     ) -> dict[str, Group]:
         """Sample on shuffled frames, by key, where a reward compares with that; these are never trained on."""
         chosen = [i for i, sample in enumerate(samples) if self.needs_shuffled and sample.order_dependent]
@@ -178,8 +179,8 @@ class Producer:
         groups = await self.pool.generate(prompts, replace(sampling, num_rollouts=fewer))
         return {samples[i].key: group for i, group in zip(chosen, groups, strict=True)}
 
-    def _prompt(self, sample: Sample, frames_THWC: Frames | None) -> Prompt:
-        return to_prompt(self.pool.processor, sample, frames_THWC, instruction=self.config.instruction)
+    def _prompt(self, sample: Sample, clips: Clips) -> Prompt:
+        return to_prompt(self.pool.processor, sample, clips, instruction=self.config.instruction)
 
     def _state_after(self, state: RunState, cursor: Cursor, answered: Sequence[AnsweredPrompt]) -> RunState:
         usable = any(one.outcome != Outcome.UNSCORED for one in answered)

@@ -18,6 +18,7 @@ from temporay.models.cost.memory_forecast import BatchSize, MemoryForecast, Rank
 from temporay.models.families._base import Family, family_of
 from temporay.models.policy import PolicySettings
 from temporay.operators.errors import UserError
+from temporay.operators.media import ShownMedium
 from temporay.operators.records import Prompt
 from temporay.operators.settings import Settings
 from temporay.workflows.learner.settings import TrainingSettings
@@ -110,13 +111,13 @@ def plan_trainer(
 
 def longest_prompt(assumed: Assumed, processor: Any) -> Prompt:
     """Return a blank clip and a question without meaning."""
+    frames_THWC = np.zeros((assumed.num_frames, assumed.side_px, assumed.side_px, 3), np.uint8)
     words = "?" + " a" * assumed.question_tokens
     chat = [{"role": "user", "content": [{"type": "video"}, {"type": "text", "text": words}]}]
     return Prompt(
         key="longest",
         text=chat_text(processor, chat),
-        frames_THWC=np.zeros((assumed.num_frames, assumed.side_px, assumed.side_px, 3), np.uint8),
-        fps=4.0,
+        media=(ShownMedium(frames_THWC=frames_THWC, fps=4.0),),
     )
 
 

@@ -12,6 +12,7 @@ from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.pages.overlay import overlay_of
 from temporay.operators.pages.sample_card import ShownSample
 from temporay.operators.pixels.clip import Codec, decode, encode
+from temporay.operators.pixels.render import one_after_another
 from temporay.operators.primitives._base import primitive_of
 from temporay.operators.primitives._claims import holds
 from temporay.operators.records import Sample
@@ -60,13 +61,13 @@ class SampleViewer:
 
     def _mp4(self, i: int, sample: Sample) -> bytes:
         if not isinstance(self.dataset, Dataset):
-            return encode(self.dataset.frames_shown(i), sample.fps, Codec(pad_bytes=1)).data
+            return encode(one_after_another(self.dataset.frames_shown(i)), sample.clip.fps, Codec(pad_bytes=1)).data
         data = self.dataset.clip_bytes(i)
         if data:
             decode(data)  # raises when a browser would show nothing
             return data
         codec = replace(self.dataset.recipe.codec, pad_bytes=1)
-        return encode(self.dataset.frames(i), sample.fps, codec).data
+        return encode(self.dataset.frames(i), sample.clip.fps, codec).data
 
     def _overlay(self, sample: Sample) -> tuple[dict[str, Any] | None, str]:
         if self.source is None or not isinstance(self.dataset, Dataset):

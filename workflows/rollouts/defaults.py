@@ -18,9 +18,10 @@ from temporay.models.cost.kv_cache import KvDtype, KvShape, blocks_of, kv_shape_
 from temporay.models.engines._base import check_length
 from temporay.models.engines._settings import EngineSettings
 from temporay.models.families._base import family_of
-from temporay.models.token_lengths import TokenLengths, shape_alone
+from temporay.models.token_lengths import TokenLengths, shapes_alone
 from temporay.operators.dataset.opening import Samples
 from temporay.operators.errors import UserError
+from temporay.operators.media import MediumKind
 from temporay.operators.records import Prompt
 from temporay.workflows.placement import ClusterState
 from temporay.workflows.rollouts.gpu_shares import shares_of
@@ -52,6 +53,8 @@ class Demand:
     limit: str = "max_tokens"  # the setting that this number comes from
     num_prompts: int
     num_rollouts: int  # of each prompt
+    max_videos: int = 1  # of a prompt
+    max_images: int = 0
 
     @classmethod
     def of_data(
@@ -76,7 +79,7 @@ class Demand:
             to_prompt(
                 lengths.processor,
                 sample,
-                shape_alone(sample.num_shown, sample.height, sample.width),
+                shapes_alone(sample.media),
                 instruction=instruction,
             )
             for sample in map(dataset.sample, range(len(dataset)))
@@ -105,8 +108,14 @@ class Demand:
             max_tokens=max_tokens,
             num_prompts=num_prompts,
             num_rollouts=num_rollouts,
+            max_videos=max(1, *(_num_shown(prompt, "video") for prompt in prompts)),
+            max_images=max(0, *(_num_shown(prompt, "image") for prompt in prompts)),
             limit=limit,
         )
+
+
+def _num_shown(prompt: Prompt, kind: MediumKind) -> int:
+    return sum(medium.kind == kind for medium in prompt.media)
 
 
 def largest(demands: Sequence[Demand]) -> Demand:
@@ -120,6 +129,8 @@ def largest(demands: Sequence[Demand]) -> Demand:
         limit=most.limit,
         num_prompts=max(one.num_prompts for one in demands),
         num_rollouts=max(one.num_rollouts for one in demands),
+        max_videos=max(one.max_videos for one in demands),
+        max_images=max(one.max_images for one in demands),
     )
 
 
@@ -156,6 +167,8 @@ def resolve(config: PoolConfig, nodes: Nodes, model: KvShape, demand: Demand) ->
         "max_num_seqs": max_num_seqs,
         "kv_cache_mib": kv_cache_mib,
         "gpu_memory_utilization": given.gpu_memory_utilization or shares.engine_memory,
+        "max_videos": demand.max_videos,
+        "max_images": demand.max_images,
         "sleep_mode": config.placement == "in_turns",
         "compile": on_gpu if given.compile is None else given.compile,
     }

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import ray
 from temporay.operators.errors import SampleRejected, UserError
-from temporay.operators.records import Frames
+from temporay.operators.media import Clips
 from temporay.workflows.session import ANYWHERE
 from temporay.workflows.sft.mixture import Mixture, Part
 from temporay.workflows.sft.schedule import Numbers, Pass, Schedule
@@ -31,7 +31,7 @@ class LoadedClip:
 
     step: int
     row: int
-    frames_THWC: Frames | None
+    frames: Clips | None  # of every medium
     fault: SampleRejected | UserError | None = None  # of this clip alone; of all that the run reads
 
 

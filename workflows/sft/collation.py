@@ -11,7 +11,8 @@ from temporay.models.chat import num_opening_tokens, to_prompt, to_target
 from temporay.models.collate import Batch, collate_samples
 from temporay.models.families._base import Family
 from temporay.operators.errors import SampleRejected, UserError
-from temporay.operators.records import Frames, Prompt, Sample
+from temporay.operators.media import Clips
+from temporay.operators.records import Prompt, Sample
 from temporay.workflows.learner.ahead import ahead
 from temporay.workflows.sft.clips import LoadedClip, RankSteps, clips_by_step
 from temporay.workflows.sft.mixture import Mixture
@@ -56,13 +57,13 @@ class Collate:
             for clip in loaded
             if isinstance(clip.fault, SampleRejected)
         }
-        frames = iter([self._black(clip.row) if clip.row in unread else clip.frames_THWC for clip in loaded])
+        frames = iter([self._black(clip.row) if clip.row in unread else clip.frames or () for clip in loaded])
         batches = [self.batch(one, [next(frames) for _ in one.rows], unread.keys()) for one in passes]
         batches = [batch.pinned() for batch in batches] if self.pin else batches
         return StepBatches(batches=batches, unread=tuple(unread.values()))
 
-    def batch(self, one: Pass, frames: Sequence[Frames | None], unread: Set[int] = frozenset()) -> Batch:
-        """Collate one pass with the frames of its rows; None makes a blind prompt.
+    def batch(self, one: Pass, frames: Sequence[Clips], unread: Set[int] = frozenset()) -> Batch:
+        """Collate one pass with the frames of its rows; none make a blind prompt.
 
         Args:
             unread: rows that weigh nothing, because their frames are not their own.
@@ -71,7 +72,7 @@ class Collate:
             RuntimeError: a row has another number of tokens than was counted.
         """
         samples = [self.settings.as_taught(self.mixture.sample(row)) for row in one.rows]
-        prompts = [self._prompt(sample, frames_THWC) for sample, frames_THWC in zip(samples, frames, strict=True)]
+        prompts = [self._prompt(sample, clips) for sample, clips in zip(samples, frames, strict=True)]
         with self.lock:
             targets = [to_target(prompt, sample) for prompt, sample in zip(prompts, samples, strict=True)]
             batch = collate_samples(self.family, self.processor, prompts, targets)
@@ -80,10 +81,10 @@ class Collate:
                     opening = num_opening_tokens(self.processor.tokenizer, prompts[b], samples[b])
                     batch.completion_mask_BT[b, max(1, opening) :] = 0.0
         for row, shown, num_tokens in zip(one.rows, frames, batch.lengths_R, strict=True):
-            if shown is not None and num_tokens != self.tokens_N[row]:
+            if shown and num_tokens != self.tokens_N[row]:
                 raise RuntimeError(
-                    f"{self._name(row)} has {num_tokens} tokens and was counted as {self.tokens_N[row]}; its clip is "
-                    f"{shown.shape}, or counting is wrong"
+                    f"{self._name(row)} has {num_tokens} tokens and was counted as {self.tokens_N[row]}; its "
+                    f"frames are {', '.join(str(clip.shape) for clip in shown)}, or counting is wrong"
                 )
         for b, row in enumerate(one.rows):
             if row in unread:
@@ -95,15 +96,14 @@ class Collate:
     def num_opening_tokens(self, sample: Sample) -> int:
         """Count the tokens by which the target of a sample, as it is taught, begins to reason or to answer."""
         with self.lock:
-            return num_opening_tokens(self.processor.tokenizer, self._prompt(sample, None), sample)
+            return num_opening_tokens(self.processor.tokenizer, self._prompt(sample, ()), sample)
 
-    def _prompt(self, sample: Sample, frames_THWC: Frames | None) -> Prompt:
-        return to_prompt(self.processor, sample, frames_THWC, instruction=self.settings.instruction_for(sample))
+    def _prompt(self, sample: Sample, clips: Clips) -> Prompt:
+        return to_prompt(self.processor, sample, clips, instruction=self.settings.instruction_for(sample))
 
-    def _black(self, row: int) -> Frames:
-        """Return frames of a sample's shape: every rank's passes must have a video, of as many tokens as planned."""
-        sample = self.mixture.sample(row)
-        return np.zeros((sample.num_shown, sample.height, sample.width, 3), np.uint8)
+    def _black(self, row: int) -> Clips:
+        """Return frames of a sample's shapes: every rank's passes must have a video, of as many tokens as planned."""
+        return tuple(np.zeros(medium.shape, np.uint8) for medium in self.mixture.sample(row).media)
 
     def _name(self, row: int) -> str:
         return f"{self.mixture.sample(row).key} of {self.mixture.path(row)}"

@@ -20,8 +20,9 @@ import numpy as np
 from temporay.operators.dataset.opening import Samples, open_samples
 from temporay.operators.dataset.video_qa import DroppedLine, VideoQa
 from temporay.operators.errors import UserError
+from temporay.operators.media import Clips
 from temporay.operators.own_data.sources import absolute_source
-from temporay.operators.records import Frames, Sample
+from temporay.operators.records import Sample
 from temporay.operators.seeding import place_in_epochs
 from temporay.operators.videos.reading import VideoReading
 from temporay.workflows.data.own_data import at_hand
@@ -134,8 +135,8 @@ class Mixture:
         part, i = self._locate(row)
         return self.datasets[part].sample(i)
 
-    def frames_shown(self, row: int) -> Frames:
-        """Return the frames that a model is shown, frames_THWC uint8 RGB.
+    def frames_shown(self, row: int) -> Clips:
+        """Return the frames that a model is shown of every medium, frames_THWC uint8 RGB each.
 
         Raises:
             SampleRejected: the clip or video cannot be decoded.

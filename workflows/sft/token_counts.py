@@ -34,7 +34,7 @@ class TokenCounts:
     """Counts by row of a mixture."""
 
     tokens_N: Numbers  # prompt, video, target and end of turn
-    frame_bytes_N: Numbers  # the decoded clip
+    frame_bytes_N: Numbers  # all frames that are shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ def count_rows(parts: tuple[Part, ...], config: SftConfig, rows: Sequence[int]) 
     lengths = TokenLengths(family, family.load_processor(config.model))
     return TokenCounts(
         tokens_N=np.asarray(lengths(samples, [config.instruction_for(sample) for sample in samples]), np.int64),
-        frame_bytes_N=np.asarray([s.num_shown * s.height * s.width * 3 for s in samples], np.int64),
+        frame_bytes_N=np.asarray([sample.num_frame_bytes for sample in samples], np.int64),
     )
 
 

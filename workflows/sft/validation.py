@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 from temporay.operators.errors import SampleRejected, refusal
-from temporay.operators.records import Frames
+from temporay.operators.media import Clips
 from temporay.operators.scoring.arms import apply_arm
 from temporay.workflows.learner.best import keep_if_best
 from temporay.workflows.learner.learner import Learner
@@ -136,7 +136,7 @@ class TargetValidation(Validation):
                 metrics[f"{arm}_wins"] = float((mean_AS[ordered] < mean_AS[a]).double().mean())
         return metrics
 
-    def _clip(self, row: int) -> Frames:
+    def _clips(self, row: int) -> Clips:
         try:
             return self._collate.mixture.frames_shown(row)
         except SampleRejected as error:
@@ -151,7 +151,7 @@ class TargetValidation(Validation):
         place = {row: s for s, row in enumerate(self._held_out.rows)}
         sums_3AS = torch.zeros(3, len(arms), len(place), dtype=torch.float64)
         for one in self._passes:
-            clips = [self._clip(row) for row in one.rows]
+            clips = [self._clips(row) for row in one.rows]
             addresses = [self._collate.mixture.sample(row).address for row in one.rows]
             for a, arm in enumerate(arms):
                 shown = [apply_arm(arm, clip, address) for clip, address in zip(clips, addresses, strict=True)]

@@ -14,7 +14,11 @@ ONE_OPTION = re.compile(r"(?:opt|option|choice|candidate|answer|a)?[_ ]?[0-9a-j]
 
 
 class FieldsForm(Form):
-    """A question by its parts. ``answer_index``, from 0, may stand in place of ``answer``."""
+    """A question by its parts. ``answer_index``, from 0, may stand in place of ``answer``.
+
+    Several videos or images are lists, ``<video>`` and ``<image>`` in the question say where each goes, and ``start_s``
+    and ``end_s`` in an object with ``video`` name a part of it.
+    """
 
     expects = '{"video": "a.mp4", "question": "Which …?", "options": ["up", "down"], "answer": "B"}'
 

@@ -1,6 +1,6 @@
 """LLaVA: ``conversations`` of turns with ``from`` and ``value`` (https://github.com/haotian-liu/LLaVA, Finetune.md).
 
-LLaVA-Video writes ``<image>`` where its video goes.
+LLaVA-Video writes ``<image>`` where its video goes. Several files are lists in ``video`` and ``image``.
 """
 
 from temporay.operators.own_data.asked import Asked, asked
@@ -9,7 +9,7 @@ from temporay.operators.own_data.forms._turns import read_turns
 
 
 class LlavaForm(Form):
-    """One turn of ``human`` and one of ``gpt``."""
+    """Turns of ``human`` and ``gpt``, of which the last is the answer."""
 
     expects = (
         '{"video": "a.mp4", "conversations": [{"from": "human", "value": "<video>\\nWhich …?\\nA. up\\nB. down"}, '
@@ -21,4 +21,5 @@ class LlavaForm(Form):
 
     def ask(self, line: Line) -> Asked:
         told = read_turns(line["conversations"], "from", "value")
-        return asked(text=told.question, answer=told.reply, category=line.get("task", line.get("data_source")))
+        category = line.get("task", line.get("data_source"))
+        return asked(text=told.question, answer=told.reply, category=category, earlier=told.earlier)

@@ -5,12 +5,13 @@ The Hub's chat datasets have the same form. Parts are ``{"type": "text", "text":
 """
 
 from temporay.operators.own_data.asked import Asked, asked
-from temporay.operators.own_data.forms._base import Form, Line, media_of, one_video
+from temporay.operators.own_data.forms._base import Form, Line
 from temporay.operators.own_data.forms._turns import Conversation, read_turns
+from temporay.operators.own_data.media import MediumFile, files_of
 
 
 class OpenaiMessagesForm(Form):
-    """One turn of ``user``, which shows the video, and one of ``assistant``."""
+    """Turns of ``user``, which show videos and images, and of ``assistant``, of which the last is the answer."""
 
     expects = (
         '{"messages": [{"role": "user", "content": [{"type": "video", "video": "a.mp4"}, '
@@ -18,15 +19,14 @@ class OpenaiMessagesForm(Form):
     )
 
     def matches(self, line: Line) -> bool:
-        return "messages" in line and not {"question", "videos", "conversations"} & line.keys()
+        return "messages" in line and not {"question", "videos", "images", "conversations"} & line.keys()
 
     def ask(self, line: Line) -> Asked:
         told = _told(line)
-        return asked(text=told.question, answer=told.reply, category=line.get("task"))
+        return asked(text=told.question, answer=told.reply, category=line.get("task"), earlier=told.earlier)
 
-    def video(self, line: Line) -> str:
-        told = _told(line)
-        return one_video([*told.videos, *media_of(line, "video")], [*told.images, *media_of(line, "image", "images")])
+    def files(self, line: Line) -> list[MediumFile]:
+        return [*_told(line).files, *files_of(line)]
 
 
 def _told(line: Line) -> Conversation:

@@ -9,7 +9,7 @@ from temporay.operators.own_data.forms._turns import read_turns
 
 
 class VerlForm(Form):
-    """A prompt of one user's turn; the answer is ``reward_model.ground_truth``."""
+    """A prompt that ends with the user's turn; the answer is ``reward_model.ground_truth``."""
 
     expects = (
         '{"prompt": [{"role": "user", "content": "<video>Which …?\\nA. up\\nB. down"}], '
@@ -23,6 +23,7 @@ class VerlForm(Form):
         told = read_turns(line["prompt"], "role", "content")
         graded, extra = line.get("reward_model"), line.get("extra_info")
         if not isinstance(graded, Mapping) or "ground_truth" not in graded or told.reply is not None:
-            raise SampleRejected("bad_answer", "a row needs one turn of the user and reward_model.ground_truth")
+            raise SampleRejected("bad_answer", "a row ends with a turn of the user and needs reward_model.ground_truth")
         category = extra.get("task") if isinstance(extra, Mapping) else None
-        return asked(text=told.question, answer=graded["ground_truth"], category=category or line.get("data_source"))
+        category = category or line.get("data_source")
+        return asked(text=told.question, answer=graded["ground_truth"], category=category, earlier=told.earlier)

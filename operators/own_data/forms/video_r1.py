@@ -3,12 +3,14 @@
 ``problem_type`` says what the answer is, and ``process`` holds the chain of thought of rows for fine-tuning.
 """
 
+from temporay.operators.media import MediumKind
 from temporay.operators.own_data.asked import Asked, asked
-from temporay.operators.own_data.forms._base import Form, Line, media_of, one_video
+from temporay.operators.own_data.forms._base import Form, Line
+from temporay.operators.own_data.media import MediumFile, entries_of, files_of, medium_file
 
 
 class VideoR1Form(Form):
-    """A problem about one video; rows with ``data_type`` image are dropped."""
+    """A problem about what ``path`` holds, one file or several; ``data_type`` says whether they are images."""
 
     expects = (
         '{"path": "a.mp4", "data_type": "video", "problem_type": "multiple choice", "problem": "Which …?", '
@@ -28,7 +30,6 @@ class VideoR1Form(Form):
             category=line.get("task", line.get("data_source")),
         )
 
-    def video(self, line: Line) -> str:
-        shown = media_of(line, "path", "video", "videos")
-        images = media_of(line, "image", "images")
-        return one_video([], shown) if line.get("data_type") == "image" else one_video(shown, images)
+    def files(self, line: Line) -> list[MediumFile]:
+        kind: MediumKind = "image" if line.get("data_type") == "image" else "video"
+        return [*(medium_file(kind, one) for one in entries_of(line, "path")), *files_of(line)]

@@ -16,6 +16,7 @@ from temporay.models.lora import Lora, Trained
 from temporay.models.losses._supervised import supervised
 from temporay.models.policy import Policy
 from temporay.operators.components import available
+from temporay.operators.media import ShownMedium
 from temporay.operators.records import Prompt
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -34,7 +35,8 @@ def make_batch(policy: Policy, model: Path, *, blind: bool = False, num_rows: in
     chat = [{"role": "user", "content": [*content, {"type": "text", "text": "Which way does it move? " * 4}]}]
     text = processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
     frames_THWC = np.random.default_rng(0).integers(0, 256, (8, 64, 96, 3), dtype=np.uint8)
-    prompt = Prompt(key="p", text=text, frames_THWC=None if blind else frames_THWC, fps=4.0)
+    media = () if blind else (ShownMedium(frames_THWC=frames_THWC, fps=4.0),)
+    prompt = Prompt(key="p", text=text, media=media)
     return collate_samples(policy.family, processor, [prompt] * num_rows, ["It moves left."] * num_rows)
 
 

@@ -18,6 +18,7 @@ from temporay.models.families._base import Family
 from temporay.models.parity import gaps_to_trainer
 from temporay.models.weights import in_buckets
 from temporay.operators.errors import UserError
+from temporay.operators.media import ShownMedium
 from temporay.operators.records import FinishReason, Group, Prompt, Sampling
 
 from tests.models.small_engines import small_prompts
@@ -180,8 +181,11 @@ def test_frames_matter_and_keys_do_not(engine: Engine, processor: Any, trainer: 
     """Other frames under the same key (the arms of an evaluation) are not answered from a cache."""
     engine.load_weights([trainer.state_dict()], version=0)
     first, *_ = make_prompts(processor)
-    assert first.frames_THWC is not None
-    black = Prompt(key=first.key, text=first.text, frames_THWC=np.zeros_like(first.frames_THWC), fps=first.fps)
+    black = Prompt(
+        key=first.key,
+        text=first.text,
+        media=(ShownMedium(frames_THWC=np.zeros_like(first.media[0].frames_THWC), fps=4.0),),
+    )
     sampling = Sampling(num_rollouts=1, temperature=1.0, max_tokens=4, seed=0)
     logprobs = [engine.generate([prompt], sampling)[0].rollouts[0].logprobs[0] for prompt in (first, black)]
     assert abs(logprobs[0] - logprobs[1]) > TOLERANCE
@@ -299,7 +303,7 @@ def test_too_long_is_refused(engine: Engine, processor: Any) -> None:
     with pytest.raises(UserError, match="max_model_len is 256"):
         engine.generate(prompts, Sampling(num_rollouts=1, temperature=1.0, max_tokens=200, seed=0))
     sampling = Sampling(num_rollouts=1, temperature=1.0, max_tokens=2, seed=0)
-    long = Prompt(key="long", text="left\n" * 300, frames_THWC=None, fps=4.0)
+    long = Prompt(key="long", text="left\n" * 300)
     with pytest.raises(UserError, match="max_model_len is 256"):
         engine.generate([*prompts, long], sampling)
     assert engine.generate(prompts[:1], sampling)[0].key == "p0"  # and it still serves

@@ -18,11 +18,11 @@ from temporay.operators.records import Group, Prompt, Sampling
 from temporay.operators.sampling import ShownFrames
 from temporay.operators.videos.reading import TIMELINE_FPS
 
-from tests.models.small_engines import Clip, small_prompts
+from tests.models.small_engines import Clip, mixed_prompts, small_prompts
 from tests.models.small_policies import make_policy, processor_of
 
 TOLERANCE = 1e-4  # nats, float32
-# Rates on both sides of 2 fps, three sizes, an odd number of frames, and a blind prompt.
+# Rates on both sides of 2 fps, three sizes, an odd number of frames, and a blind prompt. Others show several media.
 CLIPS: Sequence[Clip] = (((8, 48, 48), 4.0), ((5, 64, 32), 8.0), ((4, 32, 96), 1.0), ((6, 48, 48), 2.9), (None, 4.0))
 TIMES = ShownFrames(indices=(0, 33, 500, 533, 1000, 4000, 4500, 9000), num_frames=10286)  # ms, of a variable rate
 VERSION = 100  # other tests of the session load other weights under smaller numbers
@@ -41,7 +41,8 @@ def test_engine_and_trainer_agree(
     policy, processor = make_policy(model, optimizer=OptimizerConfig(lr=1e-3)), processor_of(model)
     engine = engines(name, family)
     prompts = small_prompts(processor, CLIPS)
-    prompts.append(replace(prompts[0], key="own video", fps=TIMELINE_FPS, shown=TIMES))
+    own = replace(prompts[0].media[0], fps=TIMELINE_FPS, shown=TIMES)
+    prompts += [replace(prompts[0], key="own video", media=(own,)), *mixed_prompts(processor)]
     sampling = Sampling(num_rollouts=2, temperature=1.0, max_tokens=8, seed=1)
     engine.load_weights([policy.state_dict()], VERSION)
     before = gap(policy, processor, prompts, engine.generate(prompts, sampling))

@@ -15,7 +15,9 @@ from temporay.models.families._base import FAMILIES, Family, family_of
 from temporay.models.families._qwen_vl import LinearPatchEmbed
 from temporay.operators.components import available, load
 from temporay.operators.errors import UserError
+from temporay.operators.media import ShownMedium
 from temporay.operators.records import Prompt
+from temporay.operators.sampling import ShownFrames
 from temporay.operators.videos.reading import MAX_SIDES_RATIO, MIN_SIDE, TIMELINE_FPS, TakenFrames
 from transformers import Qwen3VLForConditionalGeneration
 
@@ -25,14 +27,16 @@ def model(family: Family, tiny_model: Path) -> Any:
     return family.load_model(tiny_model, torch.float32)
 
 
-def prompt(processor: Any, shape: tuple[int, ...], key: str = "p") -> Prompt:
+def prompt(
+    processor: Any, shape: tuple[int, ...], key: str = "p", fps: float = 4.0, shown: ShownFrames | None = None
+) -> Prompt:
     frames_THWC = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     text = processor.apply_chat_template(
         [{"role": "user", "content": [{"type": "video"}, {"type": "text", "text": "Which way?"}]}],
         tokenize=False,
         add_generation_prompt=True,
     )
-    return Prompt(key=key, text=text, frames_THWC=frames_THWC, fps=4.0)
+    return Prompt(key=key, text=text, media=(ShownMedium(frames_THWC=frames_THWC, fps=fps, shown=shown),))
 
 
 @pytest.fixture(params=available(FAMILIES))
@@ -60,8 +64,8 @@ def test_every_family_encodes_a_batch_like_its_prompts(every: tuple[Family, Any,
     prompts = [prompt(processor, (8, 48, 48, 3)), prompt(processor, (5, 32, 64, 3))]
     together, alone = family.encode(processor, prompts), [family.encode(processor, [p]) for p in prompts]
     assert together.prompt_ids == tuple(encoded.prompt_ids[0] for encoded in alone)
-    work = family.vision_work(model, together.video_tensors)
-    each = [family.vision_work(model, encoded.video_tensors) for encoded in alone]
+    work = family.vision_work(model, together.media_tensors)
+    each = [family.vision_work(model, encoded.media_tensors) for encoded in alone]
     assert work.num_patches == sum(w.num_patches for w in each) > 0
     assert work.attention_pairs == sum(w.attention_pairs for w in each)
     num_media = sum(
@@ -75,7 +79,7 @@ def test_every_family_encodes_a_batch_like_its_prompts(every: tuple[Family, Any,
 @pytest.mark.parametrize(("num_frames", "side_px"), [(8, 48), (24, 96), (2, 32)])
 def test_clips_pass_unresized(family: Family, processor: Any, num_frames: int, side_px: int) -> None:
     encoded = family.encode(processor, [prompt(processor, (num_frames, side_px, side_px, 3))])
-    assert encoded.video_tensors["video_grid_thw"].tolist() == [[num_frames // 2, side_px // 8, side_px // 8]]
+    assert encoded.media_tensors["video_grid_thw"].tolist() == [[num_frames // 2, side_px // 8, side_px // 8]]
     num_video_tokens = encoded.prompt_ids[0].count(processor.video_token_id)
     assert num_video_tokens == num_frames // 2 * (side_px // 16) ** 2
 
@@ -94,7 +98,7 @@ def test_the_most_extreme_shapes_of_a_users_video_are_taken(
 ) -> None:
     family, processor, _ = every
     encoded = family.encode(processor, [prompt(processor, shape)])
-    num_t, num_h, num_w = encoded.video_tensors["video_grid_thw"][0].tolist()
+    num_t, num_h, num_w = encoded.media_tensors["video_grid_thw"][0].tolist()
     assert num_t == 1 + (shape[0] > 2) and (num_w > num_h) == (shape[2] > shape[1])
     assert "ambiguous" not in caplog.text
 
@@ -103,22 +107,20 @@ def test_timestamps_of_a_users_video_are_its_own_at_any_rate(family: Family, pro
     """Ten frames in one second and one in each of the next: each pair is told the mean of its own two times."""
     times_s = (0.0, 0.1, 0.2, 1.0, 2.0, 35.0)
     taken = TakenFrames(places=tuple(range(6)), times_s=times_s, width=48, height=48)
-    encoded = family.encode(
-        processor, [dataclasses.replace(prompt(processor, (6, 48, 48, 3)), fps=TIMELINE_FPS, shown=taken.shown)]
-    )
+    encoded = family.encode(processor, [prompt(processor, (6, 48, 48, 3), fps=TIMELINE_FPS, shown=taken.shown)])
     text = processor.tokenizer.decode(encoded.prompt_ids[0])
     assert [part.split(" seconds>")[0] for part in text.split("<") if " seconds>" in part] == ["0.1", "0.6", "18.5"]
 
 
 def test_a_batch_with_a_blind_prompt_is_encoded_like_its_prompts(family: Family, processor: Any) -> None:
     prompts = [prompt(processor, (8, 48, 48, 3)), prompt(processor, (4, 32, 64, 3))]
-    blind = Prompt(key="blind", text="Which way?", frames_THWC=None, fps=4.0)
+    blind = Prompt(key="blind", text="Which way?")
     together = family.encode(processor, [prompts[0], blind, prompts[1]])
     alone = [family.encode(processor, [p]) for p in (prompts[0], blind, prompts[1])]
     assert together.prompt_ids == tuple(e.prompt_ids[0] for e in alone)
-    for name, tensor in together.video_tensors.items():
-        assert torch.equal(tensor, torch.cat([e.video_tensors[name] for e in alone if e.video_tensors]))
-    assert alone[1].video_tensors == {}
+    for name, tensor in together.media_tensors.items():
+        assert torch.equal(tensor, torch.cat([e.media_tensors[name] for e in alone if e.media_tensors]))
+    assert alone[1].media_tensors == {}
 
 
 def test_the_same_model_as_transformers(family: Family, processor: Any, model: Any, tiny_model: Path) -> None:
@@ -126,8 +128,8 @@ def test_the_same_model_as_transformers(family: Family, processor: Any, model: A
     plain = Qwen3VLForConditionalGeneration.from_pretrained(tiny_model).eval()
     encoded = family.encode(processor, [prompt(processor, (4, 48, 48, 3))])
     ids = torch.tensor(encoded.prompt_ids)
-    inputs = {"input_ids": ids, **family.token_types(processor, ids), **encoded.video_tensors}
-    floats = model.model.visual.patch_embed.normalized(encoded.video_tensors["pixel_values_videos"])
+    inputs = {"input_ids": ids, **family.token_types(processor, ids), **encoded.media_tensors}
+    floats = model.model.visual.patch_embed.normalized(encoded.media_tensors["pixel_values_videos"])
     ours, theirs = model(**inputs).logits, plain(**{**inputs, "pixel_values_videos": floats}).logits
     banned = list(family.banned_token_ids(processor))
     allowed = [i for i in range(ours.shape[-1]) if i not in banned]
@@ -141,8 +143,10 @@ def test_pixels_are_bytes_until_the_model_makes_the_processors_floats(every: tup
     """To the last bit, for every value that a byte has."""
     family, processor, model = every
     frames_THWC = np.arange(4 * 48 * 64 * 3, dtype=np.uint8).reshape(4, 48, 64, 3)
-    shown = dataclasses.replace(prompt(processor, (4, 48, 64, 3)), frames_THWC=frames_THWC)
-    pixels_ND = family.encode(processor, [shown]).video_tensors["pixel_values_videos"]
+    shown = dataclasses.replace(
+        prompt(processor, (4, 48, 64, 3)), media=(ShownMedium(frames_THWC=frames_THWC, fps=4.0),)
+    )
+    pixels_ND = family.encode(processor, [shown]).media_tensors["pixel_values_videos"]
     assert pixels_ND.dtype == torch.uint8 and len(pixels_ND.unique()) == 256
     theirs = processor.video_processor([frames_THWC], return_tensors="pt", do_sample_frames=False)
     assert torch.equal(model.model.visual.patch_embed.normalized(pixels_ND), theirs["pixel_values_videos"])
@@ -213,7 +217,7 @@ def test_positions_of_qwen3_vl_are_those_of_transformers(
     for mask in (padded["attention_mask"], None):
         theirs, ours = (
             one.model.get_rope_index(
-                padded["input_ids"], types, video_grid_thw=encoded.video_tensors["video_grid_thw"], attention_mask=mask
+                padded["input_ids"], types, video_grid_thw=encoded.media_tensors["video_grid_thw"], attention_mask=mask
             )
             for one in (plain, model)
         )

@@ -13,6 +13,7 @@ from temporay.models.collate import collate_samples
 from temporay.models.families._base import Family, family_of
 from temporay.models.families._positions import rope_index
 from temporay.models.families.qwen2_5_vl import SECONDS, Qwen25Vl, seconds_to_bits
+from temporay.operators.media import ShownMedium
 from temporay.operators.records import Prompt
 from temporay.operators.videos.reading import TIMELINE_FPS, TakenFrames
 from transformers import Qwen2_5_VLForConditionalGeneration
@@ -88,10 +89,12 @@ def test_where_transformers_is_right_it_agrees(family: Family, processor: Any, t
     """1 fps, in a grid as long in time as in space: neither of its two differences shows."""
     plain: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(tiny_qwen2_5_vl)
     frames_THWC = np.zeros((2, 48, 48, 3), np.uint8)
-    prompt = Prompt(key="a", text=small_prompts(processor, CLIPS)[0].text, frames_THWC=frames_THWC, fps=1.0)
+    prompt = Prompt(
+        key="a", text=small_prompts(processor, CLIPS)[0].text, media=(ShownMedium(frames_THWC=frames_THWC, fps=1.0),)
+    )
     encoded = family.encode(processor, [prompt])
     ids = torch.tensor(encoded.prompt_ids)
-    inputs = {**family.token_types(processor, ids), **encoded.video_tensors}
+    inputs = {**family.token_types(processor, ids), **encoded.media_tensors}
     grid = inputs["video_grid_thw"]
     theirs, ahead = plain.model.get_rope_index(
         ids, inputs["mm_token_type_ids"], video_grid_thw=grid, second_per_grid_ts=torch.tensor([2.0])
@@ -105,7 +108,7 @@ def test_where_transformers_is_right_it_agrees(family: Family, processor: Any, t
 
 def test_seconds_survive_bfloat16(family: Family, processor: Any) -> None:
     """FSDP2 casts floating inputs; these are integers with the bits of the processor's seconds."""
-    tensors = family.encode(processor, small_prompts(processor, CLIPS)).video_tensors
+    tensors = family.encode(processor, small_prompts(processor, CLIPS)).media_tensors
     assert not tensors[SECONDS].is_floating_point()
     seconds = tensors[SECONDS].view(torch.float32).tolist()
     assert seconds == pytest.approx([0.5, 0.25, 2.0, 2 / 2.9], rel=1e-6)
@@ -122,8 +125,10 @@ def test_a_users_video_has_the_rate_of_its_frames(
     taken = TakenFrames(places=tuple(range(num_frames)), times_s=times_s, width=48, height=48)
     frames_THWC = np.zeros((num_frames, 48, 48, 3), np.uint8)
     text = small_prompts(processor, CLIPS)[0].text
-    prompt = Prompt(key="a", text=text, frames_THWC=frames_THWC, fps=TIMELINE_FPS, shown=taken.shown)
-    (seconds,) = family.encode(processor, [prompt]).video_tensors[SECONDS].view(torch.float32).tolist()
+    prompt = Prompt(
+        key="a", text=text, media=(ShownMedium(frames_THWC=frames_THWC, fps=TIMELINE_FPS, shown=taken.shown),)
+    )
+    (seconds,) = family.encode(processor, [prompt]).media_tensors[SECONDS].view(torch.float32).tolist()
     assert seconds == pytest.approx(2 * gap_s, rel=1e-3)
 
 

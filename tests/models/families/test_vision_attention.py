@@ -12,6 +12,7 @@ import torch
 from temporay.models.families._base import FAMILIES, family_of
 from temporay.models.families._vision_attention import equal_runs
 from temporay.operators.components import available
+from temporay.operators.media import ShownMedium
 from temporay.operators.records import Prompt
 
 CLIPS = ((6, 64, 64), (4, 64, 64), (8, 96, 64), (2, 64, 96))  # frames, height, width; the last has its sides swapped
@@ -27,9 +28,9 @@ def test_batched_attention_is_the_towers_own(name: str, tiny_models: Callable[[s
     text = processor.apply_chat_template(
         [{"role": "user", "content": [{"type": "video"}]}], tokenize=False, add_generation_prompt=True
     )
-    prompts = [Prompt(key="", text=text, frames_THWC=clip, fps=4.0) for clip in clips]
+    prompts = [Prompt(key="", text=text, media=(ShownMedium(frames_THWC=clip, fps=4.0),)) for clip in clips]
     encoded = family.encode(processor, prompts)
-    videos, (host_grid,) = encoded.video_tensors, family.host_inputs(encoded).values()
+    videos, (host_grid,) = encoded.media_tensors, family.host_inputs(encoded).values()
     visual: Any = family.load_model(path, torch.float32).model.visual  # type: ignore[union-attr]
 
     def features_and_gradient() -> tuple[torch.Tensor, torch.Tensor]:

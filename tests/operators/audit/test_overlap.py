@@ -20,7 +20,7 @@ def clip(seed: int, side: int = 64) -> Frames:
 
 
 def of(key: str, frames_THWC: Frames | None, *, video: str = "", text: str = "What?") -> Fingerprint:
-    return fingerprint(key, video, text, ["up", "down"], frames_THWC)
+    return fingerprint(key, video, text, ["up", "down"], (frames_THWC,))
 
 
 TRAINED = [of(f"trained{n}", clip(n), text=f"Question {n}?") for n in range(NUM_CLIPS)]
@@ -62,10 +62,10 @@ def test_one_frame_of_five_is_not_the_clip() -> None:
 
 
 def test_names_and_questions_are_compared_without_folders_case_and_order_of_options() -> None:
-    trained = [fingerprint("a", "train/Dog Run.mp4", "What  happens?", ["x", "y"], None)]
+    trained = [fingerprint("a", "train/Dog Run.mp4", "What  happens?", ["x", "y"], ())]
     tested = [
-        fingerprint("b", "videos/dog run.webm", "Who?", ["x", "y"], None),
-        fingerprint("c", "", "what happens", ["Y", "x"], None),
-        fingerprint("d", "", "What happens?", ["x", "z"], None),
+        fingerprint("b", "videos/dog run.webm", "Who?", ["x", "y"], ()),
+        fingerprint("c", "", "what happens", ["Y", "x"], ()),
+        fingerprint("d", "", "What happens?", ["x", "z"], ()),
     ]
     assert [(one.tested, one.kind) for one in overlaps(trained, tested)] == [("b", "video name"), ("c", "question")]

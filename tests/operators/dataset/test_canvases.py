@@ -51,10 +51,10 @@ def test_a_dataset_is_read_with_the_rate_and_size_of_each_clip(tmp_path: Path) -
     shapes = set()
     for row in range(len(dataset)):
         sample, frames_THWC = dataset.sample(row), dataset.frames(row)
-        assert len(frames_THWC) == sample.num_frames
-        shapes.add((frames_THWC.shape[2], frames_THWC.shape[1], sample.fps))
-        shown = TWO_PER_SECOND.shown(sample.num_frames, sample.fps)
-        assert (sample.shown is None) == (shown is None or dataset.recipe.canvas.sampling != TWO_PER_SECOND)
+        assert len(frames_THWC) == sample.clip.num_frames
+        shapes.add((frames_THWC.shape[2], frames_THWC.shape[1], sample.clip.fps))
+        shown = TWO_PER_SECOND.shown(sample.clip.num_frames, sample.clip.fps)
+        assert (sample.clip.shown is None) == (shown is None or dataset.recipe.canvas.sampling != TWO_PER_SECOND)
     assert len(shapes) > 2
 
 

@@ -45,9 +45,9 @@ def samples(request: pytest.FixtureRequest, tmp_path: Path) -> Samples:
 
 def test_whatever_gives_samples_gives_them_alike(samples: Samples) -> None:
     for i in range(len(samples)):
-        sample, frames_THWC = samples.sample(i), samples.frames_shown(i)
+        sample, (frames_THWC,) = samples.sample(i), samples.frames_shown(i)
         assert samples.address(i) == sample.address
-        assert frames_THWC.shape == (sample.num_shown, sample.height, sample.width, 3)
+        assert (frames_THWC.shape,) == tuple(medium.shape for medium in sample.media)
         assert frames_THWC.dtype == np.uint8
     assert len({samples.sample(i).key for i in range(len(samples))}) == len(samples)
     assert samples.path.exists() and samples.style and len(samples.dropped) == 0
@@ -129,4 +129,5 @@ def test_a_path_is_relative_to_the_file_or_the_folder_given(tmp_path: Path) -> N
     with pytest.raises(UserError, match="video_missing"):
         open_samples(file, READING)
     opened = open_samples(file, READING.model_copy(update={"videos": tmp_path / "videos"}))
-    assert json.loads(json.dumps(opened.sample(0).facts))["video"] == str(tmp_path / "videos" / "a.mp4")
+    (shown,) = json.loads(json.dumps(opened.sample(0).facts))["media"]
+    assert shown == {"kind": "video", "path": str(tmp_path / "videos" / "a.mp4"), "start_s": 0.0}

@@ -245,7 +245,7 @@ def test_the_question_is_written_in_one_place(recipe: Recipe) -> None:
     assert question_text(question, "Think.") == "Which way?\n(A) left\n(B) right\nThink."
     sample = make_sample_at(recipe, open_source(recipe, NOWHERE), 0).sample
     assert [part["type"] for part in messages(sample)[0]["content"]] == ["video", "text"]
-    assert [part["type"] for part in messages(sample, with_video=False)[0]["content"]] == ["text"]
+    assert [part["type"] for part in messages(sample, with_media=False)[0]["content"]] == ["text"]
     user, assistant = plain_messages(sample, instruction=recipe.instruction)
     assert user["content"].startswith("<video>\n") and user["content"].endswith(recipe.instruction)
     assert user["content"].count("<video>") == 1

@@ -47,25 +47,25 @@ def test_a_file_without_a_usable_line_is_a_user_error(folder: Path) -> None:
 
 def test_frames_are_spread_over_the_whole_video(folder: Path) -> None:
     data = opened(folder, plain(), fps=2.0)
-    sample, frames_THWC = data.sample(0), data.frames_shown(0)
-    assert frames_THWC.shape == (4, 48, 64, 3) == (sample.num_shown, sample.height, sample.width, 3)
-    assert sample.shown is not None and sample.shown.indices == (200, 700, 1200, 1700) and sample.fps == 1000.0
-    assert sample.num_frames == 2000  # ms
+    clip, (frames_THWC,) = data.sample(0).clip, data.frames_shown(0)
+    assert frames_THWC.shape == (4, 48, 64, 3) == clip.shape
+    assert clip.shown is not None and clip.shown.indices == (200, 700, 1200, 1700) and clip.fps == 1000.0
+    assert clip.num_frames == 2000  # ms
     assert np.abs(frames_THWC.mean(axis=(1, 2, 3)) - 10 * np.array([2, 7, 12, 17])).max() < 4
 
 
 def test_long_videos_give_the_most_frames_and_large_ones_are_scaled(folder: Path) -> None:
     data = opened(folder, plain(), fps=10.0, max_frames=5, max_side=32)
-    sample, frames_THWC = data.sample(0), data.frames_shown(0)
-    assert frames_THWC.shape == (5, 24, 32, 3) == (sample.num_shown, sample.height, sample.width, 3)
-    assert sample.num_frames == 2000  # as long as the video, whatever is left out
+    clip, (frames_THWC,) = data.sample(0).clip, data.frames_shown(0)
+    assert frames_THWC.shape == (5, 24, 32, 3) == clip.shape
+    assert clip.num_frames == 2000  # as long as the video, whatever is left out
 
 
 def test_a_line_may_be_about_a_part_of_its_video(folder: Path) -> None:
     data = opened(folder, plain(start_s=1.0), plain(start_s=0, end_s=1), plain(), fps=4.0)
-    starts = [data.sample(i).shown.indices[0] for i in range(3)]  # type: ignore[union-attr]
-    assert starts == [1100, 100, 100] and [data.sample(i).num_shown for i in range(3)] == [4, 4, 8]
-    assert data.frames_shown(0)[0].mean() > data.frames_shown(1)[-1].mean()
+    starts = [data.sample(i).clip.shown.indices[0] for i in range(3)]  # type: ignore[union-attr]
+    assert starts == [1100, 100, 100] and [data.sample(i).clip.num_shown for i in range(3)] == [4, 4, 8]
+    assert data.frames_shown(0)[0][0].mean() > data.frames_shown(1)[0][-1].mean()
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_part_that_a_video_does_not_have_is_no_line(folder: Path, window: dict
 
 def test_a_part_may_end_one_frame_after_its_video(folder: Path) -> None:
     data = opened(folder, plain(start_s=1.0, end_s=2.1), fps=4.0)
-    assert not data.dropped and data.sample(0).shown.indices == (1100, 1300, 1600, 1800)  # type: ignore[union-attr]
+    assert not data.dropped and data.sample(0).clip.shown.indices == (1100, 1300, 1600, 1800)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_shape_that_no_processor_takes_is_no_line(folder: Path) -> None:
     write_video(folder / "flat.mp4", size=(400, 4))
     data = opened(folder, plain(video="strip.mp4"), plain(video="flat.mp4"))
     assert [(line.line, line.reason) for line in data.dropped] == [(1, "video_too_narrow")]
-    assert "strip.mp4: 900 x 4 px" in data.dropped[0].detail and data.frames_shown(0).shape == (4, 4, 400, 3)
+    assert "strip.mp4: 900 x 4 px" in data.dropped[0].detail and data.frames_shown(0)[0].shape == (4, 4, 400, 3)
 
 
 @pytest.mark.parametrize("video", ["videos\\a.mp4", "file://{folder}/videos/a%20b.mp4", ".\\videos\\a b.mp4"])

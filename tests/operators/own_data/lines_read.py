@@ -7,16 +7,23 @@ from typing import Any
 from temporay.operators.errors import SampleRejected
 from temporay.operators.own_data.asked import Asked
 from temporay.operators.own_data.lines import form_of, load_forms
+from temporay.operators.own_data.media import MediumFile, with_media
 
 FORMS = load_forms()
 
 
 def read(line: dict[str, Any]) -> Asked:
-    return form_of(line, FORMS).ask(line)
+    return taken(line)[0]
 
 
-def video_of(line: dict[str, Any]) -> str:
-    return form_of(line, FORMS).video(line)
+def taken(line: dict[str, Any]) -> tuple[Asked, tuple[MediumFile, ...]]:
+    """Return what a line asks, and the files that it shows in order."""
+    form = form_of(line, FORMS)
+    return with_media(form.ask(line), form.files(line))
+
+
+def paths_of(line: dict[str, Any]) -> list[str]:
+    return [file.path.removeprefix("/") for file in taken(line)[1]]
 
 
 def asked(**changes: Any) -> Asked:
@@ -33,9 +40,7 @@ def right(asked_: Asked) -> str:
 def reason(line: dict[str, Any]) -> str:
     """Return why a line is dropped; "" when it is taken."""
     try:
-        form = form_of(line, FORMS)
-        form.ask(line)
-        form.video(line)
+        taken(line)
     except SampleRejected as error:
         return error.reason
     return ""

@@ -10,7 +10,7 @@ import pytest
 from temporay.operators.errors import SampleRejected
 from temporay.operators.own_data.lines import form_of
 
-from tests.operators.own_data.lines_read import FORMS, read, reason, right, video_of
+from tests.operators.own_data.lines_read import FORMS, paths_of, read, reason, right, taken
 
 ASKED = "<video>\nWhich way?\n(A) up\n(B) down\nAnswer with a letter."
 THOUGHT = "<think>It falls.</think><answer>B</answer>"
@@ -67,10 +67,10 @@ def test_contract(name: str) -> None:
     form = FORMS[name]
     line = json.loads(form.expects)
     assert [other for other, one in FORMS.items() if one.matches(line)] == [name]
-    assert form.ask(line).question.text and form.video(line)
+    assert read(line).question.text and paths_of(line) == ["a.mp4"]
     assert not form.matches({})
     with pytest.raises(SampleRejected):
-        form.video(json.loads(re.sub(r"(file://)?/?a\.mp4", "https://a.b/a.mp4", form.expects)))
+        form.files(json.loads(re.sub(r"(file://)?/?a\.mp4", "https://a.b/a.mp4", form.expects)))
 
 
 @pytest.mark.parametrize("name", SAME)
@@ -79,7 +79,7 @@ def test_every_form_gives_the_same_question_and_thought(name: str) -> None:
     assert form_of(line, FORMS) is FORMS[expected]
     asked = read(line)
     assert (asked.question.text, asked.question.options, right(asked)) == ("Which way?", ("up", "down"), "down")
-    assert asked.rationale == "It falls." and video_of(line).removeprefix("/") == "a.mp4"
+    assert asked.rationale == "It falls." and paths_of(line) == ["a.mp4"]
 
 
 def test_without_a_thought_the_answer_alone_is_taught() -> None:
@@ -108,25 +108,41 @@ def test_types_of_problems_are_kinds_of_answers(problem_type: str, solution: str
         ({}, "unknown_form"),
         ({"video": "a.mp4", "messages": "hello"}, "bad_messages"),
         ({"video": "a.mp4", "messages": turns(ASKED)}, "bad_answer"),
-        ({"video": "a.mp4", "messages": [*turns(ASKED, "A"), *turns("And then?", "B")]}, "several_turns"),
+        ({"video": "a.mp4", "messages": [*turns(ASKED, "A"), *turns("And then?", "B")[::-1]]}, "bad_messages"),
+        ({"video": "a.mp4", "messages": [*turns(ASKED, " "), *turns("Is it?", "yes")]}, "bad_messages"),
+        ({"video": "a.mp4", "messages": [*turns(ASKED, "<answer>A"), *turns("And then?", "B")]}, "bad_answer"),
+        ({"video": "a.mp4", "messages": turns(ASKED, "See <image>")}, "media_in_answer"),
+        ({"messages": turns(PARTS, [{"type": "image", "image": "b.png"}])}, "media_in_answer"),
         ({"video": "a.mp4", "messages": turns(ASKED, "A")[::-1]}, "bad_messages"),
         ({"video": "a.mp4", "messages": [{"role": "tool", "content": "x"}]}, "bad_messages"),
-        ({"messages": turns([*PARTS, {"type": "audio", "audio": "a.wav"}], "A")}, "bad_messages"),
-        ({"messages": turns([PARTS[0], *PARTS], "A")}, "several_videos"),
-        ({"messages": turns([*PARTS, {"type": "image", "image": "a.png"}], "A")}, "images_not_taken"),
+        ({"messages": turns([*PARTS, {"type": "audio", "audio": "a.wav"}], "A")}, "audio_not_taken"),
+        ({"videos": ["a.mp4"], "audios": ["a.wav"], "messages": turns(ASKED, "A")}, "audio_not_taken"),
+        ({"messages": turns([*PARTS, {"type": "file", "file": "a.pdf"}], "A")}, "bad_messages"),
+        ({"messages": turns([*PARTS, {"type": "video"}], "A")}, "media_in_options"),
+        ({"messages": turns([{"type": "video"}, *PARTS], "A")}, "marker_without_file"),
         ({"messages": turns([{**PARTS[0], "video_start": 2.0}, PARTS[1]], "A")}, "video_cut"),
-        ({"videos": ["a.mp4", "b.mp4"], "messages": turns(ASKED, "A")}, "several_videos"),
-        ({"videos": ["a.mp4"], "images": ["a.png"], "messages": turns(ASKED, "A")}, "images_not_taken"),
+        ({"videos": ["a.mp4", "b.mp4"], "messages": turns(ASKED, "A")}, "file_without_marker"),
+        ({"videos": ["a.mp4"], "images": ["a.png"], "messages": turns(ASKED, "A")}, "file_without_marker"),
+        ({"videos": ["a.mp4"], "images": ["a.png"], "question": "Is it?", "answer": "yes"}, "file_without_marker"),
+        ({"videos": ["a.mp4"], "messages": turns(f"<video>{ASKED}", "A")}, "marker_without_file"),
+        ({"videos": ["a.mp4"], "messages": turns(f"<image>{ASKED}", "A")}, "marker_without_file"),
+        ({"images": ["a.png"], "messages": turns(ASKED, "A")}, "marker_without_file"),
+        ({"images": ["a.png", "b.png"], "messages": turns("Which?\nA. <image>\nB. <image>", "A")}, "bad_options"),
+        (
+            {"images": ["a.png", "b.png"], "messages": turns("Which?\nA. a <image>\nB. b <image>", "A")},
+            "media_in_options",
+        ),
         ({"videos": [], "messages": turns(ASKED, "A")}, "bad_video"),
         ({"videos": ["a.mp4"], "messages": turns(ASKED)}, "bad_answer"),
         ({"videos": ["a.mp4"], "messages": turns(ASKED, "A"), "solution": "B"}, "bad_answer"),
-        ({**R1, "data_type": "image", "solution": "A"}, "images_not_taken"),
         ({**R1, "problem_type": "numerical", "solution": "A"}, "bad_kind"),
         ({**R1, "problem_type": "map drawing", "solution": "A"}, "bad_kind"),
         ({**VERL, "prompt": turns(ASKED)}, "bad_answer"),
         ({"video": "https://a.b/c.mp4", "question": "Is it?", "answer": "yes"}, "video_remote"),
         ({"video": {"bytes": "…"}, "question": "Is it?", "answer": "yes"}, "bad_video"),
-        ({"image": "a.png", "question": "Is it?", "answer": "yes"}, "images_not_taken"),
+        ({"image": "https://a.b/c.png", "question": "Is it?", "answer": "yes"}, "image_remote"),
+        ({"image": 3, "question": "Is it?", "answer": "yes"}, "bad_image"),
+        ({"video": {"video": "a.mp4", "start_s": 2, "end_s": 1}, "question": "Is it?", "answer": "yes"}, "bad_window"),
         ({"video": "x" * 300, "question": "Is it?", "answer": "yes"}, "bad_video"),
         ({"video": "\ud800.mp4", "question": "Is it?", "answer": "yes"}, "bad_text"),
         ({"video": "a\0.mp4", "question": "Is it?", "answer": "yes"}, "bad_video"),
@@ -134,6 +150,98 @@ def test_types_of_problems_are_kinds_of_answers(problem_type: str, solution: str
 )
 def test_what_cannot_be_taken_is_dropped_by_name(line: dict[str, Any], expected: str) -> None:
     assert reason(line) == expected
+
+
+IMAGE = {"type": "image", "image": "b.png"}
+TWO_VIDEOS = "Both: <video> and <video>\nWhich way?\n(A) up\n(B) down"
+MIXED = "<image>\nThen <video>\nWhich way?\n(A) up\n(B) down"
+SEVERAL: dict[str, tuple[dict[str, Any], list[str], str]] = {  # a line, its files in order, and its question
+    "ours_two_videos": (
+        {"video": ["a.mp4", "b.mp4"], "question": "Which way?", "options": ["up", "down"], "answer": "B"},
+        ["a.mp4", "b.mp4"],
+        "Which way?",
+    ),
+    "ours_image": ({"image": "b.png", "question": "Which way?", "answer": "down"}, ["b.png"], "Which way?"),
+    "ours_mixed": (
+        {"video": "a.mp4", "image": "b.png", "question": MIXED, "answer": "down"},
+        ["b.png", "a.mp4"],
+        "Then <video>\nWhich way?",
+    ),
+    "llava": (
+        {"video": ["a.mp4", "b.mp4"], "conversations": turns(TWO_VIDEOS, "B", "from", "value")},
+        ["a.mp4", "b.mp4"],
+        "Both: <video> and <video>\nWhich way?",
+    ),
+    "llava_image_marker": (
+        {"video": ["a.mp4", "b.mp4"], "conversations": turns(f"<image>\n<image>\n{ASKED[8:]}", "B", "from", "value")},
+        ["a.mp4", "b.mp4"],
+        "Which way?",
+    ),
+    "openai_parts": (
+        {"messages": turns([{"type": "text", "text": "Before:"}, IMAGE, *PARTS], "B")},
+        ["b.png", "a.mp4"],
+        "Before:\n<image>\n<video>\nWhich way?",
+    ),
+    "openai_parts_in_front": ({"messages": turns([PARTS[0], *PARTS], "B")}, ["a.mp4", "a.mp4"], "Which way?"),
+    "ms_swift": (
+        {"videos": ["a.mp4"], "images": ["b.png"], "messages": turns(MIXED), "solution": "B"},
+        ["b.png", "a.mp4"],
+        "Then <video>\nWhich way?",
+    ),
+    "ms_swift_bare_parts": (
+        {
+            "images": ["b.png", "c.png"],
+            "messages": turns([{"type": "image"}, {"type": "image"}, {"type": "text", "text": ASKED[8:]}], "B"),
+        },
+        ["b.png", "c.png"],
+        "Which way?",
+    ),
+    "video_r1_image": ({**R1, "path": "b.png", "data_type": "image", "solution": "B"}, ["b.png"], "Which way?"),
+    "video_r1_two": ({**R1, "path": ["a.mp4", "b.mp4"], "solution": "B"}, ["a.mp4", "b.mp4"], "Which way?"),
+    "verl": (
+        {
+            "videos": [{"video": "a.mp4"}],
+            "images": [{"image": "file://b.png"}],
+            "prompt": turns(MIXED),
+            "reward_model": {"ground_truth": "B"},
+        },
+        ["b.png", "a.mp4"],
+        "Then <video>\nWhich way?",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_several_files_are_read_in_the_order_of_their_markers(name: str) -> None:
+    """Markers before everything are left out: what has none stands there."""
+    line, paths, text = SEVERAL[name]
+    asked = read(line)
+    assert (paths_of(line), asked.question.text, right(asked)) == (paths, text, "down")
+
+
+@pytest.mark.parametrize("name", ["conversations", "messages"])
+def test_earlier_turns_are_kept_and_the_last_answer_is_the_target(name: str) -> None:
+    """Of an earlier reply with a thought, its answer is said again; a marker stays in its turn."""
+    role, content = ("from", "value") if name == "conversations" else ("role", "content")
+    told = [*turns("<video>\nWhat is it?", "<think>Red.</think><answer>a <|im_end|> ball</answer>", role, content)]
+    told += turns("And here <image>?", "A dog.", role, content) + turns(
+        ASKED.replace("<video>\n", ""), "B", role, content
+    )
+    asked, files = taken({"video": "a.mp4", "image": "b.png", name: told})
+    assert [(turn.role, turn.text) for turn in asked.earlier] == [
+        ("user", "What is it?"),
+        ("assistant", "a (/im_end/) ball"),
+        ("user", "And here <image>?"),
+        ("assistant", "A dog."),
+    ]
+    assert (asked.question.text, right(asked), asked.rationale) == ("Which way?", "down", "")
+    assert [(file.kind, file.path) for file in files] == [("video", "a.mp4"), ("image", "b.png")]
+
+
+def test_a_video_shown_in_a_later_turn_stands_there() -> None:
+    told = [*turns("Hello.", "Hello!"), *turns("<video>\nWhich way?\nA. up\nB. down", "B")]
+    asked, _ = taken({"videos": ["a.mp4"], "messages": told})
+    assert asked.earlier[0].text == "Hello." and asked.question.text == "<video>\nWhich way?"
 
 
 def test_an_unknown_form_names_those_that_are_read() -> None:

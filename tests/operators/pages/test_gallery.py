@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from temporay.operators.media import Medium
 from temporay.operators.pages import gallery, sample_card
 from temporay.operators.pages.overlay import overlay_of
 from temporay.operators.pages.page import asset, page
@@ -26,10 +27,7 @@ def make_sample(*, twin: bool = False, answer_index: int = 0) -> Sample:
         rationale="From 0.5 s it goes up. Then <b>more</b>.",
         order_dependent=True,
         needs_time=True,
-        width=64,
-        height=48,
-        fps=4.0,
-        num_frames=8,
+        media=(Medium(width=64, height=48, fps=4.0, num_frames=8),),
         events=(
             Event(kind="moves", subject="red circle", start_ms=0.0, end_ms=1000.0, detail=HOSTILE),
             Event(kind="moves", subject="red circle", start_ms=1000.0, end_ms=2000.0, detail="down"),

@@ -3,7 +3,7 @@
 import numpy as np
 from temporay.operators.canvas import Canvas
 from temporay.operators.pixels.clip import Codec, decode, encode
-from temporay.operators.pixels.render import render, render_i420, to_i420
+from temporay.operators.pixels.render import one_after_another, render, render_i420, to_i420
 from temporay.operators.primitives.scenes.scene_order import SceneOrder
 from temporay.operators.records import Address, Frames, Scene
 from temporay.operators.sampling import EVERY_FRAME
@@ -44,3 +44,15 @@ def test_planes_and_rgb_frames_encode_alike() -> None:
     codec = Codec(crf=10)
     assert encode(frames_THWC, 8.0, codec) == encode(to_i420(frames_THWC), 8.0, codec)
     assert np.abs(decode(encode(to_i420(frames_THWC), 8.0, codec).data).astype(int) - frames_THWC).mean() < 6
+
+
+def test_media_follow_each_other_in_a_clip_that_can_be_encoded() -> None:
+    """It has the first one's size, made even; what has another shape stands in its middle, on black."""
+    wide = np.full((1, 21, 32, 3), 200, np.uint8)
+    high = np.full((3, 40, 20, 3), 100, np.uint8)
+    joined_THWC = one_after_another((wide, high))
+    assert joined_THWC.shape == (4, 22, 32, 3)
+    assert decode(encode(joined_THWC, 4.0, Codec(pad_bytes=1)).data).shape == joined_THWC.shape
+    assert joined_THWC[1:, 11, 16].min() == 100 and joined_THWC[1:, 11, :10].max() == 0
+    even = np.zeros((2, 8, 8, 3), np.uint8)
+    assert np.array_equal(one_after_another((even,)), even)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from temporay.operators.errors import SampleRejected
+from temporay.operators.media import Clips
 from temporay.operators.records import Address, Frames, Question
 from temporay.operators.scoring.arms import (
     EVERY_ARM,
@@ -21,7 +22,11 @@ from temporay.operators.scoring.arms import (
 )
 
 
-def make_frames(num_frames: int) -> Frames:
+def make_frames(num_frames: int) -> Clips:
+    return (_frames(num_frames),)
+
+
+def _frames(num_frames: int) -> Frames:
     return np.arange(num_frames, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
 
 
@@ -29,8 +34,8 @@ def make_address(index: int) -> Address:
     return Address(task="first_last", split="test", index=index, seed=0, level=0)
 
 
-def order(frames_THWC: Frames | None) -> list[int]:
-    assert frames_THWC is not None
+def order(clips: Clips, place: int = 0) -> list[int]:
+    frames_THWC = clips[place]
     return [int(n) for n in frames_THWC[:, 0, 0, 0]]
 
 
@@ -53,7 +58,7 @@ def test_single_frame_is_one_frame_of_the_clip_for_its_whole_length() -> None:
 def test_ordered_keeps_the_clip_and_blind_has_none() -> None:
     frames = make_frames(5)
     assert order(apply_arm("ordered", frames, make_address(0))) == [0, 1, 2, 3, 4]
-    assert apply_arm("blind", frames, make_address(0)) is None
+    assert apply_arm("blind", frames, make_address(0)) == ()
 
 
 def test_reversed_turns_the_clip_round() -> None:
@@ -63,6 +68,20 @@ def test_reversed_turns_the_clip_round() -> None:
 @pytest.mark.parametrize("arm", ["ordered", "shuffled", "reversed", "single_frame"])
 def test_one_frame_has_no_other_order(arm: Arm) -> None:
     assert order(apply_arm(arm, make_frames(1), make_address(0))) == [0]
+
+
+def test_every_video_is_changed_by_itself() -> None:
+    """The first one as if it were alone. A picture between them stays as it is."""
+    clips = (*make_frames(6), *make_frames(1), *make_frames(6))
+    for arm in ("shuffled", "single_frame", "reversed"):
+        changed = apply_arm(arm, clips, make_address(0))
+        assert order(changed) == order(apply_arm(arm, make_frames(6), make_address(0)))
+        assert order(changed, 1) == [0] and len(order(changed, 2)) == 6
+        assert order(changed, 2) != list(range(6))
+    assert order(apply_arm("shuffled", clips, make_address(0))) != order(
+        apply_arm("shuffled", clips, make_address(0)), 2
+    )
+    assert apply_arm("blind", clips, make_address(0)) == ()
 
 
 ORDER = Question(
@@ -102,7 +121,7 @@ def test_a_question_without_options_has_none_to_change(arm: Arm) -> None:
 
 def test_every_arm_is_of_one_kind_and_two_show_no_video() -> None:
     assert sorted(EVERY_ARM) == sorted({*FRAME_ARMS, *OPTION_ARMS, *LOG_ARMS}) and len(EVERY_ARM) == 11
-    assert [arm for arm in EVERY_ARM if apply_arm(arm, make_frames(4), make_address(0)) is None] == [
+    assert [arm for arm in EVERY_ARM if apply_arm(arm, make_frames(4), make_address(0)) == ()] == [
         "blind",
         "caption_only",
     ]

@@ -17,6 +17,7 @@ from temporay.operators.errors import SampleRejected
 from temporay.operators.primitives._base import PRIMITIVES, primitive_called
 from temporay.operators.primitives.states._game import OperationsGame
 from temporay.operators.records import Sample
+from temporay.operators.sampling import ShownFrames
 from temporay.operators.scoring.log_arms import by_log, deciding_places, plan_of
 
 LEVELS = (0, 4)  # the easiest and the hardest
@@ -49,13 +50,17 @@ def pair_of(task: str, drawn: Path, level: int, unit: int) -> list[tuple[Sample,
     recipe = Recipe(tasks=(task,), num_samples=8, level=level, **settings)
     shown_of = CANVAS.sampling.shown
     return [
-        (replace(made.sample, shown=shown_of(made.sample.num_frames, made.sample.fps)), made)
+        (with_shown(made.sample, shown_of(made.sample.clip.num_frames, made.sample.clip.fps)), made)
         for made in make_unit(recipe, open_source(recipe, drawn), unit)
     ]
 
 
+def with_shown(sample: Sample, shown: ShownFrames | None) -> Sample:
+    return replace(sample, media=(replace(sample.clip, shown=shown),))
+
+
 def indices(sample: Sample) -> tuple[int, ...]:
-    return tuple(range(sample.num_frames)) if sample.shown is None else sample.shown.indices
+    return tuple(range(sample.clip.num_frames)) if sample.clip.shown is None else sample.clip.shown.indices
 
 
 @pytest.mark.parametrize("task", available(PRIMITIVES))
@@ -76,19 +81,19 @@ def test_frames_around_the_deciding_events_come_in_pairs(task: str, drawn: Path)
             assert error.reason == "every_frame_decides"
             continue
         every, kept = indices(sample), set(places)
-        assert asked.shown is not None and asked.shown.indices == tuple(every[place] for place in places)
+        assert asked.clip.shown is not None and asked.clip.shown.indices == tuple(every[place] for place in places)
         assert asked.question == sample.question and len(places) < len(every)
         assert all(place ^ 1 in kept for place in places if place ^ 1 < len(every))
         for event in primitive.deciding(made.plan):
             for place, frame in enumerate(every):
-                time_ms = 1000.0 * frame / sample.fps
+                time_ms = 1000.0 * frame / sample.clip.fps
                 if event.start_ms <= time_ms < event.end_ms:
                     assert place in kept
-            before = [place for place, frame in enumerate(every) if 1000.0 * frame / sample.fps <= event.start_ms]
-            after = [place for place, frame in enumerate(every) if 1000.0 * frame / sample.fps >= event.end_ms]
+            before = [place for place, frame in enumerate(every) if 1000.0 * frame / sample.clip.fps <= event.start_ms]
+            after = [place for place, frame in enumerate(every) if 1000.0 * frame / sample.clip.fps >= event.end_ms]
             assert {*before[-1:], *after[:1]} <= kept
         if isinstance(primitive, OperationsGame) and primitive.survives(made.plan, every):
-            assert primitive.survives(made.plan, asked.shown.indices)
+            assert primitive.survives(made.plan, asked.clip.shown.indices)
 
 
 def test_frames_far_from_a_bounce_are_left_out(drawn: Path) -> None:
@@ -104,7 +109,7 @@ def test_half_speed_keeps_answers_that_tell_no_seconds(task: str, drawn: Path) -
                 by_log("slow_motion", sample)
         else:
             asked = by_log("slow_motion", sample)
-            assert (asked.fps, asked.shown, asked.question) == (sample.fps / 2, sample.shown, sample.question)
+            assert asked.media == (replace(sample.clip, fps=sample.clip.fps / 2),) and asked.question == sample.question
 
 
 def test_a_moment_named_in_seconds_is_another_one_at_half_speed(drawn: Path) -> None:

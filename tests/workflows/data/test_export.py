@@ -53,7 +53,7 @@ def test_verl_rows(dataset: Dataset, tmp_path: Path) -> None:
         assert "<answer>" in turn["content"]  # the recipe's instruction
         assert row["reward_model"] == {"style": "rule", "ground_truth": sample.question.answer}
         assert row["extra_info"]["index"] == i and row["extra_info"]["task"] == sample.address.task
-        assert row["videos"][0]["fps"] == sample.fps and row["videos"][0]["max_frames"] >= sample.num_frames
+        assert row["videos"][0]["fps"] == sample.clip.fps and row["videos"][0]["max_frames"] >= sample.clip.num_frames
         assert sample.rationale not in json.dumps(row)
     loaded = datasets.load_dataset("parquet", data_files=str(out / "rl.parquet"), cache_dir=str(tmp_path))["train"]
     assert loaded[0]["videos"][0]["type"] == "video"

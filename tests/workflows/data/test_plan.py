@@ -41,7 +41,7 @@ def test_bytes_are_those_that_a_shard_has(recipe: Recipe, tmp_path: Path) -> Non
     write_shard(one, source, "0" * 16, 0, tmp_path)
     in_tar = (tmp_path / shard_name(0)).stat().st_size
     assert 0 <= in_tar - 5 * cost.nbytes <= 10240 + 1024, "a tar ends with zeros"
-    frames = sum(make_sample_at(one, source, i).sample.num_frames for i in range(5))
+    frames = sum(make_sample_at(one, source, i).sample.clip.num_frames for i in range(5))
     assert cost.video_tokens * 5 == pytest.approx(sum([4 * -(-frames // 2)]), abs=4 * 5)
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from temporay.operators.errors import SampleRejected, UserError
-from temporay.operators.records import FinishReason, Frames, Group, Prompt, Rollout, Sampling
+from temporay.operators.media import Clips, Medium, ShownMedium
+from temporay.operators.records import FinishReason, Group, Prompt, Rollout, Sampling
 from temporay.operators.scoring.arms import Arm
 from temporay.operators.scoring.evaluation import EvaluationRow, read_rows
 from temporay.workflows.evaluation.asking import ask, chunks_of, greedy, not_asked, tell_not_asked
@@ -34,19 +35,20 @@ class ThreeAClip:
     def clip_of(self, i: int) -> int:
         return i // 3
 
-    def frames_shown(self, clip: int) -> Frames:
+    def frames_shown(self, clip: int) -> Clips:
         self.decodes[clip] += 1
-        return np.full((2, 2, 2, 3), clip, np.uint8)
+        return (np.full((2, 2, 2, 3), clip, np.uint8),)
 
-    def shape_shown(self, clip: int) -> tuple[int, int, int]:
-        return 2, 2, 2
+    def media_shown(self, clip: int) -> Sequence[Medium]:
+        return [Medium(width=2, height=2, fps=1.0, num_frames=2)]
 
     def obstacle(self, i: int, arm: Arm) -> SampleRejected | None:
         return SampleRejected("is_odd", "its number is odd") if arm in self.even_only and i % 2 else None
 
-    def prompt(self, processor: Any, i: int, arm: Arm, frames_THWC: Frames) -> Prompt:
+    def prompt(self, processor: Any, i: int, arm: Arm, clips: Clips) -> Prompt:
+        (frames_THWC,) = clips
         assert frames_THWC[0, 0, 0, 0] == self.clip_of(i)
-        return Prompt(key=str(i), text=f"{i} {arm}", frames_THWC=frames_THWC, fps=1.0)
+        return Prompt(key=str(i), text=f"{i} {arm}", media=(ShownMedium(frames_THWC=frames_THWC, fps=1.0),))
 
     def row(self, i: int, arm: Arm, rollout: Rollout) -> EvaluationRow:
         return EvaluationRow(key=str(i), task="t", arm=arm, score=1.0, parsed="", text=rollout.text, chance=0.5)

@@ -85,9 +85,9 @@ def test_every_question_is_asked_whose_video_is_there(folder: Path) -> None:
 
 def test_only_the_stated_part_of_a_video_is_shown(folder: Path) -> None:
     questions = opened(folder)
-    whole = questions.frames_shown(questions.clip_of(place(questions, "moving_direction")))
-    part = questions.frames_shown(questions.clip_of(place(questions, "action_sequence")))  # from 1.5 to 8 s
-    assert whole.shape == (4, 48, 64, 3) == (*questions.shape_shown(0), 3)
+    (whole,) = questions.frames_shown(questions.clip_of(place(questions, "moving_direction")))
+    (part,) = questions.frames_shown(questions.clip_of(place(questions, "action_sequence")))  # from 1.5 to 8 s
+    assert whole.shape == (4, 48, 64, 3) == questions.media_shown(0)[0].shape
     assert numbers(whole) == [2, 7, 12, 17] and numbers(part) == [4, 7, 11, 14]
 
 
@@ -97,8 +97,9 @@ def test_the_prompt_has_the_published_words_and_the_times_of_the_frames(folder: 
     frames = questions.frames_shown(questions.clip_of(i))
     prompt = questions.prompt(processor, i, "reversed", frames)
     assert prompt.text.endswith("Best option:(") and "Carefully watch the video" in prompt.text
-    assert prompt.fps == TIMELINE_FPS and prompt.shown is not None and prompt.shown.indices == (1000, 3500, 6000, 8500)
-    assert prompt.frames_THWC is not None and np.array_equal(prompt.frames_THWC, frames[::-1])
+    (shown,) = prompt.media
+    assert shown.fps == TIMELINE_FPS and shown.shown is not None and shown.shown.indices == (1000, 3500, 6000, 8500)
+    assert np.array_equal(shown.frames_THWC, frames[0][::-1])
     own = opened(folder, asking="own", instruction="Think first.").prompt(processor, i, "ordered", frames)
     assert (
         "Carefully" not in own.text
@@ -108,6 +109,35 @@ def test_the_prompt_has_the_published_words_and_the_times_of_the_frames(folder: 
     removed = questions.prompt(processor, i, "right_removed", frames).text
     item = questions.items[i]
     assert NONE_OF_THEM in removed and item.options[item.gold] not in removed
+
+
+def test_a_question_about_several_videos_shows_all_of_them_between_their_titles(tmp_path: Path, model: Path) -> None:
+    layouts.cvbench(tmp_path)
+    for item in benchmark_called("cvbench").read(tmp_path).items:
+        for n, video in enumerate(item.videos):
+            (tmp_path / video).parent.mkdir(exist_ok=True)
+            write_video(tmp_path / video, num_frames=6 + 2 * n, fps=2, size=(64, 48))
+    reading = VideoReading(rule="count", count=4)
+    questions = BenchmarkQuestions.open(
+        benchmark_called("cvbench"), tmp_path, reading, asking="published", instruction="", num_samples=None
+    )
+    assert not questions.left_out and questions.clips == (0, 1, 2, 3, 4)
+    processor, clips = family_of(model).load_processor(model), questions.frames_shown(1)
+    assert (
+        [clip.shape for clip in clips] == [medium.shape for medium in questions.media_shown(1)] == [(4, 48, 64, 3)] * 3
+    )
+    prompt = questions.prompt(processor, 1, "ordered", clips)
+    marker = "<|vision_start|><|video_pad|><|vision_end|>"
+    titled = "".join(f"The video {n}\n{marker}\nVideo {n} End\n" for n in (1, 2, 3))
+    assert f"user\n{titled}\nSelect the best answer" in prompt.text
+    assert len({medium.shown for medium in prompt.media}) == 3  # each is told its own times
+    backward = questions.prompt(processor, 1, "reversed", clips)
+    assert all(
+        np.array_equal(one.frames_THWC, other.frames_THWC[::-1])
+        for one, other in zip(prompt.media, backward.media, strict=True)
+    )
+    blind = questions.prompt(processor, 1, "blind", clips)
+    assert blind.media == () and marker not in blind.text and "Video 3 End" in blind.text
 
 
 @pytest.mark.parametrize("arm", ["ordered", "options_shuffled", "right_removed", "numbered"])
@@ -148,16 +178,17 @@ def test_options_change_only_where_the_prompt_lists_them(name: str, model: Path,
         benchmark=benchmark,
         items=items,
         doc_ids=tuple(range(len(items))),
-        clips=(0,) * len(items),
+        clips=tuple(range(len(items))),
         videos=(),
-        taken=(taken,),
+        media=tuple((taken.medium,) * len(item.videos) for item in items),
         left_out=(),
         reading=VideoReading(),
         asking="published",
         instruction="",
     )
-    frames, reasons = np.zeros((2, 32, 32, 3), np.uint8), set[str]()
+    reasons = set[str]()
     for i, item in enumerate(items):
+        frames = (np.zeros((2, 32, 32, 3), np.uint8),) * len(item.videos)
         ordered = questions.prompt(processor, i, "ordered", frames).text
         for arm in OPTION_ARMS:
             if (obstacle := questions.obstacle(i, arm)) is not None:
@@ -220,7 +251,7 @@ def found_tasks(folder: Path) -> list[str]:
 def test_a_video_that_breaks_off_is_named(folder: Path, tmp_path: Path) -> None:
     questions = opened(folder)
     clip = questions.clip_of(place(questions, "scene_transition"))
-    path = questions.videos[clip].path
+    path = questions.videos[clip][0].path
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match=r"scene_transition/v0\.mp4.*; get it again, or move it away"):

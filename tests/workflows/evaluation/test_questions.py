@@ -58,10 +58,10 @@ def test_each_arm_asks_with_its_own_options_and_frames(data: Path, questions: Sa
     model = write_model(data, tmp_path / "model")
     processor = family_of(model).load_processor(model)
     frames, sample = questions.frames_shown(0), questions.samples.sample(3)
-    assert np.array_equal(frames, questions.samples.frames_shown(3))
+    assert np.array_equal(frames[0], questions.samples.frames_shown(3)[0])
     ordered, backward = (questions.prompt(processor, 0, arm, frames) for arm in ("ordered", "reversed"))
-    assert ordered.text == backward.text and ordered.frames_THWC is not None and backward.frames_THWC is not None
-    assert np.array_equal(ordered.frames_THWC, backward.frames_THWC[::-1])
+    assert ordered.text == backward.text
+    assert np.array_equal(ordered.media[0].frames_THWC, backward.media[0].frames_THWC[::-1])
     removed = questions.prompt(processor, 0, "right_removed", frames)
     assert NONE_OF_THEM in removed.text and sample.question.options[sample.question.answer_index] not in removed.text
     letter = sample.question.letter
@@ -105,9 +105,9 @@ def test_slow_motion_shows_the_same_frames_at_later_times(
     processor = family_of(model).load_processor(model)
     frames = questions.frames_shown(0)
     ordered, slow = (questions.prompt(processor, 0, arm, frames) for arm in ("ordered", "slow_motion"))
-    assert slow.frames_THWC is frames and (slow.text, slow.shown) == (ordered.text, ordered.shown)
-    times = [video_metadata(prompt)["duration"] for prompt in (ordered, slow)]
-    assert slow.fps == ordered.fps / 2 and times[1] == 2 * times[0]
+    assert slow.text == ordered.text and slow.media == (replace(ordered.media[0], fps=ordered.media[0].fps / 2),)
+    times = [video_metadata(prompt.media[0])["duration"] for prompt in (ordered, slow)]
+    assert times[1] == 2 * times[0]
 
 
 def test_oracle_frames_and_captions_need_what_the_data_have(data: Path, tmp_path: Path) -> None:
@@ -122,9 +122,10 @@ def test_oracle_frames_and_captions_need_what_the_data_have(data: Path, tmp_path
     for i in found:
         frames = bounces.frames_shown(i)
         ordered, oracle = (bounces.prompt(processor, i, arm, frames) for arm in ("ordered", "oracle_frames"))
-        assert oracle.text == ordered.text and oracle.fps == ordered.fps and oracle.shown is not None
-        assert oracle.frames_THWC is not None and len(oracle.frames_THWC) < len(frames)
-        assert np.array_equal(oracle.frames_THWC, frames[list(oracle.shown.indices)])
+        (shown,) = oracle.media
+        assert oracle.text == ordered.text and shown.fps == ordered.media[0].fps and shown.shown is not None
+        assert len(shown.frames_THWC) < len(frames[0])
+        assert np.array_equal(shown.frames_THWC, frames[0][list(shown.shown.indices)])
     with pytest.raises(UserError, match=r"caption_only can ask none of 8 questions: .*\(no_captions\); leave it out"):
         not_asked(bounces, ["ordered", "caption_only"])
 
@@ -136,7 +137,7 @@ def test_captions_stand_for_the_video(tmp_path: Path) -> None:
     processor, questions = family.load_processor(model), SampleQuestions.of(Dataset.open(data), range(4), "")
     prompt = questions.prompt(processor, 0, "caption_only", questions.frames_shown(0))
     sample = questions.samples.sample(0)
-    assert prompt.frames_THWC is None and processor.video_token not in prompt.text
+    assert prompt.media == () and processor.video_token not in prompt.text
     assert all(event.subject in prompt.text.partition(sample.question.text)[0] for event in sample.events)
     right = questions.row(0, "caption_only", written(f"<answer>{sample.question.letter}</answer>"))
     assert (right.score, right.claims) == (1.0, None)

@@ -60,7 +60,7 @@ def test_a_run_publishes_adapters_alone(
     assert expected < 0.2 * (model / "model.safetensors").stat().st_size
     assert summary["parity_max_abs"] < 1e-4 and max(row["engine_kl"] for row in rows_of(tmp_path)) < 1e-6
 
-    asked = [Prompt(key="p", text="Which way does the circle move?", frames_THWC=None, fps=4.0)]
+    asked = [Prompt(key="p", text="Which way does the circle move?")]
     greedy = Sampling(num_rollouts=1, temperature=0.0, max_tokens=8, seed=0)
     before = asyncio.run(engines.generate(asked, greedy))
     [slot] = engines.roster.serving()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import ray
 from temporay.operators.dataset.reader import Dataset
+from temporay.operators.media import ShownMedium
 from temporay.operators.records import Group, Prompt
 from temporay.operators.videos.reading import VideoReading
 from temporay.workflows.grpo.batches import TrainingBatch, TrainingGroup, UpdateReport
@@ -60,7 +61,7 @@ class KeepingMailbox:
 def test_a_learned_batch_holds_no_frames_and_can_be_learned_again(tmp_path: Path) -> None:
     data = write_dataset(tmp_path / "data", num_samples=2)
     frames_THWC = Dataset.open(data).frames(1)
-    prompt = Prompt(key="a", text="?", frames_THWC=frames_THWC, fps=4.0)
+    prompt = Prompt(key="a", text="?", media=(ShownMedium(frames_THWC=frames_THWC, fps=4.0),))
     stored = MediaStore().put(prompt, num_rollouts=2, source=ClipSource(data=data, row=1, videos=VideoReading()))
     group = TrainingGroup(prompt=stored, group=Group(key="a", prompt_ids=(1,), rollouts=()), advantages=())
     mailbox = KeepingMailbox()
@@ -73,13 +74,13 @@ def test_a_learned_batch_holds_no_frames_and_can_be_learned_again(tmp_path: Path
 
     asyncio.run(update())
     first, kept = (ray.get(batch[0]).groups[0].prompt for batch in mailbox.batches)
-    assert first.frames_ref is not None and kept.frames_ref is None
+    assert first.media_ref is not None and kept.media_ref is None
     for one in (first, kept):
-        loaded = one.load().frames_THWC
+        loaded = one.load().media[0].frames_THWC
         assert loaded is not None and np.array_equal(loaded, frames_THWC)
 
 
 def test_frames_that_no_dataset_has_stay_in_the_store() -> None:
-    prompt = Prompt(key="a", text="?", frames_THWC=np.zeros((2, 8, 8, 3), np.uint8), fps=4.0)
+    prompt = Prompt(key="a", text="?", media=(ShownMedium(frames_THWC=np.zeros((2, 8, 8, 3), np.uint8), fps=4.0),))
     stored = MediaStore().put(prompt, num_rollouts=1)
     assert stored.without_frames() == stored

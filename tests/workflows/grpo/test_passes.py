@@ -27,9 +27,9 @@ def make_group(
         )
         for length in completions
     )
-    prompt = Prompt(key=key, text="", frames_THWC=None, fps=1.0)
+    prompt = Prompt(key=key, text="")
     return TrainingGroup(
-        prompt=StoredPrompt(prompt=prompt, frames_ref=None),
+        prompt=StoredPrompt(prompt=prompt, media_ref=None),
         group=Group(key=key, prompt_ids=(1,) * prompt_tokens, rollouts=rollouts),
         advantages=[None if r == without else 1.0 for r in range(len(rollouts))],
     )

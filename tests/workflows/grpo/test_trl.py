@@ -47,14 +47,14 @@ def batches(config: GrpoConfig) -> list[Answered]:
     dataset, rewards = Dataset.open(config.data), load_rewards(config.rewards.weights, {})
     chosen, _ = prompt_stream(config, dataset).choose(Cursor(), ASKED.steps * ASKED.prompts)
     rows = [one.row for one in chosen]
-    prompts = [to_prompt(processor, dataset.sample(r), dataset.frames(r), instruction="") for r in rows]
+    prompts = [to_prompt(processor, dataset.sample(r), (dataset.frames(r),), instruction="") for r in rows]
     for seed in range(MAX_SEEDS):
         sampling = Sampling(
             num_rollouts=ASKED.group_size, temperature=config.temperature, max_tokens=ASKED.max_tokens, seed=seed
         )
         answered = []
         for one, prompt, group in zip(chosen, prompts, engine.generate(prompts, sampling), strict=True):
-            sample, stored = dataset.sample(one.row), StoredPrompt(prompt=prompt, frames_ref=None)
+            sample, stored = dataset.sample(one.row), StoredPrompt(prompt=prompt, media_ref=None)
             scores = score_group(group, sample, rewards)
             found = AnsweredPrompt(chosen=one, sample=sample, prompt=stored, group=group, scores=scores)
             answered.append((stored, found.scored(config, 0, TaskScales())))

@@ -131,7 +131,7 @@ def learner(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.fixture(scope="module")
 def groups(learner: Any) -> list[TrainingGroup]:
     return [
-        TrainingGroup(prompt=StoredPrompt(prompt=prompt, frames_ref=None), group=group, advantages=advantages)
+        TrainingGroup(prompt=StoredPrompt(prompt=prompt, media_ref=None), group=group, advantages=advantages)
         for prompt, group, advantages in zip(*make_groups(learner.family, learner.processor), strict=True)
     ]
 

@@ -46,10 +46,10 @@ def test_a_pair_is_one_card_with_both_clips_and_their_tracks(recipe: Recipe, tmp
     text = (tmp_path / "page.html").read_text()
     assert text.count("<article") == text.count('data-status="pair"') == 4  # two whole pairs of each task
     clips = [base64.b64decode(data) for data in re.findall(r'<script type="text/plain">([^<]+)', text)]
-    assert [len(decode(clip)) for clip in clips[:2]] == [dataset.sample(i).num_frames for i in (0, 1)]
+    assert [len(decode(clip)) for clip in clips[:2]] == [dataset.sample(i).clip.num_frames for i in (0, 1)]
     overlays = [json.loads(data) for data in re.findall(r'<script type="application/json">([^<]+)', text)]
     first, twin = (overlay["tracks"][-1]["xy"] for overlay in overlays[:2])
-    assert first != twin and len(first) == len(twin) == dataset.sample(0).num_frames
+    assert first != twin and len(first) == len(twin) == dataset.sample(0).clip.num_frames
     assert "No tracks" not in text and "not in the log" not in text and "claims, all in the log" in text
 
 

@@ -28,6 +28,7 @@ from temporay.workflows.rollouts.defaults import (
 from temporay.workflows.rollouts.gpu_shares import shares_of
 from temporay.workflows.rollouts.settings import PoolConfig
 
+from tests.models.small_engines import mixed_prompts
 from tests.small_data import write_dataset
 from tests.small_runs import write_model
 
@@ -86,7 +87,8 @@ def test_everything_can_be_set() -> None:
     config = PoolConfig(num_gpus=0.0, threads=5, settings=given, resources={"rollout": 1.0})
     pool = resolve(config, EIGHT_GPUS, SIZE_2B, SYNRL)
     assert (pool.num_gpus, pool.threads, pool.resources) == (0.0, 5, {"rollout": 1.0})
-    assert dict(pool.settings) == {**dict(given), "sleep_mode": False, "adapters": None}
+    by_demand = {"max_videos": 1, "max_images": 0, "sleep_mode": False, "adapters": None}
+    assert dict(pool.settings) == {**dict(given), **by_demand}
 
 
 def test_engines_beside_the_trainer() -> None:
@@ -157,7 +159,7 @@ def test_the_longest_prompt_is_counted_exactly(tmp_path: Path) -> None:
         dataset, lengths_of(model), instruction="Think.", max_tokens=9, num_prompts=4, num_rollouts=2
     )
     prompts = [
-        to_prompt(processor, dataset.sample(i), dataset.frames(i), instruction="Think.") for i in range(len(dataset))
+        to_prompt(processor, dataset.sample(i), (dataset.frames(i),), instruction="Think.") for i in range(len(dataset))
     ]
     lengths = {
         one.key: len(ids) for one, ids in zip(prompts, family.encode(processor, prompts).prompt_ids, strict=True)
@@ -170,6 +172,21 @@ def test_the_largest_of_two() -> None:
     assert largest([QUICKSTART, other]) == replace(
         QUICKSTART, key="b", prompt_tokens=900, num_prompts=100, num_rollouts=8, max_tokens=192
     )
+    several = largest([replace(QUICKSTART, max_videos=4), replace(other, max_images=2), QUICKSTART])
+    assert (several.max_videos, several.max_images) == (4, 2)
+    settings = resolve(PoolConfig(), TWO_CORES, TINY, several).settings
+    assert (settings.max_videos, settings.max_images) == (4, 2)
+
+
+def test_engines_are_told_how_many_media_a_prompt_shows(tmp_path: Path) -> None:
+    model = write_model(write_dataset(tmp_path / "data", num_samples=2), tmp_path / "model")
+    lengths = lengths_of(model)
+    sizes = {"max_tokens": 9, "num_prompts": 4, "num_rollouts": 2}
+    mixed = mixed_prompts(lengths.processor)
+    demand = Demand.of_prompts(mixed, lengths, **sizes)
+    assert (demand.max_videos, demand.max_images) == (2, 2)
+    blind = Demand.of_prompts([replace(mixed[0], text="Which way?", media=())], lengths, **sizes)
+    assert (blind.max_videos, blind.max_images) == (1, 0)
 
 
 def test_what_is_printed() -> None:

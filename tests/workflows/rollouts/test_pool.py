@@ -21,6 +21,7 @@ from temporay.models.families._base import family_of
 from temporay.models.tiny import TinyShape, build
 from temporay.models.weights import WeightBucket
 from temporay.operators.errors import UserError
+from temporay.operators.media import ShownMedium
 from temporay.operators.records import Group, Prompt, Sampling
 from temporay.workflows.config import validated
 from temporay.workflows.rollouts.actor import choose_engine
@@ -56,7 +57,7 @@ def scripted(ray_cluster: None, model: Path) -> Iterator[RolloutPool]:
 def prompts(num: int) -> list[Prompt]:
     frames_THWC = np.zeros((2, 32, 32, 3), dtype=np.uint8)
     text = "<|vision_start|><|video_pad|><|vision_end|>Which way?"
-    return [Prompt(key=f"p{i}", text=text, frames_THWC=frames_THWC, fps=4.0) for i in range(num)]
+    return [Prompt(key=f"p{i}", text=text, media=(ShownMedium(frames_THWC=frames_THWC, fps=4.0),)) for i in range(num)]
 
 
 def ones(version: int) -> PublishedWeights:
@@ -237,13 +238,13 @@ def test_frames_are_stored_once(scripted: RolloutPool) -> None:
     num_rollouts = 8
     clips = [np.full((8, 64, 64, 3), i % 3, dtype=np.uint8) for i in range(4)]  # the first and the last are the same
     store = MediaStore()
-    read = store.decode(lambda row: clips[row], range(len(clips)))  # several at once, in the order of the rows
+    read = store.decode(lambda row: (clips[row],), range(len(clips)))  # several at once, in the order of the rows
     stored = [
-        store.put(replace(prompt, frames_THWC=clip), num_rollouts)
-        for prompt, clip in zip(prompts(4), read, strict=True)
+        store.put(replace(prompt, media=(ShownMedium(frames_THWC=clip, fps=4.0),)), num_rollouts)
+        for prompt, (clip,) in zip(prompts(4), read, strict=True)
     ]
-    stored.append(store.put(Prompt(key="blind", text="Which way?", frames_THWC=None, fps=4.0), num_rollouts))
-    references = {prompt.frames_ref for prompt in stored if prompt.frames_ref is not None}
+    stored.append(store.put(Prompt(key="blind", text="Which way?"), num_rollouts))
+    references = {prompt.media_ref for prompt in stored if prompt.media_ref is not None}
     held = sum(place["object_size"] for place in get_object_locations(list(references)).values())
     counters = store.counters()
     assert counters["decodes"] == 4
@@ -253,10 +254,14 @@ def test_frames_are_stored_once(scripted: RolloutPool) -> None:
     assert len(pickle.dumps(stored)) < clips[0].nbytes / 10  # what travels is references
     loaded = [prompt.load() for prompt in stored]
     for prompt, clip in zip(loaded[:-1], clips, strict=True):
-        assert prompt.frames_THWC is not None
-        assert np.array_equal(prompt.frames_THWC, clip)
-        assert not prompt.frames_THWC.flags.owndata  # mapped, not copied
-    assert loaded[-1].frames_THWC is None
+        assert np.array_equal(prompt.media[0].frames_THWC, clip)
+        assert not prompt.media[0].frames_THWC.flags.owndata  # mapped, not copied
+    assert loaded[-1].media == ()
+    picture = ShownMedium(kind="image", frames_THWC=clips[1][:1], fps=1.0)
+    both = (picture, *stored[0].load().media)
+    [image, video] = store.put(replace(prompts(1)[0], media=both), num_rollouts).load().media
+    assert image.kind == "image" and np.array_equal(image.frames_THWC, picture.frames_THWC)
+    assert video.kind == "video" and not video.frames_THWC.flags.owndata
     answers = asyncio.run(scripted.generate(stored, replace(SAMPLING, num_rollouts=num_rollouts, segment_tokens=1)))
     assert [group.key for group in answers] == [prompt.key for prompt in stored]
 

@@ -40,7 +40,7 @@ def test_a_video_that_was_lost_keeps_its_row_and_is_met_in_its_turn(tmp_path: Pa
     again = as_begun(now, tmp_path)
     assert identities(again) == identities(begun) and again[0].lines == begun[0].lines
     mixture = Mixture.open(again)
-    assert len(mixture.frames_shown(0)) == len(mixture.frames_shown(3)) == 3
+    assert len(mixture.frames_shown(0)[0]) == len(mixture.frames_shown(3)[0]) == 3
     with pytest.raises(SampleRejected, match="video_missing"):
         mixture.frames_shown(1)
 
