@@ -170,7 +170,8 @@ def _finish(recipe: Recipe, source: Source, primitive: Primitive, plan: ScenePla
 def _verdict(
     recipe: Recipe, source: Source, primitive: Primitive, plan: ScenePlan, sample: Sample, clip: Clip | None
 ) -> Verdict:
-    if type(primitive).recover is Primitive.recover:  # without a check of its own there is no need to decode
+    kind = type(primitive)
+    if kind.recover is Primitive.recover and kind.seen is Primitive.seen:  # without a check no need to decode
         return Verdict.UNSURE
     frames_THWC = render(plan, source.load_image) if clip is None else decode(clip.data)
     sampling = recipe.canvas.sampling
