@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,13 @@ def processed(processor: Any, prompt: Prompt) -> Any:
     return processor(text=[prompt.text], return_tensors="pt", **given)
 
 
+def of_transformers(model: Any) -> Any:
+    """Return a model of the same weights as transformers makes it, with nothing of ours in its layers."""
+    plain = type(model)._from_config(deepcopy(model.config), attn_implementation="sdpa")
+    plain.load_state_dict(model.state_dict())
+    return plain.eval()
+
+
 def test_a_batch_is_encoded_as_its_prompts_are(loaded: Loaded) -> None:
     family, processor, _ = loaded
     prompts = mixed_prompts(processor)
@@ -58,7 +66,7 @@ def test_ids_are_the_processors_and_so_is_what_is_made_of_pixels(loaded: Loaded)
     """Transformers gets pictures and videos apart, as floats, and our positions; the rest is its own."""
     family, processor, path = loaded
     ours = family.load_model(path, torch.float32)
-    plain = type(ours).from_pretrained(path).eval()
+    plain = of_transformers(ours)
     banned = list(family.banned_token_ids(processor))
     allowed = [i for i in range(plain.config.text_config.vocab_size) if i not in banned]
     for prompt in mixed_prompts(processor):
@@ -74,7 +82,7 @@ def test_ids_are_the_processors_and_so_is_what_is_made_of_pixels(loaded: Loaded)
 def test_positions_of_pictures_are_those_of_transformers(loaded: Loaded) -> None:
     """Pictures alone: their positions are the same in every family, and so is the text after them."""
     family, processor, path = loaded
-    plain = type(family.load_model(path, torch.float32)).from_pretrained(path)
+    plain = of_transformers(family.load_model(path, torch.float32))
     prompt = mixed_prompts(processor)[2]
     own, (positions,) = processed(processor, prompt), family.positions(processor, family.encode(processor, [prompt]))
     theirs, _ = plain.model.get_rope_index(
