@@ -21,6 +21,7 @@ from temporay.models.chat import to_prompt, to_target
 from temporay.models.families._base import Family, family_of
 from temporay.models.parity import TOLERANCE, gaps_to_trainer
 from temporay.models.token_lengths import TokenLengths
+from temporay.operators.media import Medium
 from temporay.operators.records import Prompt, Sampling
 from transformers import AutoConfig, Qwen3VLForConditionalGeneration
 
@@ -34,7 +35,7 @@ pytestmark = [
 ]
 NARROW = {"num_hidden_layers": 2, "hidden_size": 128, "intermediate_size": 256, "num_attention_heads": 2}
 SHALLOW = {"depth": 2, "deepstack_visual_indexes": [0, 1], "out_hidden_size": NARROW["hidden_size"]}
-SAMPLE = replace(ANSWERED, width=64, height=96, fps=8.0, num_frames=7)
+SAMPLE = replace(ANSWERED, media=(Medium(width=64, height=96, fps=8.0, num_frames=7),))
 
 
 @pytest.fixture(scope="module")

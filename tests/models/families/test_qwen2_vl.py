@@ -24,5 +24,5 @@ def test_positions_by_hand() -> None:
         [0, 1, 2, 1, 2, 1, 2, 4, 5],
     ]
     assert ahead.tolist() == [[-3]]
-    with pytest.raises(ValueError, match="for videos only"):
+    with pytest.raises(ValueError, match="need video_grid_thw"):
         rope_index(cells_of, backbone, types, types)
