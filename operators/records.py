@@ -277,6 +277,20 @@ class Sample:
         return sum(math.prod(medium.shape) for medium in self.media)
 
     @property
+    def logged_plan(self) -> ScenePlan:
+        """The plan as far as the log knows it: what happens, and nothing of how it is drawn."""
+        return ScenePlan(
+            address=self.address,
+            width=self.clip.width,
+            height=self.clip.height,
+            fps=self.clip.fps,
+            num_frames=self.clip.num_frames,
+            backdrop=Backdrop(),
+            events=self.events,
+            facts=self.facts,
+        )
+
+    @property
     def target(self) -> str:
         """What supervised training teaches the model to write: the answer alone where there is no rationale."""
         thought = f"{THINK_OPEN}{self.rationale}{THINK_CLOSE}" if self.rationale else ""

@@ -22,7 +22,6 @@ from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.files import sha256_of
 from temporay.operators.pixels.clip import decode
 from temporay.operators.primitives._base import Primitive
-from temporay.operators.records import Backdrop, Sample, ScenePlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ def lint_row(row: SampleRow, primitive: Primitive, recipe: Recipe) -> Iterator[P
         yield Problem(key, f"a cell of its row has another type than the schema: {error}")
         return
     sample = from_row(row)
-    again = make_sample(primitive, plan_of(sample), recipe.style, recipe.answer_format)
+    again = make_sample(primitive, sample.logged_plan, recipe.style, recipe.answer_format)
     if (
         again.question.letter != sample.question.letter
         or row["answer_text"] != sample.question.options[sample.question.answer_index]
@@ -104,20 +103,6 @@ def lint_row(row: SampleRow, primitive: Primitive, recipe: Recipe) -> Iterator[P
         yield Problem(key, "its question is not the one that its facts give")
     elif again.rationale != sample.rationale:
         yield Problem(key, "its reasoning is not the one that its event log gives")
-
-
-def plan_of(sample: Sample) -> ScenePlan:
-    """Return the plan of a sample without what is drawn: enough to ask and to explain."""
-    return ScenePlan(
-        address=sample.address,
-        width=sample.clip.width,
-        height=sample.clip.height,
-        fps=sample.clip.fps,
-        num_frames=sample.clip.num_frames,
-        backdrop=Backdrop(),
-        events=sample.events,
-        facts=sample.facts,
-    )
 
 
 def _lint_twins(table: pa.Table, recipe: Recipe) -> Iterator[Problem]:

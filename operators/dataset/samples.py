@@ -170,9 +170,6 @@ def _finish(recipe: Recipe, source: Source, primitive: Primitive, plan: ScenePla
 def _verdict(
     recipe: Recipe, source: Source, primitive: Primitive, plan: ScenePlan, sample: Sample, clip: Clip | None
 ) -> Verdict:
-    kind = type(primitive)
-    if kind.recover is Primitive.recover and kind.seen is Primitive.seen:  # without a check no need to decode
-        return Verdict.UNSURE
     frames_THWC = render(plan, source.load_image) if clip is None else decode(clip.data)
     sampling = recipe.canvas.sampling
     return check_pixels(primitive, plan, sample.question, frames_THWC, source.load_image, sampling)

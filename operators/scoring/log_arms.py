@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.errors import SampleRejected
 from temporay.operators.primitives._base import Primitive, primitive_of
-from temporay.operators.records import Backdrop, Event, Sample, ScenePlan
+from temporay.operators.records import Event, Sample, ScenePlan
 from temporay.operators.sampling import PAIR, ShownFrames
 from temporay.operators.scoring.arms import Arm
 
@@ -62,7 +62,7 @@ def deciding_places(sample: Sample) -> list[int]:
     Raises:
         SampleRejected: ``no_event_log``, or ``every_frame_decides``.
     """
-    primitive, plan = _primitive(sample), plan_of(sample)
+    primitive, plan = _primitive(sample), sample.logged_plan
     shown_ms = 1000.0 * np.asarray(_indices(sample)) / sample.clip.fps
     around = np.zeros(len(shown_ms), np.bool_)
     for event in primitive.deciding(plan):
@@ -80,25 +80,11 @@ def slowed(sample: Sample) -> Sample:
     Raises:
         SampleRejected: ``no_event_log``, or ``answer_tells_seconds``: by the log, another tempo has another answer.
     """
-    primitive, plan = _primitive(sample), plan_of(sample)
+    primitive, plan = _primitive(sample), sample.logged_plan
     for tempo in TEMPOS:
         if _answer_at(tempo, primitive, plan) != sample.question.answer_index:
             raise SampleRejected("answer_tells_seconds", "its answer depends on how long the video takes")
     return replace(sample, media=(replace(sample.clip, fps=sample.clip.fps / SLOWED),))
-
-
-def plan_of(sample: Sample) -> ScenePlan:
-    """Return the plan of a sample as far as its log knows it: what happens, and nothing of how it is drawn."""
-    return ScenePlan(
-        address=sample.address,
-        width=sample.clip.width,
-        height=sample.clip.height,
-        fps=sample.clip.fps,
-        num_frames=sample.clip.num_frames,
-        backdrop=Backdrop(),
-        events=sample.events,
-        facts=sample.facts,
-    )
 
 
 def _answer_at(tempo: float, primitive: Primitive, plan: ScenePlan) -> int | None:

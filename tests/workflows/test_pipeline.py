@@ -71,7 +71,9 @@ def test_every_stage_leaves_its_result_and_is_not_done_twice(
     told = capsys.readouterr().out
     assert "scene_at" in told and "answers after a chain of thought: first_last base " in told
     check_times(config.out, told)
-    for stage, steps in (("sft", [0, 2]), ("grpo", [0, 2])):
+    for stage, steps, split in (("sft", [0, 2], "rl"), ("grpo", [0, 2], "test")):
+        settings = json.loads((config.out / stage / "config.json").read_text())
+        assert Path(settings["validation"]).name == split  # fine-tuning stops by it, so it is not what is tested on
         validated = RunDir(path=config.out / stage, resumed=True).rows(f"{stage}_validation")
         assert [row["step"] for row in validated] == steps
 

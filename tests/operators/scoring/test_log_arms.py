@@ -18,7 +18,7 @@ from temporay.operators.primitives._base import PRIMITIVES, primitive_called
 from temporay.operators.primitives.states._game import OperationsGame
 from temporay.operators.records import Sample
 from temporay.operators.sampling import ShownFrames
-from temporay.operators.scoring.log_arms import by_log, deciding_places, plan_of
+from temporay.operators.scoring.log_arms import by_log, deciding_places
 
 LEVELS = (0, 4)  # the easiest and the hardest
 CANVAS = Canvas(
@@ -68,7 +68,7 @@ def test_the_log_alone_asks_and_answers_as_the_plan_does(task: str, drawn: Path)
     primitive = primitive_called(task)
     for level in LEVELS:
         for sample, made in samples_of(task, drawn, level):
-            assert primitive.ask(plan_of(sample)) == primitive.ask(made.plan)
+            assert primitive.ask(sample.logged_plan) == primitive.ask(made.plan)
 
 
 @pytest.mark.parametrize("task", available(PRIMITIVES))

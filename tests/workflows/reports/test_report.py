@@ -174,6 +174,12 @@ def test_every_section_is_there_with_its_figures(run: Path) -> None:
     assert "FAILED" in text and text.count("not audited") == 2
 
 
+def test_answers_that_no_lenient_reader_reads_are_not_summed_up(run: Path) -> None:
+    result = json.loads((run / "summary.json").read_text())
+    result["accuracy"]["first_last"]["lenient"]["sft"] = None
+    assert "let pass" not in report.lead(run, result, Answers.read(run))
+
+
 def test_nothing_is_loaded_from_outside(run: Path) -> None:
     found = outline(page_of(run))
     assert not found.loads
