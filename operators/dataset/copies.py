@@ -3,8 +3,8 @@
     image files → fingerprints (a small decode each, kept in the user's cache) → ids by the smallest id of their picture
 
 Ids say nothing about pictures: with copies under other ids, a picture of ``test`` would be in ``train`` too. Crops and
-mirrored pictures are not found. A fingerprint takes five to ten milliseconds of a core, up to twenty minutes for all of COCO.
-Those of large folders are kept, so that only files which are new or have changed are decoded again. A dataset's
+mirrored pictures are not found. A fingerprint takes five to ten milliseconds of a core, up to twenty minutes for all of
+COCO. Those of large folders are kept, so that only files which are new or have changed are decoded again. A dataset's
 recipe.json keeps the ids that were found.
 """
 
