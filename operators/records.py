@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from temporay.operators.sampling import ShownFrames
 
-GENERATOR_VERSION = "5"  # changes whenever the same address would give another sample
+GENERATOR_VERSION = "6"  # changes whenever the same address would give another sample
 
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 ANSWER_OPEN, ANSWER_CLOSE = "<answer>", "</answer>"

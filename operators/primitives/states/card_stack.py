@@ -161,6 +161,10 @@ class CardStack(FaceGame):
         stack = state[: state.index(ASIDE)]
         return ", ".join(stack) if facts["ask"] == "order" else f"card {stack[facts['place'] - 1]}"
 
+    def open_part(self, facts: Facts, answer: str) -> str:
+        """Return how many cards lie in the stack."""
+        return str(len(answer.split(", ")))
+
     def carried(self, facts: Facts, state: State) -> str:
         return self.written(state)
 
