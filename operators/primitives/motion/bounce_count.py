@@ -74,8 +74,7 @@ class BounceCount(DrawnMotion[int]):
     order_dependent = True
     twin = "restaged"
     inherent: ClassVar[Inherent] = {
-        "num_events": 1.0,  # each bounce is an event
-        "bag_of_frames": 0.75,
+        "bag_of_frames": (0.65, 0.65, 0.5, 0.45, 0.45),
         "few_frames": 0.4,
         "two_frames": 0.37,
     }

@@ -41,9 +41,9 @@ class DistanceEstimation(DrawnMotion[float]):
     twin = "restaged"  # the places passed tell the way in any order of the frames
     inherent: ClassVar[Inherent] = {
         "path_length": 1.0,  # the way itself
-        "mean_speed": 1.0,
-        "net_displacement": 0.7,
-        "bag_of_frames": 0.9,
+        "mean_speed": (1.0, 0.95, 0.95, 0.75, 0.7),
+        "net_displacement": (0.65, 0.65, 0.65, 0.5, 0.5),
+        "bag_of_frames": (0.9, 0.85, 0.85, 0.65, 0.6),
         "two_frames": 0.35,
         "few_frames": 0.36,
     }

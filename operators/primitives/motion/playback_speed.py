@@ -50,11 +50,11 @@ class PlaybackSpeed(DrawnMotion[float]):
     order_dependent = False
     twin = "restaged"
     inherent: ClassVar[Inherent] = {
-        "two_frames": (1.0, 1.0, 0.45, 0.45, 0.45),
-        "few_frames": (1.0, 1.0, 0.45, 0.45, 0.45),
-        "one_number": (1.0, 1.0, 0.5, 0.5, 0.5),
-        "max_speed": 1.0,  # of both halves: how fast the shapes go between their stops
-        "bag_of_frames": (1.0, 1.0, 0.5, 0.5, 0.5),
+        "two_frames": (0.9, 0.9, 0.45, 0.45, 0.45),
+        "few_frames": (0.85, 0.85, 0.45, 0.45, 0.45),
+        "one_number": (0.9, 0.9, 0.5, 0.5, 0.5),
+        "max_speed": (0.9, 0.9, 0.7, 0.7, 0.7),  # of both halves: how fast the shapes go between their stops
+        "bag_of_frames": (0.75, 0.75, 0.5, 0.5, 0.5),
     }
     gaps_by_level = (9.0, 11.0, 17.0, 18.0, 21.0)
 

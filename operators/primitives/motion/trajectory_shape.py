@@ -49,10 +49,11 @@ class TrajectoryShape(DrawnMotion[str]):
     order_dependent = False  # up to level 1
     twin = "restaged"
     inherent: ClassVar[Inherent] = {
-        "first_and_last_frame": (0.9, 0.9, 0.4, 0.75, 0.75),  # a line and a zigzag end elsewhere
-        "one_number": (1.0, 1.0, 0.5, 1.0, 1.0),
-        "few_frames": (0.7, 0.7, 0.75, 0.75, 0.75),
-        "two_frames": (0.65, 0.65, 0.4, 0.5, 0.5),
+        "first_and_last_frame": (0.9, 0.9, 0.4, 0.4, 0.4),  # a line and a zigzag end elsewhere
+        "net_displacement": (1.0, 1.0, 0.0, 0.0, 0.0),
+        "num_events": (0.65, 0.65, 0.0, 0.0, 0.0),  # how often it leaves the frame
+        "few_frames": (0.7, 0.7, 0.65, 0.4, 0.4),
+        "two_frames": (0.65, 0.65, 0.35, 0.35, 0.35),
         "bag_of_frames": (1.0, 1.0, 0.55, 0.6, 0.6),
     }
     gaps_by_level = tuple(FIGURE_GAPS * figures for figures in NUM_FIGURES_BY_LEVEL)
