@@ -106,7 +106,7 @@ class LargestMotion(DrawnMotion[tuple[str, str]]):
         for cell, actor, way, way_deg in zip(grid, actors, ways, ways_deg, strict=True):
             gone_deg_T = _choose_going(going, setting, way_deg)
             tracks.append(_circling(setting, actor, cell, gone_deg_T if way == WAYS[0] else -gone_deg_T))
-            events.append(setting.event("rounds", cell.name, f"{way_deg / 360:.2f} {ALL_WAYS if stops else way}"))
+            events.append(setting.event("rounds", cell.name, f"{way_deg / 360:.1f} {ALL_WAYS if stops else way}"))
         facts = {
             "mode": "cell" if stops else "direction",
             "n": NUM_ROWS_BY_LEVEL[level],

@@ -84,9 +84,9 @@ class PlaybackSpeed(DrawnMotion[float]):
             "Two of its widths take the {d1} {d2} {d3} s in the {subject}.",
         ),
         "ratio": (
-            "So the {subject} is {d1} times as fast as the other.",
-            "So the motion in the {subject} has {d1} times the speed of the other.",
-            "So one speed is {d1} times the other, with the {subject} ahead.",
+            "So the {subject} is about {d1} times as fast as the other.",
+            "So the motion in the {subject} has about {d1} times the speed of the other.",
+            "So the speed in the {subject} is about {d1} times that of the other.",
         ),
     }
     concise_phrases: ClassVar[Phrases] = {

@@ -91,7 +91,7 @@ class Rotation(DrawnMotion[list[int]]):
         ),
         "swing": (
             "From {start} s to {end} s the {subject} goes half way round and back.",
-            "From {start} s to {end} s half a turn and back by the {subject} is no full turn.",
+            "From {start} s to {end} s the {subject} turns half way and back, which is no full turn.",
             "Between {start} s and {end} s the {subject} turns back half way.",
         ),
     }
