@@ -27,8 +27,8 @@ from temporay.operators.primitives.motion._edges import visits
 from temporay.operators.primitives.motion._stage import EDGES, Actor, followed, to_track
 from temporay.operators.records import Event, ScenePlan
 
-NUM_SWINGS_BY_LEVEL = (4, 4, 6, 6, 8)  # even: then the middle frame is more often between two swings than in one
-COUNTS_BY_LEVEL = ((1, 3), (1, 3), (1, 5), (2, 6), (3, 7))
+NUM_SWINGS_BY_LEVEL = (4, 6, 8, 8, 10)  # even: then the middle frame is more often between two swings than in one
+COUNTS_BY_LEVEL = ((1, 3), (1, 4), (1, 5), (2, 6), (3, 7))
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 2)
 MAX_OPTIONS = 4
 SLANTED_LEVEL = 3  # from here on swings go to all four edges and drift to the side

@@ -38,8 +38,8 @@ KINDS_BY_LEVEL: tuple[tuple[ProcessKind, ...], ...] = (
     ("ball", "swing"),
     ("ball", "swing"),
 )
-NUM_TURNS_BY_LEVEL = (0, 0, 4, 6, 8)  # bounces of a ball in one run
-LEAST_FRAMES_BY_LEVEL = (6, 6, 32, 48, 64)  # in which the shortest of them can be seen
+NUM_TURNS_BY_LEVEL = (0, 0, 4, 6, 9)  # bounces of a ball in one run
+LEAST_FRAMES_BY_LEVEL = (6, 6, 32, 48, 72)  # in which the shortest of them can be seen
 NUM_SOURCES_BY_LEVEL = (1, 1, 1, 2, 2)
 NUM_DISTRACTORS_BY_LEVEL = (0, 0, 1, 1, 3)
 MIN_ARROW = 0.05  # less is no sure answer
@@ -64,7 +64,7 @@ class TimeArrow(DrawnMotion[bool]):
     # Up to level 1 two moments of a run tell.
     inherent: ClassVar[Inherent] = {"two_frames": (1.0, 1.0, 0.0, 0.0, 0.0), "few_frames": (1.0, 1.0, 0.0, 0.0, 0.0)}
     twin = "reversed"
-    gaps_by_level = (10.0, 10.0, 15.0, 22.0, 29.0)
+    gaps_by_level = (10.0, 10.0, 15.0, 22.0, 33.0)
 
     wordings = (
         "Is this video played forwards or backwards?",

@@ -22,6 +22,7 @@ from temporay.operators.seeding import choose_one
 ALL_MODES = ("count", "between", "which")
 MODES_BY_LEVEL = (("count",), ("count", "between"), ALL_MODES, ALL_MODES, ALL_MODES)
 MIN_SCENES = 3
+FEWEST_BY_LEVEL = (3, 4, 4, 5, 6)  # scenes
 MIN_SCENES_OF_WHICH = 4  # with fewer, the first or the last scene would tell
 MAX_OPTIONS = 4
 SPARE_SHOTS = 4  # shots beyond one per scene when they are counted: room for any count, first and last scene
@@ -68,7 +69,8 @@ class RecurringScenes(PseudoVideo):
     }
 
     def arrange(self, choices: Choices) -> Arrangement:
-        rng, picked = choices.rng, choose_scenes(choices, minimum=MIN_SCENES)
+        rng = choices.rng
+        picked = choose_scenes(choices, minimum=MIN_SCENES, fewest_by_level=FEWEST_BY_LEVEL)
         modes = [m for m in MODES_BY_LEVEL[choices.level] if m != "which" or len(picked) >= MIN_SCENES_OF_WHICH]
         mode = choose_one(rng, modes)
         captions = [scene.caption for scene in picked]

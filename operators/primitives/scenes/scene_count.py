@@ -1,4 +1,4 @@
-"""Ask how many different scenes there are (A1 of arXiv 2506.06928: three numbers as options), or how many shots.
+"""Ask how many different scenes there are (A1 of arXiv 2506.06928), or how many shots; the options are four numbers.
 
 The clip's length is chosen before the number of scenes, and the same number of captions is compared whatever is shown.
 So neither the length nor a rejection tells the count. The paper's numbers, 1 to n + 3 for n scenes, are those of a
@@ -25,9 +25,9 @@ from temporay.operators.primitives.scenes._shots import (
     split_length,
 )
 
-MAX_OPTIONS = 3
+MAX_OPTIONS_BY_LEVEL = (3, 4, 4, 4, 4)
 SHOTS_FROM_LEVEL = 2
-FEWEST_BY_LEVEL = (1, 1, 2, 3, 4)  # scenes that may be shown, as far as the canvas leaves three numbers to choose from
+FEWEST_BY_LEVEL = (1, 1, 1, 2, 3)  # scenes that may be shown, as far as the canvas leaves enough numbers to choose from
 
 
 class SceneCount(PseudoVideo):
@@ -71,18 +71,21 @@ class SceneCount(PseudoVideo):
 
     def arrange(self, choices: Choices) -> Arrangement:
         rng, (_, most) = choices.rng, scene_limits(choices)
-        few = max(1, min(FEWEST_BY_LEVEL[choices.level], most - MAX_OPTIONS + 1))
+        num_options = MAX_OPTIONS_BY_LEVEL[choices.level]
+        few = max(1, min(FEWEST_BY_LEVEL[choices.level], most - num_options + 1))
         mode = "shots" if choices.level >= SHOTS_FROM_LEVEL and rng.integers(2) else "scenes"
         facts = self.worded({"mode": mode}, choices)
         picked = pick_scenes(choices, most)
         if mode == "scenes":
             possible = range(few, most + 1)
-            counts = rng.choice(possible, min(MAX_OPTIONS, len(possible)), replace=False).tolist()
+            counts = rng.choice(possible, min(num_options, len(possible)), replace=False).tolist()
             truth = choices.choose_truth(counts)
             facts["options"] = [str(n) for n in counts]
             return Arrangement(order=picked[:truth], facts=facts, lengths=split_length(truth, most, choices))
         num_scenes = int(rng.integers(max(2, few), most)) if most > 2 else most
-        counts = [num_scenes + int(i) for i in rng.choice(num_scenes + 1, MAX_OPTIONS, replace=False)]
+        counts = [
+            num_scenes + int(i) for i in rng.choice(num_scenes + 1, min(num_options, num_scenes + 1), replace=False)
+        ]
         order = [picked[i] for i in _shot_order(rng, num_scenes, choices.choose_truth(counts))]
         facts["options"] = [str(n) for n in counts]
         return Arrangement(order=order, facts=facts, lengths=divide_lengths(order, choices))
