@@ -46,8 +46,8 @@ def read_text(
     if 2 * half_px < SMALLEST_PX:
         return None
     patches_TNP = np.stack([_cells(frame_HWC, xy, half_px, num_letters) for frame_HWC in frames_THWC])
-    places = (round(xy[0] % 1, 4), round(xy[1] % 1, 4))
-    templates_NLP = _templates(letters, num_letters, places, round(half_px, 4))
+    offset = (round(xy[0] % 2, 4), round(xy[1] % 2, 4))  # halves are rounded to even pixels
+    templates_NLP = _templates(letters, num_letters, offset, round(half_px, 4))
     inked_TN = patches_TNP.max(axis=2) > MIN_INK
     likeness_TNL = np.einsum("tnp,nlp->tnl", _unit(patches_TNP), templates_NLP)
     best_TN, sure_TN = likeness_TNL.argmax(axis=2), likeness_TNL.max(axis=2) > MIN_LIKENESS
@@ -74,7 +74,7 @@ def _cells(frame_HWC: Frames, xy: tuple[float, float], half_px: float, num_lette
 @functools.lru_cache(maxsize=64)
 def _templates(letters: str, num_letters: int, offset: tuple[float, float], half_px: float) -> npt.NDArray[np.float64]:
     """Return unit vectors (N, L, P), a picture of each letter in each cell of a line that begins so far off a pixel."""
-    margin = int(2 * half_px) + 1
+    margin = 2 * int(half_px) + 2
     x, y = margin + offset[0], margin + offset[1]
     size = (int(2 * y) + 1, int(x + 2 * ASPECT * half_px * num_letters) + margin, 3)
     rows = []
