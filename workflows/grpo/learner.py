@@ -216,10 +216,7 @@ def update_loop(arguments: Mapping[str, Any]) -> None:
     if reference is not None:
         learner.log({"step": learner.step, "reference_bytes_per_rank": local_bytes(reference)})
     if rank_0_hears(learner, mailbox.wants_start):
-        # Engines were started with the weights of step 0.
-        weights = publish_weights(learner, arguments["weights"], mailbox) if learner.step > 0 else None
-        if learner.policy.parallel.rank == 0:
-            ray.get(mailbox.put_start.remote(learner.step, weights))
+        hand_over_start(learner, arguments["weights"], mailbox)
     keep_if_validated(learner, mailbox, config)
     while not learner.finished:
         step = learner.step
@@ -229,19 +226,35 @@ def update_loop(arguments: Mapping[str, Any]) -> None:
             return
         report = learn_from(learner, ray.get(references[0]), config, reference)
         if rank_0_hears(learner, mailbox.wants_result, step):
-            start = time.perf_counter()
-            weights = publish_weights(learner, arguments["weights"], mailbox)
-            num_bytes = weights.num_bytes if weights else 0
-            report = dataclasses.replace(report, publish_s=time.perf_counter() - start, publish_bytes=num_bytes)
-            if config.pool.placement == "in_turns":  # engines take what the passes needed
-                learner.policy.parallel.release_cache()
-            if learner.policy.parallel.rank == 0:
-                ray.get(mailbox.put_result.remote(step, report, weights))
+            hand_over_result(learner, arguments["weights"], mailbox, step, report)
         keep_if_validated(learner, mailbox, config)  # before the checkpoint, behind which no run would come back here
         learner.save_if_due(report.metrics, may_save=partial(is_logged, mailbox, step))
         if learner.stopping:
             return
     learner.write_model()
+
+
+def hand_over_start(learner: Learner, how: WeightFormat | None, mailbox: Any) -> None:
+    """Tell the driver where training starts, with the weights that engines must load; on every rank."""
+    # Engines were started with the weights of step 0.
+    weights = publish_weights(learner, how, mailbox) if learner.step > 0 else None
+    if learner.policy.parallel.rank == 0:
+        ray.get(mailbox.put_start.remote(learner.step, weights))
+
+
+def hand_over_result(learner: Learner, how: WeightFormat | None, mailbox: Any, step: int, report: UpdateReport) -> None:
+    """Publish the weights after a step and hand them over with its report; on every rank.
+
+    This process then refers to them no more. They leave the object store as soon as the pool lets go of them.
+    """
+    start = time.perf_counter()
+    weights = publish_weights(learner, how, mailbox)
+    num_bytes = weights.num_bytes if weights else 0
+    report = dataclasses.replace(report, publish_s=time.perf_counter() - start, publish_bytes=num_bytes)
+    if learner.config.pool.placement == "in_turns":  # engines take what the passes needed
+        learner.policy.parallel.release_cache()
+    if learner.policy.parallel.rank == 0:
+        ray.get(mailbox.put_result.remote(step, report, weights))
 
 
 def keep_if_validated(learner: Learner, mailbox: Any, config: GrpoConfig) -> None:

@@ -65,6 +65,7 @@ class Loop:
     lines: StepLines
     canary: guards.CanaryQuestions | None
     held_out: HeldOutQuestions | None
+    asks_while_training: bool  # engines answer prompts under the version before
     updating: bool = False  # a batch is being learned, and its line is not written yet
 
     @classmethod
@@ -84,6 +85,7 @@ class Loop:
             lines=StepLines.open(config, run_dir, dataset, first_step),
             canary=guards.CanaryQuestions.open(dataset, pool.processor, config) if looks else None,
             held_out=held_out,
+            asks_while_training=config.max_staleness > 0 or config.mode != "train",
         )
 
 
@@ -124,7 +126,7 @@ async def train(loop: Loop, first_step: int) -> None:
     for step in range(first_step, loop.config.num_steps):
         produced = await loop.buffer.get(step)
         with produced.clock("sync"):
-            await loop.pool.sleep(keep_weights=False)  # if they take turns with the trainer on the same GPUs
+            await loop.pool.sleep(keep_weights=loop.asks_while_training)
         loop.updating = True
         with produced.clock("train"):
             update = await loop.trainer.update(step, produced.batch)
@@ -140,6 +142,7 @@ async def train(loop: Loop, first_step: int) -> None:
         await loop.trainer.mark_logged(step)
         forget(loop.config, step + 1)
         loop.updating = False
+        del update  # its weights leave the object store as soon as the pool lets go of them
         if stops:
             raise Stopped
 
