@@ -20,8 +20,8 @@ SHARED_MEMORY = Path("/dev/shm")
 # Data waits for ever without a word when actors hold every CPU.
 LOCAL_CPU_FACTOR, LOCAL_MIN_CPUS = 2, 4
 # What Ray does for clusters and takes seconds or a tenth of a core: it waits for nodes to be taken away, and looks for
-# new log files ten times a second, which it is told not to print. And what glibc keeps of freed memory: a trainer and an
-# engine of half a billion weights would hold 1.5 GB that way.
+# new log files ten times a second, which it is told not to print. And what glibc does with freed memory, by default: a
+# trainer and an engine of half a billion weights keep 1.5 GB of it.
 ON_ONE_MACHINE = {
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_LOG_MONITOR_MANY_FILES_THRESHOLD": "0",  # from so many files on it looks once in the time below
