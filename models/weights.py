@@ -68,8 +68,8 @@ def pack_cut(tensors: Mapping[str, torch.Tensor], max_bytes: int) -> Iterator[We
         yield pack(tensors)
         return
     rows_per_bucket = max(1, max_bytes * len(tensor) // tensor.nbytes)
-    for rows in tensor.split(rows_per_bucket):
-        yield replace(pack({name: rows}), num_rows=len(tensor))
+    for first in range(0, len(tensor), rows_per_bucket):
+        yield replace(pack({name: tensor[first : first + rows_per_bucket]}), num_rows=len(tensor))
 
 
 def joined(
