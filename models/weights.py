@@ -2,13 +2,14 @@
 
     whole tensors, one by one → buckets → WeightBucket → (object store) → tensors over the same memory → engine
 
-A bucket is some hundred megabytes of one version, so that neither side holds a second whole model. Arrays are NumPy,
-because an object store maps those without a copy, and tensors not. NumPy lacks bfloat16, so its bits travel in uint16.
+A bucket is some hundred megabytes of one version, so that neither side holds a second whole model. A tensor that is
+larger travels as several buckets of its rows. Arrays are NumPy, because an object store maps those without a copy, and
+tensors not. NumPy lacks bfloat16, so its bits travel in uint16.
 """
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,12 @@ MAX_CHECKSUM = (1 << 63) - 1  # what a signed column of a file of rollouts holds
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightBucket:
-    """Some whole tensors of one version."""
+    """Some whole tensors of one version, or the next rows of one that is too large for a bucket."""
 
     arrays: Mapping[str, npt.NDArray[Any]]  # by Hugging Face name, C-contiguous
     bfloat16_names: frozenset[str]  # names of arrays that hold bfloat16 bits
     checksum: int  # of the arrays when they were packed
+    num_rows: int | None = None  # of the whole tensor that this bucket has some rows of; None: its tensors are whole
 
 
 def in_buckets(tensors: Iterable[tuple[str, torch.Tensor]], max_bytes: int) -> Iterator[dict[str, torch.Tensor]]:
@@ -57,6 +59,45 @@ def pack(tensors: Mapping[str, torch.Tensor]) -> WeightBucket:
             tensor = tensor.view(torch.uint16)
         arrays[name] = tensor.numpy()
     return WeightBucket(arrays=arrays, bfloat16_names=frozenset(bfloat16_names), checksum=checksum_of_arrays(arrays))
+
+
+def pack_cut(tensors: Mapping[str, torch.Tensor], max_bytes: int) -> Iterator[WeightBucket]:
+    """Pack what ``in_buckets`` gave; one tensor that is too large becomes several buckets of its rows."""
+    (name, tensor), *others = tensors.items()
+    if others or tensor.nbytes <= max_bytes or tensor.ndim == 0:
+        yield pack(tensors)
+        return
+    rows_per_bucket = max(1, max_bytes * len(tensor) // tensor.nbytes)
+    for first in range(0, len(tensor), rows_per_bucket):
+        yield replace(pack({name: tensor[first : first + rows_per_bucket]}), num_rows=len(tensor))
+
+
+def joined(
+    parts: Iterable[tuple[Mapping[str, torch.Tensor], int | None]],
+) -> Iterator[Mapping[str, torch.Tensor]]:
+    """Yield the tensors of a version's buckets, in order; rows are gathered until their tensor is whole.
+
+    Args:
+        parts: unpacked buckets, each with its ``num_rows``.
+
+    Raises:
+        RuntimeError: the last rows of a tensor never came.
+    """
+    whole: dict[str, torch.Tensor] = {}
+    num_there = 0
+    for tensors, num_rows in parts:
+        if num_rows is None:
+            yield tensors
+            continue
+        ((name, rows),) = tensors.items()
+        whole = whole or {name: torch.empty((num_rows, *rows.shape[1:]), dtype=rows.dtype)}
+        whole[name][num_there : num_there + len(rows)] = rows
+        num_there += len(rows)
+        if num_there == num_rows:
+            yield whole
+            whole, num_there = {}, 0
+    if whole:
+        raise RuntimeError(f"only {num_there} rows of {next(iter(whole))} came")
 
 
 def unpack(bucket: WeightBucket) -> dict[str, torch.Tensor]:

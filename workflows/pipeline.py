@@ -28,6 +28,7 @@ from temporay.workflows.evaluation.kept_rows import KeptRows
 from temporay.workflows.evaluation.questions import SampleQuestions
 from temporay.workflows.evaluation.settings import EvaluateSettings
 from temporay.workflows.grpo import loop as grpo
+from temporay.workflows.grpo.checks import demand_of
 from temporay.workflows.grpo.learner import trainer_needs
 from temporay.workflows.grpo.log import reward_phrase
 from temporay.workflows.grpo.settings import GrpoConfig, GrpoSettings
@@ -212,7 +213,7 @@ def resolved_pool(config: PipelineConfig, data: Mapping[str, Path], model: Path)
     """Resolve what the engines get, by both datasets that they answer; training changes neither sizes nor tokenizer."""
     lengths = lengths_of(model)
     rl, test = Dataset.open(data["rl"]), Dataset.open(data["test"])
-    trained, validated = (grpo.demand_of(config.grpo, dataset, lengths) for dataset in (rl, test))
+    trained, validated = (demand_of(config.grpo, dataset, lengths) for dataset in (rl, test))
     asked = SampleQuestions.of(test, range(len(test)), config.evaluate.instruction)
     evaluated = evaluation_demand(asked, config.evaluate.arms, config.evaluate.sampling, lengths)
     return resolved(config.pool, model, largest((trained, validated, evaluated)))

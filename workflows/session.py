@@ -20,12 +20,15 @@ SHARED_MEMORY = Path("/dev/shm")
 # Data waits for ever without a word when actors hold every CPU.
 LOCAL_CPU_FACTOR, LOCAL_MIN_CPUS = 2, 4
 # What Ray does for clusters and takes seconds or a tenth of a core: it waits for nodes to be taken away, and looks for
-# new log files ten times a second, which it is told not to print.
+# new log files ten times a second, which it is told not to print. And what glibc does with freed memory, by default: a
+# trainer and an engine of half a billion weights keep 1.5 GB of it.
 ON_ONE_MACHINE = {
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_LOG_MONITOR_MANY_FILES_THRESHOLD": "0",  # from so many files on it looks once in the time below
     "LOG_NAME_UPDATE_INTERVAL_S": "60",
     "RAY_raylet_start_wait_time_s": "300",  # Ray's own 30 are too few where many others use the cores
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 20),  # blocks of so many bytes go back to the system when they are freed
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 20),
 }
 ADDRESS = re.compile(r"(?:ray://)?(?P<host>\[[0-9a-fA-F:]+\]|[^\s:/]+):(?P<port>\d{1,5})")
 ANSWER_TIMEOUT_S = 10.0

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from temporay.models.adapters import Adapters, layers_by_name
-from temporay.models.engines import _vllm_worker as worker
 from temporay.models.engines._settings import AppliedAdapters
 from temporay.models.engines._shared_tensors import SHARED_MEMORY
 from temporay.operators.errors import UserError
@@ -29,7 +28,6 @@ def adapter_arguments(path: Path, adapters: AppliedAdapters) -> dict[str, Any]:
         # None: vLLM computes adapters of embedding and head as well. It refuses a name that a convolution has too.
         "lora_target_modules": layers_by_name(path, adapters.modules, in_vision=adapters.in_vision),
         "enable_tower_connector_lora": adapters.in_vision,
-        "worker_extension_cls": f"{worker.__name__}.{worker.Extension.__name__}",
     }
 
 

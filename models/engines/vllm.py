@@ -101,6 +101,7 @@ def llm_arguments(path: Path, settings: EngineSettings, banned_ids: Sequence[int
         logits_processors=[f"{worker.__name__}:Forbidding"],
         additional_config={worker.BANNED_IDS: list(banned_ids)},
         weight_transfer_config={"backend": worker.BACKEND},
+        worker_extension_cls=f"{worker.__name__}.{worker.Extension.__name__}",
         generation_config="vllm",
         disable_log_stats=True,
         seed=0,
@@ -126,6 +127,7 @@ class Vllm:
         before = multiprocessing.active_children()
         self._llm = LLM(**llm_arguments(path, settings, self._family.banned_token_ids(self._processor)))
         self._workers = [child for child in multiprocessing.active_children() if child not in before]
+        self._llm.collective_rpc("drop_packed_embeddings")
 
     def generate(
         self, prompts: Sequence[Prompt], sampling: Sampling, begun: Sequence[Group | None] | None = None

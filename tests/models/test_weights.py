@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from temporay.models.weights import checksum_of_version, in_buckets, pack, unpack
+from temporay.models.weights import checksum_of_version, in_buckets, joined, pack, pack_cut, unpack
 
 
 def make_state() -> dict[str, torch.Tensor]:
@@ -55,6 +55,21 @@ def test_buckets_hold_so_many_bytes_and_every_tensor_once() -> None:
     for bucket in buckets:
         assert all(tensor.data_ptr() == state[name].data_ptr() for name, tensor in bucket.items())  # no copies
     assert list(in_buckets([], max_bytes=32)) == []
+
+
+@pytest.mark.parametrize(("max_bytes", "rows"), [(64, [3, 3, 1]), (8, [1] * 7)])
+def test_a_tensor_larger_than_a_bucket_travels_in_rows(max_bytes: int, rows: list[int]) -> None:
+    """It arrives whole, and tensors that fit stay as they are. A row that is larger than a bucket has its own."""
+    state = {"a": torch.arange(2.0), "b": torch.arange(70.0).reshape(7, 10).to(torch.bfloat16), "c": torch.tensor(1.0)}
+    packed = [one for tensors in in_buckets(state.items(), max_bytes) for one in pack_cut(tensors, max_bytes)]
+    assert [len(one.arrays["b"]) for one in packed if "b" in one.arrays] == rows
+    assert [one.num_rows for one in packed] == [None, *[7] * len(rows), None]
+    parts = [(unpack(one), one.num_rows) for one in packed]
+    found = {name: tensor for tensors in joined(parts) for name, tensor in tensors.items()}
+    assert found.keys() == state.keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in state.items())
+    with pytest.raises(RuntimeError, match="rows of b came"):
+        list(joined(parts[:-2]))
 
 
 def test_the_checksum_of_a_version_is_that_of_its_buckets_in_order() -> None:

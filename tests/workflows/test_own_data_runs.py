@@ -19,7 +19,8 @@ from temporay.workflows.config import validated
 from temporay.workflows.data.own_data import DROPPED, opened
 from temporay.workflows.evaluate import EvaluateConfig
 from temporay.workflows.evaluate import run as evaluate
-from temporay.workflows.grpo.loop import check, run_with
+from temporay.workflows.grpo.checks import check
+from temporay.workflows.grpo.loop import run_with
 from temporay.workflows.grpo.settings import GrpoConfig
 from temporay.workflows.reports.rollout_cards import section_of
 from temporay.workflows.rollouts.pool import RolloutPool

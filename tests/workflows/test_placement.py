@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 from temporay.models.engines._settings import EngineSettings
+from temporay.workflows.grpo.checks import needs
 from temporay.workflows.grpo.learner import trainer_needs
-from temporay.workflows.grpo.loop import needs
 from temporay.workflows.grpo.settings import GrpoSettings
 from temporay.workflows.placement import (
     ClusterState,

@@ -17,9 +17,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from temporay.models.families._base import check_weights, family_of
-from temporay.models.token_lengths import TokenLengths
 from temporay.operators.dataset.opening import Samples
-from temporay.operators.errors import UserError
 from temporay.operators.reinforcement import ledger
 from temporay.operators.reinforcement.rollout_buffer import RolloutBuffer
 from temporay.operators.reinforcement.rollout_files import steps_in
@@ -27,24 +25,22 @@ from temporay.workflows.data.own_data import opened, tell_dropped
 from temporay.workflows.evaluation.asking import tell_not_asked
 from temporay.workflows.evaluation.during_training import HeldOutQuestions, measures, terminal_line
 from temporay.workflows.grpo import guards, validation
-from temporay.workflows.grpo.learner import NoTrainer, PolicyLearner, Trainer, trainer_needs
+from temporay.workflows.grpo.checks import check, demand_of, needs
+from temporay.workflows.grpo.learner import NoTrainer, PolicyLearner, Trainer
 from temporay.workflows.grpo.log import STAGE, StepLines, reward_phrase, summarize
 from temporay.workflows.grpo.producer import Produced, Producer, prune
-from temporay.workflows.grpo.reward_needs import check_order_counts, left_out, prompt_stream
-from temporay.workflows.grpo.settings import MAY_CHANGE, UNUSED, GrpoConfig, GrpoSettings
-from temporay.workflows.grpo.sharing import check_sharing
+from temporay.workflows.grpo.reward_needs import left_out
+from temporay.workflows.grpo.settings import MAY_CHANGE, UNUSED, GrpoConfig
 from temporay.workflows.learner.best import best_phrase, best_summary
 from temporay.workflows.learner.learner import RAY_STORAGE, steps_done
 from temporay.workflows.learner.settings import rate_change
 from temporay.workflows.learner.stopping import Stopped, is_asked, stop_on_sigterm
-from temporay.workflows.placement import ClusterState, RoleNeed
-from temporay.workflows.rollouts.adapters import check_adapters, with_adapters
-from temporay.workflows.rollouts.defaults import Demand, largest, lengths_of, resolved
+from temporay.workflows.rollouts.adapters import with_adapters
+from temporay.workflows.rollouts.defaults import largest, lengths_of, resolved
 from temporay.workflows.rollouts.pool import NoPool, Pool, RolloutPool
-from temporay.workflows.rollouts.settings import ResolvedPool
 from temporay.workflows.room import await_room, read_cluster
 from temporay.workflows.runs.run_dir import RunDir, check_writable, finished_summary
-from temporay.workflows.runs.trackers import check_trackers, mirrored
+from temporay.workflows.runs.trackers import mirrored
 from temporay.workflows.session import ray_session
 
 STOP_POLL_S = 0.2
@@ -65,6 +61,7 @@ class Loop:
     lines: StepLines
     canary: guards.CanaryQuestions | None
     held_out: HeldOutQuestions | None
+    asks_while_training: bool  # engines answer prompts under the version before
     updating: bool = False  # a batch is being learned, and its line is not written yet
 
     @classmethod
@@ -84,6 +81,7 @@ class Loop:
             lines=StepLines.open(config, run_dir, dataset, first_step),
             canary=guards.CanaryQuestions.open(dataset, pool.processor, config) if looks else None,
             held_out=held_out,
+            asks_while_training=config.max_staleness > 0 or config.mode != "train",
         )
 
 
@@ -124,7 +122,7 @@ async def train(loop: Loop, first_step: int) -> None:
     for step in range(first_step, loop.config.num_steps):
         produced = await loop.buffer.get(step)
         with produced.clock("sync"):
-            await loop.pool.sleep(keep_weights=False)  # if they take turns with the trainer on the same GPUs
+            await loop.pool.sleep(keep_weights=loop.asks_while_training)
         loop.updating = True
         with produced.clock("train"):
             update = await loop.trainer.update(step, produced.batch)
@@ -140,6 +138,7 @@ async def train(loop: Loop, first_step: int) -> None:
         await loop.trainer.mark_logged(step)
         forget(loop.config, step + 1)
         loop.updating = False
+        del update  # its weights leave the object store as soon as the pool lets go of them
         if stops:
             raise Stopped
 
@@ -207,63 +206,6 @@ async def reinforce(config: GrpoConfig, run_dir: RunDir, dataset: Samples, pool:
             del weights
         loop = Loop.open(config, run_dir, dataset, pool, learner, learner.first_step)
         await both_halves(loop, learner.first_step)
-
-
-def check(config: GrpoConfig, dataset: Samples) -> None:
-    """Refuse what cannot work, before anything starts.
-
-    Raises:
-        UserError: the dataset is empty, there is no such model, or settings contradict each other or the data.
-    """
-    if len(dataset) == 0:
-        raise UserError(f"{config.data} has no samples; generate some with `temporay generate … --split rl`")
-    if (config.mode == "from_rollouts") != (config.rollouts is not None):
-        raise UserError("mode from_rollouts and --rollouts RUN go together: give both, or neither")
-    if config.rollouts is not None:
-        missing = sorted(set(range(config.num_steps)) - set(steps_in(config.rollouts)))
-        if missing:
-            raise UserError(
-                f"{config.rollouts} has no rollouts of step {missing[0]} ({len(missing)} of {config.num_steps} are "
-                "missing); give fewer --num-steps, or sample them with --mode rollouts_only"
-            )
-    family_of(config.model)
-    check_trackers(config.trackers)
-    check_sharing(config, config.pool, config.mode)
-    check_adapters(config.pool, config.trained)
-    validation.check_validation(config, dataset)
-    prompt_stream(config, dataset)
-    check_order_counts(config, dataset)
-    levels = {dataset.address(i).level for i in range(len(dataset))}
-    if config.curriculum.enabled and len(levels) < 2:
-        raise UserError(
-            f"curriculum.enabled is True, but all of {config.data} is of level {levels.pop()}; generate several: "
-            "`temporay generate … --levels 0 1 2`"
-        )
-    if config.trained.lora.dropout:
-        raise UserError(
-            f"trained.lora.dropout is {config.trained.lora.dropout:g}, but engines sample without, so that trainer and "
-            "engines would disagree; give 0"
-        )
-
-
-def demand_of(settings: GrpoSettings, dataset: Samples, lengths: TokenLengths) -> Demand:
-    """Return the most that a run asks of its engines; the canary asks for completions of its own length."""
-    limit, max_tokens = settings.longest_completion
-    return Demand.of_data(
-        dataset,
-        lengths,
-        instruction=settings.instruction,
-        max_tokens=max_tokens,
-        limit=limit,
-        num_prompts=settings.prompts_per_step,
-        num_rollouts=settings.group_size,
-    )
-
-
-def needs(config: GrpoConfig, engines: ResolvedPool | None, cluster: ClusterState) -> list[RoleNeed]:
-    """Return what a run needs of a cluster by role, all of it at once."""
-    trainer = () if config.mode == "rollouts_only" else trainer_needs(config, config.pool, cluster)
-    return [*([] if engines is None else [engines.need]), *trainer]
 
 
 def run_with(config: GrpoConfig, pool: Pool, *, engines_s: float | None = None) -> dict[str, Any]:

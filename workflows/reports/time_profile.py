@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from temporay.operators.files import read_json
-from temporay.workflows.grpo.learner import WORKER_STAGE
 from temporay.workflows.grpo.loop import ENGINES_PART
+from temporay.workflows.grpo.worker import WORKER_STAGE
 from temporay.workflows.learner.learner import LAUNCH
 from temporay.workflows.runs.run_dir import BEGIN_AGAIN, SECONDS, TIME, RunDir
 

@@ -96,7 +96,7 @@ class RolloutPool:
     roster: EngineRoster
     num_resent: int = 0  # prompts sent again because their engine died or hung
     num_segments: int = 0  # prompts sent to an engine, however often
-    _weights: PublishedWeights = OF_CHECKPOINT
+    _weights: PublishedWeights | None = OF_CHECKPOINT  # None: the next version has not come yet
     _num_further: int = 0  # engines that are not asked for yet
 
     @classmethod
@@ -218,8 +218,11 @@ class RolloutPool:
         """Have engines that take turns with the trainer give it their memory; ``load_weights`` wakes them.
 
         Args:
-            keep_weights: they are kept in the host's memory. Otherwise other ones must be loaded next.
+            keep_weights: they are kept in the host's memory. Otherwise other ones must be loaded next, and wherever
+                engines stand, the version before leaves the object store.
         """
+        if not keep_weights:
+            self._weights = None
         if self.config.placement == "in_turns":
             self.roster.refresh()
             await asyncio.gather(*(self._tell(s, "sleep", keep_weights=keep_weights) for s in self.roster.serving()))
@@ -268,6 +271,8 @@ class RolloutPool:
     async def _serve(self, slot: Slot, chunk: Sequence[PendingPrompt], call: PoolCall) -> None:
         """Call one engine once."""
         weights = self._weights
+        if weights is None:
+            raise RuntimeError("engines were asked for rollouts between two versions of the weights")
         slot.num_in_flight += len(chunk)
         self.num_segments += len(chunk)
         try:

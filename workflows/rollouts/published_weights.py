@@ -1,6 +1,6 @@
 """Weights of one version in the object store, bucket by bucket: put there by the trainer, pulled by every engine.
 
-    whole tensors, one by one → buckets → object store → PublishedWeights → buckets, as an engine loads them
+    whole tensors, one by one → buckets → object store → PublishedWeights → whole tensors, as an engine loads them
 
 Where adapters are trained, the tensors are their factors, and engines have the rest.
 Beside what a side holds anyway, it holds two buckets: one on its way and one that is gathered or loaded meanwhile.
@@ -14,7 +14,7 @@ from typing import Any
 import ray
 import torch
 from temporay.models.adapters import AdapterForm
-from temporay.models.weights import WeightBucket, checksum_of_version, in_buckets, pack, unpack
+from temporay.models.weights import WeightBucket, checksum_of_version, in_buckets, joined, pack_cut, unpack
 from temporay.workflows.rollouts.settings import BUCKET_MIB
 
 
@@ -55,15 +55,15 @@ def publish(
         adapters: what the tensors are factors of; None: they are the model's weights.
         store: returns the reference of a bucket, which lives as long as its owner. ``ray.put``: this process.
     """
-    sent: list[Future[tuple[int, Any]]] = []
+    sent: list[Future[list[tuple[int, Any]]]] = []
     num_bytes = 0
     with ThreadPoolExecutor(max_workers=1) as sender:
         for tensors in in_buckets(weights, bucket_bytes):
             if sent:
                 sent[-1].result()  # no more than one bucket waits, and a fault ends this at once
-            sent.append(sender.submit(_send, tensors, store))
+            sent.append(sender.submit(_send, tensors, bucket_bytes, store))
             num_bytes += sum(tensor.nbytes for tensor in tensors.values())
-        stored = [bucket.result() for bucket in sent]
+        stored = [one for bucket in sent for one in bucket.result()]
     return PublishedWeights(
         version=version,
         checksum=checksum_of_version(checksum for checksum, _ in stored),
@@ -73,13 +73,16 @@ def publish(
     )
 
 
-def _send(tensors: Mapping[str, torch.Tensor], store: Callable[[WeightBucket], Any]) -> tuple[int, Any]:
-    bucket = pack(tensors)
-    return bucket.checksum, store(bucket)
+def _send(
+    tensors: Mapping[str, torch.Tensor], bucket_bytes: int, store: Callable[[WeightBucket], Any]
+) -> list[tuple[int, Any]]:
+    return [(bucket.checksum, store(bucket)) for bucket in pack_cut(tensors, bucket_bytes)]
 
 
-def pull(weights: PublishedWeights, checksums: list[int]) -> Iterator[dict[str, torch.Tensor]]:
-    """Yield the buckets of a version; a thread fetches and checks a bucket while the one before is loaded.
+def pull(weights: PublishedWeights, checksums: list[int]) -> Iterator[Mapping[str, torch.Tensor]]:
+    """Yield the tensors of a version, bucket by bucket; those that were cut are whole again.
+
+    A thread fetches and checks a bucket while the one before is loaded.
 
     Args:
         checksums: those of the buckets that arrived are added, computed over what arrived.
@@ -87,16 +90,22 @@ def pull(weights: PublishedWeights, checksums: list[int]) -> Iterator[dict[str, 
     Raises:
         RuntimeError: a bucket was damaged on its way.
     """
+    return joined(_arriving(weights, checksums))
+
+
+def _arriving(
+    weights: PublishedWeights, checksums: list[int]
+) -> Iterator[tuple[Mapping[str, torch.Tensor], int | None]]:
     with ThreadPoolExecutor(max_workers=1) as ahead:
         upcoming = ahead.submit(_fetch, weights.bucket_refs[0])
         for following in (*weights.bucket_refs[1:], None):
-            checksum, tensors = upcoming.result()
+            bucket, tensors = upcoming.result()
             if following is not None:
                 upcoming = ahead.submit(_fetch, following)
-            checksums.append(checksum)
-            yield tensors
+            checksums.append(bucket.checksum)
+            yield tensors, bucket.num_rows
 
 
-def _fetch(reference: Any) -> tuple[int, dict[str, torch.Tensor]]:
+def _fetch(reference: Any) -> tuple[WeightBucket, dict[str, torch.Tensor]]:
     bucket: WeightBucket = ray.get(reference)
-    return bucket.checksum, unpack(bucket)
+    return bucket, unpack(bucket)

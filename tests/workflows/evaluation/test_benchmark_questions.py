@@ -23,7 +23,8 @@ from temporay.operators.videos.reading import TIMELINE_FPS, TakenFrames, VideoRe
 from temporay.workflows.config import validated
 from temporay.workflows.evaluate import EvaluateConfig, run, tell
 from temporay.workflows.evaluation.benchmark_questions import BenchmarkQuestions
-from temporay.workflows.grpo.loop import check, run_with
+from temporay.workflows.grpo.checks import check
+from temporay.workflows.grpo.loop import run_with
 from temporay.workflows.rollouts.pool import RolloutPool
 
 from tests.odd_videos import numbers, write_video

@@ -13,7 +13,8 @@ from temporay.operators.dataset.reader import Dataset
 from temporay.operators.errors import UserError
 from temporay.operators.reinforcement.rollout_files import path_of, steps_in, write_step
 from temporay.workflows.config import dotted_names, validated
-from temporay.workflows.grpo.loop import check, forget, run
+from temporay.workflows.grpo.checks import check
+from temporay.workflows.grpo.loop import forget, run
 from temporay.workflows.grpo.producer import Producer, prune
 from temporay.workflows.grpo.settings import UNUSED, GrpoSettings, GuardSettings
 from temporay.workflows.grpo.state import RunState

@@ -40,7 +40,7 @@ def test_the_start_is_handed_over_once() -> None:
 
 def test_weights_outlive_the_worker_and_nothing_else(ray_cluster: None) -> None:
     """The mailbox owns them: they are there when their worker has ended, and go with the last reference of the pool."""
-    before = store_bytes()
+    before = settled_store_bytes()
     mailbox: Any = ray.remote(num_cpus=0)(Mailbox).remote(4)
 
     @ray.remote(num_cpus=0, max_calls=1)  # the process ends with the task
@@ -62,6 +62,15 @@ def test_weights_outlive_the_worker_and_nothing_else(ray_cluster: None) -> None:
     while store_bytes() > before:
         time.sleep(0.05)
     ray.kill(mailbox)
+
+
+def settled_store_bytes() -> int:
+    """Wait until what the tests before left is freed, which Ray does every second."""
+    before, now = -1, store_bytes()
+    while before != now:
+        time.sleep(2.5)
+        before, now = now, store_bytes()
+    return now
 
 
 def store_bytes() -> int:
