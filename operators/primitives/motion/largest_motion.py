@@ -56,7 +56,7 @@ class LargestMotion(DrawnMotion[tuple[str, str]]):
         "net_displacement": (1.0, 1.0, 0.3, 0.3, 0.3),
         "bag_of_frames": 0.55,  # the time for which a shape goes
     }
-    gaps_by_level = (8.0, 10.0, 20.0, 25.0, 30.0)
+    gaps_by_level = (8.0, 10.0, 23.0, 26.0, 30.0)
     notes_by_mode: ClassVar = {"cell": ("The shapes turn back: all of their way counts.",)}
 
     wordings_by_mode: ClassVar[Mapping[str, Sequence[str]]] = {
