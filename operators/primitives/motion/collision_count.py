@@ -63,8 +63,8 @@ class CollisionCount(DrawnMotion[list[str]]):
 
     task = "collision_count"
     free_form = True
-    # Each collision is an event.
-    inherent: ClassVar[Inherent] = {"num_events": 1.0}
+    # Each collision is an event. Speeds change in collisions alone, so the highest one tells whether there are many.
+    inherent: ClassVar[Inherent] = {"num_events": 1.0, "max_speed": (0.5, 0.45, 0.3, 0.3, 0.3)}
     answer_kind = "number"
     gaps_by_level = tuple(d.moving_gaps + d.most_collisions + d.num_rests for d in DIFFICULTIES)
     notes = ("All circles stand still for a moment when two of them touch.",)

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.random import Generator
-from temporay.operators.primitives._base import Choices, Facts
+from temporay.operators.primitives._base import Choices, Facts, Inherent
 from temporay.operators.primitives.scenes._question import Arrangement, PseudoVideo
 from temporay.operators.primitives.scenes._shots import (
     MAX_SHOTS_PER_SCENE,
@@ -33,6 +33,12 @@ class RecurringScenes(PseudoVideo):
     """Scenes that come again: how often, which one, and what lies between."""
 
     task = "recurring_scenes"
+    # What is seen at an end of the clip is not between two appearances, and what is seen in the middle often is.
+    inherent: ClassVar[Inherent] = {
+        "between one_frame": (0.33, 0.42, 0.38, 0.33, 0.33),
+        "between two_frames": (0.33, 0.5, 0.45, 0.38, 0.38),
+        "between few_frames": (0.33, 0.5, 0.45, 0.4, 0.38),
+    }
     answer_kind = "number"
     scenes_recur = True
     wordings_by_mode: ClassVar = {

@@ -40,7 +40,8 @@ class SceneCount(PseudoVideo):
     inherent: ClassVar[Inherent] = {
         "scenes one_number": 1.0,
         "scenes bag_of_frames": 1.0,
-        "scenes two_frames": 0.55,
+        "scenes first_and_last_frame": (0.67, 0.5, 0.45, 0.25, 0.25),  # two scenes are more than one
+        "scenes any_two_frames": (0.52, 0.4, 0.4, 0.33, 0.33),
         "shots num_events": 1.0,
     }
     answer_kind = "number"
