@@ -117,7 +117,7 @@ def token_details(tokens: Tokens, is_open: bool) -> str:
     """Return the strip of tokens, folded unless ``is_open``."""
     differences = tokens.differences
     if tokens.trainer is None:
-        words = f"Tokens ({tokens.fault})"
+        words = f"Tokens ({escape(tokens.fault)})"
     elif not differences:
         words = "No tokens"
     else:
