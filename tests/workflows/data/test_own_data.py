@@ -126,6 +126,19 @@ def test_what_a_shard_lacks_is_dropped_by_name(tmp_path: Path) -> None:
     assert reasons == [(2, "unknown_form"), (3, "unknown_form"), (4, "bad_video"), (5, "unknown_form")]
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"answer": "A", "answer": "B"}', '{"answer": NaN}', "\xff"])
+def test_what_is_no_json_in_a_shard_is_dropped_as_in_a_file_of_lines(text: str, tmp_path: Path) -> None:
+    odd = [("b.mp4", video_bytes()), ("b.json", text.encode("latin-1"))]
+    samples = opened(shard(tmp_path / "s.tar", *sample("a", ASKED), *odd), Config(out=tmp_path, max_dropped_share=0.5))
+    (dropped,) = samples.dropped
+    assert (dropped.line, dropped.reason) == (2, "unknown_form") and "(broken JSON)" in dropped.detail
+
+
+def test_braces_without_an_end_are_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"names no shards .*; write a range as \{000\.\.009\}"):
+        at_hand(tmp_path / "s-{000..001.tar", tmp_path / "run")
+
+
 def test_a_saved_dataset(tmp_path: Path) -> None:
     rows = [{**ASKED, "answer": answer, "clip": {"bytes": video_bytes(), "path": "x.mp4"}} for answer in "AB"]
     features = datasets.Features(
@@ -142,6 +155,10 @@ def test_a_saved_dataset(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has the splits train, test; give one"):
         at_hand(tmp_path / "both", tmp_path / "run")
     assert questions(opened(tmp_path / "both" / "test", Config(out=tmp_path / "run"))) == EXPECTED[:2]
+    (file,) = (tmp_path / "one").glob("*.arrow")
+    file.write_bytes(file.read_bytes().replace(b"Brighter?", b"\xffrighter?"))  # found when its row is read
+    with pytest.raises(UserError, match=r"datasets cannot load .*one \(UnicodeDecodeError"):
+        at_hand(tmp_path / "one", tmp_path / "damaged")
 
 
 def test_a_folder_of_tables_and_a_name_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
