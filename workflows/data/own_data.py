@@ -211,7 +211,8 @@ def _blamed_on(source: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        fault = f"{type(error).__name__}: {error}".splitlines()[0]
+        behind = error.__cause__ or error  # it raises errors of its own, which say nothing of the fault
+        fault = f"{type(behind).__name__}: {behind}".splitlines()[0]
         raise UserError(f"datasets cannot load {source} ({fault}); correct the name, or download it") from error
 
 

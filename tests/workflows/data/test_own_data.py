@@ -171,6 +171,10 @@ def test_a_folder_of_tables_and_a_name_of_the_hub(tmp_path: Path, monkeypatch: p
     assert questions(opened(tmp_path / "d", Config(out=tmp_path / "run"))) == EXPECTED[:1]
     with pytest.raises(UserError, match="datasets cannot load hf:nobody/nothing"):
         at_hand(Path("hf:nobody/nothing"), tmp_path / "run")
+    (tmp_path / "e").mkdir()
+    (tmp_path / "e" / "train.jsonl").write_text("no JSON")
+    with pytest.raises(UserError, match=r"datasets cannot load .*e \(\w+: .*JSON"):  # not "an error occurred"
+        at_hand(tmp_path / "e", tmp_path / "run")
 
 
 def test_dropped_lines_are_told_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
