@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from temporay.operators.dataset.opening import Samples, check_dropped, open_samples
 from temporay.operators.dataset.shards import RECIPE_FILE
 from temporay.operators.dataset.video_qa import DroppedLine
-from temporay.operators.errors import SampleRejected, UserError
+from temporay.operators.errors import SampleRejected, UserError, said_by
 from temporay.operators.files import whole_file, write_text
 from temporay.operators.own_data.lines import CLIP, parsed
 from temporay.operators.own_data.sources import HUB, address_of_shards, is_remote
@@ -212,7 +212,7 @@ def _blamed_on(source: Path) -> Iterator[None]:
         yield
     except Exception as error:
         behind = error.__cause__ or error  # it raises errors of its own, which say nothing of the fault
-        fault = f"{type(behind).__name__}: {behind}".splitlines()[0]
+        fault = f"{type(behind).__name__}: {said_by(behind)}"
         raise UserError(f"datasets cannot load {source} ({fault}); correct the name, or download it") from error
 
 
