@@ -78,8 +78,9 @@ def at_hand(source: Path, out: Path) -> Path:
     if not (folder / LINES).exists():
         (folder / "videos").mkdir(parents=True, exist_ok=True)
         num_lines, num_bytes = _unpack(read(source), folder)
+        given = address_of_shards(source)
         print(
-            f"data: {num_lines} lines of {source}, {num_bytes / 1e6:.1f} MB of videos, are now in {folder}", flush=True
+            f"data: {num_lines} lines of {given}, {num_bytes / 1e6:.1f} MB of videos, are now in {folder}", flush=True
         )
     return folder / LINES
 
@@ -140,7 +141,9 @@ def _shards(source: Path) -> Iterator[Unpacked]:
     try:
         given = sorted(map(str, source.glob("*.tar"))) if source.is_dir() else expand_urls(address_of_shards(source))
     except ValueError as error:  # of the library that expands braces
-        raise UserError(f"{source} names no shards ({error}); write a range as {{000..009}}") from error
+        raise UserError(
+            f"{address_of_shards(source)} names no shards ({error}); write a range as {{000..009}}"
+        ) from error
     for url in given:
         try:
             with closing(_stream(url)) as stream:

@@ -93,10 +93,13 @@ def test_shards_near(shards: Path, tmp_path: Path) -> None:
     assert not (tmp_path.parent / "b.mp4").exists()  # names in a tar are never paths
 
 
-def test_shards_over_http_are_fetched_once(served: str, shards: Path, tmp_path: Path) -> None:
+def test_shards_over_http_are_fetched_once(
+    served: str, shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source, config = Path(f"{served}/s-{{000..001}}.tar"), Config(out=tmp_path / "run")
     assert address_of_shards(source).startswith("http://127") and absolute_source(source) == source
     assert questions(opened(source, config)) == EXPECTED
+    assert f"data: 3 lines of {served}/s-{{000..001}}.tar, " in capsys.readouterr().out  # as it was given
     for file in shards.iterdir():
         file.unlink()
     assert questions(opened(source, config)) == EXPECTED
