@@ -9,6 +9,7 @@ leaves the job running.
 
 import argparse
 import asyncio
+import difflib
 import logging
 import os
 import re
@@ -280,7 +281,7 @@ def _environment(text: str) -> tuple[str, str]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the settings of ``temporay submit``; the command itself stands after ``--``."""
-    parser.add_argument("--address", required=True, help="the head's dashboard, e.g. http://127.0.0.1:8265")
+    parser.add_argument("--address", help="the head's dashboard, e.g. http://127.0.0.1:8265")
     parser.add_argument("--working-dir", type=Path, help="a folder of your own code to upload, the job's current one")
     parser.add_argument("--python", default="python", help="interpreter on the cluster (default: %(default)s)")
     parser.add_argument("--submission-id", help="the job's id, at most one job ever has it (default: drawn by Ray)")
@@ -298,7 +299,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     split = own.index("--") if "--" in own else len(own)
     parser = argparse.ArgumentParser(prog="temporay submit", usage="%(prog)s --address URL [...] -- COMMAND ...")
     add_arguments(parser)
-    chosen = parser.parse_args(own[:split])
+    chosen, left = parser.parse_known_args(own[:split])
     job = Job(
         arguments=tuple(own[split + 1 :]),
         working_dir=chosen.working_dir,
@@ -308,10 +309,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         environment=dict(chosen.env),
     )
     try:
+        check_read(left, chosen)
         return submit(chosen.address, job, wait=not chosen.no_wait, start_timeout_s=chosen.start_timeout_s)
     except SubmitError as error:
         print(f"temporay submit: {error}", file=sys.stderr)
         return USER_ERROR
+
+
+def check_read(left: Sequence[str], chosen: argparse.Namespace) -> None:
+    """Refuse arguments that are no settings, and a missing address.
+
+    Raises:
+        SubmitError: there is such an argument, or no address.
+    """
+    if left:
+        flags = [f"--{name.replace('_', '-')}" for name in vars(chosen)]
+        near = difflib.get_close_matches(left[0], flags, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ";"
+        raise SubmitError(f"unknown setting {left[0]!r}{hint} `temporay submit --help` lists every setting")
+    if chosen.address is None:
+        raise SubmitError("--address is missing; give the head's dashboard, e.g. http://127.0.0.1:8265")
 
 
 if __name__ == "__main__":

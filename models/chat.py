@@ -1,14 +1,14 @@
 """A sample and its frames → the prompt of an engine or a collator, through the model's own chat template."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from jinja2 import TemplateError
 from temporay.operators.dataset.rows import chat_turn, messages
 from temporay.operators.errors import UserError
 from temporay.operators.media import Clips, MediumKind, ShownMedium, kinds_in_front
-from temporay.operators.records import ANSWER_OPEN, THINK_CLOSE, THINK_OPEN, Prompt, Sample
+from temporay.operators.records import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN, Prompt, Sample
 
 
 def to_prompt(
@@ -103,5 +103,18 @@ def num_opening_tokens(tokenizer: Any, prompt: Prompt, sample: Sample) -> int:
         tags = "" if is_open else THINK_OPEN
     else:
         tags = f"{THINK_CLOSE}{ANSWER_OPEN}" if is_open else ANSWER_OPEN
-    pair = tokenizer([tags, to_target(prompt, sample)], add_special_tokens=False)["input_ids"]
-    return sum(1 for _ in itertools.takewhile(lambda ids: ids[0] == ids[1], zip(*pair, strict=False)))
+    return _num_shared(*tokenizer([tags, to_target(prompt, sample)], add_special_tokens=False)["input_ids"])
+
+
+def answer_tokens(tokenizer: Any, prompt: Prompt, sample: Sample) -> slice:
+    """Find the answer's own tokens in a target without a chain of thought: those between its tags.
+
+    A token that holds more than tags is among them.
+    """
+    closing, target = tokenizer([ANSWER_CLOSE, to_target(prompt, sample)], add_special_tokens=False)["input_ids"]
+    num_closing = _num_shared(reversed(closing), reversed(target))
+    return slice(num_opening_tokens(tokenizer, prompt, sample), len(target) - num_closing)
+
+
+def _num_shared(one: Iterable[int], other: Iterable[int]) -> int:
+    return sum(1 for _ in itertools.takewhile(lambda ids: ids[0] == ids[1], zip(one, other, strict=False)))

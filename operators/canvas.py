@@ -21,6 +21,7 @@ class Canvas:
     num_scenes: tuple[int, int]  # scenes of a pseudo-video; the second is the paper's S
     frames_per_scene: tuple[int, int]  # the second is the paper's F
     jitter: Jitter
+    scenes_by_level: bool = True  # a level narrows num_scenes; if not, each number of them is as likely at every level
     sampling: FrameSampling = TWO_PER_SECOND  # how a model is shown the clips; every sample survives it
 
     def limited(self, most_scenes: int, most_frames: int) -> Canvas:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 ErrorT = TypeVar("ErrorT", bound=BaseException)
+MAX_NEAR = 3  # names that are proposed at once
 
 
 class TemporayError(Exception):
@@ -48,11 +49,22 @@ def said_by(error: BaseException) -> str:
 
 
 def unknown_name(what: str, name: str, valid: Iterable[str]) -> UserError:
-    """Return an error for a wrong name, with the nearest valid one if there is one."""
+    """Return an error for a wrong name, with the nearest valid one if there is one, and all of them."""
     names = sorted(valid)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return UserError(f"unknown {what} {name!r}{hint} (valid: {', '.join(names)})")
+    return UserError(f"{unknown(what, name, names)} (valid: {', '.join(names)})")
+
+
+def unknown(what: str, name: str, valid: Iterable[str]) -> str:
+    """Say that a name is wrong, with the nearest valid one if there is one.
+
+    A name that is the last part of dotted ones means one of these: ``lr`` may be ``optimizer.lr``.
+    """
+    bare = {one.lstrip("-"): one for one in sorted(valid)}  # the dashes of flags are no likeness
+    given = name.lstrip("-")
+    close = [one for one in bare if one.rpartition(".")[2] == given][:MAX_NEAR]
+    close = close or difflib.get_close_matches(given, bare, n=1, cutoff=0.5)
+    near = " or ".join(repr(bare[one]) for one in close)
+    return f"unknown {what} {name!r}{f'; did you mean {near}?' if near else ''}"
 
 
 def first_fault(error: ValidationError, within: str = "") -> str:

@@ -7,6 +7,7 @@ Shape suffixes: T frames, H height, W width, C channels, G rollouts of a group. 
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -17,11 +18,12 @@ import numpy.typing as npt
 from temporay.operators.media import Frames as Frames
 from temporay.operators.media import Medium, ShownMedium
 
-GENERATOR_VERSION = "5"  # changes whenever the same address would give another sample
+GENERATOR_VERSION = "6"  # changes whenever the same address would give another sample
 
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 ANSWER_OPEN, ANSWER_CLOSE = "<answer>", "</answer>"
 TAGS = (THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE)
+TAG = re.compile("|".join(map(re.escape, TAGS)))
 # What stands between the answer tags. The first two name an option by its letter or its words; checkers accept both.
 # The others answer a question that lists no options: in words, digits or a list with commas, or as a JSON object.
 AnswerForm = Literal["letter", "text", "free", "json"]

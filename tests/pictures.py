@@ -3,7 +3,7 @@
     python tests/pictures.py runs/quickstart .github/images
 
 learned.png   what fine-tuning and what reinforcement did: the figures that the run's report begins with
-rollouts.png  a group of the last step whose rollouts the run has kept
+rollouts.png  a group of the last step whose rollouts the report shows
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import aiohttp
 from temporay.operators.errors import UserError
 from temporay.operators.pages.page import page
 from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in
+from temporay.workflows.reports.accuracies import mean_chance
 from temporay.workflows.reports.learned import figures
-from temporay.workflows.reports.report import mean_chance
-from temporay.workflows.reports.rollout_cards import RolloutViewer, cards_within, legend, summary
+from temporay.workflows.reports.rollout_cards import RolloutViewer, cards_within, legend, shown_steps, summary
 from temporay.workflows.reports.sample_cards import Answers
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -38,7 +38,7 @@ def learned_page(run: Path) -> str:
 
 
 def rollouts_page(run: Path) -> str:
-    """Return a page with one group of the last step that the run has kept.
+    """Return a page with one group of the last step that the run's report shows.
 
     Raises:
         UserError: the run has kept no rollouts, or its dataset is gone.
@@ -46,9 +46,10 @@ def rollouts_page(run: Path) -> str:
     steps = steps_in(run)
     if not steps:
         raise UserError(f"{run} has kept no rollouts; give the folder of a run of temporay grpo")
-    groups = read_step(path_of(run, steps[-1])).groups
-    [cards] = cards_within(RolloutViewer.open(run), {steps[-1]: groups}).values()
-    return page(f"Rollouts of step {steps[-1]}", summary(groups), legend() + cards[0][1])
+    step = shown_steps(run, steps)[-1]
+    groups = read_step(path_of(run, step)).groups
+    [cards] = cards_within(RolloutViewer.open(run), {step: groups}).values()
+    return page(f"Rollouts of step {step}", summary(groups), legend() + cards[0][1])
 
 
 async def photograph(text: str, picture: Path, width: int, height: int) -> None:

@@ -7,14 +7,16 @@ import itertools
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any, get_type_hints
 
 import tyro
 from pydantic import ValidationError
-from temporay.operators.errors import UserError, error_behind, first_fault, unknown_name
+from temporay.operators.errors import UserError, error_behind, first_fault, unknown, unknown_name
 from temporay.operators.settings import Settings
-from temporay.workflows.config import SettingsT, dotted_names
+from temporay.workflows.config import SettingsT
 
 Presets = Mapping[str, Callable[[], Settings]]
 PLAIN_WORDS = {  # what tyro and Python say, as a pattern → the same in our words
@@ -78,12 +80,38 @@ def _parsed(program: str, kind: type[SettingsT], settings: Settings | None, argu
             raise UserError(first_fault(invalid, place_of(invalid, kind, arguments))) from ended
         if not ended.code:  # --help
             raise
-        raise UserError(f"{in_one_sentence(refused.getvalue())}; `{program} --help` lists every setting") from ended
-    config, unknown = expanded(parsed[0]), parsed[1]
-    if unknown:
-        given = unknown[0].partition("=")[0].replace("_", "-")
-        raise unknown_name("setting", given, [f"--{name.replace('_', '-')}" for name in dotted_names(config)])
-    return config
+        # A flag that is missing is often there under a wrong name.
+        flags = [word for word in map(flag_in, arguments) if word.startswith("--")]
+        wrong = next((flag for flag in flags if flag not in flags_of(kind)), None)
+        said = in_one_sentence(refused.getvalue()) if wrong is None else unknown("setting", wrong, flags_of(kind))
+        raise refusal(said, program) from ended
+    config, left = parsed
+    if left:
+        raise refusal(unknown("setting", flag_in(left[0]), flags_of(kind)), program)
+    return expanded(config)
+
+
+def refusal(said: str, program: str) -> UserError:
+    """Return an error that also says where all settings are listed."""
+    return UserError(f"{said}{'' if said.endswith('?') else ';'} `{program} --help` lists every setting")
+
+
+def flag_in(argument: str) -> str:
+    """Return the flag of ``--flag=value`` as help writes it."""
+    return argument.partition("=")[0].replace("_", "-")
+
+
+def flags_of(kind: type[Any], within: str = "") -> list[str]:
+    """Return every flag of settings, or of a dataclass within them; what is told by its place has none."""
+    flags: list[str] = []
+    hints = get_type_hints(kind, include_extras=True)
+    for name in kind.model_fields if issubclass(kind, Settings) else kind.__dataclass_fields__:
+        inner = hints[name]
+        if isinstance(inner, type) and (issubclass(inner, Settings) or is_dataclass(inner)):
+            flags += flags_of(inner, f"{within}{name}.")
+        elif tyro.conf.Positional not in getattr(inner, "__metadata__", ()):
+            flags.append(f"--{within}{name}".replace("_", "-"))
+    return flags
 
 
 def place_of(error: ValidationError, kind: type[Settings], arguments: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError
 from temporay.operators.dataset.rows import INSTRUCTIONS
-from temporay.operators.errors import UserError, first_fault, unknown_name
+from temporay.operators.errors import UserError, first_fault, unknown
 from temporay.operators.markup import MARKER
 from temporay.operators.records import TAGS
 from temporay.operators.scoring.arms import EVERY_ARM, Arm
@@ -128,7 +128,7 @@ def replaced(config: SettingsT, changes: Mapping[str, Any]) -> SettingsT:
         for name in parents:
             node = node.get(name) if isinstance(node, dict) else None
         if not isinstance(node, dict) or last not in node:
-            raise unknown_name("setting", key, dotted_names(config))
+            raise UserError(f"{unknown('setting', key, dotted_names(config))}; --help lists every setting")
         node[last] = value
     return validated(type(config), tree)
 

@@ -15,9 +15,7 @@ from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import Recipe
 from temporay.operators.dataset.recipe import check as check_recipe
 from temporay.operators.errors import UserError
-from temporay.operators.scoring.arms import ARMS
 from temporay.operators.scoring.evaluation import EvaluationRow, by_arm, by_task
-from temporay.operators.scoring.metrics import ConfidenceInterval, TableRow, render_table
 from temporay.operators.scoring.scores import load_rewards, needs_of
 from temporay.workflows.base_model import BaseModelSettings, make_base_model
 from temporay.workflows.config import converted, replaced
@@ -30,7 +28,6 @@ from temporay.workflows.evaluation.settings import EvaluateSettings
 from temporay.workflows.grpo import loop as grpo
 from temporay.workflows.grpo.checks import demand_of
 from temporay.workflows.grpo.learner import trainer_needs
-from temporay.workflows.grpo.log import reward_phrase
 from temporay.workflows.grpo.settings import GrpoConfig, GrpoSettings
 from temporay.workflows.grpo.sharing import check_sharing
 from temporay.workflows.learner.best import check_metric
@@ -38,6 +35,7 @@ from temporay.workflows.learner.learner import MODEL
 from temporay.workflows.learner.scaling import DATA_TASK, worker_need
 from temporay.workflows.placement import RoleNeed
 from temporay.workflows.reports import report
+from temporay.workflows.reports.final_table import final_table
 from temporay.workflows.reports.time_profile import time_profile, time_table
 from temporay.workflows.rollouts.adapters import check_adapters
 from temporay.workflows.rollouts.defaults import largest, lengths_of, resolved
@@ -93,7 +91,7 @@ def run(config: PipelineConfig) -> dict[str, Any]:
     finished = run_dir.summary()
     if finished is None:
         finished = run_stages(config, run_dir)
-    print(f"{table(finished)}\n\n{time_table(time_profile(config.out))}")
+    print(f"{final_table(finished)}\n\n{time_table(time_profile(config.out))}")
     print(f"report: {config.out / report.PAGE}")
     return finished
 
@@ -167,9 +165,8 @@ def run_stages(config: PipelineConfig, run_dir: RunDir) -> dict[str, Any]:
         "audit_passed": audited["passed"],
         "pool": pool.settings(),
     }
-    summary = run_dir.finish(result)
-    report.write(config.out, summary)
-    return summary
+    report.write(config.out, result)  # before the run is finished, or a kill between the two would leave it without
+    return run_dir.finish(result)
 
 
 def improving_needs(config: PipelineConfig, engines: ResolvedPool) -> list[RoleNeed]:
@@ -266,33 +263,3 @@ def accuracy(rows: Mapping[str, Sequence[EvaluationRow]]) -> dict[str, dict[str,
             "arms": {arm: values[arm] for arm in arms},
         }
     return table
-
-
-def table(summary: Mapping[str, Any]) -> str:
-    """Return what a run ends with: accuracies with intervals, then the rewards of GRPO."""
-    rows = [
-        TableRow(
-            name=task,
-            n=entry["n"],
-            chance=entry["chance"],
-            arms={name: ConfidenceInterval(**interval) for name, interval in entry["intervals"].items()},
-        )
-        for task, entry in summary["accuracy"].items()
-    ]
-    rl = summary["grpo"]
-    columns = (*MODELS, *(arm for arm in ARMS if arm != "ordered"))
-    return (
-        f"{render_table(rows, arms=columns)}\nanswers that name no option (wrong; in the last three columns a guess): "
-        f"{shares(summary, 'unread', columns)}\nanswers after a chain of thought: "
-        f"{shares(summary, 'reasoned', MODELS)}\nread leniently, a thought inside the answer's tag let pass: "
-        f"{shares(summary, 'lenient', MODELS)}\ngrpo: {reward_phrase(rl)}; engine {summary['engine']}, parity "
-        f"{rl['parity_max_abs']:.1e}, decodes per prompt {rl['decodes_per_prompt']:g}"
-    )
-
-
-def shares(summary: Mapping[str, Any], name: str, columns: Sequence[str]) -> str:
-    """Return a share of the answers of every primitive in some columns, in percent, where it is known."""
-    return "; ".join(
-        f"{task} " + ", ".join(f"{c} {100 * entry[name][c]:.0f} %" for c in columns if entry[name][c] is not None)
-        for task, entry in summary["accuracy"].items()
-    )

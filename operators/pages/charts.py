@@ -16,7 +16,8 @@ Tone = Literal["base", "sft", "grpo", "soft"]
 WIDTH, HEIGHT = 480, 200  # size of a line chart, in CSS pixels
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 8, 24
 MAX_POINTS = 400  # a longer curve is drawn as the means of equal parts
-BAR_HEIGHT, NAME_WIDTH, LABEL_WIDTH, VALUE_WIDTH, BARS_WIDTH = 22, 140, 90, 90, 980
+MIN_UNREAD = 0.05  # share of unread answers from which on it is told
+MOSTLY = 0.5  # share of guesses from which on an accuracy tells more of them than of the model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +65,17 @@ class Axes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One accuracy of a bar chart."""
+    """One accuracy, with the share of its answers that name no option."""
 
     name: str
     interval: ConfidenceInterval
     tone: Tone
+    unread: float = 0.0
+    guessed: bool = False  # whether unread answers count as guesses, or else as wrong
+
+    @property
+    def is_mostly_guessed(self) -> bool:
+        return self.guessed and self.unread >= MOSTLY
 
 
 def running_mean(values: Sequence[float], window: int) -> list[float]:
@@ -179,10 +186,11 @@ def grid_line(value: float, y: float, right: float) -> str:
     )
 
 
-def interval_mark(interval: ConfidenceInterval, chance: float, tone: Tone) -> str:
+def interval_mark(interval: ConfidenceInterval, chance: float, tone: Tone, *, faint: bool = False) -> str:
     """Return a small bar from 0 to 1: the value filled, its interval as a line, chance as a dashed tick."""
+    kind = ' class="faint"' if faint else ""
     return (
-        f'<svg viewBox="0 0 100 12" preserveAspectRatio="none" role="img" aria-label="{percent(interval)}">'
+        f'<svg{kind} viewBox="0 0 100 12" preserveAspectRatio="none" role="img" aria-label="{percent(interval)}">'
         f"{_bar(interval, chance, tone)}</svg>"
     )
 
@@ -190,22 +198,23 @@ def interval_mark(interval: ConfidenceInterval, chance: float, tone: Tone) -> st
 def bar_chart(title: str, groups: Sequence[tuple[str, float, Sequence[Bar]]], *, note: str = "") -> str:
     """Return a figure of accuracies, one block per ``(name, chance, bars)``; each bar has its interval."""
     parts: list[str] = []
-    top = 0.0
     for name, chance, bars in groups:
-        parts.append(f'<text class="name" x="0" y="{top + 15:.0f}" font-weight="600">{escape(name)}</text>')
-        for n, bar in enumerate(bars):
-            middle = top + n * BAR_HEIGHT + 11
-            left = NAME_WIDTH + LABEL_WIDTH
-            width = BARS_WIDTH - left - VALUE_WIDTH
-            parts.append(
-                f'<text x="{left - 10}" y="{middle + 4:.0f}" text-anchor="end">{escape(bar.name)}</text>'
-                f'<svg x="{left}" y="{middle - 8:.0f}" width="{width}" height="16" viewBox="0 0 100 12" '
-                f'preserveAspectRatio="none">{_bar(bar.interval, chance, bar.tone)}</svg>'
-                f'<text x="{BARS_WIDTH - VALUE_WIDTH + 12}" y="{middle + 4:.0f}">{percent(bar.interval)}</text>'
-            )
-        top += len(bars) * BAR_HEIGHT + 14
-    svg = f'<svg viewBox="0 0 {BARS_WIDTH} {max(1.0, top - 14):.0f}">{"".join(parts)}</svg>'
-    return figure(title, note, svg, is_wide=True)
+        lines = [
+            f"<p><span>{escape(bar.name)}</span>"
+            f"{interval_mark(bar.interval, chance, bar.tone, faint=bar.is_mostly_guessed)}"
+            f"<span>{accuracy_words(bar)}</span></p>"
+            for bar in bars
+        ]
+        parts.append(f'<div class="arms"><b>{escape(name)}</b><div>{"".join(lines)}</div></div>')
+    return figure(title, note, "".join(parts))
+
+
+def accuracy_words(bar: Bar) -> str:
+    """Return an accuracy with its half-width, and which share of the answers is unread if that is not small."""
+    value = percent(bar.interval)
+    if bar.is_mostly_guessed:
+        value = f'<span class="guessed">{value}</span>'
+    return value if bar.unread < MIN_UNREAD else f"{value} <small>{bar.unread:.0%} unread</small>"
 
 
 def percent(interval: ConfidenceInterval) -> str:

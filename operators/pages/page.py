@@ -43,14 +43,26 @@ def tiles(figures: Iterable[tuple[str, str]]) -> str:
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]], *, first_number: int = 1) -> str:
     """Return a table of plain text; columns from ``first_number`` on are aligned to the right."""
+    kinds = ["number" if n >= first_number else "" for n in range(len(header))]
+    return cell_table(header, [[escape(cell) for cell in row] for row in rows], kinds)
 
-    def line(cells: Sequence[object], tag: str) -> str:
-        kinds = [' class="number"' if n >= first_number else "" for n in range(len(cells))]
-        inner = "".join(f"<{tag}{kind}>{escape(cell)}</{tag}>" for kind, cell in zip(kinds, cells, strict=True))
-        return f"<tr>{inner}</tr>"
 
-    body = "".join(line(row, "td") for row in rows)
-    return f"<table><thead>{line(header, 'th')}</thead><tbody>{body}</tbody></table>"
+def cell_table(header: Sequence[str], rows: Iterable[Sequence[str]], kinds: Sequence[str], *, above: str = "") -> str:
+    """Return a table; on a narrow screen each row is a block, in which its cells have the names of their columns.
+
+    Args:
+        rows: HTML of the cells.
+        kinds: by column, the class of its cells; "" for none.
+        above: HTML of a row over the header.
+    """
+    named = [(escape(name), f' class="{kind}"' if kind else "") for name, kind in zip(header, kinds, strict=True)]
+    head = "".join(f"<th{kind}>{name}</th>" for name, kind in named)
+    lines = [
+        "".join(f'<td{kind} data-of="{name}">{cell}</td>' for (name, kind), cell in zip(named, row, strict=True))
+        for row in rows
+    ]
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return f'<table class="stacks"><thead>{above}<tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
 def filters(field: str, title: str, entries: Sequence[tuple[str, str, int]]) -> str:

@@ -117,10 +117,10 @@ def token_details(tokens: Tokens, is_open: bool) -> str:
     """Return the strip of tokens, folded unless ``is_open``."""
     differences = tokens.differences
     if tokens.trainer is None:
-        words = "Tokens (the trainer's log-probabilities of this group were not kept)"
+        words = f"Tokens ({tokens.fault})"
     elif not differences:
         words = "No tokens"
     else:
         mean = sum(differences) / len(differences)
-        words = f"Tokens, engine against trainer: largest {max(differences):.1e}, mean {mean:.1e} nats"
+        words = f"Tokens, engine against trainer: differ by {max(differences):.2g} at most, {mean:.2g} on average"
     return f"<details{' open' if is_open else ''}><summary>{words}</summary>{strip(tokens)}</details>"

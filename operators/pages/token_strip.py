@@ -18,8 +18,9 @@ class Tokens:
 
     pieces: Sequence[str]
     engine: Sequence[float]
-    trainer: Sequence[float] | None  # None: not kept
+    trainer: Sequence[float] | None  # None: not kept, for the reason in ``fault``
     versions: Sequence[int]
+    fault: str = ""
 
     @property
     def differences(self) -> list[float]:

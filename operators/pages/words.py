@@ -3,25 +3,23 @@
 text, marks -> paragraph; paragraph, header -> panel
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from temporay.operators.pages.page import escape
-from temporay.operators.records import TAGS
+from temporay.operators.records import TAG
 
 MAX_TEXT_CHARS = 6_000
-TAG = re.compile("|".join(re.escape(tag) for tag in TAGS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """A part of a text, by characters: a claim that is right or wrong, or an answer that hits or misses."""
+    """A part of a text, by characters: a claim that is right, in part or not, or an answer that hits or misses."""
 
     start: int
     end: int
-    kind: Literal["right", "wrong", "hit", "miss"]
+    kind: Literal["right", "part", "wrong", "hit", "miss"]
     title: str
     start_ms: float | None = None  # the time in the clip that a claim names; a click goes there
 

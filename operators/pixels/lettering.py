@@ -1,10 +1,10 @@
 """Text in a grid of equally wide letters: written into frames, and read back from them.
 
-A letter is read by comparing its cell with a picture of every letter it may be, as they are written in that size.
+A letter is read by comparing its cell with a picture of every letter it may be, as they are written in that size and
+place. Letters stand on whole pixels, so in small text half a pixel can make a 6 of an e.
 """
 
 import functools
-from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -46,9 +46,10 @@ def read_text(
     if 2 * half_px < SMALLEST_PX:
         return None
     patches_TNP = np.stack([_cells(frame_HWC, xy, half_px, num_letters) for frame_HWC in frames_THWC])
-    templates_LP = _templates(letters, round(16 * half_px) / 16)
+    offset = (round(xy[0] % 2, 4), round(xy[1] % 2, 4))  # halves are rounded to even pixels
+    templates_NLP = _templates(letters, num_letters, offset, round(half_px, 4))
     inked_TN = patches_TNP.max(axis=2) > MIN_INK
-    likeness_TNL = _unit(patches_TNP) @ templates_LP.T
+    likeness_TNL = np.einsum("tnp,nlp->tnl", _unit(patches_TNP), templates_NLP)
     best_TN, sure_TN = likeness_TNL.argmax(axis=2), likeness_TNL.max(axis=2) > MIN_LIKENESS
     lines = []
     for best_N, inked_N, sure_N in zip(best_TN, inked_TN, sure_TN, strict=True):
@@ -71,15 +72,17 @@ def _cells(frame_HWC: Frames, xy: tuple[float, float], half_px: float, num_lette
 
 
 @functools.lru_cache(maxsize=64)
-def _templates(letters: str, half_px: float) -> npt.NDArray[np.float64]:
-    """Return unit vectors (L, P), a picture of each letter."""
-    side = int(4 * half_px) + 2
-    rows: Sequence[npt.NDArray[np.float64]] = []
+def _templates(letters: str, num_letters: int, offset: tuple[float, float], half_px: float) -> npt.NDArray[np.float64]:
+    """Return unit vectors (N, L, P), a picture of each letter in each cell of a line that begins so far off a pixel."""
+    margin = 2 * int(half_px) + 2
+    x, y = margin + offset[0], margin + offset[1]
+    size = (int(2 * y) + 1, int(x + 2 * ASPECT * half_px * num_letters) + margin, 3)
+    rows = []
     for letter in letters:
-        frame_HWC = np.zeros((side, side, 3), np.uint8)
-        write_text(frame_HWC, letter, (side / 2, side / 2), half_px, (255, 255, 255))
-        rows = [*rows, _cells(frame_HWC, (side / 2, side / 2), half_px, 1)[0]]
-    return _unit(np.stack(rows))
+        frame_HWC = np.zeros(size, np.uint8)
+        write_text(frame_HWC, letter * num_letters, (x, y), half_px, (255, 255, 255))
+        rows.append(_cells(frame_HWC, (x, y), half_px, num_letters))
+    return _unit(np.stack(rows, axis=1))
 
 
 def _unit(patches: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

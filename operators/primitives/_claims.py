@@ -13,7 +13,7 @@ with a period, a quote or ", then" in it is read whole, and no subject reaches b
 import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from temporay.operators.records import Event
 
@@ -97,6 +97,11 @@ def sentences(text: str, names: Sequence[str] = ()) -> Iterator[tuple[int, str]]
         yield start, text[start : end.start()]
         start = end.end()
     yield start, text[start:]
+
+
+def moved(claim: Claim, by: int) -> Claim:
+    """Return a claim as it stands in a longer text, so many letters later."""
+    return replace(claim, spans=tuple((start + by, end + by) for start, end in claim.spans))
 
 
 def mark_names(text: str, names: Sequence[str]) -> str:

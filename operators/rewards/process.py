@@ -26,9 +26,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 from temporay.operators.primitives._base import Primitive, primitive_of
-from temporay.operators.primitives._claims import Claim, holds, sentences
+from temporay.operators.primitives._claims import Claim, holds, moved, sentences
 from temporay.operators.primitives._stated import Stated, Value, share_right, with_times
-from temporay.operators.records import THINK_CLOSE, THINK_OPEN, Event, Rollout, Sample
+from temporay.operators.records import TAG, THINK_CLOSE, THINK_OPEN, Event, Rollout, Sample
 from temporay.operators.rewards._base import Reward
 
 MAX_THOUGHT_CHARS = 20_000  # 4,096 tokens of English; longer thoughts are worth nothing
@@ -43,6 +43,7 @@ class Tally:
     told: float  # a claim that is partly right counts as its share
     wasted: float  # claims, and shares of them, that are false, contradict another or repeat it
     to_tell: int
+    credits: tuple[float | None, ...] = ()  # of every claim what is told by it, in [0, 1]; None: beside the point
 
     @property
     def value(self) -> float:
@@ -82,10 +83,13 @@ class Process(Reward):
 
 
 def thought(completion: str) -> str:
-    """Return the text between the first ``<think>`` and the last ``</think>``; "" if it is too long to be read."""
+    """Return the text between the first ``<think>`` and the last ``</think>``; "" if it is too long to be read.
+
+    A tag inside it ends a sentence: in its place are as many ends of lines.
+    """
     before_close, _, _ = completion.rpartition(THINK_CLOSE)
     _, _, text = before_close.partition(THINK_OPEN)
-    return text if len(text) <= MAX_THOUGHT_CHARS else ""
+    return TAG.sub(lambda tag: "\n" * len(tag[0]), text) if len(text) <= MAX_THOUGHT_CHARS else ""
 
 
 def tally_of(primitive: Primitive, text: str, sample: Sample) -> Tally:
@@ -122,14 +126,15 @@ def log_entry(primitive: Primitive, event: Event) -> Stated:
 
 
 def claims_by_sentence(primitive: Primitive, text: str, names: Sequence[str] = ()) -> list[Claim]:
-    """Read the claims of a text, in time that is linear in its length."""
-    found = (s for _, s in sentences(text, names) if len(s) <= MAX_SENTENCE_CHARS)
-    return [claim for s in found for claim in primitive.claims(s, names)]
+    """Read the claims of a text with their places in it, in time that is linear in its length."""
+    found = ((first, s) for first, s in sentences(text, names) if len(s) <= MAX_SENTENCE_CHARS)
+    return [moved(claim, first) for first, s in found for claim in primitive.claims(s, names)]
 
 
 def tally(said: Sequence[Reading], gold: Sequence[Reading], log: Sequence[Stated]) -> Tally:
     """Count the claims. Those with a time are paired first; those without take what is left, in its order."""
-    counted = [claim for claim in said if not _is_beside_the_point(claim, gold)]
+    counted_S = np.array([not _is_beside_the_point(claim, gold) for claim in said], np.bool_)
+    counted = [claim for claim, counts in zip(said, counted_S, strict=True) if counts]
     useless = _useless(counted, gold)
     worth_SG = np.array(
         [[0.0 if i in useless else _worth(one, true, log) for true in gold] for i, one in enumerate(counted)]
@@ -139,8 +144,16 @@ def tally(said: Sequence[Reading], gold: Sequence[Reading], log: Sequence[Stated
     worth_of_pairs = worth_SG[timed_S][paired]
     taken = paired[1][worth_of_pairs > 0]
     left_SG = np.delete(worth_SG[~timed_S], taken, axis=1)
-    told = float(worth_of_pairs.sum()) + _best_in_order(left_SG)
-    return Tally(told=told, wasted=len(counted) - told, to_tell=len(gold))
+    credits_S = np.zeros(len(counted))
+    credits_S[np.flatnonzero(timed_S)[paired[0]]] = worth_of_pairs
+    credits_S[~timed_S] = _best_in_order(left_SG)
+    told, each = float(credits_S.sum()), iter(credits_S.tolist())
+    return Tally(
+        told=told,
+        wasted=len(counted) - told,
+        to_tell=len(gold),
+        credits=tuple(next(each) if counts else None for counts in counted_S),
+    )
 
 
 def _worth(said: Reading, true: Reading, log: Sequence[Stated]) -> float:
@@ -180,9 +193,23 @@ def _key(fields: Mapping[str, Value]) -> Hashable:
     return tuple(sorted((name, str(value)) for name, value in fields.items()))
 
 
-def _best_in_order(worth_SG: npt.NDArray[np.float64]) -> float:
-    """Return the most that claims are worth whose order is that of what there is to tell; some may be left out."""
-    best_G = np.zeros(worth_SG.shape[1] + 1)
-    for worth_G in worth_SG:
-        best_G[1:] = np.maximum.accumulate(np.maximum(best_G[1:], best_G[:-1] + worth_G))
-    return float(best_G[-1])
+def _best_in_order(worth_SG: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return what each claim is worth where all together are worth the most, in the order of what there is to tell.
+
+    Some may be left out, and are worth nothing.
+    """
+    num_said, num_true = worth_SG.shape
+    best_SG = np.zeros((num_said + 1, num_true + 1))  # of the first claims, and of the first that there is to tell
+    for i, worth_G in enumerate(worth_SG):
+        best_SG[i + 1, 1:] = np.maximum.accumulate(np.maximum(best_SG[i, 1:], best_SG[i, :-1] + worth_G))
+    credits_S = np.zeros(num_said)
+    i, j = num_said, num_true
+    while i and j:
+        if best_SG[i, j] == best_SG[i - 1, j]:
+            i -= 1
+        elif best_SG[i, j] == best_SG[i, j - 1]:
+            j -= 1
+        else:
+            i, j = i - 1, j - 1
+            credits_S[i] = worth_SG[i, j]
+    return credits_S

@@ -1,7 +1,7 @@
 """Right and wrong → accuracies with confidence intervals → a table of plain text. The default level is 95 %."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -30,6 +30,7 @@ class TableRow:
     n: int
     chance: float
     arms: Mapping[str, ConfidenceInterval]
+    starred: Collection[str] = ()  # arms whose accuracy needs the words below the table
 
 
 def accuracy_interval(correct: Sequence[float], *, level: float = 0.95) -> ConfidenceInterval:
@@ -91,14 +92,19 @@ def macro_interval(correct_by_group: Mapping[str, Sequence[float]], *, level: fl
 def render_table(rows: Sequence[TableRow], *, arms: Sequence[str]) -> str:
     """Write percentages with half-widths, one line per row: ``97.5 +-2.3``. ``-`` means that an arm was not run.
 
+    A starred accuracy ends in ``*``, and the others of its column in a space.
+
     Args:
         arms: the columns after primitive, n and chance, e.g. base, sft, grpo, shuffled, single_frame, blind.
     """
-    header = ("primitive", "n", "chance", *arms)
-    body = [
-        (row.name, str(row.n), f"{100 * row.chance:.1f}", *(_cell(row.arms.get(arm)) for arm in arms)) for row in rows
-    ]
-    return aligned([header, *body])
+    starred = {arm for row in rows for arm in row.starred}
+
+    def cell(row: TableRow, arm: str) -> str:
+        return _cell(row.arms.get(arm)) + ("*" if arm in row.starred else " " if arm in starred else "")
+
+    header = ("primitive", "n", "chance", *(f"{arm} " if arm in starred else arm for arm in arms))
+    body = [(row.name, str(row.n), f"{100 * row.chance:.1f}", *(cell(row, arm) for arm in arms)) for row in rows]
+    return "\n".join(line.rstrip() for line in aligned([header, *body]).splitlines())
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:

@@ -189,6 +189,8 @@ def free_ports(count: int) -> list[int]:
     ("argv", "message"),
     [
         (["--address", "ftp://head", "--", "sft"], "not a dashboard's address"),
+        (["--adress", "ftp://head", "--", "sft"], "unknown setting '--adress'; did you mean '--address'? `temporay"),
+        (["--", "sft"], "--address is missing; give the head's dashboard"),
         (["--address", "http://127.0.0.1:99999", "--", "sft"], "http://127.0.0.1:8265"),
         (["--address", "http://127.0.0.1:1", "--", "sft"], "nothing answers at 127.0.0.1:1"),
         (["--address", "http://127.0.0.1:1"], "there is no command"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from temporay.models.chat import to_prompt, to_target
+from temporay.models.chat import answer_tokens, to_prompt, to_target
 from temporay.models.engines._base import NOT_BEGUN, extended
 from temporay.models.tiny import CHAT_TEMPLATE
 from temporay.operators.errors import UserError
@@ -50,6 +51,28 @@ def test_a_thought_that_is_not_given_is_closed(processor: Any, thinking: Templat
     assert to_target(to_prompt(processor, ANSWERED, (), instruction=""), answer_alone) == "<answer>B</answer>"
     after = to_prompt(thinking, ANSWERED, (), instruction="")
     assert to_target(after, answer_alone) == "</think><answer>B</answer>"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        (r"</?\w+>|.", "B"),  # every tag is a token
+        (r"\w+|.", "B"),  # a tag is several tokens
+        (r"B<|\w+|.", "B<"),  # a token holds the answer's end and the tag's beginning
+        (r">B|\w+|.", ">B"),
+    ],
+)
+def test_the_answers_own_tokens_stand_between_its_tags(
+    processor: Any, thinking: Templated, pieces: str, expected: str
+) -> None:
+    def tokenizer(texts: list[str], **_: Any) -> dict[str, list[list[str]]]:
+        return {"input_ids": [re.findall(pieces, text) for text in texts]}
+
+    answer_alone = replace(ANSWERED, rationale="")
+    for made_by in (processor, thinking):
+        prompt = to_prompt(made_by, answer_alone, (), instruction="")
+        tokens = re.findall(pieces, to_target(prompt, answer_alone))
+        assert "".join(tokens[answer_tokens(tokenizer, prompt, answer_alone)]) == expected
 
 
 def test_what_an_engine_wrote_reads_as_a_whole_thought(processor: Any, thinking: Templated) -> None:

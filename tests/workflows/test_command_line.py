@@ -19,7 +19,7 @@ from temporay.operators.errors import UserError
 from temporay.workflows import __main__ as program
 from temporay.workflows import interruption
 from temporay.workflows.__main__ import COMMANDS, config_of, module_of
-from temporay.workflows.command_line import presets_in
+from temporay.workflows.command_line import flags_of, presets_in
 from temporay.workflows.config import fields_from
 from temporay.workflows.data.generate import GenerateConfig
 
@@ -34,6 +34,31 @@ def test_every_command_lists_its_settings(name: str, capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit) as ended:
         program.dispatch([name, "--help"])
     assert ended.value.code == 0 and f"usage: temporay {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", [name for name, command in COMMANDS.items() if command.module])
+def test_a_misspelled_flag_is_one_line_in_every_command(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where flags that the command needs are missing. What is proposed is among all flags that help lists."""
+    kind = get_type_hints(module_of(COMMANDS[name].module).run)["config"]
+    presets = presets_in(module_of(f"presets.{COMMANDS[name].presets}")) if COMMANDS[name].presets else {}
+    command = [*name.split(), *list(presets)[:1]]
+    with pytest.raises(SystemExit):
+        program.dispatch([*command, "--help"])
+    listed = set(re.findall(r"(?:^|[│| ])(--[a-z][\w.-]*) ", capsys.readouterr().out, re.MULTILINE)) - {"--help"}
+    assert listed == set(flags_of(kind))
+    for flag in sorted(listed)[:: max(1, len(listed) // 3)] or ["--"]:
+        wrong = f"{flag}q"
+        assert program.main([*command, wrong, "1"]) == program.USER
+        said = capsys.readouterr().err
+        proposed = f"; did you mean '{flag}'? `" if flag in listed else "; `"
+        assert said == (
+            f"temporay: unknown setting '{wrong}'{proposed}temporay {' '.join(command)} --help` lists every setting\n"
+        )
+
+
+def test_a_flag_without_its_dotted_name_is_answered_with_those_that_end_in_it() -> None:
+    with pytest.raises(UserError, match=r"unknown setting '--lr'; did you mean '--optimizer.lr'\? `temporay sft tiny"):
+        config_of("sft", ["tiny", "--data", "d", "--model", "m", "--out", "o", "--lr", "1"])
 
 
 @pytest.mark.parametrize("name", [name for name, command in COMMANDS.items() if command.presets])

@@ -19,31 +19,11 @@ from temporay.workflows.presets import generate, run
 from temporay.workflows.reports.time_profile import MIN_SHOWN_S, logged_parts, time_profile, time_table
 from temporay.workflows.runs.run_dir import RunDir
 
+from tests.small_runs import SMALL_PIPELINE
+
 
 def small(out: Path) -> PipelineConfig:
-    changes = {
-        "seed": 3,
-        "num_samples": 24,
-        "num_rl_samples": 6,
-        "num_test_samples": 6,
-        "num_data_workers": 1,
-        "base_model.num_steps": 2,
-        "base_model.batch_size": 4,
-        "base_model.threads": 1,
-        "sft.num_steps": 2,
-        "sft.batch_size": 4,
-        "sft.threads": 1,
-        "sft.optimizer.warmup_steps": 1,
-        "grpo.num_steps": 2,
-        "grpo.prompts_per_step": 2,
-        "grpo.group_size": 2,
-        "grpo.max_tokens": 6,
-        "grpo.threads": 1,
-        "grpo.guards.max_agreement": 1.0,  # two steps teach no model to look
-        "evaluate.max_tokens": 6,
-        "pool.engine": "local",
-    }
-    return converted(PipelineConfig, replaced(run.quickstart(), changes), out=out)
+    return converted(PipelineConfig, replaced(run.quickstart(), SMALL_PIPELINE), out=out)
 
 
 @pytest.mark.usefixtures("ray_cluster")

@@ -44,7 +44,7 @@ from temporay.workflows.runs.trackers import mirrored
 from temporay.workflows.session import ray_session
 
 STOP_POLL_S = 0.2
-ENGINES_PART = "start of engines"  # of a line about time
+ENGINES_PART, CANARY_PART = "start of engines", "check against blank frames"  # of lines about time
 
 ResultT = TypeVar("ResultT")
 
@@ -151,7 +151,7 @@ async def look_if_due(loop: Loop, steps_done: int) -> None:
     """
     settings = loop.config.guards
     if loop.canary is not None and steps_done % settings.canary_every == 0:
-        with loop.lines.run_dir.timed("blindness canary"):
+        with loop.lines.run_dir.timed(CANARY_PART):
             result = await guards.look(loop.pool, loop.canary, settings)
         loop.lines.run_dir.log({"stage": guards.STAGE, "step": steps_done, **asdict(result)})
         guards.check_canary(result, settings)

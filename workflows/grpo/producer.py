@@ -234,7 +234,7 @@ class Producer:
         batch = TrainingBatch(
             weight_version=oldest_version(work.step, groups),
             groups=trained,
-            num_shown=NUM_SHOWN if work.step % self.config.keep_rollouts_every == 0 else 0,
+            num_shown=NUM_SHOWN if self.config.keeps_rollouts_of(work.step) else 0,
         )
         counted = work.media.counters()
         counted["decodes_per_prompt"] = counted.pop("decodes") / max(1, sum(prompt is not None for prompt in prompts))

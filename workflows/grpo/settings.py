@@ -93,6 +93,10 @@ class GrpoSettings(TrainingSettings):
         """Return whether validation is due after so many steps, where there is a dataset to validate on."""
         return steps_done % self.validate_every == 0 or steps_done == self.num_steps
 
+    def keeps_rollouts_of(self, step: int) -> bool:
+        """Return whether the rollouts of a step are kept for people to look at; those of the last step are."""
+        return step % self.keep_rollouts_every == 0 or step == self.num_steps - 1
+
     @property
     def longest_completion(self) -> tuple[str, int]:
         """The setting that allows the longest completions, and their tokens: the canary's may be longer."""

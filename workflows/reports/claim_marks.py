@@ -1,49 +1,58 @@
-"""Places in a text where it makes a claim, with whether the event log says the same.
+"""Places in a text where it makes a claim, with what the process reward credits for it.
 
-completion, Sample → thought → sentences → claims → marks; answer → mark
+completion, Sample → thought → claims, each with its credit → marks; answer → mark
 """
 
-from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from temporay.operators.pages.words import Mark
-from temporay.operators.primitives._base import Primitive, primitive_of
-from temporay.operators.primitives._claims import Claim, holds, sentences
+from temporay.operators.primitives._base import primitive_of
 from temporay.operators.records import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN, Sample
-from temporay.operators.rewards.process import (
-    MAX_SENTENCE_CHARS,
-    Process,
-    tally_of,
-    thought,
-)
+from temporay.operators.rewards.process import Process, claims_by_sentence, tally_of, thought
 from temporay.operators.scoring.answers import ParsedAnswer, read_answer
+
+NEARLY = 1 - 1e-9  # a credit as good as whole
 
 
 def claim_marks(text: str, sample: Sample) -> list[Mark]:
-    """Mark every claim of a completion's thought, in order, as the process reward reads it."""
+    """Mark every claim of a completion's thought that counts, in order, as the process reward reads it."""
     words = thought(text)
     return marks_in(words, sample, text.index(THINK_OPEN) + len(THINK_OPEN)) if words else []
 
 
 def marks_in(words: str, sample: Sample, first: int = 0) -> list[Mark]:
-    """Mark every claim of a chain of thought, in the order of the text; ``first`` is where it begins there."""
+    """Mark every claim of a chain of thought that counts, in the order of the text.
+
+    A true claim about what the sample's own reasoning does not tell counts neither way, and has no mark. Nor has any
+    claim where there is no such reasoning to compare with.
+
+    Args:
+        first: where the chain of thought begins in the text.
+    """
     primitive = primitive_of(sample.address.task)
     if primitive is None:
         return []
+    found = tally_of(primitive, words, sample)
+    if not found.to_tell:
+        return []
     marks = []
-    for start, end, claim in claims_in(primitive, words, primitive.names(sample.events)):
-        right = holds(claim, sample.events)
-        title = "the event log says the same" if right else "not in the event log"
-        kind: Literal["right", "wrong"] = "right" if right else "wrong"
-        marks.append(Mark(start=first + start, end=first + end, kind=kind, title=title, start_ms=claim.start_ms))
+    claims = claims_by_sentence(primitive, words, primitive.names(sample.events))
+    for claim, credit in zip(claims, found.credits, strict=True):
+        if credit is None:
+            continue
+        kind, title = credited(credit)
+        for start, end in claim.spans:  # of a position in a path, one of each number
+            marks.append(Mark(start=first + start, end=first + end, kind=kind, title=title, start_ms=claim.start_ms))
     return sorted(marks, key=lambda mark: mark.start)  # a path names its numbers by axis
 
 
-def claims_in(primitive: Primitive, words: str, names: Sequence[str]) -> Iterator[tuple[int, int, Claim]]:
-    """Yield start and end of every claim; in a path, of every number of it."""
-    for first, sentence in sentences(words, names):
-        for claim in primitive.claims(sentence, names) if len(sentence) <= MAX_SENTENCE_CHARS else ():
-            yield from ((first + start, first + end, claim) for start, end in claim.spans)
+def credited(credit: float) -> tuple[Literal["right", "part", "wrong"], str]:
+    """Return the kind of a claim's mark, and what it says in words."""
+    if credit >= NEARLY:
+        return "right", "credited: the event log says the same"
+    if credit > 0:
+        return "part", f"{credit:.0%} of it is credited; the event log says otherwise of the rest"
+    return "wrong", "not credited: the event log says otherwise, or it is repeated, contradicted or out of order"
 
 
 def text_marks(text: str, sample: Sample) -> list[Mark]:

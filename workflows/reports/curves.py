@@ -15,7 +15,15 @@ from temporay.workflows.runs.metrics_tail import row_numbers
 from temporay.workflows.runs.run_dir import RunDir
 
 SMOOTHING = 12  # a smoothed curve averages over one twelfth of its steps
+MIN_POINTS = 8  # a curve of fewer, where most steps have no value, would look like more than it is
 SECONDS = "seconds_"  # prefix of the time of one stage
+PARITY_WORDS = (
+    "largest difference between engine and trainer in the log-probability of a token, in nats (natural logarithm)"
+)
+NOISE_WORDS = (
+    "The gradient noise scale (arXiv 1812.06162) is the number of useful groups at which noise and signal of an update "
+    "are as large as each other: smaller batches are mostly noise."
+)
 MetricRows = Sequence[Mapping[str, Any]]
 
 VALIDATION = {"sft": "sft_validation", "grpo": "grpo_validation"}  # stage of each command
@@ -32,7 +40,7 @@ GRPO_CURVES = {
     "reward": "Reward",
     "useful_groups": "Share of useful groups",
     "noise_scale": "Gradient noise scale, useful groups",
-    "noise_scale_low": "Gradient noise scale at least, useful groups",
+    "noise_scale_low": "Gradient noise scale, lower bound, useful groups",
     "completion_tokens": "Completion length, tokens",
     "entropy": "Entropy, nats per token",
     "kl": "KL to the starting weights, nats per token",
@@ -85,9 +93,30 @@ def window_of(steps: Sequence[Any]) -> int:
 
 def curves_of(rows: MetricRows, names: Mapping[str, str], tone: Tone) -> str:
     """Return a chart of each named value that any step logged."""
-    there = {name for row in rows for name, value in row.items() if value is not None}
-    figures = [curve(title, rows, name, tone) for name, title in names.items() if name in there]
+    figures = [curve(title, rows, name, tone) for name, title in names.items() if is_curve(rows, name)]
     return f'<div class="charts">{"".join(figures)}</div>'
+
+
+def is_curve(rows: MetricRows, name: str) -> bool:
+    """Return whether a value was logged by so many steps, or by so large a share of them, that it makes a curve."""
+    num_known = sum(row.get(name) is not None for row in rows)
+    return num_known >= MIN_POINTS or 2 * num_known > len(rows)
+
+
+def noise_words(rows: MetricRows, scale: float | None) -> str:
+    """Say what the gradient noise scale is, and at how many steps it could be measured; "" if at none.
+
+    Args:
+        scale: over all steps, in groups; None where the gradient is hidden in its noise.
+    """
+    num_known = sum(row.get("noise_scale") is not None for row in rows)
+    if not any(row.get("noise_scale_low") is not None for row in rows):
+        return ""
+    over_all = "it is hidden in its noise" if scale is None else f"it is {scale:.0f} over all of them"
+    return (
+        f"{NOISE_WORDS} It was measured at {num_known} of {len(rows)} steps, and {over_all}; the other steps give a "
+        f"lower bound, or had too few useful groups. A curve has {MIN_POINTS} values or more."
+    )
 
 
 def validation_curves(rows: MetricRows) -> str:
@@ -111,7 +140,7 @@ def seconds_chart(rows: MetricRows) -> str:
 
 def other_values(rows: MetricRows, shown: Iterable[str]) -> str:
     """Return first, last, lowest and highest of every number without a chart, folded."""
-    left_out = set(shown)
+    left_out = {name for name in shown if is_curve(rows, name)}
     found: dict[str, list[float]] = {}
     for row in rows:
         for name, value in row_numbers(row):

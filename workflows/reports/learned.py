@@ -6,6 +6,7 @@ RUN/sft and RUN/grpo metrics.jsonl, Answers -> two figures; held-out dataset, An
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from temporay.operators.dataset.reader import Dataset
@@ -27,8 +28,9 @@ from temporay.workflows.grpo.log import reward_estimate
 from temporay.workflows.reports.curves import VALIDATION, MetricRows, logged, series, smoothed, window_of
 from temporay.workflows.reports.sample_cards import MODELS, TONES, Answers, words
 from temporay.workflows.reports.sample_viewer import SampleViewer
+from temporay.workflows.sft.settings import ANSWER_ONLY
 
-TALL, SMALL = 340, 110  # heights of the only plot of a figure, and of those below the first one
+TALL, MIDDLE, SMALL = 380, 200, 110  # heights of plots: the fewer a figure has, the taller they are
 ARM_WORDS = {"ordered": "frames in order", "shuffled": "frames shuffled"}
 
 
@@ -70,7 +72,29 @@ def sft_plots(rows: MetricRows, validated: MetricRows) -> str:
             is_control = arm != "ordered"
             curves.append(Curve(steps=steps, values=values, tone="sft", dashed=is_control, dots=True))
             keys.append((f"held-out samples, {name}", "sft", "dashed" if is_control else "line"))
-    return f"<h4>Loss, nats per token</h4>{plot('loss of SFT by step', curves, low=0.0, height=TALL)}{legend(keys)}"
+    loss = plot("loss of SFT by step", curves, low=0.0, height=TALL)
+    title = "Loss per token, in nats (0: every token is foreseen; 0.69: one in two)"
+    return f"<h4>{title}</h4>{loss}{legend(keys)}{exact_plot(validated)}"
+
+
+def exact_plot(validated: MetricRows) -> str:
+    """Return the share of held-out targets that greedy writing would give to the last token; "" if it is not known."""
+    curves: list[Curve] = []
+    keys: list[tuple[str, Tone, str]] = []
+    for name, is_bare in (("reasoning and answer", False), ("answer without reasoning", True)):
+        means = [
+            {"step": row["step"], "exact": fmean(shares)}
+            for row in validated
+            if (shares := [v for of, v in row.get("exact", {}).items() if of.startswith(ANSWER_ONLY) == is_bare])
+        ]
+        if means:
+            steps, values = series(means, "exact")
+            curves.append(Curve(steps=steps, values=values, tone="sft", dashed=is_bare, dots=True))
+            keys.append((name, "sft", "dashed" if is_bare else "line"))
+    if not curves:
+        return ""
+    drawn = plot("exact held-out targets by step", curves, low=0.0, high=1.0, height=MIDDLE)
+    return f"<h4>Share of held-out texts that it would write to the last token</h4>{drawn}{legend(keys)}"
 
 
 def grpo_plots(rows: MetricRows, validated: MetricRows) -> str:

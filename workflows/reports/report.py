@@ -15,15 +15,14 @@ from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.shards import AUDIT_FILE
 from temporay.operators.errors import UserError
 from temporay.operators.files import read_json
-from temporay.operators.pages.charts import Bar, bar_chart, interval_mark, percent
-from temporay.operators.pages.page import escape, page, section, tiles, why, write_page
-from temporay.operators.scoring.metrics import ConfidenceInterval
+from temporay.operators.pages.page import cell_table, escape, page, section, tiles, why, write_page
 from temporay.operators.settings import Settings
 from temporay.workflows.grpo.log import ends_words, trend_words
 from temporay.workflows.reports import learned, stage_report
-from temporay.workflows.reports.curves import GRPO_CURVES, curve, logged
+from temporay.workflows.reports.accuracies import accuracy_table, arms_chart, mean_chance
+from temporay.workflows.reports.curves import GRPO_CURVES, PARITY_WORDS, curve, is_curve, logged, noise_words
 from temporay.workflows.reports.rollout_cards import section_of
-from temporay.workflows.reports.sample_cards import MODELS, TONES, Answers, samples
+from temporay.workflows.reports.sample_cards import MODELS, Answers, samples
 from temporay.workflows.runs.run_dir import BEGIN_AGAIN, RunDir
 
 PAGE = "report.html"
@@ -53,9 +52,9 @@ def write(run: Path, result: Mapping[str, Any]) -> Path:
             section("What training did", learned.figures(run, result, answers, mean_chance(result))),
             section("One held-out sample, in the models' own words", learned.one_sample(test, answers)),
             section("Main figures", first_figures(result, answers)),
-            section("Accuracy on held-out videos", headline(result, answers)),
-            section("Does it look at time?", arms(result)),
-            section("Other curves", learning_curves(run)),
+            section("Accuracy on held-out videos", accuracy_table(result, answers)),
+            section("Does it look at time?", arms_chart(result)),
+            section("Other curves", learning_curves(run, result["grpo"].get("noise_scale"))),
             section("Samples, with the models' own words", samples(test, answers)),
             section("Rollouts of GRPO", section_of(run / "grpo")),
             section("Data", data(run)),
@@ -95,12 +94,6 @@ def lenient_words(result: Mapping[str, Any]) -> str:
     return f" Read leniently, thoughts inside the answer's tag let pass: {sft} after SFT, {grpo} after GRPO."
 
 
-def mean_chance(result: Mapping[str, Any]) -> float:
-    """Return the mean chance over tasks."""
-    chances = [float(entry["chance"]) for entry in result["accuracy"].values()]
-    return sum(chances) / len(chances)
-
-
 def first_figures(result: Mapping[str, Any], answers: Answers) -> str:
     """Return the four main figures."""
     rl = result["grpo"]
@@ -114,89 +107,30 @@ def first_figures(result: Mapping[str, Any], answers: Answers) -> str:
             f"GRPO reward, {steps}{trend_words(rl)}",
         ),
         (f"{rl['useful_groups']:.0%}", "of the groups had rewards that differ, and so something to learn from"),
-        (
-            f"{rl['parity_max_abs']:.1e}",
-            f"nats at most between {result['engine']} and the trainer; {rl['decodes_per_prompt']:g} decodes per prompt",
-        ),
+        (f"{rl['parity_max_abs']:.1e}", f"{PARITY_WORDS}; the engine is {result['engine']}"),
     ]
     return tiles(figures)
 
 
-def headline(result: Mapping[str, Any], answers: Answers) -> str:
-    """Return the table of accuracies: per primitive chance, the three models, and the other arms."""
-    accuracy = result["accuracy"]
-    others = list(dict.fromkeys(arm for e in accuracy.values() for arm in e["arms"] if arm != "ordered"))
-    rows = []
-    for task, entry in accuracy.items():
-        intervals = {name: ConfidenceInterval(**entry["intervals"][name]) for name in (*MODELS, *others)}
-        rows.append(headline_row(task, entry["n"], entry["chance"], intervals))
-    if len(accuracy) > 1:
-        means = {name: answers.mean(name, "ordered") for name in MODELS}
-        means |= {arm: answers.mean("grpo", arm) for arm in others}
-        rows.append(headline_row("mean", means["grpo"].n, mean_chance(result), means, kind="mean"))
-    names = [*MODELS.values(), *(arm.replace("_", " ") for arm in others)]
-    header = "".join(f'<th class="number">{escape(name)}</th>' for name in ("n", "chance", *names))
-    groups = f'<th class="group" colspan="3"></th><th class="group" colspan="{len(MODELS)}">frames in order</th>'
-    if others:
-        groups += f'<th class="group" colspan="{len(others)}">after GRPO, time taken away</th>'
-    return (
-        f'<div class="card wide"><table class="headline"><thead><tr>{groups}</tr><tr><th>primitive</th>{header}</tr>'
-        f"</thead><tbody>{''.join(rows)}</tbody></table></div>"
-        + why(
-            "In percent, with the half-width of the 95 % interval (Wilson; for the mean: stratified). The line in a "
-            "bar is the interval, and the dashed tick is chance. An answer that names no option counts as wrong, "
-            "and as a guess with the time taken away."
-        )
-    )
+def learning_curves(run: Path, scale: float | None) -> str:
+    """Return charts of what stages logged beside what the page begins with.
 
-
-def headline_row(
-    name: str, n: int, chance: float, intervals: Mapping[str, ConfidenceInterval], *, kind: str = ""
-) -> str:
-    """Return one row of the headline table: a model's accuracy with its interval, against chance."""
-    cells = "".join(
-        f'<td class="number">{percent(interval)}{interval_mark(interval, chance, TONES.get(of, "soft"))}</td>'
-        for of, interval in intervals.items()
-    )
-    start = (
-        f'<td>{escape(name)}</td><td class="number narrow">{n}</td><td class="number narrow">{100 * chance:.1f}</td>'
-    )
-    return f'<tr class="{kind}">{start}{cells}</tr>'
-
-
-def arms(result: Mapping[str, Any]) -> str:
-    """Compare the last model with frames in order, and with order, motion or video taken away."""
-    groups = []
-    for task, entry in result["accuracy"].items():
-        bars = [
-            Bar(
-                name=arm.replace("_", " "),
-                interval=ConfidenceInterval(**entry["intervals"][arm]),
-                tone="grpo" if arm == "ordered" else "soft",
-            )
-            for arm in entry["arms"]
-        ]
-        groups.append((task, float(entry["chance"]), bars))
-    chart = bar_chart("Accuracy after GRPO by what the model is shown", groups, note="percent; dashed: chance")
-    return (
-        f'{chart}<p class="note">Shuffled keeps the frames and takes their order; single frame repeats one of them; '
-        "blind shows no video at all. Only what ordered has above these is reasoning about time.</p>"
-    )
-
-
-def learning_curves(run: Path) -> str:
-    """Return charts of what stages logged beside what the page begins with."""
+    Args:
+        scale: the gradient noise scale over all steps of GRPO.
+    """
     base, grpo = logged(run, "base_model"), logged(run / "grpo", "grpo")
     noise = "".join(
-        curve(f"GRPO: {title}", grpo, name, "grpo")
+        curve(f"GRPO: {title[0].lower()}{title[1:]}", grpo, name, "grpo")
         for name, title in GRPO_CURVES.items()
-        if name.startswith("noise_scale") and any(row.get(name) is not None for row in grpo)
+        if name.startswith("noise_scale") and is_curve(grpo, name)
     )
+    words = noise_words(grpo, scale)
     return (
         f'<div class="charts">{curve("Base model: loss, reading text", base, "loss", "base")}'
         f"{noise}"
         f"{curve('GRPO: completion length, tokens', grpo, 'completion_tokens', 'grpo')}"
         f"{curve('GRPO: engine against trainer, nats', grpo, 'parity_max_abs', 'grpo')}</div>"
+        f"{why(words) if words else ''}"
     )
 
 
@@ -210,11 +144,10 @@ def data(run: Path) -> str:
         passed = read_json(path, "run `temporay audit` again")["passed"] if path.is_file() else None
         audit = {True: "passed", False: "FAILED", None: "not audited"}[passed]
         link = f'<a href="{DATA}/{split}/README.md">dataset card</a>'
-        cells = (split, f"{len(dataset):,}", tasks, audit)
-        rows.append(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}<td>{link}</td></tr>")
-    header = "".join(f"<th>{name}</th>" for name in ("split", "samples", "primitives", "audit", ""))
+        rows.append([*map(escape, (split, f"{len(dataset):,}", tasks, audit)), link])
+    header = ("split", "samples", "primitives", "audit", "card")
     return (
-        f'<div class="card"><table><thead><tr>{header}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+        f'<div class="card">{cell_table(header, rows, [""] * len(header))}</div>'
         '<p class="note">The audit measures what can be guessed without watching: from the wording, the options, the '
         'length. All settings: <a href="config.json">config.json</a>.</p>'
     )

@@ -21,7 +21,7 @@ from temporay.operators.pages.gallery import task_filter
 from temporay.operators.pages.page import bad, escape, why
 from temporay.operators.pages.rollouts import ShownGroup, ShownRollout, group_card
 from temporay.operators.pages.token_strip import Tokens, scale
-from temporay.operators.records import Sample, ScoredGroup
+from temporay.operators.records import Outcome, Sample, ScoredGroup
 from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in
 from temporay.operators.scoring.answers import read_answer
 from temporay.operators.seeding import rng_at
@@ -34,6 +34,8 @@ from temporay.workflows.reports.sample_viewer import SampleViewer
 from temporay.workflows.runs.run_dir import BEGIN_AGAIN
 
 MAX_STEPS, GROUPS_PER_STEP, MAX_ROLLOUTS = 5, 3, 8
+NOT_TRAINED = "without the trainer's log-probabilities: it was not given this group, which has nothing to learn from"
+NOT_KEPT = "the trainer's log-probabilities are kept for a few groups of some steps, and not for this one"
 MAX_BYTES = 8_000_000  # limit of all cards together; the page says how many are left out
 
 
@@ -99,6 +101,7 @@ class RolloutViewer:
                 engine=rollout.logprobs,
                 trainer=None if logprobs is None else logprobs[n],
                 versions=rollout.weight_versions,
+                fault=NOT_TRAINED if scored.outcome is not Outcome.TRAINED else NOT_KEPT,
             ),
         )
 
@@ -115,7 +118,7 @@ def section_of(run: Path) -> str:
         viewer = RolloutViewer.open(run)
     except UserError as error:
         return bad(f"The rollouts cannot be shown: {error}")
-    groups = {step: read_step(path_of(run, step)).groups for step in evenly(steps, MAX_STEPS)}
+    groups = {step: read_step(path_of(run, step)).groups for step in shown_steps(run, steps)}
     cards = cards_within(viewer, groups)
     tasks = Counter(task for made in cards.values() for task, _ in made)
     num_shown, num_groups = sum(map(len, cards.values())), sum(map(len, groups.values()))
@@ -135,13 +138,19 @@ def section_of(run: Path) -> str:
     return "".join(parts)
 
 
+def shown_steps(run: Path, steps: Sequence[int]) -> list[int]:
+    """Return some kept steps: of those with the trainer's log-probabilities, or of all where no step has them."""
+    known = [step for step in steps if trainer_path(run, step).is_file()]
+    return evenly(known or steps, MAX_STEPS)
+
+
 def legend() -> str:
     """Return the meaning of marks and colors."""
     return (
-        '<div class="key"><span class="said"><mark class="right">claim that the event log confirms</mark></span>'
-        '<span class="said"><mark class="wrong">claim that the event log does not confirm</mark></span>'
+        '<div class="key"><span class="said">claim that the process reward <mark class="right">credits</mark>, '
+        '<mark class="part">credits in part</mark>, <mark class="wrong">does not credit</mark></span>'
         '<span class="said"><mark class="hit">right answer</mark> <mark class="miss">wrong answer</mark></span>'
-        f"<span>engine against trainer, nats per token: {scale()}</span></div>"
+        f"<span>log-probability of a token, engine against trainer, in nats: {scale()}</span></div>"
     )
 
 
@@ -184,13 +193,15 @@ def chosen(groups: Sequence[ScoredGroup], trainer: Mapping[str, Any], step: int,
     order = [groups[i] for i in rng_at("rollouts", step).permutation(len(groups))]
     order.sort(key=lambda one: one.group.key not in trainer)  # stable, so the random order stays within both halves
     flat = [one for one in order if is_flat([score.reward for score in one.scores])]
-    by_task: dict[str, list[ScoredGroup]] = {}
+    by_task: dict[tuple[bool, str], list[ScoredGroup]] = {}
     for one in order:
         if one not in flat:
-            by_task.setdefault(one.group.key.partition("-")[0], []).append(one)
-    tasks = sorted(by_task)
-    first = nth % len(tasks) if tasks else 0  # every step begins with another primitive
-    differing = list(in_turn(by_task[task] for task in tasks[first:] + tasks[:first]))
+            by_task.setdefault((one.group.key in trainer, one.group.key.partition("-")[0]), []).append(one)
+    differing: list[ScoredGroup] = []
+    for known in (True, False):
+        tasks = sorted(task for has, task in by_task if has == known)
+        first = nth % len(tasks) if tasks else 0  # every step begins with another primitive
+        differing += in_turn(by_task[known, task] for task in tasks[first:] + tasks[:first])
     if flat:
         differing.insert(min(len(differing), GROUPS_PER_STEP - 1), flat.pop(0))
     return [*differing, *flat][:GROUPS_PER_STEP]
@@ -212,13 +223,18 @@ def evenly(items: Sequence[int], most: int) -> list[int]:
     return [items[round(n * (len(items) - 1) / (most - 1))] for n in range(most)]
 
 
+def trainer_path(run: Path, step: int) -> Path:
+    """Return where the trainer's log-probabilities of some groups of a step are, if they were kept."""
+    return path_of(run, step).with_suffix(".trainer.json")
+
+
 def trainer_logprobs(run: Path, step: int) -> dict[str, list[list[float]]]:
     """Read the trainer's log-probabilities of some groups of a step, per rollout and token; empty if not kept.
 
     Raises:
         UserError: the file is damaged.
     """
-    path = path_of(run, step).with_suffix(".trainer.json")
+    path = trainer_path(run, step)
     try:
         found: dict[str, list[list[float]]] = json.loads(path.read_text()) if path.is_file() else {}
     except ValueError as error:

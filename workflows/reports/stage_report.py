@@ -13,17 +13,19 @@ from temporay.operators.pages.shares import shares_table
 from temporay.workflows.grpo.log import ends_words, trend_words
 from temporay.workflows.reports.curves import (
     GRPO_CURVES,
+    PARITY_WORDS,
     SFT_CURVES,
     VALIDATION,
     MetricRows,
     curves_of,
     logged,
+    noise_words,
     other_values,
     seconds_chart,
     validation_curves,
 )
 from temporay.workflows.reports.rollout_cards import section_of
-from temporay.workflows.reports.time_profile import time_profile
+from temporay.workflows.reports.time_profile import OVERLAP_WORDS, has_overlap, time_profile
 from temporay.workflows.runs.run_dir import RunDir
 
 
@@ -85,11 +87,13 @@ def data_table(entries: Sequence[Mapping[str, Any]]) -> str:
 
 def grpo_body(run: Path) -> str:
     """Return reward, signal, divergence, time, and the rollouts."""
-    rows = logged(run, "grpo")
-    curves = curves_of(rows, GRPO_CURVES, "grpo") + other_values(rows, (*GRPO_CURVES, "group_rewards"))
+    rows, summary = logged(run, "grpo"), RunDir(path=run, resumed=True).summary() or {}
+    words = noise_words(rows, summary.get("noise_scale")) if summary else ""
+    curves = curves_of(rows, GRPO_CURVES, "grpo") + (why(words) if words else "")
+    curves += other_values(rows, (*GRPO_CURVES, "group_rewards"))
     return "\n".join(
         (
-            tiles(grpo_figures(rows, RunDir(path=run, resumed=True).summary() or {})),
+            tiles(grpo_figures(rows, summary)),
             section("Learning curves", curves),
             *validation_section(run, "grpo"),
             section("Where the time goes", time_shares(run) + seconds_chart(rows)),
@@ -103,7 +107,8 @@ def time_shares(run: Path) -> str:
     stages = time_profile(run)
     if not stages:
         return why("Known when a stage has ended: temporay report then shows it here.")
-    return f'<div class="card">{shares_table([(one.name, one.seconds, one.parts) for one in stages])}</div>'
+    shares = shares_table([(one.name, one.seconds, one.parts) for one in stages])
+    return f'<div class="card">{shares}</div>' + (why(OVERLAP_WORDS) if has_overlap(stages) else "")
 
 
 def grpo_figures(rows: MetricRows, summary: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -116,7 +121,7 @@ def grpo_figures(rows: MetricRows, summary: Mapping[str, Any]) -> list[tuple[str
             f"reward, {ends_words(len(rows))}{trend_words(summary)}",
         ),
         (f"{mean(rows, 'useful_groups'):.0%}", "of the groups had rewards that differ, so something to learn from"),
-        (f"{worst:.1e}", f"nats at most between engine and trainer; mean KL {mean(rows, 'engine_kl'):.1e}"),
+        (f"{worst:.1e}", f"{PARITY_WORDS}; mean KL {mean(rows, 'engine_kl'):.1e}"),
         (f"{mean(rows, 'completion_tokens'):.0f}", "tokens in a completion, on average"),
     ]
 

@@ -15,7 +15,10 @@ from temporay.workflows.learner.learner import LAUNCH
 from temporay.workflows.runs.run_dir import BEGIN_AGAIN, SECONDS, TIME, RunDir
 
 WORKERS_PART = "start of workers"
-OTHER, AT_ONCE = "other", "at once, or in calls that were killed"
+OTHER, OVERLAP = "other", "overlap"
+OVERLAP_WORDS = (
+    "Overlap: parts that ran at the same time, or in a call that was killed, add up to more than their stage took."
+)
 GRPO_PARTS = {  # as a step's line names them
     "prompts": "prompts and their clips",
     "generate": "sampling",
@@ -158,7 +161,7 @@ def stage_time(
     if left < 0 and not at_once:
         return StageTime(name=name, seconds=sum(shown.values()), parts=shown)
     if shown and abs(left) >= MIN_SHOWN_S:
-        shown[other if left > 0 else AT_ONCE] = left
+        shown[other if left > 0 else OVERLAP] = left
     return StageTime(name=name, seconds=seconds, parts=shown)
 
 
@@ -172,4 +175,10 @@ def time_table(stages: Sequence[StageTime]) -> str:
             lines.append((f"  {part}", f"{value:.1f}", f"{value / stage.seconds:.1%}", f"{value / total:.1%}"))
     lines.append(("all", f"{total:.1f}", "", ""))
     width = max(len(line[0]) for line in lines)
-    return "\n".join(f"{name:<{width}}" + "".join(f"{cell:>10}" for cell in cells) for name, *cells in lines)
+    written = [f"{name:<{width}}" + "".join(f"{cell:>10}" for cell in cells) for name, *cells in lines]
+    return "\n".join([*written, *([OVERLAP_WORDS] if has_overlap(stages) else [])])
+
+
+def has_overlap(stages: Sequence[StageTime]) -> bool:
+    """Return whether the parts of a stage add up to more than it took."""
+    return any(OVERLAP in stage.parts for stage in stages)

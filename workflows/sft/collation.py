@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from temporay.models.chat import num_opening_tokens, to_prompt, to_target
+from temporay.models.chat import answer_tokens, num_opening_tokens, to_prompt, to_target
 from temporay.models.collate import Batch, collate_samples
 from temporay.models.families._base import Family
 from temporay.operators.errors import SampleRejected, UserError
@@ -77,9 +77,8 @@ class Collate:
             targets = [to_target(prompt, sample) for prompt, sample in zip(prompts, samples, strict=True)]
             batch = collate_samples(self.family, self.processor, prompts, targets)
             for b, row in enumerate(one.rows):
-                if self.settings.learns_opening_only(self.mixture.sample(row)):
-                    opening = num_opening_tokens(self.processor.tokenizer, prompts[b], samples[b])
-                    batch.completion_mask_BT[b, max(1, opening) :] = 0.0
+                if self.settings.learns_form_only(self.mixture.sample(row)):
+                    batch.completion_mask_BT[b, answer_tokens(self.processor.tokenizer, prompts[b], samples[b])] = 0.0
         for row, shown, num_tokens in zip(one.rows, frames, batch.lengths_R, strict=True):
             if shown and num_tokens != self.tokens_N[row]:
                 raise RuntimeError(

@@ -25,7 +25,7 @@ class SftSettings(TrainingSettings):
     tokens_per_step: int | None = Field(default=None, ge=1)  # a step takes samples until the next would exceed it
     answer_only_share: float = Field(default=0.0, ge=0, le=1)  # of the samples with a chain of thought: taught without
     answer_only_wordings: float = Field(default=1.0, ge=0, le=1)  # share of each question's wordings it applies to
-    answer_only_learns: Literal["answer", "opening"] = "answer"  # opening: that it answers at once, but not what
+    answer_only_learns: Literal["answer", "form"] = "answer"  # form: that it answers at once, but not what
     answer_only_instruction: OwnText = ANSWER_ONLY_INSTRUCTION  # ``instruction`` for samples taught without it
     max_length: int | None = Field(default=None, ge=1)  # tokens; longer samples are left out. None: the tokenizer's own
     best_metric: BestMetric = "ordered_loss"  # the weights with the best one are kept in OUT/best
@@ -92,10 +92,10 @@ class SftSettings(TrainingSettings):
             return True
         return int((wording + 1) * self.answer_only_wordings) > int(wording * self.answer_only_wordings)
 
-    def learns_opening_only(self, sample: Sample) -> bool:
-        """Return whether only the beginning of a target is learned, because its chain of thought is left out."""
+    def learns_form_only(self, sample: Sample) -> bool:
+        """Return whether the answer's own tokens are not learned, because a sample's chain of thought is left out."""
         is_short = bool(sample.rationale) and not self.as_taught(sample).rationale
-        return is_short and self.answer_only_learns == "opening"
+        return is_short and self.answer_only_learns == "form"
 
     def instruction_for(self, sample: Sample) -> str:
         """Return how a sample as taught is told to answer, with or without a chain of thought."""

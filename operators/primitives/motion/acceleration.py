@@ -7,12 +7,12 @@ tell, because the mean speed is chosen apart from the answer too, evenly on a lo
 Up to level 1 the options are those of SynRL: faster, slower or constant. With r as the highest speed over the lowest
 one, the best guess from the first speed alone, or from the last one, is right with (1 + ln r / ln R) / 3. That is at
 most 0.48; chance is 0.33. From level 2 on every option has the same speeds, each for as long, so only their order tells
-which one it is: the speed rises or falls, or it does so in turn, two or three times. Then one speed is right with
+which one it is: the speed rises or falls, or it does so in turn, two to four times. Then one speed is right with
 (1 + ln r / ln R) / 4, at most 0.36; chance is 0.25.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from math import ceil
 from typing import ClassVar
 
@@ -24,16 +24,16 @@ from temporay.operators.primitives._claims import Phrases
 from temporay.operators.primitives._plan import event_in
 from temporay.operators.primitives._stated import Value
 from temporay.operators.primitives.motion._drawn_motion import DrawnMotion, MotionClip, Setting
-from temporay.operators.primitives.motion._speeds import COURSES
+from temporay.operators.primitives.motion._speeds import COURSES, courses_of
 from temporay.operators.primitives.motion._stage import JOINED, choose_way, followed_steps, straight_steps
 from temporay.operators.records import Event
 from temporay.operators.seeding import choose_one, random_cuts, shuffled
 
-NUM_SPEEDS = 6  # in a clip, one after another
+NUM_SPEEDS_BY_LEVEL = (6, 6, 6, 6, 8)  # in a clip, one after another
 SHORTEST_GAPS = 1.5  # of a time with one speed
 WORDS = {1: "a high", 0: "a medium", -1: "a low"}
 NAMES = tuple(COURSES)
-OPTIONS_BY_LEVEL = (NAMES[:3], NAMES[:3], (*NAMES[:2], *NAMES[3:5]), NAMES[3:], NAMES[3:])
+OPTIONS_BY_LEVEL = (NAMES[:3], NAMES[:3], (*NAMES[:2], *NAMES[3:5]), NAMES[3:7], NAMES[5:])
 RATIO_BY_LEVEL = (2.5, 2.3, 2.5, 2.3, 2.0)  # highest speed over lowest one
 NUM_ANGLES_BY_LEVEL = (4, 4, 8, 8, 16)
 NUM_DISTRACTORS_BY_LEVEL = (0, 0, 1, 2, 3)
@@ -53,7 +53,7 @@ class Acceleration(DrawnMotion[str]):
         "one_number": (0.5, 0.5, 0.4, 0.4, 0.4),
         "few_frames": 0.4,  # some show a step from one speed to the next
     }
-    gaps_by_level = (13.0, 13.0, 14.0, 15.0, 16.0)
+    gaps_by_level = (13.0, 13.0, 14.0, 15.0, 18.0)
     notes = (JOINED,)
 
     wordings = (
@@ -77,14 +77,15 @@ class Acceleration(DrawnMotion[str]):
 
     def arrange(self, setting: Setting) -> MotionClip:
         rng, level, num_steps = setting.rng, setting.level, setting.num_frames - 1
+        num_speeds = NUM_SPEEDS_BY_LEVEL[level]
         options = shuffled(rng, OPTIONS_BY_LEVEL[level])
         truth = setting.choose_truth(options)
         actors = setting.choose_actors(1 + NUM_DISTRACTORS_BY_LEVEL[level], cutouts=True)
         tracks, events, facts = [], [], {"name": actors[0].name, "options": options}
         for actor in actors:
-            courses = COURSES[truth if actor is actors[0] else choose_one(rng, options)]
+            courses = courses_of(truth if actor is actors[0] else choose_one(rng, options), num_speeds)
             course = courses[int(len(courses) * rng.uniform())]
-            lengths = random_cuts(rng, num_steps, NUM_SPEEDS, ceil(SHORTEST_GAPS * setting.gap))
+            lengths = random_cuts(rng, num_steps, num_speeds, ceil(SHORTEST_GAPS * setting.gap))
             ratio = RATIO_BY_LEVEL[level]
             speed_T = np.repeat(1 + (ratio - 1) / (ratio + 1) * np.array(course), lengths)
             travel = float(np.exp(rng.uniform(*np.log(TRAVEL_RANGE))))
@@ -94,8 +95,9 @@ class Acceleration(DrawnMotion[str]):
             if actor is actors[0]:
                 times = np.cumsum([0, *lengths]).tolist()
                 facts["times"] = [round(time / num_steps, 6) for time in times]
-                for (start, end), speed in zip(pairwise(times), _told(course), strict=True):
-                    events.append(event_in(setting.canvas, "speed", actor.name, start, end, speed))
+                changes = [0, *(n for n in range(1, num_speeds) if course[n] != course[n - 1]), num_speeds]
+                for (first, last), speed in zip(pairwise(changes), _told(course), strict=True):
+                    events.append(event_in(setting.canvas, "speed", actor.name, times[first], times[last], speed))
         return MotionClip(tracks[::-1], events, facts)  # the one asked about is on top
 
     def what_happens(self, kind: str, detail: str) -> Mapping[str, Value]:
@@ -104,7 +106,8 @@ class Acceleration(DrawnMotion[str]):
     def logged(self, events: Sequence[Event], facts: Facts) -> str:
         told = [event.detail for event in events if event.kind == "speed"]
         options: Sequence[str] = facts["options"]
-        return next(name for name in options if told in map(_told, COURSES[name]))
+        num_speeds = len(facts["times"]) - 1
+        return next(name for name in options if told in map(_told, courses_of(name, num_speeds)))
 
     def seen(self, witness: Witness, facts: Facts) -> str | None:
         """Fit the way that each option would make to the places of the shape's color."""
@@ -114,7 +117,8 @@ class Acceleration(DrawnMotion[str]):
         total_xy = step_xy_T2.sum(axis=0)
         gone_T = np.array([0.0, *(step_xy_T2 @ total_xy / np.linalg.norm(total_xy)).cumsum()])
         gone_T /= gone_T[-1]
-        fits = {n: min(_fit(gone_T, course, facts["times"]) for course in COURSES[n]) for n in facts["options"]}
+        num_speeds, times = len(facts["times"]) - 1, facts["times"]
+        fits = {n: min(_fit(gone_T, one, times) for one in courses_of(n, num_speeds)) for n in facts["options"]}
         (best, (left, contrast)), (_, (following, _)) = sorted(fits.items(), key=lambda item: item[1][0])[:2]
         if NAMES[2] in fits and max(contrast for _, contrast in fits.values()) < CONSTANT:
             return NAMES[2]
@@ -122,8 +126,8 @@ class Acceleration(DrawnMotion[str]):
 
 
 def _told(course: Sequence[int]) -> list[str]:
-    """Return each speed of a course, in words."""
-    return [WORDS[speed] for speed in course] if any(course) else ["the same"] * len(course)
+    """Return each speed of a course in words, once for as long as it stays."""
+    return [WORDS[speed] for speed, _ in groupby(course)] if any(course) else ["the same"]
 
 
 def _fit(gone_T: npt.NDArray[np.float64], course: Sequence[int], times: Sequence[float]) -> tuple[float, float]:

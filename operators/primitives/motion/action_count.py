@@ -25,7 +25,7 @@ from temporay.operators.primitives.motion._stage import followed, frames_of_gaps
 from temporay.operators.records import Event, ScenePlan
 from temporay.operators.seeding import choose_one, random_cuts, shuffled
 
-MOST_COUNTED_BY_LEVEL = (4, 5, 5, 6, 7)
+MOST_COUNTED_BY_LEVEL = (3, 4, 5, 6, 7)
 MOST_HALVES_BY_LEVEL = (0, 0, 0, 1, 2)
 TWO_VERBS_LEVEL = 2  # from which on two actions may be counted together
 NUM_OPTIONS = 4

@@ -27,8 +27,8 @@ from temporay.operators.primitives.motion._edges import visits
 from temporay.operators.primitives.motion._stage import EDGES, Actor, followed, to_track
 from temporay.operators.records import Event, ScenePlan
 
-NUM_SWINGS_BY_LEVEL = (4, 4, 6, 6, 8)  # even: then the middle frame is more often between two swings than in one
-COUNTS_BY_LEVEL = ((1, 3), (1, 3), (1, 5), (2, 6), (3, 7))
+NUM_SWINGS_BY_LEVEL = (4, 6, 8, 8, 10)  # even: then the middle frame is more often between two swings than in one
+COUNTS_BY_LEVEL = ((1, 3), (1, 4), (1, 5), (2, 6), (3, 7))
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 2)
 MAX_OPTIONS = 4
 SLANTED_LEVEL = 3  # from here on swings go to all four edges and drift to the side
@@ -65,6 +65,7 @@ class BounceCount(DrawnMotion[int]):
     task = "bounce_count"
     free_form = True
     answer_kind = "number"
+    numbered = frozenset({"bounce", "turns"})
     told_as_logged = True
     inherent: ClassVar[Inherent] = {
         "bag_of_frames": (0.65, 0.65, 0.5, 0.45, 0.45),
@@ -91,12 +92,12 @@ class BounceCount(DrawnMotion[int]):
             "Bounce {d1} of the {subject} is off the {d2} edge.",
         ),
         "turns": (
-            "The {subject} turns back before the {d2} edge: still {d1}.",
-            "Short of the {d2} edge the {subject} turns, and the count stays at {d1}.",
-            "The {d2} edge is not reached by the {subject}, so the count is still {d1}.",
+            "Short turn {d1}: the {subject} turns back before the {d2} edge, still {d3}.",
+            "Short of the {d2} edge the {subject} turns, short turn {d1}, and the count stays at {d3}.",
+            "The {d2} edge is not reached by the {subject} in short turn {d1}, so the count is still {d3}.",
         ),
     }
-    concise_phrases: ClassVar[Phrases] = {"bounce": ("Bounce {d1}, {d2}.",), "turns": ("No bounce, {d2}: {d1}.",)}
+    concise_phrases: ClassVar[Phrases] = {"bounce": ("Bounce {d1}, {d2}.",), "turns": ("Short turn {d1}, {d2}: {d3}.",)}
 
     def arrange(self, setting: Setting) -> MotionClip:
         rng, level = setting.rng, setting.level
@@ -166,13 +167,13 @@ def _swinging(setting: Setting, actor: Actor, swings: Sequence[Swing]) -> npt.ND
 
 
 def _told(setting: Setting, name: str, swings: Sequence[Swing]) -> list[Event]:
-    """Log every swing: a bounce at its turn, or the edge that is not reached."""
+    """Log every swing: a bounce at its turn, or the edge that is not reached. Each kind is counted."""
     events, count = list[Event](), 0
-    for swing in swings:
+    for number, swing in enumerate(swings, start=1):
         edge, turn = EDGES[swing.axis][swing.side], (swing.start + swing.end) / 2
         count += swing.bounces
-        kind = "bounce" if swing.bounces else "turns"
-        events.append(setting.event_in(kind, name, turn, turn + 1, f"{count} {edge}"))
+        kind, detail = ("bounce", f"{count} {edge}") if swing.bounces else ("turns", f"{number - count} {edge} {count}")
+        events.append(setting.event_in(kind, name, turn, turn + 1, detail))
     return events
 
 

@@ -25,7 +25,7 @@ from temporay.operators.primitives.motion._told_paths import TENTHS, in_tenths
 from temporay.operators.records import Event, ScenePlan, Track
 from temporay.operators.seeding import choose_one, shuffled
 
-NUM_SEGMENTS_BY_LEVEL = (3, 4, 4, 5, 6)
+NUM_SEGMENTS_BY_LEVEL = (3, 4, 5, 6, 7)
 NUM_DISTRACTORS_BY_LEVEL = (0, 0, 1, 1, 2)  # they move on paths of their own, cut and shuffled with the frames
 MAX_TURN_DEG_BY_LEVEL = (0.0, 0.0, 60.0, 90.0, 120.0)  # how far the path turns in the whole clip
 SEGMENT_GAPS = 2.4  # shortest segment, in the longest gaps between shown frames: two of its frames are shown

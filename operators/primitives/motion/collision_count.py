@@ -37,7 +37,7 @@ DIFFICULTIES = (
     Difficulty(2, 21, 4, 0, range(1, 4)),
     Difficulty(2, 27, 5, 0, range(1, 5)),
     Difficulty(3, 20, 7, 1, range(4, 8)),
-    Difficulty(3, 27, 9, 2, range(6, 10)),
+    Difficulty(3, 23, 8, 2, range(5, 9)),
     Difficulty(4, 18, 11, 3, range(7, 11)),
 )
 PAIR_LEVEL, PAIR_COUNTS = 2, range(1, 5)  # from which level on two circles may be asked about, and how often they meet
@@ -63,8 +63,8 @@ class CollisionCount(DrawnMotion[list[str]]):
 
     task = "collision_count"
     free_form = True
-    # Each collision is an event.
-    inherent: ClassVar[Inherent] = {"num_events": 1.0}
+    # Each collision is an event. Speeds change in collisions alone, so the highest one tells whether there are many.
+    inherent: ClassVar[Inherent] = {"num_events": 1.0, "max_speed": (0.5, 0.45, 0.3, 0.3, 0.3)}
     answer_kind = "number"
     gaps_by_level = tuple(d.moving_gaps + d.most_collisions + d.num_rests for d in DIFFICULTIES)
     notes = ("All circles stand still for a moment when two of them touch.",)

@@ -97,7 +97,7 @@ class DistanceEstimation(DrawnMotion[float]):
         return MotionClip(tracks[::-1], events, {"name": actors[0].name, "tenths": ways, "unit": UNITS[axis]})
 
     def options_of(self, facts: Facts) -> tuple[str, ...]:
-        return tuple(f"{tenths / 10:g} {facts['unit']}s" for tenths in facts["tenths"])
+        return tuple(f"{tenths / 10:.1f} {facts['unit']}s" for tenths in facts["tenths"])
 
     def values(self, facts: Facts) -> tuple[AnswerValue, ...]:
         return tuple((tenths / 10, f"{facts['unit']}s") for tenths in facts["tenths"])
@@ -118,4 +118,4 @@ class DistanceEstimation(DrawnMotion[float]):
 
     def answer(self, measured: float, facts: Facts) -> str:
         nearest = min(facts["tenths"], key=lambda way: abs(way - measured))
-        return f"{nearest / 10:g} {facts['unit']}s"
+        return f"{nearest / 10:.1f} {facts['unit']}s"

@@ -29,7 +29,7 @@ STOP_LEVEL = 2  # from this one on shapes stop on their way
 RATIO_BY_LEVEL = (2.6, 2.0, 1.4, 1.4, 1.35)  # longest way over the second longest, at least
 OTHERS = (0.75, 1.0)  # ways of the others, in parts of the longest that the second longest may be
 STEP_DEG = (24.0, 140.0)  # slowest and fastest turn, in the longest gap between shown frames
-EVEN_DEG = 80.0  # fastest turn in such a gap where none stops
+EVEN_DEG = (50.0, 80.0)  # fastest turn in such a gap where none stops, by level
 GOING = (0.7, 0.85)  # share of the clip that the shape with the longest way goes, at the slowest
 NUM_STOPS = 2  # of each shape; after one of them it turns back
 PLAY_DEG = 10.0  # a seen angle may vary by as much without any motion
@@ -56,7 +56,7 @@ class LargestMotion(DrawnMotion[tuple[str, str]]):
         "net_displacement": (1.0, 1.0, 0.3, 0.3, 0.3),
         "bag_of_frames": 0.55,  # the time for which a shape goes
     }
-    gaps_by_level = (8.0, 10.0, 25.0, 28.0, 30.0)
+    gaps_by_level = (8.0, 10.0, 23.0, 26.0, 30.0)
     notes_by_mode: ClassVar = {"cell": ("The shapes turn back: all of their way counts.",)}
 
     wordings_by_mode: ClassVar[Mapping[str, Sequence[str]]] = {
@@ -106,7 +106,7 @@ class LargestMotion(DrawnMotion[tuple[str, str]]):
         for cell, actor, way, way_deg in zip(grid, actors, ways, ways_deg, strict=True):
             gone_deg_T = _choose_going(going, setting, way_deg)
             tracks.append(_circling(setting, actor, cell, gone_deg_T if way == WAYS[0] else -gone_deg_T))
-            events.append(setting.event("rounds", cell.name, f"{way_deg / 360:.2f} {ALL_WAYS if stops else way}"))
+            events.append(setting.event("rounds", cell.name, f"{way_deg / 360:.1f} {ALL_WAYS if stops else way}"))
         facts = {
             "mode": "cell" if stops else "direction",
             "n": NUM_ROWS_BY_LEVEL[level],
@@ -147,7 +147,7 @@ class LargestMotion(DrawnMotion[tuple[str, str]]):
 def _choose_ways_deg(setting: Setting, num_cells: int, largest: int) -> npt.NDArray[np.float64]:
     """Choose how far each shape goes round in all, to and fro."""
     rng, level = setting.rng, setting.level
-    step_deg = STEP_DEG[0] if level >= STOP_LEVEL else EVEN_DEG
+    step_deg = STEP_DEG[0] if level >= STOP_LEVEL else EVEN_DEG[level]
     longest_deg = rng.uniform(*GOING) * step_deg * (setting.num_frames - 1) / setting.gap
     ways_deg = longest_deg / RATIO_BY_LEVEL[level] * rng.uniform(*OTHERS, num_cells)
     ways_deg[largest] = longest_deg

@@ -24,7 +24,7 @@ from temporay.operators.records import Event
 from temporay.operators.seeding import choose_one
 
 NUM_SHAPES_BY_LEVEL = (3, 3, 4, 5, 6)
-NUM_MOVES_BY_LEVEL = (3, 4, 6, 7, 8)
+NUM_MOVES_BY_LEVEL = (3, 4, 5, 6, 8)
 MODES_BY_LEVEL = (("shapes",), ("shapes",), ("shapes", "moves"), ("shapes", "moves"), ("shapes", "moves"))
 MOVE_GAPS = 2.6  # of the shortest move, in the longest gaps between shown frames
 MAX_OPTIONS = 4

@@ -1,7 +1,8 @@
 """Which way does a shape move? (SynRL, arXiv 2603.17693, short-term: direction).
 
 The shape starts anywhere and the frame's edges are joined. Each leg is between half a frame and one and a half frames
-long, evenly spread, so the shape ends anywhere too. Its speeds are chosen apart from the direction.
+long, at level 1 a frame longer, evenly spread. So the shape ends anywhere too. Its speeds are chosen apart from the
+direction.
 
 Up to level 1 the way is one leg. Two frames close to each other tell its direction: that is what a direction is. The
 first and the last frame tell its axis, and so are right in 0.5; chance is 0.25.
@@ -35,8 +36,10 @@ from temporay.operators.seeding import choose_one, shuffled
 NUM_DIRECTIONS_BY_LEVEL = (4, 4, 8, 8, 8)
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)
 NUM_LEGS_BY_LEVEL = (1, 1, 2, 3, 4)
-WAY_RANGE = (0.5, 1.5)  # of a leg, in parts of the frame: one frame wide, so that the end can be anywhere
-LEG_GAPS = 4.0  # of the shortest leg: 0.375 of the frame in each of the longest gaps between shown frames
+SHORTEST_BY_LEVEL = (0.5, 1.5, 0.5, 0.5, 0.5)  # leg, in parts of the frame
+WIDTH = 1.0  # of what a leg may be longer, likewise: so its end can be anywhere
+MOST_IN_GAP = 0.375  # of the frame, in each of the longest gaps between shown frames
+LEG_GAPS_BY_LEVEL = tuple((shortest + WIDTH) / MOST_IN_GAP for shortest in SHORTEST_BY_LEVEL)  # of the shortest leg
 LEG_SIGNS = {  # whether each leg goes its axis' first way, by option: of every leg two options go either way
     1: ((1,), (-1,)),
     2: ((1, 1), (1, -1), (-1, 1), (-1, -1)),
@@ -67,7 +70,7 @@ class MotionDirection(DrawnMotion[list[str]]):
         "net_displacement": (0.5, 0.5, 0.4, 0.4, 0.4),
         "bag_of_frames": (0.5, 0.5, 0.3, 0.3, 0.3),
     }
-    gaps_by_level = tuple(1.15 * LEG_GAPS * legs for legs in NUM_LEGS_BY_LEVEL)
+    gaps_by_level = tuple(1.15 * gaps * legs for gaps, legs in zip(LEG_GAPS_BY_LEVEL, NUM_LEGS_BY_LEVEL, strict=True))
     concise = "{paths}. It moves {answer}."
     notes = (JOINED, TENTHS)
 
@@ -93,18 +96,18 @@ class MotionDirection(DrawnMotion[list[str]]):
     def arrange(self, setting: Setting) -> MotionClip:
         rng, level, canvas, num_frames = setting.rng, setting.level, setting.canvas, setting.num_frames
         names = list(VECTORS)[: NUM_DIRECTIONS_BY_LEVEL[level]]
-        num_legs = NUM_LEGS_BY_LEVEL[level]
+        num_legs, least = NUM_LEGS_BY_LEVEL[level], SHORTEST_BY_LEVEL[level]
         options = _choose_options(rng, names, num_legs)
         truth = setting.choose_truth(options)
         actors = setting.choose_actors(1 + NUM_DISTRACTORS_BY_LEVEL[level], cutouts=True)
         tracks, events = [], []
         for actor in actors:
             legs = truth if actor is actors[0] else tuple(choose_one(rng, names) for _ in range(num_legs))
-            shortest = int(LEG_GAPS * setting.gap)
+            shortest = int(LEG_GAPS_BY_LEVEL[level] * setting.gap)
             ends = [0, *choose_cuts(rng, num_frames - 1, num_legs, shortest), num_frames - 1]
             steps = [
                 # Each axis that a leg goes along counts as a whole frame.
-                np.tile(np.sign(VECTORS[leg]) * float(rng.uniform(*WAY_RANGE)) / (end - start), (end - start, 1))
+                np.tile(np.sign(VECTORS[leg]) * rng.uniform(least, least + WIDTH) / (end - start), (end - start, 1))
                 for leg, (start, end) in zip(legs, pairwise(ends), strict=True)
             ]
             track = choose_way(rng, actor, np.concatenate(steps) * setting.size_xy, canvas)

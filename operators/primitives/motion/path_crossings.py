@@ -21,7 +21,7 @@ from temporay.operators.primitives.motion._told_paths import AT_PHRASES, TENTHS,
 from temporay.operators.records import Event, ScenePlan, Track
 from temporay.operators.seeding import random_cuts, shuffled
 
-NUM_MOVES_BY_LEVEL = (4, 5, 6, 7, 8)
+NUM_MOVES_BY_LEVEL = (4, 5, 6, 7, 9)
 NUM_DISTRACTORS_BY_LEVEL = (0, 0, 0, 1, 1)
 TRAIL_BY_LEVEL = (4, 4, 2, 0, 0)  # fading copies of a shape that follow it
 GAPS_PER_MOVE = 3  # a move lasts this many of the longest gaps between shown frames, or longer

@@ -28,9 +28,9 @@ from temporay.operators.records import Event, Frames, ScenePlan, Track
 from temporay.operators.seeding import choose_one, random_cuts, shuffled
 
 NUM_SHAPES_BY_LEVEL = (1, 1, 1, 2, 3)
-NUM_MOVES_BY_LEVEL = (1, 1, 2, 2, 3)  # in each half, with stops between
+NUM_MOVES_BY_LEVEL = (1, 1, 2, 3, 5)  # in each half, with stops between
 MIN_RATIO_BY_LEVEL = (2.5, 2.2, 1.6, 1.6, 1.6)  # faster over slower speed, when asked which is faster
-RATIOS_BY_LEVEL = ((1.5, 4.0), (1.5, 3.0), (1.5, 2.2, 3.2), (1.5, 2.2, 3.2), (1.5, 2.2, 3.2))  # if asked how many times
+RATIOS_BY_LEVEL = ((1.5, 4.0), *[(1.5, 2.2, 3.2)] * 4)  # if asked how many times
 SAME_RATIO = 1.25  # speeds nearer than this are the same
 STRIDES = (1, 2, 3, 4)  # frames over which a step is measured: the first one at which it is clear
 CLEAR_PX = 2.5  # a longest step from which on pixels hardly blur it
@@ -53,7 +53,7 @@ class PlaybackSpeed(DrawnMotion[float]):
         "max_speed": (0.9, 0.9, 0.7, 0.7, 0.7),  # of both halves: how fast the shapes go between their stops
         "bag_of_frames": (0.75, 0.75, 0.5, 0.5, 0.5),
     }
-    gaps_by_level = (9.0, 11.0, 17.0, 18.0, 21.0)
+    gaps_by_level = (9.0, 11.0, 17.0, 23.0, 31.0)
 
     wordings_by_mode: ClassVar[Mapping[str, Sequence[str]]] = {
         "which": (
@@ -84,9 +84,9 @@ class PlaybackSpeed(DrawnMotion[float]):
             "Two of its widths take the {d1} {d2} {d3} s in the {subject}.",
         ),
         "ratio": (
-            "So the {subject} is {d1} times as fast as the other.",
-            "So the motion in the {subject} has {d1} times the speed of the other.",
-            "So one speed is {d1} times the other, with the {subject} ahead.",
+            "So the {subject} is about {d1} times as fast as the other.",
+            "So the motion in the {subject} has about {d1} times the speed of the other.",
+            "So the speed in the {subject} is about {d1} times that of the other.",
         ),
     }
     concise_phrases: ClassVar[Phrases] = {

@@ -30,8 +30,8 @@ from temporay.operators.primitives.motion._stage import Actor
 from temporay.operators.records import Event
 from temporay.operators.seeding import choose_one, shuffled
 
-NUM_SPELLS_BY_LEVEL = (3, 3, 5, 6, 7)
-COUNTS_BY_LEVEL = ((1, 3), (1, 3), (1, 4), (2, 5), (2, 6))
+NUM_SPELLS_BY_LEVEL = (3, 4, 5, 6, 7)
+COUNTS_BY_LEVEL = ((1, 3), (1, 4), (1, 4), (2, 5), (2, 6))
 NUM_DISTRACTORS_BY_LEVEL = (0, 1, 1, 2, 3)
 ORDERED_LEVEL = 2  # from here on the options say which of two directions is first
 BOTH_WAYS_LEVEL = 3  # from here on counted turns go either way
@@ -91,7 +91,7 @@ class Rotation(DrawnMotion[list[int]]):
         ),
         "swing": (
             "From {start} s to {end} s the {subject} goes half way round and back.",
-            "From {start} s to {end} s half a turn and back by the {subject} is no full turn.",
+            "From {start} s to {end} s the {subject} turns half way and back, which is no full turn.",
             "Between {start} s and {end} s the {subject} turns back half way.",
         ),
     }

@@ -45,7 +45,7 @@ class SameMoment(DrawnMotion[float]):
     inherent: ClassVar[Inherent] = {"num_events": 0.52}
     twin = "restaged"  # no order of the frames parts two halves that are in step
 
-    gaps_by_level = (14.0, 16.0, 19.0, 22.0, 26.0)
+    gaps_by_level = (13.0, 16.0, 19.0, 23.0, 28.0)
 
     wordings_by_mode: ClassVar[Mapping[str, Sequence[str]]] = {
         "which": (

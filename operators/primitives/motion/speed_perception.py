@@ -18,10 +18,10 @@ from temporay.operators.primitives.motion._drawn_motion import MotionClip, Setti
 from temporay.operators.primitives.motion._lanes import LaneRace, run_in_lanes
 from temporay.operators.primitives.motion._stage import JOINED
 
-NUM_SHAPES_BY_LEVEL = (2, 2, 3, 3, 4)
+NUM_SHAPES_BY_LEVEL = (2, 3, 3, 4, 4)
 MIN_RATIO_BY_LEVEL = (2.0, 1.7, 1.5, 1.4, 1.3)  # way of the fastest over that of the next
-NUM_BOUTS_BY_LEVEL = (1, 1, 2, 3, 3)
-SLOW_TENTHS_BY_LEVEL = ((3, 6), (3, 6), (10, 14), (13, 16), (13, 17))  # ways of the others
+NUM_BOUTS_BY_LEVEL = (1, 1, 2, 3, 4)
+SLOW_TENTHS_BY_LEVEL = ((3, 6), (3, 6), (10, 14), (13, 16), (16, 20))  # ways of the others
 OVERALL = "Speeds may change: the fastest is the shape that covers the longest way in the whole video."
 
 

@@ -2,8 +2,8 @@
 
 Something irreversible happens again and again, from any phase. So no single frame tells the answer, not even the first
 or the last, and the twin is the same frames backwards. Shapes that move evenly tell nothing. The question says what is
-shown, and the reasoning which way round it is natural. Up to level 1 two moments of one run tell, which is inherent.
-From level 2 on a ball or a weight goes to and fro, ever more often, and only several of its turns tell.
+shown, and the reasoning which way round it is natural. At level 0 two moments of one run tell, which is inherent. From
+level 1 on a ball or a weight goes to and fro, ever more often, and only several of its turns tell.
 """
 
 from collections.abc import Sequence
@@ -32,14 +32,14 @@ from temporay.operators.seeding import choose_one, shuffled
 
 OPTIONS = ("forwards", "backwards")
 KINDS_BY_LEVEL: tuple[tuple[ProcessKind, ...], ...] = (
-    ("drop",),
     ("drop", "burst"),
     ("ball", "swing"),
     ("ball", "swing"),
     ("ball", "swing"),
+    ("ball", "swing"),
 )
-NUM_TURNS_BY_LEVEL = (0, 0, 4, 6, 8)  # bounces of a ball in one run
-LEAST_FRAMES_BY_LEVEL = (6, 6, 32, 48, 64)  # in which the shortest of them can be seen
+NUM_TURNS_BY_LEVEL = (0, 3, 4, 6, 9)  # bounces of a ball in one run
+LEAST_FRAMES_BY_LEVEL = (6, 24, 32, 48, 72)  # in which the shortest of them can be seen
 NUM_SOURCES_BY_LEVEL = (1, 1, 1, 2, 2)
 NUM_DISTRACTORS_BY_LEVEL = (0, 0, 1, 1, 3)
 MIN_ARROW = 0.05  # less is no sure answer
@@ -61,10 +61,10 @@ class TimeArrow(DrawnMotion[bool]):
     """Question about the direction of time."""
 
     task = "time_arrow"
-    # Up to level 1 two moments of a run tell.
-    inherent: ClassVar[Inherent] = {"two_frames": (1.0, 1.0, 0.0, 0.0, 0.0), "few_frames": (1.0, 1.0, 0.0, 0.0, 0.0)}
+    # At level 0 two moments of a run tell.
+    inherent: ClassVar[Inherent] = {"two_frames": (1.0, 0.0, 0.0, 0.0, 0.0), "few_frames": (1.0, 0.0, 0.0, 0.0, 0.0)}
     twin = "reversed"
-    gaps_by_level = (10.0, 10.0, 15.0, 22.0, 29.0)
+    gaps_by_level = (10.0, 12.0, 15.0, 22.0, 33.0)
 
     wordings = (
         "Is this video played forwards or backwards?",

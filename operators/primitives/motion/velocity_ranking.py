@@ -20,12 +20,12 @@ from temporay.operators.primitives.motion._lanes import LaneRace, run_in_lanes
 from temporay.operators.primitives.motion._stage import JOINED
 from temporay.operators.seeding import shuffled
 
-NUM_SHAPES_BY_LEVEL = (3, 3, 3, 4, 5)
+NUM_SHAPES_BY_LEVEL = (2, 3, 3, 4, 5)
 RATIO_BY_LEVEL = (1.8, 1.7, 1.5, 1.35, 1.25)  # each way over the next one, at least
-NUM_BOUTS_BY_LEVEL = (1, 1, 2, 3, 3)
-SLOWEST_TENTHS_BY_LEVEL = ((2, 3), (2, 3), (10, 12), (13, 14), (13, 14))
+NUM_BOUTS_BY_LEVEL = (1, 1, 2, 3, 4)
+SLOWEST_TENTHS_BY_LEVEL = ((2, 3), (2, 3), (10, 12), (13, 14), (16, 17))
 SWAPPED_LEVEL = 3
-NUM_OPTIONS = 4
+MAX_OPTIONS = 4
 OVERALL = "Speeds may change: a shape is faster than another if it covers a longer way in the whole video."
 
 
@@ -88,7 +88,7 @@ def _choose_rankings(rng: np.random.Generator, num_shapes: int, *, swapped: bool
     """Choose different orders of the shapes: any, or one order in which two pairs of neighbors are swapped or not."""
     if not swapped:
         every = list(permutations(range(num_shapes)))
-        return [list(every[i]) for i in rng.choice(len(every), NUM_OPTIONS, replace=False)]
+        return [list(every[i]) for i in rng.choice(len(every), min(MAX_OPTIONS, len(every)), replace=False)]
     base = rng.permutation(num_shapes)
     first = int(rng.integers(num_shapes - 3))  # neighbors in rank: the hardest to tell apart
     second = int(rng.integers(first + 2, num_shapes - 1))

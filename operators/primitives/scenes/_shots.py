@@ -53,8 +53,14 @@ class CaptionedScene:
     caption: str
 
 
-def scene_limits(choices: Choices, minimum: int = 2) -> tuple[int, int]:
-    """Return the fewest and the most scenes of a video at this level; ``minimum`` is what the question needs.
+def scene_limits(
+    choices: Choices, minimum: int = 2, fewest_by_level: Sequence[int] = MIN_SCENES_BY_LEVEL
+) -> tuple[int, int]:
+    """Return the fewest and the most scenes of a video at this level.
+
+    Args:
+        minimum: what the question needs.
+        fewest_by_level: what it has at each level, as far as the canvas and ``MAX_SCENES_BY_LEVEL`` allow.
 
     Raises:
         UserError: the canvas allows fewer scenes than the question needs.
@@ -66,13 +72,17 @@ def scene_limits(choices: Choices, minimum: int = 2) -> tuple[int, int]:
             f"canvas.num_scenes={choices.canvas.num_scenes} gives at most {many} scenes, but this task needs "
             f"{low}; raise its second number to {low} or more"
         )
+    if not choices.canvas.scenes_by_level:
+        return low, many
     high = max(low, min(many, MAX_SCENES_BY_LEVEL[choices.level]))
-    return min(high, max(low, MIN_SCENES_BY_LEVEL[choices.level])), high
+    return min(high, max(low, fewest_by_level[choices.level])), high
 
 
-def choose_scenes(choices: Choices, *, minimum: int = 2, num_spare: int = 0) -> list[CaptionedScene]:
+def choose_scenes(
+    choices: Choices, *, minimum: int = 2, num_spare: int = 0, fewest_by_level: Sequence[int] = MIN_SCENES_BY_LEVEL
+) -> list[CaptionedScene]:
     """Choose how many scenes are shown, and pick them and ``num_spare`` more. Raises as ``pick_scenes`` does."""
-    low, high = scene_limits(choices, minimum)
+    low, high = scene_limits(choices, minimum, fewest_by_level)
     return pick_scenes(choices, int(choices.rng.integers(low, high + 1)) + num_spare)
 
 

@@ -18,7 +18,7 @@ from temporay.operators.primitives.scenes._question import (
 from temporay.operators.primitives.scenes._shots import choose_scenes, in_places
 from temporay.operators.seeding import choose_one, shuffled
 
-MAX_LISTED = 4
+MAX_LISTED_BY_LEVEL = (4, 4, 4, 4, 5)
 
 
 class FirstLast(PseudoVideo):
@@ -41,7 +41,7 @@ class FirstLast(PseudoVideo):
 
     def arrange(self, choices: Choices) -> Arrangement:
         rng, picked = choices.rng, choose_scenes(choices)
-        options = with_none([scene.caption for scene in picked[:MAX_LISTED]], choices.level)
+        options = with_none([scene.caption for scene in picked[: MAX_LISTED_BY_LEVEL[choices.level]]], choices.level)
         truth = choices.choose_truth(range(len(options)))
         end = choose_one(rng, ("first", "last"))
         places = [int(i) for i in rng.permutation(len(picked))]

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.random import Generator
-from temporay.operators.primitives._base import Choices, Facts
+from temporay.operators.primitives._base import Choices, Facts, Inherent
 from temporay.operators.primitives.scenes._question import Arrangement, PseudoVideo
 from temporay.operators.primitives.scenes._shots import (
     MAX_SHOTS_PER_SCENE,
@@ -22,6 +22,7 @@ from temporay.operators.seeding import choose_one
 ALL_MODES = ("count", "between", "which")
 MODES_BY_LEVEL = (("count",), ("count", "between"), ALL_MODES, ALL_MODES, ALL_MODES)
 MIN_SCENES = 3
+FEWEST_BY_LEVEL = (3, 4, 4, 5, 6)  # scenes
 MIN_SCENES_OF_WHICH = 4  # with fewer, the first or the last scene would tell
 MAX_OPTIONS = 4
 SPARE_SHOTS = 4  # shots beyond one per scene when they are counted: room for any count, first and last scene
@@ -32,6 +33,12 @@ class RecurringScenes(PseudoVideo):
     """Scenes that come again: how often, which one, and what lies between."""
 
     task = "recurring_scenes"
+    # What is seen at an end of the clip is not between two appearances, and what is seen in the middle often is.
+    inherent: ClassVar[Inherent] = {
+        "between one_frame": (0.33, 0.42, 0.38, 0.33, 0.33),
+        "between two_frames": (0.33, 0.5, 0.45, 0.38, 0.38),
+        "between few_frames": (0.33, 0.5, 0.45, 0.4, 0.38),
+    }
     answer_kind = "number"
     scenes_recur = True
     wordings_by_mode: ClassVar = {
@@ -68,7 +75,8 @@ class RecurringScenes(PseudoVideo):
     }
 
     def arrange(self, choices: Choices) -> Arrangement:
-        rng, picked = choices.rng, choose_scenes(choices, minimum=MIN_SCENES)
+        rng = choices.rng
+        picked = choose_scenes(choices, minimum=MIN_SCENES, fewest_by_level=FEWEST_BY_LEVEL)
         modes = [m for m in MODES_BY_LEVEL[choices.level] if m != "which" or len(picked) >= MIN_SCENES_OF_WHICH]
         mode = choose_one(rng, modes)
         captions = [scene.caption for scene in picked]

@@ -1,4 +1,4 @@
-"""Ask in which order the scenes come (R1 of arXiv 2506.06928: three random permutations as options).
+"""Ask in which order the scenes come (R1 of arXiv 2506.06928: the right order and three random ones as options).
 
 The options are chosen first and the video is rendered in one of them, so no option stands out. At the first two levels
 they are random permutations, as in the paper. Most of these differ in the first scene, so one frame gives up to 92 % of
@@ -22,7 +22,7 @@ from temporay.operators.primitives.scenes._question import Arrangement, PseudoVi
 from temporay.operators.primitives.scenes._shots import choose_scenes
 from temporay.operators.records import AnswerValue
 
-MAX_OPTIONS = 3
+MAX_OPTIONS_BY_LEVEL = (3, 4, 4, 4, 4)  # from level 1 on as in the paper: three besides the right one
 LISTED = re.compile(r"(?:^|\. )Scene \d+: ")  # before each caption of an option
 MIN_SCENES_TO_EXCHANGE, MIN_SCENES_BETWEEN = 4, 6
 EXCHANGED_BY_LEVEL = ("", "", "any", "any", "neighbors")  # what options differ in; "": random permutations
@@ -58,7 +58,7 @@ class SceneOrder(PseudoVideo):
         if exchanged and len(picked) >= MIN_SCENES_TO_EXCHANGE:
             orders = _exchanged_orders(rng, len(picked), exchanged == "neighbors")
         else:
-            orders = _random_orders(rng, len(picked))
+            orders = _random_orders(rng, len(picked), MAX_OPTIONS_BY_LEVEL[choices.level])
         truth = choices.choose_truth(orders)
         options = [_listing([picked[i].caption for i in listed]) for listed in orders]
         return Arrangement(order=[picked[i] for i in truth], facts={"options": options})
@@ -70,10 +70,10 @@ class SceneOrder(PseudoVideo):
         return _listing(order)
 
 
-def _random_orders(rng: Generator, num_scenes: int) -> list[tuple[int, ...]]:
-    """Choose up to ``MAX_OPTIONS`` different permutations."""
+def _random_orders(rng: Generator, num_scenes: int, most: int) -> list[tuple[int, ...]]:
+    """Choose different permutations, at most so many."""
     orders: list[tuple[int, ...]] = []
-    while len(orders) < min(MAX_OPTIONS, factorial(num_scenes)):
+    while len(orders) < min(most, factorial(num_scenes)):
         listed = tuple(int(i) for i in rng.permutation(num_scenes))
         if listed not in orders:
             orders.append(listed)

@@ -25,8 +25,8 @@ from temporay.operators.records import Event, ScenePlan
 from temporay.operators.seeding import choose_one, random_parts, shuffled
 
 COLUMNS_BY_LEVEL = (2, 2, 3, 3, 4)
-NUM_FLASHES_BY_LEVEL = (6, 7, 8, 10, 12)  # at most
-NUM_OPTIONS = 4
+NUM_FLASHES_BY_LEVEL = (5, 7, 9, 10, 12)  # at most
+NUM_OPTIONS_BY_LEVEL = (3, 4, 4, 4, 4)
 
 
 class CellCount(FlashSequence):
@@ -97,22 +97,23 @@ class CellCount(FlashSequence):
     }
 
     def num_units(self, level: int) -> int:
-        return 2 * NUM_FLASHES_BY_LEVEL[level] + NUM_OPTIONS
+        return 2 * NUM_FLASHES_BY_LEVEL[level] + NUM_OPTIONS_BY_LEVEL[level]
 
     def arrange(self, setting: Setting) -> MotionClip:
         rng, columns = setting.rng, COLUMNS_BY_LEVEL[setting.level]
         most, num_cells = NUM_FLASHES_BY_LEVEL[setting.level], columns**2
+        num_options = NUM_OPTIONS_BY_LEVEL[setting.level]
         mode = choose_one(rng, tuple(self.wordings_by_mode))
         highest = {"one": most - 1, "all": most, "different": min(most - 1, num_cells)}[mode]
-        lowest = int(rng.integers(1 if mode == "different" else 2, highest - NUM_OPTIONS + 2))
-        counts = shuffled(rng, range(lowest, lowest + NUM_OPTIONS))
+        lowest = int(rng.integers(1 if mode == "different" else 2, highest - num_options + 2))
+        counts = shuffled(rng, range(lowest, lowest + num_options))
         cells = shuffled(rng, [f"{row} {column}" for row in range(1, columns + 1) for column in range(1, columns + 1)])
         options, light = [str(count) for count in counts], choose_one(rng, tuple(COLORS))
         facts = {"mode": mode, "columns": columns, "light": light, "asked": cells[0], "options": options}
-        num_lit = choose_lit_frames(setting, most + NUM_OPTIONS - 1, most + 1)
+        num_lit = choose_lit_frames(setting, most + num_options - 1, most + 1)
         unit = unit_frames(setting)
         # The asked cell is lit as long for every count, and all others together are too.
-        spare = num_lit - (most + NUM_OPTIONS - 1) * unit
+        spare = num_lit - (most + num_options - 1) * unit
         num_asked = unit * max(counts) + int(rng.integers(spare + 1))
         truth = setting.choose_truth(counts)
         rng = setting.rng_for("flashes")  # how much it draws depends on the truth

@@ -83,6 +83,10 @@ class OperationsGame(Operations):
     def read(self, facts: Facts, states: Sequence[State]) -> str | None:
         """Return the answer, given the states before the first and after each operation; None where there is none."""
 
+    def open_part(self, facts: Facts, answer: str) -> str:
+        """Return what the operations show of an answer, without the reveal; the options have it in common."""
+        return ""
+
     def carried(self, facts: Facts, state: State) -> str:
         """Return what a chain of thought tells of a state, word by word what had to be worked out; "" for nothing."""
         return self.written(state)
@@ -143,15 +147,16 @@ class OperationsGame(Operations):
         best: dict[str, list[Course]] = {}
         for attempt in range(MAX_PROPOSALS):
             wanted = min(MAX_OPTIONS, setup.num_answers) if attempt < GOOD_PROPOSALS else 2
-            course, found = self.propose(rng, setup, facts), dict[str, list[Course]]()
+            course, found = self.propose(rng, setup, facts), dict[str, dict[str, list[Course]]]()
             for _ in range(NUM_ORDERS):
                 order = self.reordered(rng, setup.revealed, course, facts["at_start"])
                 answer = self.answer((setup.revealed, order), facts) if order else None
                 if answer is not None:
-                    found.setdefault(answer, []).append(order)
-                if len(found) == wanted:
-                    return facts, found
-            best = found if len(found) > len(best) else best
+                    alike = found.setdefault(self.open_part(facts, answer), {})
+                    alike.setdefault(answer, []).append(order)
+                    if len(alike) == wanted:
+                        return facts, alike
+            best = max([best, *found.values()], key=len)
             if len(best) >= wanted:
                 return facts, best
         raise SampleRejected("order_without_effect", f"{MAX_PROPOSALS} sets of operations lead to one answer each")

@@ -27,6 +27,6 @@ class TimedWordings:
 def told_states(clause: str, kind: str = "") -> Phrases:
     """Return phrases that tell the state after an operation and before it. ``clause`` has the field ``{detail}``."""
     return {
-        f"{kind}after": (f"Now {clause}.", f"After that {clause}.", f"From then on {clause}."),
-        f"{kind}before": (f"Before that, {clause}.", f"Just before, {clause}.", f"Until then {clause}."),
+        f"{kind}after": (f"Now {clause}.", f"After that, {clause}.", f"From then on, {clause}."),
+        f"{kind}before": (f"Before that, {clause}.", f"Just before, {clause}.", f"Until then, {clause}."),
     }

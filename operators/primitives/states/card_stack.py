@@ -149,6 +149,10 @@ class CardStack(FaceGame):
         stack = state[: state.index(ASIDE)]
         return ", ".join(stack) if facts["ask"] == "order" else f"card {stack[facts['place'] - 1]}"
 
+    def open_part(self, facts: Facts, answer: str) -> str:
+        """Return how many cards lie in the stack."""
+        return str(len(answer.split(", ")))
+
     def layout(self, facts: Facts, width: int, height: int) -> Layout:
         """Return the rows of both stacks from the bottom: first those of the stack, then those of the one aside."""
         num_cards = len(facts["cards"])

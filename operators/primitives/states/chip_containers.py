@@ -93,7 +93,7 @@ class ChipContainers(OperationsGame):
             "Between {start} s and {end} s the containers at {d1} and {d2} are swapped.",
             "The containers at {d1} and {d2} change places from {start} s to {end} s.",
         ),
-        **told_states("the chip that is asked for is in container {detail}"),
+        **told_states("the chip in question is in container {detail}"),
         **told_states("the containers hold {detail} chips", "count "),
     }
     concise_phrases: ClassVar[Phrases] = {

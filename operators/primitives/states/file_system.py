@@ -101,7 +101,7 @@ class FileSystem(FaceGame):
             "Between {start} s and {end} s what {d1} and {d2} hold is exchanged.",
             "{d1} and {d2} swap their contents from {start} s to {end} s.",
         ),
-        **told_states("the file that is asked for is in {detail}"),
+        **told_states("the file in question is in {detail}"),
     }
     concise_phrases: ClassVar[Phrases] = {
         "reveal": ("Files: {detail}.",),

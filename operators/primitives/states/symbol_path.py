@@ -43,7 +43,7 @@ VISIT_WORDINGS = (
     "Counting from 1, what is symbol {number} on the path of the ball? The grid is open at the {shown}.",
     "The grid is open only at the {shown}. Which symbol did the ball visit as number {number}?",
     "What stands at place {number} of the problem that the ball writes? Its symbols show at the {shown}.",
-    "Follow the ball over the symbols seen at the {shown}. Which is the one of stop {number}?",
+    "Follow the ball over the symbols seen at the {shown}. On which symbol does it make stop {number}?",
 )
 
 

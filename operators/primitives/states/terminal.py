@@ -76,8 +76,8 @@ class Terminal(OperationsGame):
     phrases: ClassVar[Phrases] = {
         "reveal": (
             "From {start} s to {end} s the terminal shows {detail}.",
-            "Between {start} s and {end} s it says that {detail}.",
-            "The lines from {start} s to {end} s say that {detail}.",
+            "Between {start} s and {end} s it says: {detail}.",
+            "The lines from {start} s to {end} s say: {detail}.",
         ),
         **{
             kind: (

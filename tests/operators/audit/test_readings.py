@@ -204,7 +204,7 @@ def one_swing_alone(one: PlannedSample) -> PlannedSample:
     swings = [event for event in one.plan.events if event.subject == one.plan.facts["name"]]
     turns = [int(event.start_ms * one.plan.fps / 1000) for event in swings]
     chosen = one.plan.address.index % len(swings)
-    before, turn, after = [0, *turns, one.plan.num_frames][chosen : chosen + 3]
+    before, turn, after = [-1, *turns, one.plan.num_frames][chosen : chosen + 3]
     reach = min(turn - before, after - turn) - 1
     answer = str(int(swings[chosen].kind == "bounce"))
     return restated(one, with_frames(one.plan, np.arange(turn - reach, turn + reach + 1)), ["0", "1"], answer)

@@ -9,6 +9,7 @@ from temporay.operators.pages.charts import (
     Band,
     Bar,
     Curve,
+    accuracy_words,
     bar_chart,
     interval_mark,
     legend,
@@ -100,3 +101,13 @@ def test_bars_show_value_interval_and_chance() -> None:
     mark = interval_mark(HALF, 0.25, "base")
     ET.fromstring(mark)
     assert 'x1="40.0" x2="60.0"' in mark and "var(--base)" in mark
+
+
+def test_the_share_of_unread_answers_is_told_where_it_matters() -> None:
+    def words(unread: float, *, guessed: bool) -> str:
+        return accuracy_words(Bar(name="blind", interval=HALF, tone="soft", unread=unread, guessed=guessed))
+
+    assert words(0.04, guessed=True) == "50.0 ± 10.0"
+    assert words(0.4, guessed=True) == words(0.4, guessed=False) == "50.0 ± 10.0 <small>40% unread</small>"
+    assert words(0.9, guessed=False) == "50.0 ± 10.0 <small>90% unread</small>"  # wrong answers, and no guesses
+    assert words(0.9, guessed=True) == '<span class="guessed">50.0 ± 10.0</span> <small>90% unread</small>'

@@ -56,7 +56,7 @@ def test_every_asset_is_in_the_page_and_ends_nothing() -> None:
 
 def test_outside_text_is_escaped() -> None:
     text = whole_page()
-    assert HOSTILE not in text and text.count(escape(HOSTILE, quote=True)) == 12
+    assert HOSTILE not in text and text.count(escape(HOSTILE, quote=True)) == 13
 
 
 def test_a_page_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:

@@ -72,3 +72,16 @@ def test_table() -> None:
         "motion_direction  96    25.0  50.0 +-10.0    -  50.0 +-10.0",
         "macro             96    25.0            -    -            -",
     ]
+
+
+def test_a_star_stands_behind_its_number_and_moves_no_other() -> None:
+    half = ConfidenceInterval(value=0.5, low=0.4, high=0.6, n=96)
+    rows = [
+        TableRow(name="one", n=96, chance=0.25, arms={"grpo": half, "blind": half}, starred=("blind",)),
+        TableRow(name="two", n=96, chance=0.25, arms={"grpo": half, "blind": half}),
+    ]
+    assert render_table(rows, arms=("grpo", "blind")).splitlines() == [
+        "primitive   n  chance         grpo        blind",
+        "one        96    25.0  50.0 +-10.0  50.0 +-10.0*",
+        "two        96    25.0  50.0 +-10.0  50.0 +-10.0",
+    ]

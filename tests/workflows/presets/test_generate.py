@@ -45,20 +45,50 @@ def test_combined_asks_everything_half_of_it_about_scenes() -> None:
     )
 
 
-def test_pseudo_videos_keep_the_papers_limits_of_every_task(drawn_coco: CocoPaths) -> None:
-    config = generate.pseudo_video()
-    recipe = Recipe.model_validate(
-        {**dict(config.recipe), "num_samples": 60, "storage": "virtual", "coco": drawn_coco, "check_pixels": False}
-    )
+PUBLISHED_LIMITS = {  # scenes and frames of each
+    "pseudo-video": {"scene_order": (4, 20), "first_last": (6, 5)},
+    "pseudo-video-qwen": {"scene_order": (4, 5)},
+    "pseudo-video-all": {
+        "scene_order": (4, 5),
+        "before_after": (4, 5),
+        "first_last": (6, 5),
+        "adjacent_scene": (6, 5),
+        "scene_at": (6, 5),
+    },
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED_LIMITS)
+def test_pseudo_videos_have_the_papers_numbers_of_scenes_and_frames(name: str, drawn_coco: CocoPaths) -> None:
+    config = presets_in(generate)[name]()
+    changes = {"num_samples": 80 * len(config.tasks), "storage": "virtual", "coco": drawn_coco, "check_pixels": False}
+    recipe = Recipe.model_validate({**dict(config.recipe), **changes})
     source = open_source(recipe, NOWHERE)
-    most = dict.fromkeys(recipe.tasks, (0, 0))
-    for i in range(recipe.num_samples):
-        plan = make_sample_at(recipe, source, i).plan
-        scenes, frames = most[plan.address.task]
-        longest = max(shot.end_frame - shot.start_frame for shot in plan.shots)
-        most[plan.address.task] = (max(scenes, len(plan.shots)), max(frames, longest))
-    assert most["first_last"] == (6, 5)
-    assert most["scene_order"][0] == 4 and 15 <= most["scene_order"][1] <= 20
+    plans = [make_sample_at(recipe, source, i).plan for i in range(recipe.num_samples)]
+    for task, (most_scenes, most_frames) in PUBLISHED_LIMITS[name].items():
+        own = [plan for plan in plans if plan.address.task == task]
+        assert {len(plan.shots) for plan in own} == set(range(2, most_scenes + 1))
+        lengths = {shot.end_frame - shot.start_frame for plan in own for shot in plan.shots}
+        assert lengths == set(range(1, most_frames + 1))
+        (frames,) = {choice for plan in own[:1] for choice in recipe.canvas.sampling.choices(plan.num_frames, plan.fps)}
+        assert len(frames) == own[0].num_frames, "every frame is shown"
+
+
+def test_pseudo_videos_offer_as_many_answers_as_the_paper(drawn_coco: CocoPaths) -> None:
+    config = generate.pseudo_video_all()
+    changes = {"num_samples": 240, "storage": "virtual", "coco": drawn_coco, "check_pixels": False}
+    recipe = Recipe.model_validate({**dict(config.recipe), **changes})
+    source = open_source(recipe, NOWHERE)
+    made = [make_sample_at(recipe, source, i) for i in range(recipe.num_samples)]
+    num_options = {task: Counter[int]() for task in recipe.tasks}
+    for one in made:
+        scenes, task = len(one.plan.shots), one.plan.address.task
+        num_options[task][len(one.sample.question.options)] += 1
+        if task == "scene_order":
+            assert len(one.sample.question.options) == (2 if scenes == 2 else 4)
+    assert set(num_options["scene_count"]) == {4} and set(num_options["before_after"]) == {2}
+    assert max(num_options["first_last"]) == max(num_options["adjacent_scene"]) == max(num_options["scene_at"]) == 4
+    assert config.num_samples == 100_000 * len(config.tasks) and not config.weights
 
 
 def test_a_canvas_beyond_the_limits_of_a_task_is_refused() -> None:

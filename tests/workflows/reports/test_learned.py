@@ -70,6 +70,19 @@ def test_sft_shows_held_out_loss_with_and_without_order() -> None:
     assert "held-out" not in sft_plots(rows, [])
 
 
+def test_sft_shows_what_it_would_write_to_the_last_token() -> None:
+    rows = [{"step": step, "loss": 4.0 - step} for step in range(4)]
+    exact = {"scene_at": 0.5, "first_last": 1.0, "answer_only scene_at": 0.0}
+    html = sft_plots(rows, [{"step": 0, "exact": dict.fromkeys(exact, 0.0)}, {"step": 3, "exact": exact}])
+    _, drawn = plots(html)
+    reasoned, bare = (line.attrib["points"].split() for line in drawn.findall("polyline"))
+    (low, high), (zero, same) = ([float(point.split(",")[1]) for point in line] for line in (reasoned, bare))
+    assert low == zero == same > high  # the mean of two kinds of question rises, that of answers alone does not
+    assert "answer without reasoning" in html and "answer without reasoning" not in sft_plots(
+        rows, [{"step": 0, "exact": {"scene_at": 0.5}}]
+    )
+
+
 def grpo_rows() -> list[dict[str, Any]]:
     """Return the steps of a reward that rises, with four groups each."""
     rewards = [[0.1 * step + spread for spread in (0.0, 0.1, 0.2, 0.3)] for step in range(5)]

@@ -23,6 +23,7 @@ from temporay.workflows.grpo.log import summarize
 from temporay.workflows.pipeline import accuracy
 from temporay.workflows.reports import report
 from temporay.workflows.reports.sample_cards import MIN_CARDS, MODELS, OUTCOMES, Answers, choose, in_turn
+from temporay.workflows.reports.time_profile import OVERLAP_WORDS
 from temporay.workflows.runs.run_dir import RunDir
 
 from tests.small_data import write_recipe
@@ -232,13 +233,27 @@ def test_a_reward_that_has_not_moved_is_said(run: Path) -> None:
 
 
 def test_the_noise_scale_has_a_curve_where_it_was_measured(run: Path) -> None:
-    """Where the gradient is hidden in its noise, only the bound has one."""
-    scale, bound = "GRPO: Gradient noise scale, useful groups", "GRPO: Gradient noise scale at least"
+    """Where the gradient is hidden in its noise, only the bound has one. A few points are told in words."""
+    scale, bound = "GRPO: gradient noise scale, useful groups", "GRPO: gradient noise scale, lower bound"
+    path = run / "grpo" / "metrics.jsonl"
     for values, expected in (({}, ()), ({"noise_scale": None}, (bound,)), ({"noise_scale": 9.0}, (scale, bound))):
         low = {"noise_scale_low": 8.0} if values else {}
-        write_metrics(run / "grpo" / "metrics.jsonl", "grpo", reward=0.5, **values, **low)
+        rows = write_metrics(path, "grpo", reward=0.5, **values, **low)
         text = page_of(run).read_text()
         assert tuple(title for title in (scale, bound) if title in text) == expected
+        assert ("The gradient noise scale (arXiv 1812.06162)" in text) == bool(values)
+    few = [row if n % 10 == 0 else {"stage": "grpo", "step": n, "reward": 0.5} for n, row in enumerate(rows)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in few))
+    text = page_of(run).read_text()
+    assert scale not in text and bound not in text and "It was measured at 3 of 30 steps" in text
+
+
+def test_parts_that_ran_at_once_are_explained(run: Path) -> None:
+    assert OVERLAP_WORDS not in page_of(run).read_text()
+    with (run / "grpo" / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"stage": "time", "part": "validation", "seconds": 100.0}) + "\n")
+    text = page_of(run).read_text()
+    assert OVERLAP_WORDS in text and "<td>overlap</td>" in text
 
 
 def test_an_unfinished_run_says_when_the_seconds_are_known(run: Path) -> None:

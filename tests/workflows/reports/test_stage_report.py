@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from temporay.models.tiny import TinyShape, build
 from temporay.operators.canvas import Canvas
-from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import CocoPaths, Recipe
 from temporay.operators.files import write_json
 from temporay.operators.pages.page import escape
-from temporay.operators.pages.words import marked
-from temporay.operators.primitives._base import primitive_of
+from temporay.operators.records import Outcome, ScoredGroup
 from temporay.operators.reinforcement.rollout_files import path_of, read_step, steps_in
-from temporay.operators.rewards.process import claims_by_sentence
 from temporay.operators.sampling import EVERY_FRAME
 from temporay.workflows.__main__ import dispatch
 from temporay.workflows.reports import report, rollout_cards
-from temporay.workflows.reports.claim_marks import claim_marks, marks_in, told
-from temporay.workflows.reports.rollout_cards import chosen, evenly, section_of, spread_by_reward, trainer_logprobs
+from temporay.workflows.reports.rollout_cards import (
+    chosen,
+    evenly,
+    section_of,
+    shown_steps,
+    spread_by_reward,
+    trainer_logprobs,
+)
 
 from tests.workflows.reports.test_report import make_dataset, outline
 from tests.workflows.rollout_runs import write_run
@@ -48,55 +53,6 @@ def made(drawn_coco: CocoPaths, tmp_path_factory: pytest.TempPathFactory) -> Pat
     shape = TinyShape(hidden_size=64, num_layers=1, num_heads=2, num_kv_heads=1, vision_hidden_size=32, vision_depth=1)
     build(folder / "model", [dataset.sample(i).target for i in range(len(dataset))] * 5, shape, seed=0)
     return write_run(folder / "run", folder / "data", folder / "model", num_steps=9, keep_every=2)
-
-
-def test_true_claims_are_marked_right_and_changed_claims_wrong(made: Path) -> None:
-    dataset = Dataset.open(made.parent / "data")
-    num_wrong = 0
-    for i in range(len(dataset)):
-        sample = dataset.sample(i)
-        primitive = primitive_of(sample.address.task)
-        assert primitive is not None
-        text = f"So: {sample.target}"
-        marks = claim_marks(text, sample)
-        claims = claims_by_sentence(primitive, sample.rationale)
-        assert [text[mark.start : mark.end] for mark in marks] == [claim.text for claim in claims] != []
-        assert {mark.kind for mark in marks} == {"right"}
-        gold = told(text, sample)
-        assert re.fullmatch(r"(\d+) of \1 facts told", gold)
-        times = re.compile(r"\d\.\d")
-        later = times.sub("99.9", text)
-        num_wrong += sum(mark.kind == "wrong" for mark in claim_marks(later, sample))
-        assert [mark.kind == "wrong" for mark in claim_marks(later, sample)] == [
-            bool(times.search(claim.text)) for claim in claims
-        ]
-    assert num_wrong > 0
-
-
-def test_numbers_of_a_path_are_marked_one_by_one(recipe: Recipe, tmp_path: Path) -> None:
-    changes = {"tasks": ("motion_direction",), "num_samples": 2, "style": "concise"}
-    sample = make_dataset(recipe.model_copy(update=changes), tmp_path / "data").sample(0)
-    xs, ys = re.findall(r"\d(?: \d)*", sample.rationale)[:2]
-    wrong = "".join("9" if digit != "9" else "0" for digit in xs[:1])
-    text = f"<think>{sample.rationale.replace('x ' + xs, 'x ' + wrong + xs[1:], 1)}</think>"
-    kinds = {text[mark.start - 1 : mark.end]: mark.kind for mark in claim_marks(text, sample)}
-    marks = sorted(claim_marks(text, sample), key=lambda mark: mark.start)
-    assert [text[mark.start : mark.end] for mark in marks] == (wrong + xs[1:] + " " + ys).split()
-    half = len(xs.split())
-    assert [mark.kind for mark in marks[:half]] == ["wrong", *["right"] * (half - 1)] and kinds
-    assert [mark.kind for mark in marks[half:]] == ["wrong", *["right"] * (half - 1)]
-
-
-def test_marks_of_a_path_leave_its_text_as_it_is(recipe: Recipe, tmp_path: Path) -> None:
-    changes = {"tasks": ("motion_direction",), "num_samples": 2, "style": "concise"}
-    sample = make_dataset(recipe.model_copy(update=changes), tmp_path / "data").sample(0)
-    marks = marks_in(sample.rationale, sample)
-    assert marks and re.sub(r"<[^>]*>", "", marked(sample.rationale, marks)) == sample.rationale
-
-
-def test_a_thought_that_is_not_closed_has_no_claims(made: Path) -> None:
-    sample = Dataset.open(made.parent / "data").sample(0)
-    assert claim_marks(f"<think>{sample.rationale}", sample) == []
 
 
 def test_the_page_of_grpo_shows_curves_seconds_and_rollouts(made: Path) -> None:
@@ -136,6 +92,40 @@ def test_groups_whose_rewards_differ_come_first(made: Path) -> None:
     assert evenly(list(range(100)), 5) == [0, 25, 50, 74, 99]
 
 
+def test_steps_and_groups_with_the_trainers_log_probs_are_shown(made: Path, tmp_path: Path) -> None:
+    """A run keeps rollouts of more steps than it has them for, and of more groups in each of these."""
+    assert shown_steps(made, steps_in(made)) == [0, 2, 4, 6, 8]
+    copy = shutil.copytree(made, tmp_path / "run")
+    for step in (0, 4, 8):
+        rollout_cards.trainer_path(copy, step).unlink()
+    assert shown_steps(copy, steps_in(copy)) == [2, 6]
+    for step in (2, 6):
+        known = trainer_logprobs(copy, step)
+        differing = [
+            one for one in chosen(read_step(path_of(copy, step)).groups, known, step, 0) if not one_reward(one)
+        ]
+        assert len(known) == 3 and {one.group.key for one in differing} <= known.keys()
+        of_known, of_shown = (
+            {key.partition("-")[0] for key in keys} for keys in (known, [d.group.key for d in differing])
+        )
+        assert len(of_shown) == min(len(of_known), len(differing)) > 0  # in turn over the primitives
+    for step in (2, 6):
+        rollout_cards.trainer_path(copy, step).unlink()
+    assert shown_steps(copy, steps_in(copy)) == [0, 2, 4, 6, 8]
+
+
+def test_a_group_that_was_not_trained_on_says_so(made: Path) -> None:
+    viewer, [first, *_] = rollout_cards.RolloutViewer.open(made), read_step(path_of(made, 0)).groups
+    for outcome, fault in ((Outcome.TRAINED, rollout_cards.NOT_KEPT), (Outcome.FLAT, rollout_cards.NOT_TRAINED)):
+        shown = viewer.shown(replace(first, outcome=outcome), {})
+        assert shown is not None and {one.tokens.fault for one in shown.rollouts} == {fault}
+        assert f"Tokens ({escape(fault)})" in rollout_cards.group_card(shown).html
+
+
+def one_reward(scored: ScoredGroup) -> bool:
+    return len({score.reward for score in scored.scores}) == 1
+
+
 def test_missing_values_are_reported_in_their_place(made: Path, tmp_path: Path) -> None:
     copy = tmp_path / "run"
     (copy / "rollouts").mkdir(parents=True)
@@ -143,7 +133,8 @@ def test_missing_values_are_reported_in_their_place(made: Path, tmp_path: Path) 
     settings = json.loads((made / "config.json").read_text())
     write_json(copy / "config.json", {**settings, "model": str(tmp_path / "gone")})
     html = section_of(copy)
-    assert "log-probabilities of this group were not kept" in html and 'class="q' not in html.replace('class="q0"', "")
+    assert html.count(f"Tokens ({escape(rollout_cards.NOT_KEPT)})") > 0
+    assert 'class="q' not in html.replace('class="q0"', "")
     write_json(copy / "config.json", {**settings, "data": str(tmp_path / "gone")})
     assert "The rollouts cannot be shown" in section_of(copy) and escape(str(tmp_path / "gone")) in section_of(copy)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from temporay.operators.files import write_json
-from temporay.workflows.reports.time_profile import AT_ONCE, StageTime, time_profile, time_table
+from temporay.workflows.reports.time_profile import OVERLAP, OVERLAP_WORDS, StageTime, time_profile, time_table
 from temporay.workflows.runs.run_dir import RunDir
 
 SFT_ROWS: list[dict[str, Any]] = [
@@ -73,7 +73,8 @@ def test_the_engines_of_grpo_count_and_parts_may_run_at_once(tmp_path: Path) -> 
     assert stage.parts["sampling"] == 4.0 and stage.parts["waiting and other"] == pytest.approx(0.5)
     (tmp_path / "run" / "seconds.json").write_text('{"grpo": 12.0}')
     overlapped = only(tmp_path / "run")
-    assert overlapped.seconds == 18.0 and overlapped.parts[AT_ONCE] == pytest.approx(-1.5)
+    assert overlapped.seconds == 18.0 and overlapped.parts[OVERLAP] == pytest.approx(-1.5)
+    assert time_table([overlapped]).splitlines()[-1] == OVERLAP_WORDS and OVERLAP_WORDS not in time_table([stage])
 
 
 def test_every_stage_of_a_run_has_its_time(tmp_path: Path) -> None:

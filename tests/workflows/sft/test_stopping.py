@@ -17,7 +17,7 @@ from temporay.models.engines._settings import EngineSettings
 from temporay.models.engines.local import Local
 from temporay.models.families._base import family_of
 from temporay.operators.dataset.reader import Dataset
-from temporay.operators.records import ANSWER_OPEN, Sampling
+from temporay.operators.records import ANSWER_CLOSE, ANSWER_OPEN, Sampling
 from temporay.operators.videos.reading import VideoReading
 from temporay.workflows.sft.collation import Collate
 from temporay.workflows.sft.inputs import prepare
@@ -105,9 +105,9 @@ def test_every_kind_of_sample_decides() -> None:
     assert not SftSettings().may_stop({"a": 1.0})
 
 
-def test_an_opening_is_learned_alone(data: Path, model: Path, tmp_path: Path) -> None:
-    """The model learns to answer at once, and nothing about the answer."""
-    settings = config(data, model, tmp_path, answer_only_share=1.0, answer_only_learns="opening")
+def test_the_form_of_an_answer_is_learned_alone(data: Path, model: Path, tmp_path: Path) -> None:
+    """The model learns to answer at once and to end there, and nothing about the answer."""
+    settings = config(data, model, tmp_path, answer_only_share=1.0, answer_only_learns="form")
     part = parts_of(data, (), VideoReading())
     inputs = prepare(settings, part, None)
     family = family_of(model)
@@ -123,7 +123,7 @@ def test_an_opening_is_learned_alone(data: Path, model: Path, tmp_path: Path) ->
     batch = collate.batch(Pass((0, 1)), [collate.mixture.frames_shown(row) for row in (0, 1)])
     for ids_T, mask_T in zip(batch.completion_ids_BT, batch.completion_mask_BT, strict=True):
         learned = processor.tokenizer.decode(ids_T[mask_T.bool()])
-        assert learned and ANSWER_OPEN.startswith(learned.strip())
+        assert learned == f"{ANSWER_OPEN}{ANSWER_CLOSE}{processor.tokenizer.eos_token}"
     whole = collate_with(collate, answer_only_learns="answer").batch(
         Pass((0, 1)), [collate.mixture.frames_shown(row) for row in (0, 1)]
     )

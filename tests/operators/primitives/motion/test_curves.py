@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from temporay.operators.dataset.label_check import witness_of
+from temporay.operators.pixels.render import render
 from temporay.operators.primitives.motion._curves import CURVES, choose_curve, curve, curve_error, is_clockwise
+from temporay.operators.primitives.motion.trajectory_shape import FEWEST_SHOWN, NUM_FIGURES_BY_LEVEL
+from temporay.operators.sampling import TWO_PER_SECOND
+
+from tests.operators.primitives.planning import LARGE, load_scene, make_plan, make_primitive
+
+CLOSE_FRAMES = replace(LARGE, width=160, height=160, sampling=TWO_PER_SECOND)  # frames that are shown are even
 
 
 @pytest.mark.parametrize("name", CURVES)
@@ -36,3 +46,23 @@ def test_a_closed_curve_is_gone_round_as_told(sense: int) -> None:
 def test_an_unknown_curve_is_refused() -> None:
     with pytest.raises(ValueError, match="spiral"):
         curve("spiral", np.zeros(3), phase=0.0)
+
+
+@pytest.mark.parametrize("level", [1, 2, 3, 4])
+def test_so_many_frames_of_each_figure_are_needed_and_enough(level: int) -> None:
+    """One frame less of each is not said to hold the answer, and as many of them never show another one."""
+    primitive, num_figures = make_primitive("trajectory_shape"), NUM_FIGURES_BY_LEVEL[level]
+    recovered = []
+    for index in range(6):
+        plan = make_plan("trajectory_shape", index, level, CLOSE_FRAMES)
+        question, frames_THWC = primitive.ask(plan), render(plan, load_scene)
+        fewer, enough = (
+            np.rint(np.linspace(0, plan.num_frames - 1, num * num_figures + 1)).astype(int).tolist()
+            for num in (FEWEST_SHOWN - 1, FEWEST_SHOWN)
+        )
+        assert primitive.survives(plan, enough) and not primitive.survives(plan, fewer[:-1])
+        whole = witness_of(plan, question, frames_THWC, load_scene)
+        rate = plan.fps * len(enough) / plan.num_frames
+        recovered.append(primitive.recover(replace(whole, frames_THWC=frames_THWC[enough], fps=rate)))
+        assert recovered[-1] in (None, question.answer_index)
+    assert recovered.count(None) <= 1

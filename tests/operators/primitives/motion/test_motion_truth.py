@@ -98,7 +98,9 @@ def distance_estimation(plan: ScenePlan, question: Question) -> str:
     share_T = np.abs(steps_T2(plan, plan.tracks[-1])[:, axis]) / (plan.width, plan.height)[axis]
     assert share_T.max() < 0.45, "the way from frame to frame must not look like the other way round"
     assert (share_T < 1e-9).any(), "the shape rests"
-    return f"{round(float(share_T.sum()), 6):g} {unit}s"
+    way = float(share_T.sum())
+    assert abs(10 * way - round(10 * way)) < 1e-5, "ways are whole tenths"
+    return f"{way:.1f} {unit}s"
 
 
 def turning_points(place_T: npt.NDArray[np.float64], threshold_px: float) -> list[int]:
@@ -118,7 +120,7 @@ def turning_points(place_T: npt.NDArray[np.float64], threshold_px: float) -> lis
 
 
 def acceleration(plan: ScenePlan, question: Question) -> str:
-    """Look at the speed between the times at which a phase may end: after halves and thirds of the clip."""
+    """Count how often the speed turns round."""
     speed_T = np.linalg.norm(steps_T2(plan, track_of(plan, plan.facts["name"])), axis=1)
     if np.ptp(speed_T) < 1e-6:
         return "moving at a constant speed"
@@ -129,7 +131,7 @@ def acceleration(plan: ScenePlan, question: Question) -> str:
     words = ["speeding up", "slowing down"] if rises else ["slowing down", "speeding up"]
     if len(turns) == 1:
         return f"{words[0]}, then {words[1]}"
-    return f"{words[0]}, {words[1]}, then {words[0]} again"
+    return f"{words[0]} and {words[1]}, twice" if len(turns) == 3 else f"{words[0]}, {words[1]}, then {words[0]} again"
 
 
 def event_order(plan: ScenePlan, question: Question) -> str:
