@@ -42,6 +42,12 @@ def refusal(error: SampleRejected, advice: str) -> UserError:
     return UserError(f"{error.detail} ({error.reason}); {advice}")
 
 
+def said_by(error: BaseException) -> str:
+    """Return the first line of what an error of a library says, or that it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else "no reason given"
+
+
 def unknown_name(what: str, name: str, valid: Iterable[str]) -> UserError:
     """Return an error for a wrong name, with the nearest valid one if there is one, and all of them."""
     names = sorted(valid)

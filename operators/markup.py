@@ -28,3 +28,8 @@ def encodable(text: str) -> str:
     except UnicodeEncodeError as error:
         raise SampleRejected("bad_text", f"{text!r:.80} has no form in UTF-8") from error
     return text
+
+
+def is_visible(text: str) -> bool:
+    """Return whether a text shows anything: more than spaces, control characters and signs without width."""
+    return any(sign.isprintable() and not sign.isspace() for sign in text)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from temporay.operators.components import OWN_FOLDERS
 from temporay.operators.errors import UserError
+from temporay.operators.files import STORAGE_ERRORS
 from temporay.workflows.environment import quiet_libraries
 from temporay.workflows.interruption import RAY_PROCESSES, descendants, end_leftovers
 
@@ -34,7 +35,11 @@ ON_ONE_MACHINE = {
 }
 ADDRESS = re.compile(r"(?:ray://)?(?P<host>\[[0-9a-fA-F:]+\]|[^\s:/]+):(?P<port>\d{1,5})")
 ANSWER_TIMEOUT_S = 10.0
-TOO_LATE = "timed out during startup"  # in what Ray says when its own processes do not get up
+# In what Ray says when its own processes do not get up within 30 s.
+TOO_LATE = ("timed out during startup", "Timed out waiting for file")
+MAX_STARTS = 5
+TOO_LONG = "AF_UNIX path length"  # in what Ray says of its folder, before it starts anything
+FOLDER_VARIABLES = ("RAY_TMPDIR", "TMPDIR")  # that name the folder of Ray's files, the first one that is set
 # Where tasks run. Left to itself, Ray Tune keeps what a trial starts in the trial's placement group, whose CPUs
 # are taken: the tasks would wait for ever.
 ANYWHERE = "SPREAD"
@@ -74,29 +79,56 @@ def check_answers(address: str) -> None:
 
 
 def start_own() -> None:
-    """Start a cluster of this machine's size.
+    """Start a cluster of this machine's size. Where Ray does not get up in time, say so and start it again.
 
     Raises:
-        UserError: Ray's processes do not get up in the time that Ray gives them.
+        UserError: Ray's folder cannot be used, or its processes do not get up in ``MAX_STARTS`` times.
     """
     import ray
 
-    try:
-        ray.init(
-            address="local",  # without it, Ray joins whatever cluster `ray start` has left on this machine
-            num_cpus=max(LOCAL_MIN_CPUS, LOCAL_CPU_FACTOR * (os.cpu_count() or 1)),
-            include_dashboard=False,
-            logging_level="ERROR",
-            log_to_driver=False,
-        )
-    except Exception as error:  # Ray has no class of its own for it
-        if TOO_LATE not in str(error):
+    for start in range(1, MAX_STARTS + 1):
+        try:
+            ray.init(
+                address="local",  # without it, Ray joins whatever cluster `ray start` has left on this machine
+                num_cpus=max(LOCAL_MIN_CPUS, LOCAL_CPU_FACTOR * (os.cpu_count() or 1)),
+                include_dashboard=False,
+                logging_level="ERROR",
+                log_to_driver=False,
+            )
+            return
+        except OSError as error:
+            refuse_folder(error)
             raise
-        end_leftovers(descendants(RAY_PROCESSES))
-        raise UserError(
-            f"Ray did not start in time on this machine, whose {os.cpu_count()} cores have {os.getloadavg()[0]:.0f} "
-            "programs to run; give the same command again when fewer run"
-        ) from error
+        except Exception as error:  # Ray has no class of its own for it
+            if not any(said in str(error) for said in TOO_LATE):
+                raise
+            end_leftovers(descendants(RAY_PROCESSES))
+            late = (
+                f"Ray did not start in time on this machine, whose {os.cpu_count()} cores have "
+                f"{os.getloadavg()[0]:.0f} programs to run"
+            )
+            if start == MAX_STARTS:
+                raise UserError(f"{late}, {MAX_STARTS} times; give the same command again when fewer run") from error
+            print(f"{late}; it is started again ({start} of {MAX_STARTS - 1})", flush=True)
+
+
+def refuse_folder(error: OSError) -> None:
+    """Refuse the folder in which Ray keeps its files and sockets, if an error is about that.
+
+    Raises:
+        UserError: its path is too long for a socket, or it cannot be written.
+    """
+    if TOO_LONG in str(error):
+        why = "its path is too long: a socket below it may have 107 bytes (macOS: 103)"
+    elif error.errno in STORAGE_ERRORS:
+        why = f"it cannot be written ({error.strerror})"
+    else:
+        return
+    name = next((name for name in FOLDER_VARIABLES if name in os.environ), FOLDER_VARIABLES[0])
+    raise UserError(
+        f"Ray cannot keep its files in {name}={os.environ.get(name, '/tmp')}: {why}; set RAY_TMPDIR to a short folder "
+        "of the machine's own disk, such as /tmp"
+    ) from error
 
 
 @contextmanager
@@ -104,7 +136,7 @@ def ray_session() -> Iterator[None]:
     """Ray is ready inside; a cluster started here is ended after, one that was joined is left alone.
 
     Raises:
-        UserError: the environment names a cluster, and nobody answers there; or this machine is too busy for its own.
+        UserError: the environment names a cluster, and nobody answers there; or one cannot be started here.
     """
     address = os.environ.get("RAY_ADDRESS", "")
     if not address:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from temporay.models.weight_files import WeightFiles, read_weights
 from temporay.operators.components import available, load
-from temporay.operators.errors import UserError
+from temporay.operators.errors import UserError, said_by
 from temporay.operators.media import ShownMedium
 from temporay.operators.records import Prompt
 from temporay.operators.sampling import ShownFrames
@@ -172,8 +172,12 @@ def read_processor(path: Path) -> Any:
 
     try:
         return AutoProcessor.from_pretrained(path, local_files_only=True)
-    except (OSError, ValueError) as error:
-        fault = str(error).splitlines()[0].partition(". ")[0]  # what follows is advice about Hugging Face's hub
+    except ImportError:
+        raise  # no file's fault
+    except Exception as error:  # the libraries meet a file of another form with any error
+        fault = said_by(error).partition(". ")[0]  # what follows is advice about Hugging Face's hub
+        if not isinstance(error, OSError | ValueError):
+            fault = f"{type(error).__name__}: {fault}"
         raise UserError(
             f"the tokenizer or processor in {path} cannot be read ({fault}); download the model again"
         ) from error

@@ -11,6 +11,7 @@ import pyarrow.lib
 import pyarrow.parquet
 from temporay.operators.errors import UserError
 
+UTF_8 = "utf-8-sig"  # editors and tables on Windows put a mark before the text
 READ_ERRORS = (OSError, ValueError, csv.Error, pyarrow.lib.ArrowException)
 
 
@@ -112,7 +113,7 @@ def read_object(path: Path) -> dict[str, Any]:
         UserError: the file cannot be read, or holds something else.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding=UTF_8))
     except READ_ERRORS as error:
         raise UserError(f"{path} cannot be read ({error}); download it again") from error
     if not isinstance(value, dict):
@@ -120,15 +121,20 @@ def read_object(path: Path) -> dict[str, Any]:
     return value
 
 
+def lines_of(path: Path) -> list[str]:
+    """Return the lines of a text, which end at a line feed alone: other separators may stand in a question."""
+    return path.read_text(encoding=UTF_8).removesuffix("\n").split("\n")
+
+
 def _rows_in(path: Path) -> Iterator[Any]:
     if path.suffix == ".parquet":
         yield from pyarrow.parquet.read_table(path).to_pylist()
     elif path.suffix == ".csv":
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding=UTF_8, newline="") as file:
             yield from csv.DictReader(file)
     elif path.suffix == ".jsonl":
-        yield from (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+        yield from (json.loads(line) for line in lines_of(path) if line.strip())
     else:
-        rows = json.loads(path.read_text(encoding="utf-8"))
+        rows = json.loads(path.read_text(encoding=UTF_8))
         rows = rows.get("items") if isinstance(rows, dict) else rows
         yield from rows if isinstance(rows, list) else []

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from temporay.operators.benchmarks._base import BenchmarkItem
-from temporay.operators.benchmarks._files import READ_ERRORS, Row, find_file, placed, read_rows
+from temporay.operators.benchmarks._files import READ_ERRORS, Row, find_file, lines_of, placed, read_rows
 from temporay.operators.benchmarks._span import SpanBenchmark
 from temporay.operators.errors import UserError
 from temporay.operators.records import TimeSpan
@@ -121,7 +121,7 @@ def _first_range_with_unit(sentences: list[str]) -> TimeSpan | None:
 def _lines(path: Path) -> list[Row]:
     """Read the authors' text file."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = lines_of(path)
     except READ_ERRORS as error:
         raise UserError(f"{path} cannot be read ({error}); download it again") from error
     rows = []

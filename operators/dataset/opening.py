@@ -47,6 +47,11 @@ class Samples(Protocol):
         """
 
 
+def are_own_lines(path: Path) -> bool:
+    """Return whether a path is of a user's lines, there or not, and of no dataset."""
+    return path.suffix.lower() in SUFFIXES or path.is_file()
+
+
 def open_samples(path: Path, videos: VideoReading) -> Samples:
     """Open a folder made by generate, or a file of lines in any form of ``own_data.forms``.
 
@@ -56,7 +61,7 @@ def open_samples(path: Path, videos: VideoReading) -> Samples:
     Raises:
         UserError: it is neither, it cannot be read, or no line can be used.
     """
-    if path.suffix.lower() in SUFFIXES or path.is_file():
+    if are_own_lines(path):
         return VideoQa.open(VideoQaSettings(file=path, **dict(videos)))
     return Dataset.open(path)
 

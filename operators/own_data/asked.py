@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from temporay.operators.errors import SampleRejected
-from temporay.operators.markup import encodable, without_markers
+from temporay.operators.markup import encodable, is_visible, without_markers
 from temporay.operators.media import MARKERS, harmless, kinds_in, without_media
 from temporay.operators.own_data.answers import chosen, open_question, taken_apart
 from temporay.operators.own_data.options import Options, listed_in, read_options
@@ -112,7 +112,7 @@ def _given_kind(name: str) -> AnswerKind | None:
 
 def _question_text(text: Any) -> str:
     asked = encodable(text).strip() if isinstance(text, str) else ""
-    if not without_media(asked).strip():
+    if not is_visible(without_media(asked)):
         raise SampleRejected("bad_question", f"the question must be a text, not {text!r:.80}")
     return asked.replace("\r\n", "\n")
 

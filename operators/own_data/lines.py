@@ -35,13 +35,16 @@ def read_entries(file: Path) -> Iterator[tuple[int, Entry]]:
     """
     if file.suffix.lower() not in SUFFIXES:
         raise UserError(f"{file} has none of the endings of own data: {', '.join(SUFFIXES)}")
+    if file.exists() and not file.is_file():  # a pipe would be waited for, and it cannot be read again
+        raise UserError(f"{file} is no file; write the lines to one, and give that")
     try:
         if file.suffix.lower() == ".parquet":
             yield from _rows(file)
         else:
             yield from _objects(file)
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
-        raise UserError(f"cannot read {file}: {error}; give JSON lines or a JSON list in UTF-8, or Parquet") from error
+        fault = " ".join(str(error).split())
+        raise UserError(f"cannot read {file}: {fault}; give JSON lines or a JSON list in UTF-8, or Parquet") from error
 
 
 def load_forms() -> dict[str, Form]:
@@ -68,6 +71,9 @@ def form_of(line: Mapping[str, Any], forms: Mapping[str, Form]) -> Form:
 def _rows(file: Path) -> Iterator[tuple[int, Entry]]:
     number = 0
     with pq.ParquetFile(file) as parquet:
+        names = parquet.schema_arrow.names
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise UserError(f"{file} has two columns called {', '.join(twice)}; leave out one of them")
         for batch in parquet.iter_batches():
             for row in batch.to_pylist():
                 number += 1
@@ -83,19 +89,19 @@ def _objects(file: Path) -> Iterator[tuple[int, Entry]]:
         return
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
-            parsed = _parsed(line)
-            yield number, parsed if isinstance(parsed, SampleRejected) else _object(parsed)
+            value = parsed(line)
+            yield number, value if isinstance(value, SampleRejected) else _object(value)
 
 
 def _is_one_value(text: str) -> bool:
     """Return whether JSON lines are one JSON value in truth, written over several lines."""
     first = next((line for line in text.split("\n") if line.strip()), "")
-    return first.strip() in ("{", "[") and not isinstance(_parsed(text), SampleRejected)
+    return first.strip() in ("{", "[") and not isinstance(parsed(text), SampleRejected)
 
 
 def _listed(text: str, file: Path) -> list[Any] | None:
     """Return the entries of a file that is one JSON value; None for one of JSON lines."""
-    whole = _parsed(text)
+    whole = parsed(text)
     if isinstance(whole, SampleRejected):
         if text.lstrip()[:1] == "[":
             raise UserError(f"{file} is no list of JSON objects ({whole.detail}); repair it")
@@ -106,7 +112,8 @@ def _listed(text: str, file: Path) -> list[Any] | None:
     return whole if isinstance(whole, list) else [whole]
 
 
-def _parsed(text: str) -> Any:
+def parsed(text: str | bytes) -> Any:
+    """Return the value that a JSON text stands for, or why it is none. A name may occur once in an object."""
     try:
         return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
@@ -131,11 +138,11 @@ def _object(value: Any) -> Entry:
 
 
 def _without_nulls(value: Any) -> Any:
-    """Leave out names without a value: tables give every row all names. Maps and decimals of tables are as in JSON."""
+    """Leave out names without a value: tables give every row all names, some as NaN. Maps become objects."""
     if isinstance(value, list) and value and all(isinstance(one, tuple) for one in value):
         value = dict(value)
     if isinstance(value, dict):
-        return {name: _without_nulls(one) for name, one in value.items() if one is not None}
+        return {name: _without_nulls(one) for name, one in value.items() if one is not None and one == one}
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     return [_without_nulls(one) for one in value] if isinstance(value, list) else value

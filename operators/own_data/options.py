@@ -6,13 +6,14 @@
 Options are put in the order of their labels, so that a chain of thought which names a letter stays true.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from temporay.operators.errors import SampleRejected
-from temporay.operators.markup import encodable, without_markers
+from temporay.operators.markup import encodable, is_visible, without_markers
 from temporay.operators.records import LETTERS
 
 MIN_OPTIONS = 2
@@ -95,8 +96,10 @@ def label_and_words(text: str) -> tuple[str, str] | None:
 
 
 def _text(option: Any) -> str:
-    if isinstance(option, bool) or not isinstance(option, str | int | float) or not str(option).strip():
+    if isinstance(option, bool) or not isinstance(option, str | int | float) or not is_visible(str(option)):
         raise SampleRejected("bad_options", f"an option must be a text or a number, not {option!r:.80}")
+    if isinstance(option, float) and not math.isfinite(option):  # JSON's 1e400 is read as infinity
+        raise SampleRejected("bad_options", "an option is a number too large to be told; write it as a text")
     return encodable(str(option)).strip()
 
 

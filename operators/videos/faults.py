@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import av
-from temporay.operators.errors import SampleRejected
+from temporay.operators.errors import SampleRejected, said_by
 
 UNDECODABLE = "video_undecodable"
 
@@ -24,5 +24,4 @@ def blamed_on(path: Path) -> Iterator[None]:
     except Exception as error:  # PyAV raises errors of many kinds, also IndexError and ValueError
         if isinstance(error, MemoryError) and not isinstance(error, av.error.FFmpegError):
             raise  # this process has too little; FFmpeg's own comes of sizes that no file has
-        said = str(error).splitlines()[0] if str(error) else "no reason given"
-        raise SampleRejected(UNDECODABLE, f"{path}: {type(error).__name__}, {said}") from error
+        raise SampleRejected(UNDECODABLE, f"{path}: {type(error).__name__}, {said_by(error)}") from error

@@ -30,6 +30,7 @@ SIDES_ALLOWED = (
 )
 UNCLEAR_BOUNDS = ("start", "end", "start_time", "end_time", "start_frame", "end_frame")  # of lines made elsewhere
 MAX_S = 1e9  # of a window; more is a mistake
+MAX_FRAMES = 1_000_000  # of a video; far above what any model takes, and small enough to be laid out in memory
 EDGE_S = 1e-6  # how far the middle of a span may miss a frame's time by rounding
 
 Places = npt.NDArray[np.int64]
@@ -43,9 +44,9 @@ class VideoReading(Settings):
 
     videos: Path | None = None  # the folder that paths are relative to; None: the file's own
     rule: Literal["rate", "count", "keyframes"] = "rate"  # keyframes: those that are stored whole
-    fps: float = Field(default=DEFAULT_FPS, gt=0)  # of rule rate: frames taken per second of video
+    fps: float = Field(default=DEFAULT_FPS, gt=0, le=TIMELINE_FPS)  # of rule rate: frames taken per second of video
     count: int | None = Field(default=None, ge=PAIR)  # of rule count: frames taken of every video, however long
-    max_frames: int = Field(default=32, ge=PAIR)  # longer videos give this many, evenly spread
+    max_frames: int = Field(default=32, ge=PAIR, le=MAX_FRAMES)  # longer videos give this many, evenly spread
     max_side: int = Field(default=448, ge=28)  # px; larger frames are scaled down
     cache: Path | None = None  # a folder that keeps decoded frames, for all runs that name it; None: nothing is kept
     cache_gb: float = Field(default=20.0, gt=0)  # that the cache may hold; what was read longest ago goes first

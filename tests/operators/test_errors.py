@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from temporay.operators.errors import UserError, error_behind
+from temporay.operators.errors import UserError, error_behind, said_by
 
 
 class GroupFailed(Exception):
@@ -42,3 +42,8 @@ def test_errors_that_wrap_each_other_end_the_search() -> None:
     first, second = RuntimeError("a"), RuntimeError("b")
     first.__cause__, second.__cause__ = second, first
     assert error_behind(first, UserError) is None
+
+
+def test_an_error_without_words_says_so() -> None:
+    assert said_by(AssertionError()) == "no reason given"
+    assert said_by(ValueError("\nfirst\nsecond")) == "first"

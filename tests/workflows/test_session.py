@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,21 +30,65 @@ def test_without_an_address_a_cluster_of_its_own_is_started(monkeypatch: pytest.
         assert asked[0]["address"] == "local"
 
 
-@pytest.mark.parametrize(
-    ("said", "expected"), [("The current node timed out during startup. This", UserError), ("no such thing", Exception)]
-)
+LATE = ("The current node timed out during startup. This", "Timed out waiting for file /tmp/ray/gcs_server_port_1")
+
+
+def init_that_fails(*said: str) -> tuple[list[str], Callable[..., None]]:
+    """Return messages, and what stands for ``ray.init``: it fails with each of them in turn, and then works."""
+    left = list(said)
+
+    def init(**arguments: Any) -> None:
+        if left:
+            raise Exception(left.pop(0))
+
+    return left, init
+
+
+@pytest.mark.parametrize("said", LATE)
+def test_a_slow_start_is_told_and_tried_again(
+    said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left, init = init_that_fails(said, said)
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(session, "descendants", lambda names: [])
+    session.start_own()
+    first, second = capsys.readouterr().out.splitlines()
+    assert not left and "Ray did not start in time" in first
+    assert first.endswith("it is started again (1 of 4)") and second.endswith("(2 of 4)")
+
+
+@pytest.mark.parametrize(("said", "expected"), [(LATE[0], UserError), ("no such thing", Exception)])
 def test_a_machine_that_is_too_busy_for_ray_is_one_sentence(
     said: str, expected: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def init(**arguments: Any) -> None:
-        raise Exception(said)
-
+    left, init = init_that_fails(*[said] * 9)
     monkeypatch.setattr(ray, "init", init)
     monkeypatch.setattr(session, "descendants", lambda names: [])
     with pytest.raises(expected) as caught:
         session.start_own()
     assert type(caught.value) is expected
-    assert ("give the same command again" in str(caught.value)) == (expected is UserError)
+    is_late = expected is UserError
+    assert ("give the same command again" in str(caught.value)) == is_late
+    assert len(left) == (9 - session.MAX_STARTS if is_late else 8)
+
+
+@pytest.mark.parametrize(
+    ("variable", "folder", "why"),
+    [
+        ("RAY_TMPDIR", "a" * 80, "its path is too long"),
+        ("TMPDIR", "a" * 80, "its path is too long"),
+        ("RAY_TMPDIR", "file/below", "it cannot be written"),
+    ],
+)
+def test_a_folder_that_ray_cannot_use_is_one_sentence(variable: str, folder: str, why: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    environment = {name: value for name, value in os.environ.items() if name not in ("RAY_ADDRESS", "RAY_TMPDIR")}
+    environment[variable] = str(tmp_path / folder)
+    code = "from temporay.workflows.session import ray_session\nwith ray_session(): pass"
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
+    said = ended.stderr.splitlines()[-1]
+    assert f"UserError: Ray cannot keep its files in {variable}={tmp_path / folder}: {why}" in said
+    assert "set RAY_TMPDIR to a short folder" in said
 
 
 def test_a_store_that_does_not_fit_into_shared_memory_is_told() -> None:

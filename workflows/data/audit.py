@@ -18,7 +18,7 @@ from temporay.operators.audit.ideal import audit_ideal
 from temporay.operators.audit.thumbnails import Thumbnails, thumbnails_of
 from temporay.operators.dataset.card import write_card
 from temporay.operators.dataset.ideal_table import text
-from temporay.operators.dataset.opening import open_samples
+from temporay.operators.dataset.opening import are_own_lines, open_samples
 from temporay.operators.dataset.own_media import first_path
 from temporay.operators.dataset.reader import Dataset
 from temporay.operators.dataset.recipe import Level, primitives_of
@@ -26,7 +26,6 @@ from temporay.operators.dataset.rows import to_row
 from temporay.operators.dataset.shards import AUDIT_FILE
 from temporay.operators.errors import SampleRejected, UserError
 from temporay.operators.files import write_json
-from temporay.operators.own_data.lines import SUFFIXES
 from temporay.operators.pixels.render import one_after_another
 from temporay.operators.primitives._base import Inherent, primitive_of
 from temporay.operators.records import Frames, Sample
@@ -54,7 +53,7 @@ def run(config: AuditConfig) -> dict[str, Any]:
     """
     if (config.num_plans or config.levels) and not (config.ideal and config.num_plans):
         raise UserError("num_plans and levels are of the ideal audit; give --ideal True and --num-plans N with them")
-    if config.data.suffix in SUFFIXES:
+    if are_own_lines(config.data):
         return audit_own_lines(config)
     dataset = Dataset.open(config.data)
     primitives_of(dataset.recipe.tasks)  # one that is unknown here ends the command now, not after the last clip

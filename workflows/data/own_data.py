@@ -12,7 +12,7 @@ import tarfile
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,9 +21,9 @@ from urllib.parse import urlsplit
 from temporay.operators.dataset.opening import Samples, check_dropped, open_samples
 from temporay.operators.dataset.shards import RECIPE_FILE
 from temporay.operators.dataset.video_qa import DroppedLine
-from temporay.operators.errors import UserError
+from temporay.operators.errors import SampleRejected, UserError, said_by
 from temporay.operators.files import whole_file, write_text
-from temporay.operators.own_data.lines import CLIP
+from temporay.operators.own_data.lines import CLIP, parsed
 from temporay.operators.own_data.sources import HUB, address_of_shards, is_remote
 from temporay.operators.seeding import digest
 from temporay.operators.videos.reading import VideoReading
@@ -78,8 +78,9 @@ def at_hand(source: Path, out: Path) -> Path:
     if not (folder / LINES).exists():
         (folder / "videos").mkdir(parents=True, exist_ok=True)
         num_lines, num_bytes = _unpack(read(source), folder)
+        given = address_of_shards(source)
         print(
-            f"data: {num_lines} lines of {source}, {num_bytes / 1e6:.1f} MB of videos, are now in {folder}", flush=True
+            f"data: {num_lines} lines of {given}, {num_bytes / 1e6:.1f} MB of videos, are now in {folder}", flush=True
         )
     return folder / LINES
 
@@ -137,7 +138,12 @@ def _shards(source: Path) -> Iterator[Unpacked]:
     from webdataset.shardlists import expand_urls
     from webdataset.tariterators import group_by_keys, tar_file_expander
 
-    given = sorted(map(str, source.glob("*.tar"))) if source.is_dir() else expand_urls(address_of_shards(source))
+    try:
+        given = sorted(map(str, source.glob("*.tar"))) if source.is_dir() else expand_urls(address_of_shards(source))
+    except ValueError as error:  # of the library that expands braces
+        raise UserError(
+            f"{address_of_shards(source)} names no shards ({error}); write a range as {{000..009}}"
+        ) from error
     for url in given:
         try:
             with closing(_stream(url)) as stream:
@@ -161,10 +167,9 @@ def _stream(url: str) -> Any:
 def _member_line(sample: Mapping[str, Any]) -> Unpacked:
     """Return the line and the video of one sample of a shard."""
     parts = {name.rpartition(".")[2].lower(): data for name, data in sample.items() if isinstance(data, bytes)}
-    try:
-        line = json.loads(parts.get("json", b"{}"))
-    except ValueError as error:
-        line = {"(broken JSON)": str(error)}
+    line = parsed(parts.get("json", b"{}"))
+    if isinstance(line, SampleRejected):
+        line = {"(broken JSON)": line.detail}
     suffix = next((one for one in VIDEO_SUFFIXES if one in parts), "")
     return (line if isinstance(line, dict) else {"(no object)": line}), parts.get(suffix), suffix
 
@@ -185,11 +190,8 @@ def _loaded(source: Path) -> Iterator[Unpacked]:
 
 
 def _rows(source: Path, load: Callable[[], Any]) -> Iterator[Unpacked]:
-    try:
+    with _blamed_on(source):
         table = load()
-    except Exception as error:  # of another library, which may raise anything
-        fault = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise UserError(f"datasets cannot load {source} ({fault}); correct the name, or download it") from error
     if isinstance(table, dict):
         if len(table) > 1:
             shown = f"{HUB}{str(source).removeprefix(HUB)}"
@@ -201,8 +203,20 @@ def _rows(source: Path, load: Callable[[], Any]) -> Iterator[Unpacked]:
     for name, kind in kinds.items():
         table = table.cast_column(name, type(kind)(decode=False))
     videos = [name for name, kind in kinds.items() if type(kind).__name__ == "Video"]
-    for row in table:
-        yield _row_line(row, videos)
+    with _blamed_on(source):
+        for row in table:
+            yield _row_line(row, videos)
+
+
+@contextmanager
+def _blamed_on(source: Path) -> Iterator[None]:
+    """Say of any fault of ``datasets``, which may raise anything, that it is one of the data."""
+    try:
+        yield
+    except Exception as error:
+        behind = error.__cause__ or error  # it raises errors of its own, which say nothing of the fault
+        fault = f"{type(behind).__name__}: {said_by(behind)}"
+        raise UserError(f"datasets cannot load {source} ({fault}); correct the name, or download it") from error
 
 
 def _row_line(row: dict[str, Any], videos: Sequence[str]) -> Unpacked:

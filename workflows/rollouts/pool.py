@@ -24,7 +24,7 @@ from ray.exceptions import ObjectLostError, RayActorError
 from temporay.models.engines._base import EngineLostError
 from temporay.models.engines._tensor_parallel import check_divides
 from temporay.models.families._base import family_of
-from temporay.operators.errors import UserError
+from temporay.operators.errors import UserError, said_by
 from temporay.operators.records import Group, Prompt, Sampling
 from temporay.workflows.config import to_json
 from temporay.workflows.rollouts.actor import Answer, EngineActor
@@ -260,7 +260,7 @@ class RolloutPool:
         call.stuck_since_s = call.stuck_since_s or now_s
         if not self.roster.slots:
             fault = self.roster.fault
-            why = "" if fault is None else f" (the last one could not be loaded: {str(fault).strip().splitlines()[0]})"
+            why = "" if fault is None else f" (the last one could not be loaded: {said_by(fault)})"
             raise UserError(
                 f"no engine is left after {self.config.max_restarts} restarts of each{why}; Ray's logs tell more; if "
                 "memory was short, use fewer engines or lower pool.settings.kv_cache_mib"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -222,3 +223,13 @@ def test_positions_of_qwen3_vl_are_those_of_transformers(
             for one in (plain, model)
         )
         assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "processor_config.json"])
+@pytest.mark.parametrize("text", ["[]", "3", '{"tokenizer_class": 3, "image_processor": 3}'])
+def test_a_file_of_another_form_is_one_sentence(tiny_model: Path, tmp_path: Path, name: str, text: str) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model, folder)
+    (folder / name).write_text(text)
+    with pytest.raises(UserError, match=r"the tokenizer or processor in .* cannot be read \(\w+: .*; download the mo"):
+        family_of(folder).load_processor(folder)

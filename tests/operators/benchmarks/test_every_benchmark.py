@@ -1,5 +1,6 @@
 """What holds of every benchmark: small files in its published layout, read, asked, answered and scored."""
 
+import json
 import pickle
 from pathlib import Path
 from statistics import fmean
@@ -84,6 +85,19 @@ def test_a_damaged_file_is_one_sentence(benchmark: Benchmark, folder: Path) -> N
             with pytest.raises(UserError, match="download it again"):
                 benchmark.read(folder)
         path.write_bytes(kept)
+
+
+def test_a_file_that_an_editor_wrote_is_read(benchmark: Benchmark, folder: Path, data: BenchmarkData) -> None:
+    """It begins with the mark of Windows, and a question holds a separator of lines that ends no line of a file."""
+    asked = data.items[0].question
+    plain, parted = (json.dumps(one, ensure_ascii=False)[1:-1] for one in (asked, f"{asked[:3]}\u2028{asked[3:]}"))
+    for path in sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".jsonl", ".csv", ".txt")):
+        text = path.read_text(encoding="utf-8")
+        text = text if path.suffix == ".csv" else text.replace(plain, parted)
+        path.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    found = benchmark.read(folder)
+    assert len(found.items) == len(data.items)
+    assert {item.question.replace("\u2028", "") for item in found.items} == {item.question for item in data.items}
 
 
 def test_prompts_ask_the_question_with_its_options(benchmark: Benchmark, data: BenchmarkData) -> None:

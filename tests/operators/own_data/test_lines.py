@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,33 @@ def test_decimals_and_maps_of_tables_are_as_in_json(tmp_path: Path) -> None:
     found = [entry for _, entry in read_entries(tmp_path / "a.parquet")]
     assert found == [{"answer": 3.5, "options": {"A": "yes", "B": "no"}}, {"answer": 4}]
     assert isinstance(found[1]["answer"], int)  # type: ignore[index]
+
+
+def test_a_gap_in_a_table_is_no_value(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"start_s": [float("nan"), 1.5], "end_s": [None, 2.5]}), tmp_path / "a.parquet")
+    assert [entry for _, entry in read_entries(tmp_path / "a.parquet")] == [{}, {"start_s": 1.5, "end_s": 2.5}]
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    table = pa.table({"question": ["Up?"], "answer": ["yes"]})
+    pq.write_table(table.append_column("question", pa.array(["Down?"])), tmp_path / "a.parquet")
+    with pytest.raises(UserError, match="two columns called question"):
+        list(read_entries(tmp_path / "a.parquet"))
+
+
+def test_a_table_that_is_damaged_is_one_line(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"question": ["Up?"] * 99}), tmp_path / "a.parquet")
+    data = (tmp_path / "a.parquet").read_bytes()
+    (tmp_path / "a.parquet").write_bytes(data[:4] + b"\xff" * 40 + data[44:])
+    with pytest.raises(UserError, match=r"cannot read .*a\.parquet: ") as caught:
+        list(read_entries(tmp_path / "a.parquet"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.jsonl")
+    with pytest.raises(UserError, match=r"a\.jsonl is no file; write the lines to one"):
+        list(read_entries(tmp_path / "a.jsonl"))
 
 
 def test_numbers_are_those_of_an_editor(tmp_path: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from temporay.operators.own_data.options import listed_in
+from temporay.operators.errors import SampleRejected
+from temporay.operators.own_data.options import listed_in, read_options
 
 
 @pytest.mark.parametrize(
@@ -26,3 +29,10 @@ def test_options_may_stand_in_one_line(text: str, stem: str, options: tuple[str,
 )
 def test_letters_in_brackets_that_are_no_list_stay(text: str) -> None:
     assert listed_in(text) is None
+
+
+def test_a_number_that_is_too_large_is_no_option() -> None:
+    with pytest.raises(SampleRejected, match="a number too large") as caught:
+        read_options(json.loads("[1e400, 2]"))
+    assert caught.value.reason == "bad_options"
+    assert read_options([1e300, 2]).texts == ("1e+300", "2")

@@ -76,6 +76,8 @@ def test_labels_and_keys_count(options: Any, answer: Any, expected: str) -> None
         ({"options": ["(|a|)", "(/a/)", "<|a|>"], "answer": "(/a/)"}, "bad_options"),
         ({"question": "Which?\n(A) yes\n(B) no", "options": ["no", "yes"]}, "bad_options"),
         ({"question": " \n"}, "bad_question"),
+        ({"question": "\u200b\0"}, "bad_question"),
+        ({"options": ["yes", "\u200b"]}, "bad_options"),
         ({"question": ["Which?"]}, "bad_question"),
         ({"question": "<video>"}, "bad_question"),
         ({"question": "Which \ud83d?"}, "bad_text"),

@@ -93,6 +93,8 @@ def test_what_no_model_takes_is_named(video: VideoHeader, window: Window, reason
         ({"rule": "keyframes", "fps": 4.0}, "takes no fps"),
         ({"rule": "count", "count": 64}, "raise max_frames"),
         ({"rule": "count", "count": 1}, "greater than or equal to 2"),
+        ({"max_frames": 10**9, "fps": 1000.0}, "less than or equal to 1000000"),
+        ({"fps": 1e9}, "less than or equal to 1000"),
     ],
 )
 def test_settings_that_would_be_ignored_are_refused(given: dict[str, Any], message: str) -> None:

@@ -61,3 +61,11 @@ def test_what_has_nothing_to_guess_is_refused(tmp_path: Path) -> None:
         audited(file)
     with pytest.raises(UserError, match="has videos; leave out --ideal"):
         audited(file, ideal=True)
+
+
+def test_any_file_is_taken_for_lines_and_not_for_a_dataset(tmp_path: Path) -> None:
+    file = write(tmp_path, *map(fair, range(NUM_LINES)))
+    file = file.rename(tmp_path / "QA.JSONL")
+    assert audited(file, num_clips=0)["tasks"][0]["num_samples"] == NUM_LINES
+    with pytest.raises(UserError, match=r"qa\.jsonl\.gz has none of the endings of own data"):
+        audited(file.rename(tmp_path / "qa.jsonl.gz"))

@@ -93,10 +93,13 @@ def test_shards_near(shards: Path, tmp_path: Path) -> None:
     assert not (tmp_path.parent / "b.mp4").exists()  # names in a tar are never paths
 
 
-def test_shards_over_http_are_fetched_once(served: str, shards: Path, tmp_path: Path) -> None:
+def test_shards_over_http_are_fetched_once(
+    served: str, shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source, config = Path(f"{served}/s-{{000..001}}.tar"), Config(out=tmp_path / "run")
     assert address_of_shards(source).startswith("http://127") and absolute_source(source) == source
     assert questions(opened(source, config)) == EXPECTED
+    assert f"data: 3 lines of {served}/s-{{000..001}}.tar, " in capsys.readouterr().out  # as it was given
     for file in shards.iterdir():
         file.unlink()
     assert questions(opened(source, config)) == EXPECTED
@@ -126,6 +129,19 @@ def test_what_a_shard_lacks_is_dropped_by_name(tmp_path: Path) -> None:
     assert reasons == [(2, "unknown_form"), (3, "unknown_form"), (4, "bad_video"), (5, "unknown_form")]
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"answer": "A", "answer": "B"}', '{"answer": NaN}', "\xff"])
+def test_what_is_no_json_in_a_shard_is_dropped_as_in_a_file_of_lines(text: str, tmp_path: Path) -> None:
+    odd = [("b.mp4", video_bytes()), ("b.json", text.encode("latin-1"))]
+    samples = opened(shard(tmp_path / "s.tar", *sample("a", ASKED), *odd), Config(out=tmp_path, max_dropped_share=0.5))
+    (dropped,) = samples.dropped
+    assert (dropped.line, dropped.reason) == (2, "unknown_form") and "(broken JSON)" in dropped.detail
+
+
+def test_braces_without_an_end_are_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"names no shards .*; write a range as \{000\.\.009\}"):
+        at_hand(tmp_path / "s-{000..001.tar", tmp_path / "run")
+
+
 def test_a_saved_dataset(tmp_path: Path) -> None:
     rows = [{**ASKED, "answer": answer, "clip": {"bytes": video_bytes(), "path": "x.mp4"}} for answer in "AB"]
     features = datasets.Features(
@@ -142,6 +158,10 @@ def test_a_saved_dataset(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has the splits train, test; give one"):
         at_hand(tmp_path / "both", tmp_path / "run")
     assert questions(opened(tmp_path / "both" / "test", Config(out=tmp_path / "run"))) == EXPECTED[:2]
+    (file,) = (tmp_path / "one").glob("*.arrow")
+    file.write_bytes(file.read_bytes().replace(b"Brighter?", b"\xffrighter?"))  # found when its row is read
+    with pytest.raises(UserError, match=r"datasets cannot load .*one \(UnicodeDecodeError"):
+        at_hand(tmp_path / "one", tmp_path / "damaged")
 
 
 def test_a_folder_of_tables_and_a_name_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,6 +174,10 @@ def test_a_folder_of_tables_and_a_name_of_the_hub(tmp_path: Path, monkeypatch: p
     assert questions(opened(tmp_path / "d", Config(out=tmp_path / "run"))) == EXPECTED[:1]
     with pytest.raises(UserError, match="datasets cannot load hf:nobody/nothing"):
         at_hand(Path("hf:nobody/nothing"), tmp_path / "run")
+    (tmp_path / "e").mkdir()
+    (tmp_path / "e" / "train.jsonl").write_text("no JSON")
+    with pytest.raises(UserError, match=r"datasets cannot load .*e \(\w+: .*JSON"):  # not "an error occurred"
+        at_hand(tmp_path / "e", tmp_path / "run")
 
 
 def test_dropped_lines_are_told_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
