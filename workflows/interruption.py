@@ -20,7 +20,6 @@ import psutil
 RESUMABLE = 75  # exit code
 CLEANUP_S = 10.0
 LEFTOVERS_S = 3.0  # for processes that are ending
-KILLED_S = 1.0  # until the kernel has ended one that was killed
 RAY_PROCESSES = ("gcs_server", "raylet")  # of a cluster started here; actors and tasks are processes of the latter
 TOLD = "temporay: interrupted; run the same command again to go on"
 _came = threading.Event()
@@ -78,4 +77,3 @@ def end_leftovers(processes: Iterable[psutil.Process], wait_s: float = LEFTOVERS
     for process in alive:
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(alive, timeout=KILLED_S)

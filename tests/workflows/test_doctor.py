@@ -59,7 +59,7 @@ def test_a_good_model_and_its_data(
     assert not set(failures(findings)) & {"python", "torch", "a sample", "data", "weights", "template", "parity"}
     assert "named and shaped as config.json describes" in by_name["weights"]
     assert "engine local in float32 and trainer read the same" in by_name["parity"]
-    assert "4 samples" in by_name["data"] and "15 frames" in by_name["a sample"]
+    assert "4 samples" in by_name["data"] and "24 frames" in by_name["a sample"]
     assert all(str(one).splitlines()[0] in capsys.readouterr().out for one in findings[:1])
 
 

@@ -48,10 +48,10 @@ def test_a_leak_fails_the_audit_and_is_named(made: Path, capsys: pytest.CaptureF
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), made / METADATA_FILE)
     assert not run(AuditConfig(data=made, num_clips=0))["passed"]
     printed = capsys.readouterr().out
-    assert "FAILED motion_direction: num_frames is right in " in printed
+    assert "FAILED first_last: num_frames is right in " in printed
     assert "frames of 0 of 80 clips were looked at" in printed
     card = (made / "README.md").read_text()
-    assert "- motion_direction: num_frames is right in" in card and "C. One frame" not in card
+    assert "- first_last: num_frames is right in" in card and "C. One frame" not in card
 
 
 def test_the_clips_looked_at_are_shared_out_and_keep_their_twins() -> None:
