@@ -15,7 +15,8 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betainc, ndtri
+from scipy.optimize import brentq
+from scipy.special import betainc, ndtr, ndtri
 from temporay.operators.dataset.rows import SampleRow
 
 GATE = 3.0  # standard errors
@@ -87,8 +88,19 @@ def judge(result: AttackResult, num_comparisons: int) -> AttackResult:
     if not result.gates:
         return result
     z_bound = family_z(num_comparisons)
-    bound = min(1.0, result.chance + z_bound * result.standard_error)
+    bound = _highest_accuracy(result.chance, result.standard_error, z_bound)
     return replace(result, bound=bound, passed=result.z <= z_bound)
+
+
+def _highest_accuracy(chance: float, standard_error: float, z_bound: float) -> float:
+    """Return the accuracy whose tail probability is that of ``z_bound``: what is higher does not pass."""
+    if not 0 < chance < 1:
+        return 1.0
+    effective, tail = chance * (1 - chance) / standard_error**2, float(ndtr(-z_bound))
+    if betainc(effective, 1.0, chance) >= tail:  # so few samples that all of them may be right
+        return 1.0
+    hits = brentq(lambda h: betainc(h, effective - h + 1.0, chance) - tail, 1e-9, effective)
+    return float(hits) / effective
 
 
 def family_z(num_comparisons: int) -> float:

@@ -220,7 +220,19 @@ def test_the_bound_grows_with_the_number_of_comparisons() -> None:
     lucky = measure("priors", "some", np.array([1.0] * 68 + [0.0] * 32), rows, learned=False)
     assert 3.3 < lucky.z < 4.0
     assert not judge(lucky, 1).passed and judge(lucky, 1000).passed
-    assert judge(lucky, 1000).bound == pytest.approx(0.5 + 4.26 * 0.05, abs=0.001)
+
+
+def test_what_is_over_the_bound_does_not_pass() -> None:
+    """The bound that is printed is the one that judges, also for few samples, whose tail is not normal."""
+    for num_rows, num_options in ((12, 2), (40, 4), (100, 2), (100, 5)):
+        rows = [row([str(i) for i in range(num_options)], n % num_options) for n in range(num_rows)]
+        verdicts = set()
+        for num_right in range(num_rows + 1):
+            credits_N = np.array([1.0] * num_right + [0.0] * (num_rows - num_right))
+            judged = judge(measure("priors", "some", credits_N, rows, learned=True), 1000)
+            assert judged.passed == (judged.accuracy <= judged.bound), (num_rows, num_options, num_right)
+            verdicts.add(judged.passed)
+        assert verdicts == ({True, False} if num_rows > 12 else {True})
 
 
 def test_twins_guessed_alike_count_once() -> None:

@@ -41,17 +41,21 @@ def test_every_tier_is_in_the_file_the_card_and_the_lines(made: Path, capsys: py
     assert all(title in card for title in ("A. Answer letters", "B. Forests", "C. One frame"))
 
 
-def test_a_leak_fails_the_audit_and_is_named(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_leak_fails_the_audit_and_is_named(
+    recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Clip lengths that follow the letter, as an index would show them."""
+    sized = recipe.model_copy(update={"num_samples": 160, "samples_per_shard": 160, "twins": True})
+    made = write_recipe(sized, tmp_path).path
     rows = [{**row, "num_frames": 10 + 5 * "ABCD".index(row["answer"])} for row in Dataset.open(made).rows]
     schema = pq.read_schema(made / METADATA_FILE)
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), made / METADATA_FILE)
     assert not run(AuditConfig(data=made, num_clips=0))["passed"]
     printed = capsys.readouterr().out
-    assert "FAILED first_last: num_frames is right in " in printed
-    assert "frames of 0 of 80 clips were looked at" in printed
+    assert all(f"FAILED {task}: num_frames is right in " in printed for task in ("first_last", "motion_direction"))
+    assert "frames of 0 of 160 clips were looked at" in printed
     card = (made / "README.md").read_text()
-    assert "- first_last: num_frames is right in" in card and "C. One frame" not in card
+    assert "- motion_direction: num_frames is right in" in card and "C. One frame" not in card
 
 
 def test_the_clips_looked_at_are_shared_out_and_keep_their_twins() -> None:
