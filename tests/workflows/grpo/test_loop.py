@@ -7,13 +7,15 @@ import io
 import itertools
 import json
 import math
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 import torch
 from safetensors.torch import load_file
 from temporay.models.families._base import family_of
@@ -133,6 +135,8 @@ class WatchedPool:
         self._pool = pool
         self.processor = pool.processor
         self.asked: list[str] = []
+        self._stored_ids: list[bytes] = []  # of the version that it was given last
+        self.num_left = 0  # buckets of a version that stayed in the object store while the next one was made
 
     async def generate(self, prompts: Any, sampling: Any) -> Any:
         if prompts:
@@ -142,13 +146,25 @@ class WatchedPool:
     async def sleep(self, *, keep_weights: bool) -> None:
         self.asked.append("rest" if keep_weights else "drop")
         await self._pool.sleep(keep_weights=keep_weights)
+        if not keep_weights:
+            self.num_left += await num_still_stored(self._stored_ids)
 
     async def load_weights(self, weights: Any) -> None:
         self.asked.append(f"load {weights.version}")
+        self._stored_ids = [reference.binary() for reference in weights.bucket_refs]
         await self._pool.load_weights(weights)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pool, name)
+
+
+async def num_still_stored(ids: Sequence[bytes]) -> int:
+    """Return how many objects are still in the object store when Ray has had time to free them."""
+    exists = ray._private.worker.global_worker.core_worker.object_exists
+    deadline_s = time.monotonic() + 10.0
+    while (num_left := sum(exists(ray.ObjectRef(one)) for one in ids)) and time.monotonic() < deadline_s:
+        await asyncio.sleep(0.05)
+    return num_left
 
 
 def test_engines_in_turns_give_the_bits_of_engines_apart(
@@ -169,6 +185,7 @@ def test_engines_in_turns_give_the_bits_of_engines_apart(
     steps = [["generate", "drop", f"load {step}"] for step in range(1, NUM_STEPS + 1)]
     two_steps = [[*held_out, *steps[i], *steps[i + 1]] for i in range(0, NUM_STEPS, 2)]
     assert pool.asked == ["rest", *itertools.chain(*two_steps), *held_out]
+    assert pool.num_left == 0
     awake, in_turns = (
         [read_step(path_of(out, step)).groups for step in range(NUM_STEPS)] for out in (apart.out, tmp_path)
     )
