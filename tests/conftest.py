@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
+import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
 
@@ -22,6 +25,7 @@ from temporay.workflows.session import ON_ONE_MACHINE
 
 os.environ.update(ON_ONE_MACHINE)
 RAY_OBJECT_STORE_BYTES = 150 << 20
+CLEANUP_S = 120.0  # what a test's fixtures may take beyond the time of the test
 RAY_LOGICAL_CPUS = 4  # more than the machine may have: what a test runs is small, and actors must not hold all of them
 
 
@@ -39,6 +43,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.get_closest_marker("xdist_group") is None:
             group = "two_ranks" if item.path in with_ranks else item.nodeid.partition("::")[0]
             item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """End the process of a test that hangs with its fixtures, and print the stacks of all threads.
+
+    pytest-timeout raises once in a test, and is off after any failure. A fixture's end could then wait forever.
+    """
+    marker = item.get_closest_marker("timeout")
+    limit_s = float(marker.args[0] if marker else item.config.getini("timeout")) + CLEANUP_S
+    watch = threading.Timer(limit_s, end_hung_test, [item.nodeid])
+    watch.daemon = True
+    watch.start()
+    try:
+        return (yield)
+    finally:
+        watch.cancel()
+
+
+def end_hung_test(name: str) -> None:
+    """Print where each thread is, and end this process; pytest-xdist then reports a crash and goes on."""
+    sys.__stderr__.write(f"\n{name} hangs:\n")
+    sys.__stderr__.flush()
+    faulthandler.dump_traceback(sys.__stderr__, all_threads=True)
+    os._exit(1)
 
 
 @pytest.fixture(autouse=True)

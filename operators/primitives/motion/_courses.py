@@ -72,8 +72,9 @@ def choose_bouts(
     parts = [LEAST_TENTHS + more for more in _cut(rng, tenths - returned - others * LEAST_TENTHS, others)]
     if back:
         parts.insert(returning, returned)
-    speeds = np.exp(rng.uniform(np.log(SPEEDS[0]), np.log(SPEEDS[1]), num_bouts))
-    lengths = [part / 10 * gap / speed for part, speed in zip(parts, speeds, strict=True)]
+    # Lengths are written to the log, so they must be the same bits everywhere: numpy's exp depends on the processor.
+    gaps_across = rng.uniform(1 / SPEEDS[1], 1 / SPEEDS[0], num_bouts).tolist()  # that the whole frame takes
+    lengths = [part / 10 * gap * gaps for part, gaps in zip(parts, gaps_across, strict=True)]
     spare = num_steps - sum(map(ceil, lengths)) - num_bouts * gap
     rests = _cut(rng, spare, num_bouts - 1)
     bouts, start = [], 0
