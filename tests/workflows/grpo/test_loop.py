@@ -135,8 +135,8 @@ class WatchedPool:
         self._pool = pool
         self.processor = pool.processor
         self.asked: list[str] = []
-        self._stored_ids: list[bytes] = []  # of the version that it was given last
-        self.num_left = 0  # buckets of a version that stayed in the object store while the next one was made
+        self._held_ids: list[bytes] = []  # of the version that it was given last
+        self.num_left = 0  # buckets of a version that the driver held while the next one was made
 
     async def generate(self, prompts: Any, sampling: Any) -> Any:
         if prompts:
@@ -147,22 +147,22 @@ class WatchedPool:
         self.asked.append("rest" if keep_weights else "drop")
         await self._pool.sleep(keep_weights=keep_weights)
         if not keep_weights:
-            self.num_left += await num_still_stored(self._stored_ids)
+            self.num_left += await num_still_held(self._held_ids)
 
     async def load_weights(self, weights: Any) -> None:
         self.asked.append(f"load {weights.version}")
-        self._stored_ids = [reference.binary() for reference in weights.bucket_refs]
+        self._held_ids = [reference.hex().encode() for reference in weights.bucket_refs]
         await self._pool.load_weights(weights)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pool, name)
 
 
-async def num_still_stored(ids: Sequence[bytes]) -> int:
-    """Return how many objects are still in the object store when Ray has had time to free them."""
-    exists = ray._private.worker.global_worker.core_worker.object_exists
+async def num_still_held(ids: Sequence[bytes]) -> int:
+    """Return how many objects this process still refers to when Ray has had time to notice what it let go of."""
+    counts = ray._private.worker.global_worker.core_worker.get_all_reference_counts
     deadline_s = time.monotonic() + 10.0
-    while (num_left := sum(exists(ray.ObjectRef(one)) for one in ids)) and time.monotonic() < deadline_s:
+    while (num_left := len(counts().keys() & set(ids))) and time.monotonic() < deadline_s:
         await asyncio.sleep(0.05)
     return num_left
 
