@@ -5,8 +5,6 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
-import sys
-import threading
 from collections import Counter
 from collections.abc import Iterator
 
@@ -26,6 +24,7 @@ from temporay.workflows.session import ON_ONE_MACHINE
 os.environ.update(ON_ONE_MACHINE)
 RAY_OBJECT_STORE_BYTES = 150 << 20
 CLEANUP_S = 120.0  # what a test's fixtures may take beyond the time of the test
+STDERR = pytest.StashKey[int]()
 RAY_LOGICAL_CPUS = 4  # more than the machine may have: what a test runs is small, and actors must not hold all of them
 
 
@@ -45,29 +44,36 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(group))
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep standard error itself: while a test runs, pytest has a file of its own in its place."""
+    config.stash[STDERR] = os.dup(2)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """End the process of a test that hangs with its fixtures, and print the stacks of all threads.
-
-    pytest-timeout raises once in a test, and is off after any failure. A fixture's end could then wait forever.
-    """
-    marker = item.get_closest_marker("timeout")
-    limit_s = float(marker.args[0] if marker else item.config.getini("timeout")) + CLEANUP_S
-    watch = threading.Timer(limit_s, end_hung_test, [item.nodeid])
-    watch.daemon = True
-    watch.start()
+    """End the process of a test that hangs with its fixtures, and print the stacks of all threads."""
+    end_if_it_hangs(item)
     try:
         return (yield)
     finally:
-        watch.cancel()
+        faulthandler.cancel_dump_traceback_later()
 
 
-def end_hung_test(name: str) -> None:
-    """Print where each thread is, and end this process; pytest-xdist then reports a crash and goes on."""
-    sys.__stderr__.write(f"\n{name} hangs:\n")
-    sys.__stderr__.flush()
-    faulthandler.dump_traceback(sys.__stderr__, all_threads=True)
-    os._exit(1)
+@pytest.hookimpl(trylast=True)
+def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
+    """Watch the end of a failed test's fixtures too: pytest has just called off what watched the test."""
+    if isinstance(node, pytest.Item):
+        end_if_it_hangs(node)
+
+
+def end_if_it_hangs(item: pytest.Item) -> None:
+    """Give a test its time and some more from now on; pytest-xdist reports a crash after that, and goes on.
+
+    pytest-timeout is no such end: it raises an error once, in Python code alone, and is off after any failure.
+    """
+    marker = item.get_closest_marker("timeout")
+    limit_s = float(marker.args[0] if marker else item.config.getini("timeout")) + CLEANUP_S
+    faulthandler.dump_traceback_later(limit_s, exit=True, file=item.config.stash[STDERR])
 
 
 @pytest.fixture(autouse=True)
