@@ -66,6 +66,7 @@ class Settings:
     prompts_per_step: int = 24
     num_rl_samples: int = 600
     num_test_samples: int = 360
+    threads: int | None = None  # of the training worker; None: all cores
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ def make_data(settings: Settings, split: str, out: Path) -> Path:
 def learn(settings: Settings, pool: RolloutPool, data: Mapping[str, Path], arm: str, seed: int, out: Path) -> Outcome:
     """Run GRPO from the fine-tuned policy, then measure the held-out pairs."""
     changes = {**ARMS[arm], "seed": seed, "num_steps": settings.num_steps, "guards.canary_every": 0}
+    changes["threads"] = settings.threads
     asked = replaced(quickstart().grpo, {**changes, "prompts_per_step": settings.prompts_per_step})
     config = converted(GrpoConfig, asked, data=data["rl"], model=settings.run / "sft" / MODEL, out=out)
     asyncio.run(load_model(pool, config.model, 0))
