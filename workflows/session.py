@@ -27,6 +27,9 @@ ON_ONE_MACHINE = {
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_LOG_MONITOR_MANY_FILES_THRESHOLD": "0",  # from so many files on it looks once in the time below
     "LOG_NAME_UPDATE_INTERVAL_S": "60",
+    # Idle workers of an earlier stage would keep what they loaded, half a gigabyte each.
+    "RAY_num_workers_soft_limit": "1",
+    "RAY_idle_worker_killing_time_threshold_ms": "30000",  # those of rewards have work every few seconds
     "RAY_raylet_start_wait_time_s": "300",  # Ray's own 30 are too few where many others use the cores
     # Blocks of so many bytes go back to the system when they are freed. From 1 MiB on, a small model takes half as long
     # again, because every block is mapped anew.

@@ -6,12 +6,14 @@ samples once a video is damaged.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import Any
 
 import ray
 from temporay.workflows.sft.mixture import Part
+
+MOST_KEPT = 4
+_read: dict[str, tuple[Part, ...]] = {}  # by the name of their object
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +27,10 @@ class StoredParts:
         return cls((ray.put(parts),))
 
     def parts(self) -> tuple[Part, ...]:
-        """Return the parts. A process keeps those that it read last."""
-        return _read(self.ref[0])
-
-
-@functools.lru_cache(maxsize=4)
-def _read(ref: Any) -> tuple[Part, ...]:
-    parts: tuple[Part, ...] = ray.get(ref)
-    return parts
+        """Return the parts. A process keeps those that it read last, but no reference: with one it could not end."""
+        name = self.ref[0].hex()
+        if name not in _read:
+            while len(_read) >= MOST_KEPT:
+                del _read[next(iter(_read))]
+            _read[name] = ray.get(self.ref[0])
+        return _read[name]
