@@ -122,7 +122,8 @@ def fine_tune(
         "stop_when_exact": None,
     }
     if how.get("constant"):
-        changes |= {"optimizer.schedule": "constant", "optimizer.lr": 3e-4, "optimizer.final_lr_ratio": 0.0}
+        constant = {"schedule": "constant", "lr": 3e-4, "warmup_steps": 5, "final_lr_ratio": 0.0, "decay_start": 0.0}
+        changes |= {f"optimizer.{name}": value for name, value in constant.items()}
     config = replaced(quickstart().sft, changes)
     sft.run(converted(SftConfig, config, data=data["train"], model=model, out=out))
     return out / MODEL
