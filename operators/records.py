@@ -18,7 +18,7 @@ import numpy.typing as npt
 from temporay.operators.media import Frames as Frames
 from temporay.operators.media import Medium, ShownMedium
 
-GENERATOR_VERSION = "7"  # changes whenever the same address would give another sample
+GENERATOR_VERSION = "6"  # changes whenever the same address would give another sample
 
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 ANSWER_OPEN, ANSWER_CLOSE = "<answer>", "</answer>"
