@@ -117,7 +117,11 @@ def holds(claim: Claim, events: Iterable[Event]) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def pattern(phrase: str) -> re.Pattern[str]:
-    """Turn the phrase into a pattern that matches it with any values in its fields, at the start of a word."""
+    """Turn the phrase into a pattern that matches it with any values in its fields, at the start of a word.
+
+    A subject with a detail after it ends at the first place where the phrase goes on. To try every later place as
+    well would take time as the cube of the sentence.
+    """
     parts: list[str] = []
     named: set[str] = set()
     end = 0
@@ -128,7 +132,12 @@ def pattern(phrase: str) -> re.Pattern[str]:
         parts.append(f"(?P={name})" if name in named else f"(?P<{name}>{value})")
         named.add(name)
         end = field.end()
-    return re.compile(r"(?<![\w.])" + "".join([*parts, re.escape(phrase[end:])]))
+    parts.append(re.escape(phrase[end:]))
+    if 0 <= phrase.find("{subject}") < phrase.find("{detail}"):
+        at = next(i for i, part in enumerate(parts) if part.startswith("(?P<subject>"))
+        if any(map(str.isalpha, parts[at + 1])):
+            parts[at : at + 2] = [f"(?>{parts[at]}{parts[at + 1]})"]
+    return re.compile(r"(?<![\w.])" + "".join(parts))
 
 
 @functools.lru_cache(maxsize=256)

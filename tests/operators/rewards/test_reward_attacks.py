@@ -256,9 +256,13 @@ def hard_texts(task: str, num_chars: int) -> list[str]:
 
 
 def cpu_s(work: Callable[[], object]) -> float:
-    started = time.process_time()
-    work()
-    return time.process_time() - started
+    """Return the processor time of the work. It is the least of three: a busy machine only adds."""
+    seconds: list[float] = []
+    for _ in range(3):
+        started = time.process_time()
+        work()
+        seconds.append(time.process_time() - started)
+    return min(seconds)
 
 
 @pytest.mark.parametrize("task", ["playback_speed", "event_span", "time_arrow", "card_stack", "first_last", "rotation"])
@@ -285,7 +289,7 @@ def test_no_pattern_needs_more_than_the_square_of_a_sentence(task: str) -> None:
 
     read(MAX_SENTENCE_CHARS // 4)  # compiles the patterns
     small, large = read(MAX_SENTENCE_CHARS // 4), read(MAX_SENTENCE_CHARS - 1)
-    assert large <= 32 * max(small, 0.004), f"{small:.4f} s for a quarter of the sentence, {large:.4f} s for all of it"
+    assert large <= 24 * max(small, 0.004), f"{small:.4f} s for a quarter of the sentence, {large:.4f} s for all of it"
 
 
 @pytest.mark.parametrize("name", NAMES)
