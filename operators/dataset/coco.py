@@ -42,11 +42,14 @@ class CocoScenes:
     dropped: Mapping[str, int]
 
 
-def read_scenes(captions: Path, images: Path) -> CocoScenes:
+def read_scenes(captions: Path, images: Path, captions_per_image: int | None = None) -> CocoScenes:
     """Read a COCO captions file (https://cocodataset.org/#format-data).
 
     Of two entries with one id the first is used. An image that is missing from the folder is kept here; a sample that
     would show it is replaced and counted when it is made.
+
+    Args:
+        captions_per_image: how many captions of an image are kept, in the file's order; None: all.
 
     Raises:
         UserError: a file or the folder is missing, the JSON is broken or holds no captions, or no image is there.
@@ -56,6 +59,7 @@ def read_scenes(captions: Path, images: Path) -> CocoScenes:
         raise UserError(f"image folder {images} does not exist; give the folder that holds the images of {captions}")
     dropped: Counter[str] = Counter()
     texts = _captions_by_image(tree["annotations"], dropped)
+    texts = {image_id: several[:captions_per_image] for image_id, several in texts.items()}
     scenes: dict[int, Scene] = {}
     for entry in tree["images"]:
         scene = _scene(entry, texts, images, dropped)

@@ -34,6 +34,7 @@ class CocoPaths(Settings):
     captions: Path | None = None
     images: Path | None = None
     instances: Path | None = None  # for the same images; gives moving cut-outs
+    captions_per_image: int | None = Field(default=None, ge=1)  # the first ones of each image are used; None: all
     # Ids of COCO's list of licenses; 0: images without a license. The default permits derivatives and sale.
     licenses: tuple[int, ...] = (4, 5, 7, 8)
 

@@ -80,7 +80,9 @@ def open_source(recipe: Recipe, drawn_folder: Path, copies: Copies | None = None
     dropped: Mapping[str, int] = {}
     if recipe.shows_images:
         found = read_scenes(
-            recipe.coco.captions or drawn_folder / CAPTIONS_FILE, recipe.coco.images or drawn_folder / IMAGES_FOLDER
+            recipe.coco.captions or drawn_folder / CAPTIONS_FILE,
+            recipe.coco.images or drawn_folder / IMAGES_FOLDER,
+            recipe.coco.captions_per_image,
         )
         if recipe.coco.instances is not None:
             found = attach_instances(found, recipe.coco.instances)

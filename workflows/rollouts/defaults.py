@@ -28,7 +28,7 @@ from temporay.workflows.rollouts.gpu_shares import shares_of
 from temporay.workflows.rollouts.settings import PoolConfig, ResolvedPool
 from temporay.workflows.room import read_cluster
 
-MAX_NUM_SEQS = {"gpu": 256, "cpu": 128}
+MAX_NUM_SEQS = {"gpu": 256, "cpu": 256}
 KV_MEMORY_SHARE = 1 / 8  # of a CPU node's memory, for the caches of all its engines
 MIB = 1 << 20
 

@@ -82,6 +82,16 @@ def test_scenes_come_sorted_and_what_is_left_out_is_counted(tmp_path: Path) -> N
     }
 
 
+def test_the_first_captions_of_each_image_are_used(tmp_path: Path) -> None:
+    texts = ["A dog.", "A brown dog.", "Somebody's dog."]
+    captions, images = write_coco(
+        tmp_path, [{"id": 1, "file_name": "a.png"}], [{"image_id": 1, "caption": text} for text in texts]
+    )
+    Image.new("RGB", (4, 4)).save(images / "a.png")
+    told = [read_scenes(captions, images, number).scenes[0].captions for number in (1, 2, 9, None)]
+    assert told == [("a dog",), ("a dog", "a brown dog"), *[("a dog", "a brown dog", "somebody's dog")] * 2]
+
+
 def test_files_outside_the_image_folder_are_not_read(tmp_path: Path) -> None:
     captions, images = write_coco(
         tmp_path,
