@@ -28,7 +28,7 @@ from temporay.workflows.rollouts.gpu_shares import shares_of
 from temporay.workflows.rollouts.settings import PoolConfig, ResolvedPool
 from temporay.workflows.room import read_cluster
 
-MAX_NUM_SEQS = {"gpu": 256, "cpu": 256}
+MAX_NUM_SEQS = 256
 KV_MEMORY_SHARE = 1 / 8  # of a CPU node's memory, for the caches of all its engines
 MIB = 1 << 20
 
@@ -155,7 +155,7 @@ def resolve(config: PoolConfig, nodes: Nodes, model: KvShape, demand: Demand) ->
     dtype: KvDtype = given.dtype or ("bfloat16" if on_gpu else "float32")
     max_model_len = checked_length(demand, model, given.max_model_len)
     per_call = min(demand.num_prompts, config.prompts_per_call) * demand.num_rollouts
-    max_num_seqs = given.max_num_seqs or min(MAX_NUM_SEQS["gpu" if on_gpu else "cpu"], per_call)
+    max_num_seqs = given.max_num_seqs or min(MAX_NUM_SEQS, per_call)
     kv_cache_mib = given.kv_cache_mib
     if kv_cache_mib is None and not on_gpu:
         most_bytes = int(nodes.memory_bytes * KV_MEMORY_SHARE) // (on_node * ranks)

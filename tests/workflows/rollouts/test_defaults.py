@@ -53,10 +53,10 @@ def test_on_two_cores() -> None:
     pool = resolve(PoolConfig(), TWO_CORES, TINY, QUICKSTART)
     assert (pool.num_gpus, pool.threads) == (0.0, 1)
     settings = pool.settings
-    assert (settings.dtype, settings.max_model_len, settings.max_num_seqs) == ("float32", 312, 128)
+    assert (settings.dtype, settings.max_model_len, settings.max_num_seqs) == ("float32", 312, 192)
     assert not settings.compile
-    # Sixteen prompts of 4 blocks, 128 completions of 6 and 1, and the empty block; 49,152 bytes each in float32.
-    assert settings.kv_cache_mib == -(-(16 * 4 + 128 * 7 + 1) * 49_152 // (1 << 20))
+    # 24 prompts of 4 blocks, their 192 completions of 6 and 1, and the empty block; 49,152 bytes each in float32.
+    assert settings.kv_cache_mib == -(-(24 * 4 + 192 * 7 + 1) * 49_152 // (1 << 20))
 
 
 def test_ranks_of_one_engine_share_its_cores_and_its_cache() -> None:
