@@ -164,12 +164,11 @@ def _claim(kind: str, match: re.Match[str], text: str) -> Claim:
 
 
 def _matches(claim: Claim, event: Event) -> bool:
+    if claim.kind != event.kind or claim.subject not in (None, event.subject):
+        return False
     times = ((claim.start_ms, event.start_ms), (claim.end_ms, event.end_ms))
     words = event.detail.split()
     told = " ".join(words[i - 1] for i in claim.words if i <= len(words)) if claim.words else event.detail
-    return (
-        claim.kind == event.kind
-        and claim.subject in (None, event.subject)
-        and claim.detail in (None, told)
-        and all(said is None or abs(said - true) <= TIME_TOLERANCE_MS for said, true in times)
+    return claim.detail in (None, told) and all(
+        said is None or abs(said - true) <= TIME_TOLERANCE_MS for said, true in times
     )
