@@ -142,7 +142,7 @@ def _in_thread(call: Callable[[], Any]) -> asyncio.Future[Any]:
     loop = asyncio.get_running_loop()
     result: asyncio.Future[Any] = loop.create_future()
 
-    def keep(value: Any, error: Exception | None) -> None:
+    def keep(value: Any, error: BaseException | None) -> None:
         if result.done():
             return  # whoever waited has gone
         if error is None:
@@ -154,7 +154,7 @@ def _in_thread(call: Callable[[], Any]) -> asyncio.Future[Any]:
         value, error = None, None
         try:
             value = call()
-        except Exception as fault:
+        except BaseException as fault:  # whatever ended the thread; without it the run would wait without end
             error = fault
         if not loop.is_closed():  # it is when the run was interrupted
             loop.call_soon_threadsafe(keep, value, error)

@@ -15,7 +15,7 @@ from temporay.operators.media import ShownMedium
 from temporay.operators.records import Group, Prompt
 from temporay.operators.videos.reading import VideoReading
 from temporay.workflows.grpo.batches import TrainingBatch, TrainingGroup, UpdateReport
-from temporay.workflows.grpo.learner import PolicyLearner, _resolve
+from temporay.workflows.grpo.learner import PolicyLearner, _in_thread, _resolve
 from temporay.workflows.grpo.mailbox import Mailbox
 from temporay.workflows.rollouts.media import ClipSource, MediaStore
 
@@ -37,6 +37,21 @@ def test_a_lost_mailbox_ends_the_run_so_that_it_can_go_on(capsys: pytest.Capture
     with pytest.raises(KeyboardInterrupt):
         asyncio.run(lose())
     assert "the node of the mailbox was lost" in capsys.readouterr().out
+
+
+class Ended(BaseException):
+    """What ends a thread and is no error, as SystemExit is not."""
+
+
+def test_whatever_ends_the_thread_of_the_workers_ends_the_wait_for_it() -> None:
+    def end() -> None:
+        raise Ended
+
+    async def wait() -> None:
+        await asyncio.wait_for(_in_thread(end), timeout=30.0)
+
+    with pytest.raises(Ended):
+        asyncio.run(wait())
 
 
 class Method:
