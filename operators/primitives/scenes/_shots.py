@@ -39,6 +39,7 @@ MAX_SHOTS_PER_SCENE = 3  # where scenes come again
 MAX_ROTATION_DEG = 15.0
 MAX_SCALE_CHANGE = 0.1
 MAX_TRANSLATION = 0.1  # share of the frame's width and height
+SMOOTH_PERIOD_FRAMES = 24  # there and back
 CONTENT_WORD = re.compile(
     r"\b(?!(?:an?|the|of|in|on|at|to|and|or|with|by|for|from|is|are|was|were|being|been|its?|his|her|their|this|that|"
     r"there|some|two|while|as|near|next|into|over|under|up|down|off|out)\b)\w+"
@@ -247,8 +248,10 @@ def choose_affine(
     if jitter == "paper":
         warps_T4 = rng.uniform(-limits, limits, (num_frames, 4))
     elif jitter == "smooth":
-        start, end = rng.uniform(-limits, limits, (2, 4))
-        warps_T4 = start + (end - start) * (1 - np.cos(np.pi * np.linspace(0, 1, num_frames)))[:, None] / 2
+        # How fast it goes does not depend on the number of frames, or two frames would tell how long a scene lasts.
+        one, other = rng.uniform(-limits, limits, (2, 4))
+        turns_T = rng.uniform() + np.arange(num_frames) / SMOOTH_PERIOD_FRAMES
+        warps_T4 = one + (other - one) * (1 - np.cos(2 * np.pi * turns_T))[:, None] / 2
     return affine_matrices(warps_T4, width, height)
 
 

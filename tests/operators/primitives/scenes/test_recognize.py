@@ -75,6 +75,13 @@ def test_every_frame_is_recognized_alone(jitter: Jitter) -> None:
     assert all(one.sure for one in seen)
 
 
+@pytest.mark.parametrize("jitter", ["paper", "smooth", "none"])
+def test_jitter_does_not_tell_how_long_a_scene_lasts(jitter: Jitter) -> None:
+    """Two frames would tell it, and with it how many scenes there are."""
+    short, long = (choose_affine(np.random.default_rng(5), jitter, length, WIDTH, HEIGHT) for length in (5, 30))
+    np.testing.assert_array_equal(short, long[:5])
+
+
 def test_an_unknown_picture_leaves_a_doubt() -> None:
     known = {caption: PICTURES[caption] for caption in CAPTIONS[:2]}
     frames = show([CAPTIONS[0], CAPTIONS[0], CAPTIONS[4], CAPTIONS[1], CAPTIONS[1]])
