@@ -37,17 +37,30 @@ def check_pixels(
     Args:
         frames_THWC: decoded from the clip, uint8 RGB.
     """
+    whole, shown = whole_and_shown(primitive, plan, question, frames_THWC, load_image, sampling)
+    return Verdict.DIFFERS if Verdict.DIFFERS in (whole, shown) else whole
+
+
+def whole_and_shown(
+    primitive: Primitive,
+    plan: ScenePlan,
+    question: Question,
+    frames_THWC: Frames,
+    load_image: ImageLoader | None,
+    sampling: FrameSampling,
+) -> tuple[Verdict, Verdict]:
+    """Return the verdicts of the whole clip and of the frames that a sampling shows of it; see ``check_pixels``."""
     witness = witness_of(plan, question, frames_THWC, load_image)
-    verdict = _verdict(primitive, witness, question)
+    whole = _verdict(primitive, witness, question)
     shown = sampling.shown(len(frames_THWC), plan.fps)
-    if shown is None or verdict is Verdict.DIFFERS:
-        return verdict
+    if shown is None:
+        return whole, whole
     fewer = replace(
         witness,
         frames_THWC=frames_THWC[list(shown.indices)],
         fps=plan.fps * len(shown.indices) / len(frames_THWC),
     )
-    return Verdict.DIFFERS if _verdict(primitive, fewer, question) is Verdict.DIFFERS else verdict
+    return whole, _verdict(primitive, fewer, question)
 
 
 def _verdict(primitive: Primitive, witness: Witness, question: Question) -> Verdict:
