@@ -14,6 +14,7 @@
 #   make bench-weights    one version of weights from a trainer to 1, 2 and 4 engines: memory and seconds
 #   make bench-memory   the memory forecast of 4B, 8B and 32B against torch's own tracker; half an hour
 #   make bench-process   what the process reward gives own and spoiled reasoning of every primitive; minutes
+#   make bench-labels    answers worked out again from 10,000 decoded clips, against their logs; an hour
 #   make bench-learning   rewards and curriculum against plain accuracy, three seeds; half an hour
 #   make bench-easy-to-hard   fine-tuning against GRPO on easy levels, tested on hard ones, two seeds; an hour
 #   make bench-trl    GRPO against TRL's GRPOTrainer on the same tiny model, five seeds; a table and a picture, minutes
@@ -33,7 +34,7 @@ WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 CODE := operators models workflows cluster tests .ci
 PAGES := README.md CHANGELOG.md Makefile $(wildcard .github/*.md)
 
-.PHONY: setup quickstart test check golden drill drill-2b bench-data bench-pool bench-sft bench-shared bench-evaluate bench-loop bench-checkpoints bench-weights bench-memory bench-process bench-learning bench-easy-to-hard bench-trl measure-gpu pictures
+.PHONY: setup quickstart test check golden drill drill-2b bench-data bench-pool bench-sft bench-shared bench-evaluate bench-loop bench-checkpoints bench-weights bench-memory bench-process bench-labels bench-learning bench-easy-to-hard bench-trl measure-gpu pictures
 
 setup: $(STAMP)
 
@@ -117,6 +118,9 @@ bench-memory: setup
 
 bench-process: setup
 	PYTHONPATH=. $(BIN)/python tests/benchmarks/process.py
+
+bench-labels: setup
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/labels.py
 
 bench-learning: quickstart
 	PYTHONPATH=. RAY_AUTH_MODE=disabled $(BIN)/python tests/benchmarks/learning.py --run runs/quickstart --out runs/learning
