@@ -47,7 +47,7 @@ def quickstart() -> PipelineSettings:
             grpo.tiny(),
             {
                 "max_tokens": MAX_TOKENS,
-                "num_steps": 20,
+                "num_steps": 30,
                 "prompts_per_step": 24,
                 "rewards.weights": {"accuracy": 1.0, "process": 0.5},  # a third of the steps of accuracy alone
                 "optimizer.lr": 3e-4,
