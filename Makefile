@@ -14,7 +14,7 @@
 #   make bench-weights    one version of weights from a trainer to 1, 2 and 4 engines: memory and seconds
 #   make bench-memory   the memory forecast of 4B, 8B and 32B against torch's own tracker; half an hour
 #   make bench-process   what the process reward gives own and spoiled reasoning of every primitive; minutes
-#   make bench-labels    answers worked out again from 10,000 decoded clips, against their logs; an hour
+#   make bench-labels    answers worked out again from 10,000 decoded clips, against their logs; half an hour
 #   make bench-learning   rewards and curriculum against plain accuracy, three seeds; half an hour
 #   make bench-easy-to-hard   fine-tuning against GRPO on easy levels, tested on hard ones, two seeds; an hour
 #   make bench-trl    GRPO against TRL's GRPOTrainer on the same tiny model, five seeds; a table and a picture, minutes

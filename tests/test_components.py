@@ -31,7 +31,7 @@ from temporay.operators.records import Address, Question, Scene, ScenePlan
 from temporay.operators.sampling import EVERY_FRAME
 from temporay.operators.seeding import rng_at
 
-from tests.operators.primitives.planning import TASKS, load_scene, make_plan, make_primitive
+from tests.operators.primitives.planning import CLEAR, TASKS, load_scene, make_plan, make_primitive
 
 EACH_TASK = [pytest.param(task, marks=pytest.mark.xdist_group(task), id=task) for task in TASKS]
 DRAWN = [case for case, task in zip(EACH_TASK, TASKS, strict=True) if make_primitive(task).family == "shapes"]
@@ -56,16 +56,6 @@ LARGE = Canvas(
     num_frames=(14, 30),
     num_scenes=(2, 6),
     frames_per_scene=(1, 20),
-    jitter="paper",
-    sampling=EVERY_FRAME,
-)
-CLEAR = Canvas(
-    width=160,
-    height=120,
-    fps=8.0,
-    num_frames=(24, 40),
-    num_scenes=(2, 5),
-    frames_per_scene=(3, 8),
     jitter="paper",
     sampling=EVERY_FRAME,
 )

@@ -1,4 +1,4 @@
-"""Labels worked out again from decoded pixels, of every primitive and level: `make bench-labels`, about an hour.
+"""Labels worked out again from decoded pixels, of every primitive and level: `make bench-labels`, half an hour.
 
 Each clip is drawn, coded, decoded, and read twice by a witness that knows nothing of the log:
 
@@ -13,29 +13,19 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import tyro
-from temporay.operators.canvas import Canvas
 from temporay.operators.dataset.label_check import Verdict, whole_and_shown
 from temporay.operators.errors import SampleRejected
 from temporay.operators.pixels.clip import Codec, decode, encode
 from temporay.operators.pixels.render import render
 from temporay.operators.sampling import TWO_PER_SECOND
 
-from tests.operators.primitives.planning import TASKS, load_scene, make_plan, make_primitive
+from tests.operators.primitives.planning import CLEAR, TASKS, load_scene, make_plan, make_primitive
 
-CANVAS = Canvas(
-    width=160,
-    height=120,
-    fps=8.0,
-    num_frames=(24, 40),
-    num_scenes=(2, 5),
-    frames_per_scene=(3, 8),
-    jitter="paper",
-    sampling=TWO_PER_SECOND,
-)
+CANVAS = replace(CLEAR, sampling=TWO_PER_SECOND)
 HEADER = (
     "| primitive | clips | rejected | whole: agrees | unsure | wrong | sampled: agrees | unsure | wrong |\n"
     + "|---" * 9

@@ -49,7 +49,7 @@ def quickstart() -> PipelineSettings:
                 "max_tokens": MAX_TOKENS,
                 "num_steps": 30,
                 "prompts_per_step": 24,
-                "rewards.weights": {"accuracy": 1.0, "process": 0.5},  # a third of the steps of accuracy alone
+                "rewards.weights": {"accuracy": 1.0, "process": 0.5},  # learns faster than accuracy alone
                 "optimizer.lr": 3e-4,
                 "optimizer.schedule": "constant",
                 "validate_every": 10,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +47,7 @@ LARGE = Canvas(
     jitter="none",
     sampling=EVERY_FRAME,
 )
+CLEAR = replace(LARGE, jitter="paper")  # large enough for answers to be read from decoded pixels
 Oracle = Callable[[ScenePlan, Question], str]  # the answer, worked out from what is drawn
 SCENES = tuple(
     Scene(
